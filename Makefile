@@ -1,0 +1,55 @@
+# Everything is set up in .venv, from locked versions; no root, no Docker, no running server is needed.
+PYTHON ?= python3
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+INSTALL := $(PIP) install --quiet --no-deps --require-hashes
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check bench dev lock clean
+
+help: ## print the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-7s %s\n", $$1, $$2}' Makefile
+
+demo: .venv/runtime ## load a month of made-up operations and the balances, and show them
+	@$(BIN)/ecommpay-sync demo
+
+test: .venv/dev ## run every test
+	@echo "running every test (a real PostgreSQL and a sandbox API are started by the tests)"
+	@$(BIN)/python -m pytest $(TESTS)
+
+check: .venv/dev ## format, lint, types, import directions
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: .venv/dev ## measure speed, side by side in one run
+	@$(BIN)/python tests/bench/bench_signature.py
+	@$(BIN)/python tests/bench/bench_end_to_end.py
+
+dev: .venv/runtime ## open the Dagster UI on a sandbox and the embedded PostgreSQL
+	@$(BIN)/ecommpay-sync dev
+
+lock: .venv/dev ## resolve the newest allowed versions into the lock files
+	$(PIP) install --quiet uv
+	$(BIN)/uv pip compile $(LOCK) --group build -o requirements.lock
+	$(BIN)/uv pip compile $(LOCK) --group build --group dev -c requirements.lock -o requirements-dev.lock
+
+LOCK := pyproject.toml --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --no-header --no-annotate --no-strip-extras
+
+clean: ## remove .venv, caches, and the data of demo and tests
+	rm -rf .venv .data .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+
+.venv/runtime: requirements.lock pyproject.toml
+	@echo "setting up .venv (once, or when a lock file changes)"
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12")'
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(INSTALL) -r requirements.lock
+	@$(PIP) install --quiet --no-deps --no-build-isolation -e .
+	@touch $@
+
+.venv/dev: .venv/runtime requirements-dev.lock
+	@echo "setting up the tools of development in .venv"
+	@$(INSTALL) -r requirements-dev.lock
+	@touch $@

@@ -1,0 +1,112 @@
+"""The asset `operations`: days of the platform's operations in core.operations; the work is in `pipelines.sync`."""
+
+from collections.abc import Iterator, Sequence
+from datetime import date
+
+import dagster as dg
+
+from pipelines.assets.failures import told_in_one_line
+from pipelines.partitions import DAYS, SETTINGS
+from pipelines.sync.operations import OperationsRequest, SyncReport, sync_operations
+from pipelines.sync.progress import Progress
+from resources.configured import DataApiResource, WarehouseResource
+from resources.warehouse.engine import Warehouse
+from resources.warehouse.ledger import ControlTotal
+
+
+class OperationsConfig(dg.Config):
+    """Which projects; empty: every project that the token may see."""
+
+    project_ids: list[int] = []  # noqa: RUF012 - pydantic copies it
+
+
+@dg.multi_asset(
+    name="operations",
+    specs=[
+        dg.AssetSpec(
+            "operations",
+            partitions_def=DAYS,
+            group_name="platform",
+            kinds={"postgres"},
+            description=(
+                "Payment operations of the platform, one row an operation, as last observed "
+                "(core.operations); a partition is a UTC day of latest actions."
+            ),
+            metadata={"dagster/table_name": "core.operations"},
+        )
+    ],
+    backfill_policy=dg.BackfillPolicy.single_run(),
+    pool="data_api",
+)
+def operations(
+    context: dg.AssetExecutionContext,
+    config: OperationsConfig,
+    data_api: DataApiResource,
+    warehouse: WarehouseResource,
+    progress: dg.ResourceParam[Progress],
+) -> Iterator[dg.MaterializeResult[None]]:
+    """Walk the days of the partition range, prove them complete, load what is new or changed."""
+    keys = context.partition_keys
+    request = OperationsRequest(
+        date.fromisoformat(keys[0]), date.fromisoformat(keys[-1]), tuple(config.project_ids), context.run_id
+    )
+    with told_in_one_line():
+        store = warehouse.warehouse()
+        report = sync_operations(data_api.api(), store, SETTINGS, request, progress)
+        yield dg.MaterializeResult(asset_key="operations", metadata=_metadata(report, store))
+
+
+def _metadata(report: SyncReport, store: Warehouse) -> dict[str, dg.MetadataValue]:
+    return {
+        "dagster/row_count": dg.MetadataValue.int(_stored(store)),
+        "dagster/partition_row_count": dg.MetadataValue.int(report.rows_met - report.rows_rejected),
+        "walked": dg.MetadataValue.text(str(report.window)),
+        "rows_met": dg.MetadataValue.int(report.rows_met),
+        "rows_new": dg.MetadataValue.int(report.rows_new),
+        "rows_changed": dg.MetadataValue.int(report.rows_changed),
+        "rows_unchanged": dg.MetadataValue.int(report.rows_unchanged),
+        "rows_rejected": dg.MetadataValue.int(report.rows_rejected),
+        "windows": dg.MetadataValue.int(report.windows),
+        "requests": dg.MetadataValue.int(report.requests),
+        "sync_run_id": dg.MetadataValue.int(report.run_id),
+        "control_totals": totals_table(sorted(report.totals.values(), key=str)),
+        "preview": _preview(store, report.run_id),
+    }
+
+
+def totals_table(totals: Sequence[ControlTotal]) -> dg.MetadataValue:
+    """Return control totals as a table: count and Σ minor units for each currency, type and status."""
+    records = [
+        dg.TableRecord(
+            {
+                "currency": total.currency or "—",
+                "type": total.type or "—",
+                "status": total.status or "—",
+                "count": total.count,
+                # as text: a table of the UI would round large integers
+                "minor_units": "—" if total.minor is None else str(total.minor),
+            }
+        )
+        for total in totals
+    ]
+    columns = [
+        dg.TableColumn("currency"),
+        dg.TableColumn("type"),
+        dg.TableColumn("status"),
+        dg.TableColumn("count", "int"),
+        dg.TableColumn("minor_units"),
+    ]
+    return dg.MetadataValue.table(records, schema=dg.TableSchema(columns))
+
+
+def _preview(store: Warehouse, run_id: int) -> dg.MetadataValue:
+    rows = store.query("metadata/preview_operations", run_id=run_id)
+    if not rows:
+        return dg.MetadataValue.text("this run changed no row")
+    records = [dg.TableRecord({name: str(value) for name, value in row._asdict().items()}) for row in rows]
+    return dg.MetadataValue.table(records, schema=dg.TableSchema([dg.TableColumn(name) for name in rows[0]._asdict()]))
+
+
+def _stored(store: Warehouse) -> int:
+    (row,) = store.query("metadata/count_operations", account=SETTINGS.account)
+    return int(row.row_count)

@@ -1,0 +1,71 @@
+"""Asset checks: what must hold in the store after a load. The same facts are also checked before each commit."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import dagster as dg
+
+from resources.configured import WarehouseResource
+from resources.warehouse.engine import Warehouse
+
+OPERATIONS_CHECKS = {
+    "keys_unique": "core.operations holds each operation once: its primary key stands, and no version is newer.",
+    "totals_equal_ledger": "What each walk wrote is in the store, by count and Σ minor units, as the ledger says.",
+    "windows_complete": "Every window of the run was shown complete.",
+    "no_rejects": "Every row could be typed; the others wait in core.rejects with their reason.",
+    "currency_known": "Every currency is in ISO 4217; another one is loaded all the same.",
+}
+SHOWN = 10
+
+
+@dg.multi_asset_check(
+    name="operations_checks",
+    specs=[
+        dg.AssetCheckSpec(name, asset="operations", description=description)
+        for name, description in OPERATIONS_CHECKS.items()
+    ],
+)
+def operations_checks(
+    context: dg.AssetCheckExecutionContext, warehouse: WarehouseResource
+) -> Iterator[dg.AssetCheckResult]:
+    """Check what this Dagster run loaded, or the last load when it loaded nothing."""
+    store = warehouse.warehouse()
+    run_ids = [row.run_id for row in store.query("checks/runs_to_check", dagster_run_id=context.run.run_id)]
+    for name in ("keys_unique", "totals_equal_ledger", "windows_complete", "no_rejects"):
+        yield _none_found(name, store.query(f"checks/{name}", run_ids=run_ids))
+    yield _currency_known(store, run_ids)
+
+
+@dg.asset_check(asset="balances", name="no_rejects", description="Every balance could be typed.")
+def balances_no_rejects(context: dg.AssetCheckExecutionContext, warehouse: WarehouseResource) -> dg.AssetCheckResult:
+    """Check the snapshot of this Dagster run, or the last one."""
+    store = warehouse.warehouse()
+    run_ids = [row.run_id for row in store.query("checks/runs_to_check_balances", dagster_run_id=context.run.run_id)]
+    return _none_found("no_rejects", store.query("checks/no_rejects", run_ids=run_ids), asset="balances")
+
+
+def _none_found(name: str, found: Sequence[Any], asset: str = "operations") -> dg.AssetCheckResult:
+    rows = [{key: str(value) for key, value in row._asdict().items()} for row in found]
+    return dg.AssetCheckResult(
+        check_name=name,
+        asset_key=asset,
+        passed=not rows,
+        description=f"{len(rows)} found" if rows else "none found",
+        metadata={"found": len(rows), "first": dg.MetadataValue.json(rows[:SHOWN])},
+    )
+
+
+def _currency_known(store: Warehouse, run_ids: Sequence[int]) -> dg.AssetCheckResult:
+    from iso4217 import Currency
+
+    known = {currency.code for currency in Currency}
+    met = {row.currency for row in store.query("checks/currencies", run_ids=run_ids)}
+    unknown = sorted(met - known)
+    return dg.AssetCheckResult(
+        check_name="currency_known",
+        asset_key="operations",
+        passed=not unknown,
+        severity=dg.AssetCheckSeverity.WARN,  # data, not an error
+        description=f"not in ISO 4217: {', '.join(unknown)}" if unknown else "all are in ISO 4217",
+        metadata={"met": len(met), "unknown": dg.MetadataValue.json(unknown)},
+    )

@@ -1,0 +1,126 @@
+"""`ecommpay-sync`: the commands and their arguments; each does its work through the same assets as the UI.
+
+Exit code 0: all that was asked for is complete; 2: wrong input or configuration; 1: anything else. Heavy
+modules are imported where they are used: they are most of a small run.
+"""
+
+from __future__ import annotations
+
+import sys
+from datetime import UTC, date, datetime, timedelta
+from typing import Annotated
+
+import typer
+
+from resources.errors import ConfigError, SyncError
+
+app = typer.Typer(
+    name="ecommpay-sync",
+    help="Payment operations and balances from the signed Data API into PostgreSQL, provably complete.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+def main() -> None:
+    """Run the command; every failure is one line on stderr and an exit code."""
+    try:
+        app()
+    except SyncError as error:
+        _stop(str(error), error.exit_code)
+    except KeyboardInterrupt:
+        _stop("stopped; what was committed stays, and the same command continues from there.", 1)
+
+
+def _stop(message: str, exit_code: int) -> None:
+    print(f"ecommpay-sync: {message}", file=sys.stderr)  # noqa: T201
+    sys.exit(exit_code)
+
+
+@app.command()
+def operations(
+    first: Annotated[str, typer.Option("--from", metavar="DAY", help="first UTC day (YYYY-MM-DD, today, yesterday)")],
+    last: Annotated[str, typer.Option("--to", metavar="DAY", help="last UTC day, included")],
+    project: Annotated[
+        list[int] | None,
+        typer.Option("--project", metavar="ID", help="only this project; may be given again"),
+    ] = None,
+) -> None:
+    """Load the operations of some days; again, to see what changed."""
+    days = _day("--from", first), _day("--to", last)
+    if days[1] < days[0]:
+        raise ConfigError(f"--to {last} is before --from {first}: swap them.")
+    if any(identifier < 0 for identifier in project or []):
+        raise ConfigError("--project takes a project id: digits.")
+    from pipelines.cli.run import run_operations
+
+    run_operations(days[0], days[1], tuple(project or ()))
+
+
+@app.command()
+def balances() -> None:
+    """Take a snapshot of the balances."""
+    from pipelines.cli.run import run_balances
+
+    run_balances()
+
+
+@app.command()
+def status() -> None:
+    """Show what is in the store, how complete it is, and the last runs."""
+    from pipelines.cli.status import show_status
+
+    show_status()
+
+
+@app.command()
+def doctor() -> None:
+    """Check configuration, platform, signature and database, one line each."""
+    from pipelines.cli.doctor import examine
+
+    sys.exit(examine())
+
+
+@app.command()
+def demo(
+    days: Annotated[int, typer.Option(min=1, max=366, help="days of made-up operations, up to yesterday")] = 31,
+    rows: Annotated[int, typer.Option(min=1, max=1_000_000, help="about how many operations")] = 20_000,
+) -> None:
+    """Run the main job against a local sandbox of the Data API: a month of operations, and the balances."""
+    from pipelines.cli.demo import run_demo
+
+    run_demo(days, rows)
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []})
+def sandbox(context: typer.Context) -> None:
+    """Serve a local Data API with made-up data, until Ctrl-C; `sandbox --help` lists its options."""
+    from resources.sandbox.process import main as serve
+
+    serve(context.args)
+
+
+@app.command()
+def dev(port: Annotated[int, typer.Option(help="port of the Dagster UI on 127.0.0.1")] = 3000) -> None:
+    """Open the Dagster UI on a sandbox and the embedded PostgreSQL, until Ctrl-C."""
+    from pipelines.cli.dev import run_dev
+
+    run_dev(port)
+
+
+@app.command()
+def database() -> None:
+    """Print the warehouse's URL; keep the embedded PostgreSQL running until Ctrl-C."""
+    from pipelines.cli.status import keep_database
+
+    keep_database()
+
+
+def _day(option: str, text: str) -> date:
+    today = datetime.now(UTC).date()
+    named = {"today": today, "yesterday": today - timedelta(days=1)}
+    try:
+        return named[text] if text in named else date.fromisoformat(text)
+    except ValueError:
+        raise ConfigError(f"{option} {text!r} is no day: write YYYY-MM-DD, today or yesterday.") from None

@@ -1,0 +1,76 @@
+"""`demo`: the main job, whole, against a sandbox of the Data API in its own folder, so that no real data is touched."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+
+from pipelines.cli import show
+from pipelines.cli.run import run_balances, run_operations
+from resources.settings import PROJECT_ROOT, data_dir
+
+SEED = 1
+
+
+def run_demo(days: int, rows: int) -> None:
+    """Serve a month of made-up operations, load them and the balances, and show what came."""
+    from resources.sandbox import sandbox_process
+
+    folder = data_dir() / "demo"
+    now = datetime.now(UTC)
+    yesterday = now.date() - timedelta(days=1)
+    started = time.monotonic()
+    # the sandbox's clock stands still, so that the second load can be seen to change nothing
+    show.line(f"1. A sandbox of the Data API: signed, {days} days, about {rows:,} operations")
+    with sandbox_process(
+        seed=SEED, operations=rows, days=days, end=yesterday, now=f"{now:%Y-%m-%dT%H:%M:%S}"
+    ) as sandbox:
+        show.line(f"   listens on {sandbox.url}")
+        settings = {
+            "DATA_API_BASE_URL": sandbox.url,
+            "DATA_API_TOKEN": sandbox.token,
+            "DATA_API_SECRET": sandbox.secret,
+            "SYNC_DATA_DIR": str(folder),
+            "SYNC_FIRST_DAY": "2015-01-01",
+        }
+        with environment(settings, without=("DATABASE_URL", "DATABASE_URL_FILE", "DAGSTER_HOME")):
+            show.line("2. Operations, through the Dagster asset `operations`, into the embedded PostgreSQL")
+            first = yesterday - timedelta(days=days - 1)
+            run_operations(first, yesterday, ())
+            show.line("3. Balances, through the Dagster asset `balances`")
+            run_balances()
+            show.line("4. The same days once more: the platform's state has not changed, so nothing is written")
+            run_operations(first, yesterday, (), totals=False)
+    show.line(f"Done in {time.monotonic() - started:.0f} s.")
+    show.line()
+    _what_next(f"SYNC_DATA_DIR={_relative(str(folder))}")
+
+
+def _what_next(prefix: str) -> None:
+    show.line("Where it is: an embedded PostgreSQL in the folder .data/demo; it runs while a command needs it.")
+    show.line("What to try next:")
+    show.line(f"  {prefix} .venv/bin/ecommpay-sync status      what is stored, and how complete it is")
+    show.line(f"  {prefix} .venv/bin/ecommpay-sync database    its URL for psql or a BI tool, until Ctrl-C")
+    show.line("  make dev                                             the Dagster UI on a sandbox")
+    show.line("  README.md                                            your own token, in five minutes")
+
+
+def _relative(folder: str) -> str:
+    return os.path.relpath(folder, PROJECT_ROOT) if folder.startswith(str(PROJECT_ROOT)) else folder
+
+
+@contextmanager
+def environment(settings: Mapping[str, str], *, without: tuple[str, ...]) -> Iterator[None]:
+    """Set these variables for a while, and unset their files' and those `without`."""
+    before = dict(os.environ)
+    for name in [*without, *(f"{name}_FILE" for name in settings)]:
+        os.environ.pop(name, None)
+    os.environ.update(settings)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)

@@ -1,0 +1,141 @@
+"""`doctor`: is everything in place for a night? One line for each check, with what to do where it is not."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from urllib.parse import urlsplit
+
+from pipelines.cli import show
+from resources.configured import open_warehouse
+from resources.data_api.client import CONNECT_TIMEOUT, Answer, Client, tls_context
+from resources.data_api.endpoints import DataApi
+from resources.data_api.retry import RetryPolicy
+from resources.errors import ConfigError, SyncError
+from resources.settings import ApiSettings, api_settings, database_url, sync_settings
+from resources.warehouse.migrate import migrate
+
+ONE_TRY = RetryPolicy(attempts=2, deadline=30.0, never_answered_deadline=5.0)
+CLOCK_TOLERANCE = timedelta(seconds=60)
+SAMPLE = timedelta(days=30)
+
+
+@dataclass
+class Examination:
+    """The checks so far; the worst of them decides the exit code."""
+
+    exit_code: int = 0
+    api: ApiSettings | None = None
+    answer: Answer | None = None
+    _failed: set[str] = field(default_factory=set)
+
+    def check(self, name: str, examine: Callable[[], str], *, needs: str | None = None) -> None:
+        """Run one check and print its line; skip it when what it needs has failed."""
+        if needs in self._failed:
+            self._failed.add(name)
+            show.line(f"–     {name:<14} not checked: {needs} first")
+            return
+        try:
+            show.line(f"ok    {name:<14} {examine()}")
+        except SyncError as error:
+            self._failed.add(name)
+            self.exit_code = max(self.exit_code, error.exit_code)
+            show.line(f"FAIL  {name:<14} {error}")
+
+
+def examine() -> int:
+    """Run all checks; return the exit code: 0, 2 when the configuration is wrong, else 1."""
+    show.warnings_to_stderr()
+    examination = Examination()
+    check = examination.check
+
+    def credentials() -> str:
+        examination.api = api_settings()
+        return f"token of 30 characters and secret are set, for {examination.api.base_url}"
+
+    def settings() -> ApiSettings:
+        assert examination.api is not None  # noqa: S101 - `credentials` came first, or this is not run
+        return examination.api
+
+    def signature() -> str:
+        with Client(settings(), ONE_TRY) as client:
+            examination.answer = DataApi(client).balances()
+        return "our signature was accepted, the platform's verified"
+
+    def answer() -> Answer:
+        assert examination.answer is not None  # noqa: S101 - `signature` came first, or this is not run
+        return examination.answer
+
+    check("settings", _settings)
+    check("credentials", credentials)
+    check("connection", lambda: _connection(settings()), needs="credentials")
+    check("signature", signature, needs="connection")
+    check("clock", lambda: _clock(answer()), needs="signature")
+    check("balances", lambda: f"{len(answer().document['balance'])} visible", needs="signature")
+    check("projects", lambda: _projects(settings()), needs="signature")
+    check("database", _database)
+    check("migrations", _migrations, needs="database")
+    return examination.exit_code
+
+
+def _settings() -> str:
+    settings = sync_settings()
+    return f"account {settings.account}, first day {settings.first_day}, look-back {settings.look_back_days} days"
+
+
+def _connection(settings: ApiSettings) -> str:
+    parts = urlsplit(settings.base_url)
+    host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
+    try:
+        with socket.create_connection((host, port), timeout=CONNECT_TIMEOUT) as plain:
+            if parts.scheme == "http":
+                return f"{host}:{port} answers, without TLS (a loopback address)"
+            with tls_context().wrap_socket(plain, server_hostname=host) as secure:
+                return f"{host}:{port} answers, {secure.version()}, certificate verified"
+    except ssl.SSLError as error:
+        raise SyncError(
+            f"{host}:{port}: TLS failed: {error.reason} — a proxy that opens TLS, or a wrong host?"
+        ) from None
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise SyncError(f"{host}:{port}: {reason} — check DATA_API_BASE_URL, DNS, firewall and proxy.") from None
+
+
+def _clock(answer: Answer) -> str:
+    if answer.server_time is None:
+        return "the platform's answer tells no time"
+    apart = abs(answer.received_at - answer.server_time)
+    if apart > CLOCK_TOLERANCE:
+        raise SyncError(f"this machine's clock is {apart.total_seconds():.0f} s off the platform's: set up time sync.")
+    return f"within {max(1, round(apart.total_seconds()))} s of the platform's"
+
+
+def _projects(settings: ApiSettings) -> str:
+    last = datetime.now(UTC).replace(microsecond=0)
+    with Client(settings, ONE_TRY) as client:
+        rows = DataApi(client).operations(last - SAMPLE, last, offset=0).document["operations"]
+    projects = sorted({str(row.get("project_id")) for row in rows if isinstance(row, dict)})
+    if not projects:
+        return f"no operation in the last {SAMPLE.days} days: nothing to tell the visible projects from"
+    return f"{', '.join(projects)} (in the first {len(rows)} operations of the last {SAMPLE.days} days)"
+
+
+def _database() -> str:
+    url = database_url()
+    with open_warehouse(url) as store:
+        (row,) = store.query("doctor/server")
+        if not row.may_create:
+            raise ConfigError(
+                f"role {row.role} may not create schemas in {store.place()}: grant CREATE on the database."
+            )
+        kind = "embedded PostgreSQL" if url is None else "PostgreSQL"
+        return f"{kind} {row.version}, {store.place()}, role {row.role}"
+
+
+def _migrations() -> str:
+    with open_warehouse(database_url()) as store:
+        applied = migrate(store)
+        return f"applied now: {', '.join(applied)}" if applied else "up to date"

@@ -1,0 +1,142 @@
+"""Runs the product's own Dagster jobs in this process, on the user's Dagster instance, and shows what they did."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipelines.assets.failures import EXIT_CODE
+from pipelines.cli import show
+from pipelines.sync.progress import LogProgress, Progress
+from resources.errors import ConfigError, SyncError
+from resources.settings import api_settings, data_dir, database_url, sync_settings
+
+if TYPE_CHECKING:
+    import dagster as dg
+
+DAGSTER_YAML = Path(__file__).resolve().parents[2] / "deploy" / "dagster.local.yaml"
+QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+
+
+class RunFailed(SyncError):
+    """A Dagster run ended badly; `code` is what the command ends with."""
+
+    def __init__(self, message: str, code: int) -> None:
+        super().__init__(message)
+        self.exit_code = code  # type: ignore[misc]  # of this failure, not of the class
+
+
+def run_operations(first: date, last: date, project_ids: tuple[int, ...], *, totals: bool = True) -> None:
+    """Load the days through the job `load_operations` and print a summary, with or without control totals."""
+    settings = sync_settings()
+    if first < settings.first_day:
+        raise ConfigError(
+            f"{first} is before the first day this system keeps, {settings.first_day}: set SYNC_FIRST_DAY earlier."
+        )
+    today = datetime.now(UTC).date()
+    if last > today:
+        raise ConfigError(f"{max(first, today + timedelta(days=1))} is in the future: today is {today} in UTC.")
+    _check_settings()
+    from pipelines.schedules import range_tags
+
+    config = {"ops": {"operations": {"config": {"project_ids": list(project_ids)}}}}
+    run_id = execute("load_operations", tags=range_tags(first, last), config=config, progress=show.progress())
+    show.operations_summary(run_id, totals=totals)
+
+
+def run_balances() -> None:
+    """Take a snapshot through the job `snapshot_balances` and print it."""
+    _check_settings()
+    run_id = execute("snapshot_balances")
+    show.balances_summary(run_id)
+
+
+def _check_settings() -> None:
+    api_settings()
+    database_url()
+
+
+def execute(
+    job: str,
+    *,
+    tags: dict[str, str] | None = None,
+    config: dict[str, Any] | None = None,
+    progress: Progress | None = None,
+) -> str:
+    """Run a job in this process and return its Dagster run id.
+
+    Raises:
+        RunFailed: a step failed, or a check that is not a warning; with the message of the first.
+    """
+    show.warnings_to_stderr()
+    with dagster_instance() as instance:
+        from pipelines.definitions import defs
+
+        result = defs.resolve_job_def(job).execute_in_process(
+            instance=instance,
+            tags=tags,
+            run_config={**QUIET, **(config or {})},
+            resources=_resources(progress or LogProgress()),
+            raise_on_error=False,
+        )
+        _raise_failure(result)
+        return result.run_id
+
+
+def _resources(progress: Progress) -> dict[str, Any]:
+    from resources.configured import data_api_from_env, warehouse_from_env
+
+    return {"data_api": data_api_from_env(), "warehouse": warehouse_from_env(), "progress": progress}
+
+
+def _raise_failure(result: dg.ExecuteInProcessResult) -> None:
+    for event in result.all_events:
+        if event.is_step_failure or event.is_failure:
+            raise _failure(event, result.run_id)
+    failed = [check for check in result.get_asset_check_evaluations() if not check.passed]
+    for check in failed:
+        if check.severity.value == "ERROR":
+            raise RunFailed(
+                f"loaded, but the check {check.check_name} of {check.asset_key.to_user_string()} failed: "
+                f"{check.description}; see `ecommpay-sync status`.",
+                1,
+            )
+
+
+def _failure(event: dg.DagsterEvent, run_id: str) -> RunFailed:
+    data = event.step_failure_data if event.is_step_failure else None
+    told = data.user_failure_data if data else None
+    if told and told.description and EXIT_CODE in told.metadata:
+        return RunFailed(told.description, int(str(told.metadata[EXIT_CODE].value)))
+    cause = data.error if data else None
+    while cause and cause.cause:
+        cause = cause.cause
+    said = cause.message.strip().splitlines()[0] if cause else (event.message or "the run failed")
+    return RunFailed(f"unexpected: {said} — the stack trace is with Dagster's run {run_id}.", 1)
+
+
+@contextmanager
+def dagster_instance() -> Iterator[dg.DagsterInstance]:
+    """Yield the instance of DAGSTER_HOME; without one, of a folder beside the embedded database."""
+    home = os.environ.get("DAGSTER_HOME")
+    if not home:
+        home = str(data_dir() / "dagster")
+        os.environ["DAGSTER_HOME"] = home
+        Path(home).mkdir(parents=True, exist_ok=True)
+        target = Path(home) / "dagster.yaml"
+        if not target.exists():
+            target.write_text(DAGSTER_YAML.read_text(encoding="utf-8"), encoding="utf-8")
+    elif not Path(home).is_dir():
+        raise ConfigError(f"DAGSTER_HOME is no folder: {home}. Make it, or unset DAGSTER_HOME.")
+    import dagster as dg
+
+    logging.getLogger("dagster").setLevel(logging.CRITICAL)
+    with dg.DagsterInstance.get() as instance:
+        yield instance
+    sys.stdout.flush()

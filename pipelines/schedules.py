@@ -1,0 +1,67 @@
+"""What runs when nobody asks: the nightly load with its look-back, and the balance snapshots."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, timedelta
+
+import dagster as dg
+
+from pipelines.partitions import SETTINGS
+
+OPERATIONS_JOB = dg.define_asset_job(
+    "load_operations",
+    selection=dg.AssetSelection.assets("operations"),
+    description="Load days of operations by hand, or from the command.",
+)
+NIGHTLY_JOB = dg.define_asset_job(
+    "nightly",
+    selection=dg.AssetSelection.assets("operations"),
+    description="Load yesterday, and the look-back days before it again, in one run.",
+    # an outage of the platform or of the database is worth another try; a refusal is not, and says so
+    op_retry_policy=dg.RetryPolicy(max_retries=3, delay=300, backoff=dg.Backoff.EXPONENTIAL),
+    tags={"dagster/max_runtime": "21600"},
+)
+BALANCES_JOB = dg.define_asset_job(
+    "snapshot_balances",
+    selection=dg.AssetSelection.assets("balances"),
+    description="Take a snapshot of the balances.",
+)
+
+
+@dg.schedule(
+    name="nightly",
+    job=NIGHTLY_JOB,
+    cron_schedule=SETTINGS.nightly_cron,
+    execution_timezone=SETTINGS.schedule_time_zone,
+    default_status=dg.DefaultScheduleStatus.RUNNING,
+)
+def nightly_schedule(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
+    """Ask for yesterday and for the look-back days before it, as one run over a range of partitions."""
+    first, last = days_of_night(context.scheduled_execution_time.astimezone(UTC).date())
+    return dg.RunRequest(run_key=last.isoformat(), tags=range_tags(first, last))
+
+
+@dg.schedule(
+    name="balances",
+    job=BALANCES_JOB,
+    cron_schedule=SETTINGS.balances_cron,
+    execution_timezone=SETTINGS.schedule_time_zone,
+    default_status=dg.DefaultScheduleStatus.RUNNING,
+)
+def balances_schedule(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
+    """Ask for a snapshot."""
+    return dg.RunRequest(run_key=context.scheduled_execution_time.isoformat())
+
+
+def days_of_night(today: date) -> tuple[date, date]:
+    """Return the first and the last day that the night of `today` (UTC) loads."""
+    yesterday = today - timedelta(days=1)
+    return max(SETTINGS.first_day, yesterday - timedelta(days=SETTINGS.look_back_days)), yesterday
+
+
+def range_tags(first: date, last: date) -> dict[str, str]:
+    """Return the tags that make a run load the days `first` to `last`, both included."""
+    return {
+        "dagster/asset_partition_range_start": first.isoformat(),
+        "dagster/asset_partition_range_end": last.isoformat(),
+    }

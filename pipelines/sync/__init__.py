@@ -1,0 +1,1 @@
+"""The engine: plan windows, walk pages, normalize, load. It knows no Dagster."""

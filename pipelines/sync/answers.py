@@ -1,0 +1,51 @@
+"""From a verified answer to what is kept of it: the page for the walk, the typed batch, the signed body."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from datetime import datetime
+
+from pipelines.sync.normalize import Batch, identity, normalize_operations
+from pipelines.sync.walk import Page
+from resources.data_api.client import Answer
+from resources.warehouse.load import RawPage, compress
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What one answer brought: typed rows and rejects, and the body as it was signed."""
+
+    batch: Batch
+    raw: RawPage
+
+
+def operations_page(answer: Answer) -> Page[Kept]:
+    """Return an `operations/get` answer as a page of the walk."""
+    rows = answer.document["operations"]
+    batch = normalize_operations(rows, answer.requested_at)
+    return Page(
+        ids=tuple(map(identity, rows)),
+        payload=Kept(batch, raw_page(answer, len(rows))),
+        span=_span(batch),
+    )
+
+
+def raw_page(answer: Answer, row_count: int) -> RawPage:
+    """Return the answer's signed body for raw.pages; its request is kept without token and signature."""
+    return RawPage(
+        endpoint=answer.endpoint,
+        request=answer.request,
+        requested_at=answer.requested_at,
+        received_at=answer.received_at,
+        row_count=row_count,
+        body_bytes=len(answer.body),
+        body_sha256=hashlib.sha256(answer.body).digest(),
+        signature=str(answer.document["signature"]),
+        body_zstd=compress(answer.body),
+    )
+
+
+def _span(batch: Batch) -> tuple[datetime, datetime] | None:
+    completed = batch.frame["operation_completed_at"].dropna()
+    return (completed.min().to_pydatetime(), completed.max().to_pydatetime()) if len(completed) else None

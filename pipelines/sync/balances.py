@@ -1,0 +1,115 @@
+"""One snapshot of the balances: ask, type, store; the statements are in sql/load."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from pipelines.sync.answers import raw_page
+from pipelines.sync.normalize import json_text
+from pipelines.sync.typing_values import typed
+from resources.data_api.client import Answer
+from resources.data_api.endpoints import DataApi
+from resources.errors import SyncError
+from resources.warehouse import ledger
+from resources.warehouse.engine import Warehouse, run, run_many
+from resources.warehouse.ledger import Scope
+from resources.warehouse.load import Reject, add_pages, add_rejects
+
+
+@dataclass(frozen=True)
+class Balance:
+    """One balance in one currency; `amount_minor` is in minor units of `currency` and may be negative."""
+
+    position: int
+    name: str
+    currency: str
+    amount_minor: int
+
+
+@dataclass(frozen=True)
+class BalancesReport:
+    """What a snapshot brought."""
+
+    run_id: int
+    captured_at: datetime
+    balances: tuple[Balance, ...]
+    rejects: tuple[Reject, ...]
+
+
+def sync_balances(
+    api: DataApi, warehouse: Warehouse, account: str, dagster_run_id: str | None = None
+) -> BalancesReport:
+    """Take a snapshot of all balances and store it, in one transaction.
+
+    Raises:
+        Retryable, Permanent: the platform did not answer, or refused.
+        WarehouseUnavailable: the database failed; nothing of the snapshot is stored.
+    """
+    run_id = ledger.start_run(
+        warehouse, account=account, stream="balances", interval=None, dagster_run_id=dagster_run_id
+    )
+    try:
+        answer = api.balances()
+        balances, rejects = normalize_balances(answer.document["balance"], answer.requested_at)
+        _store(warehouse, Scope(account, run_id), answer, balances, rejects)
+    except SyncError as error:
+        ledger.finish_run(warehouse, run_id, "failed", str(error), api.client.requests_sent)
+        raise
+    ledger.finish_run(warehouse, run_id, "complete", None, api.client.requests_sent)
+    return BalancesReport(run_id, answer.requested_at, tuple(balances), tuple(rejects))
+
+
+def normalize_balances(entries: Sequence[Any], observed_at: datetime) -> tuple[list[Balance], list[Reject]]:
+    """Type the entries of a `balance/get` answer: `{"name": …, "<currency>": "<minor units>"}`.
+
+    The currency is the name of the other key; the balance's own name may mention another currency.
+    """
+    balances: list[Balance] = []
+    rejects: list[Reject] = []
+    for position, entry in enumerate(entries):
+        try:
+            balances += _balances_of(position, entry)
+        except ValueError as error:
+            rejects.append(Reject(str(error), json_text(entry), observed_at))
+    return balances, rejects
+
+
+def _balances_of(position: int, entry: Any) -> list[Balance]:
+    if not isinstance(entry, dict) or not isinstance(entry.get("name"), str) or "\x00" in entry["name"]:
+        raise ValueError("the entry is not an object with a name")
+    currencies = [key for key in entry if re.fullmatch(r"[A-Z]{3}", key)]
+    if not currencies or len(currencies) != len(entry) - 1:
+        raise ValueError("beside its name, the entry has a key that is no currency, or none at all")
+    amounts, reasons = typed([entry[currency] for currency in currencies], "amount")
+    if reasons or amounts.null_count:
+        raise ValueError(f"the amount {next(iter(reasons.values()), 'is missing')}")
+    return [
+        Balance(position, entry["name"], currency, amount)
+        for currency, amount in zip(currencies, amounts.to_pylist(), strict=True)
+    ]
+
+
+def _store(
+    warehouse: Warehouse, scope: Scope, answer: Answer, balances: Sequence[Balance], rejects: Sequence[Reject]
+) -> None:
+    rows = [
+        {
+            "account": scope.account,
+            "captured_at": answer.requested_at,
+            "position": balance.position,
+            "balance_name": balance.name,
+            "currency": balance.currency,
+            "amount_minor": balance.amount_minor,
+            "run_id": scope.run_id,
+        }
+        for balance in balances
+    ]
+    with warehouse.transaction() as connection:
+        run(connection, "load/lock_account", account=scope.account)
+        run_many(connection, "load/add_balances", rows)
+        add_rejects(connection, scope, "balances", rejects, None)
+        add_pages(connection, scope, None, [raw_page(answer, len(answer.document["balance"]))])

@@ -1,0 +1,244 @@
+"""Ties the engine together: plans windows, walks several at once, loads each in one transaction.
+
+What a window and a walk are is in `windows` and `walk`; what a row becomes is in `normalize`.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+
+from pipelines.sync import windows
+from pipelines.sync.answers import Kept, operations_page
+from pipelines.sync.normalize import unite
+from pipelines.sync.progress import LogProgress, Progress
+from pipelines.sync.walk import DEEPEST, Page, Restless, Settled, TooDense, settle
+from pipelines.sync.windows import Window
+from resources.data_api.endpoints import DataApi
+from resources.errors import ConfigError, Incomplete, SyncError
+from resources.settings import SyncSettings
+from resources.warehouse import ledger
+from resources.warehouse.engine import Warehouse
+from resources.warehouse.ledger import ControlTotal, LoadReport, Scope, WalkRecord
+from resources.warehouse.load import load_window
+from resources.warehouse.locks import range_lock
+
+MOVED = "the data moved during every walk"
+
+
+@dataclass(frozen=True)
+class OperationsRequest:
+    """Which UTC days (both included) of which projects (none: all that the token may see)."""
+
+    first_day: date
+    last_day: date
+    project_ids: tuple[int, ...] = ()
+    dagster_run_id: str | None = None
+
+
+@dataclass
+class SyncReport:
+    """What a sync of operations did."""
+
+    run_id: int
+    window: Window
+    windows: int = 0
+    resumed_windows: int = 0
+    requests: int = 0
+    rows_met: int = 0
+    rows_new: int = 0
+    rows_changed: int = 0
+    rows_unchanged: int = 0
+    rows_rejected: int = 0
+    incomplete: list[str] = field(default_factory=list)
+    totals: dict[tuple[str | None, str | None, str | None], ControlTotal] = field(default_factory=dict)
+
+    def add(self, report: LoadReport) -> None:
+        """Count a committed window in."""
+        self.windows += 1
+        for name in ("rows_met", "rows_new", "rows_changed", "rows_unchanged", "rows_rejected"):
+            setattr(self, name, getattr(self, name) + getattr(report, name))
+        for total in report.totals:
+            self._add_total(total)
+
+    def _add_total(self, total: ControlTotal) -> None:
+        key = (total.currency, total.type, total.status)
+        before = self.totals.get(key)
+        if before is None:
+            self.totals[key] = total
+            return
+        minors = [minor for minor in (before.minor, total.minor) if minor is not None]
+        self.totals[key] = ControlTotal(*key, before.count + total.count, sum(minors) if minors else None)
+
+
+def sync_operations(
+    api: DataApi,
+    warehouse: Warehouse,
+    settings: SyncSettings,
+    request: OperationsRequest,
+    progress: Progress | None = None,
+) -> SyncReport:
+    """Load all operations of the days asked for; return when every window is complete and committed.
+
+    Days that are not over are walked up to the current second. A run that was killed is continued: what it
+    committed within the last day is not walked again.
+
+    Raises:
+        ConfigError: the days make no sense; nothing was asked or written.
+        Incomplete: some window could not be shown complete; the rest is committed, the ledger names the holes.
+        Retryable, Permanent, WarehouseUnavailable: the sync stopped; what was committed stays.
+    """
+    now = datetime.now(UTC).replace(microsecond=0)
+    if not request.first_day <= request.last_day or request.first_day > now.date():
+        raise ConfigError(f"no day to sync: {request.first_day} to {request.last_day} (today is {now:%Y-%m-%d}, UTC).")
+    asked = windows.of_days(request.first_day, request.last_day)
+    return _Sync(api, warehouse, settings, request, progress or LogProgress()).run(asked, min(asked.last, now))
+
+
+class _Sync:
+    """One run: its scope, its queue of windows, its report."""
+
+    def __init__(
+        self,
+        api: DataApi,
+        warehouse: Warehouse,
+        settings: SyncSettings,
+        request: OperationsRequest,
+        progress: Progress,
+    ) -> None:
+        self.api = api
+        self.warehouse = warehouse
+        self.settings = settings
+        self.request = request
+        self.progress = progress
+
+    def run(self, asked: Window, until: datetime) -> SyncReport:
+        """Hold the lock of the days, write the run's beginning and end, and do the work between."""
+        account, projects = self.settings.account, tuple(sorted(set(self.request.project_ids)))
+        with range_lock(self.warehouse, account, asked.first.date(), asked.last.date()):
+            done = ledger.unfinished_windows(self.warehouse, account, (asked.first, asked.last), projects)
+            run_id = ledger.start_run(
+                self.warehouse,
+                account=account,
+                stream="operations",
+                interval=(asked.first, asked.last),
+                project_ids=projects,
+                dagster_run_id=self.request.dagster_run_id,
+            )
+            scope = Scope(account, run_id, projects)
+            walked = Window(asked.first, until)
+            report = SyncReport(run_id, walked, resumed_windows=len(done))
+            holes = windows.without(walked, [Window(first, last) for first, last in done])
+            try:
+                self.progress.begin(walked, holes)
+                self._work(scope, report, [window for hole in holes for window in windows.plan(hole)])
+            except BaseException as error:
+                message = str(error) if isinstance(error, SyncError) else type(error).__name__
+                self._finish(report, "failed", message)
+                raise
+            finally:
+                self.progress.end()
+            if report.incomplete:
+                self._finish(report, "incomplete", report.incomplete[0])
+                raise Incomplete(_what_is_incomplete(report))
+            self._finish(report, "complete", None)
+            return report
+
+    def _finish(self, report: SyncReport, state: ledger.RunState, message: str | None) -> None:
+        report.requests = self.api.client.requests_sent
+        try:
+            ledger.finish_run(self.warehouse, report.run_id, state, message, report.requests)
+        except SyncError:
+            if state == "complete":  # else the first failure is the one to tell of
+                raise
+
+    def _work(self, scope: Scope, report: SyncReport, todo: Sequence[Window]) -> None:
+        """Keep several windows in flight until none is left; the first failure stops the rest."""
+        queue = deque(todo)
+        with ThreadPoolExecutor(self.settings.windows_in_flight, thread_name_prefix="window") as pool:
+            flying: dict[Future[LoadReport | Window | list[Window]], Window] = {}
+            try:
+                while queue or flying:
+                    while queue and len(flying) < self.settings.windows_in_flight:
+                        window = queue.popleft()
+                        flying[pool.submit(self._walk_and_load, scope, window)] = window
+                    landed, _ = wait(flying, return_when=FIRST_COMPLETED)
+                    for future in landed:
+                        self._land(report, queue, flying.pop(future), future.result())
+            except BaseException:
+                for future in flying:
+                    future.cancel()
+                raise
+
+    def _land(
+        self,
+        report: SyncReport,
+        queue: deque[Window],
+        window: Window,
+        outcome: LoadReport | Window | list[Window],
+    ) -> None:
+        if isinstance(outcome, LoadReport):
+            report.add(outcome)
+            self.progress.committed(window, outcome)
+        elif isinstance(outcome, Window):
+            report.incomplete.append(str(outcome))
+        else:
+            queue.extendleft(reversed(outcome))
+
+    def _walk_and_load(self, scope: Scope, window: Window) -> LoadReport | Window | list[Window]:
+        """Return the report of a committed window, its pieces when it must be cut, itself when incomplete."""
+        started = datetime.now(UTC)
+        outcome = settle(lambda offset, limit: self._fetch(scope, window, offset, limit), window.length)
+        if isinstance(outcome, TooDense):
+            return windows.cut(window, windows.pieces_for(window, outcome.rows, outcome.span, DEEPEST))
+        if isinstance(outcome, Restless) and window.seconds > 1:
+            return windows.cut(window, 2)
+        record = _record(window, started, outcome)
+        if isinstance(outcome, Restless):
+            ledger.add_incomplete_window(self.warehouse, scope, record)
+            return window
+        batch = unite([page.payload.batch for page in outcome.pages])
+        return load_window(
+            self.warehouse,
+            scope,
+            record,
+            batch.frame,
+            batch.rejects,
+            [page.payload.raw for page in outcome.pages],
+        )
+
+    def _fetch(self, scope: Scope, window: Window, offset: int, limit: int) -> Page[Kept]:
+        answer = self.api.operations(
+            window.first,
+            window.last,
+            offset=offset,
+            limit=limit,
+            project_ids=scope.project_ids,
+            fields=self.settings.fields,
+        )
+        return operations_page(answer)
+
+
+def _record(window: Window, started: datetime, outcome: Settled[Kept] | Restless) -> WalkRecord:
+    return WalkRecord(
+        interval_from=window.first,
+        interval_to=window.last,
+        walk_started_at=started,
+        walk_ended_at=datetime.now(UTC),
+        walks=outcome.walks if isinstance(outcome, Settled) else outcome.drifts,
+        drifts=outcome.drifts,
+        pages=len(outcome.pages) if isinstance(outcome, Settled) else 0,
+        requests=outcome.requests,
+        incomplete_because=MOVED if isinstance(outcome, Restless) else None,
+    )
+
+
+def _what_is_incomplete(report: SyncReport) -> str:
+    count = len(report.incomplete)
+    return (
+        f"{count} window{'s' if count > 1 else ''} could not be shown complete, the first: {report.incomplete[0]} "
+        "(the data moved during every walk); all others are stored. Run the same command again."
+    )

@@ -1,0 +1,57 @@
+"""What the engine tells while it works; who shows it (a bar, a log line) decides how."""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from pipelines.sync.windows import Window
+from resources.warehouse.ledger import LoadReport
+
+logger = logging.getLogger(__name__)
+
+
+class Progress(Protocol):
+    """Gets one call at the beginning, one for each window committed, one at the end."""
+
+    def begin(self, what: Window, holes: list[Window]) -> None:
+        """The sync of `what` begins; `holes` is what is left of it to do."""
+
+    def committed(self, window: Window, report: LoadReport) -> None:
+        """`window` is complete and in the store."""
+
+    def end(self) -> None:
+        """Nothing more will come."""
+
+
+@dataclass
+class LogProgress:
+    """Progress as log lines, at most one every `interval` seconds."""
+
+    interval: float = 10.0
+    _total: int = 0
+    _done: int = 0
+    _rows: int = 0
+    _next: float = field(default=0.0)
+
+    def begin(self, what: Window, holes: list[Window]) -> None:
+        """Log what is asked for, and how much of it an interrupted run has already done."""
+        self._total = sum(hole.seconds for hole in holes)
+        self._done = self._rows = 0
+        self._next = time.monotonic() + self.interval
+        done_before = what.seconds - self._total
+        resumed = f"; an interrupted run already did {done_before / what.seconds:.0%} of it" if done_before else ""
+        logger.info("operations of %s%s", what, resumed)
+
+    def committed(self, window: Window, report: LoadReport) -> None:
+        """Log how far it is."""
+        self._done += window.seconds
+        self._rows += report.rows_met
+        if time.monotonic() >= self._next:
+            self._next = time.monotonic() + self.interval
+            logger.info("%d %% of the time asked for, %d rows", 100 * self._done // self._total, self._rows)
+
+    def end(self) -> None:
+        """Nothing: the summary is the caller's."""

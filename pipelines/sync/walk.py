@@ -1,0 +1,193 @@
+"""How the pages of one window are walked, and when that is complete. Pure decisions: `fetch` does the asking.
+
+Offset pages are cut from live data, so nothing is trusted that the server merely says: not `limit`, not a
+short page, not an empty one. What is trusted is that two pages meet: the next offset is the number of rows
+received minus one, so each page must begin with the last row of the page before, and a page of that row
+alone is the end. Where the page before was as long as any, more rows were likely, so that the end is asked
+for again. At last the first row is looked at once more: if it is still the first, no row entered at the head
+meanwhile, and one that left anywhere before a page's edge would have shown at that edge.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Generic, TypeVar
+
+LIMIT = 1000
+DEEPEST = 9_990  # rows: about ten pages; a window with more is cut
+LOOKS_DEEP = 7_500  # rows: a guess above this is worth a probe at DEEPEST
+SURE_PROBE = 4  # pages after which the guess, if it never held, gives way to a probe
+SHORTEST = timedelta(seconds=1)
+WALKS = 3  # of a window that moves, before it is cut
+WALKS_OF_ONE_SECOND = 8  # of a window that cannot be cut
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Page(Generic[T]):
+    """One answer: the identity of each row, in order; what it brought; the times its rows lie between."""
+
+    ids: tuple[str, ...]
+    payload: T
+    span: tuple[datetime, datetime] | None = None
+
+
+Fetch = Callable[[int, int], Page[T]]  # (offset, limit) → page
+
+
+@dataclass
+class Walk(Generic[T]):
+    """One pass over a window."""
+
+    pages: list[Page[T]] = field(default_factory=list)
+    requests: int = 0
+    probed: bool = False
+    too_deep: bool = False
+    moved: bool = False
+    at_rest_within_a_page: bool = False  # one answer held everything, and what followed brought nothing unknown
+
+    def ids(self) -> set[str]:
+        """All identities met."""
+        return {identifier for page in self.pages for identifier in page.ids}
+
+
+@dataclass(frozen=True)
+class Settled(Generic[T]):
+    """Every row of the window was met; `pages` in the order they were received."""
+
+    pages: list[Page[T]]
+    walks: int
+    drifts: int
+    requests: int
+
+
+@dataclass(frozen=True)
+class TooDense(Generic[T]):
+    """The window holds more than is walked at once; `rows` of it were met within `span`."""
+
+    rows: int
+    span: timedelta | None
+    requests: int
+
+
+@dataclass(frozen=True)
+class Restless:
+    """The data moved during every walk."""
+
+    drifts: int
+    requests: int
+
+
+def settle(fetch: Fetch[T], length: timedelta) -> Settled[T] | TooDense[T] | Restless:
+    """Walk a window of that length until it is shown complete; or say that it must be cut, or cannot be shown.
+
+    A window of one second cannot be cut. The rows of all walks are united by the caller: each was really there
+    when it was met.
+    """
+    pages: list[Page[T]] = []
+    met: set[str] = set()
+    requests = drifts = 0
+    last_at_rest = False
+    can_be_cut = length > SHORTEST
+    most = WALKS if can_be_cut else WALKS_OF_ONE_SECOND
+    for number in range(1, most + 1):
+        walk = walk_once(fetch, length)
+        requests += walk.requests
+        if walk.too_deep:
+            return TooDense(*_density(walk.pages), requests=requests)
+        pages += walk.pages
+        unknown = walk.ids() - met
+        met |= unknown
+        if not walk.moved:
+            return Settled(pages, number, drifts, requests)
+        drifts += 1
+        last_at_rest = walk.at_rest_within_a_page
+        if last_at_rest and number > 1 and not unknown:
+            return Settled(pages, number, drifts, requests)
+    if last_at_rest:  # one answer is a snapshot: cutting the window would not make it a better one
+        return Settled(pages, most, drifts, requests)
+    return Restless(most, requests)
+
+
+def walk_once(fetch: Fetch[T], length: timedelta) -> Walk[T]:
+    """Pass over a window of that length once, until its end, a sign that the data moved, or `DEEPEST`."""
+    walk: Walk[T] = Walk()
+    page = _fetch_twice_if_empty(fetch, walk, 0)
+    offset = 0
+    while page.ids:
+        walk.pages.append(page)
+        received = offset + len(page.ids)
+        if length > SHORTEST and _is_too_deep(fetch, walk, received, length):
+            walk.too_deep = True
+            return walk
+        offset = received - 1
+        following = _fetch_twice_if_empty(fetch, walk, offset)
+        if following.ids == page.ids[-1:] and len(page.ids) == max(len(page.ids) for page in walk.pages):
+            following = _fetch_twice_if_empty(fetch, walk, offset)
+        if not following.ids or following.ids[0] != page.ids[-1]:
+            return _moved(walk, following)
+        if len(following.ids) == 1:
+            walk.moved = len(walk.pages) > 1 and _head_changed(fetch, walk)
+            return walk
+        page = following
+    return walk
+
+
+def _fetch_twice_if_empty(fetch: Fetch[T], walk: Walk[T], offset: int) -> Page[T]:
+    walk.requests += 1
+    page = fetch(offset, LIMIT)
+    if page.ids:
+        return page
+    walk.requests += 1
+    return fetch(offset, LIMIT)
+
+
+def _is_too_deep(fetch: Fetch[T], walk: Walk[T], received: int, length: timedelta) -> bool:
+    """Ask for a row at `DEEPEST` once, where the rows so far make it likely that there is one."""
+    if received > DEEPEST + LIMIT:
+        return True
+    if walk.probed or not _looks_deep(walk, length):
+        return False
+    walk.probed = True
+    walk.requests += 1
+    return bool(fetch(DEEPEST, 1).ids)
+
+
+def _looks_deep(walk: Walk[T], length: timedelta) -> bool:
+    if len(walk.pages[-1].ids) < (len(walk.pages[0].ids) if len(walk.pages) > 1 else LIMIT):
+        return False  # shorter than a full page: most likely the last
+    rows, span = _density(walk.pages)
+    if span is None:
+        return len(walk.pages) >= SURE_PROBE
+    first_span = _density(walk.pages[:1])[1]
+    if len(walk.pages) >= SURE_PROBE and first_span is not None and first_span > 0.8 * length:
+        return True  # the first page lay all over the window, so the rows' times tell nothing of what is left
+    return rows * (length / max(span, SHORTEST)) > LOOKS_DEEP
+
+
+def _moved(walk: Walk[T], following: Page[T]) -> Walk[T]:
+    walk.moved = True
+    walk.at_rest_within_a_page = len(walk.pages) == 1 and walk.ids().issuperset(following.ids)
+    if following.ids:
+        walk.pages.append(following)
+    return walk
+
+
+def _head_changed(fetch: Fetch[T], walk: Walk[T]) -> bool:
+    for _ in range(2):  # an empty answer counts only the second time
+        walk.requests += 1
+        head = fetch(0, 1)
+        if head.ids:
+            return head.ids[0] != walk.pages[0].ids[0]
+    return True
+
+
+def _density(pages: list[Page[T]]) -> tuple[int, timedelta | None]:
+    rows = sum(len(page.ids) for page in pages)
+    spans = [page.span for page in pages if page.span]
+    if not spans:
+        return rows, None
+    return rows, max(end for _, end in spans) - min(start for start, _ in spans)

@@ -1,0 +1,103 @@
+"""Which intervals to ask for: plan and split; how one is walked is in `walk`. Pure: no clock, no I/O.
+
+A window is a closed interval of whole seconds, as the API's `interval` is.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+
+SECOND = timedelta(seconds=1)
+DAY_SECONDS = 86_400
+LONGEST = 180 * DAY_SECONDS  # the API processes longer intervals one by one, 10 s apart
+MOST_PIECES = 16
+ROWS_A_WINDOW = 5_000  # what a cut aims at
+CAUTION = 1.25
+
+
+@dataclass(frozen=True, order=True)
+class Window:
+    """The seconds from `first` to `last`, both included, UTC."""
+
+    first: datetime
+    last: datetime
+
+    def __post_init__(self) -> None:
+        if self.last < self.first or self.first.microsecond or self.last.microsecond:
+            raise ValueError(f"not a window of whole seconds: {self.first} to {self.last}")
+
+    @property
+    def length(self) -> timedelta:
+        """How long it is; at least a second."""
+        return self.last - self.first + SECOND
+
+    @property
+    def seconds(self) -> int:
+        """How many seconds it has; at least 1."""
+        return round((self.last - self.first).total_seconds()) + 1
+
+    def __str__(self) -> str:
+        return f"{self.first:%Y-%m-%d %H:%M:%S} to {self.last:%Y-%m-%d %H:%M:%S} UTC"
+
+
+def of_days(first: date, last: date) -> Window:
+    """Return the window of all seconds of the UTC days `first` to `last`, both included."""
+    return Window(
+        datetime.combine(first, time.min, UTC),
+        datetime.combine(last, time.min, UTC) + timedelta(days=1) - SECOND,
+    )
+
+
+def plan(window: Window) -> list[Window]:
+    """Cut `window` into as few windows as the API's longest interval allows, oldest first."""
+    starts = range(0, window.seconds, LONGEST)
+    return [
+        Window(
+            window.first + start * SECOND,
+            min(window.last, window.first + (start + LONGEST) * SECOND - SECOND),
+        )
+        for start in starts
+    ]
+
+
+def cut(window: Window, pieces: int) -> list[Window]:
+    """Cut `window` into `pieces` (fewer when it has fewer seconds), at midnight where a piece is longer than a day.
+
+    The pieces are adjacent, in order of time, cover the window and overlap nowhere.
+    """
+    pieces = max(1, min(pieces, window.seconds))
+    starts = {window.first}
+    for number in range(1, pieces):
+        start = window.first + timedelta(seconds=window.seconds * number // pieces)
+        midnight = datetime.combine(start.date(), time.min, UTC)
+        starts.add(midnight if window.seconds // pieces > DAY_SECONDS and midnight > window.first else start)
+    ordered = sorted(starts)
+    ends = [start - SECOND for start in ordered[1:]] + [window.last]
+    return [Window(start, end) for start, end in zip(ordered, ends, strict=True)]
+
+
+def pieces_for(window: Window, rows: int, span: timedelta | None, at_least: int) -> int:
+    """Return into how many pieces to cut a window that is known to hold more than `at_least` rows.
+
+    `rows` of them were met in `span` of the window; from that the whole is guessed, and rather too high, since a
+    piece that is still too dense costs more than a piece too many. The order of the API's rows is not promised.
+    """
+    guess = rows * (window.seconds / max(1.0, span.total_seconds())) if span is not None else 0
+    return max(2, min(MOST_PIECES, math.ceil(CAUTION * max(guess, at_least) / ROWS_A_WINDOW)))
+
+
+def without(window: Window, done: Iterable[Window]) -> list[Window]:
+    """Return the parts of `window` that no window of `done` covers, oldest first."""
+    holes, start = [], window.first
+    for covered in sorted(done):
+        if covered.last < start or covered.first > window.last:
+            continue
+        if covered.first > start:
+            holes.append(Window(start, covered.first - SECOND))
+        start = covered.last + SECOND
+    if start <= window.last:
+        holes.append(Window(start, window.last))
+    return holes

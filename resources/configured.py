@@ -1,0 +1,132 @@
+"""The Dagster resources: configured by the environment, opened for a run, closed after it. Thin shells only."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import dagster as dg
+from pydantic import Field, PrivateAttr
+
+from resources.data_api.client import Client
+from resources.data_api.endpoints import DataApi
+from resources.data_api.retry import RetryPolicy
+from resources.errors import ConfigError
+from resources.settings import (
+    DEFAULT_BASE_URL,
+    Environment,
+    checked_api_settings,
+    data_dir,
+    secret_from_file,
+)
+from resources.warehouse.engine import Warehouse
+from resources.warehouse.migrate import migrate
+
+SECRET: dict[str, Any] = {"dagster__is_secret": True}
+
+
+class DataApiResource(dg.ConfigurableResource[Any]):
+    """The Data API of one account; token and secret are given as values or as files, and never shown."""
+
+    base_url: str = DEFAULT_BASE_URL
+    token: str | None = Field(default=None, repr=False, json_schema_extra=SECRET)
+    token_file: str | None = None
+    secret: str | None = Field(default=None, repr=False, json_schema_extra=SECRET)
+    secret_file: str | None = None
+    retry_seconds: float = RetryPolicy().deadline
+    _api: DataApi | None = PrivateAttr(default=None)
+
+    @contextmanager
+    def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator[DataApiResource]:
+        """Do not open anything yet: a wrong setting is told by the asset, in one line."""
+        del context
+        try:
+            yield self
+        finally:
+            if self._api:
+                self._api.client.close()
+
+    def api(self) -> DataApi:
+        """Return the API, ready to be called.
+
+        Raises:
+            ConfigError: a setting is missing or malformed.
+        """
+        if self._api is None:
+            settings = checked_api_settings(
+                base_url=self.base_url,
+                token=_value("DATA_API_TOKEN", self.token, self.token_file),
+                secret=_value("DATA_API_SECRET", self.secret, self.secret_file),
+            )
+            self._api = DataApi(Client(settings, RetryPolicy(deadline=self.retry_seconds)))
+        return self._api
+
+
+class WarehouseResource(dg.ConfigurableResource[Any]):
+    """The PostgreSQL warehouse; without a URL, the embedded one under the data folder."""
+
+    url: str | None = Field(default=None, repr=False, json_schema_extra=SECRET)
+    url_file: str | None = None
+    _warehouse: Warehouse | None = PrivateAttr(default=None)
+
+    @contextmanager
+    def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator[WarehouseResource]:
+        """Do not connect yet: an unreachable database is told by the asset, in one line."""
+        del context
+        try:
+            yield self
+        finally:
+            if self._warehouse:
+                self._warehouse.close()
+
+    def warehouse(self) -> Warehouse:
+        """Return the warehouse, migrated to this version.
+
+        Raises:
+            WarehouseUnavailable, WarehouseBroken: it cannot be reached or migrated.
+        """
+        if self._warehouse is None:
+            warehouse = open_warehouse(_value("DATABASE_URL", self.url, self.url_file))
+            migrate(warehouse)
+            self._warehouse = warehouse
+        return self._warehouse
+
+
+def open_warehouse(url: str | None) -> Warehouse:
+    """Return the warehouse at `url`, or the embedded one; not migrated."""
+    if url is None:
+        from resources.warehouse.embedded import embedded_url
+
+        url = embedded_url(data_dir())
+    return Warehouse(url)
+
+
+def data_api_from_env(environment: Environment = os.environ) -> DataApiResource:
+    """Return the resource whose token and secret Dagster reads from the environment when a run starts."""
+    return DataApiResource(
+        base_url=_env_var("DATA_API_BASE_URL", environment) or DEFAULT_BASE_URL,
+        token=_env_var("DATA_API_TOKEN", environment),
+        token_file=_env_var("DATA_API_TOKEN_FILE", environment),
+        secret=_env_var("DATA_API_SECRET", environment),
+        secret_file=_env_var("DATA_API_SECRET_FILE", environment),
+    )
+
+
+def warehouse_from_env(environment: Environment = os.environ) -> WarehouseResource:
+    """Return the resource whose URL Dagster reads from the environment when a run starts."""
+    return WarehouseResource(
+        url=_env_var("DATABASE_URL", environment), url_file=_env_var("DATABASE_URL_FILE", environment)
+    )
+
+
+def _env_var(name: str, environment: Environment) -> dg.EnvVar | None:
+    # an EnvVar that is unset would stop the run with Dagster's own words; ours say what to do
+    return dg.EnvVar(name) if environment.get(name) else None
+
+
+def _value(name: str, value: str | None, file: str | None) -> str | None:
+    if value and file:
+        raise ConfigError(f"{name} and {name}_FILE are both set: keep one of them.")
+    return secret_from_file(name, file) if file else value

@@ -1,0 +1,199 @@
+"""One signed call: POST, verify, retry. The endpoints and their parameters are in `endpoints`.
+
+No body is ever logged, and no message holds a token, a secret or a signature of ours.
+"""
+
+from __future__ import annotations
+
+import re
+import ssl
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from importlib.metadata import version
+from typing import Any, Self
+from urllib.parse import urlsplit
+
+import certifi
+import httpx
+import orjson
+
+from resources.data_api import signature
+from resources.data_api.errors import (
+    BadSignature,
+    BodyTooLarge,
+    BrokenBody,
+    DataApiError,
+    Unreachable,
+    error_for_status,
+)
+from resources.data_api.retry import Backoff, Pace, RetryPolicy, attempts, parse_retry_after
+from resources.settings import ApiSettings
+
+CONNECT_TIMEOUT = 10.0
+READ_TIMEOUT = 330.0  # an answer may take five minutes (API: "Interaction concepts")
+LONGEST_ANSWER = 2 * READ_TIMEOUT
+LARGEST_BODY = 64 * 1024 * 1024  # a page of 1000 operations with every field is about 2 MB
+LONGEST_MESSAGE = 400
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A verified answer, with what an audit needs to know of the call that brought it."""
+
+    endpoint: str
+    request: dict[str, Any]  # without token and signature
+    document: dict[str, Any]
+    body: bytes = field(repr=False)
+    requested_at: datetime  # UTC, when the attempt that succeeded was started
+    received_at: datetime
+    server_time: datetime | None  # the answer's Date header
+
+
+class Client:
+    """Calls one account of the platform; safe to use from several threads, which share its pace.
+
+    Use as a context manager, or `close()` it.
+    """
+
+    def __init__(self, settings: ApiSettings, policy: RetryPolicy | None = None) -> None:
+        self.settings = settings
+        self.policy = policy or RetryPolicy()
+        self.pace = Pace()
+        self.requests_sent = 0
+        self._http = httpx.Client(
+            verify=tls_context(),
+            timeout=httpx.Timeout(READ_TIMEOUT, connect=CONNECT_TIMEOUT),
+            follow_redirects=False,
+            # a proxy of the environment must not see what is meant for this machine
+            trust_env=urlsplit(settings.base_url).scheme == "https",
+            headers={
+                "User-Agent": f"ecommpay-sync/{version('ecommpay-sync')}",
+                "Content-Type": "application/json",
+                "Accept": "application/json",
+            },
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._http.close()
+
+    def call(self, endpoint: str, parameters: Mapping[str, Any], *, expect: str) -> Answer:
+        """Post to `endpoint` until a verified answer with a list under `expect` comes.
+
+        Raises:
+            Retryable: it failed every time, until the policy's deadline or count.
+            Permanent: the platform refused; asking again is of no use.
+        """
+        for attempt in attempts(Backoff(self.policy, self.pace)):
+            with attempt:
+                return self._attempt(endpoint, parameters, expect)
+        raise AssertionError  # stamina either returns from the block or raises
+
+    def _attempt(self, endpoint: str, parameters: Mapping[str, Any], expect: str) -> Answer:
+        self.pace.wait()
+        requested_at = datetime.now(UTC)
+        status, headers, body = self._post(endpoint, self._signed(parameters))
+        self.pace.answered = True
+        if status != httpx.codes.OK:
+            raise self._refusal(endpoint, status, headers, body)
+        return Answer(
+            endpoint=endpoint,
+            request=dict(parameters),
+            document=self._verified(endpoint, body, expect),
+            body=body,
+            requested_at=requested_at,
+            received_at=datetime.now(UTC),
+            server_time=_http_date(headers.get("Date")),
+        )
+
+    def _signed(self, parameters: Mapping[str, Any]) -> bytes:
+        unsigned = {"token": self.settings.token.reveal(), **parameters}
+        mark = signature.sign(unsigned, self.settings.secret.reveal())
+        return orjson.dumps({**unsigned, "signature": mark})
+
+    def _post(self, endpoint: str, content: bytes) -> tuple[int, httpx.Headers, bytes]:
+        self.requests_sent += 1
+        give_up_at = time.monotonic() + LONGEST_ANSWER
+        received = bytearray()
+        try:
+            with self._http.stream("POST", f"{self.settings.base_url}/{endpoint}", content=content) as response:
+                for chunk in response.iter_bytes():
+                    received += chunk
+                    if len(received) > LARGEST_BODY:
+                        raise BodyTooLarge(
+                            f"the answer to {endpoint} is larger than {LARGEST_BODY >> 20} MiB, which no page "
+                            "is; it was not read further: check DATA_API_BASE_URL and what answers there."
+                        )
+                    if time.monotonic() > give_up_at:
+                        raise Unreachable(f"the answer to {endpoint} did not end within {LONGEST_ANSWER:.0f} s.")
+                return response.status_code, response.headers, bytes(received)
+        except httpx.TransportError as error:
+            raise Unreachable(self._why_unreachable(endpoint, error)) from None
+        except httpx.DecodingError:
+            raise BrokenBody(f"the answer to {endpoint} could not be decompressed.") from None
+
+    def _why_unreachable(self, endpoint: str, error: httpx.TransportError) -> str:
+        host = urlsplit(self.settings.base_url).netloc
+        reason = self._without_secrets(str(error)) or type(error).__name__
+        if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout):
+            return f"no connection to {host}: {reason} — check DATA_API_BASE_URL, DNS, firewall and proxy."
+        return f"the connection to {host} broke during {endpoint}: {reason}."
+
+    def _refusal(self, endpoint: str, status: int, headers: httpx.Headers, body: bytes) -> DataApiError:
+        message = self._without_secrets(_message_in(body))
+        return error_for_status(endpoint, status, message, parse_retry_after(headers.get("Retry-After")))
+
+    def _verified(self, endpoint: str, body: bytes, expect: str) -> dict[str, Any]:
+        try:
+            document = signature.decode(body, self.settings.secret.reveal())
+        except signature.SignatureMismatch:
+            raise BadSignature(
+                f"the answer to {endpoint} does not carry the platform's signature over its content; nothing of "
+                "it was used — a proxy that rewrites bodies, or a secret of another token, does this."
+            ) from None
+        except signature.UndecodableBody as error:
+            raise BrokenBody(f"the answer to {endpoint} cannot be read: {error} ({len(body)} bytes).") from None
+        if not isinstance(document.get(expect), list):
+            raise BrokenBody(f"the answer to {endpoint} has no list `{expect}`.")
+        return document
+
+    def _without_secrets(self, text: str) -> str:
+        for hidden in (self.settings.token, self.settings.secret):
+            text = text.replace(hidden.reveal(), "****")
+        return text
+
+
+def tls_context() -> ssl.SSLContext:
+    """Return TLS 1.2 or newer with certificates verified."""
+    context = ssl.create_default_context()
+    context.load_verify_locations(certifi.where())
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    return context
+
+
+def _message_in(body: bytes) -> str:
+    """Return the platform's `message`, or what can be shown of a body that is not the platform's."""
+    try:
+        document = orjson.loads(body)
+        said = document.get("message") or document.get("name")
+    except (orjson.JSONDecodeError, AttributeError):
+        said = re.sub(r"<[^>]*>", " ", body[:4000].decode("utf-8", "replace"))
+    text = " ".join(str(said or "").split())
+    printable = "".join(character if character.isprintable() else "?" for character in text)
+    return printable[:LONGEST_MESSAGE] or "(no message)"
+
+
+def _http_date(value: str | None) -> datetime | None:
+    try:
+        return parsedate_to_datetime(value) if value else None
+    except ValueError:
+        return None

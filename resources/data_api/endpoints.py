@@ -1,0 +1,71 @@
+"""The endpoints of the Data API and their parameters; facts from the platform's public documentation.
+
+Each method returns the verified `Answer`; its rows are typed in `pipelines.sync.normalize`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from resources.data_api.client import Answer, Client
+
+LARGEST_LIMIT = 1000
+LONGEST_INTERVAL = timedelta(days=180)  # longer ones are processed one by one, 10 s apart
+TIME_FORMAT = "%Y-%m-%d %H:%M:%S"
+
+
+class DataApi:
+    """The platform's endpoints over one `Client`."""
+
+    def __init__(self, client: Client) -> None:
+        self.client = client
+
+    def balances(self) -> Answer:
+        """`balance/get`: the current state of the OUT balances, under `balance`."""
+        return self.client.call("balance/get", {}, expect="balance")
+
+    def operations(
+        self,
+        first: datetime,
+        last: datetime,
+        *,
+        offset: int,
+        limit: int = LARGEST_LIMIT,
+        project_ids: Sequence[int] = (),
+        fields: Sequence[str] = (),
+    ) -> Answer:
+        """`operations/get`: one page of the operations whose latest action lies in `first` … `last`.
+
+        Both ends are included, whole seconds; `tz` is always sent, because without it the interval is read in
+        the time zone of the Dashboard user, which a program cannot know. No `project_ids`: every project that
+        the token may see. No `fields`: the documentation's default block.
+        """
+        parameters: dict[str, Any] = {
+            "interval": {"from": _utc_text(first), "to": _utc_text(last)},
+            "tz": "UTC",
+            "limit": limit,
+            "offset": offset,
+        }
+        if project_ids:
+            parameters["project_id"] = list(project_ids)
+        if fields:
+            parameters["fields"] = list(fields)
+        return self.client.call("operations/get", parameters, expect="operations")
+
+    def operations_by_payment(self, payment_id: str) -> Answer:
+        """`operations/get-by-payment`: the operations of one payment; `amount` is in minor units."""
+        return self.client.call("operations/get-by-payment", {"payment_id": payment_id}, expect="operations")
+
+    def fraud(self, first: datetime, last: datetime, *, offset: int, limit: int = LARGEST_LIMIT) -> Answer:
+        """`fraud/list`: one page of the reports received in `first` … `last`; amounts are in major units."""
+        parameters = {
+            "filter": {"received_on": [_utc_text(first), _utc_text(last)]},
+            "pagination": {"limit": limit, "offset": offset},
+        }
+        return self.client.call("fraud/list", parameters, expect="operations")
+
+
+def _utc_text(moment: datetime) -> str:
+    return moment.astimezone(UTC).strftime(TIME_FORMAT)

@@ -1,0 +1,86 @@
+"""What can go wrong between us and the Data API: HTTP status and body to an error type, in one place.
+
+Retrying is decided by the type alone: `Retryable` or `Permanent`. How long to wait is in `retry`.
+"""
+
+from __future__ import annotations
+
+from resources.errors import ConfigError, SyncError
+
+
+class DataApiError(SyncError):
+    """Any failure of a call; `endpoint` is in the message."""
+
+
+class Retryable(DataApiError):
+    """The same request may succeed later."""
+
+
+class Unreachable(Retryable):
+    """No connection, a timeout, or a connection cut before the answer was whole."""
+
+
+class ServerError(Retryable):
+    """The platform answered 5xx, or a status the documentation does not know."""
+
+
+class RateLimited(Retryable):
+    """The platform answered 429; `retry_after` is what it asked for, in seconds, if it did."""
+
+    def __init__(self, message: str, retry_after: float | None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class BrokenBody(Retryable):
+    """The answer was cut, not JSON, or not of the shape that the documentation gives."""
+
+
+class BadSignature(Retryable):
+    """The answer's signature does not match its content. Asked again a few times, then refused."""
+
+
+class Permanent(DataApiError):
+    """The same request will fail again: somebody has to change something first."""
+
+
+class Unauthorized(Permanent, ConfigError):
+    """401 or 403: token, secret, or access to a project."""
+
+
+class BadRequest(Permanent, ConfigError):
+    """400: the platform refused the parameters."""
+
+
+class BodyTooLarge(Permanent):
+    """The answer exceeded what any page can hold, and was not read further."""
+
+
+class Redirected(Permanent, ConfigError):
+    """The platform answered with a redirect; a signed body is never sent elsewhere."""
+
+
+WHAT_TO_CHECK = (
+    "check DATA_API_TOKEN and DATA_API_SECRET (a newer token ends the older one; a deactivated user's token "
+    "is refused) and that the token's user may see the projects asked for"
+)
+
+
+def error_for_status(endpoint: str, status: int, message: str, retry_after: float | None) -> DataApiError:
+    """Return the error for an answer other than 200, with the platform's own `message` in it.
+
+    The documentation's sample pairs an access message with status 400, so the type follows the status
+    and the message is always shown whole.
+    """
+    said = f"the platform answered {status} to {endpoint}: {message}"
+    if status in {401, 403}:
+        return Unauthorized(f"{said} — {WHAT_TO_CHECK}.")
+    if status == 429:
+        return RateLimited(f"{said} — too many requests", retry_after)
+    if 300 <= status < 400:
+        return Redirected(f"{said} — redirects are not followed: check DATA_API_BASE_URL.")
+    if status in {404, 405}:
+        return BadRequest(f"{said} — check DATA_API_BASE_URL (it ends in /v1 on the platform itself).")
+    if status == 408 or not 400 <= status < 500:
+        return ServerError(f"{said} — an error of the platform")
+    return BadRequest(f"{said} — check the dates, the project ids and the fields asked for.")

@@ -1,0 +1,124 @@
+"""How long to wait, and when to give up: the policy that `client` hands to stamina, and the pace of a token.
+
+stamina drives the attempts; here is only what is particular to this API.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+
+import stamina
+from stamina.instrumentation import set_on_retry_hooks
+
+from resources.data_api.errors import BadSignature, RateLimited, Retryable, Unreachable
+
+logger = logging.getLogger(__name__)
+
+# stamina's own hooks would log arguments and print to stdout; `Backoff` logs what a person needs
+set_on_retry_hooks([])
+
+
+@dataclass(frozen=True)
+class RetryPolicy:
+    """Full-jitter exponential backoff, a cap, a count and a total deadline (seconds).
+
+    A host that has never answered is more likely a wrong address than an outage, so it gets less time;
+    a wrong signature is asked for again only a few times before it is refused.
+    """
+
+    attempts: int = 14
+    deadline: float = 900.0
+    first_wait: float = 0.5
+    longest_wait: float = 30.0
+    never_answered_deadline: float = 20.0
+    bad_signature_attempts: int = 5
+
+
+class Pace:
+    """One token's pace: when the platform says 429 to one worker, all of them wait."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._resume_at = 0.0
+        self.answered = False
+
+    def slow_down(self, seconds: float) -> None:
+        """Let no request of this token start within the next `seconds`."""
+        with self._lock:
+            self._resume_at = max(self._resume_at, time.monotonic() + seconds)
+
+    def wait(self) -> None:
+        """Sleep until requests may start again."""
+        while (left := self._resume_at - time.monotonic()) > 0:
+            time.sleep(left)
+
+
+@dataclass
+class Backoff:
+    """The decision after each failed attempt of one call: False (give up) or the seconds to wait."""
+
+    policy: RetryPolicy
+    pace: Pace
+    started: float = field(default_factory=time.monotonic)
+    failures: int = 0
+    bad_signatures: int = 0
+
+    def __call__(self, error: Exception) -> bool | float:
+        """Return what stamina's backoff hook expects for `error`."""
+        if not isinstance(error, Retryable):
+            return False
+        self.failures += 1
+        self.bad_signatures += isinstance(error, BadSignature)
+        if self.bad_signatures >= self.policy.bad_signature_attempts:
+            return False
+        wait = self._wait(error)
+        if self.failures >= self.policy.attempts or self._elapsed() + wait > self._deadline(error):
+            return False
+        if isinstance(error, RateLimited):
+            self.pace.slow_down(wait)
+        logger.warning("attempt %d failed, next in %.1f s: %s", self.failures, wait, error)
+        return wait
+
+    def _wait(self, error: Retryable) -> float:
+        ceiling = min(self.policy.longest_wait, self.policy.first_wait * 2.0 ** (self.failures - 1))
+        jittered = random.uniform(0.0, ceiling)  # noqa: S311 - jitter, not cryptography
+        asked = error.retry_after if isinstance(error, RateLimited) else None
+        # never sooner than asked for; the jitter keeps the workers from coming back all at once
+        return jittered if asked is None else asked + min(jittered, 1.0)
+
+    def _elapsed(self) -> float:
+        return time.monotonic() - self.started
+
+    def _deadline(self, error: Retryable) -> float:
+        if isinstance(error, Unreachable) and not self.pace.answered:
+            return min(self.policy.deadline, self.policy.never_answered_deadline)
+        return self.policy.deadline
+
+
+def attempts(backoff: Backoff) -> Iterator[stamina.Attempt]:
+    """Yield the attempts of one call; use each as a context manager around the request."""
+    return iter(stamina.retry_context(on=backoff, attempts=None, timeout=None))
+
+
+def parse_retry_after(value: str | None) -> float | None:
+    """Return the seconds that a `Retry-After` header asks for (a number or an HTTP date), if it can be read."""
+    if not value:
+        return None
+    try:
+        return max(0.0, float(value))
+    except ValueError:
+        pass
+    try:
+        moment = parsedate_to_datetime(value)
+    except ValueError:
+        return None
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    return max(0.0, (moment - datetime.now(UTC)).total_seconds())

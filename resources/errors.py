@@ -1,0 +1,32 @@
+"""The errors a person can act on, by what that person can do; the platform's own are in `data_api.errors`.
+
+Each message is one line: what was wrong, where, and what to do. None ever holds a secret.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class SyncError(Exception):
+    """Any failure that is explained in one line; `exit_code` is what the command ends with."""
+
+    exit_code: ClassVar[int] = 1
+
+
+class ConfigError(SyncError):
+    """A setting or an argument is wrong: nothing was sent, nothing was written."""
+
+    exit_code = 2
+
+
+class Incomplete(SyncError):
+    """Some of what was asked for could not be proved complete; the ledger says which part."""
+
+
+class WarehouseUnavailable(SyncError):
+    """PostgreSQL cannot be reached, or refused us."""
+
+
+class WarehouseBroken(SyncError):
+    """The database is not what its migrations and its ledger say it is."""

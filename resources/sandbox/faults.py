@@ -1,0 +1,160 @@
+"""Which faults a request meets, by chance or as told; what each does is in breakage.py and moves.py."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from random import Random
+from threading import Lock
+from typing import Any, Final
+
+# An answer that comes instead of the asked one. 429 says when to come back: in seconds, as a date, or not.
+INSTEAD: Final = ("http_500", "http_429", "http_429_date", "http_429_bare", "html_502")
+# The platform takes its time.
+DELAYS: Final = ("slow",)
+# Pages not as long as they should be, properly signed.
+PAGES: Final = ("short_page", "capped_page", "empty_page")
+# Bodies changed after they were signed.
+BODIES: Final = (
+    *("tampered_value", "tampered_key", "tampered_drop", "tampered_swap"),
+    *("wrong_signature", "missing_signature", "broken_json"),
+)
+# The connection ends before the body does.
+CUTS: Final = ("cut", "cut_chunked")
+# The world changes after the page was made.
+MOVES: Final = ("rows_leave", "rows_enter", "late_rows")
+
+NAMES: Final = (*INSTEAD, *DELAYS, *PAGES, *BODIES, *CUTS, *MOVES)
+OF_OPERATIONS: Final = frozenset({*PAGES, *MOVES})
+DEFAULT_VALUES: Final[Mapping[str, float]] = {
+    "http_429": 1,
+    "http_429_date": 1,
+    "slow": 1.0,
+    "capped_page": 500,
+    **dict.fromkeys(MOVES, 1),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One fault, with its number if it has one: seconds to wait, rows to cap at, rows to move."""
+
+    name: str
+    value: float = 0
+
+    def __post_init__(self) -> None:
+        if self.name not in NAMES:
+            raise ValueError(f"No fault is called {self.name!r}; there are {', '.join(NAMES)}")
+        if not self.value:
+            object.__setattr__(self, "value", DEFAULT_VALUES.get(self.name, 0))
+
+
+Spec = Fault | str | tuple[str, float]
+Item = Spec | Iterable[Spec] | None
+Rate = float | tuple[float, float]
+
+
+class Faults:
+    """The faults a sandbox makes; switchable at any time. `counts` has those that really happened, by name.
+
+    `rates` gives each fault's chance of meeting a request, or a pair of that and the fault's number:
+    `Faults(seed=7, rates={"http_500": 0.05, "slow": (0.01, 2.5)})`.
+    """
+
+    def __init__(self, seed: int = 0, rates: Mapping[str, Rate] | None = None) -> None:
+        self.counts: Counter[str] = Counter()
+        self.chance = Random(seed)  # noqa: S311  reproducible, not secret
+        self._rates: list[tuple[float, Fault]] = []
+        self._script: dict[int, list[Fault]] = {}
+        self._next: list[list[Any]] = []
+        self._always: list[tuple[Fault, str | None]] = []
+        self._seen = 0
+        self._lock = Lock()
+        self.set_rates(rates or {})
+
+    @classmethod
+    def script(cls, items: Iterable[Item] | Mapping[int, Item], seed: int = 0) -> Faults:
+        """Make the n-th request meet the n-th item (None: nothing), or the item of its number, from 1 on."""
+        faults = cls(seed)
+        faults.set_script(items)
+        return faults
+
+    @classmethod
+    def parse(cls, text: str, seed: int = 0) -> Faults:
+        """Read `http_500=0.05,slow=0.1:2.5`: name, chance, and after a colon the fault's number."""
+        rates: dict[str, Rate] = {}
+        for part in filter(None, text.split(",")):
+            name, _, numbers = part.strip().partition("=")
+            rate, _, value = numbers.partition(":")
+            rates[name] = (float(rate), float(value or 0))
+        return cls(seed, rates)
+
+    def set_rates(self, rates: Mapping[str, Rate]) -> None:
+        """Replace the chances; the rest stays."""
+        drawn = [
+            (rate[0], Fault(name, rate[1])) if isinstance(rate, (tuple, list)) else (rate, Fault(name))
+            for name, rate in rates.items()
+        ]
+        with self._lock:
+            self._rates = drawn
+
+    def set_script(self, items: Iterable[Item] | Mapping[int, Item]) -> None:
+        """Replace the script; the next request is number 1."""
+        numbered = items.items() if isinstance(items, Mapping) else enumerate(items, 1)
+        script = {number: list(_faults(item)) for number, item in numbered}
+        with self._lock:
+            self._script, self._seen = script, 0
+
+    def next(self, fault: Item, times: int = 1, endpoint: str | None = None) -> None:
+        """Let the next `times` requests (of an endpoint: `operations/get`) meet a fault."""
+        with self._lock:
+            self._next.extend([one, times, endpoint] for one in _faults(fault))
+
+    def always(self, fault: Item, endpoint: str | None = None) -> None:
+        """Let every request (of an endpoint) meet a fault from now on."""
+        with self._lock:
+            self._always.extend((one, endpoint) for one in _faults(fault))
+
+    def clear(self) -> None:
+        """End all faults; the counts stay."""
+        with self._lock:
+            self._rates, self._script, self._next, self._always = [], {}, [], []
+
+    def draw(self, endpoint: str) -> list[Fault]:
+        """Give the faults that the next request, to this endpoint, is to meet."""
+        with self._lock:
+            self._seen += 1
+            met = list(self._script.get(self._seen, ()))
+            met += [fault for fault, only in self._always if only in {None, endpoint}]
+            met += self._take_next(endpoint)
+            met += [fault for rate, fault in self._rates if self.chance.random() < rate]
+        return [fault for fault in met if endpoint == "operations/get" or fault.name not in OF_OPERATIONS]
+
+    def happened(self, fault: Fault) -> None:
+        """Count a fault that was really made."""
+        with self._lock:
+            self.counts[fault.name] += 1
+
+    def _take_next(self, endpoint: str) -> Iterator[Fault]:
+        for entry in self._next:
+            fault, _, only = entry
+            if only in {None, endpoint} and (endpoint == "operations/get" or fault.name not in OF_OPERATIONS):
+                entry[1] -= 1
+                yield fault
+        self._next = [entry for entry in self._next if entry[1] > 0]
+
+
+def _faults(item: Item) -> Iterator[Fault]:
+    if item is None:
+        return
+    if isinstance(item, Fault):
+        yield item
+    elif isinstance(item, str):
+        name, _, value = item.partition(":")
+        yield Fault(name, float(value or 0))
+    elif isinstance(item, (tuple, list)) and len(item) == 2 and isinstance(item[1], (int, float)):
+        yield Fault(item[0], item[1])
+    else:
+        for part in item:
+            yield from _faults(part)

@@ -1,0 +1,234 @@
+"""Environment to typed settings, secrets masked; what the settings are used for is elsewhere.
+
+Every function takes the environment as an argument, so that nothing is read at import.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from resources.errors import ConfigError
+
+DEFAULT_BASE_URL = "https://data.ecommpay.com/v1"
+TOKEN_LENGTH = 30
+HOW_TO_GET_A_TOKEN = (
+    "in the Dashboard open My profile → API Tokens → New token "  # noqa: S105 - a help text
+    '(the right "Manage API tokens" is granted by a Merchant admin under My team)'
+)
+PROJECT_ROOT = Path(__file__).resolve().parents[1]
+
+Environment = Mapping[str, str]
+
+
+@dataclass(frozen=True, repr=False)
+class Secret:
+    """A string that no `repr`, `str` or format ever shows; `reveal()` is the only way to it."""
+
+    _value: str
+
+    def reveal(self) -> str:
+        """Return the secret itself, for the one place that signs or sends it."""
+        return self._value
+
+    def __repr__(self) -> str:
+        return "Secret(****)"
+
+    def __str__(self) -> str:
+        return "****"
+
+
+@dataclass(frozen=True)
+class ApiSettings:
+    """Where the Data API is, and who we are there."""
+
+    base_url: str
+    token: Secret
+    secret: Secret
+
+
+@dataclass(frozen=True)
+class SyncSettings:
+    """How the sync is run; every value has a default that suits a nightly run."""
+
+    account: str = "default"
+    first_day: date = date(2015, 1, 1)
+    look_back_days: int = 3
+    windows_in_flight: int = 4
+    retry_seconds: float = 900.0
+    nightly_cron: str = "30 3 * * *"
+    balances_cron: str = "0 * * * *"
+    schedule_time_zone: str = "UTC"
+    fields: tuple[str, ...] = field(default=())
+
+
+def api_settings(environment: Environment = os.environ) -> ApiSettings:
+    """Read and check `DATA_API_BASE_URL`, `DATA_API_TOKEN` and `DATA_API_SECRET` (or their `…_FILE`).
+
+    Raises:
+        ConfigError: one is missing or malformed; nothing has been sent.
+    """
+    return checked_api_settings(
+        base_url=environment.get("DATA_API_BASE_URL") or DEFAULT_BASE_URL,
+        token=value_or_file("DATA_API_TOKEN", environment),
+        secret=value_or_file("DATA_API_SECRET", environment),
+    )
+
+
+def checked_api_settings(*, base_url: str, token: str | None, secret: str | None) -> ApiSettings:
+    """Build `ApiSettings`, or say in one line which part is wrong and what to do.
+
+    Raises:
+        ConfigError: a part is missing or malformed.
+    """
+    url = checked_base_url(base_url)
+    if not token:
+        raise ConfigError(f"DATA_API_TOKEN is not set: {HOW_TO_GET_A_TOKEN}.")
+    if not re.fullmatch(rf"[\x21-\x7e]{{{TOKEN_LENGTH}}}", token):
+        raise ConfigError(
+            f"DATA_API_TOKEN has {len(token)} characters; a token is {TOKEN_LENGTH} printable characters "
+            "without spaces: copy it again from My profile → API Tokens."
+        )
+    if not secret:
+        raise ConfigError(
+            "DATA_API_SECRET is not set: it is shown once, when the token is made; "
+            f"if it is lost, make a new token: {HOW_TO_GET_A_TOKEN}."
+        )
+    if secret != secret.strip():
+        raise ConfigError("DATA_API_SECRET begins or ends with a space or a line break: remove it.")
+    return ApiSettings(url, Secret(token), Secret(secret))
+
+
+def checked_base_url(base_url: str) -> str:
+    """Return the base URL without a trailing slash: https, or http to a loopback address only.
+
+    Raises:
+        ConfigError: the URL is malformed, or would carry the token in the clear.
+    """
+    try:
+        parts = urlsplit(base_url)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        raise ConfigError(f"DATA_API_BASE_URL is not a URL: {base_url!r}. Example: {DEFAULT_BASE_URL}.") from None
+    if parts.username or parts.password:
+        raise ConfigError("DATA_API_BASE_URL must not contain a user name or password.")
+    if parts.scheme not in {"http", "https"} or not host or parts.query or parts.fragment:
+        raise ConfigError(f"DATA_API_BASE_URL is not a base URL: {base_url!r}. Example: {DEFAULT_BASE_URL}.")
+    if parts.scheme == "http" and not _is_loopback(host):
+        raise ConfigError(
+            f"DATA_API_BASE_URL is plain http to {host}: the token would travel in the clear. "
+            "Use https:// (http:// is allowed to a loopback address only)."
+        )
+    return base_url.rstrip("/")
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def value_or_file(name: str, environment: Environment) -> str | None:
+    """Return the variable's value, or the content of the file that `NAME_FILE` names (one trailing newline off).
+
+    Raises:
+        ConfigError: both are set, or the file cannot be read.
+    """
+    value, path = environment.get(name), environment.get(f"{name}_FILE")
+    if value and path:
+        raise ConfigError(f"{name} and {name}_FILE are both set: keep one of them.")
+    if value or not path:
+        return value or None
+    return secret_from_file(name, path)
+
+
+def secret_from_file(name: str, path: str) -> str:
+    """Return the content of a secret's file, without the line break at its end.
+
+    Raises:
+        ConfigError: the file cannot be read as text.
+    """
+    try:
+        return Path(path).read_text(encoding="utf-8").rstrip("\r\n")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
+        raise ConfigError(f"{name}_FILE cannot be read: {path}: {reason}.") from None
+
+
+def sync_settings(environment: Environment = os.environ) -> SyncSettings:
+    """Read the settings of the sync itself; see README.md for the table.
+
+    Raises:
+        ConfigError: a value is malformed.
+    """
+    default = SyncSettings()
+    return SyncSettings(
+        account=_account(environment.get("SYNC_ACCOUNT") or default.account),
+        first_day=_day("SYNC_FIRST_DAY", environment.get("SYNC_FIRST_DAY"), default.first_day),
+        look_back_days=_number("SYNC_LOOK_BACK_DAYS", environment, default.look_back_days, 0, 365),
+        windows_in_flight=_number("SYNC_WINDOWS_IN_FLIGHT", environment, default.windows_in_flight, 1, 16),
+        retry_seconds=float(_number("SYNC_RETRY_SECONDS", environment, int(default.retry_seconds), 1, 86_400)),
+        nightly_cron=environment.get("SYNC_NIGHTLY_CRON") or default.nightly_cron,
+        balances_cron=environment.get("SYNC_BALANCES_CRON") or default.balances_cron,
+        schedule_time_zone=environment.get("SYNC_SCHEDULE_TIME_ZONE") or default.schedule_time_zone,
+        fields=_fields(environment.get("SYNC_FIELDS", "")),
+    )
+
+
+def _account(name: str) -> str:
+    if not re.fullmatch(r"[a-z0-9_-]{1,63}", name):
+        raise ConfigError(f"SYNC_ACCOUNT is {name!r}: use 1 to 63 of a–z, 0–9, _ and -.")
+    return name
+
+
+def _day(name: str, text: str | None, default: date) -> date:
+    try:
+        return date.fromisoformat(text) if text else default
+    except ValueError:
+        raise ConfigError(f"{name} is {text!r}: write a day as YYYY-MM-DD.") from None
+
+
+def _number(name: str, environment: Environment, default: int, least: int, most: int) -> int:
+    text = environment.get(name)
+    if not text:
+        return default
+    if not re.fullmatch(r"\d{1,9}", text) or not least <= int(text) <= most:
+        raise ConfigError(f"{name} is {text!r}: write a whole number from {least} to {most}.")
+    return int(text)
+
+
+def _fields(text: str) -> tuple[str, ...]:
+    names = tuple(name for name in re.split(r"[,\s]+", text) if name)
+    for name in names:
+        if not re.fullmatch(r"[a-z0-9_]+(\.[a-z_]+)?", name):
+            raise ConfigError(f"SYNC_FIELDS names {name!r}, which is no field of the Data API.")
+    return names
+
+
+def database_url(environment: Environment = os.environ) -> str | None:
+    """Return `DATABASE_URL` (or the content of `DATABASE_URL_FILE`); None: the embedded PostgreSQL.
+
+    Raises:
+        ConfigError: it is not a libpq URL.
+    """
+    url = value_or_file("DATABASE_URL", environment)
+    if url and not re.match(r"postgres(ql)?://", url):
+        raise ConfigError(
+            "DATABASE_URL is not a PostgreSQL URL: write postgresql://user:password@host:5432/database "
+            "(or postgresql://user@/database?host=/socket/directory)."
+        )
+    return url
+
+
+def data_dir(environment: Environment = os.environ) -> Path:
+    """Return the folder for the embedded PostgreSQL and Dagster's files; `SYNC_DATA_DIR` or `.data` here."""
+    return Path(environment.get("SYNC_DATA_DIR") or PROJECT_ROOT / ".data").absolute()

@@ -1,0 +1,118 @@
+"""One pool of connections to PostgreSQL, and its failures in one line; what is stored is in `load` and `ledger`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Self
+
+import psycopg
+import sqlalchemy
+from sqlalchemy.exc import DBAPIError
+
+import sql
+from resources.errors import WarehouseBroken, WarehouseUnavailable
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from sqlalchemy import Connection, Row
+
+CONNECT_TIMEOUT = 10
+OLDEST_SERVER = 140000
+
+
+class Warehouse:
+    """A PostgreSQL database by its libpq URL. Safe to use from several threads; close it, or use `with`."""
+
+    def __init__(self, url: str, *, pool_size: int = 8) -> None:
+        self.url = url
+        self._engine = sqlalchemy.create_engine(
+            "postgresql+psycopg://",  # only the dialect: libpq itself reads the URL, socket directories included
+            creator=lambda: psycopg.connect(
+                url,
+                connect_timeout=CONNECT_TIMEOUT,
+                application_name="ecommpay-sync",
+                options="-c timezone=UTC",
+            ),
+            pool_size=pool_size,
+            max_overflow=4,
+            pool_pre_ping=True,
+            hide_parameters=True,
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"Warehouse({self.place()})"
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._engine.dispose()
+
+    def place(self) -> str:
+        """Return where the database is, without user and password."""
+        parts = psycopg.conninfo.conninfo_to_dict(self.url)
+        return f"{parts.get('dbname') or 'the default database'} at {parts.get('host') or 'the local socket'}"
+
+    @contextmanager
+    def transaction(self) -> Iterator[Connection]:
+        """Yield a connection in a transaction: all of it is committed, or nothing.
+
+        Raises:
+            WarehouseUnavailable: no connection, or the server gave up (gone, disk full, no right).
+            WarehouseBroken: a statement did not fit the tables.
+        """
+        try:
+            with self._engine.begin() as connection:
+                yield connection
+        except DBAPIError as error:
+            raise explain(error.orig, self.place()) from None
+        except psycopg.Error as error:
+            raise explain(error, self.place()) from None
+
+    def query(self, name: str, **parameters: Any) -> list[Row[Any]]:
+        """Return the rows of the statement `sql/<name>.sql`."""
+        with self.transaction() as connection:
+            return run(connection, name, **parameters)
+
+    def frame(self, name: str, **parameters: Any) -> pd.DataFrame:
+        """Return the rows of the statement `sql/<name>.sql` as a frame with Arrow types."""
+        import pandas as pd
+
+        with self.transaction() as connection:
+            return pd.read_sql(sqlalchemy.text(sql.text(name)), connection, params=parameters, dtype_backend="pyarrow")
+
+
+def run(connection: Connection, name: str, **parameters: Any) -> list[Row[Any]]:
+    """Execute `sql/<name>.sql` and return its rows; none for a statement that returns none."""
+    result = connection.execute(sqlalchemy.text(sql.text(name)), parameters)
+    return list(result.all()) if result.returns_rows else []
+
+
+def affect(connection: Connection, name: str, **parameters: Any) -> int:
+    """Execute `sql/<name>.sql` and return how many rows it affected."""
+    return int(connection.execute(sqlalchemy.text(sql.text(name)), parameters).rowcount)
+
+
+def run_many(connection: Connection, name: str, rows: list[dict[str, Any]]) -> None:
+    """Execute `sql/<name>.sql` once for each of `rows`."""
+    if rows:
+        connection.execute(sqlalchemy.text(sql.text(name)), rows)
+
+
+def explain(error: BaseException | None, place: str) -> WarehouseUnavailable | WarehouseBroken:
+    """Return the error for a failure of psycopg, in one line, without a value of a row or a password in it."""
+    said = re.sub(r"\s+", " ", str(error).split("\nDETAIL:")[0].split("\nCONTEXT:")[0]).strip()
+    if isinstance(error, psycopg.errors.InsufficientPrivilege):
+        return WarehouseUnavailable(f"PostgreSQL ({place}) refused: {said} — grant the loader's role what it needs.")
+    if isinstance(error, psycopg.OperationalError | psycopg.InterfaceError):
+        return WarehouseUnavailable(
+            f"PostgreSQL ({place}) is not available: {said} — check DATABASE_URL and that the server runs; "
+            "nothing was half-written, run the same command again."
+        )
+    return WarehouseBroken(f"PostgreSQL ({place}) could not execute a statement of ours: {said}")

@@ -1,0 +1,162 @@
+"""The record of runs and windows: what was asked for, and whether it is complete. Rows are loaded in `load`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from importlib.metadata import version
+from typing import Literal
+
+import orjson
+from sqlalchemy import Connection
+
+from resources.warehouse.engine import Warehouse, run
+
+RunState = Literal["complete", "incomplete", "failed"]
+
+
+@dataclass(frozen=True, order=True)
+class ControlTotal:
+    """Count and sum of one currency, type and status; `minor` is exact, None when no row has an amount."""
+
+    currency: str | None
+    type: str | None
+    status: str | None
+    count: int
+    minor: int | None
+
+
+@dataclass(frozen=True)
+class Scope:
+    """Whose operations, and which projects; no project ids: every project that the token may see."""
+
+    account: str
+    run_id: int
+    project_ids: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class WalkRecord:
+    """What a walk of one window did, as the ledger keeps it; times are UTC, counts are of the whole walk."""
+
+    interval_from: datetime
+    interval_to: datetime
+    walk_started_at: datetime
+    walk_ended_at: datetime
+    walks: int
+    drifts: int
+    pages: int
+    requests: int
+    incomplete_because: str | None = None
+
+
+@dataclass(frozen=True)
+class LoadReport:
+    """What a committed window changed in the store."""
+
+    window_id: int
+    rows_met: int = 0
+    rows_new: int = 0
+    rows_changed: int = 0
+    rows_unchanged: int = 0
+    rows_rejected: int = 0
+    totals: tuple[ControlTotal, ...] = field(default=())
+
+
+def start_run(
+    warehouse: Warehouse,
+    *,
+    account: str,
+    stream: str,
+    interval: tuple[datetime, datetime] | None,
+    project_ids: Sequence[int] = (),
+    dagster_run_id: str | None = None,
+) -> int:
+    """Write the beginning of a run into sync.runs and return its number."""
+    (row,) = warehouse.query(
+        "ledger/start_run",
+        account=account,
+        stream=stream,
+        interval_from=interval[0] if interval else None,
+        interval_to=interval[1] if interval else None,
+        project_ids=list(project_ids),
+        dagster_run_id=dagster_run_id,
+        product_version=version("ecommpay-sync"),
+    )
+    return int(row.run_id)
+
+
+def unfinished_windows(
+    warehouse: Warehouse, account: str, interval: tuple[datetime, datetime], project_ids: Sequence[int]
+) -> list[tuple[datetime, datetime]]:
+    """Return the intervals that an interrupted run over the same days has already committed."""
+    rows = warehouse.query(
+        "ledger/unfinished_windows",
+        account=account,
+        interval_from=interval[0],
+        interval_to=interval[1],
+        project_ids=list(project_ids),
+    )
+    return [(row.interval_from, row.interval_to) for row in rows]
+
+
+def finish_run(warehouse: Warehouse, run_id: int, state: RunState, message: str | None, requests: int) -> None:
+    """Write how a run ended."""
+    warehouse.query("ledger/finish_run", run_id=run_id, state=state, message=message, requests=requests)
+
+
+def next_window_id(connection: Connection) -> int:
+    """Reserve the number of a walk."""
+    (row,) = run(connection, "ledger/next_window_id")
+    return int(row[0])
+
+
+def add_window(
+    connection: Connection,
+    scope: Scope,
+    walk: WalkRecord,
+    report: LoadReport,
+    *,
+    digest: str | None = None,
+) -> None:
+    """Append a walk and its verdict to the ledger, in the transaction that holds its rows."""
+    run(
+        connection,
+        "load/add_window",
+        window_id=report.window_id,
+        account=scope.account,
+        run_id=scope.run_id,
+        stream="operations",
+        project_ids=list(scope.project_ids),
+        interval_from=walk.interval_from,
+        interval_to=walk.interval_to,
+        verdict="incomplete" if walk.incomplete_because else "complete",
+        reason=walk.incomplete_because,
+        walk_started_at=walk.walk_started_at,
+        walk_ended_at=walk.walk_ended_at,
+        walks=walk.walks,
+        drifts=walk.drifts,
+        pages=walk.pages,
+        requests=walk.requests,
+        rows_met=report.rows_met,
+        rows_new=report.rows_new,
+        rows_changed=report.rows_changed,
+        rows_unchanged=report.rows_unchanged,
+        rows_rejected=report.rows_rejected,
+        totals_met=_totals_json(report.totals),
+        rows_digest=digest,
+    )
+
+
+def add_incomplete_window(warehouse: Warehouse, scope: Scope, walk: WalkRecord) -> None:
+    """Record a walk that could not be shown complete; none of its rows is loaded."""
+    with warehouse.transaction() as connection:
+        add_window(connection, scope, walk, LoadReport(next_window_id(connection)))
+
+
+def _totals_json(totals: Sequence[ControlTotal]) -> str:
+    # a sum can exceed 64 bits, which orjson does not write: sums travel as text
+    ordered = sorted(totals, key=lambda total: tuple(map(str, (total.currency, total.type, total.status))))
+    rows = [asdict(total) | {"minor": None if total.minor is None else str(total.minor)} for total in ordered]
+    return orjson.dumps(rows).decode()

@@ -1,0 +1,204 @@
+"""Loads one window in one transaction: rows, versions, rejects, raw pages and the verdict, or nothing at all.
+
+The frame's columns are those of core.operations between account and first_seen_at, in that order
+(`pipelines.sync.fields.COLUMNS`); what the statements do is in sql/load.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import orjson
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyarrow import csv
+
+import sql
+from resources.errors import WarehouseBroken
+from resources.warehouse.engine import Warehouse, affect, run, run_many
+from resources.warehouse.ledger import ControlTotal, LoadReport, Scope, WalkRecord, add_window, next_window_id
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from sqlalchemy import Connection
+
+CSV = csv.WriteOptions(include_header=False)
+
+
+@dataclass(frozen=True)
+class Reject:
+    """A row that could not be typed: why, and its JSON."""
+
+    reason: str
+    raw_json: str
+    observed_at: datetime
+
+
+@dataclass(frozen=True)
+class RawPage:
+    """An answer as the platform signed it, compressed with zstd, and the request it answers."""
+
+    endpoint: str
+    request: dict[str, Any]
+    requested_at: datetime
+    received_at: datetime
+    row_count: int
+    body_bytes: int
+    body_sha256: bytes
+    signature: str
+    body_zstd: bytes
+
+
+def compress(body: bytes) -> bytes:
+    """Compress a body for raw.pages."""
+    return bytes(pa.compress(body, codec="zstd", asbytes=True))
+
+
+def load_window(
+    warehouse: Warehouse,
+    scope: Scope,
+    walk: WalkRecord,
+    frame: pd.DataFrame,
+    rejects: Sequence[Reject],
+    pages: Sequence[RawPage],
+) -> LoadReport:
+    """Commit a complete walk. `frame` holds each operation once, sorted by operation_id.
+
+    Raises:
+        WarehouseUnavailable: the database failed; nothing of the window is stored.
+        WarehouseBroken: what PostgreSQL received differs from what was sent; nothing is stored.
+    """
+    table = pa.Table.from_pandas(frame, preserve_index=False)
+    totals = control_totals(table)
+    with warehouse.transaction() as connection:
+        window_id = next_window_id(connection)
+        report = LoadReport(
+            window_id,
+            rows_met=table.num_rows + len(rejects),
+            rows_rejected=len(rejects),
+            totals=tuple(totals),
+        )
+        if table.num_rows:
+            _stage(connection, _with_keys(table, scope.account, window_id))
+            _check_staged(connection, totals)
+        run(connection, "load/lock_account", account=scope.account)
+        if table.num_rows:
+            report = _merge(connection, report, table.num_rows)
+        add_pages(connection, scope, window_id, pages)
+        add_rejects(connection, scope, "operations", rejects, window_id)
+        add_window(connection, scope, walk, report, digest=rows_digest(table))
+    return report
+
+
+def control_totals(table: pa.Table) -> list[ControlTotal]:
+    """Return count and exact sum of `sum_initial_amount` for each currency, type and status of `table`."""
+    keys = ["sum_initial_currency", "operation_type", "operation_status"]
+    # 64-bit sums could wrap around silently; 38 digits hold a million of the largest amounts
+    wide = pc.cast(table["sum_initial_amount"], pa.decimal128(38, 0))
+    grouped = (
+        table.select(keys).append_column("minor", wide).group_by(keys).aggregate([("minor", "sum"), ([], "count_all")])
+    )
+    return [
+        ControlTotal(
+            currency=row["sum_initial_currency"],
+            type=row["operation_type"],
+            status=row["operation_status"],
+            count=row["count_all"],
+            minor=None if row["minor_sum"] is None else int(row["minor_sum"]),
+        )
+        for row in grouped.to_pylist()
+    ]
+
+
+def rows_digest(table: pa.Table) -> str:
+    """Return the SHA-256 of the rows' content as CSV (times in µs since 1970), rows as sorted; without observed_at."""
+    content = table.drop_columns(["observed_at"])
+    for number, column in enumerate(content.schema):
+        if pa.types.is_timestamp(column.type):
+            content = content.set_column(number, column.name, pc.cast(content.column(number), pa.int64()))
+    return hashlib.sha256(_csv(content)).hexdigest()
+
+
+def add_rejects(
+    connection: Connection, scope: Scope, stream: str, rejects: Sequence[Reject], window_id: int | None
+) -> None:
+    """Keep rows that could not be typed; one that was met before is only marked as met again."""
+    rows = [
+        {
+            "account": scope.account,
+            "stream": stream,
+            "row_sha256": hashlib.sha256(reject.raw_json.encode()).digest(),
+            "reason": reject.reason,
+            "raw_json": reject.raw_json.replace("\x00", "\\u0000"),
+            "run_id": scope.run_id,
+            "window_id": window_id,
+            "observed_at": reject.observed_at,
+        }
+        for reject in rejects
+    ]
+    run_many(connection, "load/add_reject", rows)
+
+
+def _with_keys(table: pa.Table, account: str, window_id: int) -> pa.Table:
+    count = table.num_rows
+    return (
+        table.add_column(0, "account", pa.repeat(account, count))
+        .append_column("first_seen_at", table["observed_at"])
+        .append_column("window_id", pa.repeat(pa.scalar(window_id, pa.int64()), count))
+    )
+
+
+def _stage(connection: Connection, table: pa.Table) -> None:
+    run(connection, "load/stage_operations")
+    driver = connection.connection.driver_connection
+    if driver is None:
+        raise WarehouseBroken("the pool gave no connection to copy through.")
+    with driver.cursor() as cursor, cursor.copy(sql.text("load/copy_operations")) as copy:
+        copy.write(_csv(table))
+
+
+def _csv(table: pa.Table) -> bytes:
+    out = io.BytesIO()
+    csv.write_csv(table, out, CSV)
+    return out.getvalue()
+
+
+def _check_staged(connection: Connection, sent: Sequence[ControlTotal]) -> None:
+    received = [
+        ControlTotal(row.currency, row.type, row.status, row.row_count, None if row.minor is None else int(row.minor))
+        for row in run(connection, "load/staged_totals")
+    ]
+    if set(received) != set(sent):
+        raise WarehouseBroken(
+            "what PostgreSQL received differs from what was sent (control totals of the staged rows): "
+            "nothing of this window was stored; run it again, and report it if it happens twice."
+        )
+
+
+def _merge(connection: Connection, report: LoadReport, staged: int) -> LoadReport:
+    changed = affect(connection, "load/retire_operations")
+    written = affect(connection, "load/insert_operations")
+    return replace(report, rows_new=written - changed, rows_changed=changed, rows_unchanged=staged - written)
+
+
+def add_pages(connection: Connection, scope: Scope, window_id: int | None, pages: Sequence[RawPage]) -> None:
+    """Keep the answers that a walk, or a snapshot, was read from."""
+    run_many(
+        connection,
+        "load/add_page",
+        [
+            {
+                "account": scope.account,
+                "window_id": window_id,
+                "run_id": scope.run_id,
+                **vars(page),
+                "request": orjson.dumps(page.request).decode(),
+            }
+            for page in pages
+        ],
+    )

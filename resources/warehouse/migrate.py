@@ -1,0 +1,68 @@
+"""Applies the numbered files of sql/migrations, each once, in order, and notices an edited one.
+
+Safe to run again, and by two processes at once: an advisory lock lets one wait for the other.
+"""
+
+from __future__ import annotations
+
+import hashlib
+
+from sqlalchemy import Connection, text
+
+import sql
+from resources.errors import WarehouseBroken
+from resources.warehouse.engine import OLDEST_SERVER, Warehouse, run
+
+Migration = tuple[int, str, str]
+
+
+def migrate(warehouse: Warehouse) -> list[str]:
+    """Bring the database to this version of the product; return the names of the files applied now.
+
+    Raises:
+        WarehouseBroken: an applied file was edited, the database is newer than this product, or the server
+            is older than PostgreSQL 14. Nothing has been applied then.
+        WarehouseUnavailable: no connection.
+    """
+    with warehouse.transaction() as connection:
+        _check_server(connection)
+        run(connection, "migrate/lock")
+        run(connection, "migrate/create_table")
+        applied = {row.version: row.sha256 for row in run(connection, "migrate/applied")}
+        files = sql.migrations()
+        _check_history(files, applied)
+        pending = [file for file in files if file[0] not in applied]
+        for version, name, statements in pending:
+            connection.exec_driver_sql(statements)
+            connection.execute(
+                text(sql.text("migrate/record")),
+                {"version": version, "name": name, "sha256": fingerprint(statements)},
+            )
+        return [f"{version:04} {name}" for version, name, _ in pending]
+
+
+def fingerprint(statements: str) -> str:
+    """Return the SHA-256 of a migration, the same whatever line endings a checkout gave it."""
+    return hashlib.sha256(statements.replace("\r\n", "\n").encode()).hexdigest()
+
+
+def _check_server(connection: Connection) -> None:
+    version = int(connection.exec_driver_sql("SHOW server_version_num").scalar_one())
+    if version < OLDEST_SERVER:
+        raise WarehouseBroken(f"this server is PostgreSQL {version // 10000}; 14 or newer is needed.")
+
+
+def _check_history(files: list[Migration], applied: dict[int, str]) -> None:
+    known = {version: (name, fingerprint(statements)) for version, name, statements in files}
+    for version, digest in sorted(applied.items()):
+        if version not in known:
+            raise WarehouseBroken(
+                f"the database has migration {version:04}, which this version of ecommpay-sync does not know: "
+                "install the version that made it, or a newer one."
+            )
+        name, expected = known[version]
+        if digest != expected:
+            raise WarehouseBroken(
+                f"sql/migrations/{version:04}_{name}.sql was edited after it was applied: restore the file and "
+                "put the change into a new migration."
+            )

@@ -1,0 +1,1 @@
+SELECT nextval('sync.window_ids')

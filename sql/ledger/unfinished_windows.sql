@@ -1,0 +1,16 @@
+-- Windows that interrupted runs over exactly these days committed since the last run that completed them;
+-- older than a day they are walked again, because operations change.
+SELECT w.interval_from, w.interval_to
+FROM sync.windows w
+JOIN sync.runs r USING (run_id)
+WHERE r.account = :account AND r.stream = 'operations' AND r.project_ids = CAST(:project_ids AS bigint[])
+  AND r.interval_from = :interval_from AND r.interval_to = :interval_to
+  AND w.verdict = 'complete'
+  AND w.walk_started_at > now() - interval '24 hours'
+  AND r.run_id > coalesce((
+        SELECT max(c.run_id) FROM sync.runs c
+        WHERE c.account = :account AND c.stream = 'operations' AND c.state = 'complete'
+          AND c.project_ids = CAST(:project_ids AS bigint[])
+          AND c.interval_from = :interval_from AND c.interval_to = :interval_to
+      ), 0)
+ORDER BY w.interval_from

@@ -1,0 +1,5 @@
+-- A run without an end whose database connection is gone was killed.
+SELECT run_id, account, stream, interval_from, interval_to, project_ids, started_at, finished_at, state, message
+FROM sync.runs
+ORDER BY run_id DESC
+LIMIT :most

