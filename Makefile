@@ -5,7 +5,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 INSTALL := $(PIP) install --quiet --no-deps --require-hashes
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench dev lock clean
+.PHONY: help demo test chaos check bench dev lock clean
 
 help: ## print the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-7s %s\n", $$1, $$2}' Makefile
@@ -22,6 +22,10 @@ check: .venv/dev ## format, lint, types, import directions
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+chaos: .venv/dev ## random faults and kills, for other seeds: make chaos SEEDS="100 101"
+	@SEEDS="$(SEEDS)" $(BIN)/python -m pytest -s tests/chaos
+SEEDS ?= 1 2 3 4 5 6 7 8
 
 bench: .venv/dev ## measure speed, side by side in one run
 	@$(BIN)/python tests/bench/bench_signature.py

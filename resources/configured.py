@@ -20,6 +20,7 @@ from resources.settings import (
     checked_api_settings,
     data_dir,
     secret_from_file,
+    sync_settings,
 )
 from resources.warehouse.engine import Warehouse
 from resources.warehouse.migrate import migrate
@@ -111,6 +112,7 @@ def data_api_from_env(environment: Environment = os.environ) -> DataApiResource:
         token_file=_env_var("DATA_API_TOKEN_FILE", environment),
         secret=_env_var("DATA_API_SECRET", environment),
         secret_file=_env_var("DATA_API_SECRET_FILE", environment),
+        retry_seconds=sync_settings(environment).retry_seconds,
     )
 
 

@@ -84,7 +84,7 @@ def sync_operations(
     """Load all operations of the days asked for; return when every window is complete and committed.
 
     Days that are not over are walked up to the current second. A run that was killed is continued: what it
-    committed within the last day is not walked again.
+    committed within the last day is not walked again, but for the days of the look-back, which change.
 
     Raises:
         ConfigError: the days make no sense; nothing was asked or written.
@@ -119,7 +119,9 @@ class _Sync:
         """Hold the lock of the days, write the run's beginning and end, and do the work between."""
         account, projects = self.settings.account, tuple(sorted(set(self.request.project_ids)))
         with range_lock(self.warehouse, account, asked.first.date(), asked.last.date()):
-            done = ledger.unfinished_windows(self.warehouse, account, (asked.first, asked.last), projects)
+            done = ledger.unfinished_windows(
+                self.warehouse, account, (asked.first, asked.last), projects, self.settings.look_back_days
+            )
             run_id = ledger.start_run(
                 self.warehouse,
                 account=account,

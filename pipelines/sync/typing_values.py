@@ -12,7 +12,6 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
-import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -64,10 +63,13 @@ def _fast_time(values: Sequence[Any]) -> pa.Array | None:
     if pc.all(pc.match_substring_regex(texts, TIME_PATTERN)).as_py() is False:
         return None
     try:
-        moments = pd.to_datetime(pd.Series(texts.to_pandas()), format="ISO8601", utc=True)
-    except ValueError:
+        return pc.cast(texts, TIME)
+    except pa.ArrowInvalid:
+        pass  # no zone, so the one we asked for: UTC
+    try:
+        return pc.assume_timezone(pc.cast(texts, pa.timestamp("us")), "UTC")
+    except pa.ArrowInvalid:
         return None
-    return pa.array(moments, type=TIME, from_pandas=True)
 
 
 def _exact_text(value: Any) -> str:

@@ -88,15 +88,20 @@ def start_run(
 
 
 def unfinished_windows(
-    warehouse: Warehouse, account: str, interval: tuple[datetime, datetime], project_ids: Sequence[int]
+    warehouse: Warehouse,
+    account: str,
+    interval: tuple[datetime, datetime],
+    project_ids: Sequence[int],
+    look_back_days: int,
 ) -> list[tuple[datetime, datetime]]:
-    """Return the intervals that an interrupted run over the same days has already committed."""
+    """Return the intervals, older than the look-back, that an interrupted run over the same days has committed."""
     rows = warehouse.query(
         "ledger/unfinished_windows",
         account=account,
         interval_from=interval[0],
         interval_to=interval[1],
         project_ids=list(project_ids),
+        look_back_days=look_back_days,
     )
     return [(row.interval_from, row.interval_to) for row in rows]
 

@@ -1,5 +1,6 @@
--- Windows that interrupted runs over exactly these days committed since the last run that completed them;
--- older than a day they are walked again, because operations change.
+-- Windows that interrupted runs over exactly these days committed since the last run that completed them.
+-- Walked again all the same, because operations change: what was walked more than a day ago, and the days that
+-- every night walks again (the look-back).
 SELECT w.interval_from, w.interval_to
 FROM sync.windows w
 JOIN sync.runs r USING (run_id)
@@ -7,6 +8,7 @@ WHERE r.account = :account AND r.stream = 'operations' AND r.project_ids = CAST(
   AND r.interval_from = :interval_from AND r.interval_to = :interval_to
   AND w.verdict = 'complete'
   AND w.walk_started_at > now() - interval '24 hours'
+  AND w.interval_to < now() - make_interval(days => :look_back_days)
   AND r.run_id > coalesce((
         SELECT max(c.run_id) FROM sync.runs c
         WHERE c.account = :account AND c.stream = 'operations' AND c.state = 'complete'

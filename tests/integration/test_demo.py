@@ -1,0 +1,62 @@
+"""The path of `make demo`, end to end: a sandbox, an embedded PostgreSQL of its own, the Dagster assets, the summary."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from resources.settings import HOW_TO_GET_A_TOKEN
+from support import ROOT, command
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("demo")
+    # what a user has configured for real must not be touched
+    mine = {"DATABASE_URL": "postgresql://nobody@127.0.0.1:9/none", "DATA_API_BASE_URL": "https://data.invalid/v1"}
+    environment = {"SYNC_DATA_DIR": str(folder)} | mine
+    return folder, command("demo", "--days", "31", "--rows", "5000", environment=environment, timeout=300)
+
+
+def test_the_demo_loads_a_month_and_shows_it(demo):
+    _, done = demo
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"complete: [45],\d{3} operations in \d windows?, [45],\d{3} new, 0 changed", done.stdout)
+    assert re.search(r"^EUR +[\d,]+ +[\d,]+.* [\d,]+\.\d\d$", done.stdout, re.MULTILINE), "rows per currency and status"
+    assert re.search(r"^JPY .* [\d,]+$", done.stdout, re.MULTILINE), "yen have no decimals"
+    assert re.search(r"^Project_Cosmo1_balance_USD +SGD +3,100\.99$", done.stdout, re.MULTILINE), "balances"
+    assert "no row changed" in done.stdout, "the second load says that it wrote nothing"
+    assert "Where it is: " in done.stdout
+    assert "What to try next" in done.stdout
+
+
+def test_what_the_demo_proposes_works(demo):
+    folder, _ = demo
+    done = command("status", environment={"SYNC_DATA_DIR": str(folder / "demo")})
+    assert done.returncode == 0, done.stderr
+    assert "Shown complete, without a hole" in done.stdout
+    for path in ("README.md", "Makefile"):
+        assert (ROOT / path).exists()
+
+
+def test_what_the_demo_did_is_on_its_dagster_instance(demo):
+    import dagster as dg
+
+    folder, _ = demo
+    with dg.DagsterInstance.from_config(str(folder / "demo" / "dagster")) as instance:
+        event = instance.get_latest_materialization_event(dg.AssetKey("operations"))
+        assert event is not None
+        metadata = event.asset_materialization.metadata
+        days = instance.get_materialized_partitions(dg.AssetKey("operations"))
+    assert {"rows_met", "control_totals", "preview", "dagster/row_count"} <= metadata.keys()
+    assert len(days) == 31
+
+
+def test_the_readme_names_the_commands_and_every_setting():
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert "make demo" in readme
+    assert "make test" in readme
+    assert "Manage API tokens" in HOW_TO_GET_A_TOKEN
+    settings = set(re.findall(r'"((?:SYNC|DATA_API|DATABASE)_[A-Z_]+)"', Path(ROOT / "resources/settings.py").read_text()))
+    assert {name for name in settings if f"`{name}`" not in readme} == set()
