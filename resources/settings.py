@@ -102,6 +102,8 @@ def checked_api_settings(*, base_url: str, token: str | None, secret: str | None
         )
     if secret != secret.strip():
         raise ConfigError("DATA_API_SECRET begins or ends with a space or a line break: remove it.")
+    if not secret.isprintable():
+        raise ConfigError("DATA_API_SECRET holds a character that cannot be printed: copy it again.")
     return ApiSettings(url, Secret(token), Secret(secret))
 
 
@@ -111,14 +113,21 @@ def checked_base_url(base_url: str) -> str:
     Raises:
         ConfigError: the URL is malformed, or would carry the token in the clear.
     """
+    if "@" in base_url:
+        raise ConfigError("DATA_API_BASE_URL must not contain a user name or password.")
     try:
         parts = urlsplit(base_url)
-        host, _ = parts.hostname, parts.port
+        host, port = parts.hostname or "", parts.port
     except ValueError:
         raise ConfigError(f"DATA_API_BASE_URL is not a URL: {base_url!r}. Example: {DEFAULT_BASE_URL}.") from None
-    if parts.username or parts.password:
-        raise ConfigError("DATA_API_BASE_URL must not contain a user name or password.")
-    if parts.scheme not in {"http", "https"} or not host or parts.query or parts.fragment:
+    if (
+        parts.scheme not in {"http", "https"}
+        or not _is_host(host)
+        # urlsplit passes over line breaks, and over what stands around brackets: judge what will be called
+        or parts.netloc.lower() != (f"[{host}]" if ":" in host else host) + ("" if port is None else f":{port}")
+        or not re.fullmatch(r"[\x21-\x7e]+", base_url)
+        or re.search(r"[?#\\]", base_url)
+    ):
         raise ConfigError(f"DATA_API_BASE_URL is not a base URL: {base_url!r}. Example: {DEFAULT_BASE_URL}.")
     if parts.scheme == "http" and not _is_loopback(host):
         raise ConfigError(
@@ -126,6 +135,17 @@ def checked_base_url(base_url: str) -> str:
             "Use https:// (http:// is allowed to a loopback address only)."
         )
     return base_url.rstrip("/")
+
+
+def _is_host(host: str) -> bool:
+    if ":" in host or re.fullmatch(r"[0-9.]+", host):
+        try:
+            ipaddress.ip_address(host)
+        except ValueError:
+            return False
+        return True
+    labels = host.removesuffix(".").split(".")
+    return len(host) <= 253 and all(re.fullmatch(r"[a-z0-9_-]{1,63}", label) for label in labels)
 
 
 def _is_loopback(host: str) -> bool:
@@ -155,13 +175,16 @@ def secret_from_file(name: str, path: str) -> str:
     """Return the content of a secret's file, without the line break at its end.
 
     Raises:
-        ConfigError: the file cannot be read as text.
+        ConfigError: the file cannot be read as text, or is empty.
     """
     try:
-        return Path(path).read_text(encoding="utf-8").rstrip("\r\n")
+        content = Path(path).read_text(encoding="utf-8").rstrip("\r\n")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
         raise ConfigError(f"{name}_FILE cannot be read: {path}: {reason}.") from None
+    if not content:
+        raise ConfigError(f"{name}_FILE is empty: {path}.")
+    return content
 
 
 def sync_settings(environment: Environment = os.environ) -> SyncSettings:

@@ -6,6 +6,7 @@ modules are imported where they are used: they are most of a small run.
 
 from __future__ import annotations
 
+import signal
 import sys
 from datetime import UTC, date, datetime, timedelta
 from typing import Annotated
@@ -20,22 +21,19 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,
 )
 
 
 def main() -> None:
     """Run the command; every failure is one line on stderr and an exit code."""
+    # so that a stopped service ends its embedded PostgreSQL and its sandbox too
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         app()
     except SyncError as error:
-        _stop(str(error), error.exit_code)
-    except KeyboardInterrupt:
-        _stop("stopped; what was committed stays, and the same command continues from there.", 1)
-
-
-def _stop(message: str, exit_code: int) -> None:
-    print(f"ecommpay-sync: {message}", file=sys.stderr)  # noqa: T201
-    sys.exit(exit_code)
+        print(f"ecommpay-sync: {error}", file=sys.stderr)  # noqa: T201
+        sys.exit(error.exit_code)
 
 
 @app.command()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -47,7 +48,8 @@ def _serve(commands: list[list[str]]) -> None:
         for name, *arguments in commands
     ]
     try:
-        processes[-1].wait()
+        with suppress(KeyboardInterrupt):
+            processes[-1].wait()
     finally:
         for process in processes:
             process.terminate()

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import dagster as dg
 
 DAGSTER_YAML = Path(__file__).resolve().parents[2] / "deploy" / "dagster.local.yaml"
+STOPPED = "stopped; what was committed stays, and the same command continues from there."
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
@@ -76,15 +77,20 @@ def execute(
     """
     show.warnings_to_stderr()
     with dagster_instance() as instance:
+        import dagster as dg
+
         from pipelines.definitions import defs
 
-        result = defs.resolve_job_def(job).execute_in_process(
-            instance=instance,
-            tags=tags,
-            run_config={**QUIET, **(config or {})},
-            resources=_resources(progress or LogProgress()),
-            raise_on_error=False,
-        )
+        try:
+            result = defs.resolve_job_def(job).execute_in_process(
+                instance=instance,
+                tags=tags,
+                run_config={**QUIET, **(config or {})},
+                resources=_resources(progress or LogProgress()),
+                raise_on_error=False,
+            )
+        except (KeyboardInterrupt, dg.DagsterExecutionInterruptedError):
+            raise RunFailed(STOPPED, 1) from None
         _raise_failure(result)
         return result.run_id
 
@@ -110,11 +116,15 @@ def _raise_failure(result: dg.ExecuteInProcessResult) -> None:
 
 
 def _failure(event: dg.DagsterEvent, run_id: str) -> RunFailed:
+    import dagster as dg
+
     data = event.step_failure_data if event.is_step_failure else None
     told = data.user_failure_data if data else None
     if told and told.description and EXIT_CODE in told.metadata:
         return RunFailed(told.description, int(str(told.metadata[EXIT_CODE].value)))
     cause = data.error if data else None
+    if cause and cause.cls_name == dg.DagsterExecutionInterruptedError.__name__:
+        return RunFailed(STOPPED, 1)
     while cause and cause.cause:
         cause = cause.cause
     said = cause.message.strip().splitlines()[0] if cause else (event.message or "the run failed")

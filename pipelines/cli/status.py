@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from pipelines.cli import show
@@ -40,8 +41,9 @@ def keep_database() -> None:
         show.line(url or store.url)
         if url is None:
             show.line("the embedded PostgreSQL runs until Ctrl-C")
-            while True:
-                time.sleep(3600)
+            with suppress(KeyboardInterrupt):
+                while True:
+                    time.sleep(3600)
 
 
 def _store(store: Warehouse) -> None:

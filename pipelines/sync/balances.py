@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from pipelines.sync.answers import raw_page
-from pipelines.sync.normalize import json_text
+from pipelines.sync.normalize import LONGEST_INDEXED, json_text
 from pipelines.sync.typing_values import typed
 from resources.data_api.client import Answer
 from resources.data_api.endpoints import DataApi
@@ -81,6 +81,8 @@ def normalize_balances(entries: Sequence[Any], observed_at: datetime) -> tuple[l
 def _balances_of(position: int, entry: Any) -> list[Balance]:
     if not isinstance(entry, dict) or not isinstance(entry.get("name"), str) or "\x00" in entry["name"]:
         raise ValueError("the entry is not an object with a name")
+    if len(entry["name"].encode()) > LONGEST_INDEXED:
+        raise ValueError("the name is too long for an index")
     currencies = [key for key in entry if re.fullmatch(r"[A-Z]{3}", key)]
     if not currencies or len(currencies) != len(entry) - 1:
         raise ValueError("beside its name, the entry has a key that is no currency, or none at all")

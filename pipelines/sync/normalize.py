@@ -13,10 +13,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
+from itertools import chain
 from typing import Any
 
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from pipelines.sync.fields import COLUMNS, KINDS, SUMS
 from pipelines.sync.typing_values import ARROW_TYPES, TIME, Reasons, typed
@@ -27,6 +29,8 @@ Row = dict[str, Any]
 SUM_PARTS = {"amount", "currency"}
 # a sum comes as an object; a field that is already spelled like one of our columns is not the platform's
 API_FIELDS = {*KINDS, *SUMS} - {f"{name}_{part}" for name in SUMS for part in SUM_PARTS}
+INDEXED = ("operation_id", "payment_id")
+LONGEST_INDEXED = 2_000  # bytes; an index entry of PostgreSQL holds 2,704, the account included
 
 
 @dataclass(frozen=True)
@@ -112,9 +116,11 @@ def _take_sums(columns: dict[str, Sequence[Any]], extras: dict[int, Row], reason
             sums = [_sum_object(name, value, number, reasons) for number, value in enumerate(sums)]
         columns[f"{name}_amount"] = [value.get("amount") if value else None for value in sums]
         columns[f"{name}_currency"] = [value.get("currency") if value else None for value in sums]
+        if set(chain.from_iterable(filter(None, sums))) <= SUM_PARTS:
+            continue
         for number, value in enumerate(sums):
-            if value and not value.keys() <= SUM_PARTS:
-                unknown = {key: part for key, part in value.items() if key not in SUM_PARTS}
+            unknown = {key: part for key, part in (value or {}).items() if key not in SUM_PARTS}
+            if unknown:
                 extras.setdefault(number, {})[name] = unknown
 
 
@@ -140,14 +146,24 @@ def _typed_columns(columns: dict[str, Sequence[Any]], count: int, reasons: Reaso
         for number, value in enumerate(arrays["operation_id"].to_pylist()):
             if value is None:
                 reasons.setdefault(number, "operation_id is missing")
+    for name in INDEXED:
+        _find_too_long(name, arrays[name], reasons)
     return arrays
+
+
+def _find_too_long(name: str, texts: pa.Array, reasons: Reasons) -> None:
+    lengths = pc.binary_length(texts)
+    if (pc.max(lengths).as_py() or 0) > LONGEST_INDEXED:
+        for number, length in enumerate(lengths.to_pylist()):
+            if (length or 0) > LONGEST_INDEXED:
+                reasons.setdefault(number, f"{name} is too long for an index ({length} bytes)")
 
 
 def _extra_texts(extras: dict[int, Row], count: int, reasons: Reasons) -> list[str | None]:
     texts: list[str | None] = [None] * count
     for number, extra in extras.items():
-        texts[number] = json_text(extra)
-        if "\\u0000" in json_text(extra):
+        texts[number] = text = json_text(extra)
+        if _NUL.search(text):
             reasons.setdefault(number, "an unknown field contains U+0000, which PostgreSQL cannot store")
     return texts
 
@@ -162,6 +178,7 @@ def _reject(reason: str, row: Any, observed_at: datetime) -> Reject:
     return Reject(reason=reason, raw_json=json_text(row), observed_at=observed_at)
 
 
+_NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")  # the escape itself, not a backslash that stands before "u0000"
 _MARK = secrets.token_hex(8)  # cannot be foreseen, so no text of a merchant can look like a marked number
 _MARKED = re.compile(rf'"{_MARK}([^"]*)"')
 

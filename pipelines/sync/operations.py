@@ -138,7 +138,7 @@ class _Sync:
                 self.progress.begin(walked, holes)
                 self._work(scope, report, [window for hole in holes for window in windows.plan(hole)])
             except BaseException as error:
-                message = str(error) if isinstance(error, SyncError) else type(error).__name__
+                message = str(error) if isinstance(error, SyncError) else _what_stopped_it(error)
                 self._finish(report, "failed", message)
                 raise
             finally:
@@ -171,8 +171,7 @@ class _Sync:
                     for future in landed:
                         self._land(report, queue, flying.pop(future), future.result())
             except BaseException:
-                for future in flying:
-                    future.cancel()
+                self.api.client.abort()  # or an answer that takes minutes would be waited for
                 raise
 
     def _land(
@@ -236,6 +235,10 @@ def _record(window: Window, started: datetime, outcome: Settled[Kept] | Restless
         requests=outcome.requests,
         incomplete_because=MOVED if isinstance(outcome, Restless) else None,
     )
+
+
+def _what_stopped_it(error: BaseException) -> str:
+    return f"unexpected: {type(error).__name__}" if isinstance(error, Exception) else "stopped from outside"
 
 
 def _what_is_incomplete(report: SyncReport) -> str:

@@ -21,6 +21,8 @@ TIME = pa.timestamp("us", tz="UTC")
 ARROW_TYPES: dict[Kind, pa.DataType] = {"text": pa.string(), "time": TIME, "amount": pa.int64()}
 TIME_PATTERN = r"^\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}:\d{2}(\.\d{1,6})?(Z|[+-]\d{2}:?\d{2})?$"
 LARGEST = 2**63 - 1
+FIRST_TIME = pa.scalar(datetime.min.replace(tzinfo=UTC), TIME).value
+LAST_TIME = pa.scalar(datetime.max.replace(tzinfo=UTC), TIME).value
 
 Reasons = dict[int, str]  # row number → why its value cannot be typed
 
@@ -63,13 +65,20 @@ def _fast_time(values: Sequence[Any]) -> pa.Array | None:
     if pc.all(pc.match_substring_regex(texts, TIME_PATTERN)).as_py() is False:
         return None
     try:
-        return pc.cast(texts, TIME)
-    except pa.ArrowInvalid:
-        pass  # no zone, so the one we asked for: UTC
-    try:
-        return pc.assume_timezone(pc.cast(texts, pa.timestamp("us")), "UTC")
+        times = _times(texts)
     except pa.ArrowInvalid:
         return None
+    # Arrow has a year 0 and a year 10000, where the exact path, and PostgreSQL, have no such time
+    bounds = pc.min_max(pc.cast(times, pa.int64())).as_py()
+    exist = bounds["min"] is None or FIRST_TIME <= bounds["min"] <= bounds["max"] <= LAST_TIME
+    return times if exist else None
+
+
+def _times(texts: pa.Array) -> pa.Array:
+    try:
+        return pc.cast(texts, TIME)
+    except pa.ArrowInvalid:  # no zone, so the one we asked for: UTC
+        return pc.assume_timezone(pc.cast(texts, pa.timestamp("us")), "UTC")
 
 
 def _exact_text(value: Any) -> str:
@@ -84,14 +93,14 @@ def _exact_text(value: Any) -> str:
 def _exact_amount(value: Any) -> int:
     if isinstance(value, bool | dict | list):
         raise ValueError(f"is {_json_name(value)}, not an amount")  # noqa: TRY004
-    if isinstance(value, str) and not re.fullmatch(r"-?\d{1,40}", value):
+    if isinstance(value, str) and not re.fullmatch("-?[0-9]{1,40}", value):
         raise ValueError(f"is {value[:60]!r}, not a whole number of minor units")
-    if isinstance(value, Decimal | float) and Decimal(value) != int(value):
-        raise ValueError(f"is {value}, not a whole number of minor units")
-    amount = int(value)
-    if not -LARGEST - 1 <= amount <= LARGEST:
-        raise ValueError(f"is {amount}, larger than a bigint holds")
-    return amount
+    amount = Decimal(value)
+    if not (amount.is_finite() and -LARGEST - 1 <= amount <= LARGEST):
+        raise ValueError(f"is {str(value)[:60]}, larger than a bigint holds")
+    if isinstance(value, float) or amount != int(amount):
+        raise ValueError(f"is {str(value)[:60]}, not a whole number of minor units")
+    return int(amount)
 
 
 def _exact_time(value: Any) -> datetime:

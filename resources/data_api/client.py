@@ -8,10 +8,9 @@ from __future__ import annotations
 import re
 import ssl
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from importlib.metadata import version
 from typing import Any, Self
 from urllib.parse import urlsplit
@@ -29,7 +28,7 @@ from resources.data_api.errors import (
     Unreachable,
     error_for_status,
 )
-from resources.data_api.retry import Backoff, Pace, RetryPolicy, attempts, parse_retry_after
+from resources.data_api.retry import Backoff, Pace, RetryPolicy, attempts, parse_http_date, parse_retry_after
 from resources.settings import ApiSettings
 
 CONNECT_TIMEOUT = 10.0
@@ -37,6 +36,8 @@ READ_TIMEOUT = 330.0  # an answer may take five minutes (API: "Interaction conce
 LONGEST_ANSWER = 2 * READ_TIMEOUT
 LARGEST_BODY = 64 * 1024 * 1024  # a page of 1000 operations with every field is about 2 MB
 LONGEST_MESSAGE = 400
+LONGEST_EXCERPT = 4000  # of what answers instead of the platform, tags included
+SIGNATURE = re.compile(r"(?:[A-Za-z0-9+/]|\\/){86}==")  # base64 of 64 bytes; JSON may escape its slashes
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ class Answer:
 
     endpoint: str
     request: dict[str, Any]  # without token and signature
-    document: dict[str, Any]
+    document: dict[str, Any] = field(repr=False)  # personal data
     body: bytes = field(repr=False)
     requested_at: datetime  # UTC, when the attempt that succeeded was started
     received_at: datetime
@@ -86,6 +87,11 @@ class Client:
         """Close the connections."""
         self._http.close()
 
+    def abort(self) -> None:
+        """End the requests under way and let none start again: their callers get `Aborted`."""
+        self.pace.abort()
+        self._http.close()
+
     def call(self, endpoint: str, parameters: Mapping[str, Any], *, expect: str) -> Answer:
         """Post to `endpoint` until a verified answer with a list under `expect` comes.
 
@@ -102,7 +108,6 @@ class Client:
         self.pace.wait()
         requested_at = datetime.now(UTC)
         status, headers, body = self._post(endpoint, self._signed(parameters))
-        self.pace.answered = True
         if status != httpx.codes.OK:
             raise self._refusal(endpoint, status, headers, body)
         return Answer(
@@ -112,7 +117,7 @@ class Client:
             body=body,
             requested_at=requested_at,
             received_at=datetime.now(UTC),
-            server_time=_http_date(headers.get("Date")),
+            server_time=parse_http_date(headers.get("Date")),
         )
 
     def _signed(self, parameters: Mapping[str, Any]) -> bytes:
@@ -126,6 +131,7 @@ class Client:
         received = bytearray()
         try:
             with self._http.stream("POST", f"{self.settings.base_url}/{endpoint}", content=content) as response:
+                self.pace.answered = True
                 for chunk in response.iter_bytes():
                     received += chunk
                     if len(received) > LARGEST_BODY:
@@ -143,13 +149,13 @@ class Client:
 
     def _why_unreachable(self, endpoint: str, error: httpx.TransportError) -> str:
         host = urlsplit(self.settings.base_url).netloc
-        reason = self._without_secrets(str(error)) or type(error).__name__
+        reason = _one_line(self._excerpt(str(error))) or type(error).__name__
         if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout):
             return f"no connection to {host}: {reason} — check DATA_API_BASE_URL, DNS, firewall and proxy."
         return f"the connection to {host} broke during {endpoint}: {reason}."
 
     def _refusal(self, endpoint: str, status: int, headers: httpx.Headers, body: bytes) -> DataApiError:
-        message = self._without_secrets(_message_in(body))
+        message = _message_in(body, self._excerpt)
         return error_for_status(endpoint, status, message, parse_retry_after(headers.get("Retry-After")))
 
     def _verified(self, endpoint: str, body: bytes, expect: str) -> dict[str, Any]:
@@ -166,10 +172,13 @@ class Client:
             raise BrokenBody(f"the answer to {endpoint} has no list `{expect}`.")
         return document
 
-    def _without_secrets(self, text: str) -> str:
+    def _excerpt(self, text: str) -> str:
+        """Return the beginning of a foreign text, with token, secret and signatures masked."""
+        # masked before it is cut short, so that no part of one is left at the edge
+        text = text[: 50 * LONGEST_EXCERPT]
         for hidden in (self.settings.token, self.settings.secret):
             text = text.replace(hidden.reveal(), "****")
-        return text
+        return SIGNATURE.sub("****", text)[:LONGEST_EXCERPT]
 
 
 def tls_context() -> ssl.SSLContext:
@@ -180,20 +189,16 @@ def tls_context() -> ssl.SSLContext:
     return context
 
 
-def _message_in(body: bytes) -> str:
+def _message_in(body: bytes, excerpt: Callable[[str], str]) -> str:
     """Return the platform's `message`, or what can be shown of a body that is not the platform's."""
     try:
         document = orjson.loads(body)
-        said = document.get("message") or document.get("name")
+        said = excerpt(str(document.get("message") or document.get("name") or ""))
     except (orjson.JSONDecodeError, AttributeError):
-        said = re.sub(r"<[^>]*>", " ", body[:4000].decode("utf-8", "replace"))
-    text = " ".join(str(said or "").split())
-    printable = "".join(character if character.isprintable() else "?" for character in text)
-    return printable[:LONGEST_MESSAGE] or "(no message)"
+        said = re.sub(r"<[^>]*>", " ", excerpt(body.decode("utf-8", "replace")))
+    return _one_line(said) or "(no message)"
 
 
-def _http_date(value: str | None) -> datetime | None:
-    try:
-        return parsedate_to_datetime(value) if value else None
-    except ValueError:
-        return None
+def _one_line(text: str) -> str:
+    line = " ".join(text.split())
+    return "".join(character if character.isprintable() else "?" for character in line)[:LONGEST_MESSAGE]

@@ -52,6 +52,10 @@ class BadRequest(Permanent, ConfigError):
     """400: the platform refused the parameters."""
 
 
+class Aborted(Permanent):
+    """The run was stopped while this request was under way, or waiting to start."""
+
+
 class BodyTooLarge(Permanent):
     """The answer exceeded what any page can hold, and was not read further."""
 

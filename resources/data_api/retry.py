@@ -17,7 +17,7 @@ from email.utils import parsedate_to_datetime
 import stamina
 from stamina.instrumentation import set_on_retry_hooks
 
-from resources.data_api.errors import BadSignature, RateLimited, Retryable, Unreachable
+from resources.data_api.errors import Aborted, BadSignature, RateLimited, Retryable, Unreachable
 
 logger = logging.getLogger(__name__)
 
@@ -33,7 +33,7 @@ class RetryPolicy:
     a wrong signature is asked for again only a few times before it is refused.
     """
 
-    attempts: int = 14
+    attempts: int = 100  # so many that the deadline comes first, unless somebody makes the waits tiny
     deadline: float = 900.0
     first_wait: float = 0.5
     longest_wait: float = 30.0
@@ -47,6 +47,7 @@ class Pace:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._resume_at = 0.0
+        self._aborted = threading.Event()
         self.answered = False
 
     def slow_down(self, seconds: float) -> None:
@@ -54,10 +55,26 @@ class Pace:
         with self._lock:
             self._resume_at = max(self._resume_at, time.monotonic() + seconds)
 
+    @property
+    def aborted(self) -> bool:
+        """Whether the run was stopped."""
+        return self._aborted.is_set()
+
+    def abort(self) -> None:
+        """Let no request of this token start again."""
+        self._aborted.set()
+
     def wait(self) -> None:
-        """Sleep until requests may start again."""
+        """Sleep until requests may start again.
+
+        Raises:
+            Aborted: none may.
+        """
         while (left := self._resume_at - time.monotonic()) > 0:
-            time.sleep(left)
+            if self._aborted.wait(left):
+                break
+        if self._aborted.is_set():
+            raise Aborted("the run was stopped; no further request is sent.")
 
 
 @dataclass
@@ -72,7 +89,7 @@ class Backoff:
 
     def __call__(self, error: Exception) -> bool | float:
         """Return what stamina's backoff hook expects for `error`."""
-        if not isinstance(error, Retryable):
+        if not isinstance(error, Retryable) or self.pace.aborted:
             return False
         self.failures += 1
         self.bad_signatures += isinstance(error, BadSignature)
@@ -87,7 +104,7 @@ class Backoff:
         return wait
 
     def _wait(self, error: Retryable) -> float:
-        ceiling = min(self.policy.longest_wait, self.policy.first_wait * 2.0 ** (self.failures - 1))
+        ceiling = min(self.policy.longest_wait, self.policy.first_wait * 2.0 ** min(self.failures - 1, 60))
         jittered = random.uniform(0.0, ceiling)  # noqa: S311 - jitter, not cryptography
         asked = error.retry_after if isinstance(error, RateLimited) else None
         # never sooner than asked for; the jitter keeps the workers from coming back all at once
@@ -115,10 +132,15 @@ def parse_retry_after(value: str | None) -> float | None:
         return max(0.0, float(value))
     except ValueError:
         pass
+    moment = parse_http_date(value)
+    return None if moment is None else max(0.0, (moment - datetime.now(UTC)).total_seconds())
+
+
+def parse_http_date(value: str | None) -> datetime | None:
+    """Return the moment in a `Date` or `Retry-After` header, always with a time zone, if it can be read."""
     try:
-        moment = parsedate_to_datetime(value)
-    except ValueError:
+        moment = parsedate_to_datetime(value) if value else None
+    except (ValueError, OverflowError):
         return None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    return max(0.0, (moment - datetime.now(UTC)).total_seconds())
+    # HTTP knows no other zone than GMT; "-0000" is read as a time without one
+    return moment.replace(tzinfo=UTC) if moment and moment.tzinfo is None else moment

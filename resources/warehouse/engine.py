@@ -12,7 +12,7 @@ import sqlalchemy
 from sqlalchemy.exc import DBAPIError
 
 import sql
-from resources.errors import WarehouseBroken, WarehouseUnavailable
+from resources.errors import ConfigError, WarehouseBroken, WarehouseUnavailable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -20,13 +20,20 @@ if TYPE_CHECKING:
 
 CONNECT_TIMEOUT = 10
 OLDEST_SERVER = 140000
+# a / or @ that is not encoded would make libpq, and its messages, take half of a password for the host
+URL = re.compile(r"postgres(?:ql)?://(?:[^@/]*@)?[^@?]*(?:\?|$)")
 
 
 class Warehouse:
-    """A PostgreSQL database by its libpq URL. Safe to use from several threads; close it, or use `with`."""
+    """A PostgreSQL database by its libpq URL. Safe to use from several threads; close it, or use `with`.
+
+    Raises:
+        ConfigError: libpq cannot read the URL.
+    """
 
     def __init__(self, url: str, *, pool_size: int = 8) -> None:
         self.url = url
+        self._place = _place_of(url)
         self._engine = sqlalchemy.create_engine(
             "postgresql+psycopg://",  # only the dialect: libpq itself reads the URL, socket directories included
             creator=lambda: psycopg.connect(
@@ -56,8 +63,7 @@ class Warehouse:
 
     def place(self) -> str:
         """Return where the database is, without user and password."""
-        parts = psycopg.conninfo.conninfo_to_dict(self.url)
-        return f"{parts.get('dbname') or 'the default database'} at {parts.get('host') or 'the local socket'}"
+        return self._place
 
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
@@ -105,9 +111,23 @@ def run_many(connection: Connection, name: str, rows: list[dict[str, Any]]) -> N
         connection.execute(sqlalchemy.text(sql.text(name)), rows)
 
 
+def _place_of(url: str) -> str:
+    try:
+        parts = psycopg.conninfo.conninfo_to_dict(url)
+    except psycopg.ProgrammingError:
+        parts = None  # what libpq says can hold the password
+    if parts is None or (url.startswith("postgres") and not URL.match(url)):
+        raise ConfigError(
+            "DATABASE_URL cannot be read as postgresql://user:password@host:5432/database: write special "
+            "characters of user and password percent-encoded (@ as %40, / as %2F, % as %25)."
+        )
+    return f"{parts.get('dbname') or 'the default database'} at {parts.get('host') or 'the local socket'}"
+
+
 def explain(error: BaseException | None, place: str) -> WarehouseUnavailable | WarehouseBroken:
     """Return the error for a failure of psycopg, in one line, without a value of a row or a password in it."""
-    said = re.sub(r"\s+", " ", str(error).split("\nDETAIL:")[0].split("\nCONTEXT:")[0]).strip()
+    primary = error.diag.message_primary if isinstance(error, psycopg.Error) else None
+    said = re.sub(r"\s+", " ", primary or str(error)).strip()
     if isinstance(error, psycopg.errors.InsufficientPrivilege):
         return WarehouseUnavailable(f"PostgreSQL ({place}) refused: {said} — grant the loader's role what it needs.")
     if isinstance(error, psycopg.OperationalError | psycopg.InterfaceError):

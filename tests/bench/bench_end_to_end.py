@@ -57,9 +57,10 @@ def main() -> None:
                     f"{name:<30} {report.rows_met:>9,} operations {seconds:6.1f} s {report.rows_met / seconds:>9,.0f}/s"
                     f"  (CPU {cpu:.1f} s, {report.windows} windows, {report.requests} requests)"
                 )
+            peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+            print(f"peak memory of the sync: {peak:.0f} MB")
             floor = _floor(store)
             print(f"{'floor: COPY and merge alone':<30} {report.rows_met:>9,} operations {floor:6.1f} s")
-            print(f"peak memory of the sync: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MB")
         server.cleanup()
 
 

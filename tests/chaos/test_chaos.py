@@ -85,7 +85,9 @@ def test_after_any_chaos_one_clean_run_makes_the_store_exact(store, seed):
         "count(*) FILTER (WHERE totals_written = sync.written_totals(window_id)) AS equal FROM sync.windows w",
     )
     assert counted["windows"] == counted["intact"] == counted["equal"]
-    doubled = fetch_all(store, "SELECT operation_id FROM core.operations GROUP BY account, operation_id HAVING count(*) > 1")
+    doubled = fetch_all(
+        store, "SELECT operation_id FROM core.operations GROUP BY account, operation_id HAVING count(*) > 1"
+    )
     lost = len(found.get("lost", []))
     print(f"seed {seed}: {survived} faults survived, {lost} rows lost, {len(doubled)} doubled")
     assert doubled == []

@@ -96,7 +96,11 @@ WRONG = {
     "no such host": ({"DATA_API_BASE_URL": "https://data.invalid/v1"}, 1, r"no connection to data\.invalid: "),
     "plain http": ({"DATA_API_BASE_URL": "http://data.ecommpay.com/v1"}, 2, r"plain http to data\.ecommpay\.com: "),
     "no URL": ({"DATA_API_BASE_URL": "data.ecommpay.com"}, 2, r"DATA_API_BASE_URL is not a base URL"),
-    "database down": ({"DATABASE_URL": "postgresql://u:pass-word@127.0.0.1:9/x"}, 1, r"PostgreSQL \(x at 127\.0\.0\.1\)"),
+    "database down": (
+        {"DATABASE_URL": "postgresql://u:pass-word@127.0.0.1:9/x"},
+        1,
+        r"PostgreSQL \(x at 127\.0\.0\.1\)",
+    ),
     "no database URL": ({"DATABASE_URL": "mysql://x"}, 2, r"DATABASE_URL is not a PostgreSQL URL"),
     "no Dagster home": ({"DAGSTER_HOME": "/nowhere/at/all"}, 2, r"DAGSTER_HOME is no folder"),
     "wrong setting": ({"SYNC_LOOK_BACK_DAYS": "three"}, 2, r"SYNC_LOOK_BACK_DAYS is 'three'"),

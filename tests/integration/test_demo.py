@@ -58,5 +58,7 @@ def test_the_readme_names_the_commands_and_every_setting():
     assert "make demo" in readme
     assert "make test" in readme
     assert "Manage API tokens" in HOW_TO_GET_A_TOKEN
-    settings = set(re.findall(r'"((?:SYNC|DATA_API|DATABASE)_[A-Z_]+)"', Path(ROOT / "resources/settings.py").read_text()))
+    settings = set(
+        re.findall(r'"((?:SYNC|DATA_API|DATABASE)_[A-Z_]+)"', Path(ROOT / "resources/settings.py").read_text())
+    )
     assert {name for name in settings if f"`{name}`" not in readme} == set()

@@ -24,7 +24,9 @@ def test_all_definitions_load():
 def test_the_assets_are_as_pinned():
     specs = {spec.key.to_user_string(): spec for spec in defs.resolve_all_asset_specs()}
     assert specs.keys() == {"operations", "balances"}
-    assert specs["operations"].partitions_def == dg.DailyPartitionsDefinition("2015-01-01", timezone="UTC", end_offset=1)
+    assert specs["operations"].partitions_def == dg.DailyPartitionsDefinition(
+        "2015-01-01", timezone="UTC", end_offset=1
+    )
     assert specs["balances"].partitions_def is None
     assert {spec.group_name for spec in specs.values()} == {"platform"}
     assert specs["operations"].metadata["dagster/table_name"] == "core.operations"

@@ -1,0 +1,203 @@
+"""What the migrated database looks like: explained, keyed by account, without a float, in the order that is copied."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+import sql
+from pipelines.sync.fields import COLUMNS, KINDS
+from resources.warehouse.engine import Warehouse
+from support import fetch_all
+
+SCHEMAS = ["core", "raw", "sync"]
+POSTGRES_TYPES = {"text": "text", "time": "timestamp with time zone", "amount": "bigint"}
+PERSONAL = {
+    *("account_number", "customer_ip", "customer_email", "customer_id"),
+    *("card_holder", "avs_post_code", "avs_street_address"),
+}
+
+
+def columns_of(store: Warehouse, table: str) -> dict[str, str]:
+    """Column → type of a table, in the order of its columns."""
+    rows = fetch_all(
+        store,
+        "SELECT attname, format_type(atttypid, NULL) AS type FROM pg_attribute "
+        "WHERE attrelid = CAST(:table AS regclass) AND attnum > 0 AND NOT attisdropped ORDER BY attnum",
+        table=table,
+    )
+    return {row["attname"]: row["type"] for row in rows}
+
+
+def tables_of(store: Warehouse) -> list[str]:
+    rows = fetch_all(
+        store,
+        "SELECT oid::regclass::text AS name FROM pg_class "
+        "WHERE relnamespace::regnamespace::text = ANY(:schemas) AND relkind IN ('r', 'p', 'v', 'm') ORDER BY 1",
+        schemas=SCHEMAS,
+    )
+    return [row["name"] for row in rows]
+
+
+def test_the_tables_are_those_that_other_programs_rely_on(store):
+    assert tables_of(store) == [
+        "core.balance_snapshots",
+        "core.operation_versions",
+        "core.operations",
+        "core.rejects",
+        "raw.pages",
+        "sync.migrations",
+        "sync.runs",
+        "sync.windows",
+    ]
+
+
+# Explained
+
+
+def test_every_table_and_every_column_has_a_comment(store):
+    bare = fetch_all(
+        store,
+        """SELECT c.oid::regclass::text AS "table", a.attname AS "column"
+           FROM pg_class c
+           LEFT JOIN LATERAL (
+               SELECT attnum, attname FROM pg_attribute WHERE attrelid = c.oid AND attnum > 0 AND NOT attisdropped
+               UNION ALL SELECT 0, NULL
+           ) a ON true
+           WHERE c.relnamespace::regnamespace::text = ANY(:schemas) AND c.relkind IN ('r', 'p', 'v', 'm')
+             AND coalesce(btrim(CASE a.attnum WHEN 0 THEN obj_description(c.oid, 'pg_class')
+                                ELSE col_description(c.oid, a.attnum) END), '') = ''""",
+        schemas=SCHEMAS,
+    )
+    assert bare == []
+
+
+def test_every_schema_and_every_function_has_a_comment(store):
+    bare = fetch_all(
+        store,
+        """SELECT nspname AS name FROM pg_namespace
+           WHERE nspname = ANY(:schemas) AND obj_description(oid, 'pg_namespace') IS NULL
+           UNION ALL
+           SELECT oid::regprocedure::text FROM pg_proc
+           WHERE pronamespace::regnamespace::text = ANY(:schemas) AND obj_description(oid, 'pg_proc') IS NULL""",
+        schemas=SCHEMAS,
+    )
+    assert bare == []
+
+
+@pytest.mark.parametrize("table", ["core.operations", "core.operation_versions"])
+def test_the_personal_columns_say_so(store, table):
+    rows = fetch_all(
+        store,
+        "SELECT attname FROM pg_attribute WHERE attrelid = CAST(:table AS regclass) AND attnum > 0 "
+        "AND col_description(attrelid, attnum) LIKE 'Personal data:%'",
+        table=table,
+    )
+    assert {row["attname"] for row in rows} == PERSONAL
+
+
+# In the order that is copied
+
+
+def test_the_columns_of_operations_are_those_of_a_frame_between_our_own(store):
+    columns = columns_of(store, "core.operations")
+    assert [*columns] == ["account", *COLUMNS, "first_seen_at", "window_id"]
+    assert [*COLUMNS] == [*KINDS, "extra", "observed_at"]
+    assert {name: columns[name] for name in KINDS} == {name: POSTGRES_TYPES[kind] for name, kind in KINDS.items()}
+    assert columns["extra"] == "jsonb"
+
+
+def test_a_version_has_all_columns_of_an_operation_in_their_order_and_then_until_when_it_was_known(store):
+    operation = columns_of(store, "core.operations")
+    version = columns_of(store, "core.operation_versions")
+    assert [*version.items()] == [*operation.items(), ("known_to", "timestamp with time zone")]
+
+
+def test_what_was_known_at_a_moment_has_the_columns_of_operations(store):
+    with store.transaction() as connection:
+        result = connection.exec_driver_sql("SELECT * FROM core.operations_as_of(now())")
+        assert [*result.keys()] == [*columns_of(store, "core.operations")]
+
+
+def test_the_staging_table_has_the_columns_of_operations(store):
+    with store.transaction() as connection:
+        connection.exec_driver_sql(sql.text("load/stage_operations"))
+        result = connection.exec_driver_sql("SELECT * FROM staging_operations")
+        assert [*result.keys()] == [*columns_of(store, "core.operations")]
+
+
+def test_retiring_compares_every_column_of_content_with_its_own():
+    """What comparing them does is in test_load."""
+    statement = re.sub(r"--.*", "", sql.text("load/retire_operations"))
+    stored, staged = statement.split("IS DISTINCT FROM")
+    stored, staged = stored.rpartition(" (")[2], staged.partition(")")[0]
+    content = [name for name in COLUMNS if name not in ("operation_id", "observed_at")]
+    assert re.findall(r"\bo\.(\w+)", stored) == content
+    assert re.findall(r"\bs\.(\w+)", staged) == content
+
+
+# Keyed by account
+
+
+def test_every_table_has_a_key_and_those_of_the_platforms_data_start_with_the_account(store):
+    rows = fetch_all(
+        store,
+        """SELECT c.oid::regclass::text AS name,
+                  (SELECT array_agg(a.attname::text ORDER BY k.place)
+                   FROM unnest(i.indkey::int[]) WITH ORDINALITY AS k (number, place)
+                   JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = k.number) AS key
+           FROM pg_class c
+           LEFT JOIN pg_index i ON i.indrelid = c.oid AND i.indisprimary
+           WHERE c.relnamespace::regnamespace::text = ANY(:schemas) AND c.relkind IN ('r', 'p')""",
+        schemas=SCHEMAS,
+    )
+    keys = {row["name"]: row["key"] for row in rows}
+    assert all(keys.values()), keys
+    assert {name: key for name, key in keys.items() if key[0] != "account"} == {
+        "sync.migrations": ["version"],  # of the database, not of an account
+        "sync.runs": ["run_id"],  # numbered over all accounts, so that a number alone names one
+        "sync.windows": ["window_id"],
+    }
+    assert keys["core.operations"] == ["account", "operation_id"]
+
+
+def test_every_table_of_an_account_says_which_and_never_leaves_it_open(store):
+    rows = fetch_all(
+        store,
+        "SELECT attrelid::regclass::text AS name FROM pg_attribute WHERE attname = 'account' AND attnotnull "
+        "AND attrelid::regclass::text = ANY(:tables)",
+        tables=tables_of(store),
+    )
+    assert {row["name"] for row in rows} == {*tables_of(store)} - {"sync.migrations"}
+
+
+def test_operations_are_sorted_by_byte_as_the_digest_asks(store):
+    (row,) = fetch_all(
+        store,
+        "SELECT collname FROM pg_attribute a JOIN pg_collation c ON c.oid = a.attcollation "
+        "WHERE attrelid = 'core.operations'::regclass AND attname = 'operation_id'",
+    )
+    assert row == {"collname": "C"}
+
+
+# Without a float
+
+
+def test_no_column_can_hold_a_float_or_a_time_without_a_zone(store):
+    types = {kind for table in tables_of(store) for kind in columns_of(store, table).values()}
+    assert types == {
+        *("text", "bytea", "jsonb", "integer", "bigint", "bigint[]"),
+        "timestamp with time zone",
+    }
+
+
+def test_every_amount_is_a_bigint(store):
+    amounts = {
+        f"{table}.{name}": kind
+        for table in tables_of(store)
+        for name, kind in columns_of(store, table).items()
+        if re.search("amount|refund|minor", name)
+    }
+    assert len(amounts) == 9
+    assert set(amounts.values()) == {"bigint"}

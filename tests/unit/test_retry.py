@@ -1,0 +1,383 @@
+"""When to ask again, how long to wait before it, and when to give up; over real HTTP it is in test_client.py."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import math
+import threading
+import time
+from datetime import UTC, datetime, timedelta, timezone
+from email.utils import format_datetime
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from resources.data_api.errors import (
+    BadRequest,
+    BadSignature,
+    BodyTooLarge,
+    BrokenBody,
+    RateLimited,
+    Redirected,
+    ServerError,
+    Unauthorized,
+    Unreachable,
+)
+from resources.data_api.retry import Backoff, Pace, RetryPolicy, attempts, parse_http_date, parse_retry_after
+
+RETRYABLE = [
+    Unreachable("cut"),
+    ServerError("500"),
+    RateLimited("429", None),
+    RateLimited("429", 0.0),
+    BrokenBody("half"),
+    BadSignature("wrong"),
+]
+NEVER = [Unauthorized("401"), BadRequest("400"), Redirected("302"), BodyTooLarge("70 MiB")]
+
+
+def answered() -> Pace:
+    pace = Pace()
+    pace.answered = True
+    return pace
+
+
+def backoff_of(policy: RetryPolicy | None = None, pace: Pace | None = None, *, elapsed: float = 0.0) -> Backoff:
+    """The decisions of a call that was started `elapsed` seconds ago, to a host that has answered before."""
+    return Backoff(policy or RetryPolicy(), pace or answered(), started=time.monotonic() - elapsed)
+
+
+def named(error: Exception) -> str:
+    return type(error).__name__
+
+
+# What is asked again
+
+
+@pytest.mark.parametrize("error", RETRYABLE, ids=named)
+def test_what_may_pass_is_asked_again_after_a_wait(error):
+    wait = backoff_of()(error)
+    assert wait is not True, "True would leave the wait to stamina's own, shorter defaults"
+    assert wait is not False
+    assert wait >= 0.0
+
+
+@pytest.mark.parametrize("error", [*NEVER, ValueError("a bug of ours"), KeyError("another")], ids=named)
+def test_what_cannot_pass_is_never_asked_again(error):
+    assert backoff_of()(error) is False
+
+
+# How long the waits are
+
+
+@given(st.integers(1, 2_000), st.floats(0.0, 10.0), st.floats(0.0, 100.0))
+@example(2_000, 0.5, 30.0)
+def test_a_wait_lies_between_nothing_and_the_doubled_ceiling_and_never_above_the_cap(failures, first, longest):
+    policy = RetryPolicy(attempts=10_000, first_wait=first, longest_wait=longest, deadline=math.inf)
+    backoff = backoff_of(policy)
+    backoff.failures = failures - 1
+    wait = backoff(ServerError("500"))
+    assert 0.0 <= wait <= min(longest, first * 2 ** (failures - 1))
+
+
+def test_the_jitter_is_full_so_that_workers_spread_over_the_whole_wait():
+    policy = RetryPolicy(first_wait=1.0, longest_wait=1.0)
+    waits = [backoff_of(policy)(ServerError("500")) for _ in range(400)]
+    tenths = {int(10 * wait) for wait in waits}
+    assert tenths == set(range(10))
+
+
+def test_ceilings_double_up_to_the_cap():
+    policy = RetryPolicy(attempts=1_000, first_wait=0.5, longest_wait=30.0)
+    largest = [0.0] * 9
+    for _ in range(400):
+        backoff = backoff_of(policy)
+        largest = [max(most, backoff(ServerError("500"))) for most in largest]
+    for most, ceiling in zip(largest, [0.5, 1, 2, 4, 8, 16, 30, 30, 30], strict=True):
+        assert 0.9 * ceiling < most <= ceiling
+
+
+# When to give up
+
+
+def test_a_host_that_has_answered_gets_the_whole_deadline():
+    policy = RetryPolicy(deadline=900.0, longest_wait=0.0)
+    assert backoff_of(policy, elapsed=890.0)(Unreachable("refused")) is not False
+    assert backoff_of(policy, elapsed=901.0)(Unreachable("refused")) is False
+
+
+def test_a_host_that_has_never_answered_gets_less_since_its_address_is_likely_wrong():
+    policy = RetryPolicy(deadline=900.0, never_answered_deadline=20.0, longest_wait=0.0)
+    assert backoff_of(policy, Pace(), elapsed=19.0)(Unreachable("refused")) is not False
+    assert backoff_of(policy, Pace(), elapsed=21.0)(Unreachable("refused")) is False
+
+
+@pytest.mark.parametrize("error", [error for error in RETRYABLE if not isinstance(error, Unreachable)], ids=named)
+def test_the_shorter_deadline_is_for_hosts_without_a_connection_alone(error):
+    assert backoff_of(RetryPolicy(longest_wait=0.0), Pace(), elapsed=800.0)(error) is not False
+
+
+def test_a_shorter_deadline_holds_for_a_host_that_has_never_answered_too():
+    policy = RetryPolicy(deadline=5.0, never_answered_deadline=20.0, longest_wait=0.0)
+    assert backoff_of(policy, Pace(), elapsed=6.0)(Unreachable("refused")) is False
+
+
+def test_no_wait_is_begun_that_would_end_after_the_deadline():
+    policy = RetryPolicy(deadline=900.0)
+    assert backoff_of(policy, elapsed=895.0)(RateLimited("429", 10.0)) is False
+    assert backoff_of(policy, elapsed=880.0)(RateLimited("429", 10.0)) is not False
+
+
+def test_the_number_of_attempts_is_limited():
+    backoff = backoff_of(RetryPolicy(attempts=3, longest_wait=0.0))
+    assert [backoff(ServerError("500")) for _ in range(3)] == [0.0, 0.0, False]
+
+
+def test_by_default_it_is_the_deadline_that_ends_an_outage_and_not_the_number_of_attempts():
+    """A night's maintenance of a quarter of an hour is survived: 14 attempts were over after two minutes."""
+    backoff = backoff_of(RetryPolicy())
+    waited = 0.0
+    while (wait := backoff(ServerError("503"))) is not False:
+        waited += wait
+        backoff.started -= wait  # as if it had been slept
+    assert 900.0 - 30.0 <= waited <= 900.0
+
+
+def test_a_wrong_signature_is_asked_for_a_few_times_and_then_refused():
+    backoff = backoff_of(RetryPolicy(bad_signature_attempts=5))
+    assert [backoff(BadSignature("wrong")) is False for _ in range(5)] == [False, False, False, False, True]
+
+
+def test_other_failures_between_them_give_a_wrong_signature_no_further_chances():
+    backoff = backoff_of(RetryPolicy(bad_signature_attempts=3))
+    met = itertools.cycle([BadSignature("wrong"), ServerError("500"), Unreachable("cut")])
+    answers = [backoff(next(met)) for _ in range(7)]
+    assert [answer is False for answer in answers] == [False] * 6 + [True]
+
+
+def test_other_failures_do_not_use_up_the_chances_of_a_wrong_signature():
+    backoff = backoff_of(RetryPolicy(bad_signature_attempts=2))
+    assert all(backoff(ServerError("500")) is not False for _ in range(6))
+    assert backoff(BadSignature("wrong")) is not False
+    assert backoff(BadSignature("wrong")) is False
+
+
+# 429: the platform says when
+
+
+@given(st.floats(0.0, 800.0))
+def test_never_sooner_than_the_platform_asked_for_and_not_much_later(seconds):
+    wait = backoff_of()(RateLimited("429", seconds))
+    assert seconds <= wait <= seconds + 1.0
+
+
+def test_a_wait_the_platform_asked_for_may_be_longer_than_our_cap():
+    assert backoff_of(RetryPolicy(longest_wait=30.0))(RateLimited("429", 120.0)) >= 120.0
+
+
+def test_a_429_that_does_not_say_when_is_waited_for_as_any_other_failure():
+    policy = RetryPolicy(first_wait=0.25, longest_wait=0.25)
+    assert all(backoff_of(policy)(RateLimited("429", None)) <= 0.25 for _ in range(50))
+
+
+@pytest.mark.parametrize("asked", [900.0, 86_400.0, math.inf])
+def test_a_wait_beyond_the_deadline_is_given_up_at_once_and_holds_nobody_else_up(asked):
+    pace = answered()
+    assert backoff_of(RetryPolicy(deadline=900.0), pace)(RateLimited("429", asked)) is False
+    start = time.monotonic()
+    pace.wait()
+    assert time.monotonic() - start < 0.1
+
+
+def test_a_429_makes_every_worker_of_the_token_wait():
+    pace = answered()
+    start = time.monotonic()
+    backoff_of(pace=pace)(RateLimited("429", 0.2))
+    ended = run_together(8, pace.wait)
+    assert min(ended) - start >= 0.2
+
+
+@pytest.mark.parametrize("error", [ServerError("503"), Unreachable("cut"), BrokenBody("half")], ids=named)
+def test_no_other_failure_of_one_worker_slows_the_others(error):
+    pace = answered()
+    backoff_of(RetryPolicy(first_wait=60.0, longest_wait=60.0), pace)(error)
+    start = time.monotonic()
+    pace.wait()
+    assert time.monotonic() - start < 0.1
+
+
+def test_the_longest_of_several_waits_holds():
+    pace = Pace()
+    start = time.monotonic()
+    pace.slow_down(0.15)
+    pace.slow_down(0.01)
+    pace.wait()
+    assert time.monotonic() - start >= 0.15
+
+
+def test_a_wait_that_grows_while_somebody_waits_holds_for_him_too():
+    pace = Pace()
+    start = time.monotonic()
+    pace.slow_down(0.1)
+    threading.Timer(0.03, pace.slow_down, [0.2]).start()
+    pace.wait()
+    assert time.monotonic() - start >= 0.22
+
+
+def test_without_a_429_nobody_waits():
+    start = time.monotonic()
+    Pace().wait()
+    assert time.monotonic() - start < 0.1
+
+
+def run_together(workers: int, work) -> list[float]:
+    """When each of several threads was through."""
+    ended: list[float] = []
+
+    def run():
+        work()
+        ended.append(time.monotonic())
+
+    threads = [threading.Thread(target=run) for _ in range(workers)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(10)
+    assert len(ended) == workers
+    return ended
+
+
+# What Retry-After and Date say
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [
+        *((None, None), ("", None), ("soon", None), ("1 minute", None), ("Wed, 99 Foo 2024", None), ("   ", None)),
+        *(("0", 0.0), ("7", 7.0), (" 7 ", 7.0), ("1.5", 1.5), ("-5", 0.0), ("nan", 0.0), ("1e999", math.inf)),
+        *(("Wed, 21 Oct 2015 07:28:00 GMT", 0.0), ("Wed, 21 Oct 2015 07:28:00 -0000", 0.0)),
+        ("Wed, 21 Oct 2015 07:28:00 +99999999999999999999", None),
+    ],
+)
+def test_retry_after_is_read_as_seconds_or_not_at_all(value, seconds):
+    assert parse_retry_after(value) == seconds
+
+
+@pytest.mark.parametrize("zone", [UTC, timezone(timedelta(hours=9)), None])
+def test_retry_after_is_read_as_a_date(zone):
+    due = datetime.now(UTC) + timedelta(seconds=100)
+    told = due.replace(tzinfo=None) if zone is None else due.astimezone(zone)
+    assert 98.0 < parse_retry_after(format_datetime(told)) <= 100.0
+
+
+def test_a_date_is_read_in_each_of_the_three_forms_http_knows():
+    moment = datetime(1994, 11, 6, 8, 49, 37, tzinfo=UTC)
+    assert parse_http_date("Sun, 06 Nov 1994 08:49:37 GMT") == moment
+    assert parse_http_date("Sunday, 06-Nov-94 08:49:37 GMT") == moment
+    assert parse_http_date("Sun Nov  6 08:49:37 1994") == moment
+
+
+parts = st.sampled_from(
+    [
+        "Wed,",
+        "21",
+        "Oct",
+        "2015",
+        "07:28:00",
+        "GMT",
+        "-0000",
+        "+99999999999",
+        "-",
+        ":",
+        ",",
+        "99999",
+        "a:b",
+        "PM",
+        "1e9",
+    ]
+)
+
+
+@given(st.text(max_size=30) | st.lists(parts, max_size=8).map(" ".join))
+def test_whatever_a_header_says_it_is_a_time_or_nothing_and_no_traceback(value):
+    seconds = parse_retry_after(value)
+    assert seconds is None or seconds >= 0.0
+    moment = parse_http_date(value)
+    assert moment is None or moment.tzinfo is not None
+
+
+# The attempts themselves, which stamina drives
+
+QUICK = RetryPolicy(first_wait=0.001, longest_wait=0.002)
+
+
+def run(work, policy: RetryPolicy = QUICK):
+    """Run as the client does; return what came of it and how many attempts there were."""
+    numbers = []
+    try:
+        for attempt in attempts(Backoff(policy, answered())):
+            with attempt:
+                numbers.append(attempt.num)
+                return work(len(numbers)), len(numbers)
+    except BaseException as error:  # noqa: BLE001 - the outcome is looked at
+        return error, len(numbers)
+
+
+def test_a_success_is_not_asked_again():
+    assert run(lambda number: "answer") == ("answer", 1)
+
+
+def test_failures_are_asked_again_until_it_succeeds():
+    def third_time(number):
+        if number < 3:
+            raise ServerError("500")
+        return "answer"
+
+    assert run(third_time) == ("answer", 3)
+
+
+def test_the_last_failure_comes_out_as_it_is():
+    failures = []
+
+    def fail(number):
+        failures.append(ServerError(f"failure {number}"))
+        raise failures[-1]
+
+    error, asked = run(fail, RetryPolicy(attempts=4, first_wait=0.0, longest_wait=0.0))
+    assert asked == 4, "stamina's own limits of 10 attempts and 45 seconds play no part"
+    assert error is failures[-1]
+
+
+@pytest.mark.parametrize("error", [*NEVER, ZeroDivisionError(), KeyboardInterrupt(), SystemExit(3)], ids=named)
+def test_what_must_not_be_asked_again_comes_out_at_once(error):
+    def fail(number):
+        raise error
+
+    assert run(fail) == (error, 1)
+
+
+def test_more_than_a_thousand_attempts_are_possible():
+    def fail(number):
+        raise ServerError("500")
+
+    assert run(fail, RetryPolicy(attempts=1_100, first_wait=0.0))[1] == 1_100
+
+
+def test_every_wait_is_logged_with_its_reason_in_one_line(caplog):
+    def third_time(number):
+        if number < 3:
+            raise ServerError("the platform answered 500 to balance/get: oh")
+
+    with caplog.at_level(logging.DEBUG):
+        run(third_time)
+    assert [record.levelname for record in caplog.records] == ["WARNING", "WARNING"]
+    first, second = (record.getMessage() for record in caplog.records)
+    assert first == "attempt 1 failed, next in 0.0 s: the platform answered 500 to balance/get: oh"
+    assert second.startswith("attempt 2 failed")
+
+
+def test_nothing_is_printed(capsys):
+    run(lambda number: (_ for _ in ()).throw(ServerError("500")), RetryPolicy(attempts=3, first_wait=0.0))
+    assert capsys.readouterr() == ("", "")
