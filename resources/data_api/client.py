@@ -6,14 +6,18 @@ No body is ever logged, and no message holds a token, a secret or a signature of
 from __future__ import annotations
 
 import re
+import socket
 import ssl
+import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any, Self
 from urllib.parse import urlsplit
+from weakref import WeakSet
 
 import certifi
 import httpx
@@ -21,6 +25,7 @@ import orjson
 
 from resources.data_api import signature
 from resources.data_api.errors import (
+    Aborted,
     BadSignature,
     BodyTooLarge,
     BrokenBody,
@@ -64,6 +69,8 @@ class Client:
         self.policy = policy or RetryPolicy()
         self.pace = Pace()
         self.requests_sent = 0
+        self._connections: WeakSet[socket.socket] = WeakSet()
+        self._lock = threading.Lock()
         self._http = httpx.Client(
             verify=tls_context(),
             timeout=httpx.Timeout(READ_TIMEOUT, connect=CONNECT_TIMEOUT),
@@ -90,7 +97,10 @@ class Client:
     def abort(self) -> None:
         """End the requests under way and let none start again: their callers get `Aborted`."""
         self.pace.abort()
-        self._http.close()
+        with self._lock:
+            connections = list(self._connections)
+        for connection in connections:
+            _hang_up(connection)
 
     def call(self, endpoint: str, parameters: Mapping[str, Any], *, expect: str) -> Answer:
         """Post to `endpoint` until a verified answer with a list under `expect` comes.
@@ -130,7 +140,8 @@ class Client:
         give_up_at = time.monotonic() + LONGEST_ANSWER
         received = bytearray()
         try:
-            with self._http.stream("POST", f"{self.settings.base_url}/{endpoint}", content=content) as response:
+            url, watched = f"{self.settings.base_url}/{endpoint}", {"trace": self._watch}
+            with self._http.stream("POST", url, content=content, extensions=watched) as response:
                 self.pace.answered = True
                 for chunk in response.iter_bytes():
                     received += chunk
@@ -143,9 +154,20 @@ class Client:
                         raise Unreachable(f"the answer to {endpoint} did not end within {LONGEST_ANSWER:.0f} s.")
                 return response.status_code, response.headers, bytes(received)
         except httpx.TransportError as error:
+            if self.pace.aborted:
+                raise Aborted(f"the run was stopped during {endpoint}.") from None
             raise Unreachable(self._why_unreachable(endpoint, error)) from None
         except httpx.DecodingError:
             raise BrokenBody(f"the answer to {endpoint} could not be decompressed.") from None
+
+    def _watch(self, event: str, info: dict[str, Any]) -> None:
+        """Remember every connection that is made (httpx's `trace`), so that `abort` can end it."""
+        if event.endswith((".connect_tcp.complete", ".start_tls.complete")):
+            connection = info["return_value"].get_extra_info("socket")
+            with self._lock:
+                self._connections.add(connection)
+            if self.pace.aborted:
+                _hang_up(connection)
 
     def _why_unreachable(self, endpoint: str, error: httpx.TransportError) -> str:
         host = urlsplit(self.settings.base_url).netloc
@@ -187,6 +209,12 @@ def tls_context() -> ssl.SSLContext:
     context.load_verify_locations(certifi.where())
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     return context
+
+
+def _hang_up(connection: socket.socket) -> None:
+    """End a connection under the thread that reads from it, which merely closing it does not wake."""
+    with suppress(OSError):  # it has ended already
+        connection.shutdown(socket.SHUT_RDWR)
 
 
 def _message_in(body: bytes, excerpt: Callable[[str], str]) -> str:

@@ -76,6 +76,10 @@ class Pace:
         if self._aborted.is_set():
             raise Aborted("the run was stopped; no further request is sent.")
 
+    def pause(self, seconds: float) -> None:
+        """Sleep for one worker's own wait, but not after the run was stopped."""
+        self._aborted.wait(seconds)
+
 
 @dataclass
 class Backoff:
@@ -88,7 +92,7 @@ class Backoff:
     bad_signatures: int = 0
 
     def __call__(self, error: Exception) -> bool | float:
-        """Return what stamina's backoff hook expects for `error`."""
+        """Return False, or the seconds to wait, after `error`."""
         if not isinstance(error, Retryable) or self.pace.aborted:
             return False
         self.failures += 1
@@ -102,6 +106,14 @@ class Backoff:
             self.pace.slow_down(wait)
         logger.warning("attempt %d failed, next in %.1f s: %s", self.failures, wait, error)
         return wait
+
+    def pause_after(self, error: Exception) -> bool | float:
+        """Return what stamina's hook expects: the wait is over already, since stamina's own cannot be ended early."""
+        wait = self(error)
+        if wait is False:
+            return False
+        self.pace.pause(wait)
+        return 0.0
 
     def _wait(self, error: Retryable) -> float:
         ceiling = min(self.policy.longest_wait, self.policy.first_wait * 2.0 ** min(self.failures - 1, 60))
@@ -121,7 +133,7 @@ class Backoff:
 
 def attempts(backoff: Backoff) -> Iterator[stamina.Attempt]:
     """Yield the attempts of one call; use each as a context manager around the request."""
-    return iter(stamina.retry_context(on=backoff, attempts=None, timeout=None))
+    return iter(stamina.retry_context(on=backoff.pause_after, attempts=None, timeout=None))
 
 
 def parse_retry_after(value: str | None) -> float | None:

@@ -162,6 +162,11 @@ def add_incomplete_window(warehouse: Warehouse, scope: Scope, walk: WalkRecord) 
 
 def _totals_json(totals: Sequence[ControlTotal]) -> str:
     # a sum can exceed 64 bits, which orjson does not write: sums travel as text
-    ordered = sorted(totals, key=lambda total: tuple(map(str, (total.currency, total.type, total.status))))
+    ordered = sorted(totals, key=_as_the_store_orders)
     rows = [asdict(total) | {"minor": None if total.minor is None else str(total.minor)} for total in ordered]
     return orjson.dumps(rows).decode()
+
+
+def _as_the_store_orders(total: ControlTotal) -> tuple[tuple[bool, str], ...]:
+    """Order as sync.written_totals does, nulls last, so that the two can be compared."""
+    return tuple((value is None, value or "") for value in (total.currency, total.type, total.status))

@@ -66,9 +66,9 @@ def main() -> None:
 
 def _floor(store: Warehouse) -> float:
     """Load the same rows once more under another account, ready as frames, in windows of 5000."""
-    from pipelines.sync.fields import COLUMNS
-
     import psycopg
+
+    from pipelines.sync.fields import COLUMNS
 
     with psycopg.connect(store.url) as connection:
         columns = {name: [] for name in COLUMNS}
@@ -79,6 +79,7 @@ def _floor(store: Warehouse) -> float:
             for name in COLUMNS:
                 columns[name].append(values[name])
     import pandas as pd
+
     from pipelines.sync.normalize import empty_frame
 
     schema = pa.Table.from_pandas(empty_frame(), preserve_index=False).schema

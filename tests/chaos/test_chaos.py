@@ -12,6 +12,7 @@ from contextlib import suppress
 from datetime import date
 
 import pytest
+
 from pipelines.sync.operations import OperationsRequest, sync_operations
 from resources.data_api.endpoints import DataApi
 from resources.data_api.retry import RetryPolicy
@@ -60,7 +61,7 @@ def test_after_any_chaos_one_clean_run_makes_the_store_exact(store, seed):
     operations = chance.choice([300, 5_000, 14_000])
     order = chance.choice(["newest", "oldest", "shuffled"])
     world = World.generate(seed=seed, start=FIRST, days=8, operations=operations, now="2024-03-20", order=order)
-    rates = {name: 0.03 for name in NAMES} | {"http_429": (0.02, 0.01), "http_429_date": 0.0, "slow": (0.02, 0.01)}
+    rates = dict.fromkeys(NAMES, 0.03) | {"http_429": (0.02, 0.01), "http_429_date": 0.0, "slow": (0.02, 0.01)}
     settings = SyncSettings(windows_in_flight=chance.choice([1, 4]))
     request = OperationsRequest(date.fromisoformat(FIRST), date.fromisoformat(LAST))
     survived = 0

@@ -6,6 +6,7 @@ import re
 
 import psycopg
 import pytest
+
 from resources.sandbox import DEMO_SECRET, DEMO_TOKEN, Account, SandboxServer, World
 from support import command, execute, fetch_all
 

@@ -1,4 +1,4 @@
-"""The path of `make demo`, end to end: a sandbox, an embedded PostgreSQL of its own, the Dagster assets, the summary."""
+"""The path of `make demo`, end to end: sandbox, embedded PostgreSQL, Dagster assets, summary."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
+
 from resources.settings import HOW_TO_GET_A_TOKEN
 from support import ROOT, command
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
+
 from pipelines.definitions import defs
 from pipelines.schedules import days_of_night
 from resources.configured import DataApiResource, WarehouseResource, data_api_from_env

@@ -9,6 +9,7 @@ import threading
 import time
 from datetime import UTC, datetime, timedelta, timezone
 from email.utils import format_datetime
+from fractions import Fraction
 
 import pytest
 from hypothesis import example, given
@@ -79,7 +80,7 @@ def test_a_wait_lies_between_nothing_and_the_doubled_ceiling_and_never_above_the
     backoff = backoff_of(policy)
     backoff.failures = failures - 1
     wait = backoff(ServerError("500"))
-    assert 0.0 <= wait <= min(longest, first * 2 ** (failures - 1))
+    assert 0.0 <= wait <= min(longest, Fraction(first) * 2 ** (failures - 1))
 
 
 def test_the_jitter_is_full_so_that_workers_spread_over_the_whole_wait():
