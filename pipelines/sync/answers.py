@@ -6,8 +6,6 @@ import hashlib
 from dataclasses import dataclass
 from datetime import datetime
 
-import pandas as pd
-
 from pipelines.sync.normalize import Batch, identity, normalize_operations
 from pipelines.sync.walk import Page
 from resources.data_api.client import Answer
@@ -50,9 +48,9 @@ def raw_page(answer: Answer, row_count: int) -> RawPage:
 
 def _span(batch: Batch) -> tuple[datetime, datetime] | None:
     """Return about between which times the rows lie; a few that were completed long before do not widen it."""
-    times = batch.frame["operation_completed_at"].dropna()
+    times = batch.frame["operation_completed_at"].dropna().sort_values()
     if times.empty:
         return None
-    lower, upper = (pd.Timestamp(times.quantile(part, interpolation="nearest")) for part in (0.25, 0.75))
+    lower, upper = times.iloc[len(times) // 4], times.iloc[3 * len(times) // 4]
     beyond = (upper - lower) / 2
     return (lower - beyond).to_pydatetime(), (upper + beyond).to_pydatetime()

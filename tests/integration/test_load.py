@@ -1,26 +1,31 @@
 """The loader's promises, on a real PostgreSQL: all or nothing, the last observation wins, nothing is bent or lost.
 
-Properties draw an account of their own for each example, so that one database serves them all.
+One database serves all tests here, emptied before each; an example of a property has an account of its own.
 """
 
 from __future__ import annotations
 
-import functools
 import itertools
+import json
+import random
 import threading
 import time
+import uuid
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 
 import psycopg
 import pyarrow as pa
 import pytest
 import sqlalchemy
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
+from psycopg.conninfo import make_conninfo
+from psycopg.sql import SQL, Identifier
 
 import sql
 from pipelines.sync.fields import KINDS
@@ -34,7 +39,7 @@ from resources.warehouse.locks import DaysAreBusy, range_lock
 from support import fetch_all
 
 PROPERTY = settings(
-    max_examples=60,
+    max_examples=15,
     deadline=None,
     derandomize=True,
     database=None,
@@ -56,6 +61,24 @@ STATEMENTS = (
     "load/add_reject",
     "load/add_window",
 )
+
+
+@pytest.fixture(scope="module")
+def database_url(server_url, template):
+    name = Identifier(f"ecommpay_test_{uuid.uuid4().hex[:12]}")
+    with psycopg.connect(make_conninfo(server_url), autocommit=True) as connection:
+        connection.execute(SQL("CREATE DATABASE {} TEMPLATE {}").format(name, Identifier(template)))
+        yield make_conninfo(server_url, dbname=name.as_string().strip('"'))
+        connection.execute(SQL("DROP DATABASE {} WITH (FORCE)").format(name))
+
+
+@pytest.fixture
+def store(database_url):
+    with Warehouse(database_url) as warehouse:
+        with warehouse.transaction() as connection:
+            for table in (*TABLES, "sync.runs"):
+                connection.exec_driver_sql(f"DELETE FROM {table}")
+        yield warehouse
 
 
 def at(second: int) -> datetime:
@@ -270,76 +293,72 @@ def test_the_signed_body_and_its_request_are_kept_as_they_came(store):
 # Last observation wins
 
 STATES = ("processing", "awaiting 3ds result", "success", "decline")
+SEEDS = range(4)
+IDS = [f"{number:03}" for number in range(60)]
+
+# operation id → when it was observed (second), and in what state; what one walk brings
+Observed = dict[str, tuple[int, str]]
 
 
-@st.composite
-def observations(draw) -> list[dict[str, tuple[int, str]]]:
-    """Draw windows: operation id → (second, state). An operation's states follow each other and never return."""
-    steps = {name: draw(st.lists(st.integers(1, 20), max_size=3, unique=True).map(sorted)) for name in "abc"}
-
-    def observed(name: str, second: int) -> tuple[int, str]:
-        return second, STATES[sum(step <= second for step in steps[name])]
-
-    met = st.dictionaries(st.sampled_from("abc"), st.integers(0, 20), min_size=1)
-    windows = draw(st.lists(met, min_size=1, max_size=6))
-    return [{name: observed(name, second) for name, second in window.items()} for window in windows]
-
-
-def load_observations(store: Warehouse, scope: Scope, window: dict[str, tuple[int, str]]) -> LoadReport:
+def load_observed(store: Warehouse, scope: Scope, observed: Observed) -> LoadReport:
     answers: dict[int, list[dict]] = {}
-    for name, (second, state) in window.items():
+    for name, (second, state) in observed.items():
         answers.setdefault(second, []).append(row(name, state))
     return load_answers(store, answers, scope=scope)
 
 
-@PROPERTY
-@given(windows=observations())
-def test_in_whatever_order_walks_commit_each_operation_ends_as_it_was_observed_last(store, windows):
-    account = next(accounts)
-    scope = started(store, account)
-    reports = [load_observations(store, scope, window) for window in windows]
-    last = {name: max(window[name] for window in windows if name in window) for name in set().union(*windows)}
-    found = {operation["operation_id"]: operation for operation in stored(store, account)}
-    assert {name: operation["operation_status"] for name, operation in found.items()} == {
+def some_ids(chance: random.Random) -> list[str]:
+    return chance.sample(IDS, chance.choice([1, 10, len(IDS)]))
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_in_whatever_order_walks_commit_each_operation_ends_as_it_was_observed_last(store, seed):
+    """Walks observe at random moments; an operation's states follow each other and never return."""
+    chance = random.Random(seed)
+    changes = {name: sorted(chance.sample(range(30), chance.randrange(4))) for name in IDS}
+
+    def observed(name: str) -> tuple[int, str]:
+        second = chance.randrange(30)
+        return second, STATES[sum(change <= second for change in changes[name])]
+
+    walks = [{name: observed(name) for name in some_ids(chance)} for _ in range(12)]
+    scope = started(store)
+    reports = [load_observed(store, scope, each) for each in walks]
+    found = {operation["operation_id"]: operation for operation in stored(store)}
+    last = {name: max(each[name] for each in walks if name in each) for name in set().union(*walks)}
+    assert {name: found[name]["operation_status"] for name in found} == {
         name: state for name, (_, state) in last.items()
     }
+    first = {name: next(each[name] for each in walks if name in each) for name in last}
+    assert {name: found[name]["first_seen_at"] for name in found} == {name: at(first[name][0]) for name in first}
     assert sum(report.rows_new for report in reports) == len(found)
-    assert sum(report.rows_changed for report in reports) == len(versions(store, account))
+    assert sum(report.rows_changed for report in reports) == len(versions(store)) > 0
+    assert ledger_is_sound(store)
     # what was known follows without a gap and without an overlap, up to now
-    until = {}
-    for version in versions(store, account):
-        assert (
-            until.get(version["operation_id"], version["observed_at"]) == version["observed_at"] < version["known_to"]
-        )
-        until[version["operation_id"]] = version["known_to"]
+    until: dict[str, datetime] = {}
+    for version in versions(store):
+        name, known_from, known_to = (version[key] for key in ("operation_id", "observed_at", "known_to"))
+        assert until.get(name, known_from) == known_from < known_to
+        until[name] = known_to
     assert {name: found[name]["observed_at"] for name in until} == until
-    first = {name: next(window[name][0] for window in windows if name in window) for name in last}
-    assert {name: operation["first_seen_at"] for name, operation in found.items()} == {
-        name: at(second) for name, second in first.items()
-    }
-    assert ledger_is_sound(store, account)
 
 
-@PROPERTY
-@given(
-    windows=st.lists(
-        st.dictionaries(st.sampled_from("abc"), st.tuples(st.integers(0, 2), st.sampled_from(STATES)), max_size=3),
-        max_size=6,
-    )
-)
-def test_what_walks_observed_one_after_the_other_can_be_asked_for_as_of_every_moment(store, windows):
+@pytest.mark.parametrize("seed", SEEDS)
+def test_what_walks_observed_one_after_the_other_can_be_asked_for_as_of_every_moment(store, seed):
     """Here states do return: after success, processing, and success again."""
-    account = next(accounts)
-    scope = started(store, account)
-    observed: dict[str, list[tuple[int, str]]] = {}
-    for number, window in enumerate(windows):
-        timed = {name: (3 * number + second, state) for name, (second, state) in window.items()}
-        load_observations(store, scope, timed)
-        for name, observation in timed.items():
-            observed.setdefault(name, []).append(observation)
-    for second in range(-1, 3 * len(windows) + 1):
-        truth = {name: [state for when, state in all_of_it if when <= second] for name, all_of_it in observed.items()}
-        assert known_at(store, at(second), account) == {name: states[-1] for name, states in truth.items() if states}
+    chance = random.Random(seed)
+    scope = started(store)
+    truth: dict[str, str] = {}
+    as_of = {-1: {}}
+    for start in range(0, 36, 3):
+        walk_of = {name: (start + chance.randrange(3), chance.choice(STATES[:2])) for name in some_ids(chance)}
+        load_observed(store, scope, walk_of)
+        for second in range(start, start + 3):
+            truth = truth | {name: state for name, (when, state) in walk_of.items() if when == second}
+            as_of[second] = truth
+    assert len(versions(store)) > 20
+    for second, expected in as_of.items():
+        assert known_at(store, at(second)) == expected
 
 
 def test_a_known_limit_a_state_that_returned_gives_way_to_one_observed_before_its_return(store):
@@ -511,6 +530,7 @@ hostile = st.one_of(
 
 
 @PROPERTY
+@example(texts=list(itertools.pairwise([*HOSTILE, *reversed(HOSTILE)])))
 @given(texts=st.lists(st.tuples(hostile, hostile), min_size=1, max_size=20))
 def test_every_text_arrives_to_the_byte(store, texts):
     account = next(accounts)
@@ -526,6 +546,7 @@ def test_every_text_arrives_to_the_byte(store, texts):
 
 
 @PROPERTY
+@example(ids=HOSTILE)
 @given(ids=st.lists(hostile.filter(bool), min_size=1, max_size=20, unique=True))
 def test_whatever_an_id_is_made_of_it_is_its_own(store, ids):
     account = next(accounts)
@@ -562,8 +583,6 @@ def test_times_arrive_exactly_from_the_first_to_the_last(store):
 
 
 def test_a_number_in_extra_arrives_digit_by_digit(store):
-    from decimal import Decimal
-
     digits = {"a": 2**80, "b": Decimal("0.10"), "c": Decimal("12345678901234567890.123456789012345678901")}
     load_rows(store, row(1, **digits))
     found = stored(store, what="extra ->> 'a' AS a, extra ->> 'b' AS b, extra ->> 'c' AS c")
@@ -582,9 +601,6 @@ def test_sums_beyond_64_bits_are_exact_in_the_report_and_in_the_ledger(store):
     assert entry["totals_met"] == [
         {"currency": "EUR", "type": None, "status": "success", "count": 3, "minor": str(3 * largest)}
     ]
-
-
-maybe = functools.partial(st.sampled_from)
 
 
 @PROPERTY
@@ -682,8 +698,6 @@ def test_rejects_are_kept_to_the_byte_whatever_is_in_them(store):
     rejects = [{"arn": text, "number": 2**70} for text in [*HOSTILE, "\x00"]]
     load_rows(store, *rejects)
     found = fetch_all(store, "SELECT raw_json FROM core.rejects")
-    import json
-
     assert sorted(json.loads(reject["raw_json"])["arn"] for reject in found) == sorted(each["arn"] for each in rejects)
 
 
@@ -803,36 +817,39 @@ def test_a_run_is_written_when_it_begins_and_when_it_ends(store):
     assert run == {"state": "incomplete", "message": "it moved", "requests": 12, "ended": True}
 
 
-def recent() -> WalkRecord:
-    now = datetime.now(UTC)
-    return replace(walk(), walk_started_at=now, walk_ended_at=now)
+def load_empty(store: Warehouse, scope: Scope, hours_ago: float = 0, until=None) -> None:
+    begun = datetime.now(UTC) - timedelta(hours=hours_ago)
+    record = replace(walk(), walk_started_at=begun, walk_ended_at=begun)
+    load_window(store, scope, replace(record, interval_to=until or record.interval_to), unite([]).frame, [], [])
 
 
-def left_to_walk(store: Warehouse, account="default", days=1, projects=()) -> list:
-    return ledger.unfinished_windows(store, account, (START, START + timedelta(days=days)), projects)
+def done_already(store: Warehouse, account="default", days=1, projects=(), look_back_days=3) -> list:
+    asked = (START, START + timedelta(days=days))
+    return ledger.unfinished_windows(store, account, asked, projects, look_back_days)
 
 
 def test_a_run_over_the_same_days_continues_what_an_interrupted_one_committed(store):
-    load_window(store, started(store), recent(), unite([]).frame, [], [])
-    assert left_to_walk(store) == [(START, START + timedelta(days=1))]
-    assert left_to_walk(store, account="other") == []
-    assert left_to_walk(store, days=2) == []
-    assert left_to_walk(store, projects=[5]) == []
+    load_empty(store, started(store))
+    assert done_already(store) == [(START, START + timedelta(days=1))]
+    assert done_already(store, account="other") == []
+    assert done_already(store, days=2) == []
+    assert done_already(store, projects=[5]) == []
 
 
-def test_nothing_is_left_of_a_run_that_was_completed(store):
-    load_window(store, started(store), recent(), unite([]).frame, [], [])
+def test_nothing_is_continued_of_a_run_that_was_completed(store):
+    load_empty(store, started(store))
     ledger.finish_run(store, started(store).run_id, "complete", None, 1)
-    assert left_to_walk(store) == []
-    load_window(store, started(store), recent(), unite([]).frame, [], [])
-    assert len(left_to_walk(store)) == 1
+    assert done_already(store) == []
+    load_empty(store, started(store))
+    assert len(done_already(store)) == 1
 
 
-def test_an_incomplete_window_and_one_older_than_a_day_are_walked_again(store):
-    ledger.add_incomplete_window(store, started(store), replace(recent(), incomplete_because="it moved"))
-    long_ago = datetime.now(UTC) - timedelta(hours=25)
-    load_window(store, started(store), replace(recent(), walk_started_at=long_ago), unite([]).frame, [], [])
-    assert left_to_walk(store) == []
+def test_walked_again_is_what_was_incomplete_or_walked_a_day_ago_or_lies_in_the_look_back(store):
+    ledger.add_incomplete_window(store, started(store), replace(walk(), incomplete_because="it moved"))
+    load_empty(store, started(store), hours_ago=25)
+    load_empty(store, started(store), until=datetime.now(UTC) - timedelta(days=2))
+    assert done_already(store) == []
+    assert len(done_already(store, look_back_days=1)) == 1
 
 
 # The lock of the days
@@ -861,9 +878,9 @@ def held(store: Warehouse, first: date, last: date, account="default"):
         other.result()
 
 
-def is_busy(store: Warehouse, first: date, last: date, account="default") -> bool:
+def is_busy(store: Warehouse, first: date, last: date, account="default", wait_seconds=0.1) -> bool:
     try:
-        with range_lock(store, account, first, last, 1):
+        with range_lock(store, account, first, last, wait_seconds):
             return False
     except DaysAreBusy:
         return True
@@ -886,7 +903,7 @@ def test_a_second_run_over_the_same_days_waits_and_then_says_that_they_are_busy(
 def test_a_second_run_begins_as_soon_as_the_first_has_ended(store):
     with ThreadPoolExecutor(1) as pool:
         with held(store, *MARCH):
-            waiting = pool.submit(is_busy, store, *MARCH)
+            waiting = pool.submit(is_busy, store, *MARCH, wait_seconds=5)
             time.sleep(0.2)
             assert not waiting.done()
         assert waiting.result(5) is False

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
+from psycopg.conninfo import make_conninfo
 
 import sql
 from pipelines.sync.fields import COLUMNS, KINDS
@@ -17,6 +18,13 @@ PERSONAL = {
     *("account_number", "customer_ip", "customer_email", "customer_id"),
     *("card_holder", "avs_post_code", "avs_street_address"),
 }
+
+
+@pytest.fixture(scope="module")
+def store(server_url, template):
+    """The migrated database itself, of which others get a copy: nothing is written here."""
+    with Warehouse(make_conninfo(server_url, dbname=template)) as warehouse:
+        yield warehouse
 
 
 def columns_of(store: Warehouse, table: str) -> dict[str, str]:
