@@ -46,14 +46,12 @@ def operations(
     ] = None,
 ) -> None:
     """Load the operations of some days; again, to see what changed."""
-    days = _day("--from", first), _day("--to", last)
-    if days[1] < days[0]:
-        raise ConfigError(f"--to {last} is before --from {first}: swap them.")
+    days = _days(first, last)
     if any(identifier < 0 for identifier in project or []):
         raise ConfigError("--project takes a project id: digits.")
     from pipelines.cli.run import run_operations
 
-    run_operations(days[0], days[1], tuple(project or ()))
+    run_operations(*days, tuple(project or ()))
 
 
 @app.command()
@@ -78,6 +76,38 @@ def doctor() -> None:
     from pipelines.cli.doctor import examine
 
     sys.exit(examine())
+
+
+@app.command()
+def replay(
+    first: Annotated[str, typer.Option("--from", metavar="DAY", help="first UTC day")],
+    last: Annotated[str, typer.Option("--to", metavar="DAY", help="last UTC day, included")],
+) -> None:
+    """Rebuild days from the signed raw pages, and prove that the store holds the same."""
+    days = _days(first, last)
+    from pipelines.cli.audit import replay_days
+
+    replay_days(*days)
+
+
+@app.command()
+def trace(operation_id: Annotated[str, typer.Argument(metavar="OPERATION_ID")]) -> None:
+    """Show where an operation's figures come from: each state, and the signed page that brought it."""
+    from pipelines.cli.audit import trace_operation
+
+    trace_operation(operation_id)
+
+
+@app.command()
+def verify(
+    head: Annotated[
+        str | None, typer.Option(metavar="HASH", help="a head noted earlier: it must still be there")
+    ] = None,
+) -> None:
+    """Check the ledger's chain of hashes; name the first entry that was altered, removed or reordered."""
+    from pipelines.cli.audit import verify_ledger
+
+    verify_ledger(head)
 
 
 @app.command()
@@ -113,6 +143,13 @@ def database() -> None:
     from pipelines.cli.status import keep_database
 
     keep_database()
+
+
+def _days(first: str, last: str) -> tuple[date, date]:
+    days = _day("--from", first), _day("--to", last)
+    if days[1] < days[0]:
+        raise ConfigError(f"--to {last} is before --from {first}: swap them.")
+    return days
 
 
 def _day(option: str, text: str) -> date:

@@ -25,7 +25,7 @@ from resources.warehouse.ledger import ControlTotal, LoadReport, Scope, WalkReco
 
 if TYPE_CHECKING:
     import pandas as pd
-    from sqlalchemy import Connection
+    from sqlalchemy import Connection, Row
 
 CSV = csv.WriteOptions(include_header=False)
 
@@ -94,6 +94,14 @@ def load_window(
         add_rejects(connection, scope, "operations", rejects, window_id)
         add_window(connection, scope, walk, report, digest=rows_digest(table))
     return report
+
+
+def staged_differences(warehouse: Warehouse, account: str, window_id: int, table: pa.Table) -> list[Row[Any]]:
+    """Return the rows (operation_id, observed_at, reason) that the store does not hold as they were observed."""
+    with warehouse.transaction() as connection:
+        _stage(connection, _with_keys(table, account, window_id))
+        run(connection, "load/plan_by_key")
+        return run(connection, "load/staged_differences")
 
 
 def control_totals(table: pa.Table) -> list[ControlTotal]:

@@ -1,0 +1,87 @@
+-- What the ledger and the versions tell: coverage, lateness, restatements.
+
+CREATE VIEW sync.coverage AS
+SELECT account, stream, project_ids,
+       lower(stretch) AS covered_from, upper(stretch) - interval '1 second' AS covered_to
+FROM (
+    SELECT account, stream, project_ids,
+           unnest(range_agg(tstzrange(interval_from, interval_to + interval '1 second'))) AS stretch
+    FROM sync.windows
+    WHERE verdict = 'complete'
+    GROUP BY account, stream, project_ids
+) AS stretches;
+COMMENT ON VIEW sync.coverage IS 'Stretches of time shown complete, without a hole; a hole is what lies between two rows.';
+COMMENT ON COLUMN sync.coverage.account IS 'Which token''s account (SYNC_ACCOUNT).';
+COMMENT ON COLUMN sync.coverage.stream IS 'What was walked: operations.';
+COMMENT ON COLUMN sync.coverage.project_ids IS 'Projects asked for; empty: every project that the token may see.';
+COMMENT ON COLUMN sync.coverage.covered_from IS 'First second of the stretch.';
+COMMENT ON COLUMN sync.coverage.covered_to IS 'Last second of the stretch, included.';
+
+CREATE VIEW sync.proofs AS
+SELECT w.account, w.window_id,
+       coalesce(range_agg(tstzrange(later.interval_from, later.interval_to + interval '1 second'))
+           FILTER (WHERE later.window_id IS NOT NULL)
+           @> tstzrange(w.interval_from, w.interval_to + interval '1 second'), false) AS proved
+FROM sync.windows w
+LEFT JOIN sync.windows later
+    ON later.account = w.account AND later.stream = w.stream AND later.project_ids = w.project_ids
+    AND later.verdict = 'complete' AND later.rows_new = 0 AND later.walk_started_at > w.walk_ended_at
+    AND later.interval_from <= w.interval_to AND later.interval_to >= w.interval_from
+WHERE w.verdict = 'complete'
+GROUP BY w.account, w.window_id;
+COMMENT ON VIEW sync.proofs IS 'Which complete windows a later, independent walk has proved: it met no operation unknown to the store.';
+COMMENT ON COLUMN sync.proofs.account IS 'Which token''s account (SYNC_ACCOUNT).';
+COMMENT ON COLUMN sync.proofs.window_id IS 'The window: sync.windows.window_id.';
+COMMENT ON COLUMN sync.proofs.proved IS 'True once later walks without a new row cover the whole window.';
+
+CREATE VIEW sync.lateness AS
+SELECT account, (first_seen_at AT TIME ZONE 'UTC')::date AS first_seen_date, bucket.label AS lateness,
+       bucket.from_hours, count(*) AS operations
+FROM core.operations
+CROSS JOIN LATERAL (
+    SELECT extract(epoch FROM first_seen_at - operation_completed_at) / 3600 AS hours
+) AS late
+JOIN (VALUES (-1e9, 1, 'under 1 hour'), (1, 6, '1 to 6 hours'), (6, 24, '6 to 24 hours'), (24, 48, '1 to 2 days'),
+             (48, 72, '2 to 3 days'), (72, 168, '3 to 7 days'), (168, 1e9, 'over 7 days'))
+    AS bucket (from_hours, to_hours, label) ON late.hours >= bucket.from_hours AND late.hours < bucket.to_hours
+GROUP BY 1, 2, 3, 4;
+COMMENT ON VIEW sync.lateness IS 'How long after its completion an operation was first seen, by the day it was first seen; a backfill shows as very late.';
+COMMENT ON COLUMN sync.lateness.account IS 'Which token''s account (SYNC_ACCOUNT).';
+COMMENT ON COLUMN sync.lateness.first_seen_date IS 'UTC day on which the operations were first seen.';
+COMMENT ON COLUMN sync.lateness.lateness IS 'First seen minus completed, as a bucket.';
+COMMENT ON COLUMN sync.lateness.from_hours IS 'Lower end of the bucket, to sort by.';
+COMMENT ON COLUMN sync.lateness.operations IS 'How many operations.';
+
+CREATE FUNCTION core.restatements(known_from timestamptz, known_to timestamptz)
+RETURNS TABLE (
+    account text, operation_id text, kind text, observed_at timestamptz,
+    status_before text, status_after text,
+    currency_before text, currency_after text, amount_before bigint, amount_after bigint,
+    completed_before timestamptz, completed_after timestamptz
+)
+LANGUAGE sql STABLE
+BEGIN ATOMIC
+    WITH touched AS (
+        SELECT o.account, o.operation_id FROM core.operations o
+        WHERE o.observed_at > known_from AND o.observed_at <= known_to
+        UNION
+        SELECT v.account, v.operation_id FROM core.operation_versions v
+        WHERE v.known_to > known_from AND v.known_to <= known_to
+    ), states AS (
+        SELECT o.account, o.operation_id, o.observed_at, 'infinity'::timestamptz AS until, o.operation_status,
+               o.sum_initial_currency, o.sum_initial_amount, o.operation_completed_at
+        FROM touched t JOIN core.operations o USING (account, operation_id)
+        UNION ALL
+        SELECT v.account, v.operation_id, v.observed_at, v.known_to, v.operation_status,
+               v.sum_initial_currency, v.sum_initial_amount, v.operation_completed_at
+        FROM touched t JOIN core.operation_versions v USING (account, operation_id)
+    )
+    SELECT a.account, a.operation_id, CASE WHEN b.operation_id IS NULL THEN 'new' ELSE 'changed' END, a.observed_at,
+           b.operation_status, a.operation_status, b.sum_initial_currency, a.sum_initial_currency,
+           b.sum_initial_amount, a.sum_initial_amount, b.operation_completed_at, a.operation_completed_at
+    FROM states a
+    LEFT JOIN states b ON b.account = a.account AND b.operation_id = a.operation_id
+        AND b.observed_at <= known_from AND b.until > known_from
+    WHERE a.observed_at <= known_to AND a.until > known_to;
+END;
+COMMENT ON FUNCTION core.restatements(timestamptz, timestamptz) IS 'Operations whose known state differs between two moments of knowledge: new ones, and changed ones with before and after.';
