@@ -11,7 +11,6 @@ from resources.configured import DataApiResource, WarehouseResource
 @dg.asset(
     group_name="platform",
     kinds={"postgres"},
-    pool="data_api",
     metadata={"dagster/table_name": "core.balance_snapshots"},
 )
 def balances(

@@ -36,7 +36,6 @@ class OperationsConfig(dg.Config):
         )
     ],
     backfill_policy=dg.BackfillPolicy.single_run(),
-    pool="data_api",
 )
 def operations(
     context: dg.AssetExecutionContext,
@@ -53,7 +52,9 @@ def operations(
     with told_in_one_line():
         store = warehouse.warehouse()
         report = sync_operations(data_api.api(), store, SETTINGS, request, progress)
-        yield dg.MaterializeResult(asset_key="operations", metadata=_metadata(report, store))
+        # on the last day only: Dagster writes the metadata of a result once for each day of the range
+        context.add_asset_metadata(_metadata(report, store), asset_key="operations", partition_key=keys[-1])
+        yield dg.MaterializeResult(asset_key="operations")
 
 
 def _metadata(report: SyncReport, store: Warehouse) -> dict[str, dg.MetadataValue]:

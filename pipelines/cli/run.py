@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import sqlite3
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -131,6 +132,23 @@ def _failure(event: dg.DagsterEvent, run_id: str) -> RunFailed:
     return RunFailed(f"unexpected: {said} — the stack trace is with Dagster's run {run_id}.", 1)
 
 
+def _let_sqlite_write_without_waiting() -> None:
+    """Spare Dagster's SQLite files a wait for the disk at each event: measured, 32 s become 7 s for a year of days.
+
+    A power cut may cost the last events of the UI; what was loaded is recorded in our own ledger, in PostgreSQL.
+    """
+    from sqlalchemy import event
+    from sqlalchemy.engine import Engine
+
+    if not event.contains(Engine, "connect", _relax):
+        event.listen(Engine, "connect", _relax)
+
+
+def _relax(connection: object, _: object) -> None:
+    if isinstance(connection, sqlite3.Connection):
+        connection.execute("PRAGMA synchronous = OFF")
+
+
 @contextmanager
 def dagster_instance() -> Iterator[dg.DagsterInstance]:
     """Yield the instance of DAGSTER_HOME; without one, of a folder beside the embedded database."""
@@ -147,6 +165,7 @@ def dagster_instance() -> Iterator[dg.DagsterInstance]:
     import dagster as dg
 
     logging.getLogger("dagster").setLevel(logging.CRITICAL)
+    _let_sqlite_write_without_waiting()
     with dg.DagsterInstance.get() as instance:
         yield instance
     sys.stdout.flush()

