@@ -21,8 +21,8 @@ from pipelines.sync.normalize import API_FIELDS, Batch, empty_frame, identity, j
 from pipelines.sync.typing_values import ARROW_TYPES, TIME, typed
 from resources.sandbox import fields as sandbox_fields
 
-QUICK = settings(max_examples=100, deadline=None, derandomize=True, database=None)
-SOME = settings(QUICK, max_examples=30)  # a frame of all columns takes some milliseconds
+QUICK = settings(max_examples=60, deadline=None, derandomize=True, database=None)
+SOME = settings(QUICK, max_examples=20)  # a frame of all columns takes some milliseconds
 NOW = datetime(2024, 3, 1, 12, 0, 0, 123_456, tzinfo=UTC)
 TYPES = {name: ARROW_TYPES[kind] for name, kind in KINDS.items()} | {"extra": pa.string(), "observed_at": TIME}
 BIGINT_EDGES = [-(2**63), -(2**63) + 1, -1, 0, 1, 2**53 + 1, 2**63 - 2, 2**63 - 1]
@@ -389,7 +389,7 @@ def test_what_the_platform_usually_sends_takes_the_fast_path(kind, column):
     assert typing_values._FAST[kind](column) is not None
 
 
-@settings(QUICK, max_examples=300)
+@settings(QUICK, max_examples=150)
 @given(data=st.data(), kind=kinds)
 def test_the_fast_path_and_the_exact_path_give_the_same_column(data, kind):
     column = data.draw(st.lists(st.one_of(st.none(), CLEAN[kind]), max_size=4))
@@ -402,7 +402,7 @@ def test_the_fast_path_and_the_exact_path_give_the_same_column(data, kind):
     assert fast.to_pylist() == exact.to_pylist()
 
 
-@settings(QUICK, max_examples=300)
+@settings(QUICK, max_examples=150)
 @given(column=st.lists(values, max_size=6), kind=kinds)
 def test_a_value_is_typed_the_same_whatever_stands_beside_it(column, kind):
     together, reasons = typed(column, kind)
