@@ -151,17 +151,17 @@ def _relax(connection: object, _: object) -> None:
 
 @contextmanager
 def dagster_instance() -> Iterator[dg.DagsterInstance]:
-    """Yield the instance of DAGSTER_HOME; without one, of a folder beside the embedded database."""
-    home = os.environ.get("DAGSTER_HOME")
-    if not home:
-        home = str(data_dir() / "dagster")
-        os.environ["DAGSTER_HOME"] = home
-        Path(home).mkdir(parents=True, exist_ok=True)
-        target = Path(home) / "dagster.yaml"
-        if not target.exists():
-            target.write_text(DAGSTER_YAML.read_text(encoding="utf-8"), encoding="utf-8")
-    elif not Path(home).is_dir():
+    """Yield the instance of DAGSTER_HOME; without one, of a folder beside the embedded database.
+
+    A home without a dagster.yaml gets ours, since Dagster's own default sends telemetry.
+    """
+    home = Path(os.environ.get("DAGSTER_HOME") or data_dir() / "dagster").absolute()
+    if os.environ.get("DAGSTER_HOME") and not home.is_dir():
         raise ConfigError(f"DAGSTER_HOME is no folder: {home}. Make it, or unset DAGSTER_HOME.")
+    os.environ["DAGSTER_HOME"] = str(home)
+    home.mkdir(parents=True, exist_ok=True)
+    if not (home / "dagster.yaml").exists():
+        (home / "dagster.yaml").write_text(DAGSTER_YAML.read_text(encoding="utf-8"), encoding="utf-8")
     import dagster as dg
 
     logging.getLogger("dagster").setLevel(logging.CRITICAL)

@@ -98,12 +98,13 @@ class BarProgress:
 
 def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]], right: Sequence[str] = ()) -> None:
     """Print a table on a terminal; elsewhere the same in aligned plain text."""
-    drawn = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False, header_style="dim")
+    drawn = Table(box=None, pad_edge=False, header_style="dim")
     for name in columns:
         drawn.add_column(name, justify="right" if name in right else "left", no_wrap=True)
     for row in rows:
         drawn.add_row(*(escape(str(value)) for value in row))
     wide = out if out.is_terminal else Console(highlight=False, width=160, file=out.file)
+    wide.print(f"[bold]{escape(title)}[/bold]")
     wide.print(drawn)
     line()
 

@@ -52,6 +52,7 @@ def test_operations_are_loaded_and_a_second_time_no_row_changes(environment, san
     assert fetch_all(store, "SELECT count(*) FROM core.operations") == [{"count": expected}]
     assert fetch_all(store, "SELECT count(*) FROM core.operation_versions") == [{"count": 0}]
     assert "\x1b" not in first.stdout + first.stderr, "no colours and no bar where there is no terminal"
+    assert "telemetry" not in first.stdout + first.stderr
 
 
 def test_balances_are_stored_and_shown(environment, store):
