@@ -46,12 +46,13 @@ def balances_no_rejects(context: dg.AssetCheckExecutionContext, warehouse: Wareh
 
 def _none_found(name: str, found: Sequence[Any], asset: str = "operations") -> dg.AssetCheckResult:
     rows = [{key: str(value) for key, value in row._asdict().items()} for row in found]
+    count = sum(int(row.get("rows", 1)) for row in rows)
     return dg.AssetCheckResult(
         check_name=name,
         asset_key=asset,
         passed=not rows,
-        description=f"{len(rows)} found" if rows else "none found",
-        metadata={"found": len(rows), "first": dg.MetadataValue.json(rows[:SHOWN])},
+        description=f"{count} found" if rows else "none found",
+        metadata={"found": count, "first": dg.MetadataValue.json(rows[:SHOWN])},
     )
 
 

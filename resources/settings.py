@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from resources.errors import ConfigError
 
@@ -200,9 +201,9 @@ def sync_settings(environment: Environment = os.environ) -> SyncSettings:
         look_back_days=_number("SYNC_LOOK_BACK_DAYS", environment, default.look_back_days, 0, 365),
         windows_in_flight=_number("SYNC_WINDOWS_IN_FLIGHT", environment, default.windows_in_flight, 1, 16),
         retry_seconds=float(_number("SYNC_RETRY_SECONDS", environment, int(default.retry_seconds), 1, 86_400)),
-        nightly_cron=environment.get("SYNC_NIGHTLY_CRON") or default.nightly_cron,
-        balances_cron=environment.get("SYNC_BALANCES_CRON") or default.balances_cron,
-        schedule_time_zone=environment.get("SYNC_SCHEDULE_TIME_ZONE") or default.schedule_time_zone,
+        nightly_cron=_cron("SYNC_NIGHTLY_CRON", environment, default.nightly_cron),
+        balances_cron=_cron("SYNC_BALANCES_CRON", environment, default.balances_cron),
+        schedule_time_zone=_zone("SYNC_SCHEDULE_TIME_ZONE", environment, default.schedule_time_zone),
         fields=_fields(environment.get("SYNC_FIELDS", "")),
     )
 
@@ -227,6 +228,24 @@ def _number(name: str, environment: Environment, default: int, least: int, most:
     if not re.fullmatch(r"\d{1,9}", text) or not least <= int(text) <= most:
         raise ConfigError(f"{name} is {text!r}: write a whole number from {least} to {most}.")
     return int(text)
+
+
+def _cron(name: str, environment: Environment, default: str) -> str:
+    text = environment.get(name) or default
+    if not re.fullmatch(r"[0-9*/,\-A-Za-z]*[0-9*][0-9*/,\-A-Za-z]*( +[0-9A-Za-z*/,\-]+){4}", text.strip()):
+        raise ConfigError(f"{name} is {text!r}: write five fields, for example {default!r}.")
+    return text
+
+
+def _zone(name: str, environment: Environment, default: str) -> str:
+    text = environment.get(name) or default
+    try:
+        ZoneInfo(text)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise ConfigError(
+            f"{name} is {text!r}, which is no IANA time zone: write for example 'Europe/Berlin'."
+        ) from None
+    return text
 
 
 def _fields(text: str) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ modules are imported where they are used: they are most of a small run.
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from datetime import UTC, date, datetime, timedelta
@@ -34,6 +35,12 @@ def main() -> None:
     except SyncError as error:
         print(f"ecommpay-sync: {error}", file=sys.stderr)  # noqa: T201
         sys.exit(error.exit_code)
+    except BrokenPipeError:  # whoever read our output has read enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except Exception as error:  # noqa: BLE001 - the last net: one line, whatever it was
+        said = " ".join(str(error).split())[:400]
+        print(f"ecommpay-sync: unexpected: {type(error).__name__}: {said}", file=sys.stderr)  # noqa: T201
+        sys.exit(1)
 
 
 @app.command()
@@ -47,8 +54,8 @@ def operations(
 ) -> None:
     """Load the operations of some days; again, to see what changed."""
     days = _days(first, last)
-    if any(identifier < 0 for identifier in project or []):
-        raise ConfigError("--project takes a project id: digits.")
+    if any(not 0 <= identifier < 2**63 for identifier in project or []):
+        raise ConfigError("--project takes a project id: digits, at most 19.")
     from pipelines.cli.run import run_operations
 
     run_operations(*days, tuple(project or ()))
@@ -156,6 +163,6 @@ def _day(option: str, text: str) -> date:
     today = datetime.now(UTC).date()
     named = {"today": today, "yesterday": today - timedelta(days=1)}
     try:
-        return named[text] if text in named else date.fromisoformat(text)
+        return named[text] if text in named else datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC).date()
     except ValueError:
         raise ConfigError(f"{option} {text!r} is no day: write YYYY-MM-DD, today or yesterday.") from None

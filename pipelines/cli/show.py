@@ -103,7 +103,7 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]], rig
         drawn.add_column(name, justify="right" if name in right else "left", no_wrap=True)
     for row in rows:
         drawn.add_row(*(escape(str(value)) for value in row))
-    wide = out if out.is_terminal else Console(highlight=False, width=160, file=out.file)
+    wide = out if out.is_terminal else Console(highlight=False, width=500, file=out.file)
     wide.print(f"[bold]{escape(title)}[/bold]")
     wide.print(drawn)
     line()

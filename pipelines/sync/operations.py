@@ -27,6 +27,7 @@ from resources.warehouse.load import load_window
 from resources.warehouse.locks import range_lock
 
 MOVED = "the data moved during every walk"
+CONTRADICTED = "the platform gave the same first page each time, and pages after it that do not continue it"
 
 
 @dataclass(frozen=True)
@@ -195,7 +196,7 @@ class _Sync:
         outcome = settle(lambda offset, limit: self._fetch(scope, window, offset, limit), window.length)
         if isinstance(outcome, TooDense):
             return windows.cut(window, windows.pieces_for(window, outcome.rows, outcome.span, DEEPEST))
-        if isinstance(outcome, Restless) and window.seconds > 1:
+        if isinstance(outcome, Restless) and window.seconds > 1 and not outcome.contradiction:
             return windows.cut(window, 2)
         record = _record(window, started, outcome)
         if isinstance(outcome, Restless):
@@ -223,6 +224,10 @@ class _Sync:
         return operations_page(answer)
 
 
+def _why_incomplete(outcome: Restless) -> str:
+    return CONTRADICTED if outcome.contradiction else MOVED
+
+
 def _record(window: Window, started: datetime, outcome: Settled[Kept] | Restless) -> WalkRecord:
     return WalkRecord(
         interval_from=window.first,
@@ -233,7 +238,7 @@ def _record(window: Window, started: datetime, outcome: Settled[Kept] | Restless
         drifts=outcome.drifts,
         pages=len(outcome.pages) if isinstance(outcome, Settled) else 0,
         requests=outcome.requests,
-        incomplete_because=MOVED if isinstance(outcome, Restless) else None,
+        incomplete_because=_why_incomplete(outcome) if isinstance(outcome, Restless) else None,
     )
 
 

@@ -47,11 +47,19 @@ class Walk(Generic[T]):
     probed: bool = False
     too_deep: bool = False
     moved: bool = False
-    at_rest_within_a_page: bool = False  # one answer held everything, and what followed brought nothing unknown
+    moved_after_first_page: bool = False
+    fits_a_page: bool = False  # what followed the first page was its end, only not the last row alone
+    emptied: bool = False  # nothing followed the first page, not even its last row
+    met: set[str] = field(default_factory=set)
 
-    def ids(self) -> set[str]:
-        """All identities met."""
-        return {identifier for page in self.pages for identifier in page.ids}
+    def take(self, page: Page[T]) -> None:
+        """Add a page."""
+        self.pages.append(page)
+        self.met.update(page.ids)
+
+    def first_page(self) -> set[str]:
+        """Return the identities of the first page."""
+        return set(self.pages[0].ids) if self.pages else set()
 
 
 @dataclass(frozen=True)
@@ -75,10 +83,11 @@ class TooDense(Generic[T]):
 
 @dataclass(frozen=True)
 class Restless:
-    """The data moved during every walk."""
+    """The data moved during every walk; or the server contradicts itself: always the same page, never its end."""
 
     drifts: int
     requests: int
+    contradiction: bool = False
 
 
 def settle(fetch: Fetch[T], length: timedelta) -> Settled[T] | TooDense[T] | Restless:
@@ -89,8 +98,8 @@ def settle(fetch: Fetch[T], length: timedelta) -> Settled[T] | TooDense[T] | Res
     """
     pages: list[Page[T]] = []
     met: set[str] = set()
-    requests = drifts = 0
-    last_at_rest = False
+    requests = contradictions = 0
+    before: set[str] | None = None  # the first page of the walk before
     can_be_cut = length > SHORTEST
     most = WALKS if can_be_cut else WALKS_OF_ONE_SECOND
     for number in range(1, most + 1):
@@ -99,17 +108,18 @@ def settle(fetch: Fetch[T], length: timedelta) -> Settled[T] | TooDense[T] | Res
         if walk.too_deep:
             return TooDense(*_density(walk.pages), requests=requests)
         pages += walk.pages
-        unknown = walk.ids() - met
+        unknown = walk.met - met
         met |= unknown
         if not walk.moved:
-            return Settled(pages, number, drifts, requests)
-        drifts += 1
-        last_at_rest = walk.at_rest_within_a_page
-        if last_at_rest and number > 1 and not unknown:
-            return Settled(pages, number, drifts, requests)
-    if last_at_rest:  # one answer is a snapshot: cutting the window would not make it a better one
-        return Settled(pages, most, drifts, requests)
-    return Restless(most, requests)
+            return Settled(pages, number, number - 1, requests)
+        first = walk.first_page()
+        # one answer is a snapshot of the window, if all around it says that it held the whole of it
+        snapshot = walk.fits_a_page or (walk.emptied and before is not None and first < before)
+        if snapshot and (number == most or (number > 1 and not unknown)):
+            return Settled(pages, number, number, requests)
+        contradictions += walk.moved_after_first_page and not snapshot and first == before
+        before = first
+    return Restless(most, requests, contradiction=contradictions == most - 1)
 
 
 def walk_once(fetch: Fetch[T], length: timedelta) -> Walk[T]:
@@ -118,7 +128,7 @@ def walk_once(fetch: Fetch[T], length: timedelta) -> Walk[T]:
     page = _fetch_twice_if_empty(fetch, walk, 0)
     offset = 0
     while page.ids:
-        walk.pages.append(page)
+        walk.take(page)
         received = offset + len(page.ids)
         if length > SHORTEST and _is_too_deep(fetch, walk, received, length):
             walk.too_deep = True
@@ -127,7 +137,8 @@ def walk_once(fetch: Fetch[T], length: timedelta) -> Walk[T]:
         following = _fetch_twice_if_empty(fetch, walk, offset)
         if following.ids == page.ids[-1:] and len(page.ids) == max(len(page.ids) for page in walk.pages):
             following = _fetch_twice_if_empty(fetch, walk, offset)
-        if not following.ids or following.ids[0] != page.ids[-1]:
+        # a row met before stands where another one should be
+        if following.ids[:1] != page.ids[-1:] or not walk.met.isdisjoint(following.ids[1:]):
             return _moved(walk, following)
         if len(following.ids) == 1:
             walk.moved = len(walk.pages) > 1 and _head_changed(fetch, walk)
@@ -170,9 +181,12 @@ def _looks_deep(walk: Walk[T], length: timedelta) -> bool:
 
 def _moved(walk: Walk[T], following: Page[T]) -> Walk[T]:
     walk.moved = True
-    walk.at_rest_within_a_page = len(walk.pages) == 1 and walk.ids().issuperset(following.ids)
+    walk.moved_after_first_page = len(walk.pages) == 1
+    if walk.moved_after_first_page:
+        walk.emptied = not following.ids
+        walk.fits_a_page = 0 < len(following.ids) < len(walk.pages[0].ids) and walk.met.issuperset(following.ids)
     if following.ids:
-        walk.pages.append(following)
+        walk.take(following)
     return walk
 
 

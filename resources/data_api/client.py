@@ -197,10 +197,10 @@ class Client:
     def _excerpt(self, text: str) -> str:
         """Return the beginning of a foreign text, with token, secret and signatures masked."""
         # masked before it is cut short, so that no part of one is left at the edge
-        text = text[: 50 * LONGEST_EXCERPT]
+        text = SIGNATURE.sub("****", text[: 50 * LONGEST_EXCERPT])
         for hidden in (self.settings.token, self.settings.secret):
             text = text.replace(hidden.reveal(), "****")
-        return SIGNATURE.sub("****", text)[:LONGEST_EXCERPT]
+        return text[:LONGEST_EXCERPT]
 
 
 def tls_context() -> ssl.SSLContext:

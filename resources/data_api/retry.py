@@ -119,8 +119,10 @@ class Backoff:
         ceiling = min(self.policy.longest_wait, self.policy.first_wait * 2.0 ** min(self.failures - 1, 60))
         jittered = random.uniform(0.0, ceiling)  # noqa: S311 - jitter, not cryptography
         asked = error.retry_after if isinstance(error, RateLimited) else None
-        # never sooner than asked for; the jitter keeps the workers from coming back all at once
-        return jittered if asked is None else asked + min(jittered, 1.0)
+        if asked is not None:  # never sooner than that; the jitter keeps the workers from coming back all at once
+            return asked + min(jittered, 1.0)
+        # a bare 429 still means: slower; so at least half of the wait
+        return (ceiling + jittered) / 2 if isinstance(error, RateLimited) else jittered
 
     def _elapsed(self) -> float:
         return time.monotonic() - self.started

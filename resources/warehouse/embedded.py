@@ -24,7 +24,7 @@ START_SECONDS = 120
 def embedded_url(data_dir: Path) -> str:
     """Start the PostgreSQL under `data_dir`/postgres unless it runs, and return its libpq URL.
 
-    Processes that use the same folder share one server; the last one to exit stops it.
+    Processes that use the same folder share one server; the last one to exit stops it, unless one was killed.
 
     Raises:
         WarehouseUnavailable: it could not be started.

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 CONNECT_TIMEOUT = 10
 OLDEST_SERVER = 140000
+# a database or a role may have defaults of its own, which must not change what we read and write
+SESSION = r"-c timezone=UTC -c datestyle=ISO,YMD -c default_transaction_isolation=read\ committed"
 # a / or @ that is not encoded would make libpq, and its messages, take half of a password for the host
 URL = re.compile(r"postgres(?:ql)?://(?:[^@/]*@)?[^@?]*(?:\?|$)")
 
@@ -40,7 +42,7 @@ class Warehouse:
                 url,
                 connect_timeout=CONNECT_TIMEOUT,
                 application_name="ecommpay-sync",
-                options="-c timezone=UTC",
+                options=SESSION,
             ),
             pool_size=pool_size,
             max_overflow=4,

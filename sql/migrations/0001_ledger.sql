@@ -84,7 +84,7 @@ COMMENT ON COLUMN sync.windows.stream IS 'What was walked: operations.';
 COMMENT ON COLUMN sync.windows.project_ids IS 'Projects asked for; empty: every project that the token may see.';
 COMMENT ON COLUMN sync.windows.interval_from IS 'First second of the window, included.';
 COMMENT ON COLUMN sync.windows.interval_to IS 'Last second of the window, included.';
-COMMENT ON COLUMN sync.windows.verdict IS 'complete: every operation in the interval was met; incomplete: that could not be shown, and nothing was loaded.';
+COMMENT ON COLUMN sync.windows.verdict IS 'complete: every operation that was in the interval throughout the walk was met; incomplete: that could not be shown, and nothing was loaded.';
 COMMENT ON COLUMN sync.windows.reason IS 'Why it is incomplete.';
 COMMENT ON COLUMN sync.windows.walk_started_at IS 'When the first request of the walk was started: what it brought is known from then on.';
 COMMENT ON COLUMN sync.windows.walk_ended_at IS 'When the last answer was received.';

@@ -1,4 +1,7 @@
 SELECT account, balance_name, currency, amount_minor, captured_at
 FROM core.balance_snapshots b
-WHERE captured_at = (SELECT max(captured_at) FROM core.balance_snapshots m WHERE m.account = b.account)
+WHERE run_id = (
+    SELECT max(r.run_id) FROM sync.runs r
+    WHERE r.account = b.account AND r.stream = 'balances' AND r.state = 'complete'
+)
 ORDER BY account, position, currency

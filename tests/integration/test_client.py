@@ -494,12 +494,12 @@ def test_a_server_that_hangs_up_without_a_word_or_talks_nonsense_is_asked_again(
     assert len(server.bodies) == 4
 
 
-@pytest.mark.parametrize("told", ["seconds", "date"])
+@pytest.mark.parametrize("told", [("http_429", 1), ("http_429_date", 0.4)], ids=["in seconds", "as a date"])
 def test_a_429_is_waited_for_as_long_as_it_asks(sandbox, client, told):
-    sandbox.faults.next(("http_429" if told == "seconds" else "http_429_date", 1))
+    sandbox.faults.next(told)
     start = time.monotonic()
     assert ids(operations(client)) == true_ids(sandbox)
-    assert 1.0 <= time.monotonic() - start < 3.0
+    assert told[1] <= time.monotonic() - start < told[1] + 2.0
     assert [request.status for request in sandbox.requests] == [429, 200]
 
 
@@ -586,23 +586,23 @@ def test_a_host_that_never_answered_is_given_up_early_with_what_to_check():
 
 
 def test_a_host_that_has_answered_gets_the_whole_deadline():
-    policy = RetryPolicy(10_000, first_wait=0.01, longest_wait=0.01, deadline=0.5, never_answered_deadline=0.1)
+    policy = RetryPolicy(10_000, first_wait=0.01, longest_wait=0.01, deadline=0.3, never_answered_deadline=0.05)
     with SandboxServer(World.of(ROWS, now=NOW)) as sandbox, client_of(sandbox.url, policy=policy) as client:
         operations(client)
         sandbox.stop()
         start = time.monotonic()
         failure(Unreachable, client, operations)
-        assert 0.4 < time.monotonic() - start < 2.0
+        assert 0.2 < time.monotonic() - start < 2.0
 
 
 @pytest.mark.parametrize("fault", ["cut", "cut_chunked"])
 def test_half_an_answer_shows_that_the_host_is_there(sandbox, fault):
-    policy = RetryPolicy(10_000, first_wait=0.01, longest_wait=0.01, deadline=0.4, never_answered_deadline=0.05)
+    policy = RetryPolicy(10_000, first_wait=0.01, longest_wait=0.01, deadline=0.25, never_answered_deadline=0.05)
     sandbox.faults.always(fault)
     with client_of(sandbox.url, policy=policy) as client:
         start = time.monotonic()
         message = failure(Unreachable, client, operations)
-        assert 0.3 < time.monotonic() - start < 2.0
+        assert 0.2 < time.monotonic() - start < 2.0
     assert "broke during operations/get" in message
 
 
@@ -669,7 +669,7 @@ def test_a_deeply_nested_refusal_is_a_refusal_all_the_same():
 
 
 def test_a_huge_number_of_keys_is_no_trouble():
-    document = {"balance": [{f"key_{number}": str(number) for number in range(20_000)}]}
+    document = {"balance": [{f"key_{number}": str(number) for number in range(10_000)}]}
     with raw(always(200, signed(document))) as server, client_of(server.url) as client:
         start = time.monotonic()
         assert balances(client).document["balance"] == document["balance"]
@@ -720,11 +720,11 @@ def drip(request, number):
 
 
 def test_an_answer_that_never_ends_is_given_up_however_steadily_it_drips(monkeypatch):
-    monkeypatch.setattr(client_module, "LONGEST_ANSWER", 0.2)
+    monkeypatch.setattr(client_module, "LONGEST_ANSWER", 0.1)
     with raw(drip) as server, client_of(server.url, policy=TWICE) as client:
         start = time.monotonic()
         assert "the answer to balance/get did not end within" in failure(Unreachable, client)
-        assert 0.4 <= time.monotonic() - start < 2.0
+        assert 0.2 <= time.monotonic() - start < 2.0
     assert len(server.bodies) == 2
 
 

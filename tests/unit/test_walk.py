@@ -6,6 +6,7 @@ be short, empty or capped.
 
 from __future__ import annotations
 
+import random
 from dataclasses import dataclass, field
 from datetime import timedelta
 
@@ -143,3 +144,33 @@ def test_an_empty_window_is_asked_twice():
     server = Server([])
     assert isinstance(settle(server.fetch, DAY), Settled)
     assert server.requests == 2
+
+
+@pytest.mark.parametrize("beyond", ["the same page again", "nothing"])
+def test_a_server_that_contradicts_itself_is_not_believed(beyond):
+    """3000 rows; whatever the offset, the first page, or nothing at all after it: that shows no end."""
+    rows = ids(3_000)
+
+    def fetch(offset: int, limit: int) -> Page[None]:
+        if offset == 0 or beyond == "the same page again":
+            return Page(tuple(rows[:limit]), None)
+        return Page((), None)
+
+    outcome = settle(fetch, DAY)
+    assert isinstance(outcome, Restless)
+    assert outcome.contradiction
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_rows_of_equal_time_in_an_order_that_changes_are_not_lost_silently(seed):
+    """Pages may meet by chance while a row of the same second has slipped before the edge: another stands twice."""
+    chance = random.Random(seed)
+    groups = [[f"{second} {number}" for number in range(3)] for second in range(1_000)]
+
+    def fetch(offset: int, limit: int) -> Page[None]:
+        rows = [row for group in groups for row in chance.sample(group, len(group))]
+        return Page(tuple(rows[offset : offset + limit]), None)
+
+    outcome = settle(fetch, DAY)
+    if isinstance(outcome, Settled):
+        assert len(met(outcome)) == 3_000
