@@ -9,6 +9,7 @@ import sys
 import time
 from pathlib import Path
 
+import dagster as dg
 import psycopg
 import pytest
 
@@ -211,24 +212,35 @@ def test_a_tampered_store_is_noticed_by_the_check(environment, store):
     assert found == [{"count": 1}]
 
 
-def test_after_kill_9_the_next_command_continues_and_waits_for_nothing(environment, store):
-    """Neither a lock, nor a slot, nor half a window stays behind; what was committed is not walked again."""
+def test_after_kill_9_twice_the_next_command_continues_and_waits_for_nothing(environment, store):
+    """Neither a lock, nor a slot of Dagster, nor half a window stays behind; what was committed is not walked again."""
     world = World.generate(seed=4, start="2024-03-01", days=3, operations=30_000, now="2024-04-01T00:00:00")
+    environment = {key: value for key, value in environment.items() if key != "DAGSTER_HOME"}
     with SandboxServer(world) as sandbox:
-        sandbox.faults.always(("slow", 0.2))
-        killed = environment | {"DATA_API_BASE_URL": sandbox.url, "SYNC_WINDOWS_IN_FLIGHT": "1"}
-        arguments = [str(Path(sys.executable).parent / "ecommpay-sync"), "operations", *DAYS]
-        process = subprocess.Popen(arguments, env={"PATH": os.environ["PATH"]} | killed, stderr=subprocess.DEVNULL)
-        until = time.monotonic() + 60
-        while time.monotonic() < until and not fetch_all(store, "SELECT FROM sync.windows LIMIT 1"):
-            time.sleep(0.05)
-        process.kill()
-        process.wait()
-        done = fetch_all(store, "SELECT count(*) FROM sync.windows")[0]["count"]
-        assert done >= 1
-        assert fetch_all(store, "SELECT count(DISTINCT window_id) FROM core.operations")[0]["count"] == done
+        environment |= {"DATA_API_BASE_URL": sandbox.url, "SYNC_WINDOWS_IN_FLIGHT": "1"}
+        sandbox.faults.always(("slow", 0.1))
+        for _ in range(2):
+            kill_after_a_window(environment, store)
         sandbox.faults.clear()
-        finished = command("operations", *DAYS, environment=killed)
+        finished = command("operations", *DAYS, environment=environment)
         assert finished.returncode == 0, finished.stderr
         assert "an interrupted run already did" in finished.stderr
         assert differences(store, world, "2024-03-01", "2024-03-03") == {}
+    with dg.DagsterInstance.from_config(str(Path(environment["SYNC_DATA_DIR"]) / "dagster")) as instance:
+        statuses = sorted(run.status.value for run in instance.get_runs())
+    assert statuses == ["FAILURE", "FAILURE", "SUCCESS"], "a killed command does not count as running for ever"
+
+
+def kill_after_a_window(environment, store):
+    def committed():
+        return fetch_all(store, "SELECT count(*) FROM sync.windows")[0]["count"]
+
+    before, until = committed(), time.monotonic() + 90
+    arguments = [str(Path(sys.executable).parent / "ecommpay-sync"), "operations", *DAYS]
+    process = subprocess.Popen(arguments, env={"PATH": os.environ["PATH"]} | environment, stderr=subprocess.DEVNULL)
+    while time.monotonic() < until and committed() == before:
+        time.sleep(0.05)
+    process.kill()
+    process.wait()
+    assert committed() > before
+    assert fetch_all(store, "SELECT count(DISTINCT window_id) FROM core.operations")[0]["count"] == committed()
