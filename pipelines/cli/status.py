@@ -38,7 +38,7 @@ def keep_database() -> None:
     url = database_url()
     with open_warehouse(url) as store:
         migrate(store)
-        show.line(url or store.url)
+        show.line(store.url if url is None else f"{store.place()} (the whole URL is in DATABASE_URL)")
         if url is None:
             show.line("the embedded PostgreSQL runs until Ctrl-C")
             with suppress(KeyboardInterrupt):

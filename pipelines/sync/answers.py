@@ -53,4 +53,7 @@ def _span(batch: Batch) -> tuple[datetime, datetime] | None:
         return None
     lower, upper = times.iloc[len(times) // 4], times.iloc[3 * len(times) // 4]
     beyond = (upper - lower) / 2
-    return (lower - beyond).to_pydatetime(), (upper + beyond).to_pydatetime()
+    try:
+        return (lower - beyond).to_pydatetime(), (upper + beyond).to_pydatetime()
+    except (ValueError, OverflowError):  # times such as 9999-12-31: then they tell nothing
+        return None

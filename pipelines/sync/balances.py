@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -56,8 +57,10 @@ def sync_balances(
         answer = api.balances()
         balances, rejects = normalize_balances(answer.document["balance"], answer.requested_at)
         _store(warehouse, Scope(account, run_id), answer, balances, rejects)
-    except SyncError as error:
-        ledger.finish_run(warehouse, run_id, "failed", str(error), api.client.requests_sent)
+    except BaseException as error:
+        message = str(error) if isinstance(error, SyncError) else type(error).__name__
+        with suppress(SyncError):  # the first failure is the one to tell of
+            ledger.finish_run(warehouse, run_id, "failed", message, api.client.requests_sent)
         raise
     ledger.finish_run(warehouse, run_id, "complete", None, api.client.requests_sent)
     return BalancesReport(run_id, answer.requested_at, tuple(balances), tuple(rejects))

@@ -289,3 +289,11 @@ def test_a_killed_run_is_continued_where_it_stopped(store):
         report = sync(sandbox, store, FIRST, LAST)
         assert report.resumed_windows == done >= 2
         assert differences(store, sandbox.world, FIRST, LAST) == {}
+
+
+def test_times_at_the_end_of_the_calendar_stop_nothing(store):
+    rows = [{"operation_id": "1", "operation_completed_at": "0001-01-01 00:00:00"}, {"operation_id": "2"}]
+    rows += [{"operation_id": str(number), "operation_completed_at": "9999-12-31 23:59:59"} for number in range(3, 9)]
+    world = World.of([(row, f"{FIRST} 10:00:00") for row in rows], now=NOW)
+    with SandboxServer(world) as sandbox:
+        assert sync(sandbox, store, FIRST, FIRST).rows_met == 8
