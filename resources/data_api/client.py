@@ -154,6 +154,8 @@ class Client:
                         raise Unreachable(f"the answer to {endpoint} did not end within {LONGEST_ANSWER:.0f} s.")
                 return response.status_code, response.headers, bytes(received)
         except httpx.TransportError as error:
+            # a host that takes five minutes is not a wrong address
+            self.pace.answered |= isinstance(error, httpx.ReadTimeout)
             if self.pace.aborted:
                 raise Aborted(f"the run was stopped during {endpoint}.") from None
             raise Unreachable(self._why_unreachable(endpoint, error)) from None
