@@ -146,7 +146,7 @@ def dev(port: Annotated[int, typer.Option(help="port of the Dagster UI on 127.0.
 
 @app.command()
 def database() -> None:
-    """Print the warehouse's URL; keep the embedded PostgreSQL running until Ctrl-C."""
+    """Say where the warehouse is; keep the embedded PostgreSQL running until Ctrl-C, and print its URL."""
     from pipelines.cli.status import keep_database
 
     keep_database()
