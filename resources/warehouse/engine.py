@@ -15,7 +15,6 @@ import sql
 from resources.errors import ConfigError, WarehouseBroken, WarehouseUnavailable
 
 if TYPE_CHECKING:
-    import pandas as pd
     from sqlalchemy import Connection, Row
 
 CONNECT_TIMEOUT = 10
@@ -87,13 +86,6 @@ class Warehouse:
         """Return the rows of the statement `sql/<name>.sql`."""
         with self.transaction() as connection:
             return run(connection, name, **parameters)
-
-    def frame(self, name: str, **parameters: Any) -> pd.DataFrame:
-        """Return the rows of the statement `sql/<name>.sql` as a frame with Arrow types."""
-        import pandas as pd
-
-        with self.transaction() as connection:
-            return pd.read_sql(sqlalchemy.text(sql.text(name)), connection, params=parameters, dtype_backend="pyarrow")
 
 
 def run(connection: Connection, name: str, **parameters: Any) -> list[Row[Any]]:
