@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import smtplib
 import ssl
 from email.message import EmailMessage
@@ -94,6 +95,7 @@ class WebhookChannel:
 
     def send(self, title: str, text: str) -> None:
         """Post one message."""
+        logging.getLogger("httpx").setLevel(logging.WARNING)  # it logs each URL, and this one is the key
         url = self._url.reveal()
         host = urlsplit(url).hostname
         try:

@@ -90,7 +90,9 @@ def _server(url: str) -> tuple[str, int, str | None, bool]:
     if parts.password is not None:
         raise ConfigError("ALERT_SMTP_URL must not hold a password: put it into ALERT_SMTP_PASSWORD_FILE.")
     if parts.scheme not in {"smtp", "smtps"} or not host or parts.path not in {"", "/"} or parts.query:
-        raise ConfigError("ALERT_SMTP_URL is no mail server: write smtp://user@host:587 (STARTTLS) or smtps://user@host.")
+        raise ConfigError(
+            "ALERT_SMTP_URL is no mail server: write smtp://user@host:587 (STARTTLS) or smtps://user@host."
+        )
     implicit = parts.scheme == "smtps"
     return host, port or (465 if implicit else 587), unquote(parts.username) if parts.username else None, implicit
 
@@ -116,6 +118,8 @@ def _limits(text: str) -> tuple[tuple[str, int], ...]:
     for part in filter(None, re.split(r"[,\s]+", text)):
         matched = re.fullmatch(r"([A-Z]{3})=(\d{1,18})", part)
         if not matched:
-            raise ConfigError(f"ALERT_BREAKS_ABOVE holds {part!r}: write minor units by currency, EUR=100000,JPY=50000.")
+            raise ConfigError(
+                f"ALERT_BREAKS_ABOVE holds {part!r}: write minor units by currency, EUR=100000,JPY=50000."
+            )
         found.append((matched[1], int(matched[2])))
     return tuple(found)

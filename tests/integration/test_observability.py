@@ -162,9 +162,7 @@ def test_the_textfile_is_written_whole_and_a_wrong_path_is_told_in_one_line(stor
     assert command("metrics", "--textfile", str(target), environment={"DATABASE_URL": store_url}).returncode == 0
     assert metric(target.read_text(), "ecommpay_up") == 1
     assert [file.name for file in tmp_path.iterdir()] == ["ecommpay.prom"]
-    done = command(
-        "metrics", "--textfile", str(tmp_path / "no" / "file"), environment={"DATABASE_URL": store_url}
-    )
+    done = command("metrics", "--textfile", str(tmp_path / "no" / "file"), environment={"DATABASE_URL": store_url})
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1
 
