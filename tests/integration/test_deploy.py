@@ -71,6 +71,11 @@ def test_a_script_of_the_image_is_executable_and_parses(script):
     subprocess.run(["sh", "-n", str(DEPLOY / script)], check=True)
 
 
+def test_before_its_process_has_begun_nothing_is_healthy(tmp_path):
+    environment = {"PATH": "/usr/bin:/bin", "TMPDIR": str(tmp_path)}
+    assert subprocess.run([str(DEPLOY / "healthcheck.sh")], env=environment, capture_output=True).returncode != 0
+
+
 def test_compose_gives_the_token_to_the_code_server_alone(compose):
     services = compose["services"]
     assert services.keys() == {"db", "code", "daemon", "webserver", "metrics"}
@@ -216,7 +221,35 @@ def test_dagster_yaml_is_loaded_by_a_real_instance_on_postgresql(dagster_storage
         assert [record.dagster_run.run_id for record in instance.get_run_records()] == [done.run_id]
 
 
-def wait_for(what: str, ready, processes, seconds: float = 80):
+def test_old_runs_are_pruned_with_their_events_and_others_stay(tmp_path):
+    @dg.op
+    def works():
+        pass
+
+    @dg.job
+    def job():
+        works()
+
+    def prune(days):
+        return subprocess.run(
+            [sys.executable, str(DEPLOY / "prune_events.py"), days],
+            env={"DAGSTER_HOME": str(tmp_path), "PATH": "/usr/bin:/bin", "HOME": str(tmp_path)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    with dg.instance_for_test(temp_dir=str(tmp_path)) as instance:
+        done = job.execute_in_process(instance=instance)
+        assert prune("1").stdout == "0 runs were deleted\n"
+        assert instance.get_records_for_run(done.run_id).records
+        assert prune("0").stdout == "1 runs were deleted\n"
+        assert instance.get_run_records() == []
+        assert instance.get_records_for_run(done.run_id).records == []
+        assert prune("many").returncode == 1
+
+
+def wait_for(what: str, ready, processes, seconds: float = 300):
     until = time.monotonic() + seconds
     while True:
         with suppress(OSError, ValueError, AssertionError):
@@ -301,7 +334,7 @@ def test_daemon_webserver_and_code_server_run_the_nightly_and_alert_an_injected_
         wait_for("the code server's health", lambda: healthy(of_code), processes)
         of_daemon = start("daemon", {})
         nights = "SELECT state, interval_from, interval_to FROM sync.runs WHERE state = 'complete'"
-        (night, *_) = wait_for("a night", lambda: fetch_all(store, nights), processes, 150)
+        (night, *_) = wait_for("a night", lambda: fetch_all(store, nights), processes)
         assert night["interval_to"].date() == yesterday
         stored = fetch_all(store, "SELECT count(*) FROM core.operations")[0]["count"]
         assert stored == len(world.truth(None, night["interval_from"], night["interval_to"]))
@@ -313,7 +346,7 @@ def test_daemon_webserver_and_code_server_run_the_nightly_and_alert_an_injected_
         assert {"status": "SUCCESS"} in runs["runsOrError"]["results"]
         assert healthy(of_daemon)
         _launch_again(web)
-        wait_for("the alert", lambda: [t for t in hook.texts if "refuses the token" in t], processes, 150)
+        wait_for("the alert", lambda: [t for t in hook.texts if "refuses the token" in t], processes)
         told = "\n".join(hook.texts)
         logs = "".join(log.read_text() for _, _, log in processes)
         for secret in (DEMO_TOKEN, DEMO_SECRET, "SECRETPATH"):
