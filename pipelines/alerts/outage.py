@@ -1,4 +1,4 @@
-"""The one cause that the warehouse cannot keep a record of: that it is away. Its record is a small state, kept elsewhere."""
+"""The one cause the warehouse cannot keep a record of: that it is away; its small state is kept by the caller."""
 
 from __future__ import annotations
 
