@@ -14,7 +14,6 @@ from resources.alerts.settings import alert_settings
 from resources.errors import ConfigError
 from resources.settings import SyncSettings, sync_settings
 
-
 # hypothesis takes bounds without a zone
 EARLIEST, LATEST = datetime(2020, 1, 1), datetime(2030, 1, 1)  # noqa: DTZ001
 
