@@ -15,6 +15,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from resources.currencies import ExponentOverride
 from resources.errors import ConfigError
 
 DEFAULT_BASE_URL = "https://data.ecommpay.com/v1"
@@ -23,6 +24,7 @@ HOW_TO_GET_A_TOKEN = (
     "in the Dashboard open My profile → API Tokens → New token "  # noqa: S105 - a help text
     '(the right "Manage API tokens" is granted by a Merchant admin under My team)'
 )
+MOST_DECIMALS = 18
 PROJECT_ROOT = Path(__file__).resolve().parents[1]
 
 Environment = Mapping[str, str]
@@ -55,6 +57,15 @@ class ApiSettings:
 
 
 @dataclass(frozen=True)
+class ReferenceSettings:
+    """What business days, fiscal years and minor units mean; the database holds a copy."""
+
+    reporting_zone: str = "UTC"
+    fiscal_start_month: int = 1
+    currency_exponents: tuple[ExponentOverride, ...] = ()
+
+
+@dataclass(frozen=True)
 class SyncSettings:
     """How the sync is run; every value has a default that suits a nightly run."""
 
@@ -67,6 +78,7 @@ class SyncSettings:
     balances_cron: str = "0 * * * *"
     schedule_time_zone: str = "UTC"
     fields: tuple[str, ...] = field(default=())
+    reference: ReferenceSettings = ReferenceSettings()
 
 
 def api_settings(environment: Environment = os.environ) -> ApiSettings:
@@ -205,7 +217,43 @@ def sync_settings(environment: Environment = os.environ) -> SyncSettings:
         balances_cron=_cron("SYNC_BALANCES_CRON", environment, default.balances_cron),
         schedule_time_zone=_zone("SYNC_SCHEDULE_TIME_ZONE", environment, default.schedule_time_zone),
         fields=_fields(environment.get("SYNC_FIELDS", "")),
+        reference=reference_settings(environment),
     )
+
+
+def reference_settings(environment: Environment = os.environ) -> ReferenceSettings:
+    """Read SYNC_REPORTING_ZONE, SYNC_FISCAL_START_MONTH and SYNC_CURRENCY_EXPONENTS.
+
+    Raises:
+        ConfigError: a value is malformed.
+    """
+    default = ReferenceSettings()
+    return ReferenceSettings(
+        reporting_zone=_zone("SYNC_REPORTING_ZONE", environment, default.reporting_zone),
+        fiscal_start_month=_number("SYNC_FISCAL_START_MONTH", environment, default.fiscal_start_month, 1, 12),
+        currency_exponents=exponent_overrides(environment.get("SYNC_CURRENCY_EXPONENTS", "")),
+    )
+
+
+def exponent_overrides(text: str) -> tuple[ExponentOverride, ...]:
+    """Read overrides of ISO 4217's exponents: `JPY=2` (always) or `JPY=2@2026-01-01` (from that day), with commas.
+
+    Raises:
+        ConfigError: one is malformed, or given twice for the same day.
+    """
+    found: dict[tuple[str, date | None], ExponentOverride] = {}
+    for part in (part.strip() for part in text.split(",") if part.strip()):
+        match = re.fullmatch(r"([A-Z0-9]{3,8})=(\d{1,2})(?:@(\S+))?", part, re.ASCII)
+        if not match or int(match[2]) > MOST_DECIMALS:
+            raise ConfigError(
+                f"SYNC_CURRENCY_EXPONENTS has {part!r}: write CODE=DECIMALS or CODE=DECIMALS@DAY, "
+                f"decimals from 0 to {MOST_DECIMALS}, for example JPY=2@2026-01-01."
+            )
+        day = _day("SYNC_CURRENCY_EXPONENTS", match[3], date.min) if match[3] else None
+        if (match[1], day) in found:
+            raise ConfigError(f"SYNC_CURRENCY_EXPONENTS gives {match[1]} twice for the same day: keep one of them.")
+        found[match[1], day] = ExponentOverride(match[1], day, int(match[2]))
+    return tuple(found.values())
 
 
 def _account(name: str) -> str:
