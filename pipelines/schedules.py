@@ -8,6 +8,8 @@ import dagster as dg
 
 from pipelines.partitions import SETTINGS
 
+MARTS = dg.AssetSelection.groups("bi")
+
 OPERATIONS_JOB = dg.define_asset_job(
     "load_operations",
     selection=dg.AssetSelection.assets("operations"),
@@ -15,11 +17,16 @@ OPERATIONS_JOB = dg.define_asset_job(
 )
 NIGHTLY_JOB = dg.define_asset_job(
     "nightly",
-    selection=dg.AssetSelection.assets("operations"),
-    description="Load yesterday, and the look-back days before it again, in one run.",
+    selection=dg.AssetSelection.assets("operations") | MARTS,
+    description="Load yesterday, and the look-back days before it again, in one run; then build the marts.",
     # an outage of the platform or of the database is worth another try; a refusal is not, and says so
     op_retry_policy=dg.RetryPolicy(max_retries=3, delay=300, backoff=dg.Backoff.EXPONENTIAL),
     tags={"dagster/max_runtime": "21600"},
+)
+MARTS_JOB = dg.define_asset_job(
+    "build_marts",
+    selection=MARTS,
+    description="Build the marts of schema bi from what is in the core now.",
 )
 BALANCES_JOB = dg.define_asset_job(
     "snapshot_balances",

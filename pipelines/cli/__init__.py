@@ -152,6 +152,16 @@ def database() -> None:
     keep_database()
 
 
+@app.command()
+def marts(
+    full: Annotated[bool, typer.Option("--full", help="build everything anew, not only what is new")] = False,  # noqa: FBT002
+) -> None:
+    """Build the marts of schema bi now, and hold them against the core."""
+    from pipelines.cli.marts import build
+
+    build(full=full)
+
+
 def _days(first: str, last: str) -> tuple[date, date]:
     days = _day("--from", first), _day("--to", last)
     if days[1] < days[0]:

@@ -14,6 +14,7 @@ import pytest
 
 from pipelines.definitions import defs
 from pipelines.schedules import days_of_night
+from pipelines.sync.marts import MARTS
 from resources.configured import DataApiResource, WarehouseResource, data_api_from_env
 from support import ROOT
 
@@ -24,12 +25,13 @@ def test_all_definitions_load():
 
 def test_the_assets_are_as_pinned():
     specs = {spec.key.to_user_string(): spec for spec in defs.resolve_all_asset_specs()}
-    assert specs.keys() == {"operations", "balances"}
+    assert specs.keys() == {"operations", "balances", *(f"bi/{name}" for name in MARTS)}
     assert specs["operations"].partitions_def == dg.DailyPartitionsDefinition(
         "2015-01-01", timezone="UTC", end_offset=1
     )
     assert specs["balances"].partitions_def is None
-    assert {spec.group_name for spec in specs.values()} == {"platform"}
+    assert {spec.group_name for name, spec in specs.items() if name.startswith("bi/")} == {"bi"}
+    assert {specs[name].group_name for name in ("operations", "balances")} == {"platform"}
     assert specs["operations"].metadata["dagster/table_name"] == "core.operations"
     operations = defs.get_assets_def("operations")
     assert operations.backfill_policy == dg.BackfillPolicy.single_run()
@@ -39,6 +41,8 @@ def test_the_checks_are_as_pinned():
     checks = defs.get_repository_def().asset_graph.asset_check_keys
     assert sorted((key.asset_key.to_user_string(), key.name) for key in checks) == [
         ("balances", "no_rejects"),
+        ("bi/daily_overview", "currency_in_grain"),
+        ("bi/daily_overview", "marts_equal_core"),
         ("operations", "currency_known"),
         ("operations", "keys_unique"),
         ("operations", "no_rejects"),
@@ -49,7 +53,7 @@ def test_the_checks_are_as_pinned():
 
 def test_the_jobs_and_crons_are_as_pinned():
     jobs = {job.name for job in defs.get_repository_def().get_all_jobs() if not job.name.startswith("__")}
-    assert jobs == {"load_operations", "nightly", "snapshot_balances"}
+    assert jobs == {"load_operations", "nightly", "snapshot_balances", "build_marts"}
     schedules = {
         schedule.name: (schedule.job_name, schedule.cron_schedule, schedule.execution_timezone, schedule.default_status)
         for schedule in defs.get_repository_def().schedule_defs
