@@ -162,6 +162,24 @@ def marts(
     build(full=full)
 
 
+@app.command()
+def grant() -> None:
+    """Make the roles of loader, BI and finance, and give each what it needs and no more."""
+    from pipelines.cli.grant import grant_roles
+
+    grant_roles()
+
+
+@app.command()
+def erase(
+    customer: Annotated[str, typer.Option(metavar="ID", help="the person's customer_id or e-mail address")],
+) -> None:
+    """Remove a person's data from every table and raw page; keys, totals and the ledger stay."""
+    from pipelines.cli.erase import erase_customer
+
+    erase_customer(customer)
+
+
 def _days(first: str, last: str) -> tuple[date, date]:
     days = _day("--from", first), _day("--to", last)
     if days[1] < days[0]:

@@ -64,6 +64,8 @@ def replay_days(first: date, last: date) -> None:
         result = replay(store, settings.account, secret, first, last, show.line)
     if not result.windows:
         raise SyncError(f"no complete window touches {first} to {last}: load the days first.")
+    if result.erased:
+        show.line(f"erased: {result.erased} windows hold a page from which a person's data was taken; not compared")
     if result.problems:
         raise WarehouseBroken(f"{len(result.problems)} differences, the first: {result.problems[0]}.")
     show.line(

@@ -24,11 +24,15 @@ from resources.warehouse.load import rows_digest, staged_differences
 
 @dataclass
 class Replay:
-    """What was rebuilt from raw pages, and every difference from the ledger and the store, one line each."""
+    """What was rebuilt from raw pages, and every difference from the ledger and the store, one line each.
+
+    `erased` windows cannot be compared any more: a person's data was taken out of their pages (sync.erasures).
+    """
 
     windows: int = 0
     pages: int = 0
     rows: int = 0
+    erased: int = 0
     problems: list[str] = field(default_factory=list)
 
 
@@ -70,6 +74,9 @@ def _problems_of(warehouse: Warehouse, entry: Any, secret: str, result: Replay) 
     if not pages and entry.rows_met:
         yield f"its raw pages are gone, so its {entry.rows_met} rows cannot be replayed"
         return
+    if any(page.erased_at for page in pages):
+        result.erased += 1  # not tampered with: we took a person's data out ourselves, and say so
+        return
     batches: list[Batch] = []
     for page in pages:
         body = body_of(page)
@@ -98,6 +105,9 @@ def _sighting(warehouse: Warehouse, state: Any, operation_id: str, secret: str) 
     found, row, signed = None, None, False
     for page in warehouse.query("ledger/pages_of_window", window_id=state.window_id):
         if page.requested_at != state.observed_at:
+            continue
+        if page.erased_at:
+            found = f"page {page.page_id}: a person's data was erased from it on {page.erased_at:%Y-%m-%d}"
             continue
         body = body_of(page)
         signed = signature.verify(body, secret)

@@ -17,7 +17,7 @@ from sqlalchemy import Connection
 import sql
 from pipelines.sync.due import next_due
 from resources.settings import SyncSettings
-from resources.warehouse.engine import Warehouse, run
+from resources.warehouse.engine import Warehouse, run, script
 
 # mart → the table it cannot be made without (None: always made); in the order they are made
 VIEWS: Mapping[str, str | None] = {
@@ -82,7 +82,7 @@ def _make_views(connection: Connection) -> tuple[str, ...]:
     if any(row.value == fingerprint for row in run(connection, "reference/setting", key=FINGERPRINT)):
         return ()
     for name in wanted:
-        connection.exec_driver_sql(sql.text(f"bi/{name}"))
+        script(connection, f"bi/{name}")
     run(connection, "reference/set", key=FINGERPRINT, value=fingerprint)
     return tuple(wanted)
 
