@@ -7,7 +7,7 @@ again: erase there first (docs/bi.md).
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Set
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -47,8 +47,8 @@ class Erasure:
 
 @dataclass(frozen=True)
 class _Person:
-    names: Set[str]  # ids as they are, addresses in lower case
-    operation_ids: Set[str]
+    names: frozenset[str]  # ids as they are, addresses in lower case
+    operation_ids: frozenset[str]
 
     def is_in(self, row: Mapping[str, Any]) -> bool:
         named = {str(row.get("customer_id") or ""), str(row.get("customer_email") or "").lower()} - {""}
@@ -72,14 +72,9 @@ def erase(warehouse: Warehouse, account: str, customer: str) -> Erasure:
         for name in ("fraud_reports", "fraud_report_versions"):
             if run(connection, "bi/refresh/has_table", table_name=f"core.{name}"):
                 frauds += affect(connection, f"erase/{name}", **keys)
-        person = _Person({*names, *(name.lower() for name in names)}, {*ids})
-        done = Erasure(
-            len(ids),
-            versions,
-            frauds,
-            _redact_rejects(connection, account, person),
-            _redact_pages(connection, account, person),
-        )
+        person = _Person(frozenset({*names, *(name.lower() for name in names)}), frozenset(ids))
+        rejects, pages = _redact_rejects(connection, account, person), _redact_pages(connection, account, person)
+        done = Erasure(len(ids), versions, frauds, rejects, pages)
         if done.found:
             run(connection, "erase/record", account=account, **vars(done))
         return done

@@ -26,6 +26,8 @@ VIEWS: Mapping[str, str | None] = {
     "approval_rate_daily": None,
     "control_totals": None,
     "data_freshness": None,
+    "ops_runs": None,
+    "ops_lateness": None,
     "fct_fraud": "core.fraud_reports",
 }
 TABLES = ("dim_date", "dim_project", "dim_operation_status", "daily_overview", "fct_payments", "fct_balances_daily")
