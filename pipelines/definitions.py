@@ -8,6 +8,7 @@ from pipelines.assets.balances import balances
 from pipelines.assets.operations import operations
 from pipelines.checks import balances_no_rejects, operations_checks
 from pipelines.schedules import BALANCES_JOB, NIGHTLY_JOB, OPERATIONS_JOB, balances_schedule, nightly_schedule
+from pipelines.sensors import alerts_sensor
 from pipelines.sync.progress import LogProgress
 from resources.configured import data_api_from_env, warehouse_from_env
 
@@ -16,6 +17,7 @@ defs = dg.Definitions(
     asset_checks=[operations_checks, balances_no_rejects],
     jobs=[OPERATIONS_JOB, NIGHTLY_JOB, BALANCES_JOB],
     schedules=[nightly_schedule, balances_schedule],
+    sensors=[alerts_sensor],
     resources={"data_api": data_api_from_env(), "warehouse": warehouse_from_env(), "progress": LogProgress()},
     # a process for each step would cost seconds and gain nothing: a run has one or two steps
     executor=dg.in_process_executor,

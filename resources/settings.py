@@ -10,7 +10,7 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, time
 from pathlib import Path
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -79,6 +79,7 @@ class SyncSettings:
     schedule_time_zone: str = "UTC"
     fields: tuple[str, ...] = field(default=())
     reference: ReferenceSettings = ReferenceSettings()
+    nightly_deadline: time = time(6)  # in the reporting zone
 
 
 def api_settings(environment: Environment = os.environ) -> ApiSettings:
@@ -142,7 +143,7 @@ def checked_base_url(base_url: str) -> str:
         or re.search(r"[?#\\]", base_url)
     ):
         raise ConfigError(f"DATA_API_BASE_URL is not a base URL: {base_url!r}. Example: {DEFAULT_BASE_URL}.")
-    if parts.scheme == "http" and not _is_loopback(host):
+    if parts.scheme == "http" and not is_loopback(host):
         raise ConfigError(
             f"DATA_API_BASE_URL is plain http to {host}: the token would travel in the clear. "
             "Use https:// (http:// is allowed to a loopback address only)."
@@ -161,7 +162,8 @@ def _is_host(host: str) -> bool:
     return len(host) <= 253 and all(re.fullmatch(r"[a-z0-9_-]{1,63}", label) for label in labels)
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Tell whether a host is this machine, by its name or address alone."""
     if host == "localhost":
         return True
     try:
@@ -218,6 +220,7 @@ def sync_settings(environment: Environment = os.environ) -> SyncSettings:
         schedule_time_zone=_zone("SYNC_SCHEDULE_TIME_ZONE", environment, default.schedule_time_zone),
         fields=_fields(environment.get("SYNC_FIELDS", "")),
         reference=reference_settings(environment),
+        nightly_deadline=_time("SYNC_NIGHTLY_DEADLINE", environment, default.nightly_deadline),
     )
 
 
@@ -267,6 +270,15 @@ def _day(name: str, text: str | None, default: date) -> date:
         return date.fromisoformat(text) if text else default
     except ValueError:
         raise ConfigError(f"{name} is {text!r}: write a day as YYYY-MM-DD.") from None
+
+
+def _time(name: str, environment: Environment, default: time) -> time:
+    text = environment.get(name)
+    if not text:
+        return default
+    if not re.fullmatch(r"([01]\d|2[0-3]):[0-5]\d", text):
+        raise ConfigError(f"{name} is {text!r}: write a time of the day as HH:MM.")
+    return time.fromisoformat(text)
 
 
 def _number(name: str, environment: Environment, default: int, least: int, most: int) -> int:

@@ -10,6 +10,7 @@ import os
 import signal
 import sys
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -150,6 +151,28 @@ def database() -> None:
     from pipelines.cli.status import keep_database
 
     keep_database()
+
+
+@app.command()
+def metrics(
+    port: Annotated[int | None, typer.Option(min=0, max=65535, help="serve on this port until Ctrl-C")] = None,
+    host: Annotated[str, typer.Option(help="address to listen on")] = "127.0.0.1",
+    textfile: Annotated[Path | None, typer.Option(metavar="PATH", help="write into this file instead")] = None,
+) -> None:
+    """Give the figures of the warehouse to Prometheus: on a port, in a file, or printed."""
+    from pipelines.cli.metrics import show_metrics
+
+    show_metrics(host, port, textfile)
+
+
+@app.command()
+def alert(
+    test: Annotated[bool, typer.Option("--test", help="send a made-up message through every channel")] = False,  # noqa: FBT002
+) -> None:
+    """Look for causes and tell of them now; with --test, only try the channels."""
+    from pipelines.cli.alert import run_alert
+
+    run_alert(test=test)
 
 
 def _days(first: str, last: str) -> tuple[date, date]:

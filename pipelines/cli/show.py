@@ -24,6 +24,7 @@ from rich.table import Table
 from pipelines.money import major_units
 from pipelines.sync.progress import LogProgress, Progress
 from pipelines.sync.windows import Window
+from resources import log
 from resources.configured import open_warehouse
 from resources.settings import database_url
 from resources.warehouse.ledger import LoadReport
@@ -41,7 +42,10 @@ def line(text: str = "") -> None:
 
 
 def warnings_to_stderr() -> None:
-    """Show the product's own warnings (a retried request, for example) as lines on stderr."""
+    """Show the product's own warnings (a retried request, for example) as lines on stderr, or as JSON."""
+    if log.wants_json():
+        log.configure()
+        return
     for name in ("pipelines", "resources"):
         logger = logging.getLogger(name)
         if not any(isinstance(handler, _LineHandler) for handler in logger.handlers):

@@ -43,6 +43,7 @@ def raw_page(answer: Answer, row_count: int) -> RawPage:
         body_sha256=hashlib.sha256(answer.body).digest(),
         signature=str(answer.document["signature"]),
         body_zstd=compress(answer.body),
+        request_id=answer.request_id,
     )
 
 

@@ -17,6 +17,7 @@ from pipelines.sync.normalize import unite
 from pipelines.sync.progress import LogProgress, Progress
 from pipelines.sync.walk import DEEPEST, Page, Restless, Settled, TooDense, settle
 from pipelines.sync.windows import Window
+from resources import log
 from resources.data_api.endpoints import DataApi
 from resources.errors import ConfigError, Incomplete, SyncError
 from resources.settings import SyncSettings
@@ -153,7 +154,8 @@ class _Sync:
     def _finish(self, report: SyncReport, state: ledger.RunState, message: str | None) -> None:
         report.requests = self.api.client.requests_sent
         try:
-            ledger.finish_run(self.warehouse, report.run_id, state, message, report.requests)
+            counts = self.api.client.take_counts()
+            ledger.finish_run(self.warehouse, report.run_id, state, message, report.requests, counts)
         except SyncError:
             if state == "complete":  # else the first failure is the one to tell of
                 raise
@@ -185,6 +187,7 @@ class _Sync:
         if isinstance(outcome, LoadReport):
             report.add(outcome)
             self.progress.committed(window, outcome)
+            log.committed(report.run_id, window, outcome)
         elif isinstance(outcome, Window):
             report.incomplete.append(str(outcome))
         else:
@@ -192,6 +195,7 @@ class _Sync:
 
     def _walk_and_load(self, scope: Scope, window: Window) -> LoadReport | Window | list[Window]:
         """Return the report of a committed window, its pieces when it must be cut, itself when incomplete."""
+        log.bind(run_id=scope.run_id, window=window)
         started = datetime.now(UTC)
         outcome = settle(lambda offset, limit: self._fetch(scope, window, offset, limit), window.length)
         if isinstance(outcome, TooDense):

@@ -104,7 +104,8 @@ class Backoff:
             return False
         if isinstance(error, RateLimited):
             self.pace.slow_down(wait)
-        logger.warning("attempt %d failed, next in %.1f s: %s", self.failures, wait, error)
+        known = {"request_id": error.request_id}
+        logger.warning("attempt %d failed, next in %.1f s: %s", self.failures, wait, error, extra=known)
         return wait
 
     def pause_after(self, error: Exception) -> bool | float:

@@ -6,12 +6,15 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from importlib.metadata import version
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import orjson
 from sqlalchemy import Connection
 
-from resources.warehouse.engine import Warehouse, run
+from resources.warehouse.engine import Warehouse, run, run_many
+
+if TYPE_CHECKING:
+    from resources.data_api.client import RequestCount
 
 RunState = Literal["complete", "incomplete", "failed"]
 
@@ -106,9 +109,18 @@ def unfinished_windows(
     return [(row.interval_from, row.interval_to) for row in rows]
 
 
-def finish_run(warehouse: Warehouse, run_id: int, state: RunState, message: str | None, requests: int) -> None:
-    """Write how a run ended."""
-    warehouse.query("ledger/finish_run", run_id=run_id, state=state, message=message, requests=requests)
+def finish_run(
+    warehouse: Warehouse,
+    run_id: int,
+    state: RunState,
+    message: str | None,
+    requests: int,
+    counts: Sequence[RequestCount] = (),
+) -> None:
+    """Write how a run ended, and its requests by endpoint and status."""
+    with warehouse.transaction() as connection:
+        run(connection, "ledger/finish_run", run_id=run_id, state=state, message=message, requests=requests)
+        run_many(connection, "ledger/add_requests", [{"run_id": run_id, **asdict(count)} for count in counts])
 
 
 def next_window_id(connection: Connection) -> int:

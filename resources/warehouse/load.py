@@ -52,6 +52,7 @@ class RawPage:
     body_sha256: bytes
     signature: str
     body_zstd: bytes
+    request_id: str | None = None  # as in the log
 
 
 def compress(body: bytes) -> bytes:

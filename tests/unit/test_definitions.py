@@ -61,6 +61,11 @@ def test_the_jobs_and_crons_are_as_pinned():
     }
 
 
+def test_the_alerts_are_on_by_default():
+    (sensor,) = defs.get_repository_def().sensor_defs
+    assert (sensor.name, sensor.default_status) == ("alerts", dg.DefaultSensorStatus.RUNNING)
+
+
 def test_the_night_asks_for_yesterday_and_three_days_before_in_one_run():
     context = dg.build_schedule_context(scheduled_execution_time=datetime(2024, 3, 10, 3, 30, tzinfo=UTC))
     nightly = defs.get_repository_def().get_schedule_def("nightly")
