@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
+from typing import Literal
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -26,6 +27,7 @@ HOW_TO_GET_A_TOKEN = (
 PROJECT_ROOT = Path(__file__).resolve().parents[1]
 
 Environment = Mapping[str, str]
+FraudMode = Literal["auto", "on", "off"]
 
 
 @dataclass(frozen=True, repr=False)
@@ -67,6 +69,11 @@ class SyncSettings:
     balances_cron: str = "0 * * * *"
     schedule_time_zone: str = "UTC"
     fields: tuple[str, ...] = field(default=())
+    fraud: FraudMode = "auto"
+    fraud_look_back_days: int = 30
+    spot_check_sample: int = 20
+    raw_days: int = 400
+    documents_file: Path | None = None
 
 
 def api_settings(environment: Environment = os.environ) -> ApiSettings:
@@ -205,6 +212,11 @@ def sync_settings(environment: Environment = os.environ) -> SyncSettings:
         balances_cron=_cron("SYNC_BALANCES_CRON", environment, default.balances_cron),
         schedule_time_zone=_zone("SYNC_SCHEDULE_TIME_ZONE", environment, default.schedule_time_zone),
         fields=_fields(environment.get("SYNC_FIELDS", "")),
+        fraud=_fraud_mode(environment.get("SYNC_FRAUD") or default.fraud),
+        fraud_look_back_days=_number("SYNC_FRAUD_LOOK_BACK_DAYS", environment, default.fraud_look_back_days, 0, 365),
+        spot_check_sample=_number("SYNC_SPOT_CHECK_SAMPLE", environment, default.spot_check_sample, 0, 1000),
+        raw_days=_number("SYNC_RAW_DAYS", environment, default.raw_days, 0, 36_500),
+        documents_file=Path(text) if (text := environment.get("SYNC_DOCUMENTS_FILE")) else None,
     )
 
 
@@ -246,6 +258,13 @@ def _zone(name: str, environment: Environment, default: str) -> str:
             f"{name} is {text!r}, which is no IANA time zone: write for example 'Europe/Berlin'."
         ) from None
     return text
+
+
+def _fraud_mode(text: str) -> FraudMode:
+    modes: dict[str, FraudMode] = {"auto": "auto", "on": "on", "off": "off"}
+    if text not in modes:
+        raise ConfigError(f"SYNC_FRAUD is {text!r}: write auto, on or off.")
+    return modes[text]
 
 
 def _fields(text: str) -> tuple[str, ...]:
