@@ -32,8 +32,8 @@ def operations_checks(
     store = warehouse.warehouse()
     run_ids = [row.run_id for row in store.query("checks/runs_to_check", dagster_run_id=context.run.run_id)]
     for name in ("keys_unique", "totals_equal_ledger", "windows_complete", "no_rejects"):
-        yield _none_found(name, store.query(f"checks/{name}", run_ids=run_ids))
-    yield _currency_known(store, run_ids)
+        yield none_found(name, store.query(f"checks/{name}", run_ids=run_ids))
+    yield currency_known(store, run_ids)
 
 
 @dg.asset_check(asset="balances", name="no_rejects", description="Every balance could be typed.")
@@ -41,22 +41,30 @@ def balances_no_rejects(context: dg.AssetCheckExecutionContext, warehouse: Wareh
     """Check the snapshot of this Dagster run, or the last one."""
     store = warehouse.warehouse()
     run_ids = [row.run_id for row in store.query("checks/runs_to_check_balances", dagster_run_id=context.run.run_id)]
-    return _none_found("no_rejects", store.query("checks/no_rejects", run_ids=run_ids), asset="balances")
+    return none_found("no_rejects", store.query("checks/no_rejects", run_ids=run_ids), asset="balances")
 
 
-def _none_found(name: str, found: Sequence[Any], asset: str = "operations") -> dg.AssetCheckResult:
+def none_found(
+    name: str,
+    found: Sequence[Any],
+    asset: str = "operations",
+    severity: dg.AssetCheckSeverity = dg.AssetCheckSeverity.ERROR,
+) -> dg.AssetCheckResult:
+    """Return the result of a check whose statement names what should not be there."""
     rows = [{key: str(value) for key, value in row._asdict().items()} for row in found]
     count = sum(int(row.get("rows", 1)) for row in rows)
     return dg.AssetCheckResult(
         check_name=name,
         asset_key=asset,
         passed=not rows,
+        severity=severity,
         description=f"{count} found" if rows else "none found",
         metadata={"found": count, "first": dg.MetadataValue.json(rows[:SHOWN])},
     )
 
 
-def _currency_known(store: Warehouse, run_ids: Sequence[int]) -> dg.AssetCheckResult:
+def currency_known(store: Warehouse, run_ids: Sequence[int], asset: str = "operations") -> dg.AssetCheckResult:
+    """Return the result of `currency_known`: a warning that names the currencies ISO 4217 does not have."""
     from iso4217 import Currency
 
     known = {currency.code for currency in Currency}
@@ -64,7 +72,7 @@ def _currency_known(store: Warehouse, run_ids: Sequence[int]) -> dg.AssetCheckRe
     unknown = sorted(met - known)
     return dg.AssetCheckResult(
         check_name="currency_known",
-        asset_key="operations",
+        asset_key=asset,
         passed=not unknown,
         severity=dg.AssetCheckSeverity.WARN,  # data, not an error
         description=f"not in ISO 4217: {', '.join(unknown)}" if unknown else "all are in ISO 4217",

@@ -5,17 +5,26 @@ from __future__ import annotations
 import dagster as dg
 
 from pipelines.assets.balances import balances
+from pipelines.assets.fraud import fraud
 from pipelines.assets.operations import operations
 from pipelines.checks import balances_no_rejects, operations_checks
-from pipelines.schedules import BALANCES_JOB, NIGHTLY_JOB, OPERATIONS_JOB, balances_schedule, nightly_schedule
+from pipelines.fraud_checks import fraud_checks
+from pipelines.schedules import (
+    BALANCES_JOB,
+    FRAUD_JOB,
+    NIGHTLY_JOB,
+    OPERATIONS_JOB,
+    balances_schedule,
+    nightly_schedule,
+)
 from pipelines.sensors import alerts_sensor
 from pipelines.sync.progress import LogProgress
 from resources.configured import data_api_from_env, warehouse_from_env
 
 defs = dg.Definitions(
-    assets=[operations, balances],
-    asset_checks=[operations_checks, balances_no_rejects],
-    jobs=[OPERATIONS_JOB, NIGHTLY_JOB, BALANCES_JOB],
+    assets=[operations, balances, fraud],
+    asset_checks=[operations_checks, balances_no_rejects, fraud_checks],
+    jobs=[OPERATIONS_JOB, NIGHTLY_JOB, BALANCES_JOB, FRAUD_JOB],
     schedules=[nightly_schedule, balances_schedule],
     sensors=[alerts_sensor],
     resources={"data_api": data_api_from_env(), "warehouse": warehouse_from_env(), "progress": LogProgress()},

@@ -13,9 +13,14 @@ OPERATIONS_JOB = dg.define_asset_job(
     selection=dg.AssetSelection.assets("operations"),
     description="Load days of operations by hand, or from the command.",
 )
+FRAUD_JOB = dg.define_asset_job(
+    "load_fraud",
+    selection=dg.AssetSelection.assets("fraud"),
+    description="Load days of reports of fraud by hand, or from the command.",
+)
 NIGHTLY_JOB = dg.define_asset_job(
     "nightly",
-    selection=dg.AssetSelection.assets("operations"),
+    selection=dg.AssetSelection.assets("operations", "fraud"),
     description="Load yesterday, and the look-back days before it again, in one run.",
     # an outage of the platform or of the database is worth another try; a refusal is not, and says so
     op_retry_policy=dg.RetryPolicy(max_retries=3, delay=300, backoff=dg.Backoff.EXPONENTIAL),

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, time
 from pathlib import Path
+from typing import Literal
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -28,6 +29,7 @@ MOST_DECIMALS = 18
 PROJECT_ROOT = Path(__file__).resolve().parents[1]
 
 Environment = Mapping[str, str]
+FraudMode = Literal["auto", "on", "off"]
 
 
 @dataclass(frozen=True, repr=False)
@@ -80,6 +82,11 @@ class SyncSettings:
     fields: tuple[str, ...] = field(default=())
     reference: ReferenceSettings = ReferenceSettings()
     nightly_deadline: time = time(6)  # in the reporting zone
+    fraud: FraudMode = "auto"
+    fraud_look_back_days: int = 30
+    spot_check_sample: int = 20
+    raw_days: int = 400
+    documents_file: Path | None = None
 
 
 def api_settings(environment: Environment = os.environ) -> ApiSettings:
@@ -221,6 +228,11 @@ def sync_settings(environment: Environment = os.environ) -> SyncSettings:
         fields=_fields(environment.get("SYNC_FIELDS", "")),
         reference=reference_settings(environment),
         nightly_deadline=_time("SYNC_NIGHTLY_DEADLINE", environment, default.nightly_deadline),
+        fraud=_fraud_mode(environment.get("SYNC_FRAUD") or default.fraud),
+        fraud_look_back_days=_number("SYNC_FRAUD_LOOK_BACK_DAYS", environment, default.fraud_look_back_days, 0, 365),
+        spot_check_sample=_number("SYNC_SPOT_CHECK_SAMPLE", environment, default.spot_check_sample, 0, 1000),
+        raw_days=_number("SYNC_RAW_DAYS", environment, default.raw_days, 0, 36_500),
+        documents_file=Path(text) if (text := environment.get("SYNC_DOCUMENTS_FILE")) else None,
     )
 
 
@@ -306,6 +318,13 @@ def _zone(name: str, environment: Environment, default: str) -> str:
             f"{name} is {text!r}, which is no IANA time zone: write for example 'Europe/Berlin'."
         ) from None
     return text
+
+
+def _fraud_mode(text: str) -> FraudMode:
+    modes: dict[str, FraudMode] = {"auto": "auto", "on": "on", "off": "off"}
+    if text not in modes:
+        raise ConfigError(f"SYNC_FRAUD is {text!r}: write auto, on or off.")
+    return modes[text]
 
 
 def _fields(text: str) -> tuple[str, ...]:

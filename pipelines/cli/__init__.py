@@ -63,6 +63,18 @@ def operations(
 
 
 @app.command()
+def fraud(
+    first: Annotated[str, typer.Option("--from", metavar="DAY", help="first UTC day (YYYY-MM-DD, today, yesterday)")],
+    last: Annotated[str, typer.Option("--to", metavar="DAY", help="last UTC day, included")],
+) -> None:
+    """Load the reports of fraud received on some days; again, to see what changed."""
+    days = _days(first, last)
+    from pipelines.cli.streams import run_fraud
+
+    run_fraud(*days)
+
+
+@app.command()
 def balances() -> None:
     """Take a snapshot of the balances."""
     from pipelines.cli.run import run_balances

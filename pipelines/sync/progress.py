@@ -43,7 +43,7 @@ class LogProgress:
         self._next = time.monotonic() + self.interval
         done_before = what.seconds - self._total
         resumed = f"; an interrupted run already did {done_before / what.seconds:.0%} of it" if done_before else ""
-        logger.info("operations of %s%s", what, resumed)
+        logger.info("loading %s%s", what, resumed)
 
     def committed(self, window: Window, report: LoadReport) -> None:
         """Log how far it is."""

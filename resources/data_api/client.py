@@ -144,6 +144,10 @@ class Client:
         for connection in connections:
             _hang_up(connection)
 
+    def resume(self) -> None:
+        """Let requests start again, once all that `abort` ended have come back: another stream may ask."""
+        self.pace.resume()
+
     def call(self, endpoint: str, parameters: Mapping[str, Any], *, expect: str) -> Answer:
         """Post to `endpoint` until a verified answer with a list under `expect` comes.
 

@@ -64,6 +64,10 @@ class Pace:
         """Let no request of this token start again."""
         self._aborted.set()
 
+    def resume(self) -> None:
+        """Let requests start again, once those of the stopped run have ended."""
+        self._aborted.clear()
+
     def wait(self) -> None:
         """Sleep until requests may start again.
 

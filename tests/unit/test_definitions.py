@@ -24,7 +24,7 @@ def test_all_definitions_load():
 
 def test_the_assets_are_as_pinned():
     specs = {spec.key.to_user_string(): spec for spec in defs.resolve_all_asset_specs()}
-    assert specs.keys() == {"operations", "balances"}
+    assert specs.keys() == {"operations", "balances", "fraud"}
     assert specs["operations"].partitions_def == dg.DailyPartitionsDefinition(
         "2015-01-01", timezone="UTC", end_offset=1
     )
@@ -39,6 +39,13 @@ def test_the_checks_are_as_pinned():
     checks = defs.get_repository_def().asset_graph.asset_check_keys
     assert sorted((key.asset_key.to_user_string(), key.name) for key in checks) == [
         ("balances", "no_rejects"),
+        ("fraud", "currency_known"),
+        ("fraud", "no_rejects"),
+        ("fraud", "operation_known"),
+        ("fraud", "received_in_window"),
+        ("fraud", "totals_equal_ledger"),
+        ("fraud", "units_agree"),
+        ("fraud", "windows_complete"),
         ("operations", "currency_known"),
         ("operations", "keys_unique"),
         ("operations", "no_rejects"),
@@ -49,7 +56,7 @@ def test_the_checks_are_as_pinned():
 
 def test_the_jobs_and_crons_are_as_pinned():
     jobs = {job.name for job in defs.get_repository_def().get_all_jobs() if not job.name.startswith("__")}
-    assert jobs == {"load_operations", "nightly", "snapshot_balances"}
+    assert jobs == {"load_operations", "load_fraud", "nightly", "snapshot_balances"}
     schedules = {
         schedule.name: (schedule.job_name, schedule.cron_schedule, schedule.execution_timezone, schedule.default_status)
         for schedule in defs.get_repository_def().schedule_defs
@@ -119,7 +126,9 @@ def test_the_workspace_loads_from_any_folder(folder, tmp_path):
     assert done.stdout.split() == ["ecommpay", str(ROOT / "pipelines" / "definitions.py")]
 
 
-THIN = {"definitions.py", "partitions.py", "schedules.py", "sensors.py", "checks.py", "configured.py", "run.py"}
+THIN = {"definitions.py", "partitions.py", "schedules.py", "sensors.py", "checks.py", "configured.py", "run.py"} | {
+    "fraud_checks.py"
+}
 
 
 def test_only_thin_files_import_dagster():
