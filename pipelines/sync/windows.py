@@ -39,6 +39,10 @@ class Window:
         """How many seconds it has; at least 1."""
         return round((self.last - self.first).total_seconds()) + 1
 
+    def days(self) -> tuple[date, date]:
+        """Return the first and the last UTC day that it touches."""
+        return self.first.date(), self.last.date()
+
     def __str__(self) -> str:
         return f"{self.first:%Y-%m-%d %H:%M:%S} to {self.last:%Y-%m-%d %H:%M:%S} UTC"
 
