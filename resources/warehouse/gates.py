@@ -98,7 +98,7 @@ class _YieldingGate:
             for month in months(first, last):
                 self._locks.run("lock_month", LONGEST_SHORT_RUN, month=month)
             return True
-        taken = []
+        taken: list[int] = []
         for month in months(first, last):
             if not self._locks.run("try_month", month=month):
                 for other in taken:

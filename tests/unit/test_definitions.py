@@ -114,7 +114,16 @@ def test_the_workspace_loads_from_any_folder(folder, tmp_path):
     assert done.stdout.split() == ["ecommpay", str(ROOT / "pipelines" / "definitions.py")]
 
 
-THIN = {"definitions.py", "partitions.py", "schedules.py", "sensors.py", "checks.py", "configured.py", "run.py"}
+THIN = {
+    "definitions.py",
+    "partitions.py",
+    "schedules.py",
+    "sensors.py",
+    "checks.py",
+    "configured.py",
+    "run.py",
+    "quick_events.py",
+}
 
 
 def test_only_thin_files_import_dagster():
