@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dagster as dg
 
+from pipelines.assets.backfill import BACKFILL_JOB
 from pipelines.assets.balances import balances
 from pipelines.assets.fraud import fraud
 from pipelines.assets.operations import operations
@@ -11,6 +12,7 @@ from pipelines.checks import balances_no_rejects, operations_checks
 from pipelines.fraud_checks import fraud_checks
 from pipelines.schedules import (
     BALANCES_JOB,
+    CHECKS_JOB,
     FRAUD_JOB,
     NIGHTLY_JOB,
     OPERATIONS_JOB,
@@ -24,7 +26,7 @@ from resources.configured import data_api_from_env, warehouse_from_env
 defs = dg.Definitions(
     assets=[operations, balances, fraud],
     asset_checks=[operations_checks, balances_no_rejects, fraud_checks],
-    jobs=[OPERATIONS_JOB, NIGHTLY_JOB, BALANCES_JOB, FRAUD_JOB],
+    jobs=[OPERATIONS_JOB, NIGHTLY_JOB, BALANCES_JOB, BACKFILL_JOB, CHECKS_JOB, FRAUD_JOB],
     schedules=[nightly_schedule, balances_schedule],
     sensors=[alerts_sensor],
     resources={"data_api": data_api_from_env(), "warehouse": warehouse_from_env(), "progress": LogProgress()},

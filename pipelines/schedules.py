@@ -26,6 +26,11 @@ NIGHTLY_JOB = dg.define_asset_job(
     op_retry_policy=dg.RetryPolicy(max_retries=3, delay=300, backoff=dg.Backoff.EXPONENTIAL),
     tags={"dagster/max_runtime": "21600"},
 )
+CHECKS_JOB = dg.define_asset_job(
+    "check_operations",
+    selection=dg.AssetSelection.checks_for_assets("operations"),
+    description="Check the last load, or the one that a tag names; a backfill ends with it.",
+)
 BALANCES_JOB = dg.define_asset_job(
     "snapshot_balances",
     selection=dg.AssetSelection.assets("balances"),

@@ -75,6 +75,8 @@ class SyncSettings:
     first_day: date = date(2015, 1, 1)
     look_back_days: int = 3
     windows_in_flight: int = 4
+    backfill_days: int = 31  # a run over more days yields to shorter ones
+    backfill_windows_beside_others: int = 1
     retry_seconds: float = 900.0
     nightly_cron: str = "30 3 * * *"
     balances_cron: str = "0 * * * *"
@@ -221,6 +223,10 @@ def sync_settings(environment: Environment = os.environ) -> SyncSettings:
         first_day=_day("SYNC_FIRST_DAY", environment.get("SYNC_FIRST_DAY"), default.first_day),
         look_back_days=_number("SYNC_LOOK_BACK_DAYS", environment, default.look_back_days, 0, 365),
         windows_in_flight=_number("SYNC_WINDOWS_IN_FLIGHT", environment, default.windows_in_flight, 1, 16),
+        backfill_days=_number("SYNC_BACKFILL_DAYS", environment, default.backfill_days, 1, 36_500),
+        backfill_windows_beside_others=_number(
+            "SYNC_BACKFILL_WINDOWS_BESIDE_OTHERS", environment, default.backfill_windows_beside_others, 1, 16
+        ),
         retry_seconds=float(_number("SYNC_RETRY_SECONDS", environment, int(default.retry_seconds), 1, 86_400)),
         nightly_cron=_cron("SYNC_NIGHTLY_CRON", environment, default.nightly_cron),
         balances_cron=_cron("SYNC_BALANCES_CRON", environment, default.balances_cron),

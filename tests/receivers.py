@@ -60,7 +60,7 @@ def webhook():
     hook = Hook()
 
     class Handler(BaseHTTPRequestHandler):
-        def do_POST(self):  # noqa: N802 - http.server's name
+        def do_POST(self):
             body = self.rfile.read(int(self.headers["Content-Length"]))
             if hook.status == 200:
                 assert self.headers["Content-Type"] == "application/json"

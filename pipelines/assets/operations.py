@@ -5,6 +5,7 @@ from datetime import date
 
 import dagster as dg
 
+from pipelines.assets.days import finished_days_told
 from pipelines.assets.failures import told_in_one_line
 from pipelines.partitions import DAYS, SETTINGS
 from pipelines.sync.operations import OperationsRequest, SyncReport, sync_operations
@@ -35,7 +36,8 @@ class OperationsConfig(dg.Config):
             metadata={"dagster/table_name": "core.operations"},
         )
     ],
-    backfill_policy=dg.BackfillPolicy.single_run(),
+    # a backfill of the UI: single runs over as many days as the longest window has, so that there are few of both
+    backfill_policy=dg.BackfillPolicy.multi_run(max_partitions_per_run=180),
 )
 def operations(
     context: dg.AssetExecutionContext,
@@ -51,7 +53,8 @@ def operations(
     )
     with told_in_one_line():
         store = warehouse.warehouse()
-        report = sync_operations(data_api.api(), store, SETTINGS, request, progress)
+        with finished_days_told(context, store, progress) as days:
+            report = sync_operations(data_api.api(), store, SETTINGS, request, days)
         # on the last day only: Dagster writes the metadata of a result once for each day of the range
         context.add_asset_metadata(_metadata(report, store), asset_key="operations", partition_key=keys[-1])
         yield dg.MaterializeResult(asset_key="operations")

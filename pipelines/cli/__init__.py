@@ -52,6 +52,8 @@ def operations(
         list[int] | None,
         typer.Option("--project", metavar="ID", help="only this project; may be given again"),
     ] = None,
+    *,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="only forecast what it takes; write nothing")] = False,
 ) -> None:
     """Load the operations of some days; again, to see what changed."""
     days = _days(first, last)
@@ -59,7 +61,7 @@ def operations(
         raise ConfigError("--project takes a project id: digits, at most 19.")
     from pipelines.cli.run import run_operations
 
-    run_operations(*days, tuple(project or ()))
+    run_operations(*days, tuple(project or ()), dry_run=dry_run)
 
 
 @app.command()

@@ -22,10 +22,11 @@ from resources.data_api.endpoints import DataApi
 from resources.errors import ConfigError, Incomplete, SyncError
 from resources.settings import SyncSettings
 from resources.warehouse import ledger
+from resources.warehouse.budget import TokenBudget
 from resources.warehouse.engine import Warehouse
+from resources.warehouse.gates import Gate, open_gate
 from resources.warehouse.ledger import ControlTotal, LoadReport, Scope, WalkRecord
 from resources.warehouse.load import load_window
-from resources.warehouse.locks import range_lock
 
 MOVED = "the data moved during every walk"
 CONTRADICTED = "the platform gave the same first page each time, and pages after it that do not continue it"
@@ -136,7 +137,8 @@ class _Sync:
         """Hold the lock of the days, write the run's beginning and end, and do the work between."""
         account, projects = self.settings.account, tuple(sorted(set(self.request.project_ids)))
         name = self.stream.name
-        with range_lock(self.warehouse, account, asked.first.date(), asked.last.date(), stream=name):
+        self.api.client.pace.shared = TokenBudget(self.warehouse, account)
+        with open_gate(self.warehouse, self.settings, asked.first.date(), asked.last.date(), name) as gate:
             done = ledger.unfinished_windows(
                 self.warehouse, account, (asked.first, asked.last), projects, self.settings.look_back_days, name
             )
@@ -154,7 +156,7 @@ class _Sync:
             holes = windows.without(walked, [Window(first, last) for first, last in done])
             try:
                 self.progress.begin(walked, holes)
-                self._work(scope, report, [window for hole in holes for window in windows.plan(hole)])
+                self._work(gate, scope, report, [window for hole in holes for window in windows.plan(hole)])
             except BaseException as error:
                 message = str(error) if isinstance(error, SyncError) else _what_stopped_it(error)
                 self._finish(report, "failed", message)
@@ -177,19 +179,23 @@ class _Sync:
             if state == "complete":  # else the first failure is the one to tell of
                 raise
 
-    def _work(self, scope: Scope, report: SyncReport, todo: Sequence[Window]) -> None:
+    def _work(self, gate: Gate, scope: Scope, report: SyncReport, todo: Sequence[Window]) -> None:
         """Keep several windows in flight until none is left; the first failure stops the rest."""
         queue = deque(todo)
         with ThreadPoolExecutor(self.settings.windows_in_flight, thread_name_prefix="window") as pool:
             flying: dict[Future[LoadReport | Window | list[Window]], Window] = {}
             try:
                 while queue or flying:
-                    while queue and len(flying) < self.settings.windows_in_flight:
+                    while queue and len(flying) < gate.windows_in_flight():
+                        if not gate.enter(*queue[0].days(), alone=not flying):
+                            break
                         window = queue.popleft()
                         flying[pool.submit(self._walk_and_load, scope, window)] = window
                     landed, _ = wait(flying, return_when=FIRST_COMPLETED)
                     for future in landed:
-                        self._land(report, queue, flying.pop(future), future.result())
+                        window = flying.pop(future)
+                        gate.leave(*window.days())
+                        self._land(report, queue, window, future.result())
             except BaseException:
                 self.api.client.abort()  # or an answer that takes minutes would be waited for
                 raise

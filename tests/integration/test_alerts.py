@@ -9,12 +9,12 @@ from datetime import UTC, datetime, timedelta
 import dagster as dg
 import pytest
 from aiosmtpd.smtp import AuthResult
+from receivers import mail_server, webhook
 
 from pipelines.alerts.book import tell
 from pipelines.alerts.conditions import DagsterFacts, FailedCheck, FailedJob, judge
 from pipelines.definitions import defs
 from pipelines.sensors import alerts_sensor
-from receivers import mail_server, webhook
 from resources.alerts.channels import ChannelFailed, EmailChannel, WebhookChannel, channels_of
 from resources.alerts.settings import AlertSettings, alert_settings
 from resources.configured import WarehouseResource
@@ -182,7 +182,11 @@ def test_a_channel_that_fails_loses_nothing_and_the_other_is_not_told_twice(load
     facts = DagsterFacts(failed_checks=(FailedCheck("operations", "no_rejects", "3 found"),))
     with mail_server() as (mailbox, url):
         settings = alert_settings(
-            {"ALERT_SMTP_URL": url, "ALERT_EMAIL_FROM": "from@a.example", "ALERT_EMAIL_TO": "one@b.example two@b.example"}
+            {
+                "ALERT_SMTP_URL": url,
+                "ALERT_EMAIL_FROM": "from@a.example",
+                "ALERT_EMAIL_TO": "one@b.example two@b.example",
+            }
         )
         channels = [EmailChannel(settings.smtp), WebhookChannel(Secret(hook.url))]
 
@@ -306,7 +310,9 @@ def test_every_kind_of_alert_has_its_section_in_the_runbook():
 
 
 def test_channels_are_those_that_are_set(hook):
-    assert [type(channel) for channel in channels_of(alert_settings({"ALERT_WEBHOOK_URL": hook.url}))] == [WebhookChannel]
+    assert [type(channel) for channel in channels_of(alert_settings({"ALERT_WEBHOOK_URL": hook.url}))] == [
+        WebhookChannel
+    ]
 
 
 def sensor_tick(instance, cursor, url):

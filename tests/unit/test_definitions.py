@@ -32,7 +32,7 @@ def test_the_assets_are_as_pinned():
     assert {spec.group_name for spec in specs.values()} == {"platform"}
     assert specs["operations"].metadata["dagster/table_name"] == "core.operations"
     operations = defs.get_assets_def("operations")
-    assert operations.backfill_policy == dg.BackfillPolicy.single_run()
+    assert operations.backfill_policy == dg.BackfillPolicy.multi_run(max_partitions_per_run=180)
 
 
 def test_the_checks_are_as_pinned():
@@ -56,7 +56,14 @@ def test_the_checks_are_as_pinned():
 
 def test_the_jobs_and_crons_are_as_pinned():
     jobs = {job.name for job in defs.get_repository_def().get_all_jobs() if not job.name.startswith("__")}
-    assert jobs == {"load_operations", "load_fraud", "nightly", "snapshot_balances"}
+    assert jobs == {
+        "load_operations",
+        "load_fraud",
+        "nightly",
+        "snapshot_balances",
+        "backfill_operations",
+        "check_operations",
+    }
     schedules = {
         schedule.name: (schedule.job_name, schedule.cron_schedule, schedule.execution_timezone, schedule.default_status)
         for schedule in defs.get_repository_def().schedule_defs
@@ -126,8 +133,16 @@ def test_the_workspace_loads_from_any_folder(folder, tmp_path):
     assert done.stdout.split() == ["ecommpay", str(ROOT / "pipelines" / "definitions.py")]
 
 
-THIN = {"definitions.py", "partitions.py", "schedules.py", "sensors.py", "checks.py", "configured.py", "run.py"} | {
-    "fraud_checks.py"
+THIN = {
+    "fraud_checks.py",
+    "definitions.py",
+    "partitions.py",
+    "schedules.py",
+    "sensors.py",
+    "checks.py",
+    "configured.py",
+    "run.py",
+    "quick_events.py",
 }
 
 
