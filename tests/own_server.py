@@ -12,8 +12,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psycopg
-
 from conftest import create_database, drop_database, url_of
+
 from resources.warehouse.engine import Warehouse
 from resources.warehouse.migrate import migrate
 

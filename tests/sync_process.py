@@ -1,6 +1,7 @@
-"""One sync of operations as a process of its own, to be killed: `python sync_process.py URL DATABASE FIRST LAST IN_FLIGHT`.
+"""One sync of operations as a process of its own, to be killed.
 
-It prints a line when it begins, and one after every window that is committed.
+`python sync_process.py URL DATABASE FIRST LAST IN_FLIGHT` prints a line when it begins, and one
+after every window that is committed.
 """
 
 from __future__ import annotations

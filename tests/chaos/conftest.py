@@ -2,23 +2,9 @@
 
 from __future__ import annotations
 
-import tempfile
-from pathlib import Path
-
 import pytest
 
-from own_server import OwnServer
-
 FIGURES: list[dict[str, int]] = []
-
-
-@pytest.fixture(scope="session")
-def own_server():
-    with tempfile.TemporaryDirectory(prefix="ecommpay-chaos-") as folder:
-        Path(folder).chmod(0o755)  # as root, its processes belong to another user
-        server = OwnServer(Path(folder))
-        yield server
-        server.stop()
 
 
 @pytest.fixture

@@ -21,8 +21,9 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pytest
-
 from own_server import OwnServer
+from sync_process import PATIENT
+
 from pipelines.sync.audit import replay
 from pipelines.sync.operations import OperationsRequest, sync_operations
 from resources.data_api.endpoints import DataApi
@@ -33,7 +34,6 @@ from resources.sandbox.rows import View, row_of
 from resources.settings import SyncSettings
 from resources.warehouse.engine import Warehouse
 from support import client_of, differences, execute, fetch_all, same, sync
-from sync_process import PATIENT
 
 FIRST, LAST = "2024-03-01", "2024-03-08"
 NOW, EVERYTHING = "2024-03-20", ("2024-03-01", "2024-03-31")  # what leaves the days goes to the time it leaves at
@@ -318,6 +318,7 @@ def the_ledger_is_right(store: Warehouse) -> None:
     assert counted["without_pages"] == 0
     (orphans,) = fetch_all(
         store,
-        "SELECT count(*) FROM raw.pages p WHERE NOT EXISTS (SELECT FROM sync.windows w WHERE w.window_id = p.window_id)",
+        "SELECT count(*) FROM raw.pages p "
+        "WHERE NOT EXISTS (SELECT FROM sync.windows w WHERE w.window_id = p.window_id)",
     )
     assert orphans["count"] == 0, "what a killed load wrote is gone with it"
