@@ -34,6 +34,7 @@ from resources.data_api.errors import (
     BrokenBody,
     DataApiError,
     Unreachable,
+    Untrusted,
     error_for_status,
 )
 from resources.data_api.retry import Backoff, Pace, RetryPolicy, attempts, parse_http_date, parse_retry_after
@@ -45,6 +46,13 @@ LONGEST_ANSWER = 2 * READ_TIMEOUT
 LARGEST_BODY = 64 * 1024 * 1024  # a page of 1000 operations with every field is about 2 MB
 LONGEST_MESSAGE = 400
 LONGEST_EXCERPT = 4000  # of what answers instead of the platform, tags included
+NO_COMMON_TLS = {  # what OpenSSL calls a peer that speaks an older TLS, or none at all
+    "UNSUPPORTED_PROTOCOL",
+    "TLSV1_ALERT_PROTOCOL_VERSION",
+    "WRONG_VERSION_NUMBER",
+    "NO_CIPHERS_AVAILABLE",
+    "HTTP_REQUEST",
+}
 SIGNATURE = re.compile(r"(?:[A-Za-z0-9+/]|\\/){86}==")  # base64 of 64 bytes; JSON may escape its slashes
 
 
@@ -229,6 +237,8 @@ class Client:
             self.pace.answered |= isinstance(error, httpx.ReadTimeout)
             if self.pace.aborted:
                 raise Aborted(f"the run was stopped during {endpoint}.") from None
+            if _is_refusal_of_tls(error):
+                raise Untrusted(self._why_untrusted(error)) from None
             raise Unreachable(self._why_unreachable(endpoint, error)) from None
         except httpx.DecodingError:
             raise BrokenBody(f"the answer to {endpoint} could not be decompressed.") from None
@@ -248,6 +258,14 @@ class Client:
         if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout):
             return f"no connection to {host}: {reason} — check DATA_API_BASE_URL, DNS, firewall and proxy."
         return f"the connection to {host} broke during {endpoint}: {reason}."
+
+    def _why_untrusted(self, error: httpx.TransportError) -> str:
+        host = urlsplit(self.settings.base_url).netloc
+        return (
+            f"no trusted connection to {host}: {_one_line(self._excerpt(str(error)))} — nothing was sent: check "
+            "DATA_API_BASE_URL, this machine's clock, and the proxy or firewall between; a company's own "
+            "certificate authority is trusted when SSL_CERT_FILE names its file."
+        )
 
     def _refusal(self, endpoint: str, status: int, headers: httpx.Headers, body: bytes) -> DataApiError:
         message = _message_in(body, self._excerpt)
@@ -282,6 +300,18 @@ def tls_context() -> ssl.SSLContext:
     context.load_verify_locations(certifi.where())
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     return context
+
+
+def _is_refusal_of_tls(error: BaseException) -> bool:
+    """Whether the handshake failed for what either side is, and not for a connection that broke meanwhile."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return True
+        if isinstance(cause, ssl.SSLError) and cause.reason in NO_COMMON_TLS:
+            return True
+        cause = cause.__cause__ or cause.__context__
+    return False
 
 
 def _hang_up(connection: socket.socket) -> None:

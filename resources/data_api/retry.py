@@ -53,7 +53,7 @@ class Pause(Protocol):
 
 
 class Pace:
-    """One token's pace: when the platform says 429 to one worker, all of them wait.
+    """One token's pace: when the platform says 429, or when to come back, to one worker, all of them wait.
 
     Workers of other processes too, where a `shared` pause is set.
     """
@@ -125,12 +125,19 @@ class Backoff:
         if self.bad_signatures >= self.policy.bad_signature_attempts:
             return False
         wait = self._wait(error)
-        if self.failures >= self.policy.attempts or self._elapsed() + wait > self._deadline(error):
+        left = self._deadline(error) - self._elapsed()
+        if self.failures >= self.policy.attempts or wait > left:
             return False
-        if isinstance(error, RateLimited):
+        if isinstance(error, RateLimited) or error.retry_after is not None:
             self.pace.slow_down(wait)
-        known = {"request_id": error.request_id}
-        logger.warning("attempt %d failed, next in %.1f s: %s", self.failures, wait, error, extra=known)
+        logger.warning(
+            "attempt %d failed, next in %.1f s, given up in %s: %s",
+            self.failures,
+            wait,
+            _spoken(left),
+            error,
+            extra={"request_id": error.request_id},
+        )
         return wait
 
     def pause_after(self, error: Exception) -> bool | float:
@@ -144,9 +151,8 @@ class Backoff:
     def _wait(self, error: Retryable) -> float:
         ceiling = min(self.policy.longest_wait, self.policy.first_wait * 2.0 ** min(self.failures - 1, 60))
         jittered = random.uniform(0.0, ceiling)  # noqa: S311 - jitter, not cryptography
-        asked = error.retry_after if isinstance(error, RateLimited) else None
-        if asked is not None:  # never sooner than that; the jitter keeps the workers from coming back all at once
-            return asked + min(jittered, 1.0)
+        if error.retry_after is not None:  # never sooner; the jitter keeps the workers from coming back all at once
+            return error.retry_after + min(jittered, 1.0)
         # a bare 429 still means: slower; so at least half of the wait
         return (ceiling + jittered) / 2 if isinstance(error, RateLimited) else jittered
 
@@ -157,6 +163,10 @@ class Backoff:
         if isinstance(error, Unreachable) and not self.pace.answered:
             return min(self.policy.deadline, self.policy.never_answered_deadline)
         return self.policy.deadline
+
+
+def _spoken(seconds: float) -> str:
+    return f"{seconds / 60:.0f} min" if seconds >= 90 else f"{seconds:.0f} s"
 
 
 def attempts(backoff: Backoff) -> Iterator[stamina.Attempt]:
