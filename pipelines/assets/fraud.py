@@ -8,7 +8,7 @@ import dagster as dg
 
 from pipelines.assets.failures import told_in_one_line
 from pipelines.assets.operations import totals_table
-from pipelines.partitions import DAYS, SETTINGS
+from pipelines.partitions import BACKFILL, DAYS, SETTINGS
 from pipelines.sync.fraud import Skipped, first_day_of_night, sync_fraud
 from pipelines.sync.operations import OperationsRequest, SyncReport
 from pipelines.sync.progress import Progress
@@ -40,7 +40,7 @@ class FraudConfig(dg.Config):
             skippable=True,  # most tokens have no right to see them
         )
     ],
-    backfill_policy=dg.BackfillPolicy.single_run(),
+    backfill_policy=BACKFILL,
 )
 def fraud(
     context: dg.AssetExecutionContext,

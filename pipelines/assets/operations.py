@@ -7,7 +7,7 @@ import dagster as dg
 
 from pipelines.assets.days import finished_days_told
 from pipelines.assets.failures import told_in_one_line
-from pipelines.partitions import DAYS, SETTINGS
+from pipelines.partitions import BACKFILL, DAYS, SETTINGS
 from pipelines.sync.operations import OperationsRequest, SyncReport, sync_operations
 from pipelines.sync.progress import Progress
 from resources.configured import DataApiResource, WarehouseResource
@@ -36,8 +36,7 @@ class OperationsConfig(dg.Config):
             metadata={"dagster/table_name": "core.operations"},
         )
     ],
-    # a backfill of the UI: single runs over as many days as the longest window has, so that there are few of both
-    backfill_policy=dg.BackfillPolicy.multi_run(max_partitions_per_run=180),
+    backfill_policy=BACKFILL,
 )
 def operations(
     context: dg.AssetExecutionContext,
