@@ -359,3 +359,8 @@ def database_url(environment: Environment = os.environ) -> str | None:
 def data_dir(environment: Environment = os.environ) -> Path:
     """Return the folder for the embedded PostgreSQL and Dagster's files; `SYNC_DATA_DIR` or `.data` here."""
     return Path(environment.get("SYNC_DATA_DIR") or PROJECT_ROOT / ".data").absolute()
+
+
+def report_dir(environment: Environment = os.environ) -> Path:
+    """Return the folder of the daily close reports; `SYNC_REPORT_DIR`, or `reports` in the data folder."""
+    return Path(environment.get("SYNC_REPORT_DIR") or data_dir(environment) / "reports").absolute()

@@ -9,6 +9,7 @@ import io
 import re
 from collections.abc import Callable, Sequence
 from datetime import date
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from pipelines.report.document import BalancePoint, BreakGroup, HistoryPoint
@@ -32,7 +33,7 @@ def volume(points: Sequence[HistoryPoint], exponents: dict[str, int | None]) -> 
         scale = 10 ** (exponents.get(currency) or 0)
         heights = [point.credit_minor / scale for point in mine]  # of a picture only: no figure is read from it
         days = [point.business_date for point in mine]
-        charts[currency] = _svg(f"volume-{currency}", lambda axes, d=days, h=heights: _bars_by_day(axes, d, h))
+        charts[currency] = _svg(f"volume-{currency}", partial(_bars_by_day, days=days, heights=heights))
     return charts
 
 
@@ -64,7 +65,7 @@ def balances(points: Sequence[BalancePoint], exponents: dict[str, int | None]) -
     for currency in sorted({point.currency for point in points}):
         mine = [point for point in points if point.currency == currency]
         scale = 10 ** (exponents.get(currency) or 0)
-        charts[currency] = _svg(f"balances-{currency}", lambda axes, m=mine, s=scale: _balance_lines(axes, m, s))
+        charts[currency] = _svg(f"balances-{currency}", partial(_balance_lines, points=mine, scale=scale))
     return charts
 
 
@@ -130,7 +131,7 @@ def _svg(name: str, draw: Callable[[Axes], None]) -> str:
     import matplotlib as mpl
     from matplotlib.figure import Figure
 
-    style = {
+    style: Any = {
         "svg.hashsalt": name,  # the ids of a file are made from it: the same chart, the same bytes
         "svg.fonttype": "none",
         "text.parse_math": False,  # a merchant's "$" is no formula

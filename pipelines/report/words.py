@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+MINUS = "\u2212"  # as wide as a plus, and no beginning of a formula
+
 AGES = ("0–1", "2–3", "4–7", "8–30", "over 30")
 
 BREAK_TYPES = {
@@ -30,7 +32,7 @@ def amount(minor: int | None, exponent: int | None) -> str:
         return f"{minor:,} minor units"
     digits = str(abs(minor)).rjust(exponent + 1, "0")
     whole, fraction = (digits[:-exponent], f".{digits[-exponent:]}") if exponent else (digits, "")
-    return f"{'−' if minor < 0 else ''}{int(whole):,}{fraction}"
+    return f"{MINUS if minor < 0 else ''}{int(whole):,}{fraction}"
 
 
 def change(now: int, before: int | None) -> str:

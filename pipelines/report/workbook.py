@@ -128,7 +128,16 @@ def sheets(document: DayDocument) -> list[Sheet]:
     ]
 
 
-_TOTALS = ("Volume", "Out", "Net", "Volume the day before", "Volume a week before", "Attempts", "Approved", "Operations")
+_TOTALS = (
+    "Volume",
+    "Out",
+    "Net",
+    "Volume the day before",
+    "Volume a week before",
+    "Attempts",
+    "Approved",
+    "Operations",
+)
 
 
 def _total_row(total: Any) -> tuple[Any, ...]:
