@@ -104,6 +104,11 @@ def staged_differences(warehouse: Warehouse, account: str, window_id: int, table
         return run(connection, "load/staged_differences")
 
 
+def stage_rows(connection: Connection, account: str, table: pa.Table) -> None:
+    """Copy typed rows into the temporary table staging_operations, to be compared; nothing is merged."""
+    _stage(connection, _with_keys(table, account, 0))
+
+
 def control_totals(table: pa.Table) -> list[ControlTotal]:
     """Return count and exact sum of `sum_initial_amount` for each currency, type and status of `table`."""
     keys = ["sum_initial_currency", "operation_type", "operation_status"]
