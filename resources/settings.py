@@ -79,6 +79,7 @@ class SyncSettings:
     schedule_time_zone: str = "UTC"
     fields: tuple[str, ...] = field(default=())
     reference: ReferenceSettings = ReferenceSettings()
+    recon_cutoff_minutes: int = 120
 
 
 def api_settings(environment: Environment = os.environ) -> ApiSettings:
@@ -218,6 +219,7 @@ def sync_settings(environment: Environment = os.environ) -> SyncSettings:
         schedule_time_zone=_zone("SYNC_SCHEDULE_TIME_ZONE", environment, default.schedule_time_zone),
         fields=_fields(environment.get("SYNC_FIELDS", "")),
         reference=reference_settings(environment),
+        recon_cutoff_minutes=_number("SYNC_RECON_CUTOFF_MINUTES", environment, default.recon_cutoff_minutes, 0, 1440),
     )
 
 

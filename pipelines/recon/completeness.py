@@ -156,7 +156,4 @@ def _report(walked: Rewalk, row: dict[str, Any]) -> CompletenessReport:
     else:
         verdict, reason = "complete", None
     del row["first_difference"]
-    return CompletenessReport(
-        verdict=verdict, reason=reason, requests=walked.requests, rows_rejected=rejected, **row
-    )
-
+    return CompletenessReport(verdict=verdict, reason=reason, requests=walked.requests, rows_rejected=rejected, **row)

@@ -100,7 +100,9 @@ def typed_entry(line: int, row: Mapping[str, Any], zone: ZoneInfo, exponent: Exp
     day = booked[0].astimezone(zone).date() if booked else None
     amount = attempt(_minor_units, "amount", currency, day, exponent)
     fee = attempt(_minor_units, "fee", currency, day, exponent)
-    if amount is None and not any(fault.column in ("amount", "amount_minor", "currency", "booked_at") for fault in faults):
+    if amount is None and not any(
+        fault.column in ("amount", "amount_minor", "currency", "booked_at") for fault in faults
+    ):
         faults.append(Fault(line, "amount", "is missing", "give amount (major units) or amount_minor (minor units)"))
     if faults:
         return faults

@@ -96,9 +96,7 @@ def _store(
     (row,) = step(connection, "import_next_id")
     changed = affect(connection, "reconciliation/import_versions", account=account)
     written = affect(connection, "reconciliation/import_save", account=account, import_id=row.import_id)
-    report = ImportReport(
-        row.import_id, rows_read, written - changed, changed, len(entries) - written, faults
-    )
+    report = ImportReport(row.import_id, rows_read, written - changed, changed, len(entries) - written, faults)
     step(
         connection,
         "import_record",

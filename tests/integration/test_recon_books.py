@@ -31,8 +31,10 @@ def found(store, *, again=True):
         before = everything(store)
         reconcile(store)
         assert everything(store) == before
-    return [(row["break_type"], row["operation_id"], row["entry_id"], row["currency"], row["amount_minor"])
-            for row in breaks_of(store)]
+    return [
+        (row["break_type"], row["operation_id"], row["entry_id"], row["currency"], row["amount_minor"])
+        for row in breaks_of(store)
+    ]
 
 
 def test_a_day_on_which_both_sides_agree_has_no_break(store):
@@ -50,7 +52,9 @@ def test_an_operation_that_the_books_lack_is_missing_in_the_ledger(store):
 
 def test_an_entry_that_the_platform_lacks_is_missing_at_the_platform(store):
     add_operations(store, {"operation_id": "1"})
-    add_entries(store, {"entry_id": "a", "operation_id": "1"}, {"entry_id": "b", "operation_id": "9", "amount_minor": 5})
+    add_entries(
+        store, {"entry_id": "a", "operation_id": "1"}, {"entry_id": "b", "operation_id": "9", "amount_minor": 5}
+    )
     assert found(store) == [("missing_at_platform", "9", "b", "EUR", 5)]
 
 
@@ -216,8 +220,9 @@ def test_breaks_are_aged_by_their_business_day(store):
     for age in ages:
         day = today["day"] - timedelta(days=age)
         add_operations(store, {"operation_id": str(age), "operation_completed_at": at("12:00", day)})
-        add_entries(store, {"entry_id": f"x{age}", "operation_id": str(age), "amount_minor": 5,
-                            "booked_at": at("12:00", day)})
+        add_entries(
+            store, {"entry_id": f"x{age}", "operation_id": str(age), "amount_minor": 5, "booked_at": at("12:00", day)}
+        )
         reconcile(store, day)
     rows = fetch_all(store, "SELECT age_days, age_bucket FROM recon.aged_breaks ORDER BY age_days")
     assert {row["age_days"]: row["age_bucket"] for row in rows} == ages
@@ -242,7 +247,11 @@ def test_an_explained_break_does_not_come_back_as_new_but_other_figures_open_it_
     assert found(store) == [("amount", "1", "a", "EUR", -20)]
     events = fetch_all(store, "SELECT event FROM recon.break_events ORDER BY event_id")
     assert [row["event"] for row in events] == [
-        "opened", "explained", "resolved", "reopened", "changed",
+        "opened",
+        "explained",
+        "resolved",
+        "reopened",
+        "changed",
     ]
 
 
@@ -328,8 +337,9 @@ def test_an_account_without_books_has_no_missing_entries(store):
     assert found(store) == []
 
 
-@pytest.mark.parametrize(("currency", "minor"), [("JPY", 500), ("KWD", 1234), ("CLF", 12345), ("USD", 1),
-                                                 ("EUR", 9_007_199_254_740_993)])
+@pytest.mark.parametrize(
+    ("currency", "minor"), [("JPY", 500), ("KWD", 1234), ("CLF", 12345), ("USD", 1), ("EUR", 9_007_199_254_740_993)]
+)
 def test_amounts_stay_exact_in_a_break(store, currency, minor):
     add_operations(store, {"operation_id": "1", "sum_initial_currency": currency, "sum_initial_amount": minor})
     add_entries(store, {"entry_id": "a", "operation_id": "8", "currency": currency, "amount_minor": minor})

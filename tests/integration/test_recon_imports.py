@@ -54,7 +54,9 @@ def test_every_amount_arrives_exactly_and_goes_exactly_into_its_break(store, tmp
     monkeypatch.setenv("SYNC_CURRENCY_EXPONENTS", "UGX=1@2024-01-01")
     report = load(store, write(tmp_path / f"ledger{suffix}", HEADER, ROWS))
     assert (report.rows_read, report.rows_new, report.faults) == (7, 7, ())
-    stored = fetch_all(store, "SELECT entry_id, amount_minor, booked_at, is_date_only, reference FROM recon.ledger_entries")
+    stored = fetch_all(
+        store, "SELECT entry_id, amount_minor, booked_at, is_date_only, reference FROM recon.ledger_entries"
+    )
     assert {row["entry_id"]: row["amount_minor"] for row in stored} == EXACT
     (first,) = (row for row in stored if row["entry_id"] == "a")
     assert (first["booked_at"], first["reference"]) == (datetime(2024, 3, 5, 11, tzinfo=UTC), "0007")
@@ -129,8 +131,15 @@ def test_a_spreadsheets_fraction_is_refused_since_it_is_not_exact(store, tmp_pat
 
 
 def test_a_parquet_column_of_floats_is_refused_as_a_whole(store, tmp_path):
-    table = pa.table({"entry_id": ["a"], "booked_at": ["2024-03-05"], "operation_type": ["sale"], "currency": ["EUR"],
-                      "amount": [1.1]})
+    table = pa.table(
+        {
+            "entry_id": ["a"],
+            "booked_at": ["2024-03-05"],
+            "operation_type": ["sale"],
+            "currency": ["EUR"],
+            "amount": [1.1],
+        }
+    )
     parquet.write_table(table, tmp_path / "ledger.parquet")
     with pytest.raises(ConfigError, match="column amount of ledger.parquet is double, which is not exact"):
         load(store, tmp_path / "ledger.parquet")
@@ -156,14 +165,16 @@ def test_a_wrong_header_is_told_column_by_column(store, tmp_path):
     (tmp_path / "ledger.csv").write_text("entry_id,booked_at,type,currency\na,b,c,d\n")
     report = load(store, tmp_path / "ledger.csv", accept_partial=True)
     assert {(fault.column, fault.problem) for fault in report.faults} == {
-        ("type", "is no column of the contract"), ("operation_type", "is missing"), ("amount", "is missing"),
+        ("type", "is no column of the contract"),
+        ("operation_type", "is missing"),
+        ("amount", "is missing"),
     }
     assert report.import_id is None
 
 
 def test_the_line_number_counts_line_breaks_within_quotes(store, tmp_path):
     (tmp_path / "ledger.csv").write_text(
-        'entry_id,booked_at,operation_type,currency,amount,payment_id\n'
+        "entry_id,booked_at,operation_type,currency,amount,payment_id\n"
         'a,2024-03-05,sale,EUR,1,"x\ny"\nb,2024-03-05,sale,EUR,bad,p\n'
     )
     report = load(store, tmp_path / "ledger.csv")
