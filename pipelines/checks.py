@@ -5,6 +5,7 @@ from typing import Any
 
 import dagster as dg
 
+from pipelines.partitions import SETTINGS
 from resources.configured import WarehouseResource
 from resources.warehouse.engine import Warehouse
 
@@ -47,6 +48,23 @@ def balances_no_rejects(context: dg.AssetCheckExecutionContext, warehouse: Wareh
     store = warehouse.warehouse()
     run_ids = [row.run_id for row in store.query("checks/runs_to_check_balances", dagster_run_id=context.run.run_id)]
     return none_found("no_rejects", store.query("checks/no_rejects", run_ids=run_ids), asset="balances")
+
+
+@dg.multi_asset_check(
+    name="reconciliation_checks",
+    specs=[
+        dg.AssetCheckSpec(
+            "complete", asset="reconciliation", description="The last fresh walk of every day found the store complete."
+        ),
+        dg.AssetCheckSpec("no_open_breaks", asset="reconciliation", description="No break is open, of whatever day."),
+    ],
+)
+def reconciliation_checks(warehouse: WarehouseResource) -> Iterator[dg.AssetCheckResult]:
+    """Check all days that were reconciled; an open break is for people, so it warns."""
+    store = warehouse.warehouse()
+    yield none_found("complete", store.query("checks/recon_complete", account=SETTINGS.account), asset="reconciliation")
+    found = store.query("checks/recon_open_breaks", account=SETTINGS.account)
+    yield none_found("no_open_breaks", found, asset="reconciliation")._replace(severity=dg.AssetCheckSeverity.WARN)
 
 
 def none_found(

@@ -109,6 +109,11 @@ def staged_differences(
         return run(connection, target.differences)
 
 
+def stage_rows(connection: Connection, account: str, table: pa.Table) -> None:
+    """Copy typed rows into the temporary table staging_operations, to be compared; nothing is merged."""
+    _stage(connection, _with_keys(table, account, 0), OPERATIONS)
+
+
 def control_totals(table: pa.Table, target: Target = OPERATIONS) -> list[ControlTotal]:
     """Return count and exact sum of the target's amount for each currency, type and status of `table`."""
     keys = ["currency", "type", "status"]
