@@ -10,11 +10,13 @@ import socket
 import ssl
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version
+from secrets import token_hex
 from typing import Any, Self
 from urllib.parse import urlsplit
 from weakref import WeakSet
@@ -23,6 +25,7 @@ import certifi
 import httpx
 import orjson
 
+from resources import log
 from resources.data_api import signature
 from resources.data_api.errors import (
     Aborted,
@@ -31,6 +34,7 @@ from resources.data_api.errors import (
     BrokenBody,
     DataApiError,
     Unreachable,
+    Untrusted,
     error_for_status,
 )
 from resources.data_api.retry import Backoff, Pace, RetryPolicy, attempts, parse_http_date, parse_retry_after
@@ -42,6 +46,13 @@ LONGEST_ANSWER = 2 * READ_TIMEOUT
 LARGEST_BODY = 64 * 1024 * 1024  # a page of 1000 operations with every field is about 2 MB
 LONGEST_MESSAGE = 400
 LONGEST_EXCERPT = 4000  # of what answers instead of the platform, tags included
+NO_COMMON_TLS = {  # what OpenSSL calls a peer that speaks an older TLS, or none at all
+    "UNSUPPORTED_PROTOCOL",
+    "TLSV1_ALERT_PROTOCOL_VERSION",
+    "WRONG_VERSION_NUMBER",
+    "NO_CIPHERS_AVAILABLE",
+    "HTTP_REQUEST",
+}
 SIGNATURE = re.compile(r"(?:[A-Za-z0-9+/]|\\/){86}==")  # base64 of 64 bytes; JSON may escape its slashes
 
 
@@ -56,6 +67,44 @@ class Answer:
     requested_at: datetime  # UTC, when the attempt that succeeded was started
     received_at: datetime
     server_time: datetime | None  # the answer's Date header
+    request_id: str = ""  # ours, as in the log; the platform does not see it
+
+
+@dataclass(frozen=True)
+class RequestCount:
+    """How many requests to one endpoint ended with one status (0: no whole answer), repetitions among them."""
+
+    endpoint: str
+    status: int
+    requests: int
+    retries: int
+
+
+@dataclass
+class _Sent:
+    """One HTTP request as the log tells it; its parameters, which hold the token, are not in it."""
+
+    endpoint: str
+    attempt: int
+    request_id: str = field(default_factory=lambda: token_hex(8))
+    status: int = 0
+    size: int = 0
+    error: str | None = None
+    _started: float = field(default_factory=time.monotonic)
+
+    def log(self) -> None:
+        log.REQUESTS.info(
+            "request",
+            extra={
+                "request_id": self.request_id,
+                "endpoint": self.endpoint,
+                "attempt": self.attempt,
+                "status": self.status,
+                "bytes": self.size,
+                "milliseconds": round(1000 * (time.monotonic() - self._started)),
+                "error": self.error,
+            },
+        )
 
 
 class Client:
@@ -69,6 +118,7 @@ class Client:
         self.policy = policy or RetryPolicy()
         self.pace = Pace()
         self.requests_sent = 0
+        self._counts: Counter[tuple[str, int, bool]] = Counter()
         self._connections: WeakSet[socket.socket] = WeakSet()
         self._lock = threading.Lock()
         self._http = httpx.Client(
@@ -102,6 +152,10 @@ class Client:
         for connection in connections:
             _hang_up(connection)
 
+    def resume(self) -> None:
+        """Let requests start again, once all that `abort` ended have come back: another stream may ask."""
+        self.pace.resume()
+
     def call(self, endpoint: str, parameters: Mapping[str, Any], *, expect: str) -> Answer:
         """Post to `endpoint` until a verified answer with a list under `expect` comes.
 
@@ -111,13 +165,37 @@ class Client:
         """
         for attempt in attempts(Backoff(self.policy, self.pace)):
             with attempt:
-                return self._attempt(endpoint, parameters, expect)
+                return self._attempt(endpoint, parameters, expect, attempt.num)
         raise AssertionError  # stamina either returns from the block or raises
 
-    def _attempt(self, endpoint: str, parameters: Mapping[str, Any], expect: str) -> Answer:
+    def take_counts(self) -> list[RequestCount]:
+        """Return the requests since this was asked last, by endpoint and status."""
+        with self._lock:
+            taken, self._counts = self._counts, Counter()
+        requests, retries = Counter[tuple[str, int]](), Counter[tuple[str, int]]()
+        for (endpoint, status, repeated), count in taken.items():
+            requests[endpoint, status] += count
+            retries[endpoint, status] += count if repeated else 0
+        return [RequestCount(*key, requests[key], retries[key]) for key in sorted(requests)]
+
+    def _attempt(self, endpoint: str, parameters: Mapping[str, Any], expect: str, number: int) -> Answer:
         self.pace.wait()
-        requested_at = datetime.now(UTC)
+        sent = _Sent(endpoint, number)
+        try:
+            return self._answer(sent, parameters, expect)
+        except DataApiError as error:
+            error.request_id = sent.request_id
+            sent.error = type(error).__name__
+            raise
+        finally:
+            with self._lock:
+                self._counts[endpoint, sent.status, number > 1] += 1
+            sent.log()
+
+    def _answer(self, sent: _Sent, parameters: Mapping[str, Any], expect: str) -> Answer:
+        endpoint, requested_at = sent.endpoint, datetime.now(UTC)
         status, headers, body = self._post(endpoint, self._signed(parameters))
+        sent.status, sent.size = status, len(body)
         if status != httpx.codes.OK:
             raise self._refusal(endpoint, status, headers, body)
         return Answer(
@@ -128,6 +206,7 @@ class Client:
             requested_at=requested_at,
             received_at=datetime.now(UTC),
             server_time=parse_http_date(headers.get("Date")),
+            request_id=sent.request_id,
         )
 
     def _signed(self, parameters: Mapping[str, Any]) -> bytes:
@@ -158,6 +237,8 @@ class Client:
             self.pace.answered |= isinstance(error, httpx.ReadTimeout)
             if self.pace.aborted:
                 raise Aborted(f"the run was stopped during {endpoint}.") from None
+            if _is_refusal_of_tls(error):
+                raise Untrusted(self._why_untrusted(error)) from None
             raise Unreachable(self._why_unreachable(endpoint, error)) from None
         except httpx.DecodingError:
             raise BrokenBody(f"the answer to {endpoint} could not be decompressed.") from None
@@ -177,6 +258,14 @@ class Client:
         if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout):
             return f"no connection to {host}: {reason} — check DATA_API_BASE_URL, DNS, firewall and proxy."
         return f"the connection to {host} broke during {endpoint}: {reason}."
+
+    def _why_untrusted(self, error: httpx.TransportError) -> str:
+        host = urlsplit(self.settings.base_url).netloc
+        return (
+            f"no trusted connection to {host}: {_one_line(self._excerpt(str(error)))} — nothing was sent: check "
+            "DATA_API_BASE_URL, this machine's clock, and the proxy or firewall between; a company's own "
+            "certificate authority is trusted when SSL_CERT_FILE names its file."
+        )
 
     def _refusal(self, endpoint: str, status: int, headers: httpx.Headers, body: bytes) -> DataApiError:
         message = _message_in(body, self._excerpt)
@@ -211,6 +300,18 @@ def tls_context() -> ssl.SSLContext:
     context.load_verify_locations(certifi.where())
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     return context
+
+
+def _is_refusal_of_tls(error: BaseException) -> bool:
+    """Whether the handshake failed for what either side is, and not for a connection that broke meanwhile."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return True
+        if isinstance(cause, ssl.SSLError) and cause.reason in NO_COMMON_TLS:
+            return True
+        cause = cause.__cause__ or cause.__context__
+    return False
 
 
 def _hang_up(connection: socket.socket) -> None:

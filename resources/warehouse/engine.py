@@ -132,6 +132,11 @@ def explain(error: BaseException | None, place: str) -> WarehouseUnavailable | W
     said = re.sub(r"\s+", " ", primary or str(error)).strip()
     if isinstance(error, psycopg.errors.InsufficientPrivilege):
         return WarehouseUnavailable(f"PostgreSQL ({place}) refused: {said} — grant the loader's role what it needs.")
+    if isinstance(error, psycopg.errors.DiskFull):
+        return WarehouseUnavailable(
+            f"PostgreSQL ({place}) has no room left: {said} — free some space on the server's disk; "
+            "nothing was half-written, run the same command again."
+        )
     if isinstance(error, psycopg.OperationalError | psycopg.InterfaceError):
         return WarehouseUnavailable(
             f"PostgreSQL ({place}) is not available: {said} — check DATABASE_URL and that the server runs; "

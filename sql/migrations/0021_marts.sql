@@ -236,8 +236,8 @@ LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog AS $$
 DECLARE
     found date;
 BEGIN
-    IF to_regclass('recon.closes') IS NOT NULL THEN
-        EXECUTE 'SELECT max(business_date) FROM recon.closes WHERE account = $1' INTO found USING of_account;
+    IF to_regclass('recon.closed_days') IS NOT NULL THEN
+        EXECUTE 'SELECT max(business_date) FROM recon.closed_days WHERE account = $1' INTO found USING of_account;
     END IF;
     RETURN found;
 END $$;

@@ -210,12 +210,17 @@ def test_no_column_can_hold_a_float_or_a_time_without_a_zone(store):
     assert types & {"real", "double precision", "money", "timestamp without time zone", "json"} == set()
 
 
-def test_every_stored_amount_is_a_bigint(store):
+MAJOR_UNITS = {"tr_amount", "channel_amount_in_usd"}  # as this part of the API gives them: exact decimals
+
+
+def test_every_stored_amount_is_a_bigint_and_one_in_major_units_an_exact_decimal(store):
     amounts = {
         f"{table}.{name}": kind
         for table in tables_of(store)
         for name, kind in columns_of(store, table).items()
         if re.search("amount|refund|minor", name)
     }
-    assert len(amounts) >= 9
-    assert set(amounts.values()) == {"bigint"}
+    major = {name: kind for name, kind in amounts.items() if name.rpartition(".")[2] in MAJOR_UNITS}
+    assert len(amounts) - len(major) >= 9
+    assert {kind for name, kind in amounts.items() if name not in major} == {"bigint"}
+    assert set(major.values()) == {"numeric"}
