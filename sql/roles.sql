@@ -19,7 +19,8 @@ BEGIN
 
     -- the loader owns everything, so that it can migrate, load and build
     EXECUTE format('GRANT CREATE, TEMPORARY ON DATABASE %I TO %I', current_database(), loader);
-    IF current_user <> loader AND NOT pg_has_role(current_user, loader, 'MEMBER') THEN
+    -- whoever made a role may give it away, but since PostgreSQL 16 not act as it unless granted
+    IF current_user <> loader AND NOT (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) THEN
         EXECUTE format('GRANT %I TO CURRENT_USER', loader);
     END IF;
     FOR item IN

@@ -1,7 +1,7 @@
 -- bi.ops_runs: one row a run, with what its walks did; for the people who operate the product.
 CREATE OR REPLACE VIEW bi.ops_runs AS
 SELECT r.account, r.run_id, r.stream, r.state, r.started_at, r.finished_at,
-       round(extract(epoch FROM r.finished_at - r.started_at), 1) AS seconds,
+       extract(epoch FROM r.finished_at - r.started_at)::integer AS seconds,
        coalesce(r.requests, 0) AS requests,
        greatest(coalesce(r.requests, 0) - coalesce(w.requests, r.requests, 0), 0)::bigint AS requests_retried,
        coalesce(w.windows, 0) AS windows, coalesce(w.windows_incomplete, 0) AS windows_incomplete,
@@ -22,7 +22,7 @@ COMMENT ON COLUMN bi.ops_runs.stream IS 'What was synced.';
 COMMENT ON COLUMN bi.ops_runs.state IS 'running, complete, incomplete or failed.';
 COMMENT ON COLUMN bi.ops_runs.started_at IS 'When it was started.';
 COMMENT ON COLUMN bi.ops_runs.finished_at IS 'When it ended; NULL while it runs.';
-COMMENT ON COLUMN bi.ops_runs.seconds IS 'How long it took.';
+COMMENT ON COLUMN bi.ops_runs.seconds IS 'How long it took, in whole seconds.';
 COMMENT ON COLUMN bi.ops_runs.requests IS 'HTTP requests sent, retries included.';
 COMMENT ON COLUMN bi.ops_runs.requests_retried IS 'Requests beyond the answers that its committed walks asked for: retries after 429, 5xx, time-outs, and walks that were cut or begun again.';
 COMMENT ON COLUMN bi.ops_runs.windows IS 'Intervals walked.';
