@@ -14,6 +14,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import orjson
+import psycopg
 import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import csv
@@ -75,6 +76,7 @@ def load_window(
     """
     table = pa.Table.from_pandas(frame, preserve_index=False)
     totals = control_totals(table)
+    digest = rows_digest(table)
     with warehouse.transaction() as connection:
         window_id = next_window_id(connection)
         report = LoadReport(
@@ -83,16 +85,22 @@ def load_window(
             rows_rejected=len(rejects),
             totals=tuple(totals),
         )
-        if table.num_rows:
-            _stage(connection, _with_keys(table, scope.account, window_id))
-            _check_staged(connection, totals)
         run(connection, "load/lock_account", account=scope.account)
         run(connection, "load/plan_by_key")
-        if table.num_rows:
+        keyed = _with_keys(table, scope.account, window_id)
+        all_new = not _any_stored(connection, scope.account, table)
+        if all_new and table.num_rows:
+            _copy_new(connection, keyed)
+            report = replace(report, rows_new=table.num_rows)
+        elif table.num_rows:
+            _stage(connection, keyed)
+            _check_staged(connection, totals)
             report = _merge(connection, report, table.num_rows)
         add_pages(connection, scope, window_id, pages)
         add_rejects(connection, scope, "operations", rejects, window_id)
-        add_window(connection, scope, walk, report, digest=rows_digest(table))
+        all_written = add_window(connection, scope, walk, report, digest=digest)
+        if all_new and not all_written:
+            raise _arrived_otherwise()
     return report
 
 
@@ -166,12 +174,31 @@ def _with_keys(table: pa.Table, account: str, window_id: int) -> pa.Table:
     )
 
 
+def _any_stored(connection: Connection, account: str, table: pa.Table) -> bool:
+    if not table.num_rows:
+        return False
+    ids = table["operation_id"].to_pylist()
+    (row,) = run(connection, "load/any_stored", account=account, operation_ids=ids)
+    return bool(row.found)
+
+
+def _copy_new(connection: Connection, table: pa.Table) -> None:
+    try:
+        _copy(connection, "load/copy_new_operations", table)
+    except psycopg.errors.UniqueViolation:  # the account is locked, and none of them was stored
+        raise _arrived_otherwise() from None
+
+
 def _stage(connection: Connection, table: pa.Table) -> None:
     run(connection, "load/stage_operations")
+    _copy(connection, "load/copy_operations", table)
+
+
+def _copy(connection: Connection, name: str, table: pa.Table) -> None:
     driver = connection.connection.driver_connection
     if driver is None:
         raise WarehouseBroken("the pool gave no connection to copy through.")
-    with driver.cursor() as cursor, cursor.copy(sql.text("load/copy_operations")) as copy:
+    with driver.cursor() as cursor, cursor.copy(sql.text(name)) as copy:
         # without their zone: Arrow writes zoned times ten times slower, and our sessions are in UTC
         copy.write(_csv(_with_times_as(pa.timestamp("us"), table)))
 
@@ -188,10 +215,14 @@ def _check_staged(connection: Connection, sent: Sequence[ControlTotal]) -> None:
         for row in run(connection, "load/staged_totals")
     ]
     if set(received) != set(sent):
-        raise WarehouseBroken(
-            "what PostgreSQL received differs from what was sent (control totals of the staged rows): "
-            "nothing of this window was stored; run it again, and report it if it happens twice."
-        )
+        raise _arrived_otherwise()
+
+
+def _arrived_otherwise() -> WarehouseBroken:
+    return WarehouseBroken(
+        "what PostgreSQL received differs from what was sent (control totals of the rows): "
+        "nothing of this window was stored; run it again, and report it if it happens twice."
+    )
 
 
 def _merge(connection: Connection, report: LoadReport, staged: int) -> LoadReport:
