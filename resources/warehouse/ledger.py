@@ -139,9 +139,13 @@ def add_window(
     report: LoadReport,
     *,
     digest: str | None = None,
-) -> None:
-    """Append a walk and its verdict to the ledger, in the transaction that holds its rows."""
-    run(
+) -> bool:
+    """Append a walk and its verdict to the ledger, in the transaction that holds its rows.
+
+    Returns:
+        Whether the rows in the store that this walk wrote have the control totals of all it met.
+    """
+    (row,) = run(
         connection,
         "load/add_window",
         window_id=report.window_id,
@@ -167,6 +171,7 @@ def add_window(
         totals_met=_totals_json(report.totals),
         rows_digest=digest,
     )
+    return bool(row.all_written)
 
 
 def add_incomplete_window(warehouse: Warehouse, scope: Scope, walk: WalkRecord) -> None:

@@ -14,6 +14,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import orjson
+import psycopg
 import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import csv
@@ -78,6 +79,7 @@ def load_window(
     """
     table = pa.Table.from_pandas(frame, preserve_index=False)
     totals = control_totals(table, target)
+    digest = rows_digest(table)
     with warehouse.transaction() as connection:
         window_id = next_window_id(connection)
         report = LoadReport(
@@ -86,16 +88,22 @@ def load_window(
             rows_rejected=len(rejects),
             totals=tuple(totals),
         )
-        if table.num_rows:
-            _stage(connection, _with_keys(table, scope.account, window_id), target)
-            _check_staged(connection, totals, target)
         run(connection, "load/lock_account", account=scope.account)
         run(connection, "load/plan_by_key")
-        if table.num_rows:
+        keyed = _with_keys(table, scope.account, window_id)
+        all_new = table.num_rows > 0 and not _any_stored(connection, scope.account, table, target)
+        if all_new:
+            _copy_new(connection, keyed, target)
+            report = replace(report, rows_new=table.num_rows)
+        elif table.num_rows:
+            _stage(connection, keyed, target)
+            _check_staged(connection, totals, target)
             report = _merge(connection, report, table.num_rows, target)
         add_pages(connection, scope, window_id, pages)
         add_rejects(connection, scope, target.stream, rejects, window_id)
-        add_window(connection, scope, walk, report, digest=rows_digest(table))
+        all_written = add_window(connection, scope, walk, report, digest=digest)
+        if all_new and not all_written:
+            raise _arrived_otherwise()
     return report
 
 
@@ -176,12 +184,28 @@ def _with_keys(table: pa.Table, account: str, window_id: int) -> pa.Table:
     )
 
 
+def _any_stored(connection: Connection, account: str, table: pa.Table, target: Target) -> bool:
+    (row,) = run(connection, target.any_stored, account=account, keys=table[target.key].to_pylist())
+    return bool(row.found)
+
+
+def _copy_new(connection: Connection, table: pa.Table, target: Target) -> None:
+    try:
+        _copy(connection, target.copy_new, table)
+    except psycopg.errors.UniqueViolation:  # the account is locked, and none of them was stored
+        raise _arrived_otherwise() from None
+
+
 def _stage(connection: Connection, table: pa.Table, target: Target) -> None:
     run(connection, target.stage)
+    _copy(connection, target.copy, table)
+
+
+def _copy(connection: Connection, name: str, table: pa.Table) -> None:
     driver = connection.connection.driver_connection
     if driver is None:
         raise WarehouseBroken("the pool gave no connection to copy through.")
-    with driver.cursor() as cursor, cursor.copy(sql.text(target.copy)) as copy:
+    with driver.cursor() as cursor, cursor.copy(sql.text(name)) as copy:
         # without their zone: Arrow writes zoned times ten times slower, and our sessions are in UTC
         copy.write(_csv(_with_times_as(pa.timestamp("us"), table)))
 
@@ -198,10 +222,14 @@ def _check_staged(connection: Connection, sent: Sequence[ControlTotal], target: 
         for row in run(connection, target.totals)
     ]
     if set(received) != set(sent):
-        raise WarehouseBroken(
-            "what PostgreSQL received differs from what was sent (control totals of the staged rows): "
-            "nothing of this window was stored; run it again, and report it if it happens twice."
-        )
+        raise _arrived_otherwise()
+
+
+def _arrived_otherwise() -> WarehouseBroken:
+    return WarehouseBroken(
+        "what PostgreSQL received differs from what was sent (control totals of the rows): "
+        "nothing of this window was stored; run it again, and report it if it happens twice."
+    )
 
 
 def _merge(connection: Connection, report: LoadReport, staged: int, target: Target) -> LoadReport:

@@ -14,6 +14,8 @@ class Target:
 
     stream: str  # as in the ledger
     key: str  # the column that, after the account, tells a row
+    any_stored: str  # of these keys
+    copy_new: str  # straight into the table
     stage: str
     copy: str
     totals: str
@@ -29,6 +31,8 @@ class Target:
 OPERATIONS = Target(
     stream="operations",
     key="operation_id",
+    any_stored="load/any_operation_stored",
+    copy_new="load/copy_new_operations",
     stage="load/stage_operations",
     copy="load/copy_operations",
     totals="load/staged_totals",
@@ -43,6 +47,8 @@ OPERATIONS = Target(
 FRAUD = Target(
     stream="fraud",
     key="report_key",
+    any_stored="load/any_fraud_report_stored",
+    copy_new="load/copy_new_fraud_reports",
     stage="load/stage_fraud_reports",
     copy="load/copy_fraud_reports",
     totals="load/totals_fraud_reports",

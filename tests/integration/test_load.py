@@ -50,11 +50,12 @@ accounts = map("account {}".format, itertools.count())
 TABLES = ("core.operations", "core.operation_versions", "core.rejects", "raw.pages", "sync.windows")
 STATEMENTS = (
     "ledger/next_window_id",
+    "load/lock_account",
+    "load/plan_by_key",
+    "load/any_operation_stored",
     "load/stage_operations",
     "load/copy_operations",
     "load/staged_totals",
-    "load/lock_account",
-    "load/plan_by_key",
     "load/retire_operations",
     "load/insert_operations",
     "load/add_page",
