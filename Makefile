@@ -30,6 +30,7 @@ SEEDS ?= 1 2 3 4 5 6 7 8
 bench: .venv/dev ## measure speed, side by side in one run
 	@$(BIN)/python tests/bench/bench_signature.py
 	@$(BIN)/python tests/bench/bench_end_to_end.py
+	@$(BIN)/python tests/bench/bench_backfill.py
 
 dev: .venv/runtime ## open the Dagster UI on a sandbox and the embedded PostgreSQL
 	@$(BIN)/ecommpay-sync dev
