@@ -57,7 +57,7 @@ def committed(store):
 def test_five_sparse_years_cost_at_most_60_requests_forecast_included(environment, store):
     with SandboxServer(sparse_world()) as sandbox:
         environment |= {"DATA_API_BASE_URL": sandbox.url}
-        done = command("operations", "--from", YEARS[0], "--to", YEARS[1], environment=environment)
+        done = command("operations", "--from", YEARS[0], "--to", YEARS[1], environment=environment, timeout=400)
         assert done.returncode == 0, done.stderr
         assert sandbox.request_count <= 60
         for request in sandbox.requests:
