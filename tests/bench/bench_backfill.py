@@ -92,7 +92,7 @@ def main() -> None:
             print(
                 f"{asked.days:,} days of {a_day:>5,} a day {asked.days * a_day:>10,}"
                 f"{alone.wall:>8.1f} s {alone.cpu:>5.1f} CPU{command.wall:>8.1f} s {command.cpu:>5.1f} CPU"
-                f"{1 - command.inside / command.wall:>8.0%} of the time outside sync_operations; beyond the sync alone: "
+                f"{1 - command.inside / command.wall:>8.0%} of the time outside sync_operations, beyond the sync alone "
                 f"{1 - alone.wall / command.wall:.0%} of the time, {1 - alone.cpu / command.cpu:.0%} of the CPU",
                 flush=True,
             )
