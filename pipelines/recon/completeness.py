@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import orjson
@@ -15,9 +16,9 @@ import pyarrow as pa
 
 from pipelines.recon.books import step
 from pipelines.sync import windows
-from pipelines.sync.answers import operations_page
+from pipelines.sync.answers import Kept, operations_page
 from pipelines.sync.normalize import Batch, unite
-from pipelines.sync.walk import DEEPEST, Restless, TooDense, settle
+from pipelines.sync.walk import DEEPEST, Page, Restless, TooDense, settle
 from pipelines.sync.windows import SECOND, Window
 from resources.data_api.endpoints import DataApi
 from resources.errors import ConfigError
@@ -117,7 +118,7 @@ def rewalk(api: DataApi, settings: SyncSettings, window: Window) -> Rewalk:
     queue = deque([window])
     while queue:
         piece = queue.popleft()
-        outcome = settle(lambda offset, limit, piece=piece: _fetch(api, settings, piece, offset, limit), piece.length)
+        outcome = settle(partial(_fetch, api, settings, piece), piece.length)
         result.requests += outcome.requests
         if isinstance(outcome, TooDense):
             pieces = windows.cut(piece, windows.pieces_for(piece, outcome.rows, outcome.span, DEEPEST))
@@ -132,7 +133,7 @@ def rewalk(api: DataApi, settings: SyncSettings, window: Window) -> Rewalk:
     return result
 
 
-def _fetch(api: DataApi, settings: SyncSettings, window: Window, offset: int, limit: int) -> Any:
+def _fetch(api: DataApi, settings: SyncSettings, window: Window, offset: int, limit: int) -> Page[Kept]:
     answer = api.operations(window.first, window.last, offset=offset, limit=limit, fields=settings.fields)
     return operations_page(answer)
 
