@@ -196,6 +196,7 @@ app.add_typer(ledger_app)
 @ledger_app.command("import")
 def ledger_import(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="a .csv, .parquet or .xlsx; docs/reconciliation.md")],
+    *,
     accept_partial: Annotated[
         bool, typer.Option("--accept-partial", help="import the good rows although others are rejected")
     ] = False,
@@ -223,6 +224,7 @@ def reconcile(
 @app.command()
 def breaks(
     day: Annotated[str | None, typer.Option("--date", metavar="DAY", help="of this business day only")] = None,
+    *,
     everything: Annotated[bool, typer.Option("--all", help="explained ones too")] = False,
 ) -> None:
     """List the open breaks, oldest first."""
@@ -250,6 +252,7 @@ def close(
     prepared_by: Annotated[
         str, typer.Option("--prepared-by", metavar="NAME", help="who prepared them: another person")
     ],
+    *,
     with_open_breaks: Annotated[bool, typer.Option("--with-open-breaks", help="although breaks are open")] = False,
 ) -> None:
     """Seal the figures of a day under four eyes."""

@@ -1,6 +1,6 @@
 """`make bench`: measures in parts; each part writes its own section of docs/benchmarks.md.
 
-`make bench OPERATIONS=500000 RUNS=3 PARTS="speed completeness memory signature large"`. A part that fails leaves
+`make bench OPERATIONS=500000 RUNS=3 PARTS="speed completeness memory signature large backfill"`. A part that fails leaves
 its section as it was, and the others still run; the exit status tells.
 """
 
@@ -19,7 +19,7 @@ from bench import completeness, memory, report, speed  # noqa: E402  after the p
 
 HERE = Path(__file__).resolve().parent
 PATIENCE = 1_200  # seconds
-PARTS = ("speed", "completeness", "memory", "signature", "large")
+PARTS = ("speed", "completeness", "memory", "signature", "large", "backfill")
 
 
 def main() -> int:
@@ -38,6 +38,7 @@ def main() -> int:
         "memory": lambda: memory.memory(asked.operations),
         "signature": lambda: _script("signature", HERE / "bench_signature.py"),
         "large": lambda: _script("large", HERE / "bench_large_table.py"),
+        "backfill": lambda: _script("backfill", HERE / "bench_backfill.py"),
     }
     failed = [name for name in chosen if not _done(name, parts[name])]
     if failed:

@@ -141,7 +141,7 @@ def test_a_parquet_column_of_floats_is_refused_as_a_whole(store, tmp_path):
         }
     )
     parquet.write_table(table, tmp_path / "ledger.parquet")
-    with pytest.raises(ConfigError, match="column amount of ledger.parquet is double, which is not exact"):
+    with pytest.raises(ConfigError, match=r"column amount of .* is double, which is not exact"):
         load(store, tmp_path / "ledger.parquet")
 
 
