@@ -1,11 +1,39 @@
 #!/bin/sh
-# webserver and daemon are Dagster's; anything else is a command of ecommpay-sync.
+# webserver, daemon and code-server are Dagster's; anything else is a command of ecommpay-sync.
 set -eu
-export DAGSTER_HOME="${DAGSTER_HOME:-/app/.data/dagster}"
+app="${APP_ROOT:-/app}"
+export DAGSTER_HOME="${DAGSTER_HOME:-$app/.data/dagster}"
 mkdir -p "$DAGSTER_HOME"
-[ -e "$DAGSTER_HOME/dagster.yaml" ] || cp /app/deploy/dagster.local.yaml "$DAGSTER_HOME/dagster.yaml"
-case "${1:-}" in
-    webserver) shift; exec dagster-webserver -w /app/workspace.yaml -h 0.0.0.0 -p 3000 "$@" ;;
-    daemon) shift; exec dagster-daemon run -w /app/workspace.yaml "$@" ;;
+
+# Dagster reads its password from the environment only; the secret itself is a file
+if [ -n "${DAGSTER_PG_PASSWORD_FILE:-}" ]; then
+    DAGSTER_PG_PASSWORD="$(cat "$DAGSTER_PG_PASSWORD_FILE")"
+    export DAGSTER_PG_PASSWORD
+fi
+# the file of this version, so that an upgrade brings its own; a home with a file of one's own: DAGSTER_YAML=keep
+yaml="${DAGSTER_YAML:-}"
+if [ -z "$yaml" ]; then
+    yaml="$app/deploy/dagster.local.yaml"
+    [ -z "${DAGSTER_PG_HOST:-}" ] || yaml="$app/deploy/dagster.yaml"
+fi
+if [ "$yaml" != keep ]; then
+    # several processes may share the folder: none meets half a file
+    cp "$yaml" "$DAGSTER_HOME/dagster.yaml.$$"
+    mv "$DAGSTER_HOME/dagster.yaml.$$" "$DAGSTER_HOME/dagster.yaml"
+fi
+workspace="$app/workspace.yaml"
+[ -z "${CODE_SERVER_HOST:-}" ] || workspace="$app/deploy/workspace.yaml"
+
+role="${1:-}"
+echo "$role" > "${TMPDIR:-/tmp}/ecommpay-role"
+case "$role" in
+    webserver) shift; exec dagster-webserver -w "$workspace" -h 0.0.0.0 -p "${WEBSERVER_PORT:-3000}" "$@" ;;
+    daemon) shift; exec dagster-daemon run -w "$workspace" "$@" ;;
+    code-server)
+        shift
+        cd "$app"
+        exec dagster code-server start -m pipelines.definitions -h 0.0.0.0 -p "${CODE_SERVER_PORT:-4000}" "$@" ;;
+    # what the Helm chart starts: `dagster api grpc …` and `dagster api execute_run …`
+    dagster) exec "$@" ;;
     *) exec ecommpay-sync "$@" ;;
 esac

@@ -4,18 +4,34 @@ from __future__ import annotations
 
 import dagster as dg
 
+from pipelines.assets.backfill import BACKFILL_JOB
 from pipelines.assets.balances import balances
+from pipelines.assets.fraud import fraud
 from pipelines.assets.operations import operations
-from pipelines.checks import balances_no_rejects, operations_checks
-from pipelines.schedules import BALANCES_JOB, NIGHTLY_JOB, OPERATIONS_JOB, balances_schedule, nightly_schedule
+from pipelines.assets.reconciliation import reconciliation
+from pipelines.assets.report import report
+from pipelines.checks import balances_no_rejects, operations_checks, reconciliation_checks
+from pipelines.fraud_checks import fraud_checks
+from pipelines.schedules import (
+    BALANCES_JOB,
+    CHECKS_JOB,
+    FRAUD_JOB,
+    NIGHTLY_JOB,
+    OPERATIONS_JOB,
+    RECONCILE_JOB,
+    balances_schedule,
+    nightly_schedule,
+)
+from pipelines.sensors import alerts_sensor
 from pipelines.sync.progress import LogProgress
 from resources.configured import data_api_from_env, warehouse_from_env
 
 defs = dg.Definitions(
-    assets=[operations, balances],
-    asset_checks=[operations_checks, balances_no_rejects],
-    jobs=[OPERATIONS_JOB, NIGHTLY_JOB, BALANCES_JOB],
+    assets=[operations, balances, fraud, reconciliation, report],
+    asset_checks=[operations_checks, balances_no_rejects, fraud_checks, reconciliation_checks],
+    jobs=[OPERATIONS_JOB, NIGHTLY_JOB, BALANCES_JOB, BACKFILL_JOB, CHECKS_JOB, FRAUD_JOB, RECONCILE_JOB],
     schedules=[nightly_schedule, balances_schedule],
+    sensors=[alerts_sensor],
     resources={"data_api": data_api_from_env(), "warehouse": warehouse_from_env(), "progress": LogProgress()},
     # a process for each step would cost seconds and gain nothing: a run has one or two steps
     executor=dg.in_process_executor,

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import dagster as dg
 from pydantic import Field, PrivateAttr
 
+from resources import log
 from resources.data_api.client import Client
 from resources.data_api.endpoints import DataApi
 from resources.data_api.retry import RetryPolicy
@@ -43,6 +44,8 @@ class DataApiResource(dg.ConfigurableResource[Any]):
     def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator[DataApiResource]:
         """Do not open anything yet: a wrong setting is told by the asset, in one line."""
         del context
+        with suppress(ConfigError):  # the same
+            log.configure()
         try:
             yield self
         finally:

@@ -5,8 +5,9 @@ from datetime import date
 
 import dagster as dg
 
+from pipelines.assets.days import finished_days_told
 from pipelines.assets.failures import told_in_one_line
-from pipelines.partitions import DAYS, SETTINGS
+from pipelines.partitions import BACKFILL, DAYS, SETTINGS
 from pipelines.sync.operations import OperationsRequest, SyncReport, sync_operations
 from pipelines.sync.progress import Progress
 from resources.configured import DataApiResource, WarehouseResource
@@ -35,7 +36,7 @@ class OperationsConfig(dg.Config):
             metadata={"dagster/table_name": "core.operations"},
         )
     ],
-    backfill_policy=dg.BackfillPolicy.single_run(),
+    backfill_policy=BACKFILL,
 )
 def operations(
     context: dg.AssetExecutionContext,
@@ -51,7 +52,8 @@ def operations(
     )
     with told_in_one_line():
         store = warehouse.warehouse()
-        report = sync_operations(data_api.api(), store, SETTINGS, request, progress)
+        with finished_days_told(context, store, progress) as days:
+            report = sync_operations(data_api.api(), store, SETTINGS, request, days)
         # on the last day only: Dagster writes the metadata of a result once for each day of the range
         context.add_asset_metadata(_metadata(report, store), asset_key="operations", partition_key=keys[-1])
         yield dg.MaterializeResult(asset_key="operations")

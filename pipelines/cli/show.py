@@ -24,6 +24,7 @@ from rich.table import Table
 from pipelines.money import major_units
 from pipelines.sync.progress import LogProgress, Progress
 from pipelines.sync.windows import Window
+from resources import log
 from resources.configured import open_warehouse
 from resources.settings import database_url
 from resources.warehouse.ledger import LoadReport
@@ -41,7 +42,10 @@ def line(text: str = "") -> None:
 
 
 def warnings_to_stderr() -> None:
-    """Show the product's own warnings (a retried request, for example) as lines on stderr."""
+    """Show the product's own warnings (a retried request, for example) as lines on stderr, or as JSON."""
+    if log.wants_json():
+        log.configure()
+        return
     for name in ("pipelines", "resources"):
         logger = logging.getLogger(name)
         if not any(isinstance(handler, _LineHandler) for handler in logger.handlers):
@@ -112,7 +116,7 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]], rig
 def operations_summary(dagster_run_id: str, *, totals: bool) -> None:
     """Print what a load of operations did: windows, rows, control totals, and what has changed."""
     with open_warehouse(database_url()) as store:
-        (run,) = store.query("show/run_of_dagster", dagster_run_id=dagster_run_id)
+        (run,) = store.query("show/run_of_dagster", dagster_run_id=dagster_run_id, stream="operations")
         if run.rows_new or run.rows_changed:
             changes = f"{run.rows_new:,} new, {run.rows_changed:,} changed, {run.rows_unchanged:,} unchanged"
         else:

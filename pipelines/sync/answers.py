@@ -6,7 +6,8 @@ import hashlib
 from dataclasses import dataclass
 from datetime import datetime
 
-from pipelines.sync.normalize import Batch, identity, normalize_operations
+from pipelines.sync.normalize import Batch
+from pipelines.sync.streams import Stream
 from pipelines.sync.walk import Page
 from resources.data_api.client import Answer
 from resources.warehouse.load import RawPage, compress
@@ -20,14 +21,14 @@ class Kept:
     raw: RawPage
 
 
-def operations_page(answer: Answer) -> Page[Kept]:
-    """Return an `operations/get` answer as a page of the walk."""
-    rows = answer.document["operations"]
-    batch = normalize_operations(rows, answer.requested_at)
+def page_of(stream: Stream, answer: Answer) -> Page[Kept]:
+    """Return an answer of the stream's endpoint as a page of the walk."""
+    rows = answer.document[stream.rows_key]
+    batch = stream.normalize(rows, answer.requested_at)
     return Page(
-        ids=tuple(map(identity, rows)),
+        ids=tuple(map(stream.identity, rows)),
         payload=Kept(batch, raw_page(answer, len(rows))),
-        span=_span(batch),
+        span=_span(batch, stream.time_column),
     )
 
 
@@ -43,12 +44,13 @@ def raw_page(answer: Answer, row_count: int) -> RawPage:
         body_sha256=hashlib.sha256(answer.body).digest(),
         signature=str(answer.document["signature"]),
         body_zstd=compress(answer.body),
+        request_id=answer.request_id,
     )
 
 
-def _span(batch: Batch) -> tuple[datetime, datetime] | None:
+def _span(batch: Batch, time_column: str) -> tuple[datetime, datetime] | None:
     """Return about between which times the rows lie; a few that were completed long before do not widen it."""
-    times = batch.frame["operation_completed_at"].dropna().sort_values()
+    times = batch.frame[time_column].dropna().sort_values()
     if times.empty:
         return None
     lower, upper = times.iloc[len(times) // 4], times.iloc[3 * len(times) // 4]

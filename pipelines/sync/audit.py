@@ -105,7 +105,8 @@ def _sighting(warehouse: Warehouse, state: Any, operation_id: str, secret: str) 
         if row is not None:
             found = (
                 f"page {page.page_id}: {page.endpoint} {page.request}, requested {page.requested_at:%Y-%m-%d %H:%M:%S} "
-                f"UTC, {page.row_count} rows, SHA-256 {page.body_sha256.hex()}, signature {page.signature[:16]}…"
+                f"UTC, {page.row_count} rows, SHA-256 {page.body_sha256.hex()}, signature {page.signature[:16]}…, "
+                f"request {page.request_id or 'without an id'}"
             )
             break
     stored = f"{state.operation_status}, {state.sum_initial_amount} minor units of {state.sum_initial_currency}"

@@ -60,9 +60,9 @@ def sync_balances(
     except BaseException as error:
         message = str(error) if isinstance(error, SyncError) else type(error).__name__
         with suppress(SyncError):  # the first failure is the one to tell of
-            ledger.finish_run(warehouse, run_id, "failed", message, api.client.requests_sent)
+            ledger.finish_run(warehouse, run_id, "failed", message, api.client.requests_sent, api.client.take_counts())
         raise
-    ledger.finish_run(warehouse, run_id, "complete", None, api.client.requests_sent)
+    ledger.finish_run(warehouse, run_id, "complete", None, api.client.requests_sent, api.client.take_counts())
     return BalancesReport(run_id, answer.requested_at, tuple(balances), tuple(rejects))
 
 

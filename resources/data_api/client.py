@@ -10,11 +10,13 @@ import socket
 import ssl
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version
+from secrets import token_hex
 from typing import Any, Self
 from urllib.parse import urlsplit
 from weakref import WeakSet
@@ -23,6 +25,7 @@ import certifi
 import httpx
 import orjson
 
+from resources import log
 from resources.data_api import signature
 from resources.data_api.errors import (
     Aborted,
@@ -67,6 +70,44 @@ class Answer:
     requested_at: datetime  # UTC, when the attempt that succeeded was started
     received_at: datetime
     server_time: datetime | None  # the answer's Date header
+    request_id: str = ""  # ours, as in the log; the platform does not see it
+
+
+@dataclass(frozen=True)
+class RequestCount:
+    """How many requests to one endpoint ended with one status (0: no whole answer), repetitions among them."""
+
+    endpoint: str
+    status: int
+    requests: int
+    retries: int
+
+
+@dataclass
+class _Sent:
+    """One HTTP request as the log tells it; its parameters, which hold the token, are not in it."""
+
+    endpoint: str
+    attempt: int
+    request_id: str = field(default_factory=lambda: token_hex(8))
+    status: int = 0
+    size: int = 0
+    error: str | None = None
+    _started: float = field(default_factory=time.monotonic)
+
+    def log(self) -> None:
+        log.REQUESTS.info(
+            "request",
+            extra={
+                "request_id": self.request_id,
+                "endpoint": self.endpoint,
+                "attempt": self.attempt,
+                "status": self.status,
+                "bytes": self.size,
+                "milliseconds": round(1000 * (time.monotonic() - self._started)),
+                "error": self.error,
+            },
+        )
 
 
 class Client:
@@ -80,6 +121,7 @@ class Client:
         self.policy = policy or RetryPolicy()
         self.pace = Pace()
         self.requests_sent = 0
+        self._counts: Counter[tuple[str, int, bool]] = Counter()
         self._connections: WeakSet[socket.socket] = WeakSet()
         self._lock = threading.Lock()
         self._http = httpx.Client(
@@ -114,6 +156,10 @@ class Client:
         for connection in connections:
             _hang_up(connection)
 
+    def resume(self) -> None:
+        """Let requests start again, once all that `abort` ended have come back: another stream may ask."""
+        self.pace.resume()
+
     def call(self, endpoint: str, parameters: Mapping[str, Any], *, expect: str) -> Answer:
         """Post to `endpoint` until a verified answer with a list under `expect` comes.
 
@@ -123,13 +169,37 @@ class Client:
         """
         for attempt in attempts(Backoff(self.policy, self.pace)):
             with attempt:
-                return self._attempt(endpoint, parameters, expect)
+                return self._attempt(endpoint, parameters, expect, attempt.num)
         raise AssertionError  # stamina either returns from the block or raises
 
-    def _attempt(self, endpoint: str, parameters: Mapping[str, Any], expect: str) -> Answer:
+    def take_counts(self) -> list[RequestCount]:
+        """Return the requests since this was asked last, by endpoint and status."""
+        with self._lock:
+            taken, self._counts = self._counts, Counter()
+        requests, retries = Counter[tuple[str, int]](), Counter[tuple[str, int]]()
+        for (endpoint, status, repeated), count in taken.items():
+            requests[endpoint, status] += count
+            retries[endpoint, status] += count if repeated else 0
+        return [RequestCount(*key, requests[key], retries[key]) for key in sorted(requests)]
+
+    def _attempt(self, endpoint: str, parameters: Mapping[str, Any], expect: str, number: int) -> Answer:
         self.pace.wait()
-        requested_at = datetime.now(UTC)
+        sent = _Sent(endpoint, number)
+        try:
+            return self._answer(sent, parameters, expect)
+        except DataApiError as error:
+            error.request_id = sent.request_id
+            sent.error = type(error).__name__
+            raise
+        finally:
+            with self._lock:
+                self._counts[endpoint, sent.status, number > 1] += 1
+            sent.log()
+
+    def _answer(self, sent: _Sent, parameters: Mapping[str, Any], expect: str) -> Answer:
+        endpoint, requested_at = sent.endpoint, datetime.now(UTC)
         status, headers, body = self._post(endpoint, self._signed(parameters))
+        sent.status, sent.size = status, len(body)
         if status != httpx.codes.OK:
             raise self._refusal(endpoint, status, headers, body)
         return Answer(
@@ -140,6 +210,7 @@ class Client:
             requested_at=requested_at,
             received_at=datetime.now(UTC),
             server_time=parse_http_date(headers.get("Date")),
+            request_id=sent.request_id,
         )
 
     def _signed(self, parameters: Mapping[str, Any]) -> bytes:

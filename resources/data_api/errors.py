@@ -9,7 +9,9 @@ from resources.errors import ConfigError, SyncError
 
 
 class DataApiError(SyncError):
-    """Any failure of a call; `endpoint` is in the message."""
+    """Any failure of a call; `endpoint` is in the message, `request_id` is the request's id in the log."""
+
+    request_id: str | None = None
 
 
 class Retryable(DataApiError):

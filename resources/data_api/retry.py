@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from typing import Protocol
 
 import stamina
 from stamina.instrumentation import set_on_retry_hooks
@@ -41,10 +42,24 @@ class RetryPolicy:
     bad_signature_attempts: int = 5
 
 
+class Pause(Protocol):
+    """Where several processes of one token tell each other to wait."""
+
+    def slow_down(self, seconds: float) -> None:
+        """Tell the others to wait so long."""
+
+    def seconds_left(self) -> float:
+        """Return how long to wait still; 0 or less: not at all."""
+
+
 class Pace:
-    """One token's pace: when the platform says 429, or when to come back, to one worker, all of them wait."""
+    """One token's pace: when the platform says 429, or when to come back, to one worker, all of them wait.
+
+    Workers of other processes too, where a `shared` pause is set.
+    """
 
     def __init__(self) -> None:
+        self.shared: Pause | None = None
         self._lock = threading.Lock()
         self._resume_at = 0.0
         self._aborted = threading.Event()
@@ -54,6 +69,8 @@ class Pace:
         """Let no request of this token start within the next `seconds`."""
         with self._lock:
             self._resume_at = max(self._resume_at, time.monotonic() + seconds)
+        if self.shared:
+            self.shared.slow_down(seconds)
 
     @property
     def aborted(self) -> bool:
@@ -64,17 +81,25 @@ class Pace:
         """Let no request of this token start again."""
         self._aborted.set()
 
+    def resume(self) -> None:
+        """Let requests start again, once those of the stopped run have ended."""
+        self._aborted.clear()
+
     def wait(self) -> None:
         """Sleep until requests may start again.
 
         Raises:
             Aborted: none may.
         """
-        while (left := self._resume_at - time.monotonic()) > 0:
+        while (left := self._left()) > 0:
             if self._aborted.wait(left):
                 break
         if self._aborted.is_set():
             raise Aborted("the run was stopped; no further request is sent.")
+
+    def _left(self) -> float:
+        own = self._resume_at - time.monotonic()
+        return max(own, self.shared.seconds_left()) if self.shared else own
 
     def pause(self, seconds: float) -> None:
         """Sleep for one worker's own wait, but not after the run was stopped."""
@@ -106,7 +131,12 @@ class Backoff:
         if isinstance(error, RateLimited) or error.retry_after is not None:
             self.pace.slow_down(wait)
         logger.warning(
-            "attempt %d failed, next in %.1f s, given up in %s: %s", self.failures, wait, _spoken(left), error
+            "attempt %d failed, next in %.1f s, given up in %s: %s",
+            self.failures,
+            wait,
+            _spoken(left),
+            error,
+            extra={"request_id": error.request_id},
         )
         return wait
 

@@ -6,12 +6,15 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from importlib.metadata import version
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import orjson
 from sqlalchemy import Connection
 
-from resources.warehouse.engine import Warehouse, run
+from resources.warehouse.engine import Warehouse, run, run_many
+
+if TYPE_CHECKING:
+    from resources.data_api.client import RequestCount
 
 RunState = Literal["complete", "incomplete", "failed"]
 
@@ -29,11 +32,12 @@ class ControlTotal:
 
 @dataclass(frozen=True)
 class Scope:
-    """Whose operations, and which projects; no project ids: every project that the token may see."""
+    """Whose rows, of which projects and which stream; no project ids: every project that the token may see."""
 
     account: str
     run_id: int
     project_ids: tuple[int, ...] = ()
+    stream: str = "operations"
 
 
 @dataclass(frozen=True)
@@ -93,6 +97,7 @@ def unfinished_windows(
     interval: tuple[datetime, datetime],
     project_ids: Sequence[int],
     look_back_days: int,
+    stream: str = "operations",
 ) -> list[tuple[datetime, datetime]]:
     """Return the intervals, older than the look-back, that an interrupted run over the same days has committed."""
     rows = warehouse.query(
@@ -102,13 +107,23 @@ def unfinished_windows(
         interval_to=interval[1],
         project_ids=list(project_ids),
         look_back_days=look_back_days,
+        stream=stream,
     )
     return [(row.interval_from, row.interval_to) for row in rows]
 
 
-def finish_run(warehouse: Warehouse, run_id: int, state: RunState, message: str | None, requests: int) -> None:
-    """Write how a run ended."""
-    warehouse.query("ledger/finish_run", run_id=run_id, state=state, message=message, requests=requests)
+def finish_run(
+    warehouse: Warehouse,
+    run_id: int,
+    state: RunState,
+    message: str | None,
+    requests: int,
+    counts: Sequence[RequestCount] = (),
+) -> None:
+    """Write how a run ended, and its requests by endpoint and status."""
+    with warehouse.transaction() as connection:
+        run(connection, "ledger/finish_run", run_id=run_id, state=state, message=message, requests=requests)
+        run_many(connection, "ledger/add_requests", [{"run_id": run_id, **asdict(count)} for count in counts])
 
 
 def next_window_id(connection: Connection) -> int:
@@ -132,7 +147,7 @@ def add_window(
         window_id=report.window_id,
         account=scope.account,
         run_id=scope.run_id,
-        stream="operations",
+        stream=scope.stream,
         project_ids=list(scope.project_ids),
         interval_from=walk.interval_from,
         interval_to=walk.interval_to,

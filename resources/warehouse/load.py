@@ -22,6 +22,7 @@ import sql
 from resources.errors import WarehouseBroken
 from resources.warehouse.engine import Warehouse, affect, run, run_many
 from resources.warehouse.ledger import ControlTotal, LoadReport, Scope, WalkRecord, add_window, next_window_id
+from resources.warehouse.targets import OPERATIONS, Target
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -52,6 +53,7 @@ class RawPage:
     body_sha256: bytes
     signature: str
     body_zstd: bytes
+    request_id: str | None = None  # as in the log
 
 
 def compress(body: bytes) -> bytes:
@@ -66,15 +68,16 @@ def load_window(
     frame: pd.DataFrame,
     rejects: Sequence[Reject],
     pages: Sequence[RawPage],
+    target: Target = OPERATIONS,
 ) -> LoadReport:
-    """Commit a complete walk. `frame` holds each operation once, sorted by operation_id.
+    """Commit a complete walk into `target`. `frame` holds each row once, sorted by the target's key.
 
     Raises:
         WarehouseUnavailable: the database failed; nothing of the window is stored.
         WarehouseBroken: what PostgreSQL received differs from what was sent; nothing is stored.
     """
     table = pa.Table.from_pandas(frame, preserve_index=False)
-    totals = control_totals(table)
+    totals = control_totals(table, target)
     with warehouse.transaction() as connection:
         window_id = next_window_id(connection)
         report = LoadReport(
@@ -84,39 +87,46 @@ def load_window(
             totals=tuple(totals),
         )
         if table.num_rows:
-            _stage(connection, _with_keys(table, scope.account, window_id))
-            _check_staged(connection, totals)
+            _stage(connection, _with_keys(table, scope.account, window_id), target)
+            _check_staged(connection, totals, target)
         run(connection, "load/lock_account", account=scope.account)
         run(connection, "load/plan_by_key")
         if table.num_rows:
-            report = _merge(connection, report, table.num_rows)
+            report = _merge(connection, report, table.num_rows, target)
         add_pages(connection, scope, window_id, pages)
-        add_rejects(connection, scope, "operations", rejects, window_id)
+        add_rejects(connection, scope, target.stream, rejects, window_id)
         add_window(connection, scope, walk, report, digest=rows_digest(table))
     return report
 
 
-def staged_differences(warehouse: Warehouse, account: str, window_id: int, table: pa.Table) -> list[Row[Any]]:
-    """Return the rows (operation_id, observed_at, reason) that the store does not hold as they were observed."""
+def staged_differences(
+    warehouse: Warehouse, account: str, window_id: int, table: pa.Table, target: Target = OPERATIONS
+) -> list[Row[Any]]:
+    """Return the rows (the target's key, observed_at, reason) that the store does not hold as they were observed."""
     with warehouse.transaction() as connection:
-        _stage(connection, _with_keys(table, account, window_id))
+        _stage(connection, _with_keys(table, account, window_id), target)
         run(connection, "load/plan_by_key")
-        return run(connection, "load/staged_differences")
+        return run(connection, target.differences)
 
 
-def control_totals(table: pa.Table) -> list[ControlTotal]:
-    """Return count and exact sum of `sum_initial_amount` for each currency, type and status of `table`."""
-    keys = ["sum_initial_currency", "operation_type", "operation_status"]
+def stage_rows(connection: Connection, account: str, table: pa.Table) -> None:
+    """Copy typed rows into the temporary table staging_operations, to be compared; nothing is merged."""
+    _stage(connection, _with_keys(table, account, 0), OPERATIONS)
+
+
+def control_totals(table: pa.Table, target: Target = OPERATIONS) -> list[ControlTotal]:
+    """Return count and exact sum of the target's amount for each currency, type and status of `table`."""
+    keys = ["currency", "type", "status"]
+    status = pa.nulls(table.num_rows, pa.string()) if target.status is None else table[target.status]
     # 64-bit sums could wrap around silently; 38 digits hold a million of the largest amounts
-    wide = pc.cast(table["sum_initial_amount"], pa.decimal128(38, 0))
-    grouped = (
-        table.select(keys).append_column("minor", wide).group_by(keys).aggregate([("minor", "sum"), ([], "count_all")])
-    )
+    wide = pc.cast(table[target.minor], pa.decimal128(38, 0))
+    counted = pa.table([table[target.currency], table[target.type], status, wide], names=[*keys, "minor"])
+    grouped = counted.group_by(keys).aggregate([("minor", "sum"), ([], "count_all")])
     return [
         ControlTotal(
-            currency=row["sum_initial_currency"],
-            type=row["operation_type"],
-            status=row["operation_status"],
+            currency=row["currency"],
+            type=row["type"],
+            status=row["status"],
             count=row["count_all"],
             minor=None if row["minor_sum"] is None else int(row["minor_sum"]),
         )
@@ -166,12 +176,12 @@ def _with_keys(table: pa.Table, account: str, window_id: int) -> pa.Table:
     )
 
 
-def _stage(connection: Connection, table: pa.Table) -> None:
-    run(connection, "load/stage_operations")
+def _stage(connection: Connection, table: pa.Table, target: Target) -> None:
+    run(connection, target.stage)
     driver = connection.connection.driver_connection
     if driver is None:
         raise WarehouseBroken("the pool gave no connection to copy through.")
-    with driver.cursor() as cursor, cursor.copy(sql.text("load/copy_operations")) as copy:
+    with driver.cursor() as cursor, cursor.copy(sql.text(target.copy)) as copy:
         # without their zone: Arrow writes zoned times ten times slower, and our sessions are in UTC
         copy.write(_csv(_with_times_as(pa.timestamp("us"), table)))
 
@@ -182,10 +192,10 @@ def _csv(table: pa.Table) -> bytes:
     return out.getvalue()
 
 
-def _check_staged(connection: Connection, sent: Sequence[ControlTotal]) -> None:
+def _check_staged(connection: Connection, sent: Sequence[ControlTotal], target: Target) -> None:
     received = [
         ControlTotal(row.currency, row.type, row.status, row.row_count, None if row.minor is None else int(row.minor))
-        for row in run(connection, "load/staged_totals")
+        for row in run(connection, target.totals)
     ]
     if set(received) != set(sent):
         raise WarehouseBroken(
@@ -194,9 +204,9 @@ def _check_staged(connection: Connection, sent: Sequence[ControlTotal]) -> None:
         )
 
 
-def _merge(connection: Connection, report: LoadReport, staged: int) -> LoadReport:
-    changed = affect(connection, "load/retire_operations")
-    written = affect(connection, "load/insert_operations")
+def _merge(connection: Connection, report: LoadReport, staged: int, target: Target) -> LoadReport:
+    changed = affect(connection, target.retire)
+    written = affect(connection, target.insert)
     return replace(report, rows_new=written - changed, rows_changed=changed, rows_unchanged=staged - written)
 
 

@@ -1,0 +1,16 @@
+#!/bin/sh
+# Is the process that entrypoint.sh started healthy? A command is, as long as it runs.
+set -eu
+export DAGSTER_HOME="${DAGSTER_HOME:-${APP_ROOT:-/app}/.data/dagster}"
+if [ -n "${DAGSTER_PG_PASSWORD_FILE:-}" ]; then
+    DAGSTER_PG_PASSWORD="$(cat "$DAGSTER_PG_PASSWORD_FILE")"
+    export DAGSTER_PG_PASSWORD
+fi
+case "$(cat "${TMPDIR:-/tmp}/ecommpay-role")" in
+    webserver)
+        exec python -c "import sys, urllib.request
+sys.exit(urllib.request.urlopen(sys.argv[1], timeout=10).status != 200)" \
+            "http://127.0.0.1:${WEBSERVER_PORT:-3000}/server_info" ;;
+    daemon) exec dagster-daemon liveness-check ;;
+    code-server) exec dagster api grpc-health-check -p "${CODE_SERVER_PORT:-4000}" ;;
+esac

@@ -1,0 +1,12 @@
+#!/bin/sh
+# Run once by the PostgreSQL image on an empty volume: a role and a database for the warehouse, others for Dagster.
+set -eu
+psql --set ON_ERROR_STOP=1 --username "$POSTGRES_USER" --dbname postgres \
+    --set loader="$(cat /run/secrets/warehouse_password)" \
+    --set dagster="$(cat /run/secrets/dagster_password)" <<'SQL'
+CREATE ROLE loader LOGIN PASSWORD :'loader';
+CREATE DATABASE finance OWNER loader;
+CREATE ROLE dagster LOGIN PASSWORD :'dagster';
+CREATE DATABASE dagster OWNER dagster;
+REVOKE ALL ON DATABASE finance, dagster FROM PUBLIC;
+SQL

@@ -1,0 +1,87 @@
+"""The sensor `alerts`: once a minute, what Dagster and the warehouse know is judged and told. Thin: see `pipelines.alerts`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import dagster as dg
+
+from pipelines.alerts.book import tell
+from pipelines.alerts.conditions import DagsterFacts, FailedCheck, FailedJob, judge
+from pipelines.alerts.outage import Outage, begun, ended
+from pipelines.partitions import SETTINGS
+from resources.alerts.channels import channels_of
+from resources.alerts.settings import alert_settings
+from resources.configured import WarehouseResource
+from resources.errors import WarehouseUnavailable
+
+TICK_SECONDS = 60
+VERIFY_EVERY = timedelta(hours=1)  # the whole chain is hashed: too much for each minute
+RUNS_LOOKED_AT = 200
+LOOK_BACK = timedelta(days=7)
+
+
+@dg.sensor(
+    name="alerts",
+    minimum_interval_seconds=TICK_SECONDS,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description="Tells of failed runs and checks, late nights, unusual figures, a refused token, breaks, a broken ledger.",
+)
+def alerts_sensor(context: dg.SensorEvaluationContext, warehouse: WarehouseResource) -> dg.SkipReason:
+    """Judge and tell; what a channel did not take is told at the next tick."""
+    now = datetime.now(UTC)
+    state: dict[str, Any] = json.loads(context.cursor) if context.cursor else {}
+    outage = Outage(state.get("since"), tuple(state.get("told", ())))
+    alerting = alert_settings()
+    channels = channels_of(alerting)
+    verify = now.timestamp() - state.get("verified", 0) >= VERIFY_EVERY.total_seconds()
+    try:
+        store = warehouse.warehouse()
+        judgement = judge(store, SETTINGS, alerting, now, facts_of(context, now), verify=verify)
+        told = tell(store, SETTINGS.account, judgement, channels, now, alerting.runbook)
+    except WarehouseUnavailable as error:
+        outage = begun(outage, channels, str(error), now, SETTINGS.account, alerting.runbook)
+        context.update_cursor(json.dumps({**state, **asdict(outage)}))
+        return dg.SkipReason(f"the warehouse is away: {error}")
+    outage = ended(outage, channels, now, SETTINGS.account)
+    verified = now.timestamp() if verify else state.get("verified", 0)
+    context.update_cursor(json.dumps({"verified": verified, **asdict(outage)}))
+    where = ", ".join(channel.name for channel in channels) or "no channel is set"
+    failed = f"; not delivered: {'; '.join(told.failures)}" if told.failures else ""
+    return dg.SkipReason(f"{len(judgement.alerts)} causes stand, {told.sent} messages sent ({where}){failed}")
+
+
+def facts_of(context: dg.SensorEvaluationContext, now: datetime) -> DagsterFacts:
+    """Return what Dagster alone knows: jobs whose last run failed, checks whose last evaluation did."""
+    ended_badly = [dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED]
+    runs = context.instance.get_runs(
+        dg.RunsFilter(statuses=[dg.DagsterRunStatus.SUCCESS, *ended_badly], updated_after=now - LOOK_BACK),
+        limit=RUNS_LOOKED_AT,
+    )
+    last: dict[str, dg.DagsterRun] = {}
+    for run in runs:  # newest first; whoever ran the command saw how it ended
+        if "ecommpay/pid" not in run.tags:
+            last.setdefault(run.job_name, run)
+    return DagsterFacts(
+        failed_jobs=tuple(
+            FailedJob(name, run.run_id) for name, run in last.items() if run.status == dg.DagsterRunStatus.FAILURE
+        ),
+        failed_checks=tuple(_failed_checks(context)),
+        ended_runs=tuple(run.run_id for run in runs if run.status in ended_badly),
+    )
+
+
+def _failed_checks(context: dg.SensorEvaluationContext) -> Iterator[FailedCheck]:
+    if context.repository_def is None:
+        return
+    keys = list(context.repository_def.asset_graph.asset_check_keys)
+    records = context.instance.event_log_storage.get_latest_asset_check_execution_by_key(keys)
+    for key in sorted(records, key=str):
+        event = records[key].event
+        data = event.dagster_event.event_specific_data if event and event.dagster_event else None
+        if isinstance(data, dg.AssetCheckEvaluation) and not data.passed and data.severity.value == "ERROR":
+            yield FailedCheck(key.asset_key.to_user_string(), key.name, data.description or "")

@@ -1,0 +1,122 @@
+"""How an alert leaves: by e-mail, by webhook (Slack-compatible). A channel raises, in one line, or it has delivered."""
+
+from __future__ import annotations
+
+import logging
+import smtplib
+import ssl
+from email.message import EmailMessage
+from email.utils import make_msgid
+from typing import Protocol
+from urllib.parse import urlsplit
+
+import httpx
+
+from resources.alerts.settings import AlertSettings, SmtpSettings
+from resources.data_api.client import tls_context
+from resources.errors import SyncError
+from resources.settings import Secret
+
+TIMEOUT = 15.0
+
+
+class ChannelFailed(SyncError):
+    """A channel did not take the message; it is tried again."""
+
+
+class Channel(Protocol):
+    """Delivers one message."""
+
+    name: str
+
+    def send(self, title: str, text: str) -> None:
+        """Deliver the message.
+
+        Raises:
+            ChannelFailed: it was not taken.
+        """
+
+
+class EmailChannel:
+    """Plain text by SMTP."""
+
+    name = "email"
+
+    def __init__(self, settings: SmtpSettings) -> None:
+        self.settings = settings
+
+    def send(self, title: str, text: str) -> None:
+        """Send one message to all recipients."""
+        settings, message = self.settings, EmailMessage()
+        message["Subject"] = f"[ecommpay-sync] {title}"
+        message["From"], message["To"] = settings.sender, ", ".join(settings.recipients)
+        message["Message-ID"] = make_msgid(domain=settings.sender.rpartition("@")[2])
+        message.set_content(text)
+        try:
+            with self._connection() as connection:
+                if settings.user and settings.password:
+                    connection.login(settings.user, settings.password.reveal())
+                refused = connection.send_message(message)
+        # not the server's own words: after a failed login some repeat what was sent
+        except smtplib.SMTPResponseException as error:
+            raise ChannelFailed(
+                f"the mail server {settings.host} answered {error.smtp_code} ({type(error).__name__}): check "
+                "ALERT_SMTP_URL, ALERT_SMTP_PASSWORD_FILE and the addresses."
+            ) from None
+        except (smtplib.SMTPException, OSError) as error:
+            raise ChannelFailed(
+                f"the mail server {settings.host}:{settings.port} cannot be used ({type(error).__name__}): "
+                "check ALERT_SMTP_URL."
+            ) from None
+        if refused:
+            raise ChannelFailed(f"the mail server refused {', '.join(sorted(refused))}: check ALERT_EMAIL_TO.")
+
+    def _connection(self) -> smtplib.SMTP:
+        settings, context = self.settings, tls_context()
+        if settings.implicit_tls:
+            return smtplib.SMTP_SSL(settings.host, settings.port, timeout=TIMEOUT, context=context)
+        connection = smtplib.SMTP(settings.host, settings.port, timeout=TIMEOUT)
+        try:
+            if settings.start_tls:
+                connection.starttls(context=context)
+        except (smtplib.SMTPException, ssl.SSLError, OSError):
+            connection.close()
+            raise
+        return connection
+
+
+class WebhookChannel:
+    """JSON `{"text": …}` by POST, as Slack, Mattermost, Rocket.Chat and others take it."""
+
+    name = "webhook"
+
+    def __init__(self, url: Secret) -> None:
+        self._url = url
+
+    def send(self, title: str, text: str) -> None:
+        """Post one message."""
+        logging.getLogger("httpx").setLevel(logging.WARNING)  # it logs each URL, and this one is the key
+        url = self._url.reveal()
+        host = urlsplit(url).hostname
+        try:
+            with httpx.Client(
+                verify=tls_context(), timeout=TIMEOUT, follow_redirects=False, trust_env=url.startswith("https")
+            ) as client:
+                status = client.post(url, json={"text": f"*{title}*\n{text}"}).status_code
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            # the error's own text can hold the URL, which is the key
+            raise ChannelFailed(
+                f"the webhook at {host} cannot be reached ({type(error).__name__}): check ALERT_WEBHOOK_URL."
+            ) from None
+        if not 200 <= status < 300:
+            raise ChannelFailed(f"the webhook at {host} answered {status}: check ALERT_WEBHOOK_URL.")
+
+
+def channels_of(settings: AlertSettings) -> list[Channel]:
+    """Return the channels that are configured."""
+    channels: list[Channel] = []
+    if settings.smtp:
+        channels.append(EmailChannel(settings.smtp))
+    if settings.webhook:
+        channels.append(WebhookChannel(settings.webhook))
+    return channels

@@ -1,0 +1,57 @@
+"""The tables that windows are merged into: the names of their statements and what their control totals count.
+
+How they are executed is in `load`; the statements themselves are in sql/load.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Target:
+    """One table of `core` with its versions: statements by name, and the columns of its control totals."""
+
+    stream: str  # as in the ledger
+    key: str  # the column that, after the account, tells a row
+    stage: str
+    copy: str
+    totals: str
+    retire: str
+    insert: str
+    differences: str
+    currency: str
+    type: str
+    status: str | None
+    minor: str
+
+
+OPERATIONS = Target(
+    stream="operations",
+    key="operation_id",
+    stage="load/stage_operations",
+    copy="load/copy_operations",
+    totals="load/staged_totals",
+    retire="load/retire_operations",
+    insert="load/insert_operations",
+    differences="load/staged_differences",
+    currency="sum_initial_currency",
+    type="operation_type",
+    status="operation_status",
+    minor="sum_initial_amount",
+)
+FRAUD = Target(
+    stream="fraud",
+    key="report_key",
+    stage="load/stage_fraud_reports",
+    copy="load/copy_fraud_reports",
+    totals="load/totals_fraud_reports",
+    retire="load/retire_fraud_reports",
+    insert="load/insert_fraud_reports",
+    differences="load/differences_fraud_reports",
+    currency="tr_ccy",
+    type="fraud_type",
+    status=None,
+    minor="tr_amount_minor",
+)
+TARGETS = {target.stream: target for target in (OPERATIONS, FRAUD)}

@@ -1,0 +1,1 @@
+SELECT to_regclass('recon.breaks') IS NOT NULL AS found

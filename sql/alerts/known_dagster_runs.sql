@@ -1,0 +1,1 @@
+SELECT dagster_run_id FROM sync.runs WHERE dagster_run_id = ANY(CAST(:dagster_run_ids AS text[]))

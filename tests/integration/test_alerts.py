@@ -1,0 +1,332 @@
+"""Alerts as they arrive: each cause once, and once that it is over, over real SMTP and HTTP."""
+
+from __future__ import annotations
+
+import logging
+import re
+from datetime import UTC, datetime, timedelta
+
+import dagster as dg
+import pytest
+from aiosmtpd.smtp import AuthResult
+from receivers import mail_server, webhook
+
+from pipelines.alerts.book import tell
+from pipelines.alerts.conditions import DagsterFacts, FailedCheck, FailedJob, judge
+from pipelines.definitions import defs
+from pipelines.sensors import alerts_sensor
+from resources.alerts.channels import ChannelFailed, EmailChannel, WebhookChannel, channels_of
+from resources.alerts.settings import AlertSettings, alert_settings
+from resources.configured import WarehouseResource
+from resources.errors import SyncError
+from resources.sandbox import Account, SandboxServer, World
+from resources.settings import Secret
+from support import ROOT, SETTINGS, command, execute, fetch_all, sync
+
+TODAY = datetime.now(UTC).date()
+YESTERDAY = TODAY - timedelta(days=1)
+NOON = datetime.combine(TODAY, datetime.min.time(), UTC) + timedelta(hours=12)
+RUNBOOK = "docs/runbook.md"
+
+
+@pytest.fixture
+def hook():
+    with webhook() as (received, url):
+        received.url = url
+        yield received
+
+
+def tick(store, hook, now=NOON, facts=None, alerting=None):
+    """One round over the webhook."""
+    judgement = judge(store, SETTINGS, alerting or AlertSettings(), now, facts or DagsterFacts())
+    return tell(store, SETTINGS.account, judgement, [WebhookChannel(Secret(hook.url))], now, RUNBOOK)
+
+
+def days_back(first: int, last: int = 1) -> tuple[str, str]:
+    return (TODAY - timedelta(days=first)).isoformat(), (TODAY - timedelta(days=last)).isoformat()
+
+
+@pytest.fixture
+def sandbox():
+    with SandboxServer(World.generate(seed=5, start=TODAY - timedelta(days=6), days=6, operations=300)) as server:
+        yield server
+
+
+@pytest.fixture
+def loaded(store, sandbox):
+    """A warehouse that has all it should have: nothing to tell of."""
+    sync(sandbox, store, *days_back(4))
+    return store
+
+
+def test_a_complete_warehouse_has_nothing_to_tell(loaded, hook):
+    assert tick(loaded, hook).sent == 0
+    assert hook.posts == []
+
+
+def test_a_day_missing_at_its_deadline_is_told_once_and_once_that_it_is_over(store, sandbox, hook):
+    sync(sandbox, store, *days_back(4, 2))
+    tick(store, hook, NOON - timedelta(hours=7))
+    assert hook.posts == [], "the deadline is not over at five"
+    for _ in range(3):
+        tick(store, hook)
+    (text,) = hook.texts
+    assert f"{YESTERDAY} is not complete at its deadline" in text
+    assert f"`ecommpay-sync operations --from {YESTERDAY} --to {YESTERDAY}`" in text
+    sync(sandbox, store, *days_back(1))
+    for _ in range(3):
+        tick(store, hook, NOON + timedelta(hours=1))
+    assert len(hook.posts) == 2
+    assert hook.texts[1].startswith(f"*default: over: {YESTERDAY} is not complete")
+
+
+def test_a_cause_that_comes_back_is_told_again(loaded, hook):
+    failed = DagsterFacts(failed_checks=(FailedCheck("operations", "no_rejects", "3 found"),))
+    for minute, facts in enumerate((failed, DagsterFacts(), failed)):
+        tick(loaded, hook, NOON + timedelta(minutes=minute), facts)
+    assert len(hook.posts) == 3
+    assert "check no_rejects of operations failed" in hook.texts[0]
+    assert fetch_all(loaded, "SELECT count(*) FROM sync.alerts WHERE kind = 'check_failed'") == [{"count": 2}]
+
+
+def test_a_failed_run_is_told_until_a_later_one_is_complete(loaded, sandbox, hook):
+    sandbox.faults.always("broken_json", "operations/get")
+    with pytest.raises(SyncError):
+        sync(sandbox, loaded, *days_back(2), policy=_impatient())
+    for _ in range(2):
+        tick(loaded, hook)
+    (text,) = hook.texts
+    assert re.search(r"the run \d+ of operations of \S+ to \S+ is failed", text)
+    assert "cannot be read" in text
+    sandbox.faults.clear()
+    sync(sandbox, loaded, *days_back(3))
+    tick(loaded, hook)
+    assert "over: the run" in hook.texts[1]
+
+
+def test_a_refused_token_is_one_cause_and_not_also_a_failed_run(loaded, sandbox, hook):
+    sandbox.accounts.put(Account(token="AnotherTokenMadeUpForTests0001"))
+    for _ in range(2):
+        with pytest.raises(SyncError):
+            sync(sandbox, loaded, *days_back(2))
+        tick(loaded, hook)
+    (text,) = hook.texts
+    assert "refuses the token of account default" in text
+    sandbox.accounts.put(Account())
+    sync(sandbox, loaded, *days_back(2))
+    tick(loaded, hook)
+    assert hook.texts[1].startswith("*default: over: the platform refuses the token")
+
+
+def test_a_run_whose_process_died_is_told_when_dagster_ended_it(loaded, hook):
+    execute(
+        loaded,
+        "INSERT INTO sync.runs (account, stream, dagster_run_id, product_version) "
+        "VALUES ('default', 'balances', 'dead', '0')",
+    )
+    tick(loaded, hook)
+    assert hook.posts == [], "it may still be running"
+    tick(loaded, hook, facts=DagsterFacts(ended_runs=("dead",)))
+    assert "its process was killed" in hook.texts[0]
+
+
+def test_a_job_that_failed_before_the_ledger_knew_of_it_is_told(loaded, hook):
+    tick(loaded, hook, facts=DagsterFacts(failed_jobs=(FailedJob("nightly", "unknown-run"),)))
+    assert "the job nightly failed before it could begin" in hook.texts[0]
+
+
+def test_an_altered_ledger_is_told(loaded, hook):
+    execute(loaded, "UPDATE sync.windows SET rows_met = rows_met + 1 WHERE entry_no = 1")
+    tick(loaded, hook)
+    assert "chain is broken at entry 1" in hook.texts[0]
+    tick(loaded, hook)
+    assert len(hook.posts) == 1
+
+
+def test_breaks_are_told_above_their_limit_and_only_in_their_currency(loaded, hook):
+    if not fetch_all(loaded, "SELECT to_regclass('recon.breaks') AS found")[0]["found"]:
+        tick(loaded, hook, alerting=AlertSettings(breaks_above=(("EUR", 0),)))
+        assert hook.posts == [], "without reconciliation there are no breaks"
+        execute(
+            loaded,
+            "CREATE SCHEMA IF NOT EXISTS recon; "
+            "CREATE TABLE recon.breaks (account text, state text, amount_minor bigint, currency text); "
+            "INSERT INTO recon.breaks VALUES ('default', 'open', -700, 'EUR'), ('default', 'open', 400, 'EUR'), "
+            "('default', 'closed', 5000, 'EUR'), ('default', 'open', 9000, 'USD'), ('other', 'open', 9000, 'EUR')",
+        )
+        tick(loaded, hook, alerting=AlertSettings(breaks_above=(("EUR", 1100),)))
+        assert hook.posts == []
+        tick(loaded, hook, alerting=AlertSettings(breaks_above=(("EUR", 1099),)))
+        assert "2 open breaks add up to 1,100 minor units of EUR" in hook.texts[0]
+        assert len(hook.posts) == 1
+
+
+def test_an_unusual_night_is_measured_once_and_told(loaded, hook):
+    tick(loaded, hook)
+    (night,) = fetch_all(loaded, "SELECT last_day, rows_new FROM sync.nights")
+    assert night["last_day"] == YESTERDAY
+    assert night["rows_new"] > 0
+    execute(
+        loaded,
+        "INSERT INTO sync.runs (account, stream, product_version, state) "
+        "SELECT 'default', 'old', '0', 'complete' FROM generate_series(1, 10); "
+        "INSERT INTO sync.nights (account, run_id, last_day, rows_new, rows_late) "
+        "SELECT 'default', run_id, current_date - 2 - (row_number() OVER ())::int, 1000000, 0 "
+        "FROM sync.runs WHERE stream = 'old'",
+    )
+    tick(loaded, hook)
+    assert f"{night['rows_new']:,} new operations in the night of {YESTERDAY}" in "".join(hook.texts)
+
+
+def test_a_channel_that_fails_loses_nothing_and_the_other_is_not_told_twice(loaded, hook):
+    facts = DagsterFacts(failed_checks=(FailedCheck("operations", "no_rejects", "3 found"),))
+    with mail_server() as (mailbox, url):
+        settings = alert_settings(
+            {
+                "ALERT_SMTP_URL": url,
+                "ALERT_EMAIL_FROM": "from@a.example",
+                "ALERT_EMAIL_TO": "one@b.example two@b.example",
+            }
+        )
+        channels = [EmailChannel(settings.smtp), WebhookChannel(Secret(hook.url))]
+
+        def round_(now):
+            return tell(loaded, "default", judge(loaded, SETTINGS, settings, now, facts), channels, now, RUNBOOK)
+
+        mailbox.refuse = True
+        told = round_(NOON)
+        assert told.sent == 1
+        assert "answered 451" in told.failures[0]
+        assert (len(mailbox.messages), len(hook.posts)) == (0, 1)
+        mailbox.refuse = False
+        hook.status = 500
+        assert round_(NOON).sent == 1
+        ((subject, text, recipients),) = mailbox.messages
+        assert subject == "[ecommpay-sync] default: the check no_rejects of operations failed"
+        assert "What happened: 3 found." in text
+        assert f"Runbook: {RUNBOOK}#alert-check-failed" in text
+        assert recipients == ("one@b.example", "two@b.example")
+        assert round_(NOON).sent == 0
+        facts = DagsterFacts()
+        assert "answered 500" in round_(NOON).failures[0]
+        hook.status = 200
+        round_(NOON)
+        round_(NOON)
+    assert [len(mailbox.messages), len(hook.posts)] == [2, 2]
+
+
+def test_a_message_holds_no_secret_and_neither_does_the_failure_of_its_channel(hook, caplog):
+    caplog.set_level(logging.DEBUG)
+    hook.status = 403
+    with pytest.raises(ChannelFailed, match="answered 403") as told:
+        WebhookChannel(Secret(hook.url)).send("t", "x")
+    with pytest.raises(ChannelFailed, match="cannot be reached") as away:
+        WebhookChannel(Secret("http://127.0.0.1:1/services/SECRETPATH")).send("t", "x")
+    said = [str(told.value), str(away.value), repr(WebhookChannel(Secret(hook.url)))]
+    assert not [text for text in [*said, caplog.text] if "SECRETPATH" in text]
+
+
+def test_mail_logs_in_with_the_password_of_a_file_and_a_refused_one_is_not_shown(tmp_path):
+    seen = []
+
+    def authenticate(server, session, envelope, mechanism, data):
+        seen.append((data.login, data.password))
+        return AuthResult(success=data.password == b"right-password")
+
+    options = {"authenticator": authenticate, "auth_require_tls": False}
+    password = tmp_path / "password"
+    with mail_server(**options) as (mailbox, url):
+        environment = {
+            "ALERT_SMTP_URL": url.replace("smtp://", "smtp://robot@"),
+            "ALERT_SMTP_PASSWORD_FILE": str(password),
+            "ALERT_EMAIL_FROM": "from@a.example",
+            "ALERT_EMAIL_TO": "to@b.example",
+        }
+        password.write_text("wrong-password\n")
+        done = command("alert", "--test", environment=environment)
+        assert done.returncode == 1
+        assert "wrong-password" not in done.stdout + done.stderr
+        password.write_text("right-password\n")
+        done = command("alert", "--test", environment=environment)
+        assert done.returncode == 0, done.stderr
+    assert seen[-1] == (b"robot", b"right-password")
+    assert mailbox.messages[0][0] == "[ecommpay-sync] default: test"
+
+
+def test_the_test_command_without_a_channel_says_what_to_set():
+    done = command("alert", "--test")
+    assert done.returncode == 2
+    assert "ALERT_WEBHOOK_URL_FILE" in done.stderr
+
+
+def test_the_alert_command_judges_and_tells_without_dagster(store, store_url, hook):
+    done = command("alert", environment={"DATABASE_URL": store_url, "ALERT_WEBHOOK_URL": hook.url})
+    assert done.returncode == 0, done.stderr
+    assert "1 causes stand; 1 messages were sent" in done.stdout
+    assert "is not complete at its deadline" in hook.texts[0]
+
+
+def test_the_sensor_tells_what_dagster_alone_knows(loaded, store_url, hook, monkeypatch):
+    monkeypatch.setenv("ALERT_WEBHOOK_URL", hook.url)
+
+    @dg.op
+    def fails():
+        raise ValueError("no")
+
+    @dg.job(name="nightly")
+    def nightly():
+        fails()
+
+    with dg.instance_for_test() as instance:
+        nightly.execute_in_process(instance=instance, raise_on_error=False)
+        cursor = None
+        for _ in range(2):
+            result, cursor = sensor_tick(instance, cursor, store_url)
+    assert "the job nightly failed before it could begin" in hook.texts[0]
+    assert len(hook.posts) == 1
+    assert "causes stand" in result.skip_message
+
+
+def test_a_database_that_is_away_is_told_once_and_once_that_it_is_back(store_url, loaded, hook, monkeypatch):
+    monkeypatch.setenv("ALERT_WEBHOOK_URL", hook.url)
+    away = re.sub(r"ecommpay_test_\w+", "no_such_database", store_url)
+    with dg.instance_for_test() as instance:
+        cursor = None
+        for url in (away, away, store_url, store_url):
+            _, cursor = sensor_tick(instance, cursor, url)
+    assert len(hook.posts) == 2, hook.texts
+    assert "the warehouse is away" in hook.texts[0]
+    assert "over: the warehouse is away" in hook.texts[1]
+
+
+def test_every_kind_of_alert_has_its_section_in_the_runbook():
+    text = (ROOT / "docs" / "runbook.md").read_text(encoding="utf-8")
+    kinds = re.findall(
+        r'^ +"([a-z_]+)",\n +f?"\1', (ROOT / "pipelines/alerts/conditions.py").read_text(encoding="utf-8"), re.MULTILINE
+    )
+    assert len(kinds) == 8
+    for kind in [*kinds, "database_away"]:
+        assert f"### Alert {kind.replace('_', ' ')}\n" in text
+
+
+def test_channels_are_those_that_are_set(hook):
+    assert [type(channel) for channel in channels_of(alert_settings({"ALERT_WEBHOOK_URL": hook.url}))] == [
+        WebhookChannel
+    ]
+
+
+def sensor_tick(instance, cursor, url):
+    """Evaluate the sensor as the daemon does; return what it said and its cursor."""
+    with dg.build_sensor_context(
+        instance=instance,
+        cursor=cursor,
+        repository_def=defs.get_repository_def(),
+        resources={"warehouse": WarehouseResource(url=url)},
+    ) as context:
+        return alerts_sensor(context), context.cursor
+
+
+def _impatient():
+    from resources.data_api.retry import RetryPolicy
+
+    return RetryPolicy(attempts=2, first_wait=0.001, longest_wait=0.01)
