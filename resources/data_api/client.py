@@ -48,7 +48,10 @@ CONNECT_TIMEOUT = 10.0
 READ_TIMEOUT = 330.0  # an answer may take five minutes (API: "Interaction concepts")
 LONGEST_ANSWER = 2 * READ_TIMEOUT
 LARGE_BODY = 64 * 1024  # from here on Arrow is worth its import
-LARGEST_BODY = 64 * 1024 * 1024  # a page of 1000 operations with every field is about 2 MB
+LARGEST_BODY = 32 * 1024 * 1024  # a page of 1000 operations with every field is about 2 MB
+MOST_VALUES = 300_000  # such a page has 57,000; unsigned, as anything is until it is read, it could have 16 million
+LARGEST_REFUSAL = 1024 * 1024  # bytes of a refusal that are looked through for the platform's words
+ENCODINGS = frozenset({"", "identity", "gzip", "deflate"})  # one of these: gzip within gzip unpacks without bounds
 LONGEST_MESSAGE = 400
 LONGEST_EXCERPT = 4000  # of what answers instead of the platform, tags included
 NO_COMMON_TLS = {  # what OpenSSL calls a peer that speaks an older TLS, or none at all
@@ -151,6 +154,7 @@ class Client:
                 "User-Agent": f"ecommpay-sync/{version('ecommpay-sync')}",
                 "Content-Type": "application/json",
                 "Accept": "application/json",
+                "Accept-Encoding": "gzip, deflate",
             },
         )
 
@@ -242,6 +246,9 @@ class Client:
             url, watched = f"{self.settings.base_url}/{endpoint}", {"trace": self._watch}
             with self._http.stream("POST", url, content=content, extensions=watched) as response:
                 self.pace.answered = True
+                encoding = response.headers.get("Content-Encoding", "").strip().lower()
+                if encoding not in ENCODINGS:
+                    raise BrokenBody(f"the answer to {endpoint} is encoded in a way that was not asked for.")
                 for chunk in response.iter_bytes():
                     received += chunk
                     if len(received) > LARGEST_BODY:
@@ -292,6 +299,11 @@ class Client:
         return error_for_status(endpoint, status, message, parse_retry_after(headers.get("Retry-After")))
 
     def _verified(self, endpoint: str, body: bytes, expect: str) -> dict[str, Any] | signature.ProvedRows:
+        if body.count(b",") >= MOST_VALUES:
+            raise BodyTooLarge(
+                f"the answer to {endpoint} holds more than {MOST_VALUES:,} values, which no page does; it was not "
+                "looked into: check DATA_API_BASE_URL and what answers there."
+            )
         if len(body) >= LARGE_BODY:
             proved = signature.decode_rows(body, self.settings.secret.reveal(), expect)
             if proved is not None:
@@ -346,6 +358,7 @@ def _hang_up(connection: socket.socket) -> None:
 
 def _message_in(body: bytes, excerpt: Callable[[str], str]) -> str:
     """Return the platform's `message`, or what can be shown of a body that is not the platform's."""
+    body = body[:LARGEST_REFUSAL]
     try:
         document = orjson.loads(body)
         said = excerpt(str(document.get("message") or document.get("name") or ""))
