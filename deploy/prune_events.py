@@ -1,6 +1,6 @@
 """Deletes Dagster's finished runs, with their events, that are older than some days; the ledger keeps what they did.
 
-    DAGSTER_HOME=… python deploy/prune_events.py 90
+DAGSTER_HOME=… python deploy/prune_events.py 90
 """
 
 from __future__ import annotations

@@ -128,9 +128,10 @@ def test_the_helm_values_use_keys_of_the_chart_and_a_pod_for_each_run():
     launcher = values["runLauncher"]
     assert launcher["type"] == "K8sRunLauncher"
     assert launcher["config"]["k8sRunLauncher"].keys() <= {"imagePullPolicy", "failPodOnRunFailure", "runK8sConfig"}
-    assert values["postgresql"]["postgresqlScheme"] == parsed(DEPLOY / "dagster.yaml")["storage"]["postgres"][
-        "postgres_db"
-    ]["scheme"]
+    assert (
+        values["postgresql"]["postgresqlScheme"]
+        == parsed(DEPLOY / "dagster.yaml")["storage"]["postgres"]["postgres_db"]["scheme"]
+    )
     assert values["dagsterDaemon"]["runRetries"]["retryOnAssetOrOpFailure"] is False
     assert values["telemetry"]["enabled"] is False
 
@@ -363,7 +364,7 @@ def _launch_again(port: int) -> None:
     )
     answer = ask(
         port,
-        "mutation { launchRun(executionParams: {selector: {repositoryLocationName: \"ecommpay\", "
+        'mutation { launchRun(executionParams: {selector: {repositoryLocationName: "ecommpay", '
         'repositoryName: "__repository__", jobName: "load_operations"}, '
         f"executionMetadata: {{tags: [{tags}]}}}}) {{ __typename ... on PythonError {{ message }} }} }}",
     )

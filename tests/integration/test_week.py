@@ -120,11 +120,16 @@ def test_a_week_with_everything_in_it_ends_complete_and_exact_with_every_alert_e
 
     # an operation of the day before yesterday shows up a day late: the look-back meets it, nobody is woken
     late = week.sandbox.world.add(
-        {"operation_id": "9999999999901", "operation_completed_at": int(at(days[1] - timedelta(days=2), 12).timestamp())},
+        {
+            "operation_id": "9999999999901",
+            "operation_completed_at": int(at(days[1] - timedelta(days=2), 12).timestamp()),
+        },
         visible=at(days[1], 1).replace(tzinfo=None).isoformat(),
     )
     week.quiet_day(days[1])
-    assert fetch_all(week.store, f"SELECT count(*) FROM core.operations WHERE operation_id = '{late}'") == [{"count": 1}]
+    assert fetch_all(week.store, f"SELECT count(*) FROM core.operations WHERE operation_id = '{late}'") == [
+        {"count": 1}
+    ]
 
     # the night is missed: told after the deadline, over once the next night has walked the day
     missed = days[2]
