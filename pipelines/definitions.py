@@ -7,6 +7,8 @@ import dagster as dg
 from pipelines.assets.balances import balances
 from pipelines.assets.fraud import fraud
 from pipelines.assets.operations import operations
+from pipelines.assets.raw_pages import raw_pages
+from pipelines.assets.spot_check import spot_check, spot_check_no_difference
 from pipelines.checks import balances_no_rejects, operations_checks
 from pipelines.fraud_checks import fraud_checks
 from pipelines.schedules import (
@@ -14,6 +16,7 @@ from pipelines.schedules import (
     FRAUD_JOB,
     NIGHTLY_JOB,
     OPERATIONS_JOB,
+    SPOT_CHECK_JOB,
     balances_schedule,
     nightly_schedule,
 )
@@ -21,9 +24,9 @@ from pipelines.sync.progress import LogProgress
 from resources.configured import data_api_from_env, warehouse_from_env
 
 defs = dg.Definitions(
-    assets=[operations, balances, fraud],
-    asset_checks=[operations_checks, balances_no_rejects, fraud_checks],
-    jobs=[OPERATIONS_JOB, NIGHTLY_JOB, BALANCES_JOB, FRAUD_JOB],
+    assets=[operations, balances, fraud, spot_check, raw_pages],
+    asset_checks=[operations_checks, balances_no_rejects, fraud_checks, spot_check_no_difference],
+    jobs=[OPERATIONS_JOB, NIGHTLY_JOB, BALANCES_JOB, FRAUD_JOB, SPOT_CHECK_JOB],
     schedules=[nightly_schedule, balances_schedule],
     resources={"data_api": data_api_from_env(), "warehouse": warehouse_from_env(), "progress": LogProgress()},
     # a process for each step would cost seconds and gain nothing: a run has one or two steps

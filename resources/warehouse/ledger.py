@@ -127,6 +127,7 @@ def add_window(
     report: LoadReport,
     *,
     digest: str | None = None,
+    pages_digest: str | None = None,
 ) -> None:
     """Append a walk and its verdict to the ledger, in the transaction that holds its rows."""
     run(
@@ -154,6 +155,7 @@ def add_window(
         rows_rejected=report.rows_rejected,
         totals_met=_totals_json(report.totals),
         rows_digest=digest,
+        pages_digest=pages_digest,
     )
 
 

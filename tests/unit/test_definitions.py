@@ -24,7 +24,7 @@ def test_all_definitions_load():
 
 def test_the_assets_are_as_pinned():
     specs = {spec.key.to_user_string(): spec for spec in defs.resolve_all_asset_specs()}
-    assert specs.keys() == {"operations", "balances", "fraud"}
+    assert specs.keys() == {"operations", "balances", "fraud", "spot_check", "raw_pages"}
     assert specs["operations"].partitions_def == dg.DailyPartitionsDefinition(
         "2015-01-01", timezone="UTC", end_offset=1
     )
@@ -51,12 +51,13 @@ def test_the_checks_are_as_pinned():
         ("operations", "no_rejects"),
         ("operations", "totals_equal_ledger"),
         ("operations", "windows_complete"),
+        ("spot_check", "no_difference"),
     ]
 
 
 def test_the_jobs_and_crons_are_as_pinned():
     jobs = {job.name for job in defs.get_repository_def().get_all_jobs() if not job.name.startswith("__")}
-    assert jobs == {"load_operations", "load_fraud", "nightly", "snapshot_balances"}
+    assert jobs == {"load_operations", "load_fraud", "nightly", "snapshot_balances", "spot_check_payments"}
     schedules = {
         schedule.name: (schedule.job_name, schedule.cron_schedule, schedule.execution_timezone, schedule.default_status)
         for schedule in defs.get_repository_def().schedule_defs
