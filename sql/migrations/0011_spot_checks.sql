@@ -24,4 +24,4 @@ COMMENT ON COLUMN sync.spot_checks.outcome IS 'equal; not loaded: its day is not
 COMMENT ON COLUMN sync.spot_checks.stored IS 'What the store holds; NULL when equal, or missing in the store.';
 COMMENT ON COLUMN sync.spot_checks.answered IS 'What the platform answered; NULL when equal, or missing in the answer.';
 COMMENT ON COLUMN sync.spot_checks.asked_at IS 'When the (last) request was started.';
-COMMENT ON COLUMN sync.runs.stream IS 'What was synced: operations, fraud, balances, documents, or spot check.';
+COMMENT ON COLUMN sync.runs.stream IS 'What was synced: operations, fraud, balances or spot check.';

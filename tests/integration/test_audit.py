@@ -4,9 +4,13 @@ unnoticed.
 
 from __future__ import annotations
 
+from datetime import date
+
 import pytest
 from conftest import create_database, drop_database, url_of
 
+import sql
+from pipelines.sync.replay import Replayer
 from resources.sandbox import DEMO_SECRET, DEMO_TOKEN, SandboxServer, World
 from resources.warehouse.engine import Warehouse
 from resources.warehouse.retention import delete_old_pages
@@ -159,25 +163,38 @@ DAMAGE = {
     "a former state lost": "DELETE FROM core.operation_versions",
     "a former state that ends too early": "UPDATE core.operation_versions SET known_to = observed_at + interval '1 us'",
     "first seen altered": "UPDATE core.operations SET first_seen_at = first_seen_at - interval '1 day'",
-    "an invented row": "INSERT INTO core.operations SELECT (jsonb_populate_record(o, jsonb_build_object('operation_id', '42'))).* "
-    "FROM core.operations o LIMIT 1",
+    "an invented row": "INSERT INTO core.operations SELECT (jsonb_populate_record(o, jsonb_build_object("
+    "'operation_id', '42'))).* FROM core.operations o LIMIT 1",
     "an invented row of no window": "INSERT INTO core.operations SELECT (jsonb_populate_record(o, jsonb_build_object("
     "'operation_id', '42', 'window_id', 4242))).* FROM core.operations o LIMIT 1",
 }
 
 
 @pytest.mark.parametrize("name", DAMAGE)
-def test_what_was_lost_altered_or_invented_is_named_and_put_back_exactly(loaded, environment, store, name):
+def test_what_was_lost_altered_or_invented_is_named_and_put_back_exactly(loaded, store, name):
+    replayer = Replayer(store, "default", DEMO_SECRET)
+    days = date.fromisoformat(FIRST), date.fromisoformat(LAST)
     before = [fetch_all(store, statement) for statement in ALL]
     execute(store, DAMAGE[name])
-    assert [fetch_all(store, statement) for statement in ALL] != before
-    days = ("--from", FIRST, "--to", LAST)
-    assert command("replay", *days, environment=environment).returncode == 1
-    repaired = command("replay", *days, "--repair", environment=environment)
-    assert repaired.returncode == 0, repaired.stderr
-    assert "put back: " in repaired.stdout
+    told = []
+    found = replayer.replay(*days, told.append)
+    assert found.differences
+    assert told == found.problems
+    done = replayer.repair(found.damaged)
+    assert done.impossible == ()
+    assert done.states_put_back + done.states_removed > 0
     assert [fetch_all(store, statement) for statement in ALL] == before
-    assert command("verify", environment=environment).returncode == 0
+    assert replayer.replay(*days, told.append).problems == []
+    assert fetch_all(store, sql.text("ledger/verify")) == []
+
+
+def test_the_command_puts_back_and_then_is_green(loaded, environment, store):
+    execute(store, "DELETE FROM core.operations")
+    done = command("replay", "--from", FIRST, "--to", LAST, "--repair", environment=environment)
+    assert done.returncode == 0, done.stderr
+    assert "put back: " in done.stdout
+    assert "and 1" in done.stdout, "not one line for each of thousands of rows"
+    assert done.stdout.splitlines()[-1].startswith("equal: ")
 
 
 def test_a_row_whose_pages_were_altered_is_left_as_it_is_and_named(loaded, environment, store):
