@@ -88,7 +88,6 @@ class SyncSettings:
     fraud_look_back_days: int = 30
     spot_check_sample: int = 20
     raw_days: int = 400
-    documents_file: Path | None = None
     recon_cutoff_minutes: int = 120
 
 
@@ -239,7 +238,6 @@ def sync_settings(environment: Environment = os.environ) -> SyncSettings:
         fraud_look_back_days=_number("SYNC_FRAUD_LOOK_BACK_DAYS", environment, default.fraud_look_back_days, 0, 365),
         spot_check_sample=_number("SYNC_SPOT_CHECK_SAMPLE", environment, default.spot_check_sample, 0, 1000),
         raw_days=_number("SYNC_RAW_DAYS", environment, default.raw_days, 0, 36_500),
-        documents_file=Path(text) if (text := environment.get("SYNC_DOCUMENTS_FILE")) else None,
         recon_cutoff_minutes=_number("SYNC_RECON_CUTOFF_MINUTES", environment, default.recon_cutoff_minutes, 0, 1440),
     )
 

@@ -76,6 +76,18 @@ def fraud(
     run_fraud(*days)
 
 
+@app.command(name="spot-check")
+def spot_check(
+    sample: Annotated[
+        int | None, typer.Option(min=1, max=1000, help="how many payments; else SYNC_SPOT_CHECK_SAMPLE")
+    ] = None,
+) -> None:
+    """Ask for a sample of payments by id, and compare them with the store."""
+    from pipelines.cli.streams import run_spot_check
+
+    run_spot_check(sample)
+
+
 @app.command()
 def balances() -> None:
     """Take a snapshot of the balances."""
@@ -104,12 +116,15 @@ def doctor() -> None:
 def replay(
     first: Annotated[str, typer.Option("--from", metavar="DAY", help="first UTC day")],
     last: Annotated[str, typer.Option("--to", metavar="DAY", help="last UTC day, included")],
+    repair: Annotated[  # noqa: FBT002 - an option of the command
+        bool, typer.Option("--repair", help="put back rows that were lost or altered")
+    ] = False,
 ) -> None:
     """Rebuild days from the signed raw pages, and prove that the store holds the same."""
     days = _days(first, last)
     from pipelines.cli.audit import replay_days
 
-    replay_days(*days)
+    replay_days(*days, repair=repair)
 
 
 @app.command()

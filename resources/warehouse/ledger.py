@@ -139,6 +139,7 @@ def add_window(
     report: LoadReport,
     *,
     digest: str | None = None,
+    pages_digest: str | None = None,
 ) -> bool:
     """Append a walk and its verdict to the ledger, in the transaction that holds its rows.
 
@@ -170,6 +171,7 @@ def add_window(
         rows_rejected=report.rows_rejected,
         totals_met=_totals_json(report.totals),
         rows_digest=digest,
+        pages_digest=pages_digest,
     )
     return bool(row.all_written)
 

@@ -101,7 +101,7 @@ def load_window(
             report = _merge(connection, report, table.num_rows, target)
         add_pages(connection, scope, window_id, pages)
         add_rejects(connection, scope, target.stream, rejects, window_id)
-        all_written = add_window(connection, scope, walk, report, digest=digest)
+        all_written = add_window(connection, scope, walk, report, digest=digest, pages_digest=pages_digest(pages))
         if all_new and not all_written:
             raise _arrived_otherwise()
     return report
@@ -110,11 +110,33 @@ def load_window(
 def staged_differences(
     warehouse: Warehouse, account: str, window_id: int, table: pa.Table, target: Target = OPERATIONS
 ) -> list[Row[Any]]:
-    """Return the rows (the target's key, observed_at, reason) that the store does not hold as they were observed."""
+    """Return (key, observed_at, reason) wherever the store and the rows of a window differ, in either direction."""
     with warehouse.transaction() as connection:
         _stage(connection, _with_keys(table, account, window_id), target)
         run(connection, "load/plan_by_key")
-        return run(connection, target.differences)
+        missing = run(connection, target.differences)
+        return missing + run(connection, target.unfounded, account=account, window_id=window_id)
+
+
+def merge_again(
+    warehouse: Warehouse, account: str, keys: Sequence[str], walks: Sequence[tuple[int, pa.Table]], target: Target
+) -> tuple[int, int]:
+    """Build all states of some rows again from the walks that met them, in order; in one transaction.
+
+    Returns how many states stand in the store now that did not before, and how many are gone that did.
+    """
+    with warehouse.transaction() as connection:
+        run(connection, "load/lock_account", account=account)
+        run(connection, "load/plan_by_key")
+        before = {tuple(row) for row in run(connection, target.states, account=account, keys=list(keys))}
+        run(connection, target.forget, account=account, keys=list(keys))
+        for window_id, table in walks:
+            _stage(connection, _with_keys(table, account, window_id), target)
+            affect(connection, target.retire)
+            affect(connection, target.insert)
+            run(connection, target.unstage)
+        after = {tuple(row) for row in run(connection, target.states, account=account, keys=list(keys))}
+    return len(after - before), len(before - after)
 
 
 def stage_rows(connection: Connection, account: str, table: pa.Table) -> None:
@@ -146,6 +168,12 @@ def rows_digest(table: pa.Table) -> str:
     """Return the SHA-256 of the rows' content as CSV (times in µs since 1970), rows as sorted; without observed_at."""
     content = _with_times_as(pa.int64(), table.drop_columns(["observed_at"]))
     return hashlib.sha256(_csv(content)).hexdigest()
+
+
+def pages_digest(pages: Sequence[Any]) -> str:
+    """Return the SHA-256 over the SHA-256 of raw pages, in the order of their requests."""
+    ordered = sorted(pages, key=lambda page: (page.requested_at, bytes(page.body_sha256)))
+    return hashlib.sha256(b"".join(bytes(page.body_sha256) for page in ordered)).hexdigest()
 
 
 def _with_times_as(kind: pa.DataType, table: pa.Table) -> pa.Table:

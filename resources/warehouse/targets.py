@@ -22,6 +22,11 @@ class Target:
     retire: str
     insert: str
     differences: str
+    unfounded: str
+    orphans: str
+    states: str
+    forget: str
+    unstage: str
     currency: str
     type: str
     status: str | None
@@ -39,6 +44,11 @@ OPERATIONS = Target(
     retire="load/retire_operations",
     insert="load/insert_operations",
     differences="load/staged_differences",
+    unfounded="replay/unfounded_operations",
+    orphans="replay/orphans_operations",
+    states="replay/states_of_operations",
+    forget="replay/forget_operations",
+    unstage="replay/unstage_operations",
     currency="sum_initial_currency",
     type="operation_type",
     status="operation_status",
@@ -55,6 +65,11 @@ FRAUD = Target(
     retire="load/retire_fraud_reports",
     insert="load/insert_fraud_reports",
     differences="load/differences_fraud_reports",
+    unfounded="replay/unfounded_fraud_reports",
+    orphans="replay/orphans_fraud_reports",
+    states="replay/states_of_fraud_reports",
+    forget="replay/forget_fraud_reports",
+    unstage="replay/unstage_fraud_reports",
     currency="tr_ccy",
     type="fraud_type",
     status=None,

@@ -1,5 +1,5 @@
 -- Staged rows that the store does not hold as they were observed, at the time they were observed.
-SELECT s.operation_id, s.observed_at,
+SELECT s.operation_id AS key, s.observed_at,
        CASE WHEN o.operation_id IS NULL THEN 'missing in the store' ELSE 'stored otherwise' END AS reason
 FROM staging_operations s
 LEFT JOIN LATERAL (
@@ -40,4 +40,3 @@ WHERE o.operation_id IS NULL OR (
         s.extra
       )
 ORDER BY s.operation_id
-LIMIT 100

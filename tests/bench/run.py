@@ -1,6 +1,6 @@
 """`make bench`: measures in parts; each part writes its own section of docs/benchmarks.md.
 
-`make bench OPERATIONS=500000 RUNS=3 PARTS="speed completeness memory signature large backfill"`. A part that fails leaves
+`make bench OPERATIONS=500000 RUNS=3 PARTS="speed completeness"`. A part that fails leaves
 its section as it was, and the others still run; the exit status tells.
 """
 

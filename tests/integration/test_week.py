@@ -9,12 +9,13 @@ import re
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
+from receivers import webhook
 
 from pipelines.alerts.book import tell
 from pipelines.alerts.conditions import DagsterFacts, judge
 from pipelines.alerts.outage import Outage, begun, ended
 from pipelines.schedules import days_of_night
-from receivers import webhook
+from pipelines.sync.operations import OperationsRequest, sync_operations
 from resources.alerts.channels import WebhookChannel
 from resources.alerts.settings import AlertSettings
 from resources.data_api.endpoints import DataApi
@@ -23,7 +24,6 @@ from resources.errors import SyncError, WarehouseUnavailable
 from resources.sandbox import DEMO_SECRET, DEMO_TOKEN, Account, Faults, SandboxServer, World
 from resources.settings import Secret
 from resources.warehouse.engine import Warehouse
-from pipelines.sync.operations import OperationsRequest, sync_operations
 from support import SETTINGS, client_of, differences, execute, fetch_all
 
 NIGHTS = 8

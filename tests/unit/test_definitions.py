@@ -24,7 +24,7 @@ def test_all_definitions_load():
 
 def test_the_assets_are_as_pinned():
     specs = {spec.key.to_user_string(): spec for spec in defs.resolve_all_asset_specs()}
-    assert specs.keys() == {"operations", "balances", "fraud"}
+    assert specs.keys() == {"operations", "balances", "fraud", "spot_check", "raw_pages"}
     assert specs["operations"].partitions_def == dg.DailyPartitionsDefinition(
         "2015-01-01", timezone="UTC", end_offset=1
     )
@@ -51,6 +51,7 @@ def test_the_checks_are_as_pinned():
         ("operations", "no_rejects"),
         ("operations", "totals_equal_ledger"),
         ("operations", "windows_complete"),
+        ("spot_check", "no_difference"),
     ]
 
 
@@ -63,6 +64,8 @@ def test_the_jobs_and_crons_are_as_pinned():
         "snapshot_balances",
         "backfill_operations",
         "check_operations",
+        "spot_check_payments",
+        "reconcile",
     }
     schedules = {
         schedule.name: (schedule.job_name, schedule.cron_schedule, schedule.execution_timezone, schedule.default_status)
