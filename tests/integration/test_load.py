@@ -576,10 +576,10 @@ def test_times_arrive_exactly_from_the_first_to_the_last(store):
     load_rows(store, *(row(number, provider_date=time) for number, time in enumerate(times)))
     found = [operation["t"] for operation in stored(store, what="provider_date AT TIME ZONE 'UTC' AS t")]
     assert found == [
-        datetime(1, 1, 1),  # noqa: DTZ001 - in UTC, as asked for
-        datetime(1969, 12, 31, 23, 59, 59, 999_999),  # noqa: DTZ001
-        datetime(2024, 3, 31, 1, 30, 0, 1),  # noqa: DTZ001
-        datetime(9999, 12, 31, 23, 59, 59),  # noqa: DTZ001
+        datetime(1, 1, 1),
+        datetime(1969, 12, 31, 23, 59, 59, 999_999),
+        datetime(2024, 3, 31, 1, 30, 0, 1),
+        datetime(9999, 12, 31, 23, 59, 59),
     ]
 
 

@@ -123,7 +123,7 @@ def test_a_spreadsheets_fraction_is_refused_since_it_is_not_exact(store, tmp_pat
     book = openpyxl.Workbook()
     book.active.append(["entry_id", "booked_at", "operation_type", "currency", "amount"])
     book.active.append(["a", date(2024, 3, 5), "sale", "EUR", 1.1])
-    book.active.append(["b", datetime(2024, 3, 5), "sale", "EUR", 7])  # noqa: DTZ001 - as a spreadsheet has it
+    book.active.append(["b", datetime(2024, 3, 5), "sale", "EUR", 7])
     book.save(tmp_path / "ledger.xlsx")
     report = load(store, tmp_path / "ledger.xlsx")
     assert [(fault.line, fault.column) for fault in report.faults] == [(2, "amount")]

@@ -24,12 +24,12 @@ def test_all_definitions_load():
 
 def test_the_assets_are_as_pinned():
     specs = {spec.key.to_user_string(): spec for spec in defs.resolve_all_asset_specs()}
-    assert specs.keys() == {"operations", "balances", "fraud", "spot_check", "raw_pages"}
+    assert specs.keys() == {"operations", "balances", "fraud", "spot_check", "raw_pages", "reconciliation", "report"}
     assert specs["operations"].partitions_def == dg.DailyPartitionsDefinition(
         "2015-01-01", timezone="UTC", end_offset=1
     )
     assert specs["balances"].partitions_def is None
-    assert {spec.group_name for spec in specs.values()} == {"platform"}
+    assert {spec.group_name for spec in specs.values()} == {"platform", "finance"}
     assert specs["operations"].metadata["dagster/table_name"] == "core.operations"
     operations = defs.get_assets_def("operations")
     assert operations.backfill_policy == dg.BackfillPolicy.multi_run(max_partitions_per_run=180)
@@ -51,6 +51,8 @@ def test_the_checks_are_as_pinned():
         ("operations", "no_rejects"),
         ("operations", "totals_equal_ledger"),
         ("operations", "windows_complete"),
+        ("reconciliation", "complete"),
+        ("reconciliation", "no_open_breaks"),
         ("spot_check", "no_difference"),
     ]
 

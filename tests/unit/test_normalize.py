@@ -261,7 +261,7 @@ def test_what_is_no_time_is_refused(value):
 @st.composite
 def written_times(draw) -> tuple[str, datetime]:
     """Draw a time as the API could write it, and the moment it means."""
-    moment = draw(st.datetimes(datetime(1, 1, 2), datetime(9999, 12, 30))).replace(microsecond=0)  # noqa: DTZ001
+    moment = draw(st.datetimes(datetime(1, 1, 2), datetime(9999, 12, 30))).replace(microsecond=0)
     digits = draw(st.text("0123456789", max_size=6))
     offset = timedelta(minutes=draw(st.integers(-(24 * 60) + 1, 24 * 60 - 1)))
     style = draw(st.sampled_from(["", "Z", "+hh:mm", "+hhmm"]))

@@ -86,7 +86,7 @@ def test_an_operation_on_one_side_only_is_named():
 
 
 OFFSETS = st.integers(-56, 56).map(lambda quarters: timezone(timedelta(minutes=15 * quarters)))
-MOMENTS = st.datetimes(datetime(2000, 1, 2), datetime(2100, 1, 1)).map(  # noqa: DTZ001 - the zone follows
+MOMENTS = st.datetimes(datetime(2000, 1, 2), datetime(2100, 1, 1)).map(
     lambda moment: moment.replace(microsecond=0, tzinfo=UTC)
 )
 
