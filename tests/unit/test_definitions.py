@@ -24,12 +24,12 @@ def test_all_definitions_load():
 
 def test_the_assets_are_as_pinned():
     specs = {spec.key.to_user_string(): spec for spec in defs.resolve_all_asset_specs()}
-    assert specs.keys() == {"operations", "balances"}
+    assert specs.keys() == {"operations", "balances", "reconciliation"}
     assert specs["operations"].partitions_def == dg.DailyPartitionsDefinition(
         "2015-01-01", timezone="UTC", end_offset=1
     )
     assert specs["balances"].partitions_def is None
-    assert {spec.group_name for spec in specs.values()} == {"platform"}
+    assert {spec.group_name for spec in specs.values()} == {"platform", "finance"}
     assert specs["operations"].metadata["dagster/table_name"] == "core.operations"
     operations = defs.get_assets_def("operations")
     assert operations.backfill_policy == dg.BackfillPolicy.single_run()
@@ -44,12 +44,14 @@ def test_the_checks_are_as_pinned():
         ("operations", "no_rejects"),
         ("operations", "totals_equal_ledger"),
         ("operations", "windows_complete"),
+        ("reconciliation", "complete"),
+        ("reconciliation", "no_open_breaks"),
     ]
 
 
 def test_the_jobs_and_crons_are_as_pinned():
     jobs = {job.name for job in defs.get_repository_def().get_all_jobs() if not job.name.startswith("__")}
-    assert jobs == {"load_operations", "nightly", "snapshot_balances"}
+    assert jobs == {"load_operations", "nightly", "reconcile", "snapshot_balances"}
     schedules = {
         schedule.name: (schedule.job_name, schedule.cron_schedule, schedule.execution_timezone, schedule.default_status)
         for schedule in defs.get_repository_def().schedule_defs
