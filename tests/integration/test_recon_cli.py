@@ -51,7 +51,8 @@ def test_from_a_ledger_with_one_break_of_each_type_to_a_closed_day(store, sandbo
         store,
         # the sandbox's own world has refunds of payments from before its first day
         "SELECT break_type, b.operation_id, entry_id FROM recon.breaks b LEFT JOIN core.operations o "
-        "USING (account, operation_id) WHERE state = 'open' AND (break_type <> 'orphan_refund' OR payment_id LIKE 'demo-%')",
+        "USING (account, operation_id) "
+        "WHERE state = 'open' AND (break_type <> 'orphan_refund' OR payment_id LIKE 'demo-%')",
     )
     (count,) = fetch_all(store, "SELECT count(*) AS all FROM recon.breaks")
     of_type = {row["break_type"]: row for row in found}
