@@ -29,6 +29,13 @@ def verify_ledger(head: str | None) -> None:
             )
         if head and not store.query("ledger/entry_with_hash", hash=head.lower()):
             raise WarehouseBroken(f"no entry of the ledger has the hash {head}: entries at its end were removed.")
+        closes = store.query("reconciliation/verify_closes")
+        if closes:
+            first = closes[0]
+            raise WarehouseBroken(
+                f"the closed days of account {first.account} are broken at row {first.close_no} "
+                f"({first.business_date}): {first.reason}; compare with a backup."
+            )
         heads = store.query("ledger/heads")
         for entry in heads:
             show.line(f"intact: account {entry.account}, {entry.entry_no:,} entries, head {entry.head}")

@@ -68,6 +68,7 @@ def fill(store, operations, entries):
     )
     add_entries(
         store,
+        {"entry_id": "long ago", "booked_at": at("00:00") - timedelta(days=999)},  # there are books at all
         *(
             {
                 "entry_id": f"e{number}",
