@@ -7,6 +7,7 @@ its section as it was, and the others still run; the exit status tells.
 from __future__ import annotations
 
 import argparse
+import signal
 import subprocess
 import sys
 import time
@@ -24,6 +25,8 @@ PARTS = ("speed", "completeness", "memory", "signature", "large", "backfill")
 
 def main() -> int:
     """Run the parts asked for."""
+    for number in (signal.SIGTERM, signal.SIGINT):  # also when started in the background, where they are ignored
+        signal.signal(number, signal.default_int_handler)
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--operations", type=int, default=500_000)
     parser.add_argument("--runs", type=int, default=3)
