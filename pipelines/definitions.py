@@ -7,6 +7,7 @@ import dagster as dg
 from pipelines.assets.backfill import BACKFILL_JOB
 from pipelines.assets.balances import balances
 from pipelines.assets.fraud import fraud
+from pipelines.assets.marts import currency_in_grain, marts, marts_equal_core
 from pipelines.assets.operations import operations
 from pipelines.assets.raw_pages import raw_pages
 from pipelines.assets.reconciliation import reconciliation
@@ -18,6 +19,7 @@ from pipelines.schedules import (
     BALANCES_JOB,
     CHECKS_JOB,
     FRAUD_JOB,
+    MARTS_JOB,
     NIGHTLY_JOB,
     OPERATIONS_JOB,
     RECONCILE_JOB,
@@ -30,13 +32,15 @@ from pipelines.sync.progress import LogProgress
 from resources.configured import data_api_from_env, warehouse_from_env
 
 defs = dg.Definitions(
-    assets=[operations, balances, fraud, spot_check, reconciliation, report, raw_pages],
+    assets=[operations, balances, fraud, spot_check, reconciliation, marts, report, raw_pages],
     asset_checks=[
         operations_checks,
         balances_no_rejects,
         fraud_checks,
         spot_check_no_difference,
         reconciliation_checks,
+        currency_in_grain,
+        marts_equal_core,
     ],
     jobs=[
         OPERATIONS_JOB,
@@ -47,6 +51,7 @@ defs = dg.Definitions(
         FRAUD_JOB,
         SPOT_CHECK_JOB,
         RECONCILE_JOB,
+        MARTS_JOB,
     ],
     schedules=[nightly_schedule, balances_schedule],
     sensors=[alerts_sensor],

@@ -8,6 +8,8 @@ import dagster as dg
 
 from pipelines.partitions import SETTINGS
 
+MARTS = dg.AssetSelection.groups("bi")
+
 OPERATIONS_JOB = dg.define_asset_job(
     "load_operations",
     selection=dg.AssetSelection.assets("operations"),
@@ -25,11 +27,17 @@ SPOT_CHECK_JOB = dg.define_asset_job(
 )
 NIGHTLY_JOB = dg.define_asset_job(
     "nightly",
-    selection=dg.AssetSelection.assets("operations", "fraud", "spot_check", "reconciliation", "report", "raw_pages"),
-    description="Load yesterday, and the look-back days before it again, reconcile them, and write the report.",
+    selection=dg.AssetSelection.assets("operations", "fraud", "spot_check", "reconciliation", "report", "raw_pages")
+    | MARTS,
+    description="Load yesterday and the look-back days before it, reconcile, build the marts, write the report.",
     # an outage of the platform or of the database is worth another try; a refusal is not, and says so
     op_retry_policy=dg.RetryPolicy(max_retries=3, delay=300, backoff=dg.Backoff.EXPONENTIAL),
     tags={"dagster/max_runtime": "21600"},
+)
+MARTS_JOB = dg.define_asset_job(
+    "build_marts",
+    selection=MARTS,
+    description="Build the marts of schema bi from what is in the core now.",
 )
 CHECKS_JOB = dg.define_asset_job(
     "check_operations",

@@ -256,6 +256,18 @@ def reference_settings(environment: Environment = os.environ) -> ReferenceSettin
     )
 
 
+def role_prefix(environment: Environment = os.environ) -> str:
+    """Return what the names of the roles begin with: `SYNC_ROLE_PREFIX`, or `ecommpay`. Roles belong to a whole server.
+
+    Raises:
+        ConfigError: it is malformed.
+    """
+    prefix = environment.get("SYNC_ROLE_PREFIX") or "ecommpay"
+    if not re.fullmatch(r"[a-z][a-z0-9_]{0,47}", prefix) or prefix.startswith("pg_"):
+        raise ConfigError(f"SYNC_ROLE_PREFIX is {prefix!r}: use a–z, 0–9 and _, at most 48, not beginning with pg_.")
+    return prefix
+
+
 def exponent_overrides(text: str) -> tuple[ExponentOverride, ...]:
     """Read overrides of ISO 4217's exponents: `JPY=2` (always) or `JPY=2@2026-01-01` (from that day), with commas.
 

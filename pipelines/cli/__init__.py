@@ -183,6 +183,34 @@ def database() -> None:
 
 
 @app.command()
+def marts(
+    full: Annotated[bool, typer.Option("--full", help="build everything anew, not only what is new")] = False,  # noqa: FBT002
+) -> None:
+    """Build the marts of schema bi now, and hold them against the core."""
+    from pipelines.cli.marts import build
+
+    build(full=full)
+
+
+@app.command()
+def grant() -> None:
+    """Make the roles of loader, BI and finance, and give each what it needs and no more."""
+    from pipelines.cli.grant import grant_roles
+
+    grant_roles()
+
+
+@app.command()
+def erase(
+    customer: Annotated[str, typer.Option(metavar="ID", help="the person's customer_id or e-mail address")],
+) -> None:
+    """Remove a person's data from every table and raw page; keys, totals and the ledger stay."""
+    from pipelines.cli.erase import erase_customer
+
+    erase_customer(customer)
+
+
+@app.command()
 def metrics(
     port: Annotated[int | None, typer.Option(min=0, max=65535, help="serve on this port until Ctrl-C")] = None,
     host: Annotated[str, typer.Option(help="address to listen on")] = "127.0.0.1",

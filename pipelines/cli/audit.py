@@ -88,6 +88,8 @@ def replay_days(first: date, last: date, *, repair: bool) -> None:
 def _conclude(result: Replay, first: date, last: date) -> None:
     if not result.windows:
         raise SyncError(f"no complete window touches {first} to {last}: load the days first.")
+    if result.erased:
+        show.line(f"erased: {result.erased} windows hold a page from which a person's data was taken; not compared")
     if result.problems:
         raise WarehouseBroken(
             f"{result.differences:,} differences, the first: {result.problems[0]}; `replay --repair` puts back "

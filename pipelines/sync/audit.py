@@ -44,6 +44,9 @@ def _sighting(warehouse: Warehouse, state: Any, operation_id: str, secret: str) 
     for page in warehouse.query("ledger/pages_of_window", window_id=state.window_id):
         if page.requested_at != state.observed_at:
             continue
+        if page.erased_at:
+            found = f"page {page.page_id}: a person's data was erased from it on {page.erased_at:%Y-%m-%d}"
+            continue
         body = body_of(page)
         signed = signature.verify(body, secret)
         row = _row_in(body, operation_id)

@@ -34,6 +34,7 @@ class Replay:
     problems: list[str] = field(default_factory=list)
     differences: int = 0
     deleted_windows: int = 0  # whose raw pages were deleted because of their age
+    erased: int = 0  # windows with a page that a person's data was taken out of (sync.erasures): not compared
     damaged: dict[str, set[str]] = field(default_factory=dict)  # stream → keys whose states are not as rebuilt
 
 
@@ -49,6 +50,10 @@ class Repair:
 
 class PagesDeleted(Exception):
     """The pages of a window were deleted because of their age; the message says when and by which setting."""
+
+
+class PagesErased(Exception):
+    """A person's data was taken out of a page by `ecommpay-sync erase`: no tampering, but nothing to compare."""
 
 
 class PagesUnusable(Exception):
@@ -123,6 +128,9 @@ class Replayer:
             result.deleted_windows += 1
             tell(f"{where}{error}")
             return
+        except PagesErased:
+            result.erased += 1
+            return
         except PagesUnusable as error:
             result.differences += 1
             result.problems.append(f"{where}{error}")
@@ -142,9 +150,12 @@ class Replayer:
 
         Raises:
             PagesDeleted: they were deleted because of their age.
+            PagesErased: a person's data was taken out of one.
             PagesUnusable: some are gone or were altered.
         """
         pages = self.warehouse.query("ledger/pages_of_window", window_id=entry.window_id)
+        if any(page.erased_at for page in pages):
+            raise PagesErased
         are_the_ledgers = entry.pages_digest is None or pages_digest(pages) == entry.pages_digest
         if (entry.rows_met and not pages) or not are_the_ledgers:
             if self.deleted and entry.walk_started_at < self.deleted[0]:
@@ -175,7 +186,7 @@ class Replayer:
         for entry in self._entries(stream, BEGINNING, END):
             try:
                 table = _only(self.rebuild(stream, entry).table, stream.target.key, keys)
-            except (PagesDeleted, PagesUnusable):
+            except (PagesDeleted, PagesErased, PagesUnusable):
                 unusable.add(entry.window_id)
                 continue
             if table.num_rows:

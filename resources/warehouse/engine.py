@@ -94,6 +94,14 @@ def run(connection: Connection, name: str, **parameters: Any) -> list[Row[Any]]:
     return list(result.all()) if result.returns_rows else []
 
 
+def script(connection: Connection, name: str) -> None:
+    """Execute the statements of `sql/<name>.sql` as they are, without parameters: `%` and `:` mean nothing."""
+    driver = connection.connection.driver_connection
+    if driver is None:
+        raise WarehouseBroken("the pool gave no connection to execute on.")
+    driver.execute(sql.text(name))
+
+
 def affect(connection: Connection, name: str, **parameters: Any) -> int:
     """Execute `sql/<name>.sql` and return how many rows it affected."""
     return int(connection.execute(sqlalchemy.text(sql.text(name)), parameters).rowcount)

@@ -14,6 +14,7 @@ import pytest
 
 from pipelines.definitions import defs
 from pipelines.schedules import days_of_night
+from pipelines.sync.marts import MARTS
 from resources.configured import DataApiResource, WarehouseResource, data_api_from_env
 from support import ROOT
 
@@ -24,12 +25,16 @@ def test_all_definitions_load():
 
 def test_the_assets_are_as_pinned():
     specs = {spec.key.to_user_string(): spec for spec in defs.resolve_all_asset_specs()}
-    assert specs.keys() == {"operations", "balances", "fraud", "spot_check", "raw_pages", "reconciliation", "report"}
+    assert specs.keys() == {
+        *("operations", "balances", "fraud", "spot_check", "raw_pages", "reconciliation", "report"),
+        *(f"bi/{name}" for name in MARTS),
+    }
     assert specs["operations"].partitions_def == dg.DailyPartitionsDefinition(
         "2015-01-01", timezone="UTC", end_offset=1
     )
     assert specs["balances"].partitions_def is None
-    assert {spec.group_name for spec in specs.values()} == {"platform", "finance"}
+    assert {spec.group_name for name, spec in specs.items() if name.startswith("bi/")} == {"bi"}
+    assert {specs[name].group_name for name in ("operations", "balances")} == {"platform"}
     assert specs["operations"].metadata["dagster/table_name"] == "core.operations"
     operations = defs.get_assets_def("operations")
     assert operations.backfill_policy == dg.BackfillPolicy.multi_run(max_partitions_per_run=180)
@@ -39,6 +44,8 @@ def test_the_checks_are_as_pinned():
     checks = defs.get_repository_def().asset_graph.asset_check_keys
     assert sorted((key.asset_key.to_user_string(), key.name) for key in checks) == [
         ("balances", "no_rejects"),
+        ("bi/daily_overview", "currency_in_grain"),
+        ("bi/daily_overview", "marts_equal_core"),
         ("fraud", "currency_known"),
         ("fraud", "no_rejects"),
         ("fraud", "operation_known"),
@@ -67,6 +74,7 @@ def test_the_jobs_and_crons_are_as_pinned():
         "backfill_operations",
         "check_operations",
         "spot_check_payments",
+        "build_marts",
         "reconcile",
     }
     schedules = {
