@@ -316,6 +316,19 @@ def reopen(
     run_reopen(_day("--date", day), by, reason)
 
 
+@app.command()
+def report(
+    day: Annotated[str, typer.Option("--date", metavar="DAY", help="business day (YYYY-MM-DD, yesterday)")],
+    folder: Annotated[
+        Path | None, typer.Option("--output", metavar="FOLDER", help="where to; else SYNC_REPORT_DIR")
+    ] = None,
+) -> None:
+    """Write the daily close report of a day: one page and one workbook; of a closed day the sealed figures."""
+    from pipelines.cli.report import write_report
+
+    write_report(_day("--date", day), folder)
+
+
 def _days(first: str, last: str) -> tuple[date, date]:
     days = _day("--from", first), _day("--to", last)
     if days[1] < days[0]:
