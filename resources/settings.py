@@ -211,6 +211,20 @@ def secret_from_file(name: str, path: str) -> str:
     return content
 
 
+def open_secret_files(environment: Environment = os.environ) -> list[str]:
+    """Return the files of secrets that other users of this machine may read, each with its mode."""
+    found = []
+    for name in ("DATA_API_TOKEN", "DATA_API_SECRET", "DATABASE_URL"):
+        path = environment.get(f"{name}_FILE")
+        try:
+            mode = Path(path).stat().st_mode & 0o777 if path else 0
+        except OSError:
+            continue  # that it cannot be read is told where it is read
+        if mode & 0o004:
+            found.append(f"{name}_FILE ({path}, mode {mode:04o})")
+    return found
+
+
 def sync_settings(environment: Environment = os.environ) -> SyncSettings:
     """Read the settings of the sync itself; see README.md for the table.
 

@@ -250,6 +250,28 @@ def test_an_older_observation_that_commits_late_changes_nothing(store):
     assert ledger_is_sound(store)
 
 
+def differences_of(store: Warehouse, window_id: int, *rows, second: int) -> list[tuple[str, str]]:
+    """What a replay of a window with these rows says."""
+    batch = unite([normalize_operations([*rows], at(second))])
+    table = pa.Table.from_pandas(batch.frame, preserve_index=False)
+    return [(found.operation_id, found.reason) for found in load.staged_differences(store, "default", window_id, table)]
+
+
+@pytest.mark.parametrize("known_before", [False, True])
+def test_a_replay_takes_no_offence_at_what_was_observed_earlier_and_committed_late(store, known_before):
+    """Seed 17 of the chaos suite: a row moved from one window to another while both were walked."""
+    if known_before:
+        load_rows(store, row(1, "initial"), second=0)
+    later = load_rows(store, row(1, "success"), second=5)
+    late = load_rows(store, row(1, "processing"), second=3)
+    assert stored(store)[0]["operation_status"] == "success"
+    assert differences_of(store, late.window_id, row(1, "processing"), second=3) == []
+    assert differences_of(store, later.window_id, row(1, "success"), second=5) == []
+    # what no earlier commit explains is a difference still
+    assert differences_of(store, later.window_id, row(1, "error"), second=5) == [("1", "stored otherwise")]
+    assert differences_of(store, late.window_id, row(2), second=3) == [("2", "missing in the store")]
+
+
 def test_of_two_observations_of_the_same_moment_the_first_committed_stays(store):
     load_rows(store, row(1, "success"), second=5)
     load_rows(store, row(1, "decline"), second=5)
