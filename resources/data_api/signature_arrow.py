@@ -102,13 +102,13 @@ def _type_of(rows: list[dict[str, Any]], level: int) -> pa.StructType:
     fields = [] if level == 1 else [(_EMPTY, INTEGER)]
     for key in dict.fromkeys(key for row in rows for key in row):
         values = [value for row in rows if (value := row.get(key)) is not None]
-        types = set(map(type, values))
+        types = {dict if value == [] else type(value) for value in values}
         if types <= {str}:
             fields.append((key, TEXT))
         elif types == {int}:
             fields.append((key, INTEGER))
         elif types == {dict}:
-            fields.append((key, _type_of(values, level + 1)))
+            fields.append((key, _type_of([value or {} for value in values], level + 1)))
         else:
             raise _Declined
     return pa.struct(fields)
@@ -188,7 +188,7 @@ def _text(prefix: str, rows: pa.StructArray) -> memoryview:
     leaves: list[_Leaf] = []
     _collect(rows, (), None, leaves)
     order = layout(tuple(leaf.path for leaf in leaves))
-    if order is None:
+    if order is None or not leaves:
         raise _Declined
     heads = _heads(prefix, len(rows))
     pieces: list[Any] = []
