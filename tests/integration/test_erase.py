@@ -58,13 +58,15 @@ def loaded(store):
 def everything(store) -> str:
     tables = fetch_all(
         store,
-        "SELECT query_to_xml(format('SELECT * FROM %I.%I', table_schema, table_name), true, false, '')::text "
-        "AS content "
-        "FROM information_schema.tables WHERE table_schema IN ('core', 'raw', 'sync', 'bi')",
+        "SELECT format('%I.%I', table_schema, table_name) AS name FROM information_schema.tables "
+        "WHERE table_schema IN ('core', 'raw', 'sync', 'bi')",
     )
+    contents = [
+        str(fetch_all(store, f"SELECT to_jsonb(t) - 'body_zstd' AS row FROM {table['name']} t")) for table in tables
+    ]
     pages = fetch_all(store, "SELECT body_bytes, body_zstd FROM raw.pages")
     bodies = [body_of(type("Page", (), page)).decode() for page in pages]
-    return "\n".join([*(table["content"] for table in tables), *bodies])
+    return "\n".join([*contents, *bodies])
 
 
 def totals(store) -> list:
