@@ -20,10 +20,16 @@ FRAUD_JOB = dg.define_asset_job(
     selection=dg.AssetSelection.assets("fraud"),
     description="Load days of reports of fraud by hand, or from the command.",
 )
+SPOT_CHECK_JOB = dg.define_asset_job(
+    "spot_check_payments",
+    selection=dg.AssetSelection.assets("spot_check"),
+    description="Ask for a sample of payments by id and compare them with the store.",
+)
 NIGHTLY_JOB = dg.define_asset_job(
     "nightly",
-    selection=dg.AssetSelection.assets("operations", "fraud", "reconciliation") | MARTS,
-    description="Load yesterday and the look-back days before it, reconcile them, build the marts, in one run.",
+    selection=dg.AssetSelection.assets("operations", "fraud", "spot_check", "reconciliation", "report", "raw_pages")
+    | MARTS,
+    description="Load yesterday and the look-back days before it, reconcile, build the marts, write the report.",
     # an outage of the platform or of the database is worth another try; a refusal is not, and says so
     op_retry_policy=dg.RetryPolicy(max_retries=3, delay=300, backoff=dg.Backoff.EXPONENTIAL),
     tags={"dagster/max_runtime": "21600"},

@@ -12,6 +12,7 @@ import sys
 from collections.abc import Mapping
 from contextvars import ContextVar
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import Any
 
 import orjson
@@ -26,7 +27,7 @@ FIELDS = (
     *("run_id", "window", "window_id", "request_id", "endpoint", "status", "attempt", "milliseconds", "bytes"),
     *("rows_met", "rows_new", "rows_changed", "error"),
 )
-_bound: ContextVar[Mapping[str, Any]] = ContextVar("ecommpay_log", default={})
+_bound: ContextVar[Mapping[str, Any]] = ContextVar("ecommpay_log", default=MappingProxyType({}))
 
 
 def bind(**values: Any) -> None:

@@ -88,7 +88,6 @@ class SyncSettings:
     fraud_look_back_days: int = 30
     spot_check_sample: int = 20
     raw_days: int = 400
-    documents_file: Path | None = None
     recon_cutoff_minutes: int = 120
 
 
@@ -212,6 +211,20 @@ def secret_from_file(name: str, path: str) -> str:
     return content
 
 
+def open_secret_files(environment: Environment = os.environ) -> list[str]:
+    """Return the files of secrets that other users of this machine may read, each with its mode."""
+    found = []
+    for name in ("DATA_API_TOKEN", "DATA_API_SECRET", "DATABASE_URL"):
+        path = environment.get(f"{name}_FILE")
+        try:
+            mode = Path(path).stat().st_mode & 0o777 if path else 0
+        except OSError:
+            continue  # that it cannot be read is told where it is read
+        if mode & 0o004:
+            found.append(f"{name}_FILE ({path}, mode {mode:04o})")
+    return found
+
+
 def sync_settings(environment: Environment = os.environ) -> SyncSettings:
     """Read the settings of the sync itself; see README.md for the table.
 
@@ -239,7 +252,6 @@ def sync_settings(environment: Environment = os.environ) -> SyncSettings:
         fraud_look_back_days=_number("SYNC_FRAUD_LOOK_BACK_DAYS", environment, default.fraud_look_back_days, 0, 365),
         spot_check_sample=_number("SYNC_SPOT_CHECK_SAMPLE", environment, default.spot_check_sample, 0, 1000),
         raw_days=_number("SYNC_RAW_DAYS", environment, default.raw_days, 0, 36_500),
-        documents_file=Path(text) if (text := environment.get("SYNC_DOCUMENTS_FILE")) else None,
         recon_cutoff_minutes=_number("SYNC_RECON_CUTOFF_MINUTES", environment, default.recon_cutoff_minutes, 0, 1440),
     )
 

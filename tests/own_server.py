@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import time
 import uuid
 import warnings
@@ -17,7 +18,7 @@ from conftest import create_database, drop_database, url_of
 from resources.warehouse.engine import Warehouse
 from resources.warehouse.migrate import migrate
 
-PATIENCE = 60.0
+PATIENCE = 180.0
 
 
 class OwnServer:
@@ -57,7 +58,15 @@ class OwnServer:
 
     def start_again(self) -> None:
         """Start it after a crash; it recovers from its log by itself."""
-        self._server.ensure_postgres_running()
+        give_up_at = time.monotonic() + PATIENCE
+        while True:
+            try:
+                self._server.ensure_postgres_running()
+                break
+            except (subprocess.SubprocessError, AssertionError):  # it waits ten seconds only; a busy machine takes more
+                if time.monotonic() > give_up_at:
+                    raise
+                time.sleep(0.5)
         self.wait_until_it_answers()
 
     def kill_a_backend(self, url: str) -> None:

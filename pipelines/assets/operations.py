@@ -73,8 +73,17 @@ def _metadata(report: SyncReport, store: Warehouse) -> dict[str, dg.MetadataValu
         "requests": dg.MetadataValue.int(report.requests),
         "sync_run_id": dg.MetadataValue.int(report.run_id),
         "control_totals": totals_table(sorted(report.totals.values(), key=str)),
+        "lateness": _lateness(store, report.run_id),
         "preview": _preview(store, report.run_id),
     }
+
+
+def _lateness(store: Warehouse, run_id: int) -> dg.MetadataValue:
+    """Return first seen minus completed, of the operations that this run met first, as a histogram."""
+    rows = store.query("metadata/lateness_of_run", run_id=run_id)
+    records = [dg.TableRecord({"lateness": row.lateness, "operations": row.operations}) for row in rows]
+    columns = [dg.TableColumn("lateness"), dg.TableColumn("operations", "int")]
+    return dg.MetadataValue.table(records, schema=dg.TableSchema(columns))
 
 
 def totals_table(totals: Sequence[ControlTotal]) -> dg.MetadataValue:

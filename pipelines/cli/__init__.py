@@ -76,6 +76,18 @@ def fraud(
     run_fraud(*days)
 
 
+@app.command(name="spot-check")
+def spot_check(
+    sample: Annotated[
+        int | None, typer.Option(min=1, max=1000, help="how many payments; else SYNC_SPOT_CHECK_SAMPLE")
+    ] = None,
+) -> None:
+    """Ask for a sample of payments by id, and compare them with the store."""
+    from pipelines.cli.streams import run_spot_check
+
+    run_spot_check(sample)
+
+
 @app.command()
 def balances() -> None:
     """Take a snapshot of the balances."""
@@ -104,12 +116,15 @@ def doctor() -> None:
 def replay(
     first: Annotated[str, typer.Option("--from", metavar="DAY", help="first UTC day")],
     last: Annotated[str, typer.Option("--to", metavar="DAY", help="last UTC day, included")],
+    repair: Annotated[  # noqa: FBT002 - an option of the command
+        bool, typer.Option("--repair", help="put back rows that were lost or altered")
+    ] = False,
 ) -> None:
     """Rebuild days from the signed raw pages, and prove that the store holds the same."""
     days = _days(first, last)
     from pipelines.cli.audit import replay_days
 
-    replay_days(*days)
+    replay_days(*days, repair=repair)
 
 
 @app.command()
@@ -224,6 +239,7 @@ app.add_typer(ledger_app)
 @ledger_app.command("import")
 def ledger_import(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="a .csv, .parquet or .xlsx; docs/reconciliation.md")],
+    *,
     accept_partial: Annotated[
         bool, typer.Option("--accept-partial", help="import the good rows although others are rejected")
     ] = False,
@@ -251,6 +267,7 @@ def reconcile(
 @app.command()
 def breaks(
     day: Annotated[str | None, typer.Option("--date", metavar="DAY", help="of this business day only")] = None,
+    *,
     everything: Annotated[bool, typer.Option("--all", help="explained ones too")] = False,
 ) -> None:
     """List the open breaks, oldest first."""
@@ -278,6 +295,7 @@ def close(
     prepared_by: Annotated[
         str, typer.Option("--prepared-by", metavar="NAME", help="who prepared them: another person")
     ],
+    *,
     with_open_breaks: Annotated[bool, typer.Option("--with-open-breaks", help="although breaks are open")] = False,
 ) -> None:
     """Seal the figures of a day under four eyes."""
@@ -296,6 +314,19 @@ def reopen(
     from pipelines.cli.reconcile import run_reopen
 
     run_reopen(_day("--date", day), by, reason)
+
+
+@app.command()
+def report(
+    day: Annotated[str, typer.Option("--date", metavar="DAY", help="business day (YYYY-MM-DD, yesterday)")],
+    folder: Annotated[
+        Path | None, typer.Option("--output", metavar="FOLDER", help="where to; else SYNC_REPORT_DIR")
+    ] = None,
+) -> None:
+    """Write the daily close report of a day: one page and one workbook; of a closed day the sealed figures."""
+    from pipelines.cli.report import write_report
+
+    write_report(_day("--date", day), folder)
 
 
 def _days(first: str, last: str) -> tuple[date, date]:

@@ -1,4 +1,4 @@
-"""`reconcile`, `ledger import`, `breaks`, `explain`, `close`, `reopen`: what they print; the work is in `pipelines.recon`."""
+"""`reconcile`, `ledger import`, `breaks`, `explain`, `close`, `reopen`: what they print; `pipelines.recon` works."""
 
 from __future__ import annotations
 
@@ -62,7 +62,8 @@ def _print_day(store: Warehouse, account: str, day: date, legs: Sequence[str]) -
         if books["has_books"]:
             passes = ", ".join(f"{count:,} by {name}" for name, count in sorted(books["matches"].items())) or "none"
             show.line(
-                f"own books: {books['operations_required']:,} operations, {books['entries']:,} entries; matches: {passes}"
+                f"own books: {books['operations_required']:,} operations, {books['entries']:,} entries; "
+                f"matches: {passes}"
             )
         else:
             show.line("own books: no ledger entry yet (`ecommpay-sync ledger import FILE`)")

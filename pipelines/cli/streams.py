@@ -1,11 +1,11 @@
-"""`fraud`: the commands of the streams beside operations; each runs the product's own Dagster job."""
+"""`fraud`, `spot-check`: the commands of the streams beside operations; each runs the product's own Dagster job."""
 
 from __future__ import annotations
 
 from datetime import UTC, date, datetime
 
 from pipelines.cli import show
-from pipelines.cli.run import execute
+from pipelines.cli.run import RunFailed, execute
 from pipelines.money import major_units
 from resources.configured import open_warehouse
 from resources.errors import ConfigError
@@ -40,6 +40,32 @@ def run_fraud(first: date, last: date) -> None:
         if rows:
             columns = ("currency", "type", "reports", "amount")
             show.table("Reports met, by currency and type", columns, rows, columns[2:])
+
+
+def run_spot_check(sample: int | None) -> None:
+    """Compare a sample through the job `spot_check_payments` and print what was found."""
+    api_settings()
+    database_url()
+    config = {"ops": {"spot_check": {"config": {"sample": sample}}}} if sample else {}
+    try:
+        run_id = execute("spot_check_payments", config=config)
+    except RunFailed:
+        _show_differences()
+        raise
+    with open_warehouse(database_url()) as store:
+        counts = {
+            row.outcome: row.operations for row in store.query("show/spot_check_of_dagster", dagster_run_id=run_id)
+        }
+    counted = ", ".join(f"{counts[outcome]:,} {outcome}" for outcome in sorted(counts))
+    show.line(f"no difference: {counted or 'no payment in the store to ask for'} (operations)")
+
+
+def _show_differences() -> None:
+    with open_warehouse(database_url()) as store:
+        found = store.query("show/spot_differences")
+        rows = [(row.payment_id, row.operation_id, row.field, row.stored, row.answered) for row in found]
+    if rows:
+        show.table("Differences of the last spot check", ("payment", "operation", "field", "stored", "answered"), rows)
 
 
 def check_days(first: date, last: date) -> None:

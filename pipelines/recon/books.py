@@ -1,4 +1,4 @@
-"""Matches a day's operations with the merchant's own books, and types what is left; the steps are in sql/reconciliation.
+"""Matches a day's operations with the merchant's own books, and types the rest; the steps are in sql/reconciliation.
 
 Runs in one transaction over temporary tables: a day's matches and breaks are replaced as a whole, or not at all.
 Entries come in through `pipelines.recon.imports`.

@@ -9,13 +9,15 @@ import hashlib
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection
 
 from pipelines.recon.books import step
+from pipelines.report.document import Close, to_json
+from pipelines.report.gather import gather
 from resources.errors import ConfigError, Incomplete, SyncError, WarehouseBroken
 from resources.warehouse.engine import Warehouse
 from resources.warehouse.locks import range_lock
@@ -51,9 +53,12 @@ def close_day(
     with _at_rest(warehouse, account, day) as connection:
         known_at = datetime.now(UTC)
         _check(connection, account, day, known_at, with_open_breaks=with_open_breaks)
+        sealed_report = gather(connection, account, day, _zone(connection))
+        report = replace(sealed_report, known_at=known_at, close=Close(prepared_by, by, known_at))
         document = canonical(
             _document(connection, account, day)
             | {
+                "report": json.loads(to_json(report)),
                 "known_at": known_at.isoformat(timespec="microseconds"),
                 "prepared_by": prepared_by,
                 "closed_by": by,
@@ -116,6 +121,11 @@ def _plain(value: object) -> Any:
     if isinstance(value, date):
         return value.isoformat()
     raise TypeError(f"{type(value).__name__} has no canonical form")  # a Decimal or a float among them
+
+
+def _zone(connection: Connection) -> str:
+    (row,) = step(connection, "reporting_zone")
+    return str(row.value)
 
 
 def _name(option: str, text: str) -> str:

@@ -106,7 +106,17 @@ def typed_entry(line: int, row: Mapping[str, Any], zone: ZoneInfo, exponent: Exp
         faults.append(Fault(line, "amount", "is missing", "give amount (major units) or amount_minor (minor units)"))
     if faults:
         return faults
-    return Entry(entry_id, *booked, operation_type, status, currency, amount, fee, **texts)
+    return Entry(
+        entry_id=entry_id,
+        booked_at=booked[0],
+        is_date_only=booked[1],
+        operation_type=operation_type,
+        status=status,
+        currency=currency,
+        amount_minor=amount,
+        fee_minor=fee,
+        **texts,
+    )
 
 
 def _required_text(row: Mapping[str, Any], name: str) -> str:

@@ -46,7 +46,8 @@ def import_ledger(
         WarehouseUnavailable, WarehouseBroken: nothing is stored.
     """
     entries, faults, rows_read = read_entries(path, ZoneInfo(zone), exponent)
-    if (any(fault.line == 1 for fault in faults) and not rows_read) or (faults and not accept_partial):
+    wrong_header = rows_read == 0 and bool(faults)
+    if wrong_header or (faults and not accept_partial):
         return ImportReport(None, rows_read, 0, 0, 0, tuple(faults))
     with warehouse.transaction() as connection:
         return _store(connection, account, path, entries, faults, rows_read)

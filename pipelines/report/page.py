@@ -98,7 +98,11 @@ def moment(value: datetime | None) -> str:
 def _complete(document: DayDocument) -> Verdict:
     proof = document.completeness
     if proof.complete == "yes":
-        return Verdict("yes", "Complete", f"{proof.rows:,} rows in {proof.windows:,} windows, every one to its end")
+        return Verdict(
+            "yes",
+            "Complete",
+            f"{proof.windows:,} window{'s' * (proof.windows != 1)} over the day, every one walked to its end",
+        )
     todo = f"run ecommpay-sync operations --from {document.business_date} --to {document.business_date}"
     if proof.complete == "no":
         return Verdict("no", "Not complete", f"a part of the day is not shown complete: {todo}")

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
-from dataclasses import dataclass, replace
-from datetime import UTC, date
+from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipelines.report.document import Close, DayDocument, from_json
+from pipelines.report.document import DayDocument, from_json
 from pipelines.report.gather import gather
 from resources.errors import ConfigError
 from resources.warehouse.engine import run
@@ -58,9 +59,7 @@ def document_of(connection: Connection, account: str, day: date, zone: str) -> D
     sealed = run(connection, "report/sealed", account=account, day=day)
     if not sealed:
         return gather(connection, account, day, zone)
-    (row,) = sealed
-    close = Close(row.prepared_by, row.decided_by, row.known_at.astimezone(UTC))
-    return replace(from_json(row.document.encode()), close=close)
+    return from_json(json.dumps(json.loads(sealed[0].document)["report"]).encode())
 
 
 def _write(path: Path, content: bytes) -> None:

@@ -66,10 +66,18 @@ def sheets(document: DayDocument) -> list[Sheet]:
             "Balances",
             ("Balance", "Currency", "Opening", "Movements", "Unexplained", "Closing"),
             [
-                (line.balance_name, line.currency)
-                + tuple(
-                    Money(minor, exponents.get(line.currency))
-                    for minor in (line.opening_minor, line.movements_minor, line.unexplained_minor, line.closing_minor)
+                (
+                    line.balance_name,
+                    line.currency,
+                    *(
+                        Money(minor, exponents.get(line.currency))
+                        for minor in (
+                            line.opening_minor,
+                            line.movements_minor,
+                            line.unexplained_minor,
+                            line.closing_minor,
+                        )
+                    ),
                 )
                 for line in document.balances
             ],

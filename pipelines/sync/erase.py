@@ -13,9 +13,9 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from pipelines.sync.audit import body_of
 from pipelines.sync.fields import KINDS
 from pipelines.sync.normalize import identity
+from pipelines.sync.replay import body_of
 from resources.warehouse.engine import Warehouse, affect, run
 from resources.warehouse.load import compress
 

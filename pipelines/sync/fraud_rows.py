@@ -13,11 +13,10 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
-import pandas as pd
 import pyarrow as pa
 
 from pipelines.money import exponents
-from pipelines.sync.normalize import LONGEST_INDEXED, Batch, json_text
+from pipelines.sync.normalize import LONGEST_INDEXED, Batch, json_text, last_of_each
 from pipelines.sync.typing_values import LARGEST, TIME, Reasons, typed
 from resources.warehouse.load import Reject
 
@@ -60,21 +59,21 @@ def normalize_fraud(rows: Sequence[Any], observed_at: datetime) -> Batch:
     arrays["extra"] = pa.array(_extras(objects, reasons), pa.string())
     arrays["observed_at"] = pa.array([observed_at] * len(objects), TIME)
     arrays["report_key"] = pa.array(_keys(arrays, reasons), pa.string())
-    frame: pd.DataFrame = pa.table({name: arrays[name] for name in COLUMNS}).to_pandas(types_mapper=pd.ArrowDtype)
+    table = pa.table({name: arrays[name] for name in COLUMNS})
     rejects = [
         Reject("the row is not an object", json_text(row), observed_at) for row in distinct if not isinstance(row, dict)
     ]
     rejects += [Reject(reasons[number], json_text(objects[number]), observed_at) for number in sorted(reasons)]
-    return Batch(frame.drop(index=list(reasons)).reset_index(drop=True), tuple(rejects))
+    typed_rows = pa.array([number not in reasons for number in range(len(objects))], pa.bool_())
+    return Batch(table.filter(typed_rows), tuple(rejects))
 
 
 def unite_fraud(batches: Sequence[Batch]) -> Batch:
     """Return all reports of several answers, sorted by key; of one met twice, the state observed later."""
-    frames = [batch.frame for batch in batches] or [normalize_fraud([], datetime.now(UTC)).frame]
-    frame = pd.concat(frames, ignore_index=True).sort_values("observed_at", kind="stable")
-    frame = frame.drop_duplicates("report_key", keep="last").sort_values("report_key", ignore_index=True)
+    tables = [batch.table for batch in batches] or [normalize_fraud([], datetime.now(UTC)).table]
+    table = last_of_each(pa.concat_tables(tables).sort_by("observed_at"), "report_key")
     rejects = {reject.raw_json: reject for batch in batches for reject in batch.rejects}
-    return Batch(frame, tuple(rejects.values()))
+    return Batch(table, tuple(rejects.values()))
 
 
 def fraud_identity(row: Any) -> str:

@@ -10,8 +10,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+import pyarrow as pa
+
 from pipelines.sync.fraud_rows import fraud_identity, normalize_fraud, unite_fraud
-from pipelines.sync.normalize import Batch, identity, normalize_operations, unite
+from pipelines.sync.normalize import Batch, identity, normalize_columns, normalize_operations, unite
 from pipelines.sync.windows import Window
 from resources.data_api.client import Answer
 from resources.data_api.endpoints import DataApi
@@ -40,6 +42,7 @@ class Stream:
     rows_key: str  # the list of the answer
     identity: Callable[[Any], str]
     normalize: Callable[[Sequence[Any], datetime], Batch]
+    normalize_columns: Callable[[pa.StructArray, datetime], Batch | None]  # the same of columns; None: not possible
     unite: Callable[[Sequence[Batch]], Batch]
     time_column: str  # tells about how dense a window is
     target: Target
@@ -67,6 +70,7 @@ OPERATIONS = Stream(
     rows_key="operations",
     identity=identity,
     normalize=normalize_operations,
+    normalize_columns=normalize_columns,
     unite=unite,
     time_column="operation_completed_at",
     target=targets.OPERATIONS,
@@ -78,6 +82,7 @@ FRAUD = Stream(
     rows_key="operations",  # so the platform calls the list of reports
     identity=fraud_identity,
     normalize=normalize_fraud,
+    normalize_columns=lambda _rows, _observed_at: None,  # few rows, of many kinds
     unite=unite_fraud,
     time_column="received_on",
     target=targets.FRAUD,

@@ -139,9 +139,14 @@ def add_window(
     report: LoadReport,
     *,
     digest: str | None = None,
-) -> None:
-    """Append a walk and its verdict to the ledger, in the transaction that holds its rows."""
-    run(
+    pages_digest: str | None = None,
+) -> bool:
+    """Append a walk and its verdict to the ledger, in the transaction that holds its rows.
+
+    Returns:
+        Whether the rows in the store that this walk wrote have the control totals of all it met.
+    """
+    (row,) = run(
         connection,
         "load/add_window",
         window_id=report.window_id,
@@ -166,7 +171,9 @@ def add_window(
         rows_rejected=report.rows_rejected,
         totals_met=_totals_json(report.totals),
         rows_digest=digest,
+        pages_digest=pages_digest,
     )
+    return bool(row.all_written)
 
 
 def add_incomplete_window(warehouse: Warehouse, scope: Scope, walk: WalkRecord) -> None:

@@ -14,6 +14,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import orjson
+import psycopg
 import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import csv
@@ -78,6 +79,7 @@ def load_window(
     """
     table = pa.Table.from_pandas(frame, preserve_index=False)
     totals = control_totals(table, target)
+    digest = rows_digest(table)
     with warehouse.transaction() as connection:
         window_id = next_window_id(connection)
         report = LoadReport(
@@ -86,27 +88,55 @@ def load_window(
             rows_rejected=len(rejects),
             totals=tuple(totals),
         )
-        if table.num_rows:
-            _stage(connection, _with_keys(table, scope.account, window_id), target)
-            _check_staged(connection, totals, target)
         run(connection, "load/lock_account", account=scope.account)
         run(connection, "load/plan_by_key")
-        if table.num_rows:
+        keyed = _with_keys(table, scope.account, window_id)
+        all_new = table.num_rows > 0 and not _any_stored(connection, scope.account, table, target)
+        if all_new:
+            _copy_new(connection, keyed, target)
+            report = replace(report, rows_new=table.num_rows)
+        elif table.num_rows:
+            _stage(connection, keyed, target)
+            _check_staged(connection, totals, target)
             report = _merge(connection, report, table.num_rows, target)
         add_pages(connection, scope, window_id, pages)
         add_rejects(connection, scope, target.stream, rejects, window_id)
-        add_window(connection, scope, walk, report, digest=rows_digest(table))
+        all_written = add_window(connection, scope, walk, report, digest=digest, pages_digest=pages_digest(pages))
+        if all_new and not all_written:
+            raise _arrived_otherwise()
     return report
 
 
 def staged_differences(
     warehouse: Warehouse, account: str, window_id: int, table: pa.Table, target: Target = OPERATIONS
 ) -> list[Row[Any]]:
-    """Return the rows (the target's key, observed_at, reason) that the store does not hold as they were observed."""
+    """Return (key, observed_at, reason) wherever the store and the rows of a window differ, in either direction."""
     with warehouse.transaction() as connection:
         _stage(connection, _with_keys(table, account, window_id), target)
         run(connection, "load/plan_by_key")
-        return run(connection, target.differences)
+        missing = run(connection, target.differences)
+        return missing + run(connection, target.unfounded, account=account, window_id=window_id)
+
+
+def merge_again(
+    warehouse: Warehouse, account: str, keys: Sequence[str], walks: Sequence[tuple[int, pa.Table]], target: Target
+) -> tuple[int, int]:
+    """Build all states of some rows again from the walks that met them, in order; in one transaction.
+
+    Returns how many states stand in the store now that did not before, and how many are gone that did.
+    """
+    with warehouse.transaction() as connection:
+        run(connection, "load/lock_account", account=account)
+        run(connection, "load/plan_by_key")
+        before = {tuple(row) for row in run(connection, target.states, account=account, keys=list(keys))}
+        run(connection, target.forget, account=account, keys=list(keys))
+        for window_id, table in walks:
+            _stage(connection, _with_keys(table, account, window_id), target)
+            affect(connection, target.retire)
+            affect(connection, target.insert)
+            run(connection, target.unstage)
+        after = {tuple(row) for row in run(connection, target.states, account=account, keys=list(keys))}
+    return len(after - before), len(before - after)
 
 
 def stage_rows(connection: Connection, account: str, table: pa.Table) -> None:
@@ -138,6 +168,12 @@ def rows_digest(table: pa.Table) -> str:
     """Return the SHA-256 of the rows' content as CSV (times in µs since 1970), rows as sorted; without observed_at."""
     content = _with_times_as(pa.int64(), table.drop_columns(["observed_at"]))
     return hashlib.sha256(_csv(content)).hexdigest()
+
+
+def pages_digest(pages: Sequence[Any]) -> str:
+    """Return the SHA-256 over the SHA-256 of raw pages, in the order of their requests."""
+    ordered = sorted(pages, key=lambda page: (page.requested_at, bytes(page.body_sha256)))
+    return hashlib.sha256(b"".join(bytes(page.body_sha256) for page in ordered)).hexdigest()
 
 
 def _with_times_as(kind: pa.DataType, table: pa.Table) -> pa.Table:
@@ -176,12 +212,28 @@ def _with_keys(table: pa.Table, account: str, window_id: int) -> pa.Table:
     )
 
 
+def _any_stored(connection: Connection, account: str, table: pa.Table, target: Target) -> bool:
+    (row,) = run(connection, target.any_stored, account=account, keys=table[target.key].to_pylist())
+    return bool(row.found)
+
+
+def _copy_new(connection: Connection, table: pa.Table, target: Target) -> None:
+    try:
+        _copy(connection, target.copy_new, table)
+    except psycopg.errors.UniqueViolation:  # the account is locked, and none of them was stored
+        raise _arrived_otherwise() from None
+
+
 def _stage(connection: Connection, table: pa.Table, target: Target) -> None:
     run(connection, target.stage)
+    _copy(connection, target.copy, table)
+
+
+def _copy(connection: Connection, name: str, table: pa.Table) -> None:
     driver = connection.connection.driver_connection
     if driver is None:
         raise WarehouseBroken("the pool gave no connection to copy through.")
-    with driver.cursor() as cursor, cursor.copy(sql.text(target.copy)) as copy:
+    with driver.cursor() as cursor, cursor.copy(sql.text(name)) as copy:
         # without their zone: Arrow writes zoned times ten times slower, and our sessions are in UTC
         copy.write(_csv(_with_times_as(pa.timestamp("us"), table)))
 
@@ -198,10 +250,14 @@ def _check_staged(connection: Connection, sent: Sequence[ControlTotal], target: 
         for row in run(connection, target.totals)
     ]
     if set(received) != set(sent):
-        raise WarehouseBroken(
-            "what PostgreSQL received differs from what was sent (control totals of the staged rows): "
-            "nothing of this window was stored; run it again, and report it if it happens twice."
-        )
+        raise _arrived_otherwise()
+
+
+def _arrived_otherwise() -> WarehouseBroken:
+    return WarehouseBroken(
+        "what PostgreSQL received differs from what was sent (control totals of the rows): "
+        "nothing of this window was stored; run it again, and report it if it happens twice."
+    )
 
 
 def _merge(connection: Connection, report: LoadReport, staged: int, target: Target) -> LoadReport:

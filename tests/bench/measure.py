@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import os
-import resource
 import signal
 import subprocess
-import threading
-import time
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 TIMEOUT = 900  # seconds
+LAUNCH = Path(__file__).resolve().parent / "launch.py"
 _TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -47,35 +47,10 @@ def measure(
     """Run a command in a process group of its own, in `folder`, and wait for its end."""
     log = folder / "output.log"
     server_before = _cpu_of_tree(server_pid)
-    started = time.perf_counter()
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            command, env=dict(environment), cwd=folder, stdout=output, stderr=output, start_new_session=True
-        )
-        watch = threading.Timer(timeout, os.killpg, [process.pid, signal.SIGKILL])
-        watch.start()
-        try:
-            _, status, usage = os.wait4(process.pid, 0)
-        except BaseException:
-            os.killpg(process.pid, signal.SIGKILL)
-            raise
-        finally:
-            watch.cancel()
-        process.returncode = os.waitstatus_to_exitcode(status)
-    seconds = time.perf_counter() - started
-    return Measured(
-        seconds=seconds,
-        cpu=usage.ru_utime + usage.ru_stime,
-        peak_mb=usage.ru_maxrss / 1024,
-        server_cpu=_cpu_of_tree(server_pid) - server_before,
-        status=process.returncode,
-        output=log.read_text(encoding="utf-8", errors="replace"),
-    )
-
-
-def own_peak_mb() -> float:
-    """Peak memory of this process so far."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    launcher = [sys.executable, "-S", str(LAUNCH), str(timeout), str(log), *command]
+    done = subprocess.run(launcher, env=dict(environment), cwd=folder, stdout=subprocess.PIPE, check=True)
+    said = log.read_text(encoding="utf-8", errors="replace")
+    return Measured(**json.loads(done.stdout), server_cpu=_cpu_of_tree(server_pid) - server_before, output=said)
 
 
 def _cpu_of_tree(pid: int) -> float:

@@ -1,12 +1,13 @@
 """`make bench`: measures in parts; each part writes its own section of docs/benchmarks.md.
 
-`make bench OPERATIONS=500000 RUNS=3 PARTS="speed completeness memory signature large"`. A part that fails leaves
+`make bench OPERATIONS=500000 RUNS=3 PARTS="speed completeness"`. A part that fails leaves
 its section as it was, and the others still run; the exit status tells.
 """
 
 from __future__ import annotations
 
 import argparse
+import signal
 import subprocess
 import sys
 import time
@@ -19,11 +20,13 @@ from bench import completeness, memory, report, speed  # noqa: E402  after the p
 
 HERE = Path(__file__).resolve().parent
 PATIENCE = 1_200  # seconds
-PARTS = ("speed", "completeness", "memory", "signature", "large")
+PARTS = ("speed", "completeness", "memory", "signature", "large", "backfill")
 
 
 def main() -> int:
     """Run the parts asked for."""
+    for number in (signal.SIGTERM, signal.SIGINT):  # also when started in the background, where they are ignored
+        signal.signal(number, signal.default_int_handler)
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--operations", type=int, default=500_000)
     parser.add_argument("--runs", type=int, default=3)
@@ -38,6 +41,7 @@ def main() -> int:
         "memory": lambda: memory.memory(asked.operations),
         "signature": lambda: _script("signature", HERE / "bench_signature.py"),
         "large": lambda: _script("large", HERE / "bench_large_table.py"),
+        "backfill": lambda: _script("backfill", HERE / "bench_backfill.py"),
     }
     failed = [name for name in chosen if not _done(name, parts[name])]
     if failed:

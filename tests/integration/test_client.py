@@ -716,7 +716,7 @@ def stream_of(size: int, status: int = 200):
 def test_a_body_larger_than_any_page_is_not_read_to_its_end_nor_asked_for_again(status):
     with raw(stream_of(70 << 20, status)) as server, client_of(server.url) as client:
         message = failure(BodyTooLarge, client)
-    assert "larger than 64 MiB" in message
+    assert "larger than 32 MiB" in message
     assert "check DATA_API_BASE_URL" in message
     assert len(server.bodies) == 1
     assert issubclass(BodyTooLarge, Permanent)
@@ -726,7 +726,7 @@ def test_a_small_body_that_unpacks_to_a_huge_one_is_refused_likewise():
     bomb = gzip.compress(b" " * (70 << 20), 1)
     assert len(bomb) < 1 << 20
     with raw(always(200, bomb, Content_Encoding="gzip")) as server, client_of(server.url) as client:
-        assert "larger than 64 MiB" in failure(BodyTooLarge, client)
+        assert "larger than 32 MiB" in failure(BodyTooLarge, client)
     assert len(server.bodies) == 1
 
 

@@ -6,9 +6,10 @@ from datetime import date
 
 import pytest
 
-from pipelines.sync.audit import body_of, replay, trace
+from pipelines.sync.audit import trace
 from pipelines.sync.erase import erase
 from pipelines.sync.marts import build_marts, differences_from_core
+from pipelines.sync.replay import Replayer, body_of
 from resources.sandbox import DEMO_SECRET, SandboxServer, World
 from resources.settings import SyncSettings
 from support import command, fetch_all, sync
@@ -111,7 +112,7 @@ def test_erasing_again_finds_nothing_and_records_nothing(loaded):
 def test_replay_and_trace_say_erased_and_not_tampered(loaded):
     erase(loaded, "default", MARK)
     day = date(2024, 3, 2)
-    result = replay(loaded, "default", DEMO_SECRET, day, day, print)
+    result = Replayer(loaded, "default", DEMO_SECRET).replay(day, day, print)
     assert (result.problems, result.erased) == ([], 2)
     sightings = trace(loaded, "1", DEMO_SECRET)
     assert all("a person's data was erased from it on" in sighting.page for sighting in sightings)

@@ -209,7 +209,7 @@ with dg.DagsterInstance.ephemeral() as instance:
         done = subprocess.run(
             [sys.executable, "-c", script], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
         )
-    made = {"operations", "fraud"} if risks else {"operations"}
+    made = {"operations", "spot_check", "raw_pages"} | ({"fraud"} if risks else set())
     assert set(done.stdout.split()) == {"True", *made}, done.stderr[-3000:]
     walked = fetch_all(store, "SELECT interval_from::date::text AS first FROM sync.runs WHERE stream = 'fraud'")
     assert walked == [{"first": "2024-02-20"}], "a night has its own look-back for reports"

@@ -1,4 +1,4 @@
-"""What an operator can see: request ids from log to ledger to page, counts by endpoint and status, metrics, JSON logs."""
+"""What an operator can see: request ids from log to ledger to page, counts by endpoint, metrics, JSON logs."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def test_requests_are_counted_in_the_database_by_endpoint_and_status_retries_apa
 def test_requests_of_a_run_that_failed_are_counted_too(world, store):
     with SandboxServer(world) as sandbox:
         sandbox.accounts.delete("demo")
-        with pytest.raises(ConfigError, match="401|403"):
+        with pytest.raises(ConfigError, match=r"401|403"):
             sync(sandbox, store, FIRST, LAST)
     assert [row["status"] in {401, 403} for row in fetch_all(store, "SELECT status FROM sync.requests")] == [True]
 

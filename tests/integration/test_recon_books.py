@@ -124,7 +124,8 @@ def test_a_difference_of_one_minor_unit_is_a_rounding_break_and_open(store):
 def test_a_difference_within_the_tolerance_is_shown_and_explained_by_it(store):
     execute(
         store,
-        """INSERT INTO recon.tolerances (account, currency, operation_type, valid_from, valid_to, absolute_minor, set_by)
+        """INSERT INTO recon.tolerances
+               (account, currency, operation_type, valid_from, valid_to, absolute_minor, set_by)
            VALUES ('default', '*', '*', '2024-01-01', NULL, 3, 'cfo'),
                   ('default', 'EUR', 'sale', '2024-01-01', '2024-02-01', 90, 'cfo'),
                   ('default', 'USD', '*', '2024-01-01', NULL, 90, 'cfo')""",

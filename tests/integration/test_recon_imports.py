@@ -123,7 +123,7 @@ def test_a_spreadsheets_fraction_is_refused_since_it_is_not_exact(store, tmp_pat
     book = openpyxl.Workbook()
     book.active.append(["entry_id", "booked_at", "operation_type", "currency", "amount"])
     book.active.append(["a", date(2024, 3, 5), "sale", "EUR", 1.1])
-    book.active.append(["b", datetime(2024, 3, 5), "sale", "EUR", 7])  # noqa: DTZ001 - as a spreadsheet has it
+    book.active.append(["b", datetime(2024, 3, 5), "sale", "EUR", 7])
     book.save(tmp_path / "ledger.xlsx")
     report = load(store, tmp_path / "ledger.xlsx")
     assert [(fault.line, fault.column) for fault in report.faults] == [(2, "amount")]
@@ -141,7 +141,7 @@ def test_a_parquet_column_of_floats_is_refused_as_a_whole(store, tmp_path):
         }
     )
     parquet.write_table(table, tmp_path / "ledger.parquet")
-    with pytest.raises(ConfigError, match="column amount of ledger.parquet is double, which is not exact"):
+    with pytest.raises(ConfigError, match=r"column amount of .* is double, which is not exact"):
         load(store, tmp_path / "ledger.parquet")
 
 

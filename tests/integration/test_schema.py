@@ -12,7 +12,7 @@ from pipelines.sync.fields import COLUMNS, KINDS
 from resources.warehouse.engine import Warehouse
 from support import fetch_all
 
-SCHEMAS = ["core", "raw", "sync"]
+SCHEMAS = ["core", "raw", "recon", "sync"]
 POSTGRES_TYPES = {"text": "text", "time": "timestamp with time zone", "amount": "bigint"}
 # of the database, not of an account
 OF_NO_ACCOUNT = {

@@ -26,7 +26,7 @@ def test_all_definitions_load():
 def test_the_assets_are_as_pinned():
     specs = {spec.key.to_user_string(): spec for spec in defs.resolve_all_asset_specs()}
     assert specs.keys() == {
-        *("operations", "balances", "fraud", "reconciliation", "report"),
+        *("operations", "balances", "fraud", "spot_check", "raw_pages", "reconciliation", "report"),
         *(f"bi/{name}" for name in MARTS),
     }
     assert specs["operations"].partitions_def == dg.DailyPartitionsDefinition(
@@ -58,6 +58,9 @@ def test_the_checks_are_as_pinned():
         ("operations", "no_rejects"),
         ("operations", "totals_equal_ledger"),
         ("operations", "windows_complete"),
+        ("reconciliation", "complete"),
+        ("reconciliation", "no_open_breaks"),
+        ("spot_check", "no_difference"),
     ]
 
 
@@ -70,6 +73,7 @@ def test_the_jobs_and_crons_are_as_pinned():
         "snapshot_balances",
         "backfill_operations",
         "check_operations",
+        "spot_check_payments",
         "build_marts",
         "reconcile",
     }

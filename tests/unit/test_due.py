@@ -30,7 +30,7 @@ CRONS = [
 @given(
     cron=st.sampled_from(CRONS),
     zone=st.sampled_from(["UTC", "Asia/Tokyo", "Asia/Kolkata"]),
-    after=st.datetimes(datetime(2024, 1, 1), datetime(2027, 1, 1), timezones=st.just(UTC)),  # noqa: DTZ001
+    after=st.datetimes(datetime(2024, 1, 1), datetime(2027, 1, 1), timezones=st.just(UTC)),
 )
 def test_the_next_run_is_the_one_that_dagster_would_start(cron, zone, after):
     expected = next(
