@@ -120,7 +120,7 @@ class _Facts:
 
     def restatements(self, known_at: datetime) -> tuple[Restatement, ...]:
         """What became known otherwise of earlier days since the day began."""
-        asked = {**self.account, "known_from": self.began_at, "known_to": known_at, "most": LARGEST}
+        asked = {**self.account, "day": self.day, "known_from": self.began_at, "known_to": known_at, "most": LARGEST}
         return tuple(Restatement(**row) for row in self._rows("report/restatements", **asked))
 
     def completeness(self) -> Completeness:

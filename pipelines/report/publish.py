@@ -9,14 +9,12 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pipelines.recon.closing import sealed_document
 from pipelines.report.document import DayDocument, from_json
 from pipelines.report.gather import gather
 from resources.errors import ConfigError
-from resources.warehouse.engine import run
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection
-
     from resources.warehouse.engine import Warehouse
 
 
@@ -39,8 +37,7 @@ def publish(warehouse: Warehouse, account: str, day: date, zone: str, folder: Pa
     from pipelines.report.page import page
     from pipelines.report.workbook import workbook
 
-    with warehouse.transaction() as connection:
-        document = document_of(connection, account, day, zone)
+    document = document_of(warehouse, account, day, zone)
     name = f"daily-close-{account}-{day}"
     published = Published(document, folder / f"{name}.html", folder / f"{name}.xlsx")
     try:
@@ -54,12 +51,17 @@ def publish(warehouse: Warehouse, account: str, day: date, zone: str, folder: Pa
     return published
 
 
-def document_of(connection: Connection, account: str, day: date, zone: str) -> DayDocument:
-    """Return the sealed document of a closed day, else what is known now."""
-    sealed = run(connection, "report/sealed", account=account, day=day)
-    if not sealed:
+def document_of(warehouse: Warehouse, account: str, day: date, zone: str) -> DayDocument:
+    """Return the sealed document of a closed day, else what is known now.
+
+    Raises:
+        WarehouseBroken: what is stored is not what was sealed.
+    """
+    sealed = sealed_document(warehouse, account, day)
+    if sealed:
+        return from_json(json.dumps(json.loads(sealed.document)["report"]).encode())
+    with warehouse.transaction() as connection:
         return gather(connection, account, day, zone)
-    return from_json(json.dumps(json.loads(sealed[0].document)["report"]).encode())
 
 
 def _write(path: Path, content: bytes) -> None:

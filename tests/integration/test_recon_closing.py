@@ -11,6 +11,7 @@ import pytest
 from pipelines.recon.balances import roll_forward
 from pipelines.recon.closing import close_day, reopen_day, sealed_document
 from pipelines.recon.completeness import prove_completeness
+from pipelines.report.publish import publish
 from recon_support import DAY, NEXT, add_entries, add_operations, at, breaks_of, everything, reconcile
 from resources.data_api.endpoints import DataApi
 from resources.errors import ConfigError, Incomplete, SyncError, WarehouseBroken
@@ -232,11 +233,12 @@ def test_a_sealed_day_holds_what_its_report_needs_and_stays_the_same_to_the_byte
     assert sealed_document(settled, "default", DAY) == sealed
 
 
-def test_a_sale_reversed_after_its_day_was_closed_is_a_restatement_and_a_late_change(store, sandbox, world):
+def test_a_sale_reversed_after_its_day_was_closed_is_a_restatement_and_a_late_change(store, sandbox, world, tmp_path):
     load_all(sandbox, store)
     prove(sandbox, store)
     reconcile(store)
     before = close(store, with_open_breaks=True)
+    report = publish(store, "default", DAY, "UTC", tmp_path / "before")
     sale = next(
         row
         for row in world.truth(None, f"{DAY} 00:00:00", f"{DAY} 23:59:59")
@@ -245,6 +247,14 @@ def test_a_sale_reversed_after_its_day_was_closed_is_a_restatement_and_a_late_ch
     world.change(sale["operation_id"], effective="2024-03-10 12:00:00", operation_status="reversed")
     sync(sandbox, store, "2024-03-10", "2024-03-10")
     assert sealed_document(store, "default", DAY) == before
+    again = publish(store, "default", DAY, "UTC", tmp_path / "after")
+    assert again.page.read_bytes() == report.page.read_bytes()
+    assert again.workbook.read_bytes() == report.workbook.read_bytes()
+    assert "Closed by Bob" in again.page.read_text()
+    later = publish(store, "default", NEXT, "UTC", tmp_path / "next").document
+    (restated,) = (line for line in later.restatements if line.operation_id == sale["operation_id"])
+    assert (restated.kind, restated.status_before, restated.status_after) == ("changed", "success", "reversed")
+    assert restated.known_from < restated.known_to
     found = fetch_all(store, "SELECT * FROM recon.restatements")
     (row,) = (row for row in found if row["operation_id"] == sale["operation_id"])
     amount = sale["sum_initial"]["amount"]
