@@ -53,7 +53,7 @@ def signed_rows(body: bytes, name: str) -> SignedRows | None:
     """Return the rows in the list `name` of `body`, or None: ask `signature.decode`, which says what is wrong."""
     try:
         return _signed_rows(body, name)
-    except (_Declined, pa.ArrowInvalid, UnicodeDecodeError):
+    except (_Declined, pa.ArrowException, ValueError, OverflowError):
         return None
 
 
