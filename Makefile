@@ -23,13 +23,15 @@ check: .venv/dev ## format, lint, types, import directions
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-chaos: .venv/dev ## random faults and kills, for other seeds: make chaos SEEDS="100 101"
-	@SEEDS="$(SEEDS)" $(BIN)/python -m pytest -s tests/chaos
-SEEDS ?= 1 2 3 4 5 6 7 8
+chaos: .venv/dev ## random faults, kills and crashes; other seeds: make chaos SEEDS=1-200
+	@SEEDS="$(SEEDS)" $(BIN)/python -m pytest tests/chaos
+SEEDS ?= 1-12
 
-bench: .venv/dev ## measure speed, side by side in one run
-	@$(BIN)/python tests/bench/bench_signature.py
-	@$(BIN)/python tests/bench/bench_end_to_end.py
+bench: .venv/dev ## measure against other tools; writes docs/benchmarks.md (OPERATIONS=500000 RUNS=3 PARTS="speed memory")
+	@$(BIN)/python tests/bench/run.py --operations $(OPERATIONS) --runs $(RUNS) --parts "$(PARTS)"
+OPERATIONS ?= 500000
+RUNS ?= 3
+PARTS ?= speed completeness memory signature large backfill
 
 dev: .venv/runtime ## open the Dagster UI on a sandbox and the embedded PostgreSQL
 	@$(BIN)/ecommpay-sync dev

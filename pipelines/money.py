@@ -1,29 +1,51 @@
-"""Minor units to what a person reads, by the exponents of ISO 4217 itself; amounts are stored as integers only."""
+"""Minor units to what a person reads, by ISO 4217 and SYNC_CURRENCY_EXPONENTS; amounts are stored as integers only."""
 
 from __future__ import annotations
 
+import os
+from collections.abc import Mapping
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from functools import cache
 
-
-@cache
-def exponents() -> dict[str, int]:
-    """Return the number of decimals of each currency of ISO 4217 that has one (JPY 0, EUR 2, KWD 3, CLF 4)."""
-    from iso4217 import Currency
-
-    return {currency.code: currency.exponent for currency in Currency if currency.exponent is not None}
+from resources.currencies import CurrencyPeriod, exponent_at, iso_exponents, periods
+from resources.settings import exponent_overrides
 
 
-def major_units(minor: int | Decimal | None, currency: str | None) -> str:
-    """Return an exact amount with the currency's own decimals: 1234567 EUR is `12,345.67`.
+def exponents(day: date | None = None) -> dict[str, int]:
+    """Return the number of decimals of each currency on a day (None: today), overrides included."""
+    at = day or datetime.now(UTC).date()
+    found = {currency: exponent_at(spans, at) for currency, spans in _periods().items()}
+    return {currency: exponent for currency, exponent in found.items() if exponent is not None}
 
-    A currency that ISO 4217 does not know keeps its minor units, and says so.
+
+def exponent_of(currency: str | None, day: date | None = None) -> int | None:
+    """Return the number of decimals of a currency on a day (None: today); None when they are not known."""
+    return exponent_at(_periods().get(currency or "", ()), day or datetime.now(UTC).date())
+
+
+def major_units(minor: int | Decimal | None, currency: str | None, day: date | None = None) -> str:
+    """Return an exact amount with the decimals of the currency on a day: 1234567 EUR is `12,345.67`.
+
+    A currency whose decimals are not known keeps its minor units, and says so.
     """
     if minor is None:
         return "—"
-    exponent = exponents().get(currency or "")
+    exponent = exponent_of(currency, day)
     if exponent is None:
         return f"{int(minor):,} minor units"
     digits = str(abs(int(minor))).rjust(exponent + 1, "0")
     whole, fraction = (digits[:-exponent], f".{digits[-exponent:]}") if exponent else (digits, "")
     return f"{'-' if minor < 0 else ''}{int(whole):,}{fraction}"
+
+
+def _periods() -> Mapping[str, list[CurrencyPeriod]]:
+    return _periods_with(os.environ.get("SYNC_CURRENCY_EXPONENTS", ""))
+
+
+@cache
+def _periods_with(overrides: str) -> Mapping[str, list[CurrencyPeriod]]:
+    found: dict[str, list[CurrencyPeriod]] = {}
+    for period in periods(iso_exponents(), exponent_overrides(overrides)):
+        found.setdefault(period.currency, []).append(period)
+    return found

@@ -10,3 +10,7 @@ SETTINGS = sync_settings()
 
 # one day more than Dagster's default, so that today can be loaded up to the current second
 DAYS = dg.DailyPartitionsDefinition(start_date=SETTINGS.first_day.isoformat(), timezone="UTC", end_offset=1)
+
+# a backfill of the UI: single runs over as many days as the longest window has, so that there are few of both;
+# all assets share it, since Dagster asks that of the assets of one job
+BACKFILL = dg.BackfillPolicy.multi_run(max_partitions_per_run=180)

@@ -8,18 +8,47 @@ import dagster as dg
 
 from pipelines.partitions import SETTINGS
 
+MARTS = dg.AssetSelection.groups("bi")
+
 OPERATIONS_JOB = dg.define_asset_job(
     "load_operations",
     selection=dg.AssetSelection.assets("operations"),
     description="Load days of operations by hand, or from the command.",
 )
+FRAUD_JOB = dg.define_asset_job(
+    "load_fraud",
+    selection=dg.AssetSelection.assets("fraud"),
+    description="Load days of reports of fraud by hand, or from the command.",
+)
+SPOT_CHECK_JOB = dg.define_asset_job(
+    "spot_check_payments",
+    selection=dg.AssetSelection.assets("spot_check"),
+    description="Ask for a sample of payments by id and compare them with the store.",
+)
 NIGHTLY_JOB = dg.define_asset_job(
     "nightly",
-    selection=dg.AssetSelection.assets("operations"),
-    description="Load yesterday, and the look-back days before it again, in one run.",
+    selection=dg.AssetSelection.assets("operations", "fraud", "spot_check", "reconciliation", "report", "raw_pages")
+    | MARTS,
+    description="Load yesterday and the look-back days before it, reconcile, build the marts, write the report.",
     # an outage of the platform or of the database is worth another try; a refusal is not, and says so
     op_retry_policy=dg.RetryPolicy(max_retries=3, delay=300, backoff=dg.Backoff.EXPONENTIAL),
     tags={"dagster/max_runtime": "21600"},
+)
+MARTS_JOB = dg.define_asset_job(
+    "build_marts",
+    selection=MARTS,
+    description="Build the marts of schema bi from what is in the core now.",
+)
+CHECKS_JOB = dg.define_asset_job(
+    "check_operations",
+    selection=dg.AssetSelection.checks_for_assets("operations"),
+    description="Check the last load, or the one that a tag names; a backfill ends with it.",
+)
+RECONCILE_JOB = dg.define_asset_job(
+    "reconcile",
+    # the command tells what it found itself
+    selection=dg.AssetSelection.assets("reconciliation").without_checks(),
+    description="Reconcile a business day by hand, or from the command.",
 )
 BALANCES_JOB = dg.define_asset_job(
     "snapshot_balances",

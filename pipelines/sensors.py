@@ -1,4 +1,4 @@
-"""The sensor `alerts`: once a minute, what Dagster and the warehouse know is judged and told by `pipelines.alerts`."""
+"""The sensor `alerts`: once a minute, what Dagster and the warehouse know is judged; see `pipelines.alerts`."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ LOOK_BACK = timedelta(days=7)
     name="alerts",
     minimum_interval_seconds=TICK_SECONDS,
     default_status=dg.DefaultSensorStatus.RUNNING,
-    description="Tells of failed runs and checks, late or unusual nights, a refused token, breaks, a broken ledger.",
+    description="Tells of failed runs and checks, late nights, odd figures, a refused token, breaks, a broken ledger.",
 )
 def alerts_sensor(context: dg.SensorEvaluationContext, warehouse: WarehouseResource) -> dg.SkipReason:
     """Judge and tell; what a channel did not take is told at the next tick."""

@@ -27,8 +27,7 @@ FIELDS = (
     *("run_id", "window", "window_id", "request_id", "endpoint", "status", "attempt", "milliseconds", "bytes"),
     *("rows_met", "rows_new", "rows_changed", "error"),
 )
-NOTHING: Mapping[str, Any] = MappingProxyType({})
-_bound: ContextVar[Mapping[str, Any]] = ContextVar("ecommpay_log", default=NOTHING)
+_bound: ContextVar[Mapping[str, Any]] = ContextVar("ecommpay_log", default=MappingProxyType({}))
 
 
 def bind(**values: Any) -> None:

@@ -12,9 +12,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, time
 from pathlib import Path
+from typing import Literal
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from resources.currencies import ExponentOverride
 from resources.errors import ConfigError
 
 DEFAULT_BASE_URL = "https://data.ecommpay.com/v1"
@@ -23,9 +25,11 @@ HOW_TO_GET_A_TOKEN = (
     "in the Dashboard open My profile → API Tokens → New token "  # noqa: S105 - a help text
     '(the right "Manage API tokens" is granted by a Merchant admin under My team)'
 )
+MOST_DECIMALS = 18
 PROJECT_ROOT = Path(__file__).resolve().parents[1]
 
 Environment = Mapping[str, str]
+FraudMode = Literal["auto", "on", "off"]
 
 
 @dataclass(frozen=True, repr=False)
@@ -55,6 +59,15 @@ class ApiSettings:
 
 
 @dataclass(frozen=True)
+class ReferenceSettings:
+    """What business days, fiscal years and minor units mean; the database holds a copy."""
+
+    reporting_zone: str = "UTC"
+    fiscal_start_month: int = 1
+    currency_exponents: tuple[ExponentOverride, ...] = ()
+
+
+@dataclass(frozen=True)
 class SyncSettings:
     """How the sync is run; every value has a default that suits a nightly run."""
 
@@ -62,13 +75,20 @@ class SyncSettings:
     first_day: date = date(2015, 1, 1)
     look_back_days: int = 3
     windows_in_flight: int = 4
+    backfill_days: int = 31  # a run over more days yields to shorter ones
+    backfill_windows_beside_others: int = 1
     retry_seconds: float = 900.0
     nightly_cron: str = "30 3 * * *"
     balances_cron: str = "0 * * * *"
     schedule_time_zone: str = "UTC"
     fields: tuple[str, ...] = field(default=())
-    reporting_zone: str = "UTC"
+    reference: ReferenceSettings = ReferenceSettings()
     nightly_deadline: time = time(6)  # in the reporting zone
+    fraud: FraudMode = "auto"
+    fraud_look_back_days: int = 30
+    spot_check_sample: int = 20
+    raw_days: int = 400
+    recon_cutoff_minutes: int = 120
 
 
 def api_settings(environment: Environment = os.environ) -> ApiSettings:
@@ -191,6 +211,20 @@ def secret_from_file(name: str, path: str) -> str:
     return content
 
 
+def open_secret_files(environment: Environment = os.environ) -> list[str]:
+    """Return the files of secrets that other users of this machine may read, each with its mode."""
+    found = []
+    for name in ("DATA_API_TOKEN", "DATA_API_SECRET", "DATABASE_URL"):
+        path = environment.get(f"{name}_FILE")
+        try:
+            mode = Path(path).stat().st_mode & 0o777 if path else 0
+        except OSError:
+            continue  # that it cannot be read is told where it is read
+        if mode & 0o004:
+            found.append(f"{name}_FILE ({path}, mode {mode:04o})")
+    return found
+
+
 def sync_settings(environment: Environment = os.environ) -> SyncSettings:
     """Read the settings of the sync itself; see README.md for the table.
 
@@ -203,14 +237,70 @@ def sync_settings(environment: Environment = os.environ) -> SyncSettings:
         first_day=_day("SYNC_FIRST_DAY", environment.get("SYNC_FIRST_DAY"), default.first_day),
         look_back_days=_number("SYNC_LOOK_BACK_DAYS", environment, default.look_back_days, 0, 365),
         windows_in_flight=_number("SYNC_WINDOWS_IN_FLIGHT", environment, default.windows_in_flight, 1, 16),
+        backfill_days=_number("SYNC_BACKFILL_DAYS", environment, default.backfill_days, 1, 36_500),
+        backfill_windows_beside_others=_number(
+            "SYNC_BACKFILL_WINDOWS_BESIDE_OTHERS", environment, default.backfill_windows_beside_others, 1, 16
+        ),
         retry_seconds=float(_number("SYNC_RETRY_SECONDS", environment, int(default.retry_seconds), 1, 86_400)),
         nightly_cron=_cron("SYNC_NIGHTLY_CRON", environment, default.nightly_cron),
         balances_cron=_cron("SYNC_BALANCES_CRON", environment, default.balances_cron),
         schedule_time_zone=_zone("SYNC_SCHEDULE_TIME_ZONE", environment, default.schedule_time_zone),
         fields=_fields(environment.get("SYNC_FIELDS", "")),
-        reporting_zone=_zone("SYNC_REPORTING_ZONE", environment, default.reporting_zone),
+        reference=reference_settings(environment),
         nightly_deadline=_time("SYNC_NIGHTLY_DEADLINE", environment, default.nightly_deadline),
+        fraud=_fraud_mode(environment.get("SYNC_FRAUD") or default.fraud),
+        fraud_look_back_days=_number("SYNC_FRAUD_LOOK_BACK_DAYS", environment, default.fraud_look_back_days, 0, 365),
+        spot_check_sample=_number("SYNC_SPOT_CHECK_SAMPLE", environment, default.spot_check_sample, 0, 1000),
+        raw_days=_number("SYNC_RAW_DAYS", environment, default.raw_days, 0, 36_500),
+        recon_cutoff_minutes=_number("SYNC_RECON_CUTOFF_MINUTES", environment, default.recon_cutoff_minutes, 0, 1440),
     )
+
+
+def reference_settings(environment: Environment = os.environ) -> ReferenceSettings:
+    """Read SYNC_REPORTING_ZONE, SYNC_FISCAL_START_MONTH and SYNC_CURRENCY_EXPONENTS.
+
+    Raises:
+        ConfigError: a value is malformed.
+    """
+    default = ReferenceSettings()
+    return ReferenceSettings(
+        reporting_zone=_zone("SYNC_REPORTING_ZONE", environment, default.reporting_zone),
+        fiscal_start_month=_number("SYNC_FISCAL_START_MONTH", environment, default.fiscal_start_month, 1, 12),
+        currency_exponents=exponent_overrides(environment.get("SYNC_CURRENCY_EXPONENTS", "")),
+    )
+
+
+def role_prefix(environment: Environment = os.environ) -> str:
+    """Return what the names of the roles begin with: `SYNC_ROLE_PREFIX`, or `ecommpay`. Roles belong to a whole server.
+
+    Raises:
+        ConfigError: it is malformed.
+    """
+    prefix = environment.get("SYNC_ROLE_PREFIX") or "ecommpay"
+    if not re.fullmatch(r"[a-z][a-z0-9_]{0,47}", prefix) or prefix.startswith("pg_"):
+        raise ConfigError(f"SYNC_ROLE_PREFIX is {prefix!r}: use a–z, 0–9 and _, at most 48, not beginning with pg_.")
+    return prefix
+
+
+def exponent_overrides(text: str) -> tuple[ExponentOverride, ...]:
+    """Read overrides of ISO 4217's exponents: `JPY=2` (always) or `JPY=2@2026-01-01` (from that day), with commas.
+
+    Raises:
+        ConfigError: one is malformed, or given twice for the same day.
+    """
+    found: dict[tuple[str, date | None], ExponentOverride] = {}
+    for part in (part.strip() for part in text.split(",") if part.strip()):
+        match = re.fullmatch(r"([A-Z0-9]{3,8})=(\d{1,2})(?:@(\S+))?", part, re.ASCII)
+        if not match or int(match[2]) > MOST_DECIMALS:
+            raise ConfigError(
+                f"SYNC_CURRENCY_EXPONENTS has {part!r}: write CODE=DECIMALS or CODE=DECIMALS@DAY, "
+                f"decimals from 0 to {MOST_DECIMALS}, for example JPY=2@2026-01-01."
+            )
+        day = _day("SYNC_CURRENCY_EXPONENTS", match[3], date.min) if match[3] else None
+        if (match[1], day) in found:
+            raise ConfigError(f"SYNC_CURRENCY_EXPONENTS gives {match[1]} twice for the same day: keep one of them.")
+        found[match[1], day] = ExponentOverride(match[1], day, int(match[2]))
+    return tuple(found.values())
 
 
 def _account(name: str) -> str:
@@ -262,6 +352,13 @@ def _zone(name: str, environment: Environment, default: str) -> str:
     return text
 
 
+def _fraud_mode(text: str) -> FraudMode:
+    modes: dict[str, FraudMode] = {"auto": "auto", "on": "on", "off": "off"}
+    if text not in modes:
+        raise ConfigError(f"SYNC_FRAUD is {text!r}: write auto, on or off.")
+    return modes[text]
+
+
 def _fields(text: str) -> tuple[str, ...]:
     names = tuple(name for name in re.split(r"[,\s]+", text) if name)
     for name in names:
@@ -288,3 +385,8 @@ def database_url(environment: Environment = os.environ) -> str | None:
 def data_dir(environment: Environment = os.environ) -> Path:
     """Return the folder for the embedded PostgreSQL and Dagster's files; `SYNC_DATA_DIR` or `.data` here."""
     return Path(environment.get("SYNC_DATA_DIR") or PROJECT_ROOT / ".data").absolute()
+
+
+def report_dir(environment: Environment = os.environ) -> Path:
+    """Return the folder of the daily close reports; `SYNC_REPORT_DIR`, or `reports` in the data folder."""
+    return Path(environment.get("SYNC_REPORT_DIR") or data_dir(environment) / "reports").absolute()

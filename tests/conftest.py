@@ -77,6 +77,18 @@ def store(store_url):
         yield warehouse
 
 
+@pytest.fixture(scope="session")
+def own_server():
+    """A server that a test may crash; nobody else uses it."""
+    from own_server import OwnServer
+
+    with tempfile.TemporaryDirectory(prefix="ecommpay-own-") as folder:
+        Path(folder).chmod(0o755)  # as root, its processes belong to another user
+        server = OwnServer(Path(folder))
+        yield server
+        server.stop()
+
+
 def url_of(server_url: str, database: str) -> str:
     """A postgresql:// URL of another database of the same server."""
     parts = conninfo_to_dict(server_url)

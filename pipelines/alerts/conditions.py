@@ -236,7 +236,7 @@ def _late(settings: SyncSettings, days: Sequence[date]) -> Iterator[Alert]:
             f"nightly_late:{day}",
             f"{day} is not complete at its deadline",
             f"the UTC day {day} is not shown complete; the deadline is {settings.nightly_deadline:%H:%M} "
-            f"{settings.reporting_zone}.",
+            f"{settings.reference.reporting_zone}.",
             "`ecommpay-sync status`; the schedule nightly and the daemon's state in Dagster's UI.",
             f"start the daemon if it is down, then `ecommpay-sync operations --from {day} --to {day}`.",
         )

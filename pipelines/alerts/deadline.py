@@ -18,7 +18,7 @@ def required_day(now: datetime, settings: SyncSettings) -> date:
     It is the day that the last nightly tick before the last deadline loads. A cron that is not once a day at one
     time is taken to have its tick at the deadline itself.
     """
-    deadline = last_moment(now, settings.nightly_deadline, settings.reporting_zone)
+    deadline = last_moment(now, settings.nightly_deadline, settings.reference.reporting_zone)
     daily = DAILY.fullmatch(settings.nightly_cron.strip())
     tick = deadline
     if daily and int(daily[1]) < 60 and int(daily[2]) < 24:

@@ -1,4 +1,4 @@
-"""The one cause the warehouse cannot keep a record of: that it is away; its small state is kept by the caller."""
+"""The one cause that the warehouse cannot record: that it is away. Its record is a small state, kept elsewhere."""
 
 from __future__ import annotations
 

@@ -5,8 +5,9 @@ from datetime import date
 
 import dagster as dg
 
+from pipelines.assets.days import finished_days_told
 from pipelines.assets.failures import told_in_one_line
-from pipelines.partitions import DAYS, SETTINGS
+from pipelines.partitions import BACKFILL, DAYS, SETTINGS
 from pipelines.sync.operations import OperationsRequest, SyncReport, sync_operations
 from pipelines.sync.progress import Progress
 from resources.configured import DataApiResource, WarehouseResource
@@ -35,7 +36,7 @@ class OperationsConfig(dg.Config):
             metadata={"dagster/table_name": "core.operations"},
         )
     ],
-    backfill_policy=dg.BackfillPolicy.single_run(),
+    backfill_policy=BACKFILL,
 )
 def operations(
     context: dg.AssetExecutionContext,
@@ -51,7 +52,8 @@ def operations(
     )
     with told_in_one_line():
         store = warehouse.warehouse()
-        report = sync_operations(data_api.api(), store, SETTINGS, request, progress)
+        with finished_days_told(context, store, progress) as days:
+            report = sync_operations(data_api.api(), store, SETTINGS, request, days)
         # on the last day only: Dagster writes the metadata of a result once for each day of the range
         context.add_asset_metadata(_metadata(report, store), asset_key="operations", partition_key=keys[-1])
         yield dg.MaterializeResult(asset_key="operations")
@@ -71,8 +73,17 @@ def _metadata(report: SyncReport, store: Warehouse) -> dict[str, dg.MetadataValu
         "requests": dg.MetadataValue.int(report.requests),
         "sync_run_id": dg.MetadataValue.int(report.run_id),
         "control_totals": totals_table(sorted(report.totals.values(), key=str)),
+        "lateness": _lateness(store, report.run_id),
         "preview": _preview(store, report.run_id),
     }
+
+
+def _lateness(store: Warehouse, run_id: int) -> dg.MetadataValue:
+    """Return first seen minus completed, of the operations that this run met first, as a histogram."""
+    rows = store.query("metadata/lateness_of_run", run_id=run_id)
+    records = [dg.TableRecord({"lateness": row.lateness, "operations": row.operations}) for row in rows]
+    columns = [dg.TableColumn("lateness"), dg.TableColumn("operations", "int")]
+    return dg.MetadataValue.table(records, schema=dg.TableSchema(columns))
 
 
 def totals_table(totals: Sequence[ControlTotal]) -> dg.MetadataValue:

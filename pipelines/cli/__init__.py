@@ -52,6 +52,8 @@ def operations(
         list[int] | None,
         typer.Option("--project", metavar="ID", help="only this project; may be given again"),
     ] = None,
+    *,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="only forecast what it takes; write nothing")] = False,
 ) -> None:
     """Load the operations of some days; again, to see what changed."""
     days = _days(first, last)
@@ -59,7 +61,31 @@ def operations(
         raise ConfigError("--project takes a project id: digits, at most 19.")
     from pipelines.cli.run import run_operations
 
-    run_operations(*days, tuple(project or ()))
+    run_operations(*days, tuple(project or ()), dry_run=dry_run)
+
+
+@app.command()
+def fraud(
+    first: Annotated[str, typer.Option("--from", metavar="DAY", help="first UTC day (YYYY-MM-DD, today, yesterday)")],
+    last: Annotated[str, typer.Option("--to", metavar="DAY", help="last UTC day, included")],
+) -> None:
+    """Load the reports of fraud received on some days; again, to see what changed."""
+    days = _days(first, last)
+    from pipelines.cli.streams import run_fraud
+
+    run_fraud(*days)
+
+
+@app.command(name="spot-check")
+def spot_check(
+    sample: Annotated[
+        int | None, typer.Option(min=1, max=1000, help="how many payments; else SYNC_SPOT_CHECK_SAMPLE")
+    ] = None,
+) -> None:
+    """Ask for a sample of payments by id, and compare them with the store."""
+    from pipelines.cli.streams import run_spot_check
+
+    run_spot_check(sample)
 
 
 @app.command()
@@ -90,12 +116,15 @@ def doctor() -> None:
 def replay(
     first: Annotated[str, typer.Option("--from", metavar="DAY", help="first UTC day")],
     last: Annotated[str, typer.Option("--to", metavar="DAY", help="last UTC day, included")],
+    repair: Annotated[  # noqa: FBT002 - an option of the command
+        bool, typer.Option("--repair", help="put back rows that were lost or altered")
+    ] = False,
 ) -> None:
     """Rebuild days from the signed raw pages, and prove that the store holds the same."""
     days = _days(first, last)
     from pipelines.cli.audit import replay_days
 
-    replay_days(*days)
+    replay_days(*days, repair=repair)
 
 
 @app.command()
@@ -154,6 +183,34 @@ def database() -> None:
 
 
 @app.command()
+def marts(
+    full: Annotated[bool, typer.Option("--full", help="build everything anew, not only what is new")] = False,  # noqa: FBT002
+) -> None:
+    """Build the marts of schema bi now, and hold them against the core."""
+    from pipelines.cli.marts import build
+
+    build(full=full)
+
+
+@app.command()
+def grant() -> None:
+    """Make the roles of loader, BI and finance, and give each what it needs and no more."""
+    from pipelines.cli.grant import grant_roles
+
+    grant_roles()
+
+
+@app.command()
+def erase(
+    customer: Annotated[str, typer.Option(metavar="ID", help="the person's customer_id or e-mail address")],
+) -> None:
+    """Remove a person's data from every table and raw page; keys, totals and the ledger stay."""
+    from pipelines.cli.erase import erase_customer
+
+    erase_customer(customer)
+
+
+@app.command()
 def metrics(
     port: Annotated[int | None, typer.Option(min=0, max=65535, help="serve on this port until Ctrl-C")] = None,
     host: Annotated[str, typer.Option(help="address to listen on")] = "127.0.0.1",
@@ -173,6 +230,103 @@ def alert(
     from pipelines.cli.alert import run_alert
 
     run_alert(test=test)
+
+
+ledger_app = typer.Typer(name="ledger", help="The merchant's own books.", no_args_is_help=True, rich_markup_mode=None)
+app.add_typer(ledger_app)
+
+
+@ledger_app.command("import")
+def ledger_import(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="a .csv, .parquet or .xlsx; docs/reconciliation.md")],
+    *,
+    accept_partial: Annotated[
+        bool, typer.Option("--accept-partial", help="import the good rows although others are rejected")
+    ] = False,
+    rejects: Annotated[Path | None, typer.Option(metavar="FILE", help="write all rejected rows' faults here")] = None,
+) -> None:
+    """Import entries of the own books; whole or not at all, and a second time changes nothing."""
+    from pipelines.cli.reconcile import run_import
+
+    run_import(file, rejects, accept_partial=accept_partial)
+
+
+@app.command()
+def reconcile(
+    day: Annotated[str, typer.Option("--date", metavar="DAY", help="business day (YYYY-MM-DD, yesterday)")],
+    leg: Annotated[
+        list[str] | None, typer.Option(metavar="LEG", help="completeness, books or balances only; may be given again")
+    ] = None,
+) -> None:
+    """Hold a day against a fresh walk, the own books and the balances."""
+    from pipelines.cli.reconcile import run_reconcile
+
+    run_reconcile(_day("--date", day), leg or [])
+
+
+@app.command()
+def breaks(
+    day: Annotated[str | None, typer.Option("--date", metavar="DAY", help="of this business day only")] = None,
+    *,
+    everything: Annotated[bool, typer.Option("--all", help="explained ones too")] = False,
+) -> None:
+    """List the open breaks, oldest first."""
+    from pipelines.cli.reconcile import list_breaks
+
+    list_breaks(_day("--date", day) if day else None, everything=everything)
+
+
+@app.command()
+def explain(
+    break_id: Annotated[int, typer.Argument(metavar="BREAK_ID")],
+    by: Annotated[str, typer.Option(metavar="NAME", help="who explains it")],
+    note: Annotated[str, typer.Option(metavar="TEXT", help="how")],
+) -> None:
+    """Explain a break: it stays on record and does not come back as new."""
+    from pipelines.cli.reconcile import explain_break
+
+    explain_break(break_id, by, note)
+
+
+@app.command()
+def close(
+    day: Annotated[str, typer.Option("--date", metavar="DAY", help="business day (YYYY-MM-DD, yesterday)")],
+    by: Annotated[str, typer.Option(metavar="NAME", help="who reviewed the figures")],
+    prepared_by: Annotated[
+        str, typer.Option("--prepared-by", metavar="NAME", help="who prepared them: another person")
+    ],
+    *,
+    with_open_breaks: Annotated[bool, typer.Option("--with-open-breaks", help="although breaks are open")] = False,
+) -> None:
+    """Seal the figures of a day under four eyes."""
+    from pipelines.cli.reconcile import run_close
+
+    run_close(_day("--date", day), prepared_by, by, with_open_breaks=with_open_breaks)
+
+
+@app.command()
+def reopen(
+    day: Annotated[str, typer.Option("--date", metavar="DAY", help="a closed business day")],
+    by: Annotated[str, typer.Option(metavar="NAME", help="who opens it")],
+    reason: Annotated[str, typer.Option(metavar="TEXT", help="why")],
+) -> None:
+    """Open a closed day again; what was sealed stays on record."""
+    from pipelines.cli.reconcile import run_reopen
+
+    run_reopen(_day("--date", day), by, reason)
+
+
+@app.command()
+def report(
+    day: Annotated[str, typer.Option("--date", metavar="DAY", help="business day (YYYY-MM-DD, yesterday)")],
+    folder: Annotated[
+        Path | None, typer.Option("--output", metavar="FOLDER", help="where to; else SYNC_REPORT_DIR")
+    ] = None,
+) -> None:
+    """Write the daily close report of a day: one page and one workbook; of a closed day the sealed figures."""
+    from pipelines.cli.report import write_report
+
+    write_report(_day("--date", day), folder)
 
 
 def _days(first: str, last: str) -> tuple[date, date]:

@@ -19,8 +19,7 @@ def run_alert(*, test: bool) -> None:
     if test:
         if not channels:
             raise ConfigError(
-                "no channel is set: give ALERT_WEBHOOK_URL_FILE, or "
-                "ALERT_SMTP_URL, ALERT_EMAIL_FROM and ALERT_EMAIL_TO."
+                "no channel is set: ALERT_WEBHOOK_URL_FILE, or ALERT_SMTP_URL, ALERT_EMAIL_FROM and ALERT_EMAIL_TO."
             )
         failures = []
         for channel in channels:

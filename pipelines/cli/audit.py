@@ -1,12 +1,13 @@
-"""`verify`, `trace`, `replay`: is the record intact, and where does a figure come from? Nothing is written."""
+"""`verify`, `trace`, `replay`: is the record intact, where does a figure come from, put back what is damaged."""
 
 from __future__ import annotations
 
 from datetime import date
 
 from pipelines.cli import show
-from pipelines.sync.audit import replay, trace
+from pipelines.sync.audit import Sighting, trace
 from pipelines.sync.normalize import json_text
+from pipelines.sync.replay import Replay, Replayer
 from resources.configured import open_warehouse
 from resources.errors import ConfigError, SyncError, WarehouseBroken
 from resources.settings import api_settings, database_url, sync_settings
@@ -28,6 +29,13 @@ def verify_ledger(head: str | None) -> None:
             )
         if head and not store.query("ledger/entry_with_hash", hash=head.lower()):
             raise WarehouseBroken(f"no entry of the ledger has the hash {head}: entries at its end were removed.")
+        closes = store.query("reconciliation/verify_closes")
+        if closes:
+            first = closes[0]
+            raise WarehouseBroken(
+                f"the closed days of account {first.account} are broken at row {first.close_no} "
+                f"({first.business_date}): {first.reason}; compare with a backup."
+            )
         heads = store.query("ledger/heads")
         for entry in heads:
             show.line(f"intact: account {entry.account}, {entry.entry_no:,} entries, head {entry.head}")
@@ -47,26 +55,58 @@ def trace_operation(operation_id: str) -> None:
         until = f" until {sighting.known_to:%Y-%m-%d %H:%M:%S}" if sighting.known_to else ", still"
         show.line(f"{sighting.stored}: known from {sighting.observed_at:%Y-%m-%d %H:%M:%S} UTC{until}")
         show.line(f"  window {sighting.window_id} of account {sighting.account}")
-        show.line(f"  {sighting.page or 'its raw page is no longer kept'}")
+        show.line(f"  {sighting.page or _why_no_page(sighting)}")
         if sighting.row is not None:
             show.line(f"  {'signature verified' if sighting.signed else 'SIGNATURE DOES NOT VERIFY'}")
             show.line(f"  {json_text(sighting.row)}")
+    if any(sighting.page is None and sighting.deleted_after_days is None for sighting in sightings):
+        raise SyncError("a raw page is gone that was not deleted because of its age: compare with a backup.")
     if any(sighting.row is not None and not sighting.signed for sighting in sightings):
         raise SyncError("a page does not carry the platform's signature (or was signed with another secret).")
 
 
-def replay_days(first: date, last: date) -> None:
-    """Rebuild the days from raw pages and prove that the store holds the same."""
+def replay_days(first: date, last: date, *, repair: bool) -> None:
+    """Rebuild the days from raw pages and prove that the store holds the same; with `repair`, put back what differs."""
     settings = sync_settings()
     secret = api_settings().secret.reveal()
     with open_warehouse(database_url()) as store:
         migrate(store)
-        result = replay(store, settings.account, secret, first, last, show.line)
+        replayer = Replayer(store, settings.account, secret)
+        result = replayer.replay(first, last, show.line)
+        if repair and any(result.damaged.values()):
+            done = replayer.repair(result.damaged)
+            show.line(
+                f"put back: {done.rows:,} rows built again from signed pages, {done.states_put_back:,} states written, "
+                f"{done.states_removed:,} removed"
+            )
+            for what in done.impossible:
+                show.line(f"left as it is: {what} has a state whose raw pages cannot be used")
+            result = replayer.replay(first, last, show.line)
+    _conclude(result, first, last)
+
+
+def _conclude(result: Replay, first: date, last: date) -> None:
     if not result.windows:
         raise SyncError(f"no complete window touches {first} to {last}: load the days first.")
+    if result.erased:
+        show.line(f"erased: {result.erased} windows hold a page from which a person's data was taken; not compared")
     if result.problems:
-        raise WarehouseBroken(f"{len(result.problems)} differences, the first: {result.problems[0]}.")
+        raise WarehouseBroken(
+            f"{result.differences:,} differences, the first: {result.problems[0]}; `replay --repair` puts back "
+            "what can be from the signed pages."
+        )
+    if result.deleted_windows:
+        raise SyncError(
+            f"{result.deleted_windows} of {result.windows} windows cannot be replayed, because their raw pages were "
+            "deleted for their age (SYNC_RAW_DAYS); the others are equal."
+        )
     show.line(
         f"equal: {result.rows:,} rows of {result.windows} windows, rebuilt from {result.pages} signed pages, "
-        "are in the store as they were observed"
+        "are in the store as they were observed, and nothing else is"
     )
+
+
+def _why_no_page(sighting: Sighting) -> str:
+    if sighting.deleted_after_days is None:
+        return "its raw page is gone, though it was not deleted because of its age"
+    return f"its raw page was deleted after {sighting.deleted_after_days} days (SYNC_RAW_DAYS)"

@@ -6,11 +6,16 @@ import os
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 
 from pipelines.cli import show
+from pipelines.cli.demo_ledger import platform_faults, write_demo_ledger
+from pipelines.cli.reconcile import run_import, run_reconcile
+from pipelines.cli.report import write_report
 from pipelines.cli.run import run_balances, run_operations
-from resources.settings import PROJECT_ROOT, data_dir
+from resources.configured import open_warehouse
+from resources.settings import PROJECT_ROOT, data_dir, database_url, sync_settings
 
 SEED = 1
 
@@ -29,6 +34,8 @@ def run_demo(days: int, rows: int) -> None:
         seed=SEED, operations=rows, days=days, end=yesterday, now=f"{now:%Y-%m-%dT%H:%M:%S}"
     ) as sandbox:
         show.line(f"   listens on {sandbox.url}")
+        for change in platform_faults(yesterday):  # what only a platform can get wrong: a double charge, for example
+            sandbox.change_world(**change)
         settings = {
             "DATA_API_BASE_URL": sandbox.url,
             "DATA_API_TOKEN": sandbox.token,
@@ -44,9 +51,22 @@ def run_demo(days: int, rows: int) -> None:
             run_balances()
             show.line("4. The same days once more: the platform's state has not changed, so nothing is written")
             run_operations(first, yesterday, (), totals=False)
+            show.line("5. A made-up merchant's own books of yesterday, with a fault of each kind, and what is found")
+            _reconcile(yesterday, folder)
+            show.line("6. The daily close report of yesterday")
+            write_report(yesterday)
     show.line(f"Done in {time.monotonic() - started:.0f} s.")
     show.line()
     _what_next(f"SYNC_DATA_DIR={_relative(str(folder))}")
+
+
+def _reconcile(day: date, folder: Path) -> None:
+    ledger = folder / "made-up-ledger.csv"
+    with open_warehouse(database_url()) as store:
+        write_demo_ledger(store, sync_settings().account, day, ledger)
+    run_import(ledger, None, accept_partial=False)
+    run_reconcile(day, ())
+    show.line()
 
 
 def _what_next(prefix: str) -> None:

@@ -15,7 +15,7 @@ from resources.data_api.client import CONNECT_TIMEOUT, Answer, Client, tls_conte
 from resources.data_api.endpoints import DataApi
 from resources.data_api.retry import RetryPolicy
 from resources.errors import ConfigError, SyncError
-from resources.settings import ApiSettings, api_settings, database_url, sync_settings
+from resources.settings import ApiSettings, api_settings, database_url, open_secret_files, sync_settings
 from resources.warehouse.migrate import migrate
 
 ONE_TRY = RetryPolicy(attempts=2, deadline=30.0, never_answered_deadline=5.0)
@@ -54,7 +54,9 @@ def examine() -> int:
 
     def credentials() -> str:
         examination.api = api_settings()
-        return f"token of 30 characters and secret are set, for {examination.api.base_url}"
+        exposed = open_secret_files()
+        warning = f" — every user of this machine may read {', '.join(exposed)}: chmod 600" if exposed else ""
+        return f"token of 30 characters and secret are set, for {examination.api.base_url}{warning}"
 
     def settings() -> ApiSettings:
         assert examination.api is not None  # noqa: S101 - `credentials` came first, or this is not run

@@ -14,9 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 from pipelines.assets.failures import EXIT_CODE
 from pipelines.cli import show
+from pipelines.cli.quick_events import quick_events
 from pipelines.sync.progress import LogProgress, Progress
 from resources.errors import ConfigError, SyncError
 from resources.settings import api_settings, data_dir, database_url, sync_settings
+from resources.warehouse.gates import is_backfill
 
 if TYPE_CHECKING:
     import dagster as dg
@@ -34,8 +36,13 @@ class RunFailed(SyncError):
         self.exit_code = code  # type: ignore[misc]  # of this failure, not of the class
 
 
-def run_operations(first: date, last: date, project_ids: tuple[int, ...], *, totals: bool = True) -> None:
-    """Load the days through the job `load_operations` and print a summary, with or without control totals."""
+def run_operations(
+    first: date, last: date, project_ids: tuple[int, ...], *, totals: bool = True, dry_run: bool = False
+) -> None:
+    """Load the days through the job `load_operations` and print a summary, with or without control totals.
+
+    More days than `SYNC_BACKFILL_DAYS` are a backfill; a dry run only prints its forecast.
+    """
     settings = sync_settings()
     if first < settings.first_day:
         raise ConfigError(
@@ -45,6 +52,12 @@ def run_operations(first: date, last: date, project_ids: tuple[int, ...], *, tot
     if last > today:
         raise ConfigError(f"{max(first, today + timedelta(days=1))} is in the future: today is {today} in UTC.")
     _check_settings()
+    if dry_run or is_backfill(settings, first, last):
+        from pipelines.cli import backfill
+
+        work = backfill.print_forecast if dry_run else backfill.backfill
+        work(settings, first, last, project_ids)
+        return
     from pipelines.schedules import range_tags
 
     config = {"ops": {"operations": {"config": {"project_ids": list(project_ids)}}}}
@@ -76,24 +89,36 @@ def execute(
     Raises:
         RunFailed: a step failed, or a check that is not a warning; with the message of the first.
     """
-    show.warnings_to_stderr()
     with dagster_instance() as instance:
-        import dagster as dg
+        return execute_on(instance, job, tags=tags, config=config, progress=progress)
 
-        from pipelines.definitions import defs
 
-        try:
-            result = defs.resolve_job_def(job).execute_in_process(
-                instance=instance,
-                tags=_process_tags() | (tags or {}),
-                run_config={**QUIET, **(config or {})},
-                resources=_resources(progress or LogProgress()),
-                raise_on_error=False,
-            )
-        except (KeyboardInterrupt, dg.DagsterExecutionInterruptedError):
-            raise RunFailed(STOPPED, 1) from None
-        _raise_failure(result)
-        return result.run_id
+def execute_on(
+    instance: dg.DagsterInstance,
+    job: str,
+    *,
+    tags: dict[str, str] | None = None,
+    config: dict[str, Any] | None = None,
+    progress: Progress | None = None,
+) -> str:
+    """Run a job as `execute` does, on an instance that is open already."""
+    show.warnings_to_stderr()
+    import dagster as dg
+
+    from pipelines.definitions import defs
+
+    try:
+        result = defs.resolve_job_def(job).execute_in_process(
+            instance=instance,
+            tags=_process_tags() | (tags or {}),
+            run_config={**QUIET, **(config or {})},
+            resources=_resources(progress or LogProgress()),
+            raise_on_error=False,
+        )
+    except (KeyboardInterrupt, dg.DagsterExecutionInterruptedError):
+        raise RunFailed(STOPPED, 1) from None
+    _raise_failure(result)
+    return result.run_id
 
 
 def _resources(progress: Progress) -> dict[str, Any]:
@@ -167,7 +192,7 @@ def dagster_instance() -> Iterator[dg.DagsterInstance]:
 
     logging.getLogger("dagster").setLevel(logging.CRITICAL)
     _let_sqlite_write_without_waiting()
-    with dg.DagsterInstance.get() as instance:
+    with dg.DagsterInstance.get() as instance, quick_events(instance):
         _end_runs_of_dead_processes(instance)
         yield instance
 

@@ -116,7 +116,7 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]], rig
 def operations_summary(dagster_run_id: str, *, totals: bool) -> None:
     """Print what a load of operations did: windows, rows, control totals, and what has changed."""
     with open_warehouse(database_url()) as store:
-        (run,) = store.query("show/run_of_dagster", dagster_run_id=dagster_run_id)
+        (run,) = store.query("show/run_of_dagster", dagster_run_id=dagster_run_id, stream="operations")
         if run.rows_new or run.rows_changed:
             changes = f"{run.rows_new:,} new, {run.rows_changed:,} changed, {run.rows_unchanged:,} unchanged"
         else:

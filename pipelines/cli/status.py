@@ -69,6 +69,9 @@ def _coverage(store: Warehouse) -> None:
     rows = [(row.account, _time(row.covered_from), _time(row.covered_to)) for row in store.query("show/coverage")]
     if rows:
         show.table("Shown complete, without a hole", ("account", "from", "to"), rows)
+    holes = [(row.account, row.stream, _time(row.hole_from), _time(row.hole_to)) for row in store.query("show/holes")]
+    if holes:
+        show.table("HOLES: not walked, or not shown complete", ("account", "what", "from", "to"), holes)
 
 
 def _balances(store: Warehouse) -> None:

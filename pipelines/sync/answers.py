@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 
-from pipelines.sync.normalize import Batch, identity, normalize_operations
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pipelines.sync.normalize import Batch
+from pipelines.sync.streams import Stream
 from pipelines.sync.walk import Page
 from resources.data_api.client import Answer
 from resources.warehouse.load import RawPage, compress
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True)
@@ -20,15 +27,19 @@ class Kept:
     raw: RawPage
 
 
-def operations_page(answer: Answer) -> Page[Kept]:
-    """Return an `operations/get` answer as a page of the walk."""
-    rows = answer.document["operations"]
-    batch = normalize_operations(rows, answer.requested_at)
-    return Page(
-        ids=tuple(map(identity, rows)),
-        payload=Kept(batch, raw_page(answer, len(rows))),
-        span=_span(batch),
-    )
+def page_of(stream: Stream, answer: Answer) -> Page[Kept]:
+    """Return an answer of the stream's endpoint as a page of the walk."""
+    ids, batch = _typed(stream, answer)
+    return Page(ids=ids, payload=Kept(batch, raw_page(answer, len(ids))), span=_span(batch, stream.time_column))
+
+
+def _typed(stream: Stream, answer: Answer) -> tuple[tuple[str, ...], Batch]:
+    if answer.rows is not None:
+        batch = stream.normalize_columns(answer.rows, answer.requested_at)
+        if batch is not None:
+            return tuple(batch.table[stream.target.key].to_pylist()), batch
+    rows = answer.document[stream.rows_key]
+    return tuple(map(stream.identity, rows)), stream.normalize(rows, answer.requested_at)
 
 
 def raw_page(answer: Answer, row_count: int) -> RawPage:
@@ -41,20 +52,24 @@ def raw_page(answer: Answer, row_count: int) -> RawPage:
         row_count=row_count,
         body_bytes=len(answer.body),
         body_sha256=hashlib.sha256(answer.body).digest(),
-        signature=str(answer.document["signature"]),
+        signature=answer.signature,
         body_zstd=compress(answer.body),
         request_id=answer.request_id,
     )
 
 
-def _span(batch: Batch) -> tuple[datetime, datetime] | None:
+def _span(batch: Batch, time_column: str) -> tuple[datetime, datetime] | None:
     """Return about between which times the rows lie; a few that were completed long before do not widen it."""
-    times = batch.frame["operation_completed_at"].dropna().sort_values()
-    if times.empty:
+    times = np.sort(pc.cast(batch.table[time_column], pa.int64()).drop_null().to_numpy())
+    if not len(times):
         return None
-    lower, upper = times.iloc[len(times) // 4], times.iloc[3 * len(times) // 4]
-    beyond = (upper - lower) / 2
+    lower, upper = int(times[len(times) // 4]), int(times[3 * len(times) // 4])
+    beyond = (upper - lower) // 2
     try:
-        return (lower - beyond).to_pydatetime(), (upper + beyond).to_pydatetime()
-    except (ValueError, OverflowError):  # times such as 9999-12-31: then they tell nothing
+        return _moment(lower - beyond), _moment(upper + beyond)
+    except OverflowError:  # times such as 9999-12-31: then they tell nothing
         return None
+
+
+def _moment(microseconds: int) -> datetime:
+    return EPOCH + timedelta(microseconds=microseconds)

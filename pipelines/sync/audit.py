@@ -1,35 +1,21 @@
-"""Follows figures back to what the platform signed: replay of windows from raw pages, trace of an operation.
+"""Follows a stored operation back to the signed pages it came from. Replaying whole windows is in `replay`.
 
 Nothing here asks the platform, and nothing is written.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-import pyarrow as pa
-
-from pipelines.sync import windows
-from pipelines.sync.normalize import Batch, identity, normalize_operations, unite
+from pipelines.sync.normalize import identity
+from pipelines.sync.replay import body_of
 from resources.data_api import signature
 from resources.warehouse.engine import Warehouse
-from resources.warehouse.load import rows_digest, staged_differences
-
-
-@dataclass
-class Replay:
-    """What was rebuilt from raw pages, and every difference from the ledger and the store, one line each."""
-
-    windows: int = 0
-    pages: int = 0
-    rows: int = 0
-    problems: list[str] = field(default_factory=list)
+from resources.warehouse.retention import deleted_because_of_age
 
 
 @dataclass(frozen=True)
@@ -44,48 +30,7 @@ class Sighting:
     page: str | None
     row: dict[str, Any] | None
     signed: bool
-
-
-def replay(
-    warehouse: Warehouse, account: str, secret: str, first: date, last: date, tell: Callable[[str], None]
-) -> Replay:
-    """Rebuild every complete window that touches the days from its raw pages, and hold it against the store.
-
-    A window is equal when its pages are untouched and signed, its rows have the ledger's digest, and the store
-    holds each of them as it was at the time it was observed.
-    """
-    asked = windows.of_days(first, last)
-    result = Replay()
-    for entry in warehouse.query("ledger/windows_between", account=account, first=asked.first, last=asked.last):
-        problems = list(_problems_of(warehouse, entry, secret, result))
-        result.windows += 1
-        result.problems += [f"window {entry.window_id} ({entry.interval_from:%Y-%m-%d}): {text}" for text in problems]
-        if problems:
-            tell(result.problems[-1])
-    return result
-
-
-def _problems_of(warehouse: Warehouse, entry: Any, secret: str, result: Replay) -> Iterator[str]:
-    pages = warehouse.query("ledger/pages_of_window", window_id=entry.window_id)
-    if not pages and entry.rows_met:
-        yield f"its raw pages are gone, so its {entry.rows_met} rows cannot be replayed"
-        return
-    batches: list[Batch] = []
-    for page in pages:
-        body = body_of(page)
-        if hashlib.sha256(body).digest() != page.body_sha256 or not signature.verify(body, secret):
-            yield f"page {page.page_id} is not what the platform signed (or was signed with another secret)"
-            return
-        rows = signature.decode(body, secret)["operations"]
-        batches.append(normalize_operations(rows, page.requested_at.astimezone(UTC)))
-    batch = unite(batches)
-    result.pages += len(pages)
-    result.rows += len(batch.frame)
-    table = pa.Table.from_pandas(batch.frame, preserve_index=False)
-    if rows_digest(table) != entry.rows_digest:
-        yield "the rows of its pages do not have the digest of the ledger"
-    for difference in staged_differences(warehouse, entry.account, entry.window_id, table):
-        yield f"operation {difference.operation_id} is {difference.reason}"
+    deleted_after_days: int | None  # the page is no longer kept because of its age
 
 
 def trace(warehouse: Warehouse, operation_id: str, secret: str) -> list[Sighting]:
@@ -99,6 +44,9 @@ def _sighting(warehouse: Warehouse, state: Any, operation_id: str, secret: str) 
     for page in warehouse.query("ledger/pages_of_window", window_id=state.window_id):
         if page.requested_at != state.observed_at:
             continue
+        if page.erased_at:
+            found = f"page {page.page_id}: a person's data was erased from it on {page.erased_at:%Y-%m-%d}"
+            continue
         body = body_of(page)
         signed = signature.verify(body, secret)
         row = _row_in(body, operation_id)
@@ -109,6 +57,7 @@ def _sighting(warehouse: Warehouse, state: Any, operation_id: str, secret: str) 
                 f"request {page.request_id or 'without an id'}"
             )
             break
+    deleted = deleted_because_of_age(warehouse, state.account) if found is None else None
     stored = f"{state.operation_status}, {state.sum_initial_amount} minor units of {state.sum_initial_currency}"
     return Sighting(
         state.account,
@@ -119,14 +68,10 @@ def _sighting(warehouse: Warehouse, state: Any, operation_id: str, secret: str) 
         found,
         row,
         signed and row is not None,
+        deleted[1] if deleted and state.observed_at < deleted[0] else None,
     )
 
 
 def _row_in(body: bytes, operation_id: str) -> dict[str, Any] | None:
     rows = json.loads(body, parse_float=Decimal)["operations"]
     return next((row for row in rows if identity(row) == operation_id), None)
-
-
-def body_of(page: Any) -> bytes:
-    """Return the body of a row of raw.pages, as the platform sent it."""
-    return bytes(pa.decompress(page.body_zstd, page.body_bytes, "zstd", asbytes=True))

@@ -13,15 +13,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
+from functools import cached_property
 from itertools import chain
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipelines.sync.fields import COLUMNS, KINDS, SUMS
-from pipelines.sync.typing_values import ARROW_TYPES, TIME, Reasons, typed
+from pipelines.sync.typing_values import ARROW_TYPES, TIME, Reasons, typed, typed_column
 from resources.warehouse.load import Reject
 
 Row = dict[str, Any]
@@ -35,17 +37,23 @@ LONGEST_INDEXED = 2_000  # bytes; an index entry of PostgreSQL holds 2,704, the 
 
 @dataclass(frozen=True)
 class Batch:
-    """Typed rows of one answer (a frame with the columns `fields.COLUMNS`) and what could not be typed."""
+    """Typed rows of one answer, with the columns `fields.COLUMNS`, and what could not be typed."""
 
-    frame: pd.DataFrame
+    table: pa.Table
     rejects: tuple[Reject, ...]
+
+    @cached_property
+    def frame(self) -> pd.DataFrame:
+        """The rows as pandas has them, over the same memory, indexed by position."""
+        frame: pd.DataFrame = self.table.to_pandas(types_mapper=pd.ArrowDtype)
+        return frame
 
 
 def normalize_operations(rows: Sequence[Any], observed_at: datetime) -> Batch:
     """Type the rows of one `operations/get` answer, whose request was started at `observed_at`.
 
     Amounts become nullable 64-bit integers in minor units, times are UTC, `""` becomes null, text is kept
-    to the byte. The frame is indexed by position, without the rejected rows.
+    to the byte. The rejected rows are not in the frame.
     """
     objects = [row for row in rows if isinstance(row, dict)]
     rejects = [_reject("the row is not an object", row, observed_at) for row in rows if not isinstance(row, dict)]
@@ -56,11 +64,41 @@ def normalize_operations(rows: Sequence[Any], observed_at: datetime) -> Batch:
     arrays = _typed_columns(columns, len(objects), reasons)
     arrays["extra"] = pa.array(_extra_texts(extras, len(objects), reasons), pa.string())
     arrays["observed_at"] = pa.array([observed_at] * len(objects), TIME)
-    frame = _frame(arrays)
+    table = pa.table({name: arrays[name] for name in COLUMNS})
     if reasons:
         rejects += [_reject(reasons[number], objects[number], observed_at) for number in sorted(reasons)]
-        frame = frame.drop(index=list(reasons)).reset_index(drop=True)
-    return Batch(frame, tuple(rejects))
+        table = table.filter(pa.array([number not in reasons for number in range(len(objects))]))
+    return Batch(table, tuple(rejects))
+
+
+def normalize_columns(rows: pa.StructArray, observed_at: datetime) -> Batch | None:
+    """Type rows that were read as Arrow columns, as `normalize_operations` does; None: they are a case for it."""
+    columns = _by_name(rows)
+    if not columns.keys() <= API_FIELDS:
+        return None
+    for name in SUMS:
+        parts = columns.pop(name, None)
+        if parts is None or parts.null_count == len(parts):
+            continue
+        if not (pa.types.is_struct(parts.type) and _by_name(parts).keys() <= SUM_PARTS):
+            return None
+        columns |= {f"{name}_{part}": column for part, column in _by_name(parts).items()}
+    arrays: dict[str, pa.Array] = {}
+    for name, kind in KINDS.items():
+        column = typed_column(columns.get(name), kind, len(rows))
+        if column is None:
+            return None
+        arrays[name] = column
+    longest = max(pc.max(pc.binary_length(arrays[name])).as_py() or 0 for name in INDEXED)
+    if arrays["operation_id"].null_count or longest > LONGEST_INDEXED:
+        return None
+    arrays["extra"] = pa.nulls(len(rows), pa.string())
+    arrays["observed_at"] = pa.repeat(pa.scalar(observed_at, TIME), len(rows))
+    return Batch(pa.table({name: arrays[name] for name in COLUMNS}), ())
+
+
+def _by_name(rows: pa.StructArray) -> dict[str, pa.Array]:
+    return dict(zip((field.name for field in rows.type), rows.flatten(), strict=True))
 
 
 def unite(batches: Sequence[Batch]) -> Batch:
@@ -69,15 +107,28 @@ def unite(batches: Sequence[Batch]) -> Batch:
     The frame is sorted by operation_id (by byte), as the digest of a window asks for. A row that was rejected
     in one answer and typed in a later one still stands among the rejects: it was met.
     """
-    frame = pd.concat([batch.frame for batch in batches], ignore_index=True) if batches else empty_frame()
-    frame = frame.drop_duplicates("operation_id", keep="last").sort_values("operation_id", ignore_index=True)
+    table = pa.concat_tables([batch.table for batch in batches]) if batches else _empty_table()
     rejects = {reject.raw_json: reject for batch in batches for reject in batch.rejects}
-    return Batch(frame, tuple(rejects.values()))
+    return Batch(last_of_each(table, "operation_id"), tuple(rejects.values()))
 
 
 def empty_frame() -> pd.DataFrame:
     """Return a frame of no rows with all columns and their types."""
-    return normalize_operations([], datetime.now(UTC)).frame
+    return Batch(_empty_table(), ()).frame
+
+
+def _empty_table() -> pa.Table:
+    return normalize_operations([], datetime.now(UTC)).table
+
+
+def last_of_each(table: pa.Table, key: str) -> pa.Table:
+    """Return the last row of each value of the text column `key`, sorted by it (by byte)."""
+    keys = pa.table({"id": table[key], "number": np.arange(len(table))})
+    order = pc.sort_indices(keys, sort_keys=[("id", "ascending"), ("number", "ascending")])
+    ids = keys["id"].combine_chunks().take(order)
+    last = np.ones(len(ids), bool)
+    last[:-1] = pc.not_equal(ids[:-1], ids[1:]).to_numpy(zero_copy_only=False)
+    return table.combine_chunks().take(order.filter(pa.array(last)))
 
 
 def identity(row: Any) -> str:
@@ -166,12 +217,6 @@ def _extra_texts(extras: dict[int, Row], count: int, reasons: Reasons) -> list[s
         if _NUL.search(text):
             reasons.setdefault(number, "an unknown field contains U+0000, which PostgreSQL cannot store")
     return texts
-
-
-def _frame(arrays: dict[str, pa.Array]) -> pd.DataFrame:
-    table = pa.table({name: arrays[name] for name in COLUMNS})
-    frame: pd.DataFrame = table.to_pandas(types_mapper=pd.ArrowDtype)
-    return frame
 
 
 def _reject(reason: str, row: Any, observed_at: datetime) -> Reject:

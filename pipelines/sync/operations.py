@@ -1,6 +1,6 @@
 """Ties the engine together: plans windows, walks several at once, loads each in one transaction.
 
-What a window and a walk are is in `windows` and `walk`; what a row becomes is in `normalize`.
+What a window and a walk are is in `windows` and `walk`; what is asked, and what a row becomes, is in `streams`.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 
 from pipelines.sync import windows
-from pipelines.sync.answers import Kept, operations_page
-from pipelines.sync.normalize import unite
+from pipelines.sync.answers import Kept, page_of
 from pipelines.sync.progress import LogProgress, Progress
+from pipelines.sync.streams import OPERATIONS, Ask, Stream
 from pipelines.sync.walk import DEEPEST, Page, Restless, Settled, TooDense, settle
 from pipelines.sync.windows import Window
 from resources import log
@@ -22,10 +22,11 @@ from resources.data_api.endpoints import DataApi
 from resources.errors import ConfigError, Incomplete, SyncError
 from resources.settings import SyncSettings
 from resources.warehouse import ledger
+from resources.warehouse.budget import TokenBudget
 from resources.warehouse.engine import Warehouse
+from resources.warehouse.gates import Gate, open_gate
 from resources.warehouse.ledger import ControlTotal, LoadReport, Scope, WalkRecord
 from resources.warehouse.load import load_window
-from resources.warehouse.locks import range_lock
 
 MOVED = "the data moved during every walk"
 CONTRADICTED = "the platform gave the same first page each time, and pages after it that do not continue it"
@@ -33,7 +34,7 @@ CONTRADICTED = "the platform gave the same first page each time, and pages after
 
 @dataclass(frozen=True)
 class OperationsRequest:
-    """Which UTC days (both included) of which projects (none: all that the token may see)."""
+    """Which UTC days (both included) of which projects (none: all that the token may see; fraud knows none)."""
 
     first_day: date
     last_day: date
@@ -43,7 +44,7 @@ class OperationsRequest:
 
 @dataclass
 class SyncReport:
-    """What a sync of operations did."""
+    """What a sync of one stream did."""
 
     run_id: int
     window: Window
@@ -93,11 +94,24 @@ def sync_operations(
         Incomplete: some window could not be shown complete; the rest is committed, the ledger names the holes.
         Retryable, Permanent, WarehouseUnavailable: the sync stopped; what was committed stays.
     """
+    return sync_stream(OPERATIONS, api, warehouse, settings, request, progress)
+
+
+def sync_stream(
+    stream: Stream,
+    api: DataApi,
+    warehouse: Warehouse,
+    settings: SyncSettings,
+    request: OperationsRequest,
+    progress: Progress | None = None,
+) -> SyncReport:
+    """Load the days asked for of any stream; `sync_operations` tells what that promises and raises."""
     now = datetime.now(UTC).replace(microsecond=0)
     if not request.first_day <= request.last_day or request.first_day > now.date():
         raise ConfigError(f"no day to sync: {request.first_day} to {request.last_day} (today is {now:%Y-%m-%d}, UTC).")
     asked = windows.of_days(request.first_day, request.last_day)
-    return _Sync(api, warehouse, settings, request, progress or LogProgress()).run(asked, min(asked.last, now))
+    sync = _Sync(stream, api, warehouse, settings, request, progress or LogProgress())
+    return sync.run(asked, min(asked.last, now))
 
 
 class _Sync:
@@ -105,12 +119,14 @@ class _Sync:
 
     def __init__(
         self,
+        stream: Stream,
         api: DataApi,
         warehouse: Warehouse,
         settings: SyncSettings,
         request: OperationsRequest,
         progress: Progress,
     ) -> None:
+        self.stream = stream
         self.api = api
         self.warehouse = warehouse
         self.settings = settings
@@ -120,30 +136,33 @@ class _Sync:
     def run(self, asked: Window, until: datetime) -> SyncReport:
         """Hold the lock of the days, write the run's beginning and end, and do the work between."""
         account, projects = self.settings.account, tuple(sorted(set(self.request.project_ids)))
-        with range_lock(self.warehouse, account, asked.first.date(), asked.last.date()):
+        name = self.stream.name
+        self.api.client.pace.shared = TokenBudget(self.warehouse, account)
+        with open_gate(self.warehouse, self.settings, asked.first.date(), asked.last.date(), name) as gate:
             done = ledger.unfinished_windows(
-                self.warehouse, account, (asked.first, asked.last), projects, self.settings.look_back_days
+                self.warehouse, account, (asked.first, asked.last), projects, self.settings.look_back_days, name
             )
             run_id = ledger.start_run(
                 self.warehouse,
                 account=account,
-                stream="operations",
+                stream=name,
                 interval=(asked.first, asked.last),
                 project_ids=projects,
                 dagster_run_id=self.request.dagster_run_id,
             )
-            scope = Scope(account, run_id, projects)
+            scope = Scope(account, run_id, projects, name)
             walked = Window(asked.first, until)
             report = SyncReport(run_id, walked, resumed_windows=len(done))
             holes = windows.without(walked, [Window(first, last) for first, last in done])
             try:
                 self.progress.begin(walked, holes)
-                self._work(scope, report, [window for hole in holes for window in windows.plan(hole)])
+                self._work(gate, scope, report, [window for hole in holes for window in windows.plan(hole)])
             except BaseException as error:
                 message = str(error) if isinstance(error, SyncError) else _what_stopped_it(error)
                 self._finish(report, "failed", message)
                 raise
             finally:
+                self.api.client.resume()  # nothing is under way any more; another stream may ask
                 self.progress.end()
             if report.incomplete:
                 self._finish(report, "incomplete", report.incomplete[0])
@@ -160,19 +179,23 @@ class _Sync:
             if state == "complete":  # else the first failure is the one to tell of
                 raise
 
-    def _work(self, scope: Scope, report: SyncReport, todo: Sequence[Window]) -> None:
+    def _work(self, gate: Gate, scope: Scope, report: SyncReport, todo: Sequence[Window]) -> None:
         """Keep several windows in flight until none is left; the first failure stops the rest."""
         queue = deque(todo)
         with ThreadPoolExecutor(self.settings.windows_in_flight, thread_name_prefix="window") as pool:
             flying: dict[Future[LoadReport | Window | list[Window]], Window] = {}
             try:
                 while queue or flying:
-                    while queue and len(flying) < self.settings.windows_in_flight:
+                    while queue and len(flying) < gate.windows_in_flight():
+                        if not gate.enter(*queue[0].days(), alone=not flying):
+                            break
                         window = queue.popleft()
                         flying[pool.submit(self._walk_and_load, scope, window)] = window
                     landed, _ = wait(flying, return_when=FIRST_COMPLETED)
                     for future in landed:
-                        self._land(report, queue, flying.pop(future), future.result())
+                        window = flying.pop(future)
+                        gate.leave(*window.days())
+                        self._land(report, queue, window, future.result())
             except BaseException:
                 self.api.client.abort()  # or an answer that takes minutes would be waited for
                 raise
@@ -206,7 +229,7 @@ class _Sync:
         if isinstance(outcome, Restless):
             ledger.add_incomplete_window(self.warehouse, scope, record)
             return window
-        batch = unite([page.payload.batch for page in outcome.pages])
+        batch = self.stream.unite([page.payload.batch for page in outcome.pages])
         return load_window(
             self.warehouse,
             scope,
@@ -214,18 +237,12 @@ class _Sync:
             batch.frame,
             batch.rejects,
             [page.payload.raw for page in outcome.pages],
+            self.stream.target,
         )
 
     def _fetch(self, scope: Scope, window: Window, offset: int, limit: int) -> Page[Kept]:
-        answer = self.api.operations(
-            window.first,
-            window.last,
-            offset=offset,
-            limit=limit,
-            project_ids=scope.project_ids,
-            fields=self.settings.fields,
-        )
-        return operations_page(answer)
+        answer = self.stream.ask(self.api, self.settings, Ask(window, scope.project_ids, offset, limit))
+        return page_of(self.stream, answer)
 
 
 def _why_incomplete(outcome: Restless) -> str:

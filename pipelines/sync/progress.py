@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import date
 from typing import Protocol
 
+from pipelines.sync.days import OpenDays
 from pipelines.sync.windows import Window
 from resources.warehouse.ledger import LoadReport
 
@@ -35,15 +38,17 @@ class LogProgress:
     _done: int = 0
     _rows: int = 0
     _next: float = field(default=0.0)
+    _began: float = field(default=0.0)
 
     def begin(self, what: Window, holes: list[Window]) -> None:
         """Log what is asked for, and how much of it an interrupted run has already done."""
         self._total = sum(hole.seconds for hole in holes)
         self._done = self._rows = 0
-        self._next = time.monotonic() + self.interval
+        self._began = time.monotonic()
+        self._next = self._began + self.interval
         done_before = what.seconds - self._total
         resumed = f"; an interrupted run already did {done_before / what.seconds:.0%} of it" if done_before else ""
-        logger.info("operations of %s%s", what, resumed)
+        logger.info("loading %s%s", what, resumed)
 
     def committed(self, window: Window, report: LoadReport) -> None:
         """Log how far it is."""
@@ -51,7 +56,46 @@ class LogProgress:
         self._rows += report.rows_met
         if time.monotonic() >= self._next:
             self._next = time.monotonic() + self.interval
-            logger.info("%d %% of the time asked for, %d rows", 100 * self._done // self._total, self._rows)
+            left = (time.monotonic() - self._began) * (self._total - self._done) / self._done
+            logger.info(
+                "%d %% of the time asked for, %d rows, %s left",
+                100 * self._done // self._total,
+                self._rows,
+                duration(left),
+            )
 
     def end(self) -> None:
         """Nothing: the summary is the caller's."""
+
+
+def duration(seconds: float) -> str:
+    """Return a duration as a person says it: seconds up to two minutes, then minutes, then hours."""
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} minutes" if seconds < 2 * 3600 else f"{seconds / 3600:.1f} hours"
+
+
+@dataclass
+class DayProgress:
+    """Passes on to another `Progress`, and tells of each day that is whole, in the order in which they become so."""
+
+    inner: Progress
+    before: Callable[[list[date]], None]  # the days that an interrupted run finished
+    finished: Callable[[list[date]], None]
+    _days: OpenDays = field(default_factory=OpenDays)
+
+    def begin(self, what: Window, holes: list[Window]) -> None:
+        """Tell of the days that are whole already."""
+        self.inner.begin(what, holes)
+        if days := self._days.begin(what, holes):
+            self.before(days)
+
+    def committed(self, window: Window, report: LoadReport) -> None:
+        """Tell of the days that this window made whole."""
+        self.inner.committed(window, report)
+        if days := self._days.committed(window):
+            self.finished(days)
+
+    def end(self) -> None:
+        """Nothing more will come."""
+        self.inner.end()

@@ -47,10 +47,29 @@ def _typed_one_by_one(values: Sequence[Any], kind: Kind) -> tuple[pa.Array, Reas
     return pa.array(out, ARROW_TYPES[kind]), reasons
 
 
+def typed_column(column: pa.Array | None, kind: Kind, count: int) -> pa.Array | None:
+    """Return the column of values that are Arrow's already, `count` nulls for no column; None: a case for `typed`."""
+    if column is None or column.null_count == count:
+        return pa.nulls(count, ARROW_TYPES[kind])
+    if kind == "amount":
+        return column if column.type == pa.int64() else None
+    if column.type != pa.string():
+        return None
+    return _clean_text(_no_empty(column)) if kind == "text" else _clean_time(_no_empty(column))
+
+
+def _no_empty(texts: pa.Array) -> pa.Array:
+    empty = pc.equal(pc.binary_length(texts), 0)
+    return pc.if_else(empty, pa.scalar(None, pa.string()), texts) if pc.any(empty).as_py() else texts
+
+
 def _fast_text(values: Sequence[Any]) -> pa.Array | None:
-    array = pa.array([value or None for value in values], pa.string())
-    has_nul = pc.any(pc.match_substring(array, "\x00")).as_py()
-    return None if has_nul else array
+    return _clean_text(pa.array([value or None for value in values], pa.string()))
+
+
+def _clean_text(texts: pa.Array) -> pa.Array | None:
+    has_nul = pc.any(pc.match_substring(texts, "\x00")).as_py()
+    return None if has_nul else texts
 
 
 def _fast_amount(values: Sequence[Any]) -> pa.Array | None:
@@ -61,7 +80,10 @@ def _fast_amount(values: Sequence[Any]) -> pa.Array | None:
 
 
 def _fast_time(values: Sequence[Any]) -> pa.Array | None:
-    texts = pa.array([value or None for value in values], pa.string())
+    return _clean_time(pa.array([value or None for value in values], pa.string()))
+
+
+def _clean_time(texts: pa.Array) -> pa.Array | None:
     if pc.all(pc.match_substring_regex(texts, TIME_PATTERN)).as_py() is False:
         return None
     try:

@@ -6,12 +6,13 @@ A window is a closed interval of whole seconds, as the API's `interval` is.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 
 SECOND = timedelta(seconds=1)
 DAY_SECONDS = 86_400
+DAY = timedelta(days=1)
 LONGEST = 180 * DAY_SECONDS  # the API processes longer intervals one by one, 10 s apart
 MOST_PIECES = 16
 ROWS_A_WINDOW = 5_000  # what a cut aims at
@@ -38,6 +39,10 @@ class Window:
     def seconds(self) -> int:
         """How many seconds it has; at least 1."""
         return round((self.last - self.first).total_seconds()) + 1
+
+    def days(self) -> tuple[date, date]:
+        """Return the first and the last UTC day that it touches."""
+        return self.first.date(), self.last.date()
 
     def __str__(self) -> str:
         return f"{self.first:%Y-%m-%d %H:%M:%S} to {self.last:%Y-%m-%d %H:%M:%S} UTC"
@@ -101,3 +106,12 @@ def without(window: Window, done: Iterable[Window]) -> list[Window]:
     if start <= window.last:
         holes.append(Window(start, window.last))
     return holes
+
+
+def shares(window: Window) -> Iterator[tuple[date, int]]:
+    """Yield each day that the window touches, and how many of its seconds lie in it."""
+    start = window.first
+    while start <= window.last:
+        end = min(window.last, datetime.combine(start.date(), time.min, UTC) + DAY - SECOND)
+        yield start.date(), round((end - start).total_seconds()) + 1
+        start = end + SECOND

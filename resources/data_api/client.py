@@ -15,9 +15,10 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cached_property
 from importlib.metadata import version
 from secrets import token_hex
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urlsplit
 from weakref import WeakSet
 
@@ -34,17 +35,32 @@ from resources.data_api.errors import (
     BrokenBody,
     DataApiError,
     Unreachable,
+    Untrusted,
     error_for_status,
 )
 from resources.data_api.retry import Backoff, Pace, RetryPolicy, attempts, parse_http_date, parse_retry_after
 from resources.settings import ApiSettings
 
+if TYPE_CHECKING:
+    import pyarrow as pa
+
 CONNECT_TIMEOUT = 10.0
 READ_TIMEOUT = 330.0  # an answer may take five minutes (API: "Interaction concepts")
 LONGEST_ANSWER = 2 * READ_TIMEOUT
-LARGEST_BODY = 64 * 1024 * 1024  # a page of 1000 operations with every field is about 2 MB
+LARGE_BODY = 64 * 1024  # from here on Arrow is worth its import
+LARGEST_BODY = 32 * 1024 * 1024  # a page of 1000 operations with every field is about 2 MB
+MOST_VALUES = 300_000  # such a page has 57,000; unsigned, as anything is until it is read, it could have 16 million
+LARGEST_REFUSAL = 1024 * 1024  # bytes of a refusal that are looked through for the platform's words
+ENCODINGS = frozenset({"", "identity", "gzip", "deflate"})  # one of these: gzip within gzip unpacks without bounds
 LONGEST_MESSAGE = 400
 LONGEST_EXCERPT = 4000  # of what answers instead of the platform, tags included
+NO_COMMON_TLS = {  # what OpenSSL calls a peer that speaks an older TLS, or none at all
+    "UNSUPPORTED_PROTOCOL",
+    "TLSV1_ALERT_PROTOCOL_VERSION",
+    "WRONG_VERSION_NUMBER",
+    "NO_CIPHERS_AVAILABLE",
+    "HTTP_REQUEST",
+}
 SIGNATURE = re.compile(r"(?:[A-Za-z0-9+/]|\\/){86}==")  # base64 of 64 bytes; JSON may escape its slashes
 
 
@@ -54,12 +70,27 @@ class Answer:
 
     endpoint: str
     request: dict[str, Any]  # without token and signature
-    document: dict[str, Any] = field(repr=False)  # personal data
-    body: bytes = field(repr=False)
+    body: bytes = field(repr=False)  # personal data
     requested_at: datetime  # UTC, when the attempt that succeeded was started
     received_at: datetime
     server_time: datetime | None  # the answer's Date header
+    read: dict[str, Any] | signature.ProvedRows = field(repr=False)  # of a large page the rows alone
     request_id: str = ""  # ours, as in the log; the platform does not see it
+
+    @property
+    def rows(self) -> pa.StructArray | None:
+        """The rows as Arrow columns, if it is a page that could be read so; else they are in `document`."""
+        return None if isinstance(self.read, dict) else self.read.rows
+
+    @property
+    def signature(self) -> str:
+        """The platform's signature."""
+        return str(self.read["signature"]) if isinstance(self.read, dict) else self.read.signature
+
+    @cached_property
+    def document(self) -> dict[str, Any]:
+        """The whole answer, read exactly."""
+        return self.read if isinstance(self.read, dict) else signature.parsed(self.body)
 
 
 @dataclass(frozen=True)
@@ -123,6 +154,7 @@ class Client:
                 "User-Agent": f"ecommpay-sync/{version('ecommpay-sync')}",
                 "Content-Type": "application/json",
                 "Accept": "application/json",
+                "Accept-Encoding": "gzip, deflate",
             },
         )
 
@@ -143,6 +175,10 @@ class Client:
             connections = list(self._connections)
         for connection in connections:
             _hang_up(connection)
+
+    def resume(self) -> None:
+        """Let requests start again, once all that `abort` ended have come back: another stream may ask."""
+        self.pace.resume()
 
     def call(self, endpoint: str, parameters: Mapping[str, Any], *, expect: str) -> Answer:
         """Post to `endpoint` until a verified answer with a list under `expect` comes.
@@ -189,11 +225,11 @@ class Client:
         return Answer(
             endpoint=endpoint,
             request=dict(parameters),
-            document=self._verified(endpoint, body, expect),
             body=body,
             requested_at=requested_at,
             received_at=datetime.now(UTC),
             server_time=parse_http_date(headers.get("Date")),
+            read=self._verified(endpoint, body, expect),
             request_id=sent.request_id,
         )
 
@@ -210,6 +246,9 @@ class Client:
             url, watched = f"{self.settings.base_url}/{endpoint}", {"trace": self._watch}
             with self._http.stream("POST", url, content=content, extensions=watched) as response:
                 self.pace.answered = True
+                encoding = response.headers.get("Content-Encoding", "").strip().lower()
+                if encoding not in ENCODINGS:
+                    raise BrokenBody(f"the answer to {endpoint} is encoded in a way that was not asked for.")
                 for chunk in response.iter_bytes():
                     received += chunk
                     if len(received) > LARGEST_BODY:
@@ -225,6 +264,8 @@ class Client:
             self.pace.answered |= isinstance(error, httpx.ReadTimeout)
             if self.pace.aborted:
                 raise Aborted(f"the run was stopped during {endpoint}.") from None
+            if _is_refusal_of_tls(error):
+                raise Untrusted(self._why_untrusted(error)) from None
             raise Unreachable(self._why_unreachable(endpoint, error)) from None
         except httpx.DecodingError:
             raise BrokenBody(f"the answer to {endpoint} could not be decompressed.") from None
@@ -245,11 +286,28 @@ class Client:
             return f"no connection to {host}: {reason} — check DATA_API_BASE_URL, DNS, firewall and proxy."
         return f"the connection to {host} broke during {endpoint}: {reason}."
 
+    def _why_untrusted(self, error: httpx.TransportError) -> str:
+        host = urlsplit(self.settings.base_url).netloc
+        return (
+            f"no trusted connection to {host}: {_one_line(self._excerpt(str(error)))} — nothing was sent: check "
+            "DATA_API_BASE_URL, this machine's clock, and the proxy or firewall between; a company's own "
+            "certificate authority is trusted when SSL_CERT_FILE names its file."
+        )
+
     def _refusal(self, endpoint: str, status: int, headers: httpx.Headers, body: bytes) -> DataApiError:
         message = _message_in(body, self._excerpt)
         return error_for_status(endpoint, status, message, parse_retry_after(headers.get("Retry-After")))
 
-    def _verified(self, endpoint: str, body: bytes, expect: str) -> dict[str, Any]:
+    def _verified(self, endpoint: str, body: bytes, expect: str) -> dict[str, Any] | signature.ProvedRows:
+        if body.count(b",") >= MOST_VALUES:
+            raise BodyTooLarge(
+                f"the answer to {endpoint} holds more than {MOST_VALUES:,} values, which no page does; it was not "
+                "looked into: check DATA_API_BASE_URL and what answers there."
+            )
+        if len(body) >= LARGE_BODY:
+            proved = signature.decode_rows(body, self.settings.secret.reveal(), expect)
+            if proved is not None:
+                return proved
         try:
             document = signature.decode(body, self.settings.secret.reveal())
         except signature.SignatureMismatch:
@@ -280,6 +338,18 @@ def tls_context() -> ssl.SSLContext:
     return context
 
 
+def _is_refusal_of_tls(error: BaseException) -> bool:
+    """Whether the handshake failed for what either side is, and not for a connection that broke meanwhile."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return True
+        if isinstance(cause, ssl.SSLError) and cause.reason in NO_COMMON_TLS:
+            return True
+        cause = cause.__cause__ or cause.__context__
+    return False
+
+
 def _hang_up(connection: socket.socket) -> None:
     """End a connection under the thread that reads from it, which merely closing it does not wake."""
     with suppress(OSError):  # it has ended already
@@ -288,6 +358,7 @@ def _hang_up(connection: socket.socket) -> None:
 
 def _message_in(body: bytes, excerpt: Callable[[str], str]) -> str:
     """Return the platform's `message`, or what can be shown of a body that is not the platform's."""
+    body = body[:LARGEST_REFUSAL]
     try:
         document = orjson.loads(body)
         said = excerpt(str(document.get("message") or document.get("name") or ""))

@@ -15,7 +15,11 @@ class DataApiError(SyncError):
 
 
 class Retryable(DataApiError):
-    """The same request may succeed later."""
+    """The same request may succeed later; `retry_after` is what the platform asked for, in seconds, if it did."""
+
+    def __init__(self, message: str, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
 
 
 class Unreachable(Retryable):
@@ -27,11 +31,7 @@ class ServerError(Retryable):
 
 
 class RateLimited(Retryable):
-    """The platform answered 429; `retry_after` is what it asked for, in seconds, if it did."""
-
-    def __init__(self, message: str, retry_after: float | None) -> None:
-        super().__init__(message)
-        self.retry_after = retry_after
+    """The platform answered 429."""
 
 
 class BrokenBody(Retryable):
@@ -62,6 +62,10 @@ class BodyTooLarge(Permanent):
     """The answer exceeded what any page can hold, and was not read further."""
 
 
+class Untrusted(Permanent, ConfigError):
+    """No TLS connection to what can be trusted: its certificate, its name or its protocol; no retry changes that."""
+
+
 class Redirected(Permanent, ConfigError):
     """The platform answered with a redirect; a signed body is never sent elsewhere."""
 
@@ -88,5 +92,5 @@ def error_for_status(endpoint: str, status: int, message: str, retry_after: floa
     if status in {404, 405}:
         return BadRequest(f"{said} — check DATA_API_BASE_URL (it ends in /v1 on the platform itself).")
     if status == 408 or not 400 <= status < 500:
-        return ServerError(f"{said} — an error of the platform")
+        return ServerError(f"{said} — an error of the platform", retry_after)
     return BadRequest(f"{said} — check the dates, the project ids and the fields asked for.")

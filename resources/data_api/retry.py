@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from typing import Protocol
 
 import stamina
 from stamina.instrumentation import set_on_retry_hooks
@@ -41,10 +42,24 @@ class RetryPolicy:
     bad_signature_attempts: int = 5
 
 
+class Pause(Protocol):
+    """Where several processes of one token tell each other to wait."""
+
+    def slow_down(self, seconds: float) -> None:
+        """Tell the others to wait so long."""
+
+    def seconds_left(self) -> float:
+        """Return how long to wait still; 0 or less: not at all."""
+
+
 class Pace:
-    """One token's pace: when the platform says 429 to one worker, all of them wait."""
+    """One token's pace: when the platform says 429, or when to come back, to one worker, all of them wait.
+
+    Workers of other processes too, where a `shared` pause is set.
+    """
 
     def __init__(self) -> None:
+        self.shared: Pause | None = None
         self._lock = threading.Lock()
         self._resume_at = 0.0
         self._aborted = threading.Event()
@@ -54,6 +69,8 @@ class Pace:
         """Let no request of this token start within the next `seconds`."""
         with self._lock:
             self._resume_at = max(self._resume_at, time.monotonic() + seconds)
+        if self.shared:
+            self.shared.slow_down(seconds)
 
     @property
     def aborted(self) -> bool:
@@ -64,17 +81,25 @@ class Pace:
         """Let no request of this token start again."""
         self._aborted.set()
 
+    def resume(self) -> None:
+        """Let requests start again, once those of the stopped run have ended."""
+        self._aborted.clear()
+
     def wait(self) -> None:
         """Sleep until requests may start again.
 
         Raises:
             Aborted: none may.
         """
-        while (left := self._resume_at - time.monotonic()) > 0:
+        while (left := self._left()) > 0:
             if self._aborted.wait(left):
                 break
         if self._aborted.is_set():
             raise Aborted("the run was stopped; no further request is sent.")
+
+    def _left(self) -> float:
+        own = self._resume_at - time.monotonic()
+        return max(own, self.shared.seconds_left()) if self.shared else own
 
     def pause(self, seconds: float) -> None:
         """Sleep for one worker's own wait, but not after the run was stopped."""
@@ -100,12 +125,19 @@ class Backoff:
         if self.bad_signatures >= self.policy.bad_signature_attempts:
             return False
         wait = self._wait(error)
-        if self.failures >= self.policy.attempts or self._elapsed() + wait > self._deadline(error):
+        left = self._deadline(error) - self._elapsed()
+        if self.failures >= self.policy.attempts or wait > left:
             return False
-        if isinstance(error, RateLimited):
+        if isinstance(error, RateLimited) or error.retry_after is not None:
             self.pace.slow_down(wait)
-        known = {"request_id": error.request_id}
-        logger.warning("attempt %d failed, next in %.1f s: %s", self.failures, wait, error, extra=known)
+        logger.warning(
+            "attempt %d failed, next in %.1f s, given up in %s: %s",
+            self.failures,
+            wait,
+            _spoken(left),
+            error,
+            extra={"request_id": error.request_id},
+        )
         return wait
 
     def pause_after(self, error: Exception) -> bool | float:
@@ -119,9 +151,8 @@ class Backoff:
     def _wait(self, error: Retryable) -> float:
         ceiling = min(self.policy.longest_wait, self.policy.first_wait * 2.0 ** min(self.failures - 1, 60))
         jittered = random.uniform(0.0, ceiling)  # noqa: S311 - jitter, not cryptography
-        asked = error.retry_after if isinstance(error, RateLimited) else None
-        if asked is not None:  # never sooner than that; the jitter keeps the workers from coming back all at once
-            return asked + min(jittered, 1.0)
+        if error.retry_after is not None:  # never sooner; the jitter keeps the workers from coming back all at once
+            return error.retry_after + min(jittered, 1.0)
         # a bare 429 still means: slower; so at least half of the wait
         return (ceiling + jittered) / 2 if isinstance(error, RateLimited) else jittered
 
@@ -132,6 +163,10 @@ class Backoff:
         if isinstance(error, Unreachable) and not self.pace.answered:
             return min(self.policy.deadline, self.policy.never_answered_deadline)
         return self.policy.deadline
+
+
+def _spoken(seconds: float) -> str:
+    return f"{seconds / 60:.0f} min" if seconds >= 90 else f"{seconds:.0f} s"
 
 
 def attempts(backoff: Backoff) -> Iterator[stamina.Attempt]:

@@ -37,7 +37,9 @@ class _Column(NamedTuple):
     types: frozenset[type]
 
 
-class _Layout(NamedTuple):
+class Layout(NamedTuple):
+    """How the columns of a row stand in the signed text."""
+
     order: tuple[int, ...]  # positions of the columns, in natural order of their paths
     blank: list[str]  # the pieces of one row: head, label, value for each column, with only the labels filled
 
@@ -160,19 +162,19 @@ def _expand(
 
 def _pieces(heads: list[str], columns: list[_Column]) -> tuple[list[str], int]:
     """Return the rows' text in pieces, ready to be joined, and how many of them make a row."""
-    layout = _layout(tuple(column.path for column in columns))
-    if layout is None:
+    found = layout(tuple(column.path for column in columns))
+    if found is None:
         raise _Declined
-    width = len(layout.blank)
-    pieces = layout.blank * len(heads)
-    for place, position in enumerate(layout.order):
+    width = len(found.blank)
+    pieces = found.blank * len(heads)
+    for place, position in enumerate(found.order):
         pieces[3 * place :: width] = heads
         pieces[3 * place + 2 :: width] = _column_text(columns[position])
     return pieces, width
 
 
 @lru_cache(maxsize=256)
-def _layout(paths: tuple[tuple[str, ...], ...]) -> _Layout | None:
+def layout(paths: tuple[tuple[str, ...], ...]) -> Layout | None:
     """Return the order of a row's columns, or None if two of them have one path or a key is not text."""
     if any(type(key) is not str for path in paths for key in path):
         return None
@@ -181,7 +183,7 @@ def _layout(paths: tuple[tuple[str, ...], ...]) -> _Layout | None:
         return None
     # the colon before it: zeros are skipped at the start of a whole path only
     order = sorted(range(len(names)), key=lambda position: natural_key(f":{names[position]}"))
-    return _Layout(tuple(order), [piece for position in order for piece in ("", f"{names[position]}:", "")])
+    return Layout(tuple(order), [piece for position in order for piece in ("", f"{names[position]}:", "")])
 
 
 def _column_text(column: _Column) -> list[str]:

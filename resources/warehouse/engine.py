@@ -94,6 +94,14 @@ def run(connection: Connection, name: str, **parameters: Any) -> list[Row[Any]]:
     return list(result.all()) if result.returns_rows else []
 
 
+def script(connection: Connection, name: str) -> None:
+    """Execute the statements of `sql/<name>.sql` as they are, without parameters: `%` and `:` mean nothing."""
+    driver = connection.connection.driver_connection
+    if driver is None:
+        raise WarehouseBroken("the pool gave no connection to execute on.")
+    driver.execute(sql.text(name))
+
+
 def affect(connection: Connection, name: str, **parameters: Any) -> int:
     """Execute `sql/<name>.sql` and return how many rows it affected."""
     return int(connection.execute(sqlalchemy.text(sql.text(name)), parameters).rowcount)
@@ -124,6 +132,11 @@ def explain(error: BaseException | None, place: str) -> WarehouseUnavailable | W
     said = re.sub(r"\s+", " ", primary or str(error)).strip()
     if isinstance(error, psycopg.errors.InsufficientPrivilege):
         return WarehouseUnavailable(f"PostgreSQL ({place}) refused: {said} — grant the loader's role what it needs.")
+    if isinstance(error, psycopg.errors.DiskFull):
+        return WarehouseUnavailable(
+            f"PostgreSQL ({place}) has no room left: {said} — free some space on the server's disk; "
+            "nothing was half-written, run the same command again."
+        )
     if isinstance(error, psycopg.OperationalError | psycopg.InterfaceError):
         return WarehouseUnavailable(
             f"PostgreSQL ({place}) is not available: {said} — check DATABASE_URL and that the server runs; "

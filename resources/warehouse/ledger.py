@@ -32,11 +32,12 @@ class ControlTotal:
 
 @dataclass(frozen=True)
 class Scope:
-    """Whose operations, and which projects; no project ids: every project that the token may see."""
+    """Whose rows, of which projects and which stream; no project ids: every project that the token may see."""
 
     account: str
     run_id: int
     project_ids: tuple[int, ...] = ()
+    stream: str = "operations"
 
 
 @dataclass(frozen=True)
@@ -96,6 +97,7 @@ def unfinished_windows(
     interval: tuple[datetime, datetime],
     project_ids: Sequence[int],
     look_back_days: int,
+    stream: str = "operations",
 ) -> list[tuple[datetime, datetime]]:
     """Return the intervals, older than the look-back, that an interrupted run over the same days has committed."""
     rows = warehouse.query(
@@ -105,6 +107,7 @@ def unfinished_windows(
         interval_to=interval[1],
         project_ids=list(project_ids),
         look_back_days=look_back_days,
+        stream=stream,
     )
     return [(row.interval_from, row.interval_to) for row in rows]
 
@@ -136,15 +139,20 @@ def add_window(
     report: LoadReport,
     *,
     digest: str | None = None,
-) -> None:
-    """Append a walk and its verdict to the ledger, in the transaction that holds its rows."""
-    run(
+    pages_digest: str | None = None,
+) -> bool:
+    """Append a walk and its verdict to the ledger, in the transaction that holds its rows.
+
+    Returns:
+        Whether the rows in the store that this walk wrote have the control totals of all it met.
+    """
+    (row,) = run(
         connection,
         "load/add_window",
         window_id=report.window_id,
         account=scope.account,
         run_id=scope.run_id,
-        stream="operations",
+        stream=scope.stream,
         project_ids=list(scope.project_ids),
         interval_from=walk.interval_from,
         interval_to=walk.interval_to,
@@ -163,7 +171,9 @@ def add_window(
         rows_rejected=report.rows_rejected,
         totals_met=_totals_json(report.totals),
         rows_digest=digest,
+        pages_digest=pages_digest,
     )
+    return bool(row.all_written)
 
 
 def add_incomplete_window(warehouse: Warehouse, scope: Scope, walk: WalkRecord) -> None:

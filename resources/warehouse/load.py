@@ -14,6 +14,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import orjson
+import psycopg
 import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import csv
@@ -22,6 +23,7 @@ import sql
 from resources.errors import WarehouseBroken
 from resources.warehouse.engine import Warehouse, affect, run, run_many
 from resources.warehouse.ledger import ControlTotal, LoadReport, Scope, WalkRecord, add_window, next_window_id
+from resources.warehouse.targets import OPERATIONS, Target
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -67,15 +69,17 @@ def load_window(
     frame: pd.DataFrame,
     rejects: Sequence[Reject],
     pages: Sequence[RawPage],
+    target: Target = OPERATIONS,
 ) -> LoadReport:
-    """Commit a complete walk. `frame` holds each operation once, sorted by operation_id.
+    """Commit a complete walk into `target`. `frame` holds each row once, sorted by the target's key.
 
     Raises:
         WarehouseUnavailable: the database failed; nothing of the window is stored.
         WarehouseBroken: what PostgreSQL received differs from what was sent; nothing is stored.
     """
     table = pa.Table.from_pandas(frame, preserve_index=False)
-    totals = control_totals(table)
+    totals = control_totals(table, target)
+    digest = rows_digest(table)
     with warehouse.transaction() as connection:
         window_id = next_window_id(connection)
         report = LoadReport(
@@ -84,40 +88,75 @@ def load_window(
             rows_rejected=len(rejects),
             totals=tuple(totals),
         )
-        if table.num_rows:
-            _stage(connection, _with_keys(table, scope.account, window_id))
-            _check_staged(connection, totals)
         run(connection, "load/lock_account", account=scope.account)
         run(connection, "load/plan_by_key")
-        if table.num_rows:
-            report = _merge(connection, report, table.num_rows)
+        keyed = _with_keys(table, scope.account, window_id)
+        all_new = table.num_rows > 0 and not _any_stored(connection, scope.account, table, target)
+        if all_new:
+            _copy_new(connection, keyed, target)
+            report = replace(report, rows_new=table.num_rows)
+        elif table.num_rows:
+            _stage(connection, keyed, target)
+            _check_staged(connection, totals, target)
+            report = _merge(connection, report, table.num_rows, target)
         add_pages(connection, scope, window_id, pages)
-        add_rejects(connection, scope, "operations", rejects, window_id)
-        add_window(connection, scope, walk, report, digest=rows_digest(table))
+        add_rejects(connection, scope, target.stream, rejects, window_id)
+        all_written = add_window(connection, scope, walk, report, digest=digest, pages_digest=pages_digest(pages))
+        if all_new and not all_written:
+            raise _arrived_otherwise()
     return report
 
 
-def staged_differences(warehouse: Warehouse, account: str, window_id: int, table: pa.Table) -> list[Row[Any]]:
-    """Return the rows (operation_id, observed_at, reason) that the store does not hold as they were observed."""
+def staged_differences(
+    warehouse: Warehouse, account: str, window_id: int, table: pa.Table, target: Target = OPERATIONS
+) -> list[Row[Any]]:
+    """Return (key, observed_at, reason) wherever the store and the rows of a window differ, in either direction."""
     with warehouse.transaction() as connection:
-        _stage(connection, _with_keys(table, account, window_id))
+        _stage(connection, _with_keys(table, account, window_id), target)
         run(connection, "load/plan_by_key")
-        return run(connection, "load/staged_differences")
+        missing = run(connection, target.differences)
+        return missing + run(connection, target.unfounded, account=account, window_id=window_id)
 
 
-def control_totals(table: pa.Table) -> list[ControlTotal]:
-    """Return count and exact sum of `sum_initial_amount` for each currency, type and status of `table`."""
-    keys = ["sum_initial_currency", "operation_type", "operation_status"]
+def merge_again(
+    warehouse: Warehouse, account: str, keys: Sequence[str], walks: Sequence[tuple[int, pa.Table]], target: Target
+) -> tuple[int, int]:
+    """Build all states of some rows again from the walks that met them, in order; in one transaction.
+
+    Returns how many states stand in the store now that did not before, and how many are gone that did.
+    """
+    with warehouse.transaction() as connection:
+        run(connection, "load/lock_account", account=account)
+        run(connection, "load/plan_by_key")
+        before = {tuple(row) for row in run(connection, target.states, account=account, keys=list(keys))}
+        run(connection, target.forget, account=account, keys=list(keys))
+        for window_id, table in walks:
+            _stage(connection, _with_keys(table, account, window_id), target)
+            affect(connection, target.retire)
+            affect(connection, target.insert)
+            run(connection, target.unstage)
+        after = {tuple(row) for row in run(connection, target.states, account=account, keys=list(keys))}
+    return len(after - before), len(before - after)
+
+
+def stage_rows(connection: Connection, account: str, table: pa.Table) -> None:
+    """Copy typed rows into the temporary table staging_operations, to be compared; nothing is merged."""
+    _stage(connection, _with_keys(table, account, 0), OPERATIONS)
+
+
+def control_totals(table: pa.Table, target: Target = OPERATIONS) -> list[ControlTotal]:
+    """Return count and exact sum of the target's amount for each currency, type and status of `table`."""
+    keys = ["currency", "type", "status"]
+    status = pa.nulls(table.num_rows, pa.string()) if target.status is None else table[target.status]
     # 64-bit sums could wrap around silently; 38 digits hold a million of the largest amounts
-    wide = pc.cast(table["sum_initial_amount"], pa.decimal128(38, 0))
-    grouped = (
-        table.select(keys).append_column("minor", wide).group_by(keys).aggregate([("minor", "sum"), ([], "count_all")])
-    )
+    wide = pc.cast(table[target.minor], pa.decimal128(38, 0))
+    counted = pa.table([table[target.currency], table[target.type], status, wide], names=[*keys, "minor"])
+    grouped = counted.group_by(keys).aggregate([("minor", "sum"), ([], "count_all")])
     return [
         ControlTotal(
-            currency=row["sum_initial_currency"],
-            type=row["operation_type"],
-            status=row["operation_status"],
+            currency=row["currency"],
+            type=row["type"],
+            status=row["status"],
             count=row["count_all"],
             minor=None if row["minor_sum"] is None else int(row["minor_sum"]),
         )
@@ -129,6 +168,12 @@ def rows_digest(table: pa.Table) -> str:
     """Return the SHA-256 of the rows' content as CSV (times in µs since 1970), rows as sorted; without observed_at."""
     content = _with_times_as(pa.int64(), table.drop_columns(["observed_at"]))
     return hashlib.sha256(_csv(content)).hexdigest()
+
+
+def pages_digest(pages: Sequence[Any]) -> str:
+    """Return the SHA-256 over the SHA-256 of raw pages, in the order of their requests."""
+    ordered = sorted(pages, key=lambda page: (page.requested_at, bytes(page.body_sha256)))
+    return hashlib.sha256(b"".join(bytes(page.body_sha256) for page in ordered)).hexdigest()
 
 
 def _with_times_as(kind: pa.DataType, table: pa.Table) -> pa.Table:
@@ -167,12 +212,28 @@ def _with_keys(table: pa.Table, account: str, window_id: int) -> pa.Table:
     )
 
 
-def _stage(connection: Connection, table: pa.Table) -> None:
-    run(connection, "load/stage_operations")
+def _any_stored(connection: Connection, account: str, table: pa.Table, target: Target) -> bool:
+    (row,) = run(connection, target.any_stored, account=account, keys=table[target.key].to_pylist())
+    return bool(row.found)
+
+
+def _copy_new(connection: Connection, table: pa.Table, target: Target) -> None:
+    try:
+        _copy(connection, target.copy_new, table)
+    except psycopg.errors.UniqueViolation:  # the account is locked, and none of them was stored
+        raise _arrived_otherwise() from None
+
+
+def _stage(connection: Connection, table: pa.Table, target: Target) -> None:
+    run(connection, target.stage)
+    _copy(connection, target.copy, table)
+
+
+def _copy(connection: Connection, name: str, table: pa.Table) -> None:
     driver = connection.connection.driver_connection
     if driver is None:
         raise WarehouseBroken("the pool gave no connection to copy through.")
-    with driver.cursor() as cursor, cursor.copy(sql.text("load/copy_operations")) as copy:
+    with driver.cursor() as cursor, cursor.copy(sql.text(name)) as copy:
         # without their zone: Arrow writes zoned times ten times slower, and our sessions are in UTC
         copy.write(_csv(_with_times_as(pa.timestamp("us"), table)))
 
@@ -183,21 +244,25 @@ def _csv(table: pa.Table) -> bytes:
     return out.getvalue()
 
 
-def _check_staged(connection: Connection, sent: Sequence[ControlTotal]) -> None:
+def _check_staged(connection: Connection, sent: Sequence[ControlTotal], target: Target) -> None:
     received = [
         ControlTotal(row.currency, row.type, row.status, row.row_count, None if row.minor is None else int(row.minor))
-        for row in run(connection, "load/staged_totals")
+        for row in run(connection, target.totals)
     ]
     if set(received) != set(sent):
-        raise WarehouseBroken(
-            "what PostgreSQL received differs from what was sent (control totals of the staged rows): "
-            "nothing of this window was stored; run it again, and report it if it happens twice."
-        )
+        raise _arrived_otherwise()
 
 
-def _merge(connection: Connection, report: LoadReport, staged: int) -> LoadReport:
-    changed = affect(connection, "load/retire_operations")
-    written = affect(connection, "load/insert_operations")
+def _arrived_otherwise() -> WarehouseBroken:
+    return WarehouseBroken(
+        "what PostgreSQL received differs from what was sent (control totals of the rows): "
+        "nothing of this window was stored; run it again, and report it if it happens twice."
+    )
+
+
+def _merge(connection: Connection, report: LoadReport, staged: int, target: Target) -> LoadReport:
+    changed = affect(connection, target.retire)
+    written = affect(connection, target.insert)
     return replace(report, rows_new=written - changed, rows_changed=changed, rows_unchanged=staged - written)
 
 

@@ -21,7 +21,13 @@ class DaysAreBusy(SyncError):
 
 @contextmanager
 def range_lock(
-    warehouse: Warehouse, account: str, first: date, last: date, wait_seconds: int = WAIT_SECONDS
+    warehouse: Warehouse,
+    account: str,
+    first: date,
+    last: date,
+    wait_seconds: int = WAIT_SECONDS,
+    *,
+    stream: str = "operations",
 ) -> Iterator[None]:
     """Hold the advisory locks of all months from `first` to `last`, taken in order so that none waits for ever.
 
@@ -43,10 +49,12 @@ def range_lock(
     with connection:
         try:
             for month in months:
-                connection.execute(sql.text("ledger/lock_month"), {"account": account, "month": month})
+                connection.execute(
+                    sql.text("ledger/lock_month"), {"stream": stream, "account": account, "month": month}
+                )
         except psycopg.errors.LockNotAvailable:
             raise DaysAreBusy(
-                f"another run has been loading operations of {first} to {last} for more than {wait_seconds // 60} "
+                f"another run has been loading {stream} of {first} to {last} for more than {wait_seconds // 60} "
                 "minutes: see `ecommpay-sync status`, and start this one again when that has ended."
             ) from None
         except psycopg.Error as error:

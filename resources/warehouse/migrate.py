@@ -1,4 +1,4 @@
-"""Applies the numbered files of sql/migrations, each once, in order, and notices an edited one.
+"""Applies the numbered files of sql/migrations, each once, in order, notices an edited one; then the reference data.
 
 Safe to run again, and by two processes at once: an advisory lock lets one wait for the other.
 """
@@ -11,19 +11,25 @@ from sqlalchemy import Connection, text
 
 import sql
 from resources.errors import WarehouseBroken
+from resources.settings import ReferenceSettings, reference_settings
 from resources.warehouse.engine import OLDEST_SERVER, Warehouse, run
+from resources.warehouse.reference import fill_reference
 
 Migration = tuple[int, str, str]
 
 
-def migrate(warehouse: Warehouse) -> list[str]:
+def migrate(warehouse: Warehouse, reference: ReferenceSettings | None = None) -> list[str]:
     """Bring the database to this version of the product; return the names of the files applied now.
 
+    Currencies and settings of the database follow `reference` (None: the environment) in the same transaction.
+
     Raises:
+        ConfigError: a setting of the reference data is malformed, or unknown to the server.
         WarehouseBroken: an applied file was edited, the database is newer than this product, or the server
             is older than PostgreSQL 14. Nothing has been applied then.
         WarehouseUnavailable: no connection.
     """
+    reference = reference_settings() if reference is None else reference
     with warehouse.transaction() as connection:
         _check_server(connection)
         run(connection, "migrate/lock")
@@ -38,6 +44,7 @@ def migrate(warehouse: Warehouse) -> list[str]:
                 text(sql.text("migrate/record")),
                 {"version": version, "name": name, "sha256": fingerprint(statements)},
             )
+        fill_reference(connection, reference)
         return [f"{version:04} {name}" for version, name, _ in pending]
 
 

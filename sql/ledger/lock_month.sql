@@ -1,1 +1,1 @@
-SELECT pg_advisory_lock(hashtextextended('operations ' || %(account)s, %(month)s))
+SELECT pg_advisory_lock(hashtextextended(CAST(%(stream)s AS text) || ' ' || CAST(%(account)s AS text), %(month)s))

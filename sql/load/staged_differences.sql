@@ -1,5 +1,7 @@
 -- Staged rows that the store does not hold as they were observed, at the time they were observed.
-SELECT s.operation_id, s.observed_at,
+-- No difference: a row observed earlier than a state that another window had committed before; the last
+-- observation wins, so the load left it out (windows in flight commit in any order).
+SELECT s.operation_id AS key, s.observed_at,
        CASE WHEN o.operation_id IS NULL THEN 'missing in the store' ELSE 'stored otherwise' END AS reason
 FROM staging_operations s
 LEFT JOIN LATERAL (
@@ -10,7 +12,7 @@ LEFT JOIN LATERAL (
     WHERE v.account = s.account AND v.operation_id = s.operation_id
       AND v.observed_at <= s.observed_at AND v.known_to > s.observed_at
 ) AS o ON true
-WHERE o.operation_id IS NULL OR (
+WHERE (o.operation_id IS NULL OR (
         o.project_id, o.payment_id, o.operation_type, o.operation_status, o.account_number, o.customer_ip,
         o.payment_method_name, o.payment_method_type, o.payment_description, o.operation_created_at,
         o.operation_completed_at, o.provider_date, o.shipment_date, o.sum_initial_amount,
@@ -39,5 +41,17 @@ WHERE o.operation_id IS NULL OR (
         s.project_url,
         s.extra
       )
+)
+  AND NOT EXISTS (
+    SELECT FROM sync.windows mine
+    JOIN LATERAL (
+        SELECT c.window_id FROM core.operations c
+        WHERE c.account = s.account AND c.operation_id = s.operation_id AND c.observed_at >= s.observed_at
+        UNION ALL
+        SELECT v.window_id FROM core.operation_versions v
+        WHERE v.account = s.account AND v.operation_id = s.operation_id AND v.observed_at >= s.observed_at
+    ) AS held ON true
+    JOIN sync.windows theirs ON theirs.window_id = held.window_id
+    WHERE mine.window_id = s.window_id AND theirs.account = mine.account AND theirs.entry_no < mine.entry_no
+  )
 ORDER BY s.operation_id
-LIMIT 100

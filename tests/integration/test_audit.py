@@ -4,11 +4,16 @@ unnoticed.
 
 from __future__ import annotations
 
+from datetime import date
+
 import pytest
 from conftest import create_database, drop_database, url_of
 
+import sql
+from pipelines.sync.replay import Replayer
 from resources.sandbox import DEMO_SECRET, DEMO_TOKEN, SandboxServer, World
 from resources.warehouse.engine import Warehouse
+from resources.warehouse.retention import delete_old_pages
 from support import command, execute, fetch_all, sync
 
 FIRST, LAST = "2024-03-01", "2024-03-06"
@@ -146,6 +151,93 @@ def test_a_store_that_differs_from_the_signed_pages_is_noticed_by_the_replay(loa
     done = command("replay", "--from", FIRST, "--to", LAST, environment=environment)
     assert done.returncode == 1
     assert message in done.stderr
+
+
+ALL = (
+    "SELECT * FROM core.operations ORDER BY operation_id",
+    "SELECT * FROM core.operation_versions ORDER BY 2, observed_at",
+)
+DAMAGE = {
+    "all rows deleted": "DELETE FROM core.operations; DELETE FROM core.operation_versions",
+    "rows altered": "UPDATE core.operations SET arn = 'x', sum_initial_amount = 7 WHERE operation_id LIKE '%3'",
+    "a former state lost": "DELETE FROM core.operation_versions",
+    "a former state that ends too early": "UPDATE core.operation_versions SET known_to = observed_at + interval '1 us'",
+    "first seen altered": "UPDATE core.operations SET first_seen_at = first_seen_at - interval '1 day'",
+    "an invented row": "INSERT INTO core.operations SELECT (jsonb_populate_record(o, jsonb_build_object("
+    "'operation_id', '42'))).* FROM core.operations o LIMIT 1",
+    "an invented row of no window": "INSERT INTO core.operations SELECT (jsonb_populate_record(o, jsonb_build_object("
+    "'operation_id', '42', 'window_id', 4242))).* FROM core.operations o LIMIT 1",
+}
+
+
+@pytest.mark.parametrize("name", DAMAGE)
+def test_what_was_lost_altered_or_invented_is_named_and_put_back_exactly(loaded, store, name):
+    replayer = Replayer(store, "default", DEMO_SECRET)
+    days = date.fromisoformat(FIRST), date.fromisoformat(LAST)
+    before = [fetch_all(store, statement) for statement in ALL]
+    execute(store, DAMAGE[name])
+    told = []
+    found = replayer.replay(*days, told.append)
+    assert found.differences
+    assert told == found.problems
+    done = replayer.repair(found.damaged)
+    assert done.impossible == ()
+    assert done.states_put_back + done.states_removed > 0
+    assert [fetch_all(store, statement) for statement in ALL] == before
+    assert replayer.replay(*days, told.append).problems == []
+    assert fetch_all(store, sql.text("ledger/verify")) == []
+
+
+def test_the_command_puts_back_and_then_is_green(loaded, environment, store):
+    execute(store, "DELETE FROM core.operations")
+    done = command("replay", "--from", FIRST, "--to", LAST, "--repair", environment=environment)
+    assert done.returncode == 0, done.stderr
+    assert "put back: " in done.stdout
+    assert "and 1" in done.stdout, "not one line for each of thousands of rows"
+    assert done.stdout.splitlines()[-1].startswith("equal: ")
+
+
+def test_a_row_whose_pages_were_altered_is_left_as_it_is_and_named(loaded, environment, store):
+    execute(store, "UPDATE raw.pages SET body_sha256 = sha256('') WHERE page_id = (SELECT min(page_id) FROM raw.pages)")
+    execute(store, "UPDATE core.operations SET arn = 'x'")
+    done = command("replay", "--from", FIRST, "--to", LAST, "--repair", environment=environment)
+    assert done.returncode == 1
+    assert "left as it is: operations " in done.stdout
+    left = fetch_all(store, "SELECT count(DISTINCT window_id) FROM core.operations WHERE arn = 'x'")
+    assert left == [{"count": 1}], "the rows of the window whose page cannot be trusted, and no other"
+
+
+def test_pages_deleted_for_their_age_are_told_from_pages_that_are_gone(loaded, environment, store):
+    execute(store, "UPDATE raw.pages SET received_at = received_at - interval '10 days'")
+    deleted = delete_old_pages(store, "default", raw_days=10, batch=3)
+    assert deleted.pages == sum(row["pages"] for row in fetch_all(store, "SELECT pages FROM raw.deletions")) > 3
+    assert fetch_all(store, "SELECT count(*) FROM raw.pages") == [{"count": 0}]
+    days = ("--from", FIRST, "--to", LAST)
+    done = command("replay", *days, environment=environment)
+    assert "raw pages are gone" in done.stderr, "the walks are younger than what was deleted for its age"
+    assert "raw page is gone" in command("trace", loaded, environment=environment).stdout
+    execute(store, "UPDATE raw.deletions SET received_before = now() + interval '1 day'")
+    done = command("replay", *days, environment=environment)
+    assert done.returncode == 1
+    assert "deleted after 10 days (SYNC_RAW_DAYS)" in done.stdout
+    assert "cannot be replayed, because their raw pages were deleted for their age" in done.stderr
+    done = command("trace", loaded, environment=environment)
+    assert (done.returncode, done.stdout.count("its raw page was deleted after 10 days")) == (0, 2)
+
+
+def test_pages_are_deleted_by_age_only_and_never_with_zero_days(loaded, store):
+    (before,) = fetch_all(store, "SELECT count(*) FROM raw.pages")
+    assert delete_old_pages(store, "default", raw_days=0).pages == 0
+    assert delete_old_pages(store, "default", raw_days=1).pages == 0
+    assert fetch_all(store, "SELECT count(*) FROM raw.pages") == [before]
+    assert fetch_all(store, "SELECT * FROM raw.deletions") == []
+
+
+def test_a_page_removed_from_a_window_is_noticed_by_the_ledgers_digest(loaded, environment, store):
+    execute(store, "DELETE FROM raw.pages WHERE page_id = (SELECT max(page_id) FROM raw.pages)")
+    done = command("replay", "--from", FIRST, "--to", LAST, environment=environment)
+    assert done.returncode == 1
+    assert "not those that the ledger names" in done.stderr
 
 
 def test_what_is_not_there_is_told_in_one_line(environment, empty_url):

@@ -41,6 +41,7 @@ from resources.data_api.errors import (
     ServerError,
     Unauthorized,
     Unreachable,
+    Untrusted,
 )
 from resources.data_api.retry import RetryPolicy
 from resources.errors import ConfigError
@@ -539,6 +540,28 @@ def test_a_429_that_asks_for_more_than_the_deadline_is_given_up_at_once_in_the_p
     assert len(server.bodies) == 2
 
 
+@pytest.mark.parametrize("status", [500, 502, 503, 504])
+def test_an_error_of_the_platform_that_says_when_to_come_back_is_waited_for_as_long(status):
+    def answer(request, number):
+        if number == 1:
+            request.reply(status, b"{}", Retry_After="1")
+        else:
+            request.reply(200, EMPTY)
+
+    with raw(answer) as server, client_of(server.url) as client:
+        start = time.monotonic()
+        assert balances(client).body == EMPTY
+        assert 1.0 <= time.monotonic() - start < 5.0
+    assert len(server.bodies) == 2
+
+
+def test_a_503_that_asks_for_more_than_the_deadline_is_given_up_at_once():
+    answer = always(503, {"message": "Maintenance until tomorrow"}, Retry_After="3600")
+    with raw(answer) as server, client_of(server.url) as client:
+        assert "503 to balance/get: Maintenance until tomorrow" in failure(ServerError, client)
+    assert len(server.bodies) == 1
+
+
 class Nonce(Mapping):
     """Parameters that differ each time they are read."""
 
@@ -693,7 +716,7 @@ def stream_of(size: int, status: int = 200):
 def test_a_body_larger_than_any_page_is_not_read_to_its_end_nor_asked_for_again(status):
     with raw(stream_of(70 << 20, status)) as server, client_of(server.url) as client:
         message = failure(BodyTooLarge, client)
-    assert "larger than 64 MiB" in message
+    assert "larger than 32 MiB" in message
     assert "check DATA_API_BASE_URL" in message
     assert len(server.bodies) == 1
     assert issubclass(BodyTooLarge, Permanent)
@@ -703,7 +726,7 @@ def test_a_small_body_that_unpacks_to_a_huge_one_is_refused_likewise():
     bomb = gzip.compress(b" " * (70 << 20), 1)
     assert len(bomb) < 1 << 20
     with raw(always(200, bomb, Content_Encoding="gzip")) as server, client_of(server.url) as client:
-        assert "larger than 64 MiB" in failure(BodyTooLarge, client)
+        assert "larger than 32 MiB" in failure(BodyTooLarge, client)
     assert len(server.bodies) == 1
 
 
@@ -838,10 +861,36 @@ def tls_1_1_at_most(context: ssl.SSLContext) -> ssl.SSLContext:
 
 def test_a_server_with_a_certificate_signed_by_nobody_is_refused_before_it_sees_the_token(certificate, no_proxy):
     with raw(always(200, EMPTY), tls_server(certificate)) as server, client_of(server.url) as client:
-        message = failure(Unreachable, client)
-    assert message.startswith(f"no connection to 127.0.0.1:{server.server_port}: ")
+        message = failure(Untrusted, client)
+        assert client.requests_sent == 1, "told at once: no retry makes a certificate valid"
+    assert message.startswith(f"no trusted connection to 127.0.0.1:{server.server_port}: ")
     assert "certificate verify failed" in message
+    assert "check DATA_API_BASE_URL, this machine's clock" in message
+    assert "SSL_CERT_FILE" in message
     assert server.bodies == []
+
+
+def test_a_server_that_speaks_no_tls_at_all_is_told_at_once(certificate, no_proxy):
+    with raw(always(200, EMPTY)) as server, client_of(server.url.replace("http:", "https:")) as client:
+        message = failure(Untrusted, client)
+        assert client.requests_sent == 1
+    assert "no trusted connection" in message
+    assert server.bodies == []
+
+
+def test_a_connection_that_breaks_during_the_handshake_is_an_outage_and_asked_again(certificate, no_proxy):
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def hang_up() -> None:
+            with suppress(OSError):
+                while True:
+                    listener.accept()[0].close()
+
+        threading.Thread(target=hang_up, daemon=True).start()
+        with client_of(f"https://127.0.0.1:{listener.getsockname()[1]}/v1", policy=TWICE) as client:
+            failure(Unreachable, client)
+            assert client.requests_sent == 2
+        listener.shutdown(socket.SHUT_RDWR)
 
 
 def test_a_company_may_have_its_own_certificate_trusted_as_openssl_programs_do(certificate, no_proxy, monkeypatch):
@@ -854,7 +903,7 @@ def test_a_trusted_certificate_of_another_name_is_refused(certificate, no_proxy,
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
     with raw(always(200, EMPTY), tls_server(certificate)) as server:
         with client_of(f"https://localhost:{server.server_port}/v1") as client:
-            message = failure(Unreachable, client)
+            message = failure(Untrusted, client)
         assert "localhost" in message
         assert server.bodies == []
 
@@ -863,8 +912,8 @@ def test_a_server_that_knows_no_newer_tls_than_1_1_is_refused(certificate, no_pr
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
     with raw(always(200, EMPTY), tls_1_1_at_most(tls_server(certificate))) as server:
         with client_of(server.url) as client:
-            message = failure(Unreachable, client)
-        assert message.startswith(f"no connection to 127.0.0.1:{server.server_port}: ")
+            message = failure(Untrusted, client)
+        assert message.startswith(f"no trusted connection to 127.0.0.1:{server.server_port}: ")
         assert "protocol version" in message.lower() or "unsupported protocol" in message.lower()
         assert server.bodies == []
         lax = tls_1_1_at_most(ssl.create_default_context())

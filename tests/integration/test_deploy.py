@@ -1,4 +1,4 @@
-"""What is deployed: the image's file linted, compose and Helm values checked, Dagster's processes really run."""
+"""What is deployed: the image's file linted, compose and Helm values checked, Dagster run as processes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an operator sees: request ids from log to ledger to page, counts by endpoint, metrics, JSON logs."""
+"""What an operator can see: request ids from log to ledger to page, counts by endpoint, metrics, JSON logs."""
 
 from __future__ import annotations
 

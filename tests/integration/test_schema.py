@@ -12,8 +12,16 @@ from pipelines.sync.fields import COLUMNS, KINDS
 from resources.warehouse.engine import Warehouse
 from support import fetch_all
 
-SCHEMAS = ["core", "raw", "sync"]
+SCHEMAS = ["core", "raw", "recon", "sync"]
 POSTGRES_TYPES = {"text": "text", "time": "timestamp with time zone", "amount": "bigint"}
+# of the database, not of an account
+OF_NO_ACCOUNT = {
+    "sync.migrations": ["version"],
+    "core.currencies": ["currency", "valid_from"],
+    "core.settings": ["key"],
+    "core.operation_types": ["operation_type"],
+    "core.operation_statuses": ["operation_status"],
+}
 PERSONAL = {
     *("account_number", "customer_ip", "customer_email", "customer_id"),
     *("card_holder", "avs_post_code", "avs_street_address"),
@@ -166,7 +174,7 @@ def test_every_table_has_a_key_and_those_of_the_platforms_data_start_with_the_ac
     keys = {row["name"]: row["key"] for row in rows}
     assert all(keys.values()), keys
     assert {name: key for name, key in keys.items() if key[0] != "account"} == {
-        "sync.migrations": ["version"],  # of the database, not of an account
+        **OF_NO_ACCOUNT,
         "sync.runs": ["run_id"],  # numbered over all accounts, so that a number alone names one
         "sync.windows": ["window_id"],
     }
@@ -180,9 +188,9 @@ def test_every_table_of_an_account_says_which_and_never_leaves_it_open(store):
         "AND attrelid::regclass::text = ANY(:tables)",
         tables=tables_of(store),
     )
-    assert {row["name"] for row in rows} == {*tables_of(store)} - {"sync.migrations"}
+    assert {row["name"] for row in rows} == {*tables_of(store)} - OF_NO_ACCOUNT.keys()
     nameless = {name for name in tables_and_views_of(store) if "account" not in columns_of(store, name)}
-    assert nameless == {"sync.migrations"}
+    assert nameless == OF_NO_ACCOUNT.keys()
 
 
 def test_operations_are_sorted_by_byte_as_the_digest_asks(store):
@@ -202,12 +210,17 @@ def test_no_column_can_hold_a_float_or_a_time_without_a_zone(store):
     assert types & {"real", "double precision", "money", "timestamp without time zone", "json"} == set()
 
 
-def test_every_stored_amount_is_a_bigint(store):
+MAJOR_UNITS = {"tr_amount", "channel_amount_in_usd"}  # as this part of the API gives them: exact decimals
+
+
+def test_every_stored_amount_is_a_bigint_and_one_in_major_units_an_exact_decimal(store):
     amounts = {
         f"{table}.{name}": kind
         for table in tables_of(store)
         for name, kind in columns_of(store, table).items()
         if re.search("amount|refund|minor", name)
     }
-    assert len(amounts) >= 9
-    assert set(amounts.values()) == {"bigint"}
+    major = {name: kind for name, kind in amounts.items() if name.rpartition(".")[2] in MAJOR_UNITS}
+    assert len(amounts) - len(major) >= 9
+    assert {kind for name, kind in amounts.items() if name not in major} == {"bigint"}
+    assert set(major.values()) == {"numeric"}

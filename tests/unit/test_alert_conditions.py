@@ -12,7 +12,7 @@ from pipelines.alerts.conditions import LEAST_NIGHTS, Night, unusual
 from pipelines.alerts.deadline import last_moment, required_day
 from resources.alerts.settings import alert_settings
 from resources.errors import ConfigError
-from resources.settings import SyncSettings, sync_settings
+from resources.settings import ReferenceSettings, SyncSettings, sync_settings
 
 # hypothesis takes bounds without a zone
 EARLIEST, LATEST = datetime(2020, 1, 1), datetime(2030, 1, 1)  # noqa: DTZ001
@@ -28,13 +28,13 @@ def at(text: str) -> datetime:
         ("2026-03-10 05:59", SyncSettings(), "2026-03-08"),
         ("2026-03-10 06:00", SyncSettings(), "2026-03-09"),
         # 06:00 in Berlin is 05:00 UTC, after the tick at 03:30 UTC
-        ("2026-03-10 05:00", SyncSettings(reporting_zone="Europe/Berlin"), "2026-03-09"),
+        ("2026-03-10 05:00", SyncSettings(reference=ReferenceSettings("Europe/Berlin")), "2026-03-09"),
         # 06:00 in Dubai is 02:00 UTC, before the tick at 03:30 UTC: the tick of the day before counts
-        ("2026-03-10 02:00", SyncSettings(reporting_zone="Asia/Dubai"), "2026-03-08"),
+        ("2026-03-10 02:00", SyncSettings(reference=ReferenceSettings("Asia/Dubai")), "2026-03-08"),
         # both in Tokyo: the tick at 03:30 is 18:30 UTC of the day before, and loads the day before that
         (
             "2026-03-10 00:00",
-            SyncSettings(reporting_zone="Asia/Tokyo", schedule_time_zone="Asia/Tokyo"),
+            SyncSettings(reference=ReferenceSettings("Asia/Tokyo"), schedule_time_zone="Asia/Tokyo"),
             "2026-03-08",
         ),
         ("2026-03-10 12:00", SyncSettings(nightly_cron="* * * * *"), "2026-03-09"),

@@ -14,6 +14,7 @@ import pytest
 
 from pipelines.definitions import defs
 from pipelines.schedules import days_of_night
+from pipelines.sync.marts import MARTS
 from resources.configured import DataApiResource, WarehouseResource, data_api_from_env
 from support import ROOT
 
@@ -24,32 +25,58 @@ def test_all_definitions_load():
 
 def test_the_assets_are_as_pinned():
     specs = {spec.key.to_user_string(): spec for spec in defs.resolve_all_asset_specs()}
-    assert specs.keys() == {"operations", "balances"}
+    assert specs.keys() == {
+        *("operations", "balances", "fraud", "spot_check", "raw_pages", "reconciliation", "report"),
+        *(f"bi/{name}" for name in MARTS),
+    }
     assert specs["operations"].partitions_def == dg.DailyPartitionsDefinition(
         "2015-01-01", timezone="UTC", end_offset=1
     )
     assert specs["balances"].partitions_def is None
-    assert {spec.group_name for spec in specs.values()} == {"platform"}
+    assert {spec.group_name for name, spec in specs.items() if name.startswith("bi/")} == {"bi"}
+    assert {specs[name].group_name for name in ("operations", "balances")} == {"platform"}
     assert specs["operations"].metadata["dagster/table_name"] == "core.operations"
     operations = defs.get_assets_def("operations")
-    assert operations.backfill_policy == dg.BackfillPolicy.single_run()
+    assert operations.backfill_policy == dg.BackfillPolicy.multi_run(max_partitions_per_run=180)
 
 
 def test_the_checks_are_as_pinned():
     checks = defs.get_repository_def().asset_graph.asset_check_keys
     assert sorted((key.asset_key.to_user_string(), key.name) for key in checks) == [
         ("balances", "no_rejects"),
+        ("bi/daily_overview", "currency_in_grain"),
+        ("bi/daily_overview", "marts_equal_core"),
+        ("fraud", "currency_known"),
+        ("fraud", "no_rejects"),
+        ("fraud", "operation_known"),
+        ("fraud", "received_in_window"),
+        ("fraud", "totals_equal_ledger"),
+        ("fraud", "units_agree"),
+        ("fraud", "windows_complete"),
         ("operations", "currency_known"),
         ("operations", "keys_unique"),
         ("operations", "no_rejects"),
         ("operations", "totals_equal_ledger"),
         ("operations", "windows_complete"),
+        ("reconciliation", "complete"),
+        ("reconciliation", "no_open_breaks"),
+        ("spot_check", "no_difference"),
     ]
 
 
 def test_the_jobs_and_crons_are_as_pinned():
     jobs = {job.name for job in defs.get_repository_def().get_all_jobs() if not job.name.startswith("__")}
-    assert jobs == {"load_operations", "nightly", "snapshot_balances"}
+    assert jobs == {
+        "load_operations",
+        "load_fraud",
+        "nightly",
+        "snapshot_balances",
+        "backfill_operations",
+        "check_operations",
+        "spot_check_payments",
+        "build_marts",
+        "reconcile",
+    }
     schedules = {
         schedule.name: (schedule.job_name, schedule.cron_schedule, schedule.execution_timezone, schedule.default_status)
         for schedule in defs.get_repository_def().schedule_defs
@@ -119,7 +146,17 @@ def test_the_workspace_loads_from_any_folder(folder, tmp_path):
     assert done.stdout.split() == ["ecommpay", str(ROOT / "pipelines" / "definitions.py")]
 
 
-THIN = {"definitions.py", "partitions.py", "schedules.py", "sensors.py", "checks.py", "configured.py", "run.py"}
+THIN = {
+    "fraud_checks.py",
+    "definitions.py",
+    "partitions.py",
+    "schedules.py",
+    "sensors.py",
+    "checks.py",
+    "configured.py",
+    "run.py",
+    "quick_events.py",
+}
 
 
 def test_only_thin_files_import_dagster():

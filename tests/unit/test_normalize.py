@@ -17,7 +17,16 @@ from hypothesis import strategies as st
 
 from pipelines.sync import typing_values
 from pipelines.sync.fields import COLUMNS, KINDS, SUMS
-from pipelines.sync.normalize import API_FIELDS, Batch, empty_frame, identity, json_text, normalize_operations, unite
+from pipelines.sync.normalize import (
+    API_FIELDS,
+    Batch,
+    empty_frame,
+    identity,
+    json_text,
+    normalize_columns,
+    normalize_operations,
+    unite,
+)
 from pipelines.sync.typing_values import ARROW_TYPES, TIME, typed
 from resources.sandbox import fields as sandbox_fields
 
@@ -261,7 +270,7 @@ def test_what_is_no_time_is_refused(value):
 @st.composite
 def written_times(draw) -> tuple[str, datetime]:
     """Draw a time as the API could write it, and the moment it means."""
-    moment = draw(st.datetimes(datetime(1, 1, 2), datetime(9999, 12, 30))).replace(microsecond=0)  # noqa: DTZ001
+    moment = draw(st.datetimes(datetime(1, 1, 2), datetime(9999, 12, 30))).replace(microsecond=0)
     digits = draw(st.text("0123456789", max_size=6))
     offset = timedelta(minutes=draw(st.integers(-(24 * 60) + 1, 24 * 60 - 1)))
     style = draw(st.sampled_from(["", "Z", "+hh:mm", "+hhmm"]))
@@ -679,3 +688,40 @@ def test_united_answers_hold_each_operation_met_as_it_was_met_last(answers):
     assert [(record["operation_id"], (record["arn"], record["observed_at"])) for record in records(united)] == sorted(
         last.items(), key=lambda item: item[0].encode()
     )
+
+
+PLAIN = {"operation_id": "1", "arn": "007", "provider_date": "2024-03-31 01:28:59", "sum_initial": None}
+TYPED_IN_COLUMNS = {
+    "a sum": {"sum_initial": {"amount": 2**53 + 1, "currency": "KWD"}},
+    "half a sum": {"sum_initial": {"amount": 1}},
+    "an empty text": {"arn": ""},
+    "a null": {"arn": None, "provider_date": None},
+    "a time with a zone": {"provider_date": "2024-03-31T01:28:59+02:00"},
+}
+NOT_TYPED_IN_COLUMNS = {
+    "an unknown field": {"more": "x"},
+    "a field named as a column of ours": {"sum_initial_amount": 5},
+    "an unknown part of a sum": {"sum_initial": {"amount": 1, "more": "x"}},
+    "a number for text": {"arn": 7},
+    "text for a sum": {"sum_initial": "x"},
+    "text for an amount": {"completed_refund": "7"},
+    "no time": {"provider_date": "soon"},
+    "a time that does not exist": {"provider_date": "2024-02-30 00:00:00"},
+    "no id": {"operation_id": ""},
+    "an id too long for an index": {"operation_id": "1" * 3000},
+    "a U+0000": {"arn": "\x00"},
+}
+
+
+@pytest.mark.parametrize("what", TYPED_IN_COLUMNS)
+def test_columns_are_typed_as_rows_are(what):
+    rows = [PLAIN | TYPED_IN_COLUMNS[what], PLAIN | TYPED_IN_COLUMNS[what] | {"operation_id": "2"}]
+    batch = normalize_columns(pa.array(rows), NOW)
+    check_types(batch.frame)
+    assert batch.rejects == ()
+    assert records(batch) == records(normalized(*rows))
+
+
+@pytest.mark.parametrize("what", NOT_TYPED_IN_COLUMNS)
+def test_columns_that_are_not_plain_are_left_to_the_rows(what):
+    assert normalize_columns(pa.array([PLAIN | NOT_TYPED_IN_COLUMNS[what]]), NOW) is None

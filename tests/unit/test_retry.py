@@ -25,6 +25,7 @@ from resources.data_api.errors import (
     ServerError,
     Unauthorized,
     Unreachable,
+    Untrusted,
 )
 from resources.data_api.retry import Backoff, Pace, RetryPolicy, attempts, parse_http_date, parse_retry_after
 
@@ -36,7 +37,7 @@ RETRYABLE = [
     BrokenBody("half"),
     BadSignature("wrong"),
 ]
-NEVER = [Unauthorized("401"), BadRequest("400"), Redirected("302"), BodyTooLarge("70 MiB")]
+NEVER = [Unauthorized("401"), BadRequest("400"), Redirected("302"), BodyTooLarge("70 MiB"), Untrusted("no certificate")]
 
 
 def answered() -> Pace:
@@ -211,6 +212,13 @@ def test_no_other_failure_of_one_worker_slows_the_others(error):
     assert time.monotonic() - start < 0.1
 
 
+def test_what_says_when_to_come_back_is_obeyed_whatever_its_status_and_by_all_workers():
+    pace = answered()
+    assert backoff_of(pace=pace)(ServerError("503", 120.0)) >= 120.0
+    assert pace._resume_at - time.monotonic() > 119.0
+    assert backoff_of(RetryPolicy(deadline=100.0))(ServerError("503", 120.0)) is False
+
+
 def test_the_longest_of_several_waits_holds():
     pace = Pace()
     start = time.monotonic()
@@ -377,7 +385,8 @@ def test_every_wait_is_logged_with_its_reason_in_one_line(caplog):
         run(third_time)
     assert [record.levelname for record in caplog.records] == ["WARNING", "WARNING"]
     first, second = (record.getMessage() for record in caplog.records)
-    assert first == "attempt 1 failed, next in 0.0 s: the platform answered 500 to balance/get: oh"
+    said = "the platform answered 500 to balance/get: oh"
+    assert first == f"attempt 1 failed, next in 0.0 s, given up in 15 min: {said}"
     assert second.startswith("attempt 2 failed")
 
 

@@ -1,0 +1,53 @@
+"""The job `backfill_operations`: years of days in one run, each day told to Dagster once, when it is finished.
+
+It is a job of an op and not of the asset, because Dagster writes an event for each partition of an asset's run
+before it begins and another at its end: for thousands of days that costs more than their operations.
+"""
+
+from datetime import date
+
+import dagster as dg
+
+from pipelines.assets.days import as_they_finish
+from pipelines.assets.failures import told_in_one_line
+from pipelines.partitions import SETTINGS
+from pipelines.sync.operations import OperationsRequest, sync_operations
+from pipelines.sync.progress import Progress
+from resources.configured import DataApiResource, WarehouseResource
+
+
+class BackfillConfig(dg.Config):
+    """Which UTC days, both included, as YYYY-MM-DD; which projects (empty: every project that the token may see)."""
+
+    first_day: str
+    last_day: str
+    project_ids: list[int] = []  # noqa: RUF012 - pydantic copies it
+
+
+@dg.op(name="backfill", tags={"kind": "postgres"})
+def backfill(
+    context: dg.OpExecutionContext,
+    config: BackfillConfig,
+    data_api: DataApiResource,
+    warehouse: WarehouseResource,
+    progress: dg.ResourceParam[Progress],
+) -> None:
+    """Walk the days, prove them complete, load what is new or changed, and tell of each finished day."""
+    request = OperationsRequest(
+        date.fromisoformat(config.first_day),
+        date.fromisoformat(config.last_day),
+        tuple(config.project_ids),
+        context.run_id,
+    )
+    with told_in_one_line():
+        store = warehouse.warehouse()
+        sync_operations(data_api.api(), store, SETTINGS, request, as_they_finish(context, store, progress))
+
+
+@dg.job(name="backfill_operations", description="Load years of days of operations in one run.")
+def backfill_operations() -> None:
+    """Do it in one step."""
+    backfill()
+
+
+BACKFILL_JOB = backfill_operations

@@ -1,0 +1,27 @@
+"""The asset `raw_pages`: the signed bodies, of which those older than SYNC_RAW_DAYS are deleted every night."""
+
+import dagster as dg
+
+from pipelines.assets.failures import told_in_one_line
+from pipelines.partitions import SETTINGS
+from resources.configured import WarehouseResource
+from resources.warehouse.retention import delete_old_pages
+
+
+@dg.asset(
+    group_name="platform",
+    kinds={"postgres"},
+    deps=["operations"],
+    metadata={"dagster/table_name": "raw.pages"},
+)
+def raw_pages(warehouse: WarehouseResource) -> dg.MaterializeResult[None]:
+    """Answers as the platform signed them, kept SYNC_RAW_DAYS (0: for ever); the ledger keeps their digests."""
+    with told_in_one_line():
+        deleted = delete_old_pages(warehouse.warehouse(), SETTINGS.account, SETTINGS.raw_days)
+        before = f"{deleted.received_before:%Y-%m-%d %H:%M:%S} UTC" if deleted.received_before else "never"
+        return dg.MaterializeResult(
+            metadata={
+                "deleted": dg.MetadataValue.int(deleted.pages),
+                "received_before": dg.MetadataValue.text(before),
+            }
+        )

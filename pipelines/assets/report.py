@@ -1,0 +1,47 @@
+"""The asset `report`: the daily close report of the last business day; the work is in `pipelines.report`."""
+
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import dagster as dg
+
+from pipelines.assets.failures import told_in_one_line
+from pipelines.partitions import SETTINGS
+from pipelines.report.page import sentence
+from pipelines.report.publish import publish
+from resources.configured import WarehouseResource
+from resources.settings import report_dir
+
+
+class ReportConfig(dg.Config):
+    """Which business day (YYYY-MM-DD); empty: the last one that is over in the reporting zone."""
+
+    day: str = ""
+
+
+@dg.asset(
+    group_name="finance",
+    kinds={"html", "excel"},
+    deps=["reconciliation"],
+    description="Daily close report of a business day: one page and one workbook in SYNC_REPORT_DIR.",
+)
+def report(
+    context: dg.AssetExecutionContext, config: ReportConfig, warehouse: WarehouseResource
+) -> dg.MaterializeResult[None]:
+    """Write page and workbook."""
+    zone = SETTINGS.reference.reporting_zone
+    yesterday = (datetime.now(UTC).astimezone(ZoneInfo(zone)) - timedelta(days=1)).date()
+    with told_in_one_line():
+        day = datetime.strptime(config.day, "%Y-%m-%d").replace(tzinfo=UTC).date() if config.day else yesterday
+        published = publish(warehouse.warehouse(), SETTINGS.account, day, zone, report_dir())
+    context.log.info(sentence(published.document))
+    return dg.MaterializeResult(
+        metadata={
+            "business_date": day.isoformat(),
+            "in_one_line": sentence(published.document),
+            "page": dg.MetadataValue.path(published.page),
+            "workbook": dg.MetadataValue.path(published.workbook),
+            "open_breaks": sum(group.count for group in published.document.breaks),
+            "ledger_head": published.document.completeness.ledger_head or "—",
+        }
+    )

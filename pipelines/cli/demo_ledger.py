@@ -1,0 +1,138 @@
+"""A made-up merchant's ledger for the demo: the store's own operations of a day, with one break of each type worked in.
+
+What only the platform can get wrong (a double charge, refunds without a payment, a late change) is asked of the
+sandbox's own route `/_sandbox/operations`, before the day is loaded: `platform_faults`, and later `late_change`.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator, Sequence
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from resources.warehouse.engine import Warehouse
+
+Row = dict[str, Any]
+
+COLUMNS = (
+    "entry_id",
+    "booked_at",
+    "operation_type",
+    "status",
+    "currency",
+    "amount_minor",
+    "fee_minor",
+    "operation_id",
+    "project_id",
+    "payment_id",
+)
+OFF_BY = 250  # minor units of the amount break
+ELIGIBLE = 6  # successful operations that get a fault of the books each
+
+
+def platform_faults(day: date) -> list[Row]:
+    """Return what to POST to the sandbox's `/_sandbox/operations`, one body each, before the day is loaded."""
+    return [
+        {"add": _operation(day, payment, kind, amount, clock), "effective": f"{day} {clock}"}
+        for payment, kind, amount, clock in (
+            ("demo-twice", "sale", 4_200, "10:00:00"),
+            ("demo-twice", "sale", 4_200, "10:00:20"),
+            ("demo-orphan", "refund", 1_300, "11:00:00"),
+            ("demo-refunded", "sale", 5_000, "12:00:00"),
+            ("demo-refunded", "refund", 5_900, "13:00:00"),
+        )
+    ]
+
+
+def late_change(operation_id: str, days_later: date) -> Row:
+    """Return what to POST after the operation's day was closed: it is reversed on a later day."""
+    return {
+        "change": {"operation_id": operation_id, "operation_status": "reversed"},
+        "effective": f"{days_later} 12:00:00",
+    }
+
+
+def write_demo_ledger(warehouse: Warehouse, account: str, day: date, path: Path) -> dict[str, str]:
+    """Write the CSV and return which operation or entry has which break, by type."""
+    operations = [dict(row._asdict()) for row in warehouse.query("show/demo_operations", account=account, day=day)]
+    rows, broken = ledger_rows(operations, day)
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, COLUMNS)
+        writer.writeheader()
+        writer.writerows(rows)
+    return broken
+
+
+def ledger_rows(operations: Sequence[Row], day: date) -> tuple[list[Row], dict[str, str]]:
+    """Book the operations, but for one fault of each type; the rest of the platform's own faults is booked as it is."""
+    money = [row for row in operations if row["is_required"]]
+    plain = [row for row in money if not row["payment_id"].startswith("demo-") and row["minor"] > OFF_BY]
+    missing, amount, currency, fee, twice, rounding = plain[:ELIGIBLE]
+    declined = next(row for row in operations if row["operation_status"] == "decline" and row["minor"] is not None)
+    changes: dict[str, Row] = {
+        amount["operation_id"]: {"amount_minor": amount["minor"] - OFF_BY},
+        currency["operation_id"]: {"currency": "GBP" if currency["currency"] != "GBP" else "EUR"},
+        fee["operation_id"]: {"amount_minor": fee["minor"] - 35, "fee_minor": 35},
+        rounding["operation_id"]: {"amount_minor": rounding["minor"] + 1},
+    }
+    doubled = [row["operation_id"] for row in money if row["payment_id"] == "demo-twice"][1:]
+    left_out = {missing["operation_id"], *doubled}
+    rows = [
+        {**_entry(row), **changes.get(row["operation_id"], {})} for row in money if row["operation_id"] not in left_out
+    ]
+    rows.append({**_entry(twice), "entry_id": f"{_entry(twice)['entry_id']}-again"})
+    rows.append({**_entry(declined), "status": "success"})
+    rows += _of_no_operation(day)
+    return rows, {
+        "missing_in_ledger": missing["operation_id"],
+        "amount": amount["operation_id"],
+        "currency": currency["operation_id"],
+        "fee": fee["operation_id"],
+        "duplicate_in_ledger": f"{_entry(twice)['entry_id']}-again",
+        "rounding": rounding["operation_id"],
+        "status": declined["operation_id"],
+        "missing_at_platform": "L-nobody",
+        "timing": "L-late",
+    }
+
+
+def _of_no_operation(day: date) -> Iterator[Row]:
+    for entry_id, clock in (("L-nobody", "09:30"), ("L-late", "23:59")):
+        yield {
+            "entry_id": entry_id,
+            "booked_at": f"{day}T{clock}:00+00:00",
+            "operation_type": "sale",
+            "status": "success",
+            "currency": "EUR",
+            "amount_minor": 7_700,
+            "operation_id": f"999{len(entry_id)}",
+        }
+
+
+def _entry(row: Row) -> Row:
+    return {
+        "entry_id": f"L{row['operation_id']}",
+        "booked_at": row["at"].isoformat(),
+        "operation_type": row["operation_type"],
+        "status": row["operation_status"],
+        "currency": row["currency"],
+        "amount_minor": row["minor"],
+        "operation_id": row["operation_id"],
+        "project_id": row["project_id"],
+        "payment_id": row["payment_id"],
+    }
+
+
+def _operation(day: date, payment: str, kind: str, amount: int, clock: str) -> Row:
+    return {
+        "project_id": "198",
+        "payment_id": payment,
+        "operation_type": kind,
+        "operation_status": "success",
+        "sum_initial": {"amount": amount, "currency": "EUR"},
+        "sum_converted": {"amount": amount, "currency": "EUR"},
+        "operation_created_at": f"{day} {clock}",
+        "operation_completed_at": f"{day} {clock}",
+    }

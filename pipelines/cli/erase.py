@@ -1,0 +1,27 @@
+"""`erase`: take a person's data out of the store; what is looked for is never printed."""
+
+from __future__ import annotations
+
+from pipelines.cli import show
+from pipelines.sync.erase import erase
+from resources.configured import open_warehouse
+from resources.errors import ConfigError
+from resources.settings import database_url, sync_settings
+from resources.warehouse.migrate import migrate
+
+
+def erase_customer(customer: str) -> None:
+    """Erase by customer_id or e-mail address."""
+    settings = sync_settings()
+    if not customer.strip():
+        raise ConfigError("--customer is empty: give a customer_id or an e-mail address.")
+    with open_warehouse(database_url()) as store:
+        migrate(store, settings.reference)
+        done = erase(store, settings.account, customer.strip())
+    if not done.found:
+        raise ConfigError(f"nothing of account {settings.account} names this customer: nothing was changed.")
+    show.line(
+        f"erased: {done.operations:,} operations, {done.operation_versions:,} former states, "
+        f"{done.fraud_reports:,} fraud reports, {done.rejects:,} rejects, {done.pages:,} raw pages; "
+        "keys, amounts and the ledger stay"
+    )

@@ -1,0 +1,30 @@
+"""`marts`: build schema bi now, from what is in the core; the nightly job does the same after its load."""
+
+from __future__ import annotations
+
+from pipelines.cli import show
+from pipelines.sync.marts import build_marts, currencies_missing_from_grain, differences_from_core
+from resources.configured import open_warehouse
+from resources.errors import WarehouseBroken
+from resources.settings import database_url, sync_settings
+from resources.warehouse.migrate import migrate
+
+
+def build(*, full: bool) -> None:
+    """Build what is new, or everything, and hold it against the core."""
+    settings = sync_settings()
+    with open_warehouse(database_url()) as store:
+        migrate(store, settings.reference)
+        report = build_marts(store, settings, full=full)
+        how = "everything" if report.is_full else f"{report.windows:,} ledger entries that were new"
+        show.line(f"built: {how}: {report.days:,} business days, {report.payments:,} payments")
+        missing = currencies_missing_from_grain(store)
+        if missing:
+            raise WarehouseBroken(f"a mart could mix currencies: {missing[0]}.")
+        different = differences_from_core(store)
+        if different:
+            raise WarehouseBroken(
+                f"the marts differ from the core in {len(different)} totals, the first: {different[0]}: "
+                "run `ecommpay-sync marts --full`."
+            )
+        show.line("equal to the core: count and Σ minor units of every currency, type and status")

@@ -1,0 +1,199 @@
+"""`reconcile`, `ledger import`, `breaks`, `explain`, `close`, `reopen`: what they print; `pipelines.recon` works."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import date
+from pathlib import Path
+
+from pipelines.cli import show
+from pipelines.cli.run import execute
+from pipelines.money import exponent_of, major_units
+from pipelines.recon.books import step
+from pipelines.recon.closing import close_day, reopen_day
+from pipelines.recon.entry_rows import Fault
+from pipelines.recon.imports import ImportReport, import_ledger
+from pipelines.recon.reconcile import LEGS, is_over
+from resources.configured import open_warehouse
+from resources.errors import ConfigError, Incomplete
+from resources.settings import api_settings, database_url, sync_settings
+from resources.warehouse.engine import Warehouse
+from resources.warehouse.migrate import migrate
+
+SHOWN_FAULTS = 20
+MOST_BREAKS = 200
+
+
+def run_reconcile(day: date, legs: Sequence[str]) -> None:
+    """Reconcile a day through the job `reconcile` and print what was found."""
+    unknown = [leg for leg in legs if leg not in LEGS]
+    if unknown:
+        raise ConfigError(f"--leg {unknown[0]!r} is no leg: write {', '.join(LEGS)}.")
+    wanted = list(legs or LEGS)
+    if "completeness" in wanted:
+        api_settings()
+    settings = sync_settings()
+    if day < settings.first_day:
+        raise ConfigError(f"{day} is before the first day this system keeps, {settings.first_day}.")
+    with _store() as store:
+        if not is_over(store, settings.account, day):
+            raise ConfigError(f"{day} is not over in {settings.reference.reporting_zone}: reconcile it when it is.")
+    from pipelines.schedules import range_tags
+
+    config = {"ops": {"reconciliation": {"config": {"legs": wanted, "prove_again": True}}}}
+    execute("reconcile", tags=range_tags(day, day), config=config)
+    with _store() as store:
+        _print_day(store, settings.account, day, wanted)
+
+
+def _print_day(store: Warehouse, account: str, day: date, legs: Sequence[str]) -> None:
+    found = {row.leg: row.figures for row in store.query("reconciliation/day_summary", account=account, day=day)}
+    incomplete = None
+    if "completeness" in legs:
+        (proof,) = store.query("reconciliation/seal_completeness", account=account, day=day)
+        show.line(
+            f"completeness: {proof.verdict}, {proof.rows_walked:,} operations walked in {proof.requests:,} requests"
+        )
+        incomplete = proof.reason
+    if "books" in legs:
+        books = found["books"]
+        if books["has_books"]:
+            passes = ", ".join(f"{count:,} by {name}" for name, count in sorted(books["matches"].items())) or "none"
+            show.line(
+                f"own books: {books['operations_required']:,} operations, {books['entries']:,} entries; "
+                f"matches: {passes}"
+            )
+        else:
+            show.line("own books: no ledger entry yet (`ecommpay-sync ledger import FILE`)")
+    if "balances" in legs:
+        figures = found["balances"]
+        show.line(
+            f"balances: {figures['balances']} rolled forward, {figures['explained']} explained, {figures['lag']} lag, "
+            f"{figures['unexplained']} unexplained, {figures['without_snapshot']} without a snapshot"
+        )
+    breaks = store.query("reconciliation/day_breaks", account=account, day=day)
+    told = ", ".join(f"{row.count:,} {row.break_type.replace('_', ' ')} ({row.state})" for row in breaks)
+    show.line(f"breaks of the day: {told or 'none'}")
+    if incomplete:
+        raise Incomplete(f"{day} is not complete: {incomplete}.")
+
+
+def run_import(path: Path, rejects: Path | None, *, accept_partial: bool) -> None:
+    """Import a ledger file and print what it brought, or what is wrong with it."""
+    settings = sync_settings()
+    with _store() as store:
+        report = import_ledger(
+            store, settings.account, path, settings.reference.reporting_zone, exponent_of, accept_partial=accept_partial
+        )
+    if rejects is not None:
+        _write_faults(rejects, report.faults)
+    if report.faults:
+        rows = [(fault.line, fault.column, fault.problem, fault.advice) for fault in report.faults[:SHOWN_FAULTS]]
+        show.table("Rejected", ("line", "column", "what was wrong", "what to do"), rows, ("line",))
+    if report.import_id is None:
+        more = len(report.faults) - SHOWN_FAULTS
+        raise ConfigError(
+            f"nothing of {path.name} was imported: {_rejected(report)}"
+            + (f" ({more:,} faults more than shown: --rejects FILE lists all)" if more > 0 else "")
+            + "; correct it, or import the rest with --accept-partial."
+        )
+    show.line(
+        f"imported: {report.rows_new:,} new, {report.rows_changed:,} corrected, {report.rows_unchanged:,} unchanged "
+        f"entries of {report.rows_read:,} rows (import {report.import_id})"
+    )
+    if report.faults:
+        raise Incomplete(f"{_rejected(report)}: correct and import them again.")
+
+
+def _rejected(report: ImportReport) -> str:
+    count = report.rows_rejected
+    return f"{count:,} row{'s' * (count != 1)} of it cannot be read"
+
+
+def _write_faults(path: Path, faults: Sequence[Fault]) -> None:
+    try:
+        with path.open("w", encoding="utf-8", newline="") as file:
+            writer = csv.writer(file)
+            writer.writerow(("line", "column", "problem", "advice"))
+            writer.writerows((fault.line, _no_formula(fault.column), fault.problem, fault.advice) for fault in faults)
+    except OSError as error:
+        raise ConfigError(f"--rejects {path} cannot be written: {error.strerror}.") from None
+
+
+def _no_formula(text: str) -> str:
+    return f"'{text}" if text[:1] in {"=", "+", "-", "@"} else text
+
+
+def list_breaks(day: date | None, *, everything: bool) -> None:
+    """Print the open breaks, oldest first; with `everything` also the explained ones."""
+    account = sync_settings().account
+    with _store() as store:
+        rows = store.query(
+            "reconciliation/breaks_list", account=account, day=day, explained=everything, most=MOST_BREAKS
+        )
+    if not rows:
+        show.line("no breaks" if everything else "no open breaks")
+        return
+    show.table(
+        "Breaks",
+        ("id", "day", "age", "type", "state", "amount", "currency", "operation", "entry", "what", "owner", "note"),
+        [
+            (
+                row.break_id,
+                row.business_date,
+                row.age_bucket,
+                row.break_type,
+                row.state,
+                major_units(row.amount_minor, row.currency, row.business_date),
+                row.currency or "",
+                row.operation_id or "",
+                row.entry_id or row.balance_name or "",
+                row.detail,
+                row.owner or "",
+                row.note or "",
+            )
+            for row in rows
+        ],
+        ("id", "amount"),
+    )
+    if len(rows) == MOST_BREAKS:
+        show.line(f"the first {MOST_BREAKS}; all are in recon.aged_breaks")
+
+
+def explain_break(break_id: int, by: str, note: str) -> None:
+    """Mark a break as explained, with who said what."""
+    if not by.strip() or not note.strip():
+        raise ConfigError("--by and --note must not be empty: who explains the break, and how.")
+    account = sync_settings().account
+    with _store() as store, store.transaction() as connection:
+        step(connection, "break_actor", by=by.strip())
+        found = step(connection, "break_explain", account=account, break_id=break_id, by=by.strip(), note=note.strip())
+    if not found:
+        raise ConfigError(f"there is no unresolved break {break_id}: `ecommpay-sync breaks` lists them.")
+    show.line(f"explained: break {break_id}, {found[0].break_type}")
+
+
+def run_close(day: date, prepared_by: str, by: str, *, with_open_breaks: bool) -> None:
+    """Seal a day and print where its figures stand."""
+    account = sync_settings().account
+    with _store() as store:
+        sealed = close_day(store, account, day, prepared_by=prepared_by, by=by, with_open_breaks=with_open_breaks)
+    show.line(f"closed: {day}, row {sealed.close_no} of recon.closes, figures SHA-256 {sealed.document_sha256}")
+    show.line(f"head of the chain: {sealed.entry_hash}")
+
+
+def run_reopen(day: date, by: str, reason: str) -> None:
+    """Open a closed day again."""
+    account = sync_settings().account
+    with _store() as store:
+        number = reopen_day(store, account, day, by=by, reason=reason)
+    show.line(f"open again: {day}, row {number} of recon.closes; what was sealed stays there")
+
+
+@contextmanager
+def _store() -> Iterator[Warehouse]:
+    with open_warehouse(database_url()) as store:
+        migrate(store)
+        yield store

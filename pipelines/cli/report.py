@@ -1,0 +1,63 @@
+"""`report`: the daily close report of a business day, as a page and a workbook, with its summary on the terminal."""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+
+from pipelines.cli import show
+from pipelines.report.document import DayDocument
+from pipelines.report.publish import Published, publish
+from pipelines.report.words import amount, break_name, change, rate
+from resources.configured import open_warehouse
+from resources.settings import database_url, report_dir, sync_settings
+from resources.warehouse.migrate import migrate
+
+
+def write_report(day: date, folder: Path | None = None) -> Published:
+    """Write the report of `day` and print its summary."""
+    settings = sync_settings()
+    with open_warehouse(database_url()) as store:
+        migrate(store)
+        published = publish(store, settings.account, day, settings.reference.reporting_zone, folder or report_dir())
+    summary(published.document)
+    show.line(f"page:     {published.page}")
+    show.line(f"workbook: {published.workbook}")
+    show.line()
+    return published
+
+
+def summary(document: DayDocument) -> None:
+    """Print the day in one line, its totals and its open breaks."""
+    from pipelines.report.page import sentence
+
+    show.line(f"{document.business_date} ({document.reporting_zone}): {sentence(document)}")
+    show.line()
+    rows = [
+        (
+            total.currency,
+            amount(total.day.credit_minor, total.exponent),
+            change(total.day.credit_minor, total.day_before.credit_minor if total.day_before else None),
+            amount(total.day.debit_minor, total.exponent),
+            rate(total.day.approved, total.day.attempts),
+            f"{total.day.operations:,}",
+        )
+        for total in document.totals
+    ]
+    if rows:
+        of_totals = ("currency", "volume", "day before", "out", "approved", "operations")
+        show.table("Totals of the day", of_totals, rows, of_totals[1:])
+    exponents = {total.currency: total.exponent for total in document.totals}
+    breaks = [
+        (
+            break_name(group.break_type),
+            group.age,
+            group.currency or "—",
+            f"{group.count:,}",
+            amount(group.amount_minor, exponents.get(group.currency or "")),
+        )
+        for group in document.breaks
+    ]
+    if breaks:
+        of_breaks = ("break", "age (days)", "currency", "count", "amount")
+        show.table("Open breaks", of_breaks, breaks, of_breaks[3:])

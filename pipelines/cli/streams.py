@@ -1,0 +1,84 @@
+"""`fraud`, `spot-check`: the commands of the streams beside operations; each runs the product's own Dagster job."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+
+from pipelines.cli import show
+from pipelines.cli.run import RunFailed, execute
+from pipelines.money import major_units
+from resources.configured import open_warehouse
+from resources.errors import ConfigError
+from resources.settings import api_settings, database_url, sync_settings
+
+
+def run_fraud(first: date, last: date) -> None:
+    """Load the days through the job `load_fraud` and print a summary."""
+    settings = sync_settings()
+    if settings.fraud == "off":
+        raise ConfigError("reports of fraud are not asked for: SYNC_FRAUD=off; unset it, or set it to on.")
+    check_days(first, last)
+    api_settings()
+    database_url()
+    from pipelines.schedules import range_tags
+
+    # whoever asks by name wants to know of a refusal
+    config = {"ops": {"fraud": {"config": {"refusal_is_failure": True}}}}
+    run_id = execute("load_fraud", tags=range_tags(first, last), config=config, progress=show.progress())
+    with open_warehouse(database_url()) as store:
+        (run,) = store.query("show/run_of_dagster", dagster_run_id=run_id, stream="fraud")
+        show.line(
+            f"complete: {run.rows_met:,} reports of fraud in {run.windows} window{'s' * (run.windows != 1)}, "
+            f"{run.rows_new:,} new, {run.rows_changed:,} changed, {run.rows_unchanged:,} unchanged "
+            f"({run.requests:,} requests, {run.seconds:.1f} s, run {run.run_id})"
+        )
+        show.line()
+        rows = [
+            (row.currency or "(none)", row.type or "(none)", f"{row.row_count:,}", major_units(row.minor, row.currency))
+            for row in store.query("show/fraud_totals_of_run", run_id=run.run_id)
+        ]
+        if rows:
+            columns = ("currency", "type", "reports", "amount")
+            show.table("Reports met, by currency and type", columns, rows, columns[2:])
+
+
+def run_spot_check(sample: int | None) -> None:
+    """Compare a sample through the job `spot_check_payments` and print what was found."""
+    api_settings()
+    database_url()
+    config = {"ops": {"spot_check": {"config": {"sample": sample}}}} if sample else {}
+    try:
+        run_id = execute("spot_check_payments", config=config)
+    except RunFailed:
+        _show_differences()
+        raise
+    with open_warehouse(database_url()) as store:
+        counts = {
+            row.outcome: row.operations for row in store.query("show/spot_check_of_dagster", dagster_run_id=run_id)
+        }
+    counted = ", ".join(f"{counts[outcome]:,} {outcome}" for outcome in sorted(counts))
+    show.line(f"no difference: {counted or 'no payment in the store to ask for'} (operations)")
+
+
+def _show_differences() -> None:
+    with open_warehouse(database_url()) as store:
+        found = store.query("show/spot_differences")
+        rows = [(row.payment_id, row.operation_id, row.field, row.stored, row.answered) for row in found]
+    if rows:
+        show.table("Differences of the last spot check", ("payment", "operation", "field", "stored", "answered"), rows)
+
+
+def check_days(first: date, last: date) -> None:
+    """Refuse days that the partitions do not have.
+
+    Raises:
+        ConfigError: a day lies before SYNC_FIRST_DAY, or in the future.
+    """
+    settings = sync_settings()
+    if first < settings.first_day:
+        raise ConfigError(
+            f"{first} is before the first day this system keeps, {settings.first_day}: set SYNC_FIRST_DAY earlier."
+        )
+    today = datetime.now(UTC).date()
+    if last > today:
+        raise ConfigError(f"{last} is in the future: today is {today} in UTC.")

@@ -1,0 +1,240 @@
+"""One row of a ledger file to a typed entry, or to what is wrong with it. Pure; files are read in `ledger_files`.
+
+The contract is docs/reconciliation.md. No float ever becomes an amount: text, whole numbers and decimals only.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time
+from decimal import Decimal
+from typing import Any
+from zoneinfo import ZoneInfo
+
+REQUIRED = ("entry_id", "booked_at", "operation_type", "currency")
+AMOUNTS = {"amount": "amount_minor", "fee": "fee_minor"}  # in major units, and in minor units
+TEXTS = ("operation_id", "project_id", "payment_id", "reference")
+NUMBERED = {"operation_id", "project_id"}  # ids of digits without leading zeros: a number cell holds them exactly
+COLUMNS = (*REQUIRED, "status", *AMOUNTS, *AMOUNTS.values(), *TEXTS)
+LARGEST = 2**63 - 1
+LONGEST = 2_000  # bytes; an index entry of PostgreSQL holds 2,704, the account included
+EXACT_IN_A_CELL = 10**15  # spreadsheets keep 15 digits
+
+Exponent = Callable[[str, date], int | None]
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What is wrong with a row: where, what, and what to do; the value itself is not repeated."""
+
+    line: int
+    column: str
+    problem: str
+    advice: str
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A ledger entry; amounts in minor units of `currency`, `booked_at` in UTC."""
+
+    entry_id: str
+    booked_at: datetime
+    is_date_only: bool
+    operation_type: str
+    status: str
+    currency: str
+    amount_minor: int
+    fee_minor: int | None
+    operation_id: str | None
+    project_id: str | None
+    payment_id: str | None
+    reference: str | None
+
+
+class _Wrong(Exception):
+    def __init__(self, column: str, problem: str, advice: str) -> None:
+        super().__init__(problem)
+        self.column, self.problem, self.advice = column, problem, advice
+
+
+def header_faults(names: list[str]) -> list[Fault]:
+    """Return what is wrong with the names of the columns."""
+    faults = [
+        Fault(1, name, "is no column of the contract", f"rename it or leave it out; columns are {', '.join(COLUMNS)}")
+        for name in names
+        if name not in COLUMNS
+    ]
+    faults += [Fault(1, name, "stands twice", "keep one of them") for name in set(names) if names.count(name) > 1]
+    faults += [Fault(1, name, "is missing", "add the column") for name in REQUIRED if name not in names]
+    if not {"amount", "amount_minor"} & {*names}:
+        faults.append(Fault(1, "amount", "is missing", "add amount (major units) or amount_minor (minor units)"))
+    return faults
+
+
+def typed_entry(line: int, row: Mapping[str, Any], zone: ZoneInfo, exponent: Exponent) -> Entry | list[Fault]:
+    """Type one row, or say all that is wrong with it.
+
+    Args:
+        line: where the row stands, for the report.
+        row: column → text, int, Decimal, date, datetime or None, as the file has it.
+        zone: the reporting zone, of which a date alone is a business day.
+        exponent: number of decimals of a currency on a day, None when it is not known.
+    """
+    faults: list[Fault] = []
+
+    def attempt(read: Callable[..., Any], *arguments: Any) -> Any:
+        try:
+            return read(row, *arguments)
+        except _Wrong as wrong:
+            faults.append(Fault(line, wrong.column, wrong.problem, wrong.advice))
+            return None
+
+    entry_id = attempt(_required_text, "entry_id")
+    booked = attempt(_moment, "booked_at", zone)
+    operation_type = attempt(_required_text, "operation_type")
+    currency = attempt(_currency)
+    status = attempt(_text, "status") or "success"
+    texts = {name: attempt(_text, name) for name in TEXTS}
+    day = booked[0].astimezone(zone).date() if booked else None
+    amount = attempt(_minor_units, "amount", currency, day, exponent)
+    fee = attempt(_minor_units, "fee", currency, day, exponent)
+    if amount is None and not any(
+        fault.column in ("amount", "amount_minor", "currency", "booked_at") for fault in faults
+    ):
+        faults.append(Fault(line, "amount", "is missing", "give amount (major units) or amount_minor (minor units)"))
+    if faults:
+        return faults
+    return Entry(
+        entry_id=entry_id,
+        booked_at=booked[0],
+        is_date_only=booked[1],
+        operation_type=operation_type,
+        status=status,
+        currency=currency,
+        amount_minor=amount,
+        fee_minor=fee,
+        **texts,
+    )
+
+
+def _required_text(row: Mapping[str, Any], name: str) -> str:
+    text = _text(row, name)
+    if text is None:
+        raise _Wrong(name, "is missing", "every row needs it")
+    return text
+
+
+def _text(row: Mapping[str, Any], name: str) -> str | None:
+    value = row.get(name)
+    if isinstance(value, int) and not isinstance(value, bool) and name in NUMBERED and 0 <= value < EXACT_IN_A_CELL:
+        return str(value)
+    if value is None or value == "":
+        return None
+    if not isinstance(value, str):
+        raise _Wrong(name, f"is a {_kind(value)}, not text", "format the column as text, so that no digit is lost")
+    if value != value.strip():
+        raise _Wrong(name, "begins or ends with a space", "remove it")
+    if not value.isprintable():
+        raise _Wrong(name, "holds a character that cannot be printed", "remove it")
+    if len(value.encode()) > LONGEST:
+        raise _Wrong(name, f"is longer than {LONGEST} bytes", "shorten it")
+    return value
+
+
+def _currency(row: Mapping[str, Any]) -> str:
+    text = _required_text(row, "currency")
+    if not re.fullmatch(r"[A-Z0-9]{3,8}", text):
+        raise _Wrong("currency", "is no currency code", "write its ISO 4217 code in capitals, for example EUR")
+    return text
+
+
+def _moment(row: Mapping[str, Any], name: str, zone: ZoneInfo) -> tuple[datetime, bool]:
+    value = row.get(name)
+    if isinstance(value, str):
+        value = _moment_of_text(name, value)
+    if value is None:
+        raise _Wrong(name, "is missing", "every row needs it")
+    if isinstance(value, datetime):
+        if value.tzinfo is None and value.time() != time():
+            raise _Wrong(name, "has a time without a zone", "write the offset: 2026-01-31T14:05:00+01:00")
+        if value.tzinfo is not None:
+            return _in_range(name, value), False
+        value = value.date()
+    if not isinstance(value, date):
+        raise _Wrong(name, f"is a {_kind(value)}, no time", "write 2026-01-31T14:05:00+01:00 or 2026-01-31")
+    return _in_range(name, datetime.combine(value, time(), zone)), True
+
+
+def _moment_of_text(name: str, text: str) -> date | datetime | None:
+    if not text:
+        return None
+    try:
+        if re.fullmatch(r"\d{4}-\d\d-\d\d", text, re.ASCII):
+            return date.fromisoformat(text)
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise _Wrong(name, "is no time", "write 2026-01-31T14:05:00+01:00 or 2026-01-31") from None
+    if moment.tzinfo is None:
+        raise _Wrong(name, "has a time without a zone", "write the offset: 2026-01-31T14:05:00+01:00")
+    return moment
+
+
+def _in_range(name: str, moment: datetime) -> datetime:
+    if not 1990 <= moment.year <= 2200:
+        raise _Wrong(name, "is not between 1990 and 2200", "correct the year")
+    return moment.astimezone(UTC)
+
+
+def _minor_units(
+    row: Mapping[str, Any], name: str, currency: str | None, day: date | None, exponent: Exponent
+) -> int | None:
+    minor_name = AMOUNTS[name]
+    major, minor = _number(row, name), _number(row, minor_name)
+    if major is not None and minor is not None:
+        raise _Wrong(name, f"and {minor_name} are both given", "keep one of them")
+    if minor is not None:
+        if "." in minor:
+            raise _Wrong(minor_name, "is no whole number", f"minor units are whole; major units go into {name}")
+        return _fitting(minor_name, int(minor))
+    if major is None or currency is None or day is None:
+        return None
+    decimals = exponent(currency, day)
+    if decimals is None:
+        raise _Wrong("currency", "has no decimals that we know", "give minor units, or set SYNC_CURRENCY_EXPONENTS")
+    whole, _, fraction = major.partition(".")
+    fraction = fraction.rstrip("0")
+    if len(fraction) > decimals:
+        raise _Wrong(name, f"has more decimals than {currency} ({decimals})", "round it in your books")
+    return _fitting(name, int(whole + fraction.ljust(decimals, "0")))
+
+
+def _number(row: Mapping[str, Any], name: str) -> str | None:
+    value = row.get(name)
+    if value is None or value == "":
+        return None
+    if isinstance(value, float):
+        raise _Wrong(name, "is a binary fraction, which is not exact", "format the column as text, or give minor units")
+    if isinstance(value, int) and not isinstance(value, bool):
+        value = str(value)
+    elif isinstance(value, Decimal):
+        value = format(value, "f")
+    if not isinstance(value, str):
+        raise _Wrong(name, f"is a {_kind(value)}, no number", "write digits with a point: 1234.56")
+    if value.startswith("-"):
+        raise _Wrong(name, "is negative", "write it without a sign: the type gives the direction")
+    if not re.fullmatch(r"\d{1,40}(\.\d{1,40})?", value, re.ASCII):
+        raise _Wrong(name, "is no number", "write digits with a point and no separators: 1234.56")
+    return value
+
+
+def _fitting(name: str, minor: int) -> int:
+    if minor > LARGEST:
+        raise _Wrong(name, "is larger than 9,223,372,036,854,775,807 minor units", "check it")
+    return minor
+
+
+def _kind(value: object) -> str:
+    names = {bool: "truth value", int: "number", float: "number", Decimal: "number", datetime: "time", date: "date"}
+    return names.get(type(value), type(value).__name__)

@@ -1,0 +1,201 @@
+"""What the report of one business day says, as data; drawing it is in `page`, `charts` and `workbook`.
+
+The document is complete: page and workbook are made from it alone, so that a sealed one gives the same bytes again.
+Amounts are integers in minor units of the currency beside them, times are UTC.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from datetime import date, datetime
+from functools import cache
+from typing import Any, Literal
+
+FORMAT = 1
+HISTORY_DAYS = 28  # of the charts
+LARGEST = 12  # breaks, restatements and late operations that are listed
+
+Answer = Literal["yes", "no", "unknown"]
+
+
+@dataclass(frozen=True)
+class CurrencyDay:
+    """One currency's figures of one business day.
+
+    Attempts are final sales, authorisations and recurring charges; approved ones among them succeeded. Volumes are
+    of successful operations: `credit_minor` came in, `debit_minor` (refunds, reversals, payouts) went out.
+    """
+
+    currency: str
+    operations: int
+    attempts: int
+    approved: int
+    credit_minor: int
+    debit_minor: int
+
+
+@dataclass(frozen=True)
+class CurrencyTotals:
+    """The day of one currency beside the day before and the same weekday of the week before."""
+
+    currency: str
+    exponent: int | None  # decimals of the currency; None: unknown, amounts are shown in minor units
+    day: CurrencyDay
+    day_before: CurrencyDay | None
+    week_before: CurrencyDay | None
+
+
+@dataclass(frozen=True)
+class HistoryPoint:
+    """One currency on one day of the charts."""
+
+    business_date: date
+    currency: str
+    attempts: int
+    approved: int
+    credit_minor: int
+
+
+@dataclass(frozen=True)
+class BalanceDay:
+    """A balance over the day: opening + movements + unexplained = closing, all in minor units; None: no snapshot."""
+
+    balance_name: str
+    currency: str
+    opening_minor: int | None
+    movements_minor: int | None
+    closing_minor: int | None
+    unexplained_minor: int | None
+
+
+@dataclass(frozen=True)
+class BalancePoint:
+    """The last snapshot of a balance on one day of the charts."""
+
+    business_date: date
+    balance_name: str
+    currency: str
+    amount_minor: int
+
+
+@dataclass(frozen=True)
+class BreakGroup:
+    """Open breaks of one type, age and currency."""
+
+    break_type: str
+    age: str
+    currency: str | None
+    count: int
+    amount_minor: int | None
+
+
+@dataclass(frozen=True)
+class BreakLine:
+    """One of the largest breaks."""
+
+    break_id: str
+    break_type: str
+    state: str
+    business_date: date
+    age: str
+    currency: str | None
+    amount_minor: int | None
+    operation_id: str | None
+    reference: str | None
+    owner: str | None
+    note: str | None
+
+
+@dataclass(frozen=True)
+class Restatement:
+    """An operation of an earlier day that is known otherwise since the moment `known_from`."""
+
+    operation_id: str
+    kind: str
+    known_from: datetime
+    known_to: datetime
+    status_before: str | None
+    status_after: str | None
+    currency: str | None
+    amount_before: int | None
+    amount_after: int | None
+
+
+@dataclass(frozen=True)
+class Completeness:
+    """The proof: which windows cover the day, and the ledger's head."""
+
+    complete: Answer
+    windows: int
+    incomplete_windows: int
+    requests: int
+    rows: int
+    rejects: int
+    covered_through: datetime | None
+    rewalked: Answer  # a fresh, independent walk met the same rows
+    ledger_entries: int
+    ledger_head: str | None
+
+
+@dataclass(frozen=True)
+class Lateness:
+    """How many operations of the day were first seen how long after they were completed."""
+
+    bucket: str
+    operations: int
+
+
+@dataclass(frozen=True)
+class Close:
+    """Who sealed the day, and when."""
+
+    prepared_by: str
+    closed_by: str
+    closed_at: datetime
+
+
+@dataclass(frozen=True)
+class DayDocument:
+    """Everything that the report of a business day shows."""
+
+    format: int
+    account: str
+    business_date: date
+    reporting_zone: str
+    known_at: datetime
+    totals: tuple[CurrencyTotals, ...]
+    history: tuple[HistoryPoint, ...]
+    balances: tuple[BalanceDay, ...]
+    balance_history: tuple[BalancePoint, ...]
+    reconciled: Answer
+    breaks: tuple[BreakGroup, ...]
+    largest_breaks: tuple[BreakLine, ...]
+    restatements: tuple[Restatement, ...]
+    completeness: Completeness
+    lateness: tuple[Lateness, ...]
+    late_because: str | None
+    close: Close | None = None
+
+
+def to_json(document: DayDocument) -> bytes:
+    """Return the document as canonical JSON: the same document always gives the same bytes."""
+    return bytes(_adapter().dump_json(document))
+
+
+def from_json(body: bytes) -> DayDocument:
+    """Return the document in `body`, as `to_json` wrote it."""
+    document: DayDocument = _adapter().validate_json(body)
+    return document
+
+
+def digest(document: DayDocument) -> str:
+    """Return the SHA-256 of the canonical JSON."""
+    return hashlib.sha256(to_json(document)).hexdigest()
+
+
+@cache
+def _adapter() -> Any:
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(DayDocument)

@@ -1,0 +1,132 @@
+"""Builds the marts of schema bi from the core: views when they changed, tables by what the ledger says is new.
+
+One transaction that sees the core of one moment. A full build and one that continues run the same statements; only
+the list of days and payments to build differs.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import Connection
+
+import sql
+from pipelines.sync.due import next_due
+from resources.settings import SyncSettings
+from resources.warehouse.engine import Warehouse, run, script
+
+# mart → the table it cannot be made without (None: always made); in the order they are made
+VIEWS: Mapping[str, str | None] = {
+    "dim_currency": None,
+    "fct_operations": None,
+    "approval_rate_daily": None,
+    "control_totals": None,
+    "data_freshness": None,
+    "ops_runs": None,
+    "ops_lateness": None,
+    "fct_fraud": "core.fraud_reports",
+}
+TABLES = ("dim_date", "dim_project", "dim_operation_status", "daily_overview", "fct_payments", "fct_balances_daily")
+MARTS = (*TABLES, *VIEWS)
+FINGERPRINT = "bi_views_fingerprint"
+
+
+@dataclass(frozen=True)
+class MartsReport:
+    """What a build did: business days and payments built, ledger entries taken in, and whether it built everything."""
+
+    refreshed_at: datetime
+    is_full: bool
+    windows: int
+    days: int
+    payments: int
+    views_made: tuple[str, ...]
+    rows: Mapping[str, int]
+
+
+def build_marts(
+    warehouse: Warehouse, settings: SyncSettings, *, full: bool = False, now: datetime | None = None
+) -> MartsReport:
+    """Bring all marts to the state of the core; with `full`, build everything anew.
+
+    Everything is built anew of itself when currencies, zone or fiscal year have changed.
+
+    Raises:
+        WarehouseUnavailable, WarehouseBroken: nothing has changed then.
+    """
+    with warehouse.transaction() as connection:
+        run(connection, "bi/refresh/isolate")
+        run(connection, "bi/refresh/lock")
+        made = _make_views(connection)
+        is_full = full or bool(run(connection, "bi/refresh/needs_full"))
+        _find_what_is_new(connection, is_full=is_full)
+        for name in ("new_daily_overview", "new_payments", "new_balances_daily"):
+            run(connection, f"bi/refresh/{name}")
+        _replace(connection, is_full=is_full)
+        _note_what_is_due(connection, settings, now or datetime.now(UTC))
+        run(connection, "bi/refresh/record", is_full=is_full)
+        (done,) = run(connection, "bi/refresh/report")
+        rows = {row.mart: int(row.row_count) for row in run(connection, "bi/refresh/row_counts")}
+        return MartsReport(done.refreshed_at, is_full, done.windows, done.days, done.payments, made, rows)
+
+
+def _make_views(connection: Connection) -> tuple[str, ...]:
+    wanted = [
+        name
+        for name, needs in VIEWS.items()
+        if needs is None or run(connection, "bi/refresh/has_table", table_name=needs)
+    ]
+    fingerprint = hashlib.sha256("".join(sql.text(f"bi/{name}") for name in wanted).encode()).hexdigest()
+    if any(row.value == fingerprint for row in run(connection, "reference/setting", key=FINGERPRINT)):
+        return ()
+    for name in wanted:
+        script(connection, f"bi/{name}")
+    run(connection, "reference/set", key=FINGERPRINT, value=fingerprint)
+    return tuple(wanted)
+
+
+def _find_what_is_new(connection: Connection, *, is_full: bool) -> None:
+    run(connection, "bi/refresh/new_windows", is_full=is_full)
+    run(connection, "bi/refresh/touched_all" if is_full else "bi/refresh/touched_of_windows")
+    run(connection, "bi/refresh/stale_days")
+    run(connection, "bi/refresh/stale_payments")
+    run(connection, "bi/refresh/analyze")
+
+
+def _replace(connection: Connection, *, is_full: bool) -> None:
+    if is_full:
+        run(connection, "bi/refresh/empty")
+    else:
+        for name in ("drop_daily_overview", "drop_payments", "drop_balances_daily"):
+            run(connection, f"bi/refresh/{name}")
+    for name in (
+        *("dim_date", "dim_project", "dim_operation_status"),  # the facts refer to them
+        *("put_daily_overview", "put_payments", "put_balances_daily"),
+        "forget_strays",
+    ):
+        run(connection, f"bi/refresh/{name}")
+
+
+def _note_what_is_due(connection: Connection, settings: SyncSettings, now: datetime) -> None:
+    for stream, cron in {"operations": settings.nightly_cron, "balances": settings.balances_cron}.items():
+        try:
+            due = next_due(cron, settings.schedule_time_zone, now)
+        except ValueError:  # Dagster reads more kinds of cron than we do
+            due = None
+        if due is not None:
+            row: dict[str, Any] = {"account": settings.account, "stream": stream, "next_run_at": due}
+            run(connection, "bi/refresh/due", schedule=f"{cron} {settings.schedule_time_zone}", **row)
+
+
+def currencies_missing_from_grain(warehouse: Warehouse) -> list[str]:
+    """Return the columns of amounts in bi.* whose mart has no currency beside them, or not in its key."""
+    return [str(row.offence) for row in warehouse.query("bi/checks/currency_in_grain")]
+
+
+def differences_from_core(warehouse: Warehouse) -> list[Any]:
+    """Return account, currency, type and status of which the marts hold other totals than the core does."""
+    return warehouse.query("bi/checks/marts_equal_core")

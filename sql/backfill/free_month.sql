@@ -1,0 +1,1 @@
+SELECT pg_advisory_unlock(hashtextextended(%(stream)s || ' ' || %(account)s, %(month)s))

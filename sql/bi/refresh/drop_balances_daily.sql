@@ -1,0 +1,1 @@
+DELETE FROM bi.fct_balances_daily

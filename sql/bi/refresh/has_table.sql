@@ -1,0 +1,1 @@
+SELECT 1 WHERE to_regclass(:table_name) IS NOT NULL

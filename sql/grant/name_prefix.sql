@@ -1,0 +1,1 @@
+SELECT set_config('ecommpay_sync.role_prefix', :prefix, true)

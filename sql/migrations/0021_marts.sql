@@ -1,0 +1,244 @@
+-- Schema bi: the tables behind the marts, and how far each account's operations are in them. The views are in
+-- sql/bi/*.sql and are created again by every build of the marts that finds them changed.
+
+CREATE SCHEMA IF NOT EXISTS bi;
+COMMENT ON SCHEMA bi IS 'What reports and dashboards read: facts, dimensions, daily figures. No personal data.';
+
+-- the moment that decides an operation's business day, for reading single days
+CREATE INDEX operations_business ON core.operations
+    (account, (coalesce(operation_completed_at, operation_created_at, first_seen_at)));
+
+CREATE TABLE sync.mart_refreshes (
+    account               text NOT NULL,
+    mart_group            text NOT NULL,
+    entry_no              bigint NOT NULL,
+    reference_fingerprint text NOT NULL,
+    refreshed_at          timestamptz NOT NULL,
+    is_full               boolean NOT NULL,
+    days                  bigint NOT NULL,
+    payments              bigint NOT NULL,
+    PRIMARY KEY (account, mart_group)
+);
+COMMENT ON TABLE sync.mart_refreshes IS 'How much of each account''s ledger the tables of bi.* hold.';
+COMMENT ON COLUMN sync.mart_refreshes.account IS 'Which token''s account (SYNC_ACCOUNT).';
+COMMENT ON COLUMN sync.mart_refreshes.mart_group IS 'Which tables: operations (daily_overview, fct_payments and their dimensions).';
+COMMENT ON COLUMN sync.mart_refreshes.entry_no IS 'Last entry of sync.windows whose rows are in the tables.';
+COMMENT ON COLUMN sync.mart_refreshes.reference_fingerprint IS 'Currencies and settings they were built with: core.settings.';
+COMMENT ON COLUMN sync.mart_refreshes.refreshed_at IS 'When the transaction of the last refresh began: the marts show the core of that moment.';
+COMMENT ON COLUMN sync.mart_refreshes.is_full IS 'Whether the last refresh built everything anew.';
+COMMENT ON COLUMN sync.mart_refreshes.days IS 'Business days that the last refresh built.';
+COMMENT ON COLUMN sync.mart_refreshes.payments IS 'Payments that the last refresh built.';
+
+CREATE TABLE sync.due (
+    account      text NOT NULL,
+    stream       text NOT NULL,
+    schedule     text NOT NULL,
+    next_run_at  timestamptz NOT NULL,
+    PRIMARY KEY (account, stream)
+);
+COMMENT ON TABLE sync.due IS 'When each stream''s next scheduled run is due, as of the last build of the marts.';
+COMMENT ON COLUMN sync.due.account IS 'Which token''s account (SYNC_ACCOUNT).';
+COMMENT ON COLUMN sync.due.stream IS 'operations or balances.';
+COMMENT ON COLUMN sync.due.schedule IS 'The cron expression and its time zone.';
+COMMENT ON COLUMN sync.due.next_run_at IS 'When the next run is to start.';
+
+CREATE TABLE bi.dim_date (
+    business_date        date PRIMARY KEY,
+    iso_year             integer NOT NULL,
+    iso_week             integer NOT NULL,
+    iso_weekday          integer NOT NULL,
+    week_start_date      date NOT NULL,
+    calendar_year        integer NOT NULL,
+    calendar_quarter     integer NOT NULL,
+    calendar_month       integer NOT NULL,
+    month_start_date     date NOT NULL,
+    month_end_date       date NOT NULL,
+    is_month_end         boolean NOT NULL,
+    is_weekend           boolean NOT NULL,
+    fiscal_year          integer NOT NULL,
+    fiscal_quarter       integer NOT NULL,
+    fiscal_month         integer NOT NULL,
+    fiscal_year_start_date date NOT NULL
+);
+COMMENT ON TABLE bi.dim_date IS 'One row a business day: ISO week, month, fiscal year (SYNC_FISCAL_START_MONTH).';
+COMMENT ON COLUMN bi.dim_date.business_date IS 'The day, in the reporting zone (SYNC_REPORTING_ZONE).';
+COMMENT ON COLUMN bi.dim_date.iso_year IS 'Year of the ISO 8601 week.';
+COMMENT ON COLUMN bi.dim_date.iso_week IS 'ISO 8601 week, 1 to 53.';
+COMMENT ON COLUMN bi.dim_date.iso_weekday IS '1 Monday to 7 Sunday.';
+COMMENT ON COLUMN bi.dim_date.week_start_date IS 'Monday of the ISO week.';
+COMMENT ON COLUMN bi.dim_date.calendar_year IS 'Calendar year.';
+COMMENT ON COLUMN bi.dim_date.calendar_quarter IS 'Calendar quarter, 1 to 4.';
+COMMENT ON COLUMN bi.dim_date.calendar_month IS 'Calendar month, 1 to 12.';
+COMMENT ON COLUMN bi.dim_date.month_start_date IS 'First day of the month.';
+COMMENT ON COLUMN bi.dim_date.month_end_date IS 'Last day of the month.';
+COMMENT ON COLUMN bi.dim_date.is_month_end IS 'Whether it is the last day of its month.';
+COMMENT ON COLUMN bi.dim_date.is_weekend IS 'Saturday or Sunday.';
+COMMENT ON COLUMN bi.dim_date.fiscal_year IS 'Fiscal year, named by the calendar year in which it ends.';
+COMMENT ON COLUMN bi.dim_date.fiscal_quarter IS 'Quarter of the fiscal year, 1 to 4.';
+COMMENT ON COLUMN bi.dim_date.fiscal_month IS 'Month of the fiscal year, 1 to 12.';
+COMMENT ON COLUMN bi.dim_date.fiscal_year_start_date IS 'First day of the fiscal year.';
+
+CREATE TABLE bi.dim_project (
+    account           text NOT NULL,
+    project_id        text NOT NULL,
+    project_name      text,
+    name_observed_at  timestamptz,
+    PRIMARY KEY (account, project_id)
+);
+COMMENT ON TABLE bi.dim_project IS 'One row a project ever met; "(none)" stands for operations without one.';
+COMMENT ON COLUMN bi.dim_project.account IS 'Which token''s account (SYNC_ACCOUNT).';
+COMMENT ON COLUMN bi.dim_project.project_id IS 'The platform''s project id, digits; "(none)": the operation had none.';
+COMMENT ON COLUMN bi.dim_project.project_name IS 'Its name as last observed; NULL unless SYNC_FIELDS asks for project_name.';
+COMMENT ON COLUMN bi.dim_project.name_observed_at IS 'When that name was last observed to be new.';
+
+CREATE TABLE bi.dim_operation_status (
+    operation_type    text NOT NULL,
+    operation_status  text NOT NULL,
+    is_final          boolean NOT NULL,
+    is_success        boolean NOT NULL,
+    is_money          boolean NOT NULL,
+    sign              smallint NOT NULL,
+    PRIMARY KEY (operation_type, operation_status)
+);
+COMMENT ON TABLE bi.dim_operation_status IS 'One row a pair of type and status: what it means for money and for approval.';
+COMMENT ON COLUMN bi.dim_operation_status.operation_type IS 'Type as the API names it; "(none)": missing.';
+COMMENT ON COLUMN bi.dim_operation_status.operation_status IS 'Status as the API names it; "(none)": missing.';
+COMMENT ON COLUMN bi.dim_operation_status.is_final IS 'No further status is expected; false for a status that this version does not know.';
+COMMENT ON COLUMN bi.dim_operation_status.is_success IS 'Approved.';
+COMMENT ON COLUMN bi.dim_operation_status.is_money IS 'Whether an operation of this type moves money when it succeeds.';
+COMMENT ON COLUMN bi.dim_operation_status.sign IS 'What this pair does to the merchant''s money: 1 credit, -1 debit, 0 nothing (also when it did not succeed).';
+
+CREATE TABLE bi.daily_overview (
+    account           text NOT NULL,
+    business_date     date NOT NULL REFERENCES bi.dim_date,
+    project_id        text NOT NULL,
+    currency          text NOT NULL,
+    operation_type    text NOT NULL,
+    operation_status  text NOT NULL,
+    operations        bigint NOT NULL,
+    amount_minor      bigint,
+    amount            numeric,
+    PRIMARY KEY (account, business_date, project_id, currency, operation_type, operation_status),
+    FOREIGN KEY (account, project_id) REFERENCES bi.dim_project,
+    FOREIGN KEY (operation_type, operation_status) REFERENCES bi.dim_operation_status
+);
+CREATE INDEX daily_overview_date ON bi.daily_overview (business_date);
+COMMENT ON TABLE bi.daily_overview IS 'Count and amount of operations by business day, project, currency, type and status.';
+COMMENT ON COLUMN bi.daily_overview.account IS 'Which token''s account (SYNC_ACCOUNT).';
+COMMENT ON COLUMN bi.daily_overview.business_date IS 'Day of completion in the reporting zone; while an operation is not completed, the day of its creation.';
+COMMENT ON COLUMN bi.daily_overview.project_id IS 'The platform''s project id; "(none)": missing.';
+COMMENT ON COLUMN bi.daily_overview.currency IS 'ISO 4217 alpha-3 code of the amounts; "(none)": missing.';
+COMMENT ON COLUMN bi.daily_overview.operation_type IS 'Type as the API names it; "(none)": missing.';
+COMMENT ON COLUMN bi.daily_overview.operation_status IS 'Status as the API names it; "(none)": missing.';
+COMMENT ON COLUMN bi.daily_overview.operations IS 'How many operations.';
+COMMENT ON COLUMN bi.daily_overview.amount_minor IS 'Sum in minor units of currency, without sign; NULL when no operation has an amount.';
+COMMENT ON COLUMN bi.daily_overview.amount IS 'The same in major units; NULL when the currency''s decimals are not known.';
+
+CREATE TABLE bi.fct_payments (
+    account              text NOT NULL,
+    project_id           text NOT NULL,
+    payment_id           text NOT NULL,
+    currency             text NOT NULL,
+    payment_status       text NOT NULL,
+    operations           bigint NOT NULL,
+    authorised_minor     bigint NOT NULL,
+    authorised           numeric,
+    captured_minor       bigint NOT NULL,
+    captured             numeric,
+    sold_minor           bigint NOT NULL,
+    sold                 numeric,
+    refunded_minor       bigint NOT NULL,
+    refunded             numeric,
+    reversed_minor       bigint NOT NULL,
+    reversed             numeric,
+    paid_out_minor       bigint NOT NULL,
+    paid_out             numeric,
+    net_minor            bigint NOT NULL,
+    net                  numeric,
+    is_pending           boolean NOT NULL,
+    first_operation_at   timestamptz NOT NULL,
+    first_operation_date date NOT NULL REFERENCES bi.dim_date,
+    last_operation_at    timestamptz NOT NULL,
+    last_operation_date  date NOT NULL REFERENCES bi.dim_date,
+    first_approved_at    timestamptz,
+    PRIMARY KEY (account, project_id, payment_id, currency),
+    FOREIGN KEY (account, project_id) REFERENCES bi.dim_project
+);
+CREATE INDEX fct_payments_first ON bi.fct_payments (first_operation_date);
+CREATE INDEX fct_payments_payment ON bi.fct_payments (payment_id);
+COMMENT ON TABLE bi.fct_payments IS 'One row a payment and currency: what was authorised, captured, sold, refunded, reversed and paid out by its successful operations. Operations without a payment_id are in no payment.';
+COMMENT ON COLUMN bi.fct_payments.account IS 'Which token''s account (SYNC_ACCOUNT).';
+COMMENT ON COLUMN bi.fct_payments.project_id IS 'The platform''s project id; "(none)": missing.';
+COMMENT ON COLUMN bi.fct_payments.payment_id IS 'The merchant''s own id of the payment, unique within a project.';
+COMMENT ON COLUMN bi.fct_payments.currency IS 'ISO 4217 alpha-3 code of all amounts of the row; "(none)": missing.';
+COMMENT ON COLUMN bi.fct_payments.payment_status IS 'refunded, partially refunded, paid, paid out, cancelled, authorised, pending, verified, declined: the first that holds (docs/bi.md).';
+COMMENT ON COLUMN bi.fct_payments.operations IS 'How many operations it has, whatever their status.';
+COMMENT ON COLUMN bi.fct_payments.authorised_minor IS 'Successful auth, in minor units of currency.';
+COMMENT ON COLUMN bi.fct_payments.authorised IS 'The same in major units.';
+COMMENT ON COLUMN bi.fct_payments.captured_minor IS 'Successful capture, in minor units of currency.';
+COMMENT ON COLUMN bi.fct_payments.captured IS 'The same in major units.';
+COMMENT ON COLUMN bi.fct_payments.sold_minor IS 'Successful sale and recurring, in minor units of currency.';
+COMMENT ON COLUMN bi.fct_payments.sold IS 'The same in major units.';
+COMMENT ON COLUMN bi.fct_payments.refunded_minor IS 'Successful refund, in minor units of currency.';
+COMMENT ON COLUMN bi.fct_payments.refunded IS 'The same in major units.';
+COMMENT ON COLUMN bi.fct_payments.reversed_minor IS 'Successful reversal, in minor units of currency.';
+COMMENT ON COLUMN bi.fct_payments.reversed IS 'The same in major units.';
+COMMENT ON COLUMN bi.fct_payments.paid_out_minor IS 'Successful payout, in minor units of currency.';
+COMMENT ON COLUMN bi.fct_payments.paid_out IS 'The same in major units.';
+COMMENT ON COLUMN bi.fct_payments.net_minor IS 'Credits minus debits by the sign of each type (core.operation_types), in minor units of currency.';
+COMMENT ON COLUMN bi.fct_payments.net IS 'The same in major units.';
+COMMENT ON COLUMN bi.fct_payments.is_pending IS 'Whether an operation of it has no final status yet.';
+COMMENT ON COLUMN bi.fct_payments.first_operation_at IS 'When its first operation was created.';
+COMMENT ON COLUMN bi.fct_payments.first_operation_date IS 'Business day of first_operation_at.';
+COMMENT ON COLUMN bi.fct_payments.last_operation_at IS 'When its last operation was completed (created, while it is not).';
+COMMENT ON COLUMN bi.fct_payments.last_operation_date IS 'Business day of last_operation_at.';
+COMMENT ON COLUMN bi.fct_payments.first_approved_at IS 'When its first operation succeeded; NULL: none did.';
+
+CREATE TABLE bi.fct_balances_daily (
+    account           text NOT NULL,
+    business_date     date NOT NULL REFERENCES bi.dim_date,
+    balance_name      text NOT NULL,
+    currency          text NOT NULL,
+    opening_minor     bigint NOT NULL,
+    opening           numeric,
+    closing_minor     bigint NOT NULL,
+    closing           numeric,
+    lowest_minor      bigint NOT NULL,
+    highest_minor     bigint NOT NULL,
+    lowest            numeric,
+    highest           numeric,
+    snapshots         bigint NOT NULL,
+    first_captured_at timestamptz NOT NULL,
+    last_captured_at  timestamptz NOT NULL,
+    PRIMARY KEY (account, business_date, balance_name, currency)
+);
+CREATE INDEX fct_balances_daily_date ON bi.fct_balances_daily (business_date);
+COMMENT ON TABLE bi.fct_balances_daily IS 'Each balance by business day: first, last, lowest and highest snapshot. Two balances of one name and currency are summed.';
+COMMENT ON COLUMN bi.fct_balances_daily.account IS 'Which token''s account (SYNC_ACCOUNT).';
+COMMENT ON COLUMN bi.fct_balances_daily.business_date IS 'Day of the snapshots in the reporting zone.';
+COMMENT ON COLUMN bi.fct_balances_daily.balance_name IS 'The balance''s own name.';
+COMMENT ON COLUMN bi.fct_balances_daily.currency IS 'ISO 4217 alpha-3 code of the amounts.';
+COMMENT ON COLUMN bi.fct_balances_daily.opening_minor IS 'First snapshot of the day, in minor units of currency.';
+COMMENT ON COLUMN bi.fct_balances_daily.opening IS 'The same in major units.';
+COMMENT ON COLUMN bi.fct_balances_daily.closing_minor IS 'Last snapshot of the day, in minor units of currency.';
+COMMENT ON COLUMN bi.fct_balances_daily.closing IS 'The same in major units.';
+COMMENT ON COLUMN bi.fct_balances_daily.lowest_minor IS 'Lowest snapshot of the day, in minor units of currency.';
+COMMENT ON COLUMN bi.fct_balances_daily.highest_minor IS 'Highest snapshot of the day, in minor units of currency.';
+COMMENT ON COLUMN bi.fct_balances_daily.lowest IS 'lowest_minor in major units.';
+COMMENT ON COLUMN bi.fct_balances_daily.highest IS 'highest_minor in major units.';
+COMMENT ON COLUMN bi.fct_balances_daily.snapshots IS 'How many snapshots of that day show the balance.';
+COMMENT ON COLUMN bi.fct_balances_daily.first_captured_at IS 'When the first snapshot was taken.';
+COMMENT ON COLUMN bi.fct_balances_daily.last_captured_at IS 'When the last snapshot was taken; the platform lags by up to 30 minutes.';
+
+-- Closing days belongs to recon, whose tables a later migration makes; until then no day is closed.
+CREATE FUNCTION bi.closed_through(of_account text) RETURNS date
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog AS $$
+DECLARE
+    found date;
+BEGIN
+    IF to_regclass('recon.closed_days') IS NOT NULL THEN
+        EXECUTE 'SELECT max(business_date) FROM recon.closed_days WHERE account = $1' INTO found USING of_account;
+    END IF;
+    RETURN found;
+END $$;
+COMMENT ON FUNCTION bi.closed_through(text) IS 'Last business day that finance has closed for an account; NULL: none.';

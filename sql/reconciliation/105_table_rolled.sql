@@ -1,0 +1,1 @@
+CREATE TEMPORARY TABLE rolled (LIKE recon.balance_rollforward) ON COMMIT DROP

@@ -1,0 +1,1 @@
+CREATE TEMPORARY TABLE left_entries (LIKE pool_entries) ON COMMIT DROP

@@ -1,0 +1,13 @@
+-- Entries a day before and after that have no match yet: the platform may have them on this day.
+INSERT INTO pool_entries
+SELECT e.entry_id, e.booked_at, e.is_date_only, e.operation_type, e.status, e.currency, e.amount_minor, e.fee_minor,
+       e.operation_id, e.project_id, e.payment_id, e.reference, false
+FROM recon.ledger_entries e
+WHERE e.account = :account
+  AND e.booked_at >= CAST(:starts_at AS timestamptz) - interval '1 day'
+  AND e.booked_at < CAST(:ends_at AS timestamptz) + interval '1 day'
+  AND (e.booked_at < :starts_at OR e.booked_at >= :ends_at)
+  AND NOT EXISTS (
+      SELECT FROM recon.matches m
+      WHERE m.account = e.account AND m.entry_id = e.entry_id AND m.business_date <> :day
+  )

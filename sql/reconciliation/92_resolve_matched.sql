@@ -1,0 +1,6 @@
+-- What another day was waiting for has come: the break of that day clears itself.
+UPDATE recon.breaks b SET state = 'resolved', resolved_at = clock_timestamp(), changed_at = clock_timestamp()
+WHERE b.account = :account AND b.reconciled_date <> :day AND b.state <> 'resolved'
+  AND b.break_type IN ('missing_in_ledger', 'missing_at_platform', 'timing', 'duplicate_in_ledger', 'duplicate_at_platform')
+  AND (b.entry_id IS NULL AND EXISTS (SELECT FROM new_links n WHERE n.operation_id = b.operation_id)
+    OR EXISTS (SELECT FROM new_links n WHERE n.entry_id = b.entry_id))

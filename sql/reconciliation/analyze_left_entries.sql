@@ -1,0 +1,1 @@
+ANALYZE left_entries

@@ -1,0 +1,1 @@
+ANALYZE pool_operations

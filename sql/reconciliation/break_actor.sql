@@ -1,0 +1,1 @@
+SELECT set_config('recon.actor', :by, true)

@@ -1,0 +1,3 @@
+SELECT break_type, state, count(*) AS count FROM recon.breaks
+WHERE account = :account AND business_date = :day AND state <> 'resolved'
+GROUP BY 1, 2 ORDER BY 1, 2

@@ -1,0 +1,1 @@
+SELECT value FROM core.settings WHERE key = 'reporting_zone'

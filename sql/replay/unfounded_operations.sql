@@ -1,0 +1,27 @@
+-- The other direction: stored states that name this window as their origin, though its signed pages do not hold them;
+-- and states of what the window met whose times do not follow one another.
+SELECT t.key, t.observed_at, 'stored, but not in the signed pages of its window' AS reason
+FROM (
+    SELECT operation_id AS key, observed_at FROM core.operations WHERE account = :account AND window_id = :window_id
+    UNION ALL
+    SELECT operation_id, observed_at FROM core.operation_versions WHERE account = :account AND window_id = :window_id
+) AS t
+WHERE NOT EXISTS (
+    SELECT FROM staging_operations s WHERE s.operation_id = t.key AND s.observed_at = t.observed_at
+)
+UNION ALL
+SELECT c.key, c.observed_at, 'stored with times that do not follow one another' AS reason
+FROM (
+    SELECT key, observed_at, first_seen_at, known_to,
+           lead(observed_at) OVER (PARTITION BY key ORDER BY observed_at) AS next,
+           min(observed_at) OVER (PARTITION BY key) AS first
+    FROM (
+        SELECT o.operation_id AS key, o.observed_at, o.first_seen_at, NULL::timestamptz AS known_to
+        FROM staging_operations s JOIN core.operations o USING (account, operation_id)
+        UNION ALL
+        SELECT v.operation_id, v.observed_at, v.first_seen_at, v.known_to
+        FROM staging_operations s JOIN core.operation_versions v USING (account, operation_id)
+    ) AS states
+) AS c
+WHERE c.known_to IS DISTINCT FROM c.next OR c.first_seen_at <> c.first
+ORDER BY 1, 2

