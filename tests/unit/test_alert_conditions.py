@@ -14,6 +14,9 @@ from resources.alerts.settings import alert_settings
 from resources.errors import ConfigError
 from resources.settings import ReferenceSettings, SyncSettings, sync_settings
 
+# hypothesis takes bounds without a zone
+EARLIEST, LATEST = datetime(2020, 1, 1), datetime(2030, 1, 1)  # noqa: DTZ001
+
 
 def at(text: str) -> datetime:
     return datetime.fromisoformat(text).replace(tzinfo=UTC)
@@ -42,7 +45,7 @@ def test_the_day_required_is_the_one_that_the_last_tick_before_the_deadline_load
 
 
 @given(
-    st.datetimes(datetime(2020, 1, 1), datetime(2030, 1, 1), timezones=st.just(UTC)),
+    st.datetimes(EARLIEST, LATEST, timezones=st.just(UTC)),
     st.times(),
     st.sampled_from(["UTC", "Europe/Berlin", "America/New_York", "Asia/Tokyo", "Pacific/Auckland"]),
 )
