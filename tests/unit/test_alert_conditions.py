@@ -15,7 +15,7 @@ from resources.errors import ConfigError
 from resources.settings import ReferenceSettings, SyncSettings, sync_settings
 
 # hypothesis takes bounds without a zone
-EARLIEST, LATEST = datetime(2020, 1, 1), datetime(2030, 1, 1)  # noqa: DTZ001
+EARLIEST, LATEST = datetime(2020, 1, 1), datetime(2030, 1, 1)
 
 
 def at(text: str) -> datetime:
