@@ -25,7 +25,7 @@ check: .venv/dev ## format, lint, types, import directions
 
 chaos: .venv/dev ## random faults, kills and crashes; other seeds: make chaos SEEDS=1-200
 	@SEEDS="$(SEEDS)" $(BIN)/python -m pytest tests/chaos
-SEEDS ?= 1-12
+SEEDS ?= 1-8
 
 bench: .venv/dev ## measure against other tools; writes docs/benchmarks.md (OPERATIONS=500000 RUNS=3 PARTS="speed memory")
 	@$(BIN)/python tests/bench/run.py --operations $(OPERATIONS) --runs $(RUNS) --parts "$(PARTS)"

@@ -14,7 +14,7 @@ from conftest import create_database, drop_database, url_of
 from sqlalchemy import text
 
 import sql
-from pipelines.sync.audit import replay
+from pipelines.sync.replay import Replayer
 from resources.sandbox import DEMO_SECRET, SandboxServer, World
 from resources.warehouse.engine import Warehouse, run
 from resources.warehouse.migrate import fingerprint, migrate
@@ -73,7 +73,7 @@ def filled(store, world) -> None:
 
 def is_sound(store) -> bool:
     assert store.query("ledger/verify") == []
-    result = replay(store, "default", DEMO_SECRET, date.fromisoformat(FIRST), date.fromisoformat(LAST), print)
+    result = Replayer(store, "default", DEMO_SECRET).replay(date.fromisoformat(FIRST), date.fromisoformat(LAST), print)
     assert result.windows >= 2
     return result.problems == []
 
