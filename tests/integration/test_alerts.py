@@ -121,8 +121,8 @@ def test_a_refused_token_is_one_cause_and_not_also_a_failed_run(loaded, sandbox,
 def test_a_run_whose_process_died_is_told_when_dagster_ended_it(loaded, hook):
     execute(
         loaded,
-        "INSERT INTO sync.runs (account, stream, dagster_run_id, product_version) "
-        "VALUES ('default', 'balances', 'dead', '0')",
+        "INSERT INTO sync.runs (account, stream, dagster_run_id, product_version, started_at) "
+        f"VALUES ('default', 'balances', 'dead', '0', '{NOON - timedelta(hours=1)}')",
     )
     tick(loaded, hook)
     assert hook.posts == [], "it may still be running"
