@@ -159,7 +159,7 @@ ALL = (
 )
 DAMAGE = {
     "all rows deleted": "DELETE FROM core.operations; DELETE FROM core.operation_versions",
-    "rows altered": "UPDATE core.operations SET arn = 'x', sum_initial_amount = 7 WHERE operation_id LIKE '%3'",
+    "rows altered": "UPDATE core.operations SET arn = 'x', sum_initial_amount = 7 WHERE right(operation_id, 1) = '3'",
     "a former state lost": "DELETE FROM core.operation_versions",
     "a former state that ends too early": "UPDATE core.operation_versions SET known_to = observed_at + interval '1 us'",
     "first seen altered": "UPDATE core.operations SET first_seen_at = first_seen_at - interval '1 day'",

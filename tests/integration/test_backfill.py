@@ -34,7 +34,8 @@ def environment(store_url, tmp_path):
 
 def sparse_world():
     days = [f"20{year}-{month:02}-15 12:00:00" for year in range(19, 24) for month in range(1, 13)]
-    return World.of([({"operation_id": str(number)}, day) for number, day in enumerate(days, 1)], now=NOW)
+    rows = [{"operation_id": str(number), "operation_completed_at": day} for number, day in enumerate(days, 1)]
+    return World.of(list(zip(rows, days, strict=True)), now=NOW)
 
 
 def told_days(environment):
