@@ -283,9 +283,9 @@ def personal_settings(environment: Environment = os.environ) -> PersonalSettings
     key = value_or_file("SYNC_PERSONAL_DATA_KEY", environment)
     if not key:
         raise ConfigError("SYNC_PERSONAL_DATA_KEY is not set: SYNC_PERSONAL_DATA=hash needs a key that never changes.")
-    if len(key) < SHORTEST_KEY or key != key.strip():
+    if len(key) < SHORTEST_KEY or key != key.strip() or not key.isprintable():
         raise ConfigError(
-            f"SYNC_PERSONAL_DATA_KEY must have at least {SHORTEST_KEY} characters and no space around them: "
+            f"SYNC_PERSONAL_DATA_KEY must have at least {SHORTEST_KEY} printable characters and no space around them: "
             "make one with `openssl rand -hex 32`."
         )
     return PersonalSettings("hash", Secret(key))
