@@ -5,10 +5,10 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 INSTALL := $(PIP) install --quiet --no-deps --require-hashes
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test chaos check bench dev lock clean
+.PHONY: help demo test chaos check bench dev dictionary lock clean
 
 help: ## print the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-7s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
 
 demo: .venv/runtime ## load a month of made-up operations and the balances, and show them
 	@$(BIN)/ecommpay-sync demo
@@ -35,6 +35,11 @@ PARTS ?= speed completeness memory signature large backfill
 
 dev: .venv/runtime ## open the Dagster UI on a sandbox and the embedded PostgreSQL
 	@$(BIN)/ecommpay-sync dev
+
+dictionary: .venv/runtime ## write docs/data-dictionary.md from the comments of a fresh database
+	@folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && \
+	env -u DATABASE_URL -u DATABASE_URL_FILE SYNC_DATA_DIR="$$folder" \
+		$(BIN)/ecommpay-sync dictionary --output docs/data-dictionary.md
 
 lock: .venv/dev ## resolve the newest allowed versions into the lock files
 	$(PIP) install --quiet uv

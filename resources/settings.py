@@ -30,6 +30,8 @@ PROJECT_ROOT = Path(__file__).resolve().parents[1]
 
 Environment = Mapping[str, str]
 FraudMode = Literal["auto", "on", "off"]
+PersonalMode = Literal["keep", "hash", "drop"]
+SHORTEST_KEY = 16
 
 
 @dataclass(frozen=True, repr=False)
@@ -68,6 +70,14 @@ class ReferenceSettings:
 
 
 @dataclass(frozen=True)
+class PersonalSettings:
+    """What becomes of personal columns before they are stored; `key` is there when they are hashed."""
+
+    mode: PersonalMode = "keep"
+    key: Secret | None = None
+
+
+@dataclass(frozen=True)
 class SyncSettings:
     """How the sync is run; every value has a default that suits a nightly run."""
 
@@ -89,6 +99,7 @@ class SyncSettings:
     spot_check_sample: int = 20
     raw_days: int = 400
     recon_cutoff_minutes: int = 120
+    personal: PersonalSettings = PersonalSettings()
 
 
 def api_settings(environment: Environment = os.environ) -> ApiSettings:
@@ -214,7 +225,7 @@ def secret_from_file(name: str, path: str) -> str:
 def open_secret_files(environment: Environment = os.environ) -> list[str]:
     """Return the files of secrets that other users of this machine may read, each with its mode."""
     found = []
-    for name in ("DATA_API_TOKEN", "DATA_API_SECRET", "DATABASE_URL"):
+    for name in ("DATA_API_TOKEN", "DATA_API_SECRET", "DATABASE_URL", "SYNC_PERSONAL_DATA_KEY"):
         path = environment.get(f"{name}_FILE")
         try:
             mode = Path(path).stat().st_mode & 0o777 if path else 0
@@ -253,7 +264,31 @@ def sync_settings(environment: Environment = os.environ) -> SyncSettings:
         spot_check_sample=_number("SYNC_SPOT_CHECK_SAMPLE", environment, default.spot_check_sample, 0, 1000),
         raw_days=_number("SYNC_RAW_DAYS", environment, default.raw_days, 0, 36_500),
         recon_cutoff_minutes=_number("SYNC_RECON_CUTOFF_MINUTES", environment, default.recon_cutoff_minutes, 0, 1440),
+        personal=personal_settings(environment),
     )
+
+
+def personal_settings(environment: Environment = os.environ) -> PersonalSettings:
+    """Read SYNC_PERSONAL_DATA and, for `hash`, SYNC_PERSONAL_DATA_KEY (or its `…_FILE`).
+
+    Raises:
+        ConfigError: the mode is none of the three, or the key is missing or too short.
+    """
+    modes: dict[str, PersonalMode] = {"keep": "keep", "hash": "hash", "drop": "drop"}
+    text = environment.get("SYNC_PERSONAL_DATA") or "keep"
+    if text not in modes:
+        raise ConfigError(f"SYNC_PERSONAL_DATA is {text!r}: write keep, hash or drop.")
+    if text != "hash":
+        return PersonalSettings(modes[text])
+    key = value_or_file("SYNC_PERSONAL_DATA_KEY", environment)
+    if not key:
+        raise ConfigError("SYNC_PERSONAL_DATA_KEY is not set: SYNC_PERSONAL_DATA=hash needs a key that never changes.")
+    if len(key) < SHORTEST_KEY or key != key.strip() or not key.isprintable():
+        raise ConfigError(
+            f"SYNC_PERSONAL_DATA_KEY must have at least {SHORTEST_KEY} printable characters and no space around them: "
+            "make one with `openssl rand -hex 32`."
+        )
+    return PersonalSettings("hash", Secret(key))
 
 
 def reference_settings(environment: Environment = os.environ) -> ReferenceSettings:

@@ -329,6 +329,16 @@ def report(
     write_report(_day("--date", day), folder)
 
 
+@app.command()
+def dictionary(
+    output: Annotated[Path | None, typer.Option(metavar="FILE", help="write it here instead of printing it")] = None,
+) -> None:
+    """Give the data dictionary: every table, view and column, from the comments in the database."""
+    from pipelines.cli.dictionary import write_dictionary
+
+    write_dictionary(output)
+
+
 def _days(first: str, last: str) -> tuple[date, date]:
     days = _day("--from", first), _day("--to", last)
     if days[1] < days[0]:

@@ -95,6 +95,11 @@ def _conclude(result: Replay, first: date, last: date) -> None:
             f"{result.differences:,} differences, the first: {result.problems[0]}; `replay --repair` puts back "
             "what can be from the signed pages."
         )
+    if result.not_kept:
+        raise SyncError(
+            f"{result.not_kept} of {result.windows} windows cannot be replayed: bodies not kept "
+            "(SYNC_PERSONAL_DATA was hash or drop); the others are equal. `reconcile` holds a day against a fresh walk."
+        )
     if result.deleted_windows:
         raise SyncError(
             f"{result.deleted_windows} of {result.windows} windows cannot be replayed, because their raw pages were "

@@ -85,7 +85,10 @@ def examine() -> int:
 
 def _settings() -> str:
     settings = sync_settings()
-    return f"account {settings.account}, first day {settings.first_day}, look-back {settings.look_back_days} days"
+    return (
+        f"account {settings.account}, first day {settings.first_day}, look-back {settings.look_back_days} days, "
+        f"personal data: {settings.personal.mode}"
+    )
 
 
 def _connection(settings: ApiSettings) -> str:

@@ -18,6 +18,7 @@ from pipelines.recon.books import step
 from pipelines.sync import windows
 from pipelines.sync.answers import Kept, page_of
 from pipelines.sync.normalize import Batch, unite
+from pipelines.sync.personal import protect
 from pipelines.sync.streams import OPERATIONS, Ask
 from pipelines.sync.walk import DEEPEST, Page, Restless, TooDense, settle
 from pipelines.sync.windows import SECOND, Window
@@ -130,7 +131,7 @@ def rewalk(api: DataApi, settings: SyncSettings, window: Window) -> Rewalk:
             result.restless = result.restless or str(piece)
         else:
             batches += [page.payload.batch for page in outcome.pages]
-    result.batch = unite(batches)
+    result.batch = protect(unite(batches), settings.personal)
     return result
 
 

@@ -47,6 +47,9 @@ def _sighting(warehouse: Warehouse, state: Any, operation_id: str, secret: str) 
         if page.erased_at:
             found = f"page {page.page_id}: a person's data was erased from it on {page.erased_at:%Y-%m-%d}"
             continue
+        if page.body_zstd is None:
+            found = f"page {page.page_id}: its body was not kept (SYNC_PERSONAL_DATA), SHA-256 {page.body_sha256.hex()}"
+            continue
         body = body_of(page)
         signed = signature.verify(body, secret)
         row = _row_in(body, operation_id)

@@ -13,6 +13,7 @@ from datetime import UTC, date, datetime
 
 from pipelines.sync import windows
 from pipelines.sync.answers import Kept, page_of
+from pipelines.sync.personal import protect, without_body
 from pipelines.sync.progress import LogProgress, Progress
 from pipelines.sync.streams import OPERATIONS, Ask, Stream
 from pipelines.sync.walk import DEEPEST, Page, Restless, Settled, TooDense, settle
@@ -229,14 +230,15 @@ class _Sync:
         if isinstance(outcome, Restless):
             ledger.add_incomplete_window(self.warehouse, scope, record)
             return window
-        batch = self.stream.unite([page.payload.batch for page in outcome.pages])
+        personal = self.settings.personal
+        batch = protect(self.stream.unite([page.payload.batch for page in outcome.pages]), personal)
         return load_window(
             self.warehouse,
             scope,
             record,
             batch.frame,
             batch.rejects,
-            [page.payload.raw for page in outcome.pages],
+            [without_body(page.payload.raw, personal) for page in outcome.pages],
             self.stream.target,
         )
 

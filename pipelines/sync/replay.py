@@ -34,6 +34,7 @@ class Replay:
     problems: list[str] = field(default_factory=list)
     differences: int = 0
     deleted_windows: int = 0  # whose raw pages were deleted because of their age
+    not_kept: int = 0  # windows without bodies (SYNC_PERSONAL_DATA): not compared
     erased: int = 0  # windows with a page that a person's data was taken out of (sync.erasures): not compared
     damaged: dict[str, set[str]] = field(default_factory=dict)  # stream → keys whose states are not as rebuilt
 
@@ -54,6 +55,10 @@ class PagesDeleted(Exception):
 
 class PagesErased(Exception):
     """A person's data was taken out of a page by `ecommpay-sync erase`: no tampering, but nothing to compare."""
+
+
+class PagesNotKept(Exception):
+    """A body was not kept, because SYNC_PERSONAL_DATA was hash or drop: there is nothing to rebuild from."""
 
 
 class PagesUnusable(Exception):
@@ -131,6 +136,9 @@ class Replayer:
         except PagesErased:
             result.erased += 1
             return
+        except PagesNotKept:
+            result.not_kept += 1
+            return
         except PagesUnusable as error:
             result.differences += 1
             result.problems.append(f"{where}{error}")
@@ -151,6 +159,8 @@ class Replayer:
         Raises:
             PagesDeleted: they were deleted because of their age.
             PagesErased: a person's data was taken out of one.
+            PagesNotKept: a body was not kept, since it holds personal data. (Where bodies are kept, so are the
+                personal columns: what is rebuilt is what was stored, whatever the setting is now.)
             PagesUnusable: some are gone or were altered.
         """
         pages = self.warehouse.query("ledger/pages_of_window", window_id=entry.window_id)
@@ -165,9 +175,12 @@ class Replayer:
                 )
             if not pages:
                 raise PagesUnusable(f"its raw pages are gone, so its {entry.rows_met} rows cannot be replayed")
-        batches = [self._typed(stream, page) for page in pages]
+        no_bodies = any(page.body_zstd is None for page in pages)
+        batches = [] if no_bodies else [self._typed(stream, page) for page in pages]
         if not are_the_ledgers:
             raise PagesUnusable("its raw pages are not those that the ledger names: some were added or removed")
+        if no_bodies:
+            raise PagesNotKept
         return Rebuilt(pa.Table.from_pandas(stream.unite(batches).frame, preserve_index=False), len(pages))
 
     def _typed(self, stream: Stream, page: Any) -> Any:
@@ -186,7 +199,7 @@ class Replayer:
         for entry in self._entries(stream, BEGINNING, END):
             try:
                 table = _only(self.rebuild(stream, entry).table, stream.target.key, keys)
-            except (PagesDeleted, PagesErased, PagesUnusable):
+            except (PagesDeleted, PagesErased, PagesNotKept, PagesUnusable):
                 unusable.add(entry.window_id)
                 continue
             if table.num_rows:

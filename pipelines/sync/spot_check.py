@@ -14,6 +14,7 @@ from typing import Any
 
 from pipelines.sync.answers import raw_page
 from pipelines.sync.operations import OperationsRequest, sync_operations
+from pipelines.sync.personal import without_body
 from resources.data_api.client import Answer
 from resources.data_api.endpoints import DataApi
 from resources.errors import Incomplete, SyncError
@@ -216,7 +217,7 @@ class _SpotCheck:
 
     def _ask(self, payment_id: str) -> Answer:
         answer = self.api.operations_by_payment(payment_id)
-        page = raw_page(answer, len(answer.document["operations"]))
+        page = without_body(raw_page(answer, len(answer.document["operations"])), self.settings.personal)
         with self.warehouse.transaction() as connection:
             add_pages(connection, self.scope, None, [page])
         return answer

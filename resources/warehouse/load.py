@@ -53,7 +53,7 @@ class RawPage:
     body_bytes: int
     body_sha256: bytes
     signature: str
-    body_zstd: bytes
+    body_zstd: bytes | None  # None: not kept (SYNC_PERSONAL_DATA)
     request_id: str | None = None  # as in the log
 
 

@@ -346,11 +346,12 @@ def test_daemon_webserver_and_code_server_run_the_nightly_and_alert_an_injected_
         stored = fetch_all(store, "SELECT count(*) FROM core.operations")[0]["count"]
         assert stored == len(world.truth(None, night["interval_from"], night["interval_to"]))
         of_web = start("webserver", {})
-        sandbox.accounts.delete("demo")
         wait_for("the webserver's health", lambda: healthy(of_web), processes)
         assert ask(web, "{ instance { daemonHealth { allDaemonStatuses { daemonType healthy } } } }")
-        runs = ask(web, '{ runsOrError(filter: {pipelineName: "nightly"}) { ... on Runs { results { status } } } }')
-        assert {"status": "SUCCESS"} in runs["runsOrError"]["results"]
+        runs = '{ runsOrError(filter: {pipelineName: "nightly"}) { ... on Runs { results { status } } } }'
+        done = {"status": "SUCCESS"}
+        wait_for("the night's end", lambda: done in ask(web, runs)["runsOrError"]["results"], processes)
+        sandbox.accounts.delete("demo")
         assert healthy(of_daemon)
         _launch_again(web)
         wait_for("the alert", lambda: [t for t in hook.texts if "refuses the token" in t], processes)
