@@ -21,7 +21,7 @@ from resources.warehouse.engine import Warehouse
 from support import differences, fetch_all, sync
 
 FIRST, LAST, NOW = "2024-03-01", "2024-03-04", "2024-04-01T00:00:00"
-ROWS = 10_500  # several windows
+ROWS = 14_000  # several windows
 ONE_AT_A_TIME = SyncSettings(windows_in_flight=1)
 SCRIPT = Path(__file__).parents[1] / "sync_process.py"
 
