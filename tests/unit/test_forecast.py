@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date, timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from pipelines.sync import forecast
@@ -30,14 +30,17 @@ class Platform:
         return max(0, min(limit, round(window.seconds * self.a_day / 86_400) - offset))
 
 
-@given(st.integers(1, 4000), st.integers(0, 60_000))
+@example(days=4, a_day=1)
+@given(days=st.integers(1, 4000), a_day=st.integers(0, 60_000))
 def test_at_most_twelve_probes_none_over_180_days_and_the_truth_is_within_the_range(days, a_day):
     platform = Platform(a_day)
     rates = forecast.sample(forecast.unknown_stretches(days_of(days), {}), platform.count)
     told = forecast.guess(days_of(days), {}, rates)
     assert len(platform.asked) <= 12
     assert all(window.seconds <= LONGEST for window, _, _ in platform.asked)
-    assert told.rows[1] * 0.99 <= days * a_day <= told.rows[2] * 1.01
+    # a sample counts whole rows, so it is off by up to half a row for its length
+    slack = 1 + days * 43_200 / min(LONGEST, days * 86_400 // min(3, days))
+    assert told.rows[1] * 0.99 - slack <= days * a_day <= told.rows[2] * 1.01 + slack
     assert told.rows[1] <= told.rows[0] <= told.rows[2]
     assert told.requests[1] <= told.requests[0] <= told.requests[2]
 
