@@ -31,10 +31,14 @@ def major_units(minor: int | Decimal | None, currency: str | None, day: date | N
     """
     if minor is None:
         return "—"
-    exponent = exponent_of(currency, day)
+    return with_decimals(int(minor), exponent_of(currency, day))
+
+
+def with_decimals(minor: int, exponent: int | None) -> str:
+    """Return an exact amount with `exponent` decimals: 1234567 with 2 is `12,345.67`; without one, minor units."""
     if exponent is None:
-        return f"{int(minor):,} minor units"
-    digits = str(abs(int(minor))).rjust(exponent + 1, "0")
+        return f"{minor:,} minor units"
+    digits = str(abs(minor)).rjust(exponent + 1, "0")
     whole, fraction = (digits[:-exponent], f".{digits[-exponent:]}") if exponent else (digits, "")
     return f"{'-' if minor < 0 else ''}{int(whole):,}{fraction}"
 

@@ -44,13 +44,7 @@ def run_operations(
     More days than `SYNC_BACKFILL_DAYS` are a backfill; a dry run only prints its forecast.
     """
     settings = sync_settings()
-    if first < settings.first_day:
-        raise ConfigError(
-            f"{first} is before the first day this system keeps, {settings.first_day}: set SYNC_FIRST_DAY earlier."
-        )
-    today = datetime.now(UTC).date()
-    if last > today:
-        raise ConfigError(f"{max(first, today + timedelta(days=1))} is in the future: today is {today} in UTC.")
+    check_days(first, last)
     _check_settings()
     if dry_run or is_backfill(settings, first, last):
         from pipelines.cli import backfill
@@ -63,6 +57,22 @@ def run_operations(
     config = {"ops": {"operations": {"config": {"project_ids": list(project_ids)}}}}
     run_id = execute("load_operations", tags=range_tags(first, last), config=config, progress=show.progress())
     show.operations_summary(run_id, totals=totals)
+
+
+def check_days(first: date, last: date) -> None:
+    """Refuse days that the partitions do not have.
+
+    Raises:
+        ConfigError: a day lies before SYNC_FIRST_DAY, or in the future.
+    """
+    settings = sync_settings()
+    if first < settings.first_day:
+        raise ConfigError(
+            f"{first} is before the first day this system keeps, {settings.first_day}: set SYNC_FIRST_DAY earlier."
+        )
+    today = datetime.now(UTC).date()
+    if last > today:
+        raise ConfigError(f"{max(first, today + timedelta(days=1))} is in the future: today is {today} in UTC.")
 
 
 def run_balances() -> None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
+from datetime import date
 
 from pipelines.cli import show
-from pipelines.cli.run import RunFailed, execute
+from pipelines.cli.run import RunFailed, check_days, execute
 from pipelines.money import major_units
 from resources.configured import open_warehouse
 from resources.errors import ConfigError
@@ -66,19 +66,3 @@ def _show_differences() -> None:
         rows = [(row.payment_id, row.operation_id, row.field, row.stored, row.answered) for row in found]
     if rows:
         show.table("Differences of the last spot check", ("payment", "operation", "field", "stored", "answered"), rows)
-
-
-def check_days(first: date, last: date) -> None:
-    """Refuse days that the partitions do not have.
-
-    Raises:
-        ConfigError: a day lies before SYNC_FIRST_DAY, or in the future.
-    """
-    settings = sync_settings()
-    if first < settings.first_day:
-        raise ConfigError(
-            f"{first} is before the first day this system keeps, {settings.first_day}: set SYNC_FIRST_DAY earlier."
-        )
-    today = datetime.now(UTC).date()
-    if last > today:
-        raise ConfigError(f"{last} is in the future: today is {today} in UTC.")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pipelines.money import with_decimals
+
 MINUS = "\u2212"  # as wide as a plus, and no beginning of a formula
 
 AGES = ("0–1", "2–3", "4–7", "8–30", "over 30")
@@ -25,14 +27,10 @@ BREAK_TYPES = {
 
 
 def amount(minor: int | None, exponent: int | None) -> str:
-    """Return an exact amount with `exponent` decimals: 1234567 with 2 is `12,345.67`; without one, minor units."""
+    """Return an exact amount as `money.with_decimals` writes it, with a real minus sign; None is a dash."""
     if minor is None:
         return "—"
-    if exponent is None:
-        return f"{minor:,} minor units"
-    digits = str(abs(minor)).rjust(exponent + 1, "0")
-    whole, fraction = (digits[:-exponent], f".{digits[-exponent:]}") if exponent else (digits, "")
-    return f"{MINUS if minor < 0 else ''}{int(whole):,}{fraction}"
+    return with_decimals(minor, exponent).replace("-", MINUS)
 
 
 def change(now: int, before: int | None) -> str:
