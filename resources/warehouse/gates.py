@@ -17,8 +17,8 @@ import psycopg
 
 import sql
 from resources.settings import SyncSettings
-from resources.warehouse.engine import CONNECT_TIMEOUT, Warehouse, explain
-from resources.warehouse.locks import WAIT_SECONDS, DaysAreBusy, range_lock
+from resources.warehouse.engine import Warehouse, explain
+from resources.warehouse.locks import WAIT_SECONDS, DaysAreBusy, lock_connection, months, range_lock
 
 LONGEST_SHORT_RUN = 6 * 3600  # seconds a backfill waits for days that shorter runs are loading
 
@@ -47,13 +47,13 @@ def open_gate(
         WarehouseUnavailable: no connection.
     """
     account = settings.account
-    with _connection(warehouse) as connection:
+    with lock_connection(warehouse, "ecommpay-sync gate") as connection:
         held = _Locks(connection, warehouse.place(), account, stream)
         if is_backfill(settings, first, last):
-            held.run("lock_range", WAIT_SECONDS, first=str(first), last=str(last))
+            held.run("backfill/lock_range", WAIT_SECONDS, first=str(first), last=str(last))
             yield _YieldingGate(held, settings)
             return
-        held.run("be_short", WAIT_SECONDS)
+        held.run("backfill/be_short", WAIT_SECONDS)
         with range_lock(warehouse, account, first, last, stream=stream):
             yield _OpenGate(settings.windows_in_flight)
 
@@ -90,36 +90,31 @@ class _YieldingGate:
 
     def windows_in_flight(self) -> int:
         most = self._settings.windows_in_flight
-        if self._locks.run("others_under_way"):
+        if self._locks.run("backfill/others_under_way"):
             return min(most, self._settings.backfill_windows_beside_others)
         return most
 
     def enter(self, first: date, last: date, *, alone: bool) -> bool:
         if alone:  # it holds nothing that somebody could wait for: so no two can wait for each other
             for month in months(first, last):
-                self._locks.run("lock_month", LONGEST_SHORT_RUN, month=month)
+                self._locks.run("ledger/lock_month", LONGEST_SHORT_RUN, month=month)
             return True
         taken: list[int] = []
         for month in months(first, last):
-            if not self._locks.run("try_month", month=month):
+            if not self._locks.run("backfill/try_month", month=month):
                 for other in taken:
-                    self._locks.run("free_month", month=other)
+                    self._locks.run("backfill/free_month", month=other)
                 return False
             taken.append(month)
         return True
 
     def leave(self, first: date, last: date) -> None:
         for month in months(first, last):
-            self._locks.run("free_month", month=month)
-
-
-def months(first: date, last: date) -> range:
-    """Return the numbers of the months that the days touch, as `locks.range_lock` counts them."""
-    return range(first.year * 12 + first.month, last.year * 12 + last.month + 1)
+            self._locks.run("backfill/free_month", month=month)
 
 
 class _Locks:
-    """The statements of sql/backfill that lock, on one connection."""
+    """The statements that lock, on one connection."""
 
     def __init__(self, connection: psycopg.Connection[Any], place: str, account: str, stream: str) -> None:
         self._connection = connection
@@ -131,7 +126,7 @@ class _Locks:
         try:
             if wait_seconds:
                 self._connection.execute(sql.text("backfill/wait"), {"milliseconds": f"{wait_seconds * 1000}"})
-            row = self._connection.execute(sql.text(f"backfill/{name}"), self._scope | parameters).fetchone()
+            row = self._connection.execute(sql.text(name), self._scope | parameters).fetchone()
         except psycopg.errors.LockNotAvailable:
             raise DaysAreBusy(
                 f"another run has been loading operations of the same days for more than {wait_seconds // 60} "
@@ -140,19 +135,3 @@ class _Locks:
         except psycopg.Error as error:
             raise explain(error, self._place) from None
         return bool(row and row[0])
-
-
-@contextmanager
-def _connection(warehouse: Warehouse) -> Iterator[psycopg.Connection[Any]]:
-    try:
-        connection = psycopg.connect(
-            warehouse.url,
-            autocommit=True,
-            connect_timeout=CONNECT_TIMEOUT,
-            application_name="ecommpay-sync gate",
-            options="-c idle_session_timeout=0",
-        )
-    except psycopg.Error as error:
-        raise explain(error, warehouse.place()) from None
-    with connection:
-        yield connection

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date
+from typing import Any
 
 import psycopg
 
@@ -35,20 +36,9 @@ def range_lock(
         DaysAreBusy: another run held one of them for longer than `wait_seconds`.
         WarehouseUnavailable: no connection.
     """
-    months = range(first.year * 12 + first.month, last.year * 12 + last.month + 1)
-    try:
-        connection = psycopg.connect(
-            warehouse.url,
-            autocommit=True,
-            connect_timeout=CONNECT_TIMEOUT,
-            application_name="ecommpay-sync lock",
-            options=f"-c lock_timeout={wait_seconds * 1000} -c idle_session_timeout=0",
-        )
-    except psycopg.Error as error:
-        raise explain(error, warehouse.place()) from None
-    with connection:
+    with lock_connection(warehouse, "ecommpay-sync lock", wait_seconds) as connection:
         try:
-            for month in months:
+            for month in months(first, last):
                 connection.execute(
                     sql.text("ledger/lock_month"), {"stream": stream, "account": account, "month": month}
                 )
@@ -60,3 +50,31 @@ def range_lock(
         except psycopg.Error as error:
             raise explain(error, warehouse.place()) from None
         yield
+
+
+def months(first: date, last: date) -> range:
+    """Return the numbers of the months that the days touch; each has a lock of its own."""
+    return range(first.year * 12 + first.month, last.year * 12 + last.month + 1)
+
+
+@contextmanager
+def lock_connection(
+    warehouse: Warehouse, name: str, wait_seconds: int = 0
+) -> Iterator[psycopg.Connection[tuple[Any, ...]]]:
+    """Yield a connection for advisory locks, which go with it; a lock is waited for so long (0: without end).
+
+    Raises:
+        WarehouseUnavailable: no connection.
+    """
+    try:
+        connection = psycopg.connect(
+            warehouse.url,
+            autocommit=True,
+            connect_timeout=CONNECT_TIMEOUT,
+            application_name=name,
+            options=f"-c lock_timeout={wait_seconds * 1000} -c idle_session_timeout=0",
+        )
+    except psycopg.Error as error:
+        raise explain(error, warehouse.place()) from None
+    with connection:
+        yield connection
