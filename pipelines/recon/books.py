@@ -73,6 +73,7 @@ def _reconcile(connection: Connection, account: str, day: date, cutoff_minutes: 
     for name in ("80_break_orphan_refund", "81_break_refund_above_capture"):
         step(connection, name, **_only(scope, "account", "day", "starts_at", "ends_at"))
     step(connection, "82_break_late_change", account=account, day=day)
+    step(connection, "join_settings", loops="off")
     save_breaks(connection, account, day, balances=False)
     for name in ("92_resolve_matched", "93_drop_matches", "94_save_matches"):
         step(connection, name, account=account, day=day)
@@ -133,7 +134,9 @@ def _type_breaks_of_books(connection: Connection, scope: dict[str, Any], bounds:
     step(connection, "74_break_status", day=day)
     late = {"account": account, "day": day, "ends_at": bounds.ends_at, "cutoff_minutes": cutoff_minutes}
     step(connection, "76_break_operation_alone", books_go_on=bounds.books_go_on, **late)
+    step(connection, "join_settings", loops="off")
     step(connection, "77_break_entry_alone", platform_goes_on=bounds.platform_goes_on, **late)
+    step(connection, "join_settings", loops="on")
 
 
 def _shrink(connection: Connection) -> None:
