@@ -1,6 +1,7 @@
 """How long a day of a million operations takes against a million ledger entries; prints seconds for each way to match.
 
-The entries are made from the operations, one in a thousand wrong, and once all of them; PostgreSQL is an embedded one of its own.
+The entries are made from the operations, one in a thousand wrong, and once all of them; PostgreSQL is an embedded one
+of its own.
 """
 
 from __future__ import annotations
@@ -38,7 +39,8 @@ ENTRIES = """
 INSERT INTO recon.ledger_entries (account, entry_id, booked_at, operation_type, currency, amount_minor,
     operation_id, project_id, payment_id, reference)
 SELECT 'default', 'e' || operation_id, operation_completed_at, operation_type, sum_initial_currency,
-    sum_initial_amount + CASE WHEN :key = 'nothing' THEN 1000000 WHEN hashtext(operation_id) % 1000 = 0 THEN 5 ELSE 0 END,
+    sum_initial_amount + CASE WHEN :key = 'nothing' THEN 1000000
+                              WHEN hashtext(operation_id) % 1000 = 0 THEN 5 ELSE 0 END,
     CASE WHEN :key = 'operation_id' THEN operation_id END,
     CASE WHEN :key = 'payment' THEN project_id END, CASE WHEN :key = 'payment' THEN payment_id END,
     CASE WHEN :key = 'reference' THEN arn END
