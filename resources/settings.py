@@ -15,6 +15,8 @@ from typing import Literal
 
 from resources.api_settings import (
     DEFAULT_BASE_URL,
+    HOW_TO_GET_A_TOKEN,
+    TOKEN_LENGTH,
     ApiSettings,
     api_settings,
     checked_api_settings,
@@ -38,6 +40,8 @@ from resources.settings_values import (
 
 __all__ = [  # of the two modules beside, so that readers of settings need one import
     "DEFAULT_BASE_URL",
+    "HOW_TO_GET_A_TOKEN",
+    "TOKEN_LENGTH",
     "ApiSettings",
     "Environment",
     "Secret",
