@@ -28,6 +28,11 @@ class Owner:
         """Whether there is no other account."""
         return not self.prefix
 
+    @property
+    def option(self) -> str:
+        """What a command needs to be about this account, with the space before it."""
+        return "" if self.is_only else f" --account {self.account}"
+
     def key(self, *path: str) -> list[str]:
         """Return the path of an asset's key."""
         return [*self.prefix, *path]

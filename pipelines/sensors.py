@@ -51,7 +51,8 @@ def alerts_sensor(owners: Sequence[Owner]) -> dg.SensorDefinition:
             store = warehouse.warehouse()
             facts = facts_of(context, now, RUNS_LOOKED_AT * len(owners))
             for owner in owners:
-                judgement = judge(store, owner.settings, alerting, now, own_facts(facts, owner, owners), verify=verify)
+                own = own_facts(facts, owner, owners)
+                judgement = judge(store, owner.settings, alerting, now, own, verify=verify, option=owner.option)
                 causes += len(judgement.alerts)
                 told += tell(store, owner.account, judgement, channels, now, alerting.runbook)
         except WarehouseUnavailable as error:

@@ -114,10 +114,7 @@ class SyncSettings:
 
 
 def open_secret_files(environment: Environment = os.environ, more: Iterable[tuple[str, str]] = ()) -> list[str]:
-    """Return the files of secrets that other users of this machine may read, each with its mode.
-
-    `more` is what names them elsewhere than in these variables, each with its path.
-    """
+    """Return the files of secrets, and of `more` (what names each, its path), that others may read, and the modes."""
     named = [(f"{name}_FILE", environment.get(f"{name}_FILE")) for name in FILES_OF_SECRETS]
     found = []
     for name, path in (*named, *more):

@@ -47,6 +47,8 @@ def everybody() -> str:
 def _judge_and_tell() -> None:
     from pipelines.alerts.book import Told, tell
     from pipelines.alerts.conditions import judge
+    from pipelines.owner import owners_of
+    from resources.accounts import accounts_of
     from resources.warehouse.migrate import migrate
 
     alerting, now = alert_settings(), datetime.now(UTC)
@@ -54,12 +56,12 @@ def _judge_and_tell() -> None:
     causes, told = 0, Told(0, ())
     with open_warehouse(database_url()) as store:
         migrate(store)
-        for settings in account.settings_of_all():
-            judgement = judge(store, settings, alerting, now)
+        for owner in owners_of(accounts_of()):
+            judgement = judge(store, owner.settings, alerting, now, option=owner.option)
             for item in judgement.alerts:
                 show.line(f"{item.title}\n{item.message(alerting.runbook)}\n")
             causes += len(judgement.alerts)
-            told += tell(store, settings.account, judgement, channels, now, alerting.runbook)
+            told += tell(store, owner.account, judgement, channels, now, alerting.runbook)
     show.line(f"{causes} causes stand; {told.sent} messages were sent")
     if told.failures:
         raise ChannelFailed(told.failures[0])

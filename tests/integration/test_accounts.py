@@ -15,6 +15,11 @@ import psycopg
 import pytest
 
 from accounts_support import FIRST, LAST, SECRET, TOKEN, load, truth, two_accounts
+from pipelines.definitions import definitions
+from pipelines.owner import owners_of
+from pipelines.sensors import alerts_sensor
+from resources.accounts import accounts_of
+from resources.configured import WarehouseResource
 from resources.sandbox import Account, SandboxServer
 from resources.warehouse.budget import TokenBudget
 from support import ROOT, command, fetch_all
@@ -306,3 +311,26 @@ def test_each_accounts_causes_are_told_under_its_name(environment, store, tmp_pa
     assert "the platform refuses the token of account globex" in done.stdout
     kinds = fetch_all(store, "SELECT DISTINCT account FROM sync.alerts WHERE kind = 'token_refused'")
     assert json.dumps(kinds) == '[{"account": "globex"}]'
+
+
+def test_the_one_sensor_judges_every_account(environment, store, store_url, tmp_path, monkeypatch):
+    (tmp_path / "globex_token").write_text("x" * 30)
+    assert command("balances", environment=environment).returncode == 2
+    accounts = accounts_of(environment)
+    monkeypatch.setenv("ACCOUNTS_FILE", environment["ACCOUNTS_FILE"])
+    with (
+        dg.DagsterInstance.ephemeral() as instance,
+        dg.build_sensor_context(
+            instance=instance,
+            repository_def=definitions(accounts).get_repository_def(),
+            resources={"warehouse": WarehouseResource(url=store_url)},
+        ) as context,
+    ):
+        said = alerts_sensor(owners_of(accounts))(context).skip_message
+    assert re.match(r"[1-9] causes stand, 0 messages sent", said), said
+    kinds = fetch_all(store, "SELECT account, kind FROM sync.alerts WHERE kind <> 'nightly_late'")
+    assert kinds == [{"account": "globex", "kind": "token_refused"}]
+    late = fetch_all(store, "SELECT DISTINCT account FROM sync.alerts WHERE kind = 'nightly_late' ORDER BY 1")
+    assert late == [{"account": "acme"}, {"account": "globex"}], "both are judged"
+    (advice, *_) = fetch_all(store, "SELECT message FROM sync.alerts WHERE kind = 'nightly_late' AND account = 'acme'")
+    assert re.search(r"operations --from \S+ --to \S+ --account acme`", advice["message"])
