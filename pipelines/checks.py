@@ -5,7 +5,7 @@ from typing import Any
 
 import dagster as dg
 
-from pipelines.partitions import SETTINGS
+from pipelines.owner import Owner
 from resources.configured import WarehouseResource
 from resources.warehouse.engine import Warehouse
 
@@ -20,57 +20,79 @@ SHOWN = 10
 CHECKED_RUN = "ecommpay/checked_run"  # tag of a run that checks what another run loaded: the other's id
 
 
-@dg.multi_asset_check(
-    name="operations_checks",
-    specs=[
-        dg.AssetCheckSpec(name, asset="operations", description=description)
-        for name, description in OPERATIONS_CHECKS.items()
-    ],
-)
-def operations_checks(
-    context: dg.AssetCheckExecutionContext, warehouse: WarehouseResource
-) -> Iterator[dg.AssetCheckResult]:
-    """Check what this Dagster run loaded, or the last load when it loaded nothing."""
-    store = warehouse.warehouse()
-    run_ids = [row.run_id for row in store.query("checks/runs_to_check", dagster_run_id=_checked_run(context))]
-    for name in ("keys_unique", "totals_equal_ledger", "windows_complete", "no_rejects"):
-        yield none_found(name, store.query(f"checks/{name}", run_ids=run_ids))
-    yield currency_known(store, run_ids)
+def operations_checks(owner: Owner) -> dg.AssetChecksDefinition:
+    """Return the checks of the account's operations."""
+    key = dg.AssetKey(owner.key("operations"))
+
+    @dg.multi_asset_check(
+        name=owner.op("operations_checks"),
+        specs=[
+            dg.AssetCheckSpec(name, asset=key, description=description)
+            for name, description in OPERATIONS_CHECKS.items()
+        ],
+    )
+    def checks(context: dg.AssetCheckExecutionContext, warehouse: WarehouseResource) -> Iterator[dg.AssetCheckResult]:
+        """Check what this Dagster run loaded, or the last load when it loaded nothing."""
+        store = warehouse.warehouse()
+        run_ids = runs_to_check(store, owner, "operations", _checked_run(context))
+        for name in ("keys_unique", "totals_equal_ledger", "windows_complete", "no_rejects"):
+            yield none_found(name, store.query(f"checks/{name}", run_ids=run_ids), key)
+        yield currency_known(store, run_ids, key)
+
+    return checks
+
+
+def runs_to_check(store: Warehouse, owner: Owner, stream: str, dagster_run_id: str) -> list[int]:
+    """Return the account's runs of a stream that a Dagster run made; without any, the last one."""
+    found = store.query("checks/runs_of_stream", stream=stream, account=owner.account, dagster_run_id=dagster_run_id)
+    return [row.run_id for row in found]
 
 
 def _checked_run(context: dg.AssetCheckExecutionContext) -> str:
     return context.run.tags.get(CHECKED_RUN, context.run.run_id)
 
 
-@dg.asset_check(asset="balances", name="no_rejects", description="Every balance could be typed.")
-def balances_no_rejects(context: dg.AssetCheckExecutionContext, warehouse: WarehouseResource) -> dg.AssetCheckResult:
-    """Check the snapshot of this Dagster run, or the last one."""
-    store = warehouse.warehouse()
-    run_ids = [row.run_id for row in store.query("checks/runs_to_check_balances", dagster_run_id=context.run.run_id)]
-    return none_found("no_rejects", store.query("checks/no_rejects", run_ids=run_ids), asset="balances")
+def balances_no_rejects(owner: Owner) -> dg.AssetChecksDefinition:
+    """Return the check of the account's balances."""
+    key = dg.AssetKey(owner.key("balances"))
+
+    @dg.asset_check(asset=key, name="no_rejects", description="Every balance could be typed.")
+    def no_rejects(context: dg.AssetCheckExecutionContext, warehouse: WarehouseResource) -> dg.AssetCheckResult:
+        """Check the snapshot of this Dagster run, or the last one."""
+        store = warehouse.warehouse()
+        run_ids = runs_to_check(store, owner, "balances", context.run.run_id)
+        return none_found("no_rejects", store.query("checks/no_rejects", run_ids=run_ids), key)
+
+    return no_rejects
 
 
-@dg.multi_asset_check(
-    name="reconciliation_checks",
-    specs=[
-        dg.AssetCheckSpec(
-            "complete", asset="reconciliation", description="The last fresh walk of every day found the store complete."
-        ),
-        dg.AssetCheckSpec("no_open_breaks", asset="reconciliation", description="No break is open, of whatever day."),
-    ],
-)
-def reconciliation_checks(warehouse: WarehouseResource) -> Iterator[dg.AssetCheckResult]:
-    """Check all days that were reconciled; an open break is for people, so it warns."""
-    store = warehouse.warehouse()
-    yield none_found("complete", store.query("checks/recon_complete", account=SETTINGS.account), asset="reconciliation")
-    found = store.query("checks/recon_open_breaks", account=SETTINGS.account)
-    yield none_found("no_open_breaks", found, asset="reconciliation")._replace(severity=dg.AssetCheckSeverity.WARN)
+def reconciliation_checks(owner: Owner) -> dg.AssetChecksDefinition:
+    """Return the checks of the account's reconciliation."""
+    key = dg.AssetKey(owner.key("reconciliation"))
+
+    @dg.multi_asset_check(
+        name=owner.op("reconciliation_checks"),
+        specs=[
+            dg.AssetCheckSpec(
+                "complete", asset=key, description="The last fresh walk of every day found the store complete."
+            ),
+            dg.AssetCheckSpec("no_open_breaks", asset=key, description="No break is open, of whatever day."),
+        ],
+    )
+    def checks(warehouse: WarehouseResource) -> Iterator[dg.AssetCheckResult]:
+        """Check all days that were reconciled; an open break is for people, so it warns."""
+        store = warehouse.warehouse()
+        yield none_found("complete", store.query("checks/recon_complete", account=owner.account), key)
+        found = store.query("checks/recon_open_breaks", account=owner.account)
+        yield none_found("no_open_breaks", found, key, dg.AssetCheckSeverity.WARN)
+
+    return checks
 
 
 def none_found(
     name: str,
     found: Sequence[Any],
-    asset: str = "operations",
+    asset: dg.AssetKey,
     severity: dg.AssetCheckSeverity = dg.AssetCheckSeverity.ERROR,
 ) -> dg.AssetCheckResult:
     """Return the result of a check whose statement names what should not be there."""
@@ -86,7 +108,7 @@ def none_found(
     )
 
 
-def currency_known(store: Warehouse, run_ids: Sequence[int], asset: str = "operations") -> dg.AssetCheckResult:
+def currency_known(store: Warehouse, run_ids: Sequence[int], asset: dg.AssetKey) -> dg.AssetCheckResult:
     """Return the result of `currency_known`: a warning that names the currencies ISO 4217 does not have."""
     from iso4217 import Currency
 

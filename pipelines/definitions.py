@@ -1,61 +1,59 @@
-"""The one Definitions object; what is in it is in assets, checks, schedules and `resources.configured`."""
+"""The one Definitions object; what is in it is in assets, checks, jobs, schedules and `resources.configured`."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import dagster as dg
 
-from pipelines.assets.backfill import BACKFILL_JOB
-from pipelines.assets.balances import balances
-from pipelines.assets.fraud import fraud
-from pipelines.assets.marts import currency_in_grain, marts, marts_equal_core
-from pipelines.assets.operations import operations
-from pipelines.assets.raw_pages import raw_pages
-from pipelines.assets.reconciliation import reconciliation
-from pipelines.assets.report import report
-from pipelines.assets.spot_check import spot_check, spot_check_no_difference
+from pipelines.assets.backfill import backfill_job_of
+from pipelines.assets.balances import balances_of
+from pipelines.assets.fraud import fraud_of
+from pipelines.assets.marts import marts_of
+from pipelines.assets.operations import operations_of
+from pipelines.assets.raw_pages import raw_pages_of
+from pipelines.assets.reconciliation import reconciliation_of
+from pipelines.assets.report import report_of
+from pipelines.assets.spot_check import spot_check_checks, spot_check_of
 from pipelines.checks import balances_no_rejects, operations_checks, reconciliation_checks
 from pipelines.fraud_checks import fraud_checks
-from pipelines.schedules import (
-    BALANCES_JOB,
-    CHECKS_JOB,
-    FRAUD_JOB,
-    MARTS_JOB,
-    NIGHTLY_JOB,
-    OPERATIONS_JOB,
-    RECONCILE_JOB,
-    SPOT_CHECK_JOB,
-    balances_schedule,
-    nightly_schedule,
-)
+from pipelines.jobs import jobs_of
+from pipelines.mart_checks import mart_checks
+from pipelines.owner import Owner, owners_of
+from pipelines.schedules import schedules_of
 from pipelines.sensors import alerts_sensor
 from pipelines.sync.progress import LogProgress
+from resources.accounts import Accounts, accounts_of
 from resources.configured import data_api_from_env, warehouse_from_env
 
-defs = dg.Definitions(
-    assets=[operations, balances, fraud, spot_check, reconciliation, marts, report, raw_pages],
-    asset_checks=[
-        operations_checks,
-        balances_no_rejects,
-        fraud_checks,
-        spot_check_no_difference,
-        reconciliation_checks,
-        currency_in_grain,
-        marts_equal_core,
-    ],
-    jobs=[
-        OPERATIONS_JOB,
-        NIGHTLY_JOB,
-        BALANCES_JOB,
-        BACKFILL_JOB,
-        CHECKS_JOB,
-        FRAUD_JOB,
-        SPOT_CHECK_JOB,
-        RECONCILE_JOB,
-        MARTS_JOB,
-    ],
-    schedules=[nightly_schedule, balances_schedule],
-    sensors=[alerts_sensor],
-    resources={"data_api": data_api_from_env(), "warehouse": warehouse_from_env(), "progress": LogProgress()},
-    # a process for each step would cost seconds and gain nothing: a run has one or two steps
-    executor=dg.in_process_executor,
+ASSETS = (
+    *(operations_of, balances_of, fraud_of, spot_check_of, reconciliation_of),
+    *(marts_of, report_of, raw_pages_of),
 )
+
+
+def definitions(accounts: Accounts) -> dg.Definitions:
+    """Return what Dagster runs for these accounts: each has its own assets, checks, jobs and schedules."""
+    owners = owners_of(accounts)
+    return dg.Definitions(
+        assets=[asset_of(owner) for owner in owners for asset_of in ASSETS],
+        asset_checks=[check for owner in owners for check in _checks_of(owner)],
+        jobs=[job for owner in owners for job in (*jobs_of(owner), backfill_job_of(owner))],
+        schedules=[schedule for owner in owners for schedule in schedules_of(owner)],
+        sensors=[alerts_sensor(owners)],
+        resources={"data_api": data_api_from_env(), "warehouse": warehouse_from_env(), "progress": LogProgress()},
+        # a process for each step would cost seconds and gain nothing: a run has one or two steps
+        executor=dg.in_process_executor,
+    )
+
+
+def _checks_of(owner: Owner) -> Iterator[dg.AssetChecksDefinition]:
+    yield operations_checks(owner)
+    yield balances_no_rejects(owner)
+    yield fraud_checks(owner)
+    yield spot_check_checks(owner)
+    yield reconciliation_checks(owner)
+    yield from mart_checks(owner)
+
+
+defs = definitions(accounts_of())

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 
 import dagster as dg
 
-from pipelines.checks import currency_known, none_found
+from pipelines.checks import currency_known, none_found, runs_to_check
+from pipelines.owner import Owner
 from resources.configured import WarehouseResource
 
 SHARED = {
@@ -20,21 +21,26 @@ OWN = {
 WARNINGS = {"operation_known", "received_in_window"}  # facts of the data, or of what was loaded so far
 
 
-@dg.multi_asset_check(
-    name="fraud_checks",
-    specs=[
-        *(dg.AssetCheckSpec(name, asset="fraud", description=text) for name, text in {**SHARED, **OWN}.items()),
-        dg.AssetCheckSpec("currency_known", asset="fraud", description="Every currency is in ISO 4217."),
-    ],
-)
-def fraud_checks(context: dg.AssetCheckExecutionContext, warehouse: WarehouseResource) -> Iterator[dg.AssetCheckResult]:
-    """Check what this Dagster run loaded, or the last load when it loaded nothing."""
-    store = warehouse.warehouse()
-    found = store.query("checks/runs_of_stream", stream="fraud", dagster_run_id=context.run.run_id)
-    run_ids = [row.run_id for row in found]
-    for name in SHARED:
-        yield none_found(name, store.query(f"checks/{name}", run_ids=run_ids), "fraud")
-    for name in OWN:
-        severity = dg.AssetCheckSeverity.WARN if name in WARNINGS else dg.AssetCheckSeverity.ERROR
-        yield none_found(name, store.query(f"checks/fraud_{name}", run_ids=run_ids), "fraud", severity)
-    yield currency_known(store, run_ids, "fraud")
+def fraud_checks(owner: Owner) -> dg.AssetChecksDefinition:
+    """Return the checks of the account's reports of fraud."""
+    key = dg.AssetKey(owner.key("fraud"))
+
+    @dg.multi_asset_check(
+        name=owner.op("fraud_checks"),
+        specs=[
+            *(dg.AssetCheckSpec(name, asset=key, description=text) for name, text in {**SHARED, **OWN}.items()),
+            dg.AssetCheckSpec("currency_known", asset=key, description="Every currency is in ISO 4217."),
+        ],
+    )
+    def checks(context: dg.AssetCheckExecutionContext, warehouse: WarehouseResource) -> Iterator[dg.AssetCheckResult]:
+        """Check what this Dagster run loaded, or the last load when it loaded nothing."""
+        store = warehouse.warehouse()
+        run_ids = runs_to_check(store, owner, "fraud", context.run.run_id)
+        for name in SHARED:
+            yield none_found(name, store.query(f"checks/{name}", run_ids=run_ids), key)
+        for name in OWN:
+            severity = dg.AssetCheckSeverity.WARN if name in WARNINGS else dg.AssetCheckSeverity.ERROR
+            yield none_found(name, store.query(f"checks/fraud_{name}", run_ids=run_ids), key, severity)
+        yield currency_known(store, run_ids, key)
+
+    return checks

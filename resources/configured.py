@@ -11,12 +11,14 @@ import dagster as dg
 from pydantic import Field, PrivateAttr
 
 from resources import log
+from resources.accounts import accounts_of
 from resources.data_api.client import Client
 from resources.data_api.endpoints import DataApi
 from resources.data_api.retry import RetryPolicy
 from resources.errors import ConfigError
 from resources.settings import (
     DEFAULT_BASE_URL,
+    ApiSettings,
     Environment,
     checked_api_settings,
     data_dir,
@@ -30,15 +32,21 @@ SECRET: dict[str, Any] = {"dagster__is_secret": True}
 
 
 class DataApiResource(dg.ConfigurableResource[Any]):
-    """The Data API of one account; token and secret are given as values or as files, and never shown."""
+    """The Data API: of one account, whose token and secret are given as values or as files, and never shown.
 
+    Or of the account that a run is about (`of_accounts`): its token is read from `ACCOUNTS_FILE` or the variables
+    of `ACCOUNTS` when the run asks for it, and is in no configuration of Dagster's.
+    """
+
+    of_accounts: bool = False
     base_url: str = DEFAULT_BASE_URL
     token: str | None = Field(default=None, repr=False, json_schema_extra=SECRET)
     token_file: str | None = None
     secret: str | None = Field(default=None, repr=False, json_schema_extra=SECRET)
     secret_file: str | None = None
     retry_seconds: float = RetryPolicy().deadline
-    _api: DataApi | None = PrivateAttr(default=None)
+    # one run of the UI may be about the assets of several accounts
+    _apis: dict[str | None, DataApi] = PrivateAttr(default_factory=dict)
 
     @contextmanager
     def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator[DataApiResource]:
@@ -49,23 +57,28 @@ class DataApiResource(dg.ConfigurableResource[Any]):
         try:
             yield self
         finally:
-            if self._api:
-                self._api.client.close()
+            for api in self._apis.values():
+                api.client.close()
 
-    def api(self) -> DataApi:
-        """Return the API, ready to be called.
+    def api(self, account: str | None = None) -> DataApi:
+        """Return the API, ready to be called; `account` is whose, where there may be several.
 
         Raises:
             ConfigError: a setting is missing or malformed.
         """
-        if self._api is None:
-            settings = checked_api_settings(
-                base_url=self.base_url,
-                token=_value("DATA_API_TOKEN", self.token, self.token_file),
-                secret=_value("DATA_API_SECRET", self.secret, self.secret_file),
-            )
-            self._api = DataApi(Client(settings, RetryPolicy(deadline=self.retry_seconds)))
-        return self._api
+        if account not in self._apis:
+            policy = RetryPolicy(deadline=self.retry_seconds)
+            self._apis[account] = DataApi(Client(self._settings(account), policy))
+        return self._apis[account]
+
+    def _settings(self, account: str | None) -> ApiSettings:
+        if self.of_accounts and account is not None:
+            return accounts_of().api_settings(account)
+        return checked_api_settings(
+            base_url=self.base_url,
+            token=_value("DATA_API_TOKEN", self.token, self.token_file),
+            secret=_value("DATA_API_SECRET", self.secret, self.secret_file),
+        )
 
 
 class WarehouseResource(dg.ConfigurableResource[Any]):
@@ -108,7 +121,9 @@ def open_warehouse(url: str | None) -> Warehouse:
 
 
 def data_api_from_env(environment: Environment = os.environ) -> DataApiResource:
-    """Return the resource whose token and secret Dagster reads from the environment when a run starts."""
+    """Return the resource whose token and secret are read from the environment when a run starts."""
+    if accounts_of(environment).source:
+        return DataApiResource(of_accounts=True, retry_seconds=sync_settings(environment).retry_seconds)
     return DataApiResource(
         base_url=_env_var("DATA_API_BASE_URL", environment) or DEFAULT_BASE_URL,
         token=_env_var("DATA_API_TOKEN", environment),

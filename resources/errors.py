@@ -24,6 +24,10 @@ class Incomplete(SyncError):
     """Some of what was asked for could not be proved complete; the ledger says which part."""
 
 
+class Stopped(SyncError):
+    """Somebody stopped the work: nothing that comes after it is begun."""
+
+
 class WarehouseUnavailable(SyncError):
     """PostgreSQL cannot be reached, or refused us."""
 

@@ -22,6 +22,10 @@ class Told:
     sent: int
     failures: tuple[str, ...]
 
+    def __add__(self, other: Told) -> Told:
+        """Return what both rounds did."""
+        return Told(self.sent + other.sent, tuple(dict.fromkeys((*self.failures, *other.failures))))
+
 
 def tell(
     warehouse: Warehouse,

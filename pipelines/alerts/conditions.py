@@ -102,8 +102,11 @@ def judge(
     dagster: DagsterFacts | None = None,
     *,
     verify: bool = True,
+    option: str = "",
 ) -> Judgement:
     """Return every cause that stands at `now`. Without facts of Dagster, or `verify`, these kinds are left alone.
+
+    `option` is what the commands of the advice need to be about this account, where there are several.
 
     Raises:
         WarehouseUnavailable: the database is away.
@@ -120,12 +123,12 @@ def judge(
         known = {row[0] for row in run(connection, "alerts/known_dagster_runs", dagster_run_ids=ids)}
         jobs = [job for job in facts.failed_jobs if job.dagster_run_id not in known]
         # without Dagster's facts, what it told of earlier would look as if it were over
-        found.add(["run_failed"] if dagster else [], _failed(failed, jobs))
+        found.add(["run_failed"] if dagster else [], _failed(failed, jobs, option))
         if dagster:
             found.add(["check_failed"], _checks(facts.failed_checks))
         day = required_day(now, settings)
         missing = run(connection, "alerts/missing_days", account=account, last_day=day, reach=REACH_DAYS)
-        found.add(["nightly_late"], _late(settings, [row.day for row in missing]))
+        found.add(["nightly_late"], _late(settings, [row.day for row in missing], option))
         run(connection, "alerts/measure_nights", account=account, now=now, days=settings.look_back_days + 1)
         nights = [
             Night(row.last_day, row.rows_new, row.rows_late)
@@ -185,15 +188,15 @@ def _refused(account: str, rows: Sequence[Any]) -> Iterator[Alert]:
         )
 
 
-def _failed(rows: Sequence[Any], jobs: Sequence[FailedJob]) -> Iterator[Alert]:
+def _failed(rows: Sequence[Any], jobs: Sequence[FailedJob], option: str) -> Iterator[Alert]:
     for row in rows:
         if row.message.startswith(("the platform answered 401 ", "the platform answered 403 ")):
             continue  # that cause is the token's
         days = f" of {row.interval_from:%Y-%m-%d} to {row.interval_to:%Y-%m-%d}" if row.interval_from else ""
         again = (
-            f"`ecommpay-sync operations --from {row.interval_from:%Y-%m-%d} --to {row.interval_to:%Y-%m-%d}`"
+            f"`ecommpay-sync operations --from {row.interval_from:%Y-%m-%d} --to {row.interval_to:%Y-%m-%d}{option}`"
             if row.stream == "operations" and row.interval_from
-            else f"`ecommpay-sync {row.stream}`"
+            else f"`ecommpay-sync {row.stream}{option}`"
         )
         yield Alert(
             "run_failed",
@@ -229,7 +232,7 @@ def _checks(checks: Sequence[FailedCheck]) -> Iterator[Alert]:
         )
 
 
-def _late(settings: SyncSettings, days: Sequence[date]) -> Iterator[Alert]:
+def _late(settings: SyncSettings, days: Sequence[date], option: str) -> Iterator[Alert]:
     for day in days:
         yield Alert(
             "nightly_late",
@@ -238,7 +241,7 @@ def _late(settings: SyncSettings, days: Sequence[date]) -> Iterator[Alert]:
             f"the UTC day {day} is not shown complete; the deadline is {settings.nightly_deadline:%H:%M} "
             f"{settings.reference.reporting_zone}.",
             "`ecommpay-sync status`; the schedule nightly and the daemon's state in Dagster's UI.",
-            f"start the daemon if it is down, then `ecommpay-sync operations --from {day} --to {day}`.",
+            f"start the daemon if it is down, then `ecommpay-sync operations --from {day} --to {day}{option}`.",
         )
 
 

@@ -10,7 +10,7 @@ import dagster as dg
 
 from pipelines.assets.days import as_they_finish
 from pipelines.assets.failures import told_in_one_line
-from pipelines.partitions import SETTINGS
+from pipelines.owner import Owner
 from pipelines.sync.operations import OperationsRequest, sync_operations
 from pipelines.sync.progress import Progress
 from resources.configured import DataApiResource, WarehouseResource
@@ -24,30 +24,37 @@ class BackfillConfig(dg.Config):
     project_ids: list[int] = []  # noqa: RUF012 - pydantic copies it
 
 
-@dg.op(name="backfill", tags={"kind": "postgres"})
-def backfill(
-    context: dg.OpExecutionContext,
-    config: BackfillConfig,
-    data_api: DataApiResource,
-    warehouse: WarehouseResource,
-    progress: dg.ResourceParam[Progress],
-) -> None:
-    """Walk the days, prove them complete, load what is new or changed, and tell of each finished day."""
-    request = OperationsRequest(
-        date.fromisoformat(config.first_day),
-        date.fromisoformat(config.last_day),
-        tuple(config.project_ids),
-        context.run_id,
-    )
-    with told_in_one_line():
-        store = warehouse.warehouse()
-        sync_operations(data_api.api(), store, SETTINGS, request, as_they_finish(context, store, progress))
+def backfill_job_of(owner: Owner) -> dg.JobDefinition:
+    """Return the account's job."""
 
+    @dg.op(name=owner.op("backfill"), tags={"kind": "postgres"})
+    def backfill(
+        context: dg.OpExecutionContext,
+        config: BackfillConfig,
+        data_api: DataApiResource,
+        warehouse: WarehouseResource,
+        progress: dg.ResourceParam[Progress],
+    ) -> None:
+        """Walk the days, prove them complete, load what is new or changed, and tell of each finished day."""
+        request = OperationsRequest(
+            date.fromisoformat(config.first_day),
+            date.fromisoformat(config.last_day),
+            tuple(config.project_ids),
+            context.run_id,
+        )
+        with told_in_one_line():
+            store = warehouse.warehouse()
+            sync_operations(
+                data_api.api(owner.account),
+                store,
+                owner.settings,
+                request,
+                as_they_finish(context, store, owner, progress),
+            )
 
-@dg.job(name="backfill_operations", description="Load years of days of operations in one run.")
-def backfill_operations() -> None:
-    """Do it in one step."""
-    backfill()
+    @dg.job(name=owner.job("backfill_operations"), description="Load years of days of operations in one run.")
+    def backfill_operations() -> None:
+        """Do it in one step."""
+        backfill()
 
-
-BACKFILL_JOB = backfill_operations
+    return backfill_operations

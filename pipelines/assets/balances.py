@@ -3,23 +3,29 @@
 import dagster as dg
 
 from pipelines.assets.failures import told_in_one_line
-from pipelines.partitions import SETTINGS
+from pipelines.owner import Owner
 from pipelines.sync.balances import BalancesReport, sync_balances
 from resources.configured import DataApiResource, WarehouseResource
 
 
-@dg.asset(
-    group_name="platform",
-    kinds={"postgres"},
-    metadata={"dagster/table_name": "core.balance_snapshots"},
-)
-def balances(
-    context: dg.AssetExecutionContext, data_api: DataApiResource, warehouse: WarehouseResource
-) -> dg.MaterializeResult[None]:
-    """Current state of the OUT balances, one row a balance and currency, in minor units."""
-    with told_in_one_line():
-        report = sync_balances(data_api.api(), warehouse.warehouse(), SETTINGS.account, context.run_id)
-        return dg.MaterializeResult(metadata=_metadata(report))
+def balances_of(owner: Owner) -> dg.AssetsDefinition:
+    """Return the account's asset."""
+
+    @dg.asset(
+        key=owner.key("balances"),
+        group_name=owner.group("platform"),
+        kinds={"postgres"},
+        metadata={"dagster/table_name": "core.balance_snapshots"},
+    )
+    def balances(
+        context: dg.AssetExecutionContext, data_api: DataApiResource, warehouse: WarehouseResource
+    ) -> dg.MaterializeResult[None]:
+        """Current state of the OUT balances, one row a balance and currency, in minor units."""
+        with told_in_one_line():
+            report = sync_balances(data_api.api(owner.account), warehouse.warehouse(), owner.account, context.run_id)
+            return dg.MaterializeResult(metadata=_metadata(report))
+
+    return balances
 
 
 def _metadata(report: BalancesReport) -> dict[str, dg.MetadataValue]:

@@ -9,26 +9,30 @@ from typing import Any
 
 import dagster as dg
 
-from pipelines.partitions import SETTINGS
+from pipelines.owner import Owner
 from pipelines.sync.progress import DayProgress, Progress
 from resources.warehouse.engine import Warehouse
 
-OPERATIONS = dg.AssetKey("operations")
 
-
-def materializations(store: Warehouse, dagster_run_id: str, days: Sequence[date]) -> Iterator[dg.AssetMaterialization]:
+def materializations(
+    store: Warehouse, owner: Owner, dagster_run_id: str, days: Sequence[date]
+) -> Iterator[dg.AssetMaterialization]:
     """Yield a materialization of each of `days`, with what the store holds of operations completed on it."""
     figures: dict[date, list[Any]] = {}
     for row in store.query(
         "backfill/day_figures",
-        account=SETTINGS.account,
+        account=owner.account,
         dagster_run_id=dagster_run_id,
         first=datetime.combine(min(days), time.min, UTC),
         after=datetime.combine(max(days) + timedelta(days=1), time.min, UTC),
     ):
         figures.setdefault(row.day, []).append(row)
     for day in days:
-        yield dg.AssetMaterialization(OPERATIONS, partition=day.isoformat(), metadata=_metadata(figures.get(day, [])))
+        yield dg.AssetMaterialization(_key(owner), partition=day.isoformat(), metadata=_metadata(figures.get(day, [])))
+
+
+def _key(owner: Owner) -> dg.AssetKey:
+    return dg.AssetKey(owner.key("operations"))
 
 
 def _metadata(rows: Sequence[Any]) -> dict[str, Any]:
@@ -44,7 +48,7 @@ def _metadata(rows: Sequence[Any]) -> dict[str, Any]:
 
 @contextmanager
 def finished_days_told(
-    context: dg.AssetExecutionContext, store: Warehouse, progress: Progress
+    context: dg.AssetExecutionContext, store: Warehouse, owner: Owner, progress: Progress
 ) -> Iterator[DayProgress]:
     """Yield a progress; when the load is stopped or fails, the days that were finished are told all the same.
 
@@ -55,20 +59,20 @@ def finished_days_told(
         yield DayProgress(progress, finished.extend, finished.extend)
     except BaseException:
         if finished:
-            for materialization in materializations(store, context.run_id, finished):
+            for materialization in materializations(store, owner, context.run_id, finished):
                 context.log_event(materialization)
         raise
 
 
-def as_they_finish(context: dg.OpExecutionContext, store: Warehouse, progress: Progress) -> DayProgress:
+def as_they_finish(context: dg.OpExecutionContext, store: Warehouse, owner: Owner, progress: Progress) -> DayProgress:
     """Return a progress that tells of each day when it is finished; of an earlier run's, only what Dagster lacks."""
 
     def tell(days: Sequence[date]) -> None:
-        for materialization in materializations(store, context.run_id, days):
+        for materialization in materializations(store, owner, context.run_id, days):
             context.log_event(materialization)
 
     def tell_missing(days: Sequence[date]) -> None:
-        told = context.instance.get_materialized_partitions(OPERATIONS)
+        told = context.instance.get_materialized_partitions(_key(owner))
         if missing := [day for day in days if day.isoformat() not in told]:
             tell(missing)
 

@@ -7,7 +7,8 @@ import dagster as dg
 
 from pipelines.assets.days import finished_days_told
 from pipelines.assets.failures import told_in_one_line
-from pipelines.partitions import BACKFILL, DAYS, SETTINGS
+from pipelines.owner import Owner
+from pipelines.partitions import BACKFILL, DAYS
 from pipelines.sync.operations import OperationsRequest, SyncReport, sync_operations
 from pipelines.sync.progress import Progress
 from resources.configured import DataApiResource, WarehouseResource
@@ -21,47 +22,53 @@ class OperationsConfig(dg.Config):
     project_ids: list[int] = []  # noqa: RUF012 - pydantic copies it
 
 
-@dg.multi_asset(
-    name="operations",
-    specs=[
-        dg.AssetSpec(
-            "operations",
-            partitions_def=DAYS,
-            group_name="platform",
-            kinds={"postgres"},
-            description=(
-                "Payment operations of the platform, one row an operation, as last observed "
-                "(core.operations); a partition is a UTC day of latest actions."
-            ),
-            metadata={"dagster/table_name": "core.operations"},
-        )
-    ],
-    backfill_policy=BACKFILL,
-)
-def operations(
-    context: dg.AssetExecutionContext,
-    config: OperationsConfig,
-    data_api: DataApiResource,
-    warehouse: WarehouseResource,
-    progress: dg.ResourceParam[Progress],
-) -> Iterator[dg.MaterializeResult[None]]:
-    """Walk the days of the partition range, prove them complete, load what is new or changed."""
-    keys = context.partition_keys
-    request = OperationsRequest(
-        date.fromisoformat(keys[0]), date.fromisoformat(keys[-1]), tuple(config.project_ids), context.run_id
+def operations_of(owner: Owner) -> dg.AssetsDefinition:
+    """Return the account's asset."""
+    key = dg.AssetKey(owner.key("operations"))
+
+    @dg.multi_asset(
+        name=owner.op("operations"),
+        specs=[
+            dg.AssetSpec(
+                key,
+                partitions_def=DAYS,
+                group_name=owner.group("platform"),
+                kinds={"postgres"},
+                description=(
+                    "Payment operations of the platform, one row an operation, as last observed "
+                    "(core.operations); a partition is a UTC day of latest actions."
+                ),
+                metadata={"dagster/table_name": "core.operations"},
+            )
+        ],
+        backfill_policy=BACKFILL,
     )
-    with told_in_one_line():
-        store = warehouse.warehouse()
-        with finished_days_told(context, store, progress) as days:
-            report = sync_operations(data_api.api(), store, SETTINGS, request, days)
-        # on the last day only: Dagster writes the metadata of a result once for each day of the range
-        context.add_asset_metadata(_metadata(report, store), asset_key="operations", partition_key=keys[-1])
-        yield dg.MaterializeResult(asset_key="operations")
+    def operations(
+        context: dg.AssetExecutionContext,
+        config: OperationsConfig,
+        data_api: DataApiResource,
+        warehouse: WarehouseResource,
+        progress: dg.ResourceParam[Progress],
+    ) -> Iterator[dg.MaterializeResult[None]]:
+        """Walk the days of the partition range, prove them complete, load what is new or changed."""
+        keys = context.partition_keys
+        request = OperationsRequest(
+            date.fromisoformat(keys[0]), date.fromisoformat(keys[-1]), tuple(config.project_ids), context.run_id
+        )
+        with told_in_one_line():
+            store = warehouse.warehouse()
+            with finished_days_told(context, store, owner, progress) as days:
+                report = sync_operations(data_api.api(owner.account), store, owner.settings, request, days)
+            # on the last day only: Dagster writes the metadata of a result once for each day of the range
+            context.add_asset_metadata(_metadata(report, store, owner.account), asset_key=key, partition_key=keys[-1])
+            yield dg.MaterializeResult(asset_key=key)
+
+    return operations
 
 
-def _metadata(report: SyncReport, store: Warehouse) -> dict[str, dg.MetadataValue]:
+def _metadata(report: SyncReport, store: Warehouse, account: str) -> dict[str, dg.MetadataValue]:
     return {
-        "dagster/row_count": dg.MetadataValue.int(_stored(store)),
+        "dagster/row_count": dg.MetadataValue.int(_stored(store, account)),
         "dagster/partition_row_count": dg.MetadataValue.int(report.rows_met - report.rows_rejected),
         "walked": dg.MetadataValue.text(str(report.window)),
         "rows_met": dg.MetadataValue.int(report.rows_met),
@@ -119,6 +126,6 @@ def _preview(store: Warehouse, run_id: int) -> dg.MetadataValue:
     return dg.MetadataValue.table(records, schema=dg.TableSchema([dg.TableColumn(name) for name in rows[0]._asdict()]))
 
 
-def _stored(store: Warehouse) -> int:
-    (row,) = store.query("metadata/count_operations", account=SETTINGS.account)
+def _stored(store: Warehouse, account: str) -> int:
+    (row,) = store.query("metadata/count_operations", account=account)
     return int(row.row_count)

@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 import dagster as dg
 
 from pipelines.assets.failures import told_in_one_line
-from pipelines.partitions import SETTINGS
+from pipelines.owner import Owner
 from pipelines.report.page import sentence
 from pipelines.report.publish import publish
 from resources.configured import WarehouseResource
@@ -19,29 +19,35 @@ class ReportConfig(dg.Config):
     day: str = ""
 
 
-@dg.asset(
-    group_name="finance",
-    kinds={"html", "excel"},
-    deps=["reconciliation"],
-    description="Daily close report of a business day: one page and one workbook in SYNC_REPORT_DIR.",
-)
-def report(
-    context: dg.AssetExecutionContext, config: ReportConfig, warehouse: WarehouseResource
-) -> dg.MaterializeResult[None]:
-    """Write page and workbook."""
-    zone = SETTINGS.reference.reporting_zone
-    yesterday = (datetime.now(UTC).astimezone(ZoneInfo(zone)) - timedelta(days=1)).date()
-    with told_in_one_line():
-        day = datetime.strptime(config.day, "%Y-%m-%d").replace(tzinfo=UTC).date() if config.day else yesterday
-        published = publish(warehouse.warehouse(), SETTINGS.account, day, zone, report_dir())
-    context.log.info(sentence(published.document))
-    return dg.MaterializeResult(
-        metadata={
-            "business_date": day.isoformat(),
-            "in_one_line": sentence(published.document),
-            "page": dg.MetadataValue.path(published.page),
-            "workbook": dg.MetadataValue.path(published.workbook),
-            "open_breaks": sum(group.count for group in published.document.breaks),
-            "ledger_head": published.document.completeness.ledger_head or "—",
-        }
+def report_of(owner: Owner) -> dg.AssetsDefinition:
+    """Return the account's asset."""
+
+    @dg.asset(
+        key=owner.key("report"),
+        group_name=owner.group("finance"),
+        kinds={"html", "excel"},
+        deps=[dg.AssetKey(owner.key("reconciliation"))],
+        description="Daily close report of a business day: one page and one workbook in SYNC_REPORT_DIR.",
     )
+    def report(
+        context: dg.AssetExecutionContext, config: ReportConfig, warehouse: WarehouseResource
+    ) -> dg.MaterializeResult[None]:
+        """Write page and workbook."""
+        zone = owner.settings.reference.reporting_zone
+        yesterday = (datetime.now(UTC).astimezone(ZoneInfo(zone)) - timedelta(days=1)).date()
+        with told_in_one_line():
+            day = datetime.strptime(config.day, "%Y-%m-%d").replace(tzinfo=UTC).date() if config.day else yesterday
+            published = publish(warehouse.warehouse(), owner.account, day, zone, report_dir())
+        context.log.info(sentence(published.document))
+        return dg.MaterializeResult(
+            metadata={
+                "business_date": day.isoformat(),
+                "in_one_line": sentence(published.document),
+                "page": dg.MetadataValue.path(published.page),
+                "workbook": dg.MetadataValue.path(published.workbook),
+                "open_breaks": sum(group.count for group in published.document.breaks),
+                "ledger_head": published.document.completeness.ledger_head or "—",
+            }
+        )
+
+    return report

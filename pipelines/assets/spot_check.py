@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta
 import dagster as dg
 
 from pipelines.assets.failures import told_in_one_line
-from pipelines.checks import none_found
-from pipelines.partitions import SETTINGS
+from pipelines.checks import none_found, runs_to_check
+from pipelines.owner import Owner
 from pipelines.sync.spot_check import STREAM, SpotCheckReport
 from pipelines.sync.spot_check import spot_check as check_payments
 from resources.configured import DataApiResource, WarehouseResource
@@ -20,25 +20,36 @@ class SpotCheckConfig(dg.Config):
     sample: int | None = None
 
 
-@dg.asset(
-    group_name="platform",
-    kinds={"postgres"},
-    deps=["operations"],
-    metadata={"dagster/table_name": "sync.spot_checks"},
-)
-def spot_check(
-    context: dg.AssetExecutionContext,
-    config: SpotCheckConfig,
-    data_api: DataApiResource,
-    warehouse: WarehouseResource,
-) -> dg.MaterializeResult[None]:
-    """A sample of payments, drawn anew for each day, asked for by id and compared with the store."""
-    yesterday = datetime.now(UTC).date() - timedelta(days=1)
-    with told_in_one_line():
-        report = check_payments(
-            data_api.api(), warehouse.warehouse(), SETTINGS, yesterday, config.sample, context.run_id
-        )
-        return dg.MaterializeResult(metadata=_metadata(report))
+def spot_check_of(owner: Owner) -> dg.AssetsDefinition:
+    """Return the account's asset."""
+
+    @dg.asset(
+        key=owner.key("spot_check"),
+        group_name=owner.group("platform"),
+        kinds={"postgres"},
+        deps=[dg.AssetKey(owner.key("operations"))],
+        metadata={"dagster/table_name": "sync.spot_checks"},
+    )
+    def spot_check(
+        context: dg.AssetExecutionContext,
+        config: SpotCheckConfig,
+        data_api: DataApiResource,
+        warehouse: WarehouseResource,
+    ) -> dg.MaterializeResult[None]:
+        """A sample of payments, drawn anew for each day, asked for by id and compared with the store."""
+        yesterday = datetime.now(UTC).date() - timedelta(days=1)
+        with told_in_one_line():
+            report = check_payments(
+                data_api.api(owner.account),
+                warehouse.warehouse(),
+                owner.settings,
+                yesterday,
+                config.sample,
+                context.run_id,
+            )
+            return dg.MaterializeResult(metadata=_metadata(report))
+
+    return spot_check
 
 
 def _metadata(report: SpotCheckReport) -> dict[str, dg.MetadataValue]:
@@ -54,16 +65,21 @@ def _metadata(report: SpotCheckReport) -> dict[str, dg.MetadataValue]:
     }
 
 
-@dg.asset_check(
-    asset=spot_check,
-    name="no_difference",
-    description="What the platform answers about a payment is what the store holds, or has changed since the walk.",
-)
-def spot_check_no_difference(
-    context: dg.AssetCheckExecutionContext, warehouse: WarehouseResource
-) -> dg.AssetCheckResult:
-    """Check what this Dagster run compared, or the last spot check."""
-    store = warehouse.warehouse()
-    found = store.query("checks/runs_of_stream", stream=STREAM, dagster_run_id=context.run.run_id)
-    run_ids = [row.run_id for row in found]
-    return none_found("no_difference", store.query("checks/spot_differences", run_ids=run_ids), "spot_check")
+def spot_check_checks(owner: Owner) -> dg.AssetChecksDefinition:
+    """Return the check of the account's asset."""
+    key = dg.AssetKey(owner.key("spot_check"))
+
+    @dg.asset_check(
+        asset=key,
+        name="no_difference",
+        description="What the platform answers about a payment is what the store holds, or has changed since the walk.",
+    )
+    def spot_check_no_difference(
+        context: dg.AssetCheckExecutionContext, warehouse: WarehouseResource
+    ) -> dg.AssetCheckResult:
+        """Check what this Dagster run compared, or the last spot check."""
+        store = warehouse.warehouse()
+        run_ids = runs_to_check(store, owner, STREAM, context.run.run_id)
+        return none_found("no_difference", store.query("checks/spot_differences", run_ids=run_ids), key)
+
+    return spot_check_no_difference

@@ -1,7 +1,8 @@
 """`ecommpay-sync`: the commands and their arguments; each does its work through the same assets as the UI.
 
-Exit code 0: all that was asked for is complete; 2: wrong input or configuration; 1: anything else. Heavy
-modules are imported where they are used: they are most of a small run.
+Exit code 0: all that was asked for is complete; 2: wrong input or configuration; 1: anything else. Of several
+accounts done in turn the worst of theirs, 2 before 1. Heavy modules are imported where they are used: they are most
+of a small run.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ from typing import Annotated
 
 import typer
 
-from resources.errors import ConfigError, SyncError
+from pipelines.cli.account import all_accounts, each_account, explained, one_account
+from resources.errors import ConfigError
 
 app = typer.Typer(
     name="ecommpay-sync",
@@ -33,18 +35,16 @@ def main() -> None:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         app()
-    except SyncError as error:
-        print(f"ecommpay-sync: {error}", file=sys.stderr)  # noqa: T201
-        sys.exit(error.exit_code)
     except BrokenPipeError:  # whoever read our output has read enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except Exception as error:  # noqa: BLE001 - the last net: one line, whatever it was
-        said = " ".join(str(error).split())[:400]
-        print(f"ecommpay-sync: unexpected: {type(error).__name__}: {said}", file=sys.stderr)  # noqa: T201
-        sys.exit(1)
+        message, exit_code = explained(error)
+        print(f"ecommpay-sync: {message}", file=sys.stderr)  # noqa: T201
+        sys.exit(exit_code)
 
 
 @app.command()
+@each_account
 def operations(
     first: Annotated[str, typer.Option("--from", metavar="DAY", help="first UTC day (YYYY-MM-DD, today, yesterday)")],
     last: Annotated[str, typer.Option("--to", metavar="DAY", help="last UTC day, included")],
@@ -65,6 +65,7 @@ def operations(
 
 
 @app.command()
+@each_account
 def fraud(
     first: Annotated[str, typer.Option("--from", metavar="DAY", help="first UTC day (YYYY-MM-DD, today, yesterday)")],
     last: Annotated[str, typer.Option("--to", metavar="DAY", help="last UTC day, included")],
@@ -77,6 +78,7 @@ def fraud(
 
 
 @app.command(name="spot-check")
+@each_account
 def spot_check(
     sample: Annotated[
         int | None, typer.Option(min=1, max=1000, help="how many payments; else SYNC_SPOT_CHECK_SAMPLE")
@@ -89,6 +91,7 @@ def spot_check(
 
 
 @app.command()
+@each_account
 def balances() -> None:
     """Take a snapshot of the balances."""
     from pipelines.cli.run import run_balances
@@ -97,6 +100,7 @@ def balances() -> None:
 
 
 @app.command()
+@all_accounts
 def status() -> None:
     """Show what is in the store, how complete it is, and the last runs."""
     from pipelines.cli.status import show_status
@@ -105,6 +109,7 @@ def status() -> None:
 
 
 @app.command()
+@all_accounts
 def doctor() -> None:
     """Check configuration, platform, signature and database, one line each."""
     from pipelines.cli.doctor import examine
@@ -113,6 +118,7 @@ def doctor() -> None:
 
 
 @app.command()
+@each_account
 def replay(
     first: Annotated[str, typer.Option("--from", metavar="DAY", help="first UTC day")],
     last: Annotated[str, typer.Option("--to", metavar="DAY", help="last UTC day, included")],
@@ -128,6 +134,7 @@ def replay(
 
 
 @app.command()
+@one_account
 def trace(operation_id: Annotated[str, typer.Argument(metavar="OPERATION_ID")]) -> None:
     """Show where an operation's figures come from: each state, and the signed page that brought it."""
     from pipelines.cli.audit import trace_operation
@@ -201,6 +208,7 @@ def grant() -> None:
 
 
 @app.command()
+@one_account
 def erase(
     customer: Annotated[str, typer.Option(metavar="ID", help="the person's customer_id or e-mail address")],
 ) -> None:
@@ -237,6 +245,7 @@ app.add_typer(ledger_app)
 
 
 @ledger_app.command("import")
+@one_account
 def ledger_import(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="a .csv, .parquet or .xlsx; docs/reconciliation.md")],
     *,
@@ -252,6 +261,7 @@ def ledger_import(
 
 
 @app.command()
+@each_account
 def reconcile(
     day: Annotated[str, typer.Option("--date", metavar="DAY", help="business day (YYYY-MM-DD, yesterday)")],
     leg: Annotated[
@@ -265,6 +275,7 @@ def reconcile(
 
 
 @app.command()
+@each_account
 def breaks(
     day: Annotated[str | None, typer.Option("--date", metavar="DAY", help="of this business day only")] = None,
     *,
@@ -277,6 +288,7 @@ def breaks(
 
 
 @app.command()
+@one_account
 def explain(
     break_id: Annotated[int, typer.Argument(metavar="BREAK_ID")],
     by: Annotated[str, typer.Option(metavar="NAME", help="who explains it")],
@@ -289,6 +301,7 @@ def explain(
 
 
 @app.command()
+@one_account
 def close(
     day: Annotated[str, typer.Option("--date", metavar="DAY", help="business day (YYYY-MM-DD, yesterday)")],
     by: Annotated[str, typer.Option(metavar="NAME", help="who reviewed the figures")],
@@ -305,6 +318,7 @@ def close(
 
 
 @app.command()
+@one_account
 def reopen(
     day: Annotated[str, typer.Option("--date", metavar="DAY", help="a closed business day")],
     by: Annotated[str, typer.Option(metavar="NAME", help="who opens it")],
@@ -317,6 +331,7 @@ def reopen(
 
 
 @app.command()
+@each_account
 def report(
     day: Annotated[str, typer.Option("--date", metavar="DAY", help="business day (YYYY-MM-DD, yesterday)")],
     folder: Annotated[

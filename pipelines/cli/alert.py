@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from pipelines.cli import show
+from pipelines.cli import account, show
 from resources.alerts.channels import ChannelFailed, channels_of
 from resources.alerts.settings import alert_settings
 from resources.configured import open_warehouse
 from resources.errors import ConfigError
-from resources.settings import database_url, sync_settings
+from resources.settings import database_url
 
 
 def run_alert(*, test: bool) -> None:
     """Send the test message, or judge and tell."""
-    settings, alerting = sync_settings(), alert_settings()
+    alerting = alert_settings()
     channels = channels_of(alerting)
     if test:
         if not channels:
@@ -25,7 +25,7 @@ def run_alert(*, test: bool) -> None:
         for channel in channels:
             try:
                 channel.send(
-                    f"{settings.account}: test",
+                    f"{everybody()}: test",
                     "What happened: nothing, somebody ran `ecommpay-sync alert --test`.\n"
                     f"What to do: nothing. Runbook: {alerting.runbook}",
                 )
@@ -39,19 +39,29 @@ def run_alert(*, test: bool) -> None:
     _judge_and_tell()
 
 
+def everybody() -> str:
+    """Return the names of all accounts."""
+    return ", ".join(settings.account for settings in account.settings_of_all())
+
+
 def _judge_and_tell() -> None:
-    from pipelines.alerts.book import tell
+    from pipelines.alerts.book import Told, tell
     from pipelines.alerts.conditions import judge
+    from pipelines.owner import owners_of
+    from resources.accounts import accounts_of
     from resources.warehouse.migrate import migrate
 
-    settings, alerting, now = sync_settings(), alert_settings(), datetime.now(UTC)
+    alerting, now = alert_settings(), datetime.now(UTC)
     channels = channels_of(alerting)
+    causes, told = 0, Told(0, ())
     with open_warehouse(database_url()) as store:
         migrate(store)
-        judgement = judge(store, settings, alerting, now)
-        for item in judgement.alerts:
-            show.line(f"{item.title}\n{item.message(alerting.runbook)}\n")
-        told = tell(store, settings.account, judgement, channels, now, alerting.runbook)
-    show.line(f"{len(judgement.alerts)} causes stand; {told.sent} messages were sent")
+        for owner in owners_of(accounts_of()):
+            judgement = judge(store, owner.settings, alerting, now, option=owner.option)
+            for item in judgement.alerts:
+                show.line(f"{item.title}\n{item.message(alerting.runbook)}\n")
+            causes += len(judgement.alerts)
+            told += tell(store, owner.account, judgement, channels, now, alerting.runbook)
+    show.line(f"{causes} causes stand; {told.sent} messages were sent")
     if told.failures:
         raise ChannelFailed(told.failures[0])

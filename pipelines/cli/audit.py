@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from datetime import date
 
-from pipelines.cli import show
+from pipelines.cli import account, show
 from pipelines.sync.audit import Sighting, trace
 from pipelines.sync.normalize import json_text
 from pipelines.sync.replay import Replay, Replayer
 from resources.configured import open_warehouse
 from resources.errors import ConfigError, SyncError, WarehouseBroken
-from resources.settings import api_settings, database_url, sync_settings
+from resources.settings import database_url
 from resources.warehouse.migrate import migrate
 
 
@@ -45,10 +45,10 @@ def verify_ledger(head: str | None) -> None:
 
 def trace_operation(operation_id: str) -> None:
     """Print each state of an operation and the signed page that it came from, verified again."""
-    secret = api_settings().secret.reveal()
+    secret = account.api_settings().secret.reveal()
     with open_warehouse(database_url()) as store:
         migrate(store)
-        sightings = trace(store, operation_id, secret)
+        sightings = trace(store, account.settings().account, operation_id, secret)
     if not sightings:
         raise ConfigError(f"operation {operation_id} is not in core.operations: load its day first.")
     for sighting in sightings:
@@ -67,8 +67,8 @@ def trace_operation(operation_id: str) -> None:
 
 def replay_days(first: date, last: date, *, repair: bool) -> None:
     """Rebuild the days from raw pages and prove that the store holds the same; with `repair`, put back what differs."""
-    settings = sync_settings()
-    secret = api_settings().secret.reveal()
+    settings = account.settings()
+    secret = account.api_settings().secret.reveal()
     with open_warehouse(database_url()) as store:
         migrate(store)
         replayer = Replayer(store, settings.account, secret)

@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
-from pipelines.cli import run, show
+from pipelines.cli import account, run, show
 from pipelines.sync import forecast, windows
 from pipelines.sync.forecast import Forecast, Rate
 from pipelines.sync.progress import duration
@@ -17,7 +17,7 @@ from resources.data_api.client import Client
 from resources.data_api.endpoints import DataApi
 from resources.data_api.retry import RetryPolicy
 from resources.errors import WarehouseBroken
-from resources.settings import SyncSettings, api_settings, data_dir, database_url
+from resources.settings import SyncSettings, data_dir, database_url
 from resources.warehouse import ledger
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def backfill(settings: SyncSettings, first: date, last: date, project_ids: tuple
         run_id = run.execute_on(
             instance,
             "backfill_operations",
-            config={"ops": {"backfill": {"config": config}}},
+            config={"ops": {account.owner().op("backfill"): {"config": config}}},
             progress=show.progress(),
         )
         from pipelines.checks import CHECKED_RUN
@@ -137,7 +137,7 @@ def _sample(
     if not stretches:
         return [], 0.0
     seconds: list[float] = []
-    with Client(api_settings(), RetryPolicy(deadline=settings.retry_seconds)) as client:
+    with Client(account.api_settings(), RetryPolicy(deadline=settings.retry_seconds)) as client:
         api = DataApi(client)
 
         def count(window: Window, offset: int, limit: int) -> int:

@@ -9,15 +9,20 @@ from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
-from pipelines.cli import show
+from pipelines.cli import account, show
 from pipelines.cli.demo_ledger import platform_faults, write_demo_ledger
 from pipelines.cli.reconcile import run_import, run_reconcile
 from pipelines.cli.report import write_report
 from pipelines.cli.run import run_balances, run_operations
 from resources.configured import open_warehouse
-from resources.settings import PROJECT_ROOT, data_dir, database_url, sync_settings
+from resources.settings import PROJECT_ROOT, data_dir, database_url
 
 SEED = 1
+# settings that would lead to the user's own data, or to accounts that the sandbox does not have
+ELSEWHERE = (
+    *("DATABASE_URL", "DATABASE_URL_FILE", "DAGSTER_HOME"),
+    *("ACCOUNTS", "ACCOUNTS_FILE", "SYNC_PROJECT_OWNERS"),
+)
 
 
 def run_demo(days: int, rows: int) -> None:
@@ -43,7 +48,7 @@ def run_demo(days: int, rows: int) -> None:
             "SYNC_DATA_DIR": str(folder),
             "SYNC_FIRST_DAY": "2015-01-01",
         }
-        with environment(settings, without=("DATABASE_URL", "DATABASE_URL_FILE", "DAGSTER_HOME")):
+        with environment(settings, without=ELSEWHERE):
             show.line("2. Operations, through the Dagster asset `operations`, into the embedded PostgreSQL")
             first = yesterday - timedelta(days=days - 1)
             run_operations(first, yesterday, ())
@@ -63,7 +68,7 @@ def run_demo(days: int, rows: int) -> None:
 def _reconcile(day: date, folder: Path) -> None:
     ledger = folder / "made-up-ledger.csv"
     with open_warehouse(database_url()) as store:
-        write_demo_ledger(store, sync_settings().account, day, ledger)
+        write_demo_ledger(store, account.settings().account, day, ledger)
     run_import(ledger, None, accept_partial=False)
     run_reconcile(day, ())
     show.line()

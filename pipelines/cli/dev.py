@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from pipelines.cli import show
-from pipelines.cli.demo import environment
+from pipelines.cli.demo import ELSEWHERE, environment
 from pipelines.cli.run import dagster_instance
 from resources.configured import open_warehouse
 from resources.settings import PROJECT_ROOT, data_dir
@@ -31,8 +31,7 @@ def run_dev(port: int) -> None:
             "DATA_API_SECRET": sandbox.secret,
             "SYNC_DATA_DIR": str(data_dir() / "dev"),
         }
-        without = ("DATABASE_URL", "DATABASE_URL_FILE", "DAGSTER_HOME")
-        with environment(settings, without=without), open_warehouse(None) as store, dagster_instance():
+        with environment(settings, without=ELSEWHERE), open_warehouse(None) as store, dagster_instance():
             migrate(store)
             show.line(f"sandbox of the Data API: {sandbox.url} (operations of the {DAYS} days up to {yesterday})")
             show.line(f"warehouse: {store.url}")

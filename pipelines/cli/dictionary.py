@@ -10,11 +10,11 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from pipelines.cli import show
+from pipelines.cli import account, show
 from pipelines.sync.marts import build_marts
 from resources.configured import open_warehouse
 from resources.errors import ConfigError
-from resources.settings import database_url, sync_settings
+from resources.settings import database_url
 from resources.warehouse.engine import Warehouse
 from resources.warehouse.migrate import migrate
 
@@ -32,10 +32,10 @@ def write_dictionary(output: Path | None) -> None:
     Raises:
         ConfigError: the file cannot be written.
     """
-    settings = sync_settings()
+    settings = account.settings_of_all()
     with open_warehouse(database_url()) as store:
-        migrate(store, settings.reference)
-        build_marts(store, settings)
+        migrate(store, settings[0].reference)
+        build_marts(store, *settings)
         text = dictionary(store)
     if output is None:
         show.line(text.rstrip("\n"))

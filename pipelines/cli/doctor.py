@@ -9,13 +9,15 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from urllib.parse import urlsplit
 
-from pipelines.cli import show
+from pipelines.cli import account, show
+from pipelines.sync.projects import shared_projects
+from resources.accounts import accounts_of
 from resources.configured import open_warehouse
 from resources.data_api.client import CONNECT_TIMEOUT, Answer, Client, tls_context
 from resources.data_api.endpoints import DataApi
 from resources.data_api.retry import RetryPolicy
 from resources.errors import ConfigError, SyncError
-from resources.settings import ApiSettings, api_settings, database_url, open_secret_files, sync_settings
+from resources.settings import ApiSettings, database_url
 from resources.warehouse.migrate import migrate
 
 ONE_TRY = RetryPolicy(attempts=2, deadline=30.0, never_answered_deadline=5.0)
@@ -32,6 +34,16 @@ class Examination:
     answer: Answer | None = None
     _failed: set[str] = field(default_factory=set)
 
+    def begin(self) -> None:
+        """Forget what the account before failed in, but for the exit code."""
+        self._failed.clear()
+
+    def fail(self, name: str, error: SyncError) -> None:
+        """Print the line of a check that failed."""
+        self._failed.add(name)
+        self.exit_code = max(self.exit_code, error.exit_code)
+        show.line(f"FAIL  {name:<14} {error}")
+
     def check(self, name: str, examine: Callable[[], str], *, needs: str | None = None) -> None:
         """Run one check and print its line; skip it when what it needs has failed."""
         if needs in self._failed:
@@ -41,20 +53,40 @@ class Examination:
         try:
             show.line(f"ok    {name:<14} {examine()}")
         except SyncError as error:
-            self._failed.add(name)
-            self.exit_code = max(self.exit_code, error.exit_code)
-            show.line(f"FAIL  {name:<14} {error}")
+            self.fail(name, error)
 
 
 def examine() -> int:
-    """Run all checks; return the exit code: 0, 2 when the configuration is wrong, else 1."""
+    """Run all checks, of each account or of the one named; return the exit code: 0, 2 for the configuration, else 1."""
     show.warnings_to_stderr()
     examination = Examination()
+    try:
+        accounts = accounts_of()
+        names = account.chosen(accounts)
+    except ConfigError as error:
+        accounts, names = None, ()
+        examination.fail("settings", error)
+    for name in names:
+        if accounts and accounts.several:
+            show.line(f"account {name}")
+        with account.acting_for(name):
+            _examine_account(examination)
+    if accounts and accounts.several:
+        show.line("all accounts")
+    examination.check("database", _database)
+    examination.check("migrations", _migrations, needs="database")
+    if accounts and accounts.several:
+        examination.check("shared", _shared_projects, needs="migrations")
+    return examination.exit_code
+
+
+def _examine_account(examination: Examination) -> None:
+    examination.begin()
     check = examination.check
 
     def credentials() -> str:
-        examination.api = api_settings()
-        exposed = open_secret_files()
+        examination.api = account.api_settings()
+        exposed = accounts_of().open_secret_files()
         warning = f" — every user of this machine may read {', '.join(exposed)}: chmod 600" if exposed else ""
         return f"token of 30 characters and secret are set, for {examination.api.base_url}{warning}"
 
@@ -78,13 +110,10 @@ def examine() -> int:
     check("clock", lambda: _clock(answer()), needs="signature")
     check("balances", lambda: f"{len(answer().document['balance'])} visible", needs="signature")
     check("projects", lambda: _projects(settings()), needs="signature")
-    check("database", _database)
-    check("migrations", _migrations, needs="database")
-    return examination.exit_code
 
 
 def _settings() -> str:
-    settings = sync_settings()
+    settings = account.settings()
     return (
         f"account {settings.account}, first day {settings.first_day}, look-back {settings.look_back_days} days, "
         f"personal data: {settings.personal.mode}"
@@ -144,3 +173,9 @@ def _migrations() -> str:
     with open_warehouse(database_url()) as store:
         applied = migrate(store)
         return f"applied now: {', '.join(applied)}" if applied else "up to date"
+
+
+def _shared_projects() -> str:
+    with open_warehouse(database_url()) as store:
+        found = shared_projects(store)
+    return "; ".join(map(str, found)) or "no project is seen by several accounts"

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from pipelines.cli import show
+from pipelines.cli import account, show
 from pipelines.sync.erase import erase
 from resources.configured import open_warehouse
 from resources.errors import ConfigError
-from resources.settings import database_url, sync_settings
+from resources.settings import database_url
 from resources.warehouse.migrate import migrate
 
 
 def erase_customer(customer: str) -> None:
     """Erase by customer_id or e-mail address."""
-    settings = sync_settings()
+    settings = account.settings()
     if not customer.strip():
         raise ConfigError("--customer is empty: give a customer_id or an e-mail address.")
     with open_warehouse(database_url()) as store:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
 
-from pipelines.cli import show
+from pipelines.cli import account, show
 from pipelines.cli.run import execute
 from pipelines.money import exponent_of, major_units
 from pipelines.recon.books import step
@@ -18,7 +18,7 @@ from pipelines.recon.imports import ImportReport, import_ledger
 from pipelines.recon.reconcile import LEGS, is_over
 from resources.configured import open_warehouse
 from resources.errors import ConfigError, Incomplete
-from resources.settings import api_settings, database_url, sync_settings
+from resources.settings import database_url
 from resources.warehouse.engine import Warehouse
 from resources.warehouse.migrate import migrate
 
@@ -33,8 +33,8 @@ def run_reconcile(day: date, legs: Sequence[str]) -> None:
         raise ConfigError(f"--leg {unknown[0]!r} is no leg: write {', '.join(LEGS)}.")
     wanted = list(legs or LEGS)
     if "completeness" in wanted:
-        api_settings()
-    settings = sync_settings()
+        account.api_settings()
+    settings = account.settings()
     if day < settings.first_day:
         raise ConfigError(f"{day} is before the first day this system keeps, {settings.first_day}.")
     with _store() as store:
@@ -42,7 +42,7 @@ def run_reconcile(day: date, legs: Sequence[str]) -> None:
             raise ConfigError(f"{day} is not over in {settings.reference.reporting_zone}: reconcile it when it is.")
     from pipelines.schedules import range_tags
 
-    config = {"ops": {"reconciliation": {"config": {"legs": wanted, "prove_again": True}}}}
+    config = {"ops": {account.owner().op("reconciliation"): {"config": {"legs": wanted, "prove_again": True}}}}
     execute("reconcile", tags=range_tags(day, day), config=config)
     with _store() as store:
         _print_day(store, settings.account, day, wanted)
@@ -82,7 +82,7 @@ def _print_day(store: Warehouse, account: str, day: date, legs: Sequence[str]) -
 
 def run_import(path: Path, rejects: Path | None, *, accept_partial: bool) -> None:
     """Import a ledger file and print what it brought, or what is wrong with it."""
-    settings = sync_settings()
+    settings = account.settings()
     with _store() as store:
         report = import_ledger(
             store, settings.account, path, settings.reference.reporting_zone, exponent_of, accept_partial=accept_partial
@@ -128,11 +128,9 @@ def _no_formula(text: str) -> str:
 
 def list_breaks(day: date | None, *, everything: bool) -> None:
     """Print the open breaks, oldest first; with `everything` also the explained ones."""
-    account = sync_settings().account
+    name = account.settings().account
     with _store() as store:
-        rows = store.query(
-            "reconciliation/breaks_list", account=account, day=day, explained=everything, most=MOST_BREAKS
-        )
+        rows = store.query("reconciliation/breaks_list", account=name, day=day, explained=everything, most=MOST_BREAKS)
     if not rows:
         show.line("no breaks" if everything else "no open breaks")
         return
@@ -166,10 +164,10 @@ def explain_break(break_id: int, by: str, note: str) -> None:
     """Mark a break as explained, with who said what."""
     if not by.strip() or not note.strip():
         raise ConfigError("--by and --note must not be empty: who explains the break, and how.")
-    account = sync_settings().account
+    name = account.settings().account
     with _store() as store, store.transaction() as connection:
         step(connection, "break_actor", by=by.strip())
-        found = step(connection, "break_explain", account=account, break_id=break_id, by=by.strip(), note=note.strip())
+        found = step(connection, "break_explain", account=name, break_id=break_id, by=by.strip(), note=note.strip())
     if not found:
         raise ConfigError(f"there is no unresolved break {break_id}: `ecommpay-sync breaks` lists them.")
     show.line(f"explained: break {break_id}, {found[0].break_type}")
@@ -177,18 +175,18 @@ def explain_break(break_id: int, by: str, note: str) -> None:
 
 def run_close(day: date, prepared_by: str, by: str, *, with_open_breaks: bool) -> None:
     """Seal a day and print where its figures stand."""
-    account = sync_settings().account
+    name = account.settings().account
     with _store() as store:
-        sealed = close_day(store, account, day, prepared_by=prepared_by, by=by, with_open_breaks=with_open_breaks)
+        sealed = close_day(store, name, day, prepared_by=prepared_by, by=by, with_open_breaks=with_open_breaks)
     show.line(f"closed: {day}, row {sealed.close_no} of recon.closes, figures SHA-256 {sealed.document_sha256}")
     show.line(f"head of the chain: {sealed.entry_hash}")
 
 
 def run_reopen(day: date, by: str, reason: str) -> None:
     """Open a closed day again."""
-    account = sync_settings().account
+    name = account.settings().account
     with _store() as store:
-        number = reopen_day(store, account, day, by=by, reason=reason)
+        number = reopen_day(store, name, day, by=by, reason=reason)
     show.line(f"open again: {day}, row {number} of recon.closes; what was sealed stays there")
 
 

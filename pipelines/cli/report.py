@@ -5,18 +5,18 @@ from __future__ import annotations
 from datetime import date
 from pathlib import Path
 
-from pipelines.cli import show
+from pipelines.cli import account, show
 from pipelines.report.document import DayDocument
 from pipelines.report.publish import Published, publish
 from pipelines.report.words import amount, break_name, change, rate
 from resources.configured import open_warehouse
-from resources.settings import database_url, report_dir, sync_settings
+from resources.settings import database_url, report_dir
 from resources.warehouse.migrate import migrate
 
 
 def write_report(day: date, folder: Path | None = None) -> Published:
     """Write the report of `day` and print its summary."""
-    settings = sync_settings()
+    settings = account.settings()
     with open_warehouse(database_url()) as store:
         migrate(store)
         published = publish(store, settings.account, day, settings.reference.reporting_zone, folder or report_dir())

@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipelines.assets.failures import EXIT_CODE
-from pipelines.cli import show
+from pipelines.cli import account, show
 from pipelines.cli.quick_events import quick_events
 from pipelines.sync.progress import LogProgress, Progress
-from resources.errors import ConfigError, SyncError
-from resources.settings import api_settings, data_dir, database_url, sync_settings
+from resources.errors import ConfigError, Stopped, SyncError
+from resources.settings import data_dir, database_url
 from resources.warehouse.gates import is_backfill
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def run_operations(
 
     More days than `SYNC_BACKFILL_DAYS` are a backfill; a dry run only prints its forecast.
     """
-    settings = sync_settings()
+    settings = account.settings()
     check_days(first, last)
     _check_settings()
     if dry_run or is_backfill(settings, first, last):
@@ -54,7 +54,7 @@ def run_operations(
         return
     from pipelines.schedules import range_tags
 
-    config = {"ops": {"operations": {"config": {"project_ids": list(project_ids)}}}}
+    config = {"ops": {account.owner().op("operations"): {"config": {"project_ids": list(project_ids)}}}}
     run_id = execute("load_operations", tags=range_tags(first, last), config=config, progress=show.progress())
     show.operations_summary(run_id, totals=totals)
 
@@ -65,7 +65,7 @@ def check_days(first: date, last: date) -> None:
     Raises:
         ConfigError: a day lies before SYNC_FIRST_DAY, or in the future.
     """
-    settings = sync_settings()
+    settings = account.settings()
     if first < settings.first_day:
         raise ConfigError(
             f"{first} is before the first day this system keeps, {settings.first_day}: set SYNC_FIRST_DAY earlier."
@@ -83,7 +83,7 @@ def run_balances() -> None:
 
 
 def _check_settings() -> None:
-    api_settings()
+    account.api_settings()
     database_url()
 
 
@@ -94,7 +94,7 @@ def execute(
     config: dict[str, Any] | None = None,
     progress: Progress | None = None,
 ) -> str:
-    """Run a job in this process and return its Dagster run id.
+    """Run a job of the account in hand in this process and return its Dagster run id.
 
     Raises:
         RunFailed: a step failed, or a check that is not a warning; with the message of the first.
@@ -118,7 +118,7 @@ def execute_on(
     from pipelines.definitions import defs
 
     try:
-        result = defs.resolve_job_def(job).execute_in_process(
+        result = defs.resolve_job_def(account.owner().job(job)).execute_in_process(
             instance=instance,
             tags=_process_tags() | (tags or {}),
             run_config={**QUIET, **(config or {})},
@@ -126,7 +126,7 @@ def execute_on(
             raise_on_error=False,
         )
     except (KeyboardInterrupt, dg.DagsterExecutionInterruptedError):
-        raise RunFailed(STOPPED, 1) from None
+        raise Stopped(STOPPED) from None
     _raise_failure(result)
     return result.run_id
 
@@ -151,7 +151,7 @@ def _raise_failure(result: dg.ExecuteInProcessResult) -> None:
             )
 
 
-def _failure(event: dg.DagsterEvent, run_id: str) -> RunFailed:
+def _failure(event: dg.DagsterEvent, run_id: str) -> SyncError:
     import dagster as dg
 
     data = event.step_failure_data if event.is_step_failure else None
@@ -160,7 +160,7 @@ def _failure(event: dg.DagsterEvent, run_id: str) -> RunFailed:
         return RunFailed(told.description, int(str(told.metadata[EXIT_CODE].value)))
     cause = data.error if data else None
     if cause and cause.cls_name == dg.DagsterExecutionInterruptedError.__name__:
-        return RunFailed(STOPPED, 1)
+        return Stopped(STOPPED)
     while cause and cause.cause:
         cause = cause.cause
     said = cause.message.strip().splitlines()[0] if cause else (event.message or "the run failed")

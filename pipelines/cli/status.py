@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from pipelines.cli import show
+from pipelines.cli import account, show
 from pipelines.money import major_units
+from pipelines.sync.projects import shared_projects
+from resources.accounts import accounts_of
 from resources.configured import open_warehouse
 from resources.settings import database_url
 from resources.warehouse.migrate import migrate
@@ -21,16 +24,20 @@ LAST_RUNS = 8
 
 
 def show_status() -> None:
-    """Print store, coverage, balances, rejects and the last runs."""
+    """Print store, coverage, balances, rejects and the last runs, of all accounts in the store or of the one named."""
+    accounts = accounts_of()
+    named = account.chosen(accounts)
+    only = named[0] if accounts.several and len(named) == 1 else None
     with open_warehouse(database_url()) as store:
         migrate(store)
         show.line(f"Warehouse: {store.place()}")
         show.line()
-        _store(store)
-        _coverage(store)
-        _balances(store)
-        _rejects(store)
-        _runs(store)
+        if _store(store, only) > 1:
+            _shared_projects(store, only)
+        _coverage(store, only)
+        _balances(store, only)
+        _rejects(store, only)
+        _runs(store, only, several=accounts.several)
 
 
 def keep_database() -> None:
@@ -46,7 +53,9 @@ def keep_database() -> None:
                     time.sleep(3600)
 
 
-def _store(store: Warehouse) -> None:
+def _store(store: Warehouse, only: str | None) -> int:
+    """Print what is stored; return of how many accounts it is."""
+    found = store.query("show/store")
     rows = [
         (
             row.account,
@@ -55,7 +64,7 @@ def _store(store: Warehouse) -> None:
             _time(row.last_completed),
             _time(row.last_observed),
         )
-        for row in store.query("show/store")
+        for row in _of(only, found)
     ]
     columns = ("account", "operations", "first completed", "last completed", "last change seen")
     if rows:
@@ -63,38 +72,67 @@ def _store(store: Warehouse) -> None:
     else:
         show.line("The store is empty: load days with `ecommpay-sync operations --from DAY --to DAY`.")
         show.line()
+    return len(found)
 
 
-def _coverage(store: Warehouse) -> None:
-    rows = [(row.account, _time(row.covered_from), _time(row.covered_to)) for row in store.query("show/coverage")]
+def _coverage(store: Warehouse, only: str | None) -> None:
+    rows = [
+        (row.account, _time(row.covered_from), _time(row.covered_to)) for row in _of(only, store.query("show/coverage"))
+    ]
     if rows:
         show.table("Shown complete, without a hole", ("account", "from", "to"), rows)
-    holes = [(row.account, row.stream, _time(row.hole_from), _time(row.hole_to)) for row in store.query("show/holes")]
+    holes = [
+        (row.account, row.stream, _time(row.hole_from), _time(row.hole_to))
+        for row in _of(only, store.query("show/holes"))
+    ]
     if holes:
         show.table("HOLES: not walked, or not shown complete", ("account", "what", "from", "to"), holes)
 
 
-def _balances(store: Warehouse) -> None:
-    found = store.query("show/last_balances")
+def _balances(store: Warehouse, only: str | None) -> None:
+    found = _of(only, store.query("show/last_balances"))
     rows = [(row.account, row.balance_name, row.currency, major_units(row.amount_minor, row.currency)) for row in found]
     if rows:
         title = f"Balances at {_time(found[0].captured_at)} UTC"
         show.table(title, ("account", "balance", "currency", "amount"), rows, ("amount",))
 
 
-def _rejects(store: Warehouse) -> None:
-    rows = [(row.stream, row.reason, f"{row.rows:,}", _time(row.last_seen_at)) for row in store.query("show/rejects")]
+def _rejects(store: Warehouse, only: str | None) -> None:
+    rows = [
+        (row.stream, row.reason, f"{row.rows:,}", _time(row.last_seen_at))
+        for row in _of(only, store.query("show/rejects"))
+    ]
     if rows:
         show.table("Not typed: core.rejects", ("stream", "reason", "rows", "last seen"), rows, ("rows",))
 
 
-def _runs(store: Warehouse) -> None:
+def _runs(store: Warehouse, only: str | None, *, several: bool) -> None:
+    columns = ("run", "what", "days", "started", "state", "why")
     rows = [
-        (row.run_id, row.stream, _days(row), _time(row.started_at), row.state, row.message or "")
-        for row in store.query("show/runs", most=LAST_RUNS)
+        (row.run_id, row.stream, _days(row), _time(row.started_at), row.state, row.message or "", row.account)
+        for row in store.query("show/runs", most=LAST_RUNS, account=only)
+    ]
+    if rows and several:
+        show.table("Last runs", (columns[0], "account", *columns[1:]), [(r[0], r[6], *r[1:6]) for r in rows], ("run",))
+    elif rows:
+        show.table("Last runs", columns, [row[:6] for row in rows], ("run",))
+
+
+def _shared_projects(store: Warehouse, only: str | None) -> None:
+    rows = [
+        (project.project_id, sight.account, f"{sight.operations:,}", sight.verdict, project.advice)
+        for project in shared_projects(store)
+        if only is None or only in project.accounts
+        for sight in project.sights
     ]
     if rows:
-        show.table("Last runs", ("run", "what", "days", "started", "state", "why"), rows, ("run",))
+        columns = ("project", "account", "operations", "in the marts", "what to do")
+        show.table("PROJECTS SEEN BY SEVERAL ACCOUNTS", columns, rows, ("operations",))
+
+
+def _of(only: str | None, rows: Sequence[Any]) -> list[Any]:
+    """Return the rows of the account; without one all."""
+    return [row for row in rows if only is None or row.account == only]
 
 
 def _days(row: Any) -> str:

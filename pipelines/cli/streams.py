@@ -4,26 +4,26 @@ from __future__ import annotations
 
 from datetime import date
 
-from pipelines.cli import show
+from pipelines.cli import account, show
 from pipelines.cli.run import RunFailed, check_days, execute
 from pipelines.money import major_units
 from resources.configured import open_warehouse
 from resources.errors import ConfigError
-from resources.settings import api_settings, database_url, sync_settings
+from resources.settings import database_url
 
 
 def run_fraud(first: date, last: date) -> None:
     """Load the days through the job `load_fraud` and print a summary."""
-    settings = sync_settings()
+    settings = account.settings()
     if settings.fraud == "off":
         raise ConfigError("reports of fraud are not asked for: SYNC_FRAUD=off; unset it, or set it to on.")
     check_days(first, last)
-    api_settings()
+    account.api_settings()
     database_url()
     from pipelines.schedules import range_tags
 
     # whoever asks by name wants to know of a refusal
-    config = {"ops": {"fraud": {"config": {"refusal_is_failure": True}}}}
+    config = {"ops": {account.owner().op("fraud"): {"config": {"refusal_is_failure": True}}}}
     run_id = execute("load_fraud", tags=range_tags(first, last), config=config, progress=show.progress())
     with open_warehouse(database_url()) as store:
         (run,) = store.query("show/run_of_dagster", dagster_run_id=run_id, stream="fraud")
@@ -44,9 +44,9 @@ def run_fraud(first: date, last: date) -> None:
 
 def run_spot_check(sample: int | None) -> None:
     """Compare a sample through the job `spot_check_payments` and print what was found."""
-    api_settings()
+    account.api_settings()
     database_url()
-    config = {"ops": {"spot_check": {"config": {"sample": sample}}}} if sample else {}
+    config = {"ops": {account.owner().op("spot_check"): {"config": {"sample": sample}}}} if sample else {}
     try:
         run_id = execute("spot_check_payments", config=config)
     except RunFailed:
@@ -62,7 +62,7 @@ def run_spot_check(sample: int | None) -> None:
 
 def _show_differences() -> None:
     with open_warehouse(database_url()) as store:
-        found = store.query("show/spot_differences")
+        found = store.query("show/spot_differences", account=account.settings().account)
         rows = [(row.payment_id, row.operation_id, row.field, row.stored, row.answered) for row in found]
     if rows:
         show.table("Differences of the last spot check", ("payment", "operation", "field", "stored", "answered"), rows)

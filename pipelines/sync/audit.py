@@ -33,9 +33,9 @@ class Sighting:
     deleted_after_days: int | None  # the page is no longer kept because of its age
 
 
-def trace(warehouse: Warehouse, operation_id: str, secret: str) -> list[Sighting]:
-    """Return every state of an operation, oldest first, with the signed page it came from."""
-    states = warehouse.query("ledger/states_of_operation", operation_id=operation_id)
+def trace(warehouse: Warehouse, account: str, operation_id: str, secret: str) -> list[Sighting]:
+    """Return every state of an account's operation, oldest first, with the signed page it came from."""
+    states = warehouse.query("ledger/states_of_operation", account=account, operation_id=operation_id)
     return [_sighting(warehouse, state, operation_id, secret) for state in states]
 
 

@@ -49,9 +49,15 @@ class MartsReport:
 
 
 def build_marts(
-    warehouse: Warehouse, settings: SyncSettings, *, full: bool = False, now: datetime | None = None
+    warehouse: Warehouse,
+    settings: SyncSettings,
+    *others: SyncSettings,
+    full: bool = False,
+    now: datetime | None = None,
 ) -> MartsReport:
-    """Bring all marts to the state of the core; with `full`, build everything anew.
+    """Bring all marts, of every account, to the state of the core; with `full`, build everything anew.
+
+    When the next runs of these accounts are due is noted too; whose a shared project is says the first.
 
     Everything is built anew of itself when currencies, zone or fiscal year have changed.
 
@@ -63,11 +69,12 @@ def build_marts(
         run(connection, "bi/refresh/lock")
         made = _make_views(connection)
         is_full = full or bool(run(connection, "bi/refresh/needs_full"))
-        _find_what_is_new(connection, is_full=is_full)
+        _find_what_is_new(connection, settings, is_full=is_full)
         for name in ("new_daily_overview", "new_payments", "new_balances_daily"):
             run(connection, f"bi/refresh/{name}")
         _replace(connection, is_full=is_full)
-        _note_what_is_due(connection, settings, now or datetime.now(UTC))
+        for account in (settings, *others):
+            _note_what_is_due(connection, account, now or datetime.now(UTC))
         run(connection, "bi/refresh/record", is_full=is_full)
         (done,) = run(connection, "bi/refresh/report")
         rows = {row.mart: int(row.row_count) for row in run(connection, "bi/refresh/row_counts")}
@@ -89,12 +96,30 @@ def _make_views(connection: Connection) -> tuple[str, ...]:
     return tuple(wanted)
 
 
-def _find_what_is_new(connection: Connection, *, is_full: bool) -> None:
+def _find_what_is_new(connection: Connection, settings: SyncSettings, *, is_full: bool) -> None:
     run(connection, "bi/refresh/new_windows", is_full=is_full)
+    changed = _decide_what_is_counted(connection, settings, is_full=is_full)
     run(connection, "bi/refresh/touched_all" if is_full else "bi/refresh/touched_of_windows")
+    if changed and not is_full:
+        run(connection, "bi/refresh/touched_of_projects")
     run(connection, "bi/refresh/stale_days")
     run(connection, "bi/refresh/stale_payments")
     run(connection, "bi/refresh/analyze")
+
+
+def _decide_what_is_counted(connection: Connection, settings: SyncSettings, *, is_full: bool) -> bool:
+    """Tell whether a project is counted for another account than before."""
+    if is_full:
+        run(connection, "bi/refresh/forget_projects")
+    run(connection, "bi/refresh/see_projects")
+    owners = {
+        "projects": [owner.project_id for owner in settings.project_owners],
+        "accounts": [owner.account for owner in settings.project_owners],
+    }
+    run(connection, "bi/refresh/forget_owners", **owners)
+    run(connection, "bi/refresh/name_owners", **owners)
+    run(connection, "bi/refresh/changed_projects")
+    return bool(run(connection, "bi/refresh/count_projects"))
 
 
 def _replace(connection: Connection, *, is_full: bool) -> None:

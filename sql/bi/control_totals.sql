@@ -13,7 +13,7 @@ LEFT JOIN core.currencies c ON c.currency = t.currency
     AND c.valid_from <= (w.interval_from AT TIME ZONE z.zone)::date
     AND (c.valid_to IS NULL OR c.valid_to > (w.interval_from AT TIME ZONE z.zone)::date)
 WHERE w.stream = 'operations';
-COMMENT ON VIEW bi.control_totals IS 'Control totals of each walk by currency, type and status: what the platform showed, as the hash-chained ledger keeps it.';
+COMMENT ON VIEW bi.control_totals IS 'Control totals of each walk by currency, type and status: what the platform showed to this account''s token, as the hash-chained ledger keeps it; a project that several accounts see is in the walks of each.';
 COMMENT ON COLUMN bi.control_totals.account IS 'Which token''s account (SYNC_ACCOUNT).';
 COMMENT ON COLUMN bi.control_totals.window_id IS 'Number of the walk.';
 COMMENT ON COLUMN bi.control_totals.entry_no IS 'Position in the account''s ledger.';

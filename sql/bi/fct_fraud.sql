@@ -12,8 +12,11 @@ SELECT f.account, f.report_key, f.project_id, f.payment_id, f.operation_id, f.fr
        f.first_seen_at, f.observed_at
 FROM core.fraud_reports f
 CROSS JOIN (SELECT value AS zone FROM core.settings WHERE key = 'reporting_zone') AS z
-LEFT JOIN core.operations o ON o.account = f.account AND o.operation_id = f.operation_id;
-COMMENT ON VIEW bi.fct_fraud IS 'One row a report of fraud by a payment system, without personal data, with the operation it is about.';
+LEFT JOIN core.operations o ON o.account = f.account AND o.operation_id = f.operation_id
+WHERE NOT EXISTS (
+    SELECT FROM core.account_projects p
+    WHERE p.account = f.account AND p.project_id = f.project_id AND NOT p.is_counted);
+COMMENT ON VIEW bi.fct_fraud IS 'One row a report of fraud by a payment system, without personal data, with the operation it is about; of a project that several accounts see, for one of them.';
 COMMENT ON COLUMN bi.fct_fraud.account IS 'Which token''s account (SYNC_ACCOUNT).';
 COMMENT ON COLUMN bi.fct_fraud.report_key IS 'Our own id of the report.';
 COMMENT ON COLUMN bi.fct_fraud.project_id IS 'The platform''s project id.';

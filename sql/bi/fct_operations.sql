@@ -31,8 +31,11 @@ LEFT JOIN core.currencies c ON c.currency = o.sum_initial_currency
     AND (c.valid_to IS NULL OR c.valid_to > (day.business_at AT TIME ZONE z.zone)::date)
 LEFT JOIN core.currencies cc ON cc.currency = o.sum_converted_currency
     AND cc.valid_from <= (day.business_at AT TIME ZONE z.zone)::date
-    AND (cc.valid_to IS NULL OR cc.valid_to > (day.business_at AT TIME ZONE z.zone)::date);
-COMMENT ON VIEW bi.fct_operations IS 'One row an operation as last observed, without personal data. Filter on business_at with account: it is indexed, business_date is not.';
+    AND (cc.valid_to IS NULL OR cc.valid_to > (day.business_at AT TIME ZONE z.zone)::date)
+WHERE NOT EXISTS (
+    SELECT FROM core.account_projects p
+    WHERE p.account = o.account AND p.project_id = o.project_id AND NOT p.is_counted);
+COMMENT ON VIEW bi.fct_operations IS 'One row an operation as last observed, without personal data; of a project that several accounts see, for one of them. Filter on business_at with account: it is indexed, business_date is not.';
 COMMENT ON COLUMN bi.fct_operations.account IS 'Which token''s account (SYNC_ACCOUNT).';
 COMMENT ON COLUMN bi.fct_operations.operation_id IS 'The platform''s id of the operation, digits.';
 COMMENT ON COLUMN bi.fct_operations.project_id IS 'The platform''s project id.';

@@ -14,7 +14,9 @@ from receivers import mail_server, webhook
 from pipelines.alerts.book import tell
 from pipelines.alerts.conditions import DagsterFacts, FailedCheck, FailedJob, judge
 from pipelines.definitions import defs
+from pipelines.owner import owners_of
 from pipelines.sensors import alerts_sensor
+from resources.accounts import accounts_of
 from resources.alerts.channels import ChannelFailed, EmailChannel, WebhookChannel, channels_of
 from resources.alerts.settings import AlertSettings, alert_settings
 from resources.configured import WarehouseResource
@@ -322,7 +324,7 @@ def sensor_tick(instance, cursor, url):
         repository_def=defs.get_repository_def(),
         resources={"warehouse": WarehouseResource(url=url)},
     ) as context:
-        return alerts_sensor(context), context.cursor
+        return alerts_sensor(owners_of(accounts_of({})))(context), context.cursor
 
 
 def _impatient():

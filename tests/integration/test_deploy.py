@@ -22,6 +22,7 @@ import yaml
 from psycopg.conninfo import conninfo_to_dict
 from receivers import webhook
 
+from resources.accounts import OF_ONE
 from resources.sandbox import DEMO_SECRET, DEMO_TOKEN, SandboxServer, World
 from support import ROOT, fetch_all
 
@@ -113,6 +114,16 @@ def test_compose_publishes_nothing_beyond_this_machine_and_runs_without_rights(c
             assert service["read_only"] is True
         else:
             assert re.fullmatch(r"postgres:\d+\.\d+-\w+", service["image"])
+
+
+def test_compose_for_several_accounts_changes_the_code_server_alone_and_takes_the_one_token_away(compose):
+    services = parsed(DEPLOY / "compose.accounts.yaml")["services"]
+    assert services.keys() == {"code"}
+    environment = services["code"]["environment"]
+    (mount,) = services["code"]["volumes"]
+    assert environment["ACCOUNTS_FILE"].startswith(f"{mount.split(':')[1]}/")
+    merged = compose["services"]["code"]["environment"] | environment
+    assert [name for name in OF_ONE if merged.get(name)] == [], "they are refused beside ACCOUNTS_FILE"
 
 
 KNOWN = {  # of the official chart: helm/dagster/values.yaml and its schema

@@ -114,7 +114,7 @@ def test_replay_and_trace_say_erased_and_not_tampered(loaded):
     day = date(2024, 3, 2)
     result = Replayer(loaded, "default", DEMO_SECRET).replay(day, day, print)
     assert (result.problems, result.erased) == ([], 2)
-    sightings = trace(loaded, "1", DEMO_SECRET)
+    sightings = trace(loaded, "default", "1", DEMO_SECRET)
     assert all("a person's data was erased from it on" in sighting.page for sighting in sightings)
     assert [sighting.row for sighting in sightings] == [None] * len(sightings)
 

@@ -159,7 +159,7 @@ def test_replay_and_trace_say_that_bodies_were_not_kept_and_the_chain_is_intact(
     replayed = command("replay", "--from", DAY, "--to", DAY, environment=environment)
     assert replayed.returncode == 1
     assert "cannot be replayed: bodies not kept (SYNC_PERSONAL_DATA" in replayed.stderr
-    assert "its body was not kept" in trace(store, "1", DEMO_SECRET)[0].page
+    assert "its body was not kept" in trace(store, "default", "1", DEMO_SECRET)[0].page
     assert command("verify", environment=environment).returncode == 0
 
 

@@ -58,7 +58,7 @@ class Week:
     def night(self, day: date, store: Warehouse | None = None) -> bool:
         """The nightly run of `day` at 03:30; True when it is complete."""
         self.go_to(at(day, 3, 30))
-        first, last = days_of_night(day)
+        first, last = days_of_night(SETTINGS, day)
         before = self._last_run()
         with client_of(self.sandbox.url, self.token, DEMO_SECRET, PATIENT) as client:
             try:

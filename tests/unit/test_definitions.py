@@ -16,6 +16,7 @@ from pipelines.definitions import defs
 from pipelines.schedules import days_of_night
 from pipelines.sync.marts import MARTS
 from resources.configured import DataApiResource, WarehouseResource, data_api_from_env
+from resources.settings import SyncSettings
 from support import ROOT
 
 
@@ -102,7 +103,7 @@ def test_the_night_asks_for_yesterday_and_three_days_before_in_one_run():
 
 
 def test_the_first_night_does_not_reach_before_the_first_day():
-    assert days_of_night(date(2015, 1, 2)) == (date(2015, 1, 1), date(2015, 1, 1))
+    assert days_of_night(SyncSettings(), date(2015, 1, 2)) == (date(2015, 1, 1), date(2015, 1, 1))
 
 
 @pytest.mark.parametrize("show", [repr, str])
@@ -148,6 +149,8 @@ def test_the_workspace_loads_from_any_folder(folder, tmp_path):
 
 THIN = {
     "fraud_checks.py",
+    "mart_checks.py",
+    "jobs.py",
     "definitions.py",
     "partitions.py",
     "schedules.py",

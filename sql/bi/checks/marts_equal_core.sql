@@ -1,5 +1,5 @@
--- Count and Σ minor units by currency, type and status: daily_overview against the core itself, of accounts whose
--- every ledger entry the marts have taken in (a load may have landed since).
+-- Count and Σ minor units by currency, type and status: daily_overview against the core itself without what is counted
+-- for another account (core.account_projects), of accounts whose every ledger entry the marts have taken in (a load may have landed since).
 SELECT account, currency, operation_type, operation_status,
        core.operations AS operations_in_core, mart.operations AS operations_in_mart,
        core.minor AS minor_in_core, mart.minor AS minor_in_mart
@@ -9,6 +9,9 @@ FROM (
            coalesce(o.operation_status, '(none)') AS operation_status,
            count(*) AS operations, sum(o.sum_initial_amount) AS minor
     FROM core.operations o
+    WHERE NOT EXISTS (
+        SELECT FROM core.account_projects p
+        WHERE p.account = o.account AND p.project_id = o.project_id AND NOT p.is_counted)
     GROUP BY 1, 2, 3, 4
 ) AS core
 FULL JOIN (

@@ -13,6 +13,9 @@ FROM (
     JOIN core.operations o ON o.account = d.account
         AND coalesce(o.operation_completed_at, o.operation_created_at, o.first_seen_at) >= d.starts_at
         AND coalesce(o.operation_completed_at, o.operation_created_at, o.first_seen_at) < d.ends_at
+    WHERE NOT EXISTS (
+        SELECT FROM core.account_projects p
+        WHERE p.account = o.account AND p.project_id = o.project_id AND NOT p.is_counted)
     GROUP BY 1, 2, 3, 4, 5, 6
 ) AS g
 LEFT JOIN core.currencies c ON c.currency = g.currency

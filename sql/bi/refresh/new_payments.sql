@@ -11,6 +11,9 @@ WITH operation AS (
     FROM stale_payments p
     JOIN core.operations o ON o.account = p.account AND o.payment_id = p.payment_id
         AND coalesce(o.project_id, '(none)') = p.project_id
+        AND NOT EXISTS (
+            SELECT FROM core.account_projects a
+            WHERE a.account = o.account AND a.project_id = o.project_id AND NOT a.is_counted)
     CROSS JOIN (SELECT value AS zone FROM core.settings WHERE key = 'reporting_zone') AS z
     LEFT JOIN core.operation_types t ON t.operation_type = o.operation_type
     LEFT JOIN core.operation_statuses s ON s.operation_status = o.operation_status

@@ -1,0 +1,215 @@
+"""Whose tokens are synced: one account of the plain variables, or several by `ACCOUNTS_FILE` or `ACCOUNTS`.
+
+Which accounts there are is read at once, their tokens and secrets only when one of them is used.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from itertools import combinations
+
+from resources.api_settings import DEFAULT_BASE_URL, NAMES, ApiNames, ApiSettings, checked_api_settings
+from resources.errors import ConfigError
+from resources.settings import ProjectOwner, SyncSettings, open_secret_files, project_owners, sync_settings
+from resources.settings_values import Environment, Secret, account_of, text_of_file
+
+OF_ONE = ("DATA_API_TOKEN", "DATA_API_TOKEN_FILE", "DATA_API_SECRET", "DATA_API_SECRET_FILE", "SYNC_ACCOUNT")
+
+
+@dataclass(frozen=True)
+class Given:
+    """A token or secret as it was given: the value itself, or the file that holds it; and what names each."""
+
+    name: str
+    file_name: str
+    value: Secret | None = None
+    file: str | None = None
+
+    def read(self) -> str | None:
+        """Return the value; None: neither is given.
+
+        Raises:
+            ConfigError: both are given, or the file cannot be read.
+        """
+        if self.value and self.file:
+            raise ConfigError(f"{self.name} and {self.file_name} are both set: keep one of them.")
+        if self.value:
+            return self.value.reveal()
+        return text_of_file(self.file_name, self.file) if self.file else None
+
+
+@dataclass(frozen=True)
+class Account:
+    """A token's account: its name is the first part of every key in the warehouse."""
+
+    name: str
+    base_url: str
+    token: Given
+    secret: Given
+    base_url_name: str = NAMES.base_url
+
+    @property
+    def label(self) -> str:
+        """The name as jobs and variables can carry it: two accounts never share one."""
+        return self.name.replace("-", "_")
+
+    def api_settings(self) -> ApiSettings:
+        """Return where the platform is, and who we are there.
+
+        Raises:
+            ConfigError: token or secret is missing or malformed.
+        """
+        return checked_api_settings(
+            base_url=self.base_url,
+            token=self.token.read(),
+            secret=self.secret.read(),
+            names=ApiNames(self.base_url_name, self.token.name, self.secret.name),
+        )
+
+
+@dataclass(frozen=True)
+class Accounts:
+    """All accounts, in the order given; `owners` says whose a project is that several of them see.
+
+    `source` is the variable that names them: `ACCOUNTS_FILE`, then with its path, `ACCOUNTS`, or none.
+    """
+
+    each: tuple[Account, ...]
+    owners: tuple[ProjectOwner, ...] = ()
+    source: str | None = None
+    file: str | None = None
+
+    @property
+    def several(self) -> bool:
+        """Whether names of jobs and assets must tell the accounts apart."""
+        return len(self.each) > 1
+
+    @property
+    def names(self) -> str:
+        """The names, for a message."""
+        return ", ".join(account.name for account in self.each)
+
+    def named(self, name: str) -> Account:
+        """Return the account of this name.
+
+        Raises:
+            ConfigError: there is none.
+        """
+        for account in self.each:
+            if account.name == name:
+                return account
+        raise ConfigError(f"there is no account {name!r}: {self.names} {'are' if self.several else 'is'} configured.")
+
+    def api_settings(self, name: str) -> ApiSettings:
+        """Return the API settings of an account whose token is its alone.
+
+        Raises:
+            ConfigError: no such account, no token, or a token that another account has too.
+        """
+        settings = self.named(name).api_settings()
+        for other in self.each:
+            if other.name != name and _token_of(other) == settings.token.reveal():
+                raise ConfigError(
+                    f"{other.token.name} and {self.named(name).token.name} are the same token: its operations would be "
+                    "loaded twice; give each account its own."
+                )
+        return settings
+
+    def settings(self, name: str, environment: Environment = os.environ) -> SyncSettings:
+        """Return how the sync of an account is run: all settings but these two are of all accounts."""
+        return replace(sync_settings(environment), account=name, project_owners=self.owners)
+
+    def open_secret_files(self, environment: Environment = os.environ) -> list[str]:
+        """Return the files of secrets that other users of this machine may read, each with its mode."""
+        return open_secret_files(environment, self._files() if self.source else ())
+
+    def _files(self) -> Iterator[tuple[str, str]]:
+        if self.file:
+            yield "ACCOUNTS_FILE", self.file
+        for account in self.each:
+            for given in (account.token, account.secret):
+                if given.file:
+                    yield given.file_name, given.file
+
+
+def accounts_of(environment: Environment = os.environ) -> Accounts:
+    """Return the accounts of `ACCOUNTS_FILE` or `ACCOUNTS`; without either the one of `DATA_API_TOKEN`.
+
+    Raises:
+        ConfigError: both are set, or one of them is malformed. Tokens and secrets are not looked at yet.
+    """
+    path, names = environment.get("ACCOUNTS_FILE"), environment.get("ACCOUNTS")
+    if path and names:
+        raise ConfigError("ACCOUNTS_FILE and ACCOUNTS are both set: keep one of them.")
+    if not path and not names:
+        name = account_of("SYNC_ACCOUNT", environment.get("SYNC_ACCOUNT") or SyncSettings().account)
+        return Accounts((_of_environment(name, "", environment),), _owners(environment))
+    source = "ACCOUNTS_FILE" if path else "ACCOUNTS"
+    for name in OF_ONE:
+        if environment.get(name):
+            raise ConfigError(f"{name} and {source} are both set: name that account in {source}, and unset {name}.")
+    if path:
+        from resources.accounts_file import read_accounts_file
+
+        found = read_accounts_file(path, environment)
+    else:
+        found = _named_in(names or "", environment)
+    _check(found, source)
+    return found
+
+
+def _named_in(names: str, environment: Environment) -> Accounts:
+    given = [account_of("ACCOUNTS: a name", name.strip()) for name in names.split(",") if name.strip()]
+    if not given:
+        raise ConfigError(f"ACCOUNTS is {names!r}: write the accounts' names with commas, for example acme,globex.")
+    suffixes = [f"__{name.upper().replace('-', '_')}" for name in given]
+    accounts = [_of_environment(name, end, environment) for name, end in zip(given, suffixes, strict=True)]
+    return Accounts(tuple(accounts), _owners(environment), "ACCOUNTS")
+
+
+def _owners(environment: Environment) -> tuple[ProjectOwner, ...]:
+    return project_owners(environment.get("SYNC_PROJECT_OWNERS", ""))
+
+
+def _of_environment(name: str, suffix: str, environment: Environment) -> Account:
+    own_url = f"DATA_API_BASE_URL{suffix}"
+    return Account(
+        name,
+        environment.get(own_url) or environment.get("DATA_API_BASE_URL") or DEFAULT_BASE_URL,
+        _given(f"DATA_API_TOKEN{suffix}", environment),
+        _given(f"DATA_API_SECRET{suffix}", environment),
+        own_url if environment.get(own_url) else NAMES.base_url,
+    )
+
+
+def _given(name: str, environment: Environment) -> Given:
+    value, file = environment.get(name), environment.get(f"{name}_FILE")
+    return Given(name, f"{name}_FILE", Secret(value) if value else None, file or None)
+
+
+def _check(accounts: Accounts, source: str) -> None:
+    for one, other in combinations(accounts.each, 2):
+        if one.label == other.label:
+            twice = f"{one.name} twice" if one.name == other.name else f"{one.name} and {other.name}"
+            raise ConfigError(f"{source} names {twice}, which would be one in jobs and variables: rename one.")
+        for short, long in ((one, other), (other, one)):
+            if long.label == f"{short.label}_file":
+                raise ConfigError(
+                    f"{source} names {short.name} and {long.name}, whose variables would be the same: rename one."
+                )
+    known = {account.name for account in accounts.each}
+    for owner in accounts.owners:
+        if owner.account not in known:
+            raise ConfigError(
+                f"project {owner.project_id} is given to {owner.account!r}, which is none of {accounts.names}: "
+                "write one of these."
+            )
+
+
+def _token_of(account: Account) -> str | None:
+    try:
+        return account.token.read()
+    except ConfigError:  # told where that account is used
+        return None

@@ -1,6 +1,0 @@
--- The runs of this Dagster run; without any, the last one.
-SELECT run_id FROM sync.runs WHERE stream = 'operations' AND dagster_run_id = :dagster_run_id
-UNION
-SELECT max(run_id) FROM sync.runs WHERE stream = 'operations' AND state <> 'running'
-    AND NOT EXISTS (SELECT FROM sync.runs WHERE stream = 'operations' AND dagster_run_id = :dagster_run_id)
-HAVING max(run_id) IS NOT NULL

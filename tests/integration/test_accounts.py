@@ -1,0 +1,336 @@
+"""Several accounts, one platform, one warehouse: each its own rows, runs, chain and pace, by the command itself."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import dagster as dg
+import psycopg
+import pytest
+
+from accounts_support import FIRST, LAST, SECRET, TOKEN, load, truth, two_accounts
+from pipelines.definitions import definitions
+from pipelines.owner import owners_of
+from pipelines.sensors import alerts_sensor
+from resources.accounts import accounts_of
+from resources.configured import WarehouseResource
+from resources.sandbox import Account, SandboxServer
+from resources.warehouse.budget import TokenBudget
+from support import ROOT, command, fetch_all
+
+DAYS = ("--from", FIRST, "--to", LAST)
+
+
+@pytest.fixture(scope="module")
+def two():
+    with two_accounts() as served:
+        yield served
+
+
+@pytest.fixture
+def world(two):
+    return two.world
+
+
+@pytest.fixture
+def sandbox(two):
+    return two.sandbox
+
+
+@pytest.fixture
+def seen(two):
+    return two.seen
+
+
+@pytest.fixture
+def shared(two):
+    return two.shared
+
+
+@pytest.fixture
+def environment(sandbox, store_url, tmp_path):
+    home = tmp_path / "dagster"
+    home.mkdir()
+    (tmp_path / "globex_token").write_text(TOKEN["globex"] + "\n")
+    (tmp_path / "globex_secret").write_text(SECRET["globex"] + "\n")
+    (tmp_path / "accounts.toml").write_text(
+        f'[accounts.acme]\ntoken = "{TOKEN["acme"]}"\nsecret = "{SECRET["acme"]}"\n\n'
+        '[accounts.globex]\ntoken_file = "globex_token"\nsecret_file = "globex_secret"\n'
+    )
+    for name in ("accounts.toml", "globex_token", "globex_secret"):
+        (tmp_path / name).chmod(0o600)
+    return {
+        "ACCOUNTS_FILE": str(tmp_path / "accounts.toml"),
+        "DATA_API_BASE_URL": sandbox.url,
+        "DATABASE_URL": store_url,
+        "DAGSTER_HOME": str(home),
+        "SYNC_DATA_DIR": str(tmp_path / "data"),
+        "SYNC_RETRY_SECONDS": "5",
+    }
+
+
+def of_account(store, statement):
+    return {row["account"]: row for row in fetch_all(store, statement)}
+
+
+# The command
+
+
+def test_each_account_is_loaded_in_turn_into_rows_runs_and_a_chain_of_its_own(environment, sandbox, seen, store):
+    done = command("operations", *DAYS, environment=environment)
+    assert done.returncode == 0, done.stderr
+    heads = [line for line in done.stdout.splitlines() if line.startswith(("account ", "complete: "))]
+    count = {name: len(truth(sandbox.world, seen[name])) for name in TOKEN}
+    assert [line.split(" operations")[0] for line in heads] == [
+        *("account acme", f"complete: {count['acme']:,}"),
+        *("account globex", f"complete: {count['globex']:,}"),
+    ]
+    stored = fetch_all(store, "SELECT account, operation_id FROM core.operations")
+    for name in TOKEN:
+        expected = {row["operation_id"] for row in truth(sandbox.world, seen[name])}
+        assert {row["operation_id"] for row in stored if row["account"] == name} == expected
+    runs = of_account(store, "SELECT account, count(*) FROM sync.runs WHERE state = 'complete' GROUP BY 1")
+    assert {name: row["count"] for name, row in runs.items()} == {"acme": 1, "globex": 1}
+    chains = of_account(
+        store, "SELECT account, min(entry_no) AS least, max(entry_no) AS n FROM sync.windows GROUP BY 1"
+    )
+    assert {name: (row["least"], row["n"]) for name, row in chains.items()} == {"acme": (1, 1), "globex": (1, 1)}
+    shown = command("verify", environment=environment).stdout
+    assert re.findall(r"intact: account (\w+), 1 entries", shown) == ["acme", "globex"]
+    with dg.DagsterInstance.from_config(environment["DAGSTER_HOME"]) as instance:
+        jobs = sorted(run.job_name for run in instance.get_runs())
+        assert jobs == ["load_operations_acme", "load_operations_globex"]
+        days = instance.get_materialized_partitions(dg.AssetKey(["acme", "operations"]))
+        assert days == {"2024-03-01", "2024-03-02", "2024-03-03"}
+
+
+def test_one_account_can_be_named_and_an_unknown_one_is_refused_with_the_known_ones(environment, store):
+    done = command("operations", *DAYS, "--account", "globex", environment=environment)
+    assert done.returncode == 0, done.stderr
+    assert "account " not in done.stdout
+    assert fetch_all(store, "SELECT DISTINCT account FROM core.operations") == [{"account": "globex"}]
+    done = command("operations", *DAYS, "--account", "initech", environment=environment)
+    assert (done.returncode, done.stderr) == (
+        2,
+        "ecommpay-sync: there is no account 'initech': acme, globex are configured.\n",
+    )
+
+
+MUST_NAME = (
+    ("close", "--date", "2024-03-01", "--by", "a", "--prepared-by", "b"),
+    ("reopen", "--date", "2024-03-01", "--by", "a", "--reason", "b"),
+    ("explain", "1", "--by", "a", "--note", "b"),
+    ("erase", "--customer", "a"),
+    ("trace", "1"),
+    ("ledger", "import", "books.csv"),
+)
+
+
+@pytest.mark.parametrize("arguments", MUST_NAME, ids=lambda arguments: arguments[0])
+def test_a_command_about_one_account_wants_it_named(environment, arguments):
+    done = command(*arguments, environment=environment)
+    assert (done.returncode, done.stderr) == (
+        2,
+        "ecommpay-sync: name the account with --account: one of acme, globex.\n",
+    )
+
+
+def test_a_single_account_may_be_named_too(environment, sandbox, store):
+    plain = {name: value for name, value in environment.items() if name != "ACCOUNTS_FILE"}
+    plain |= {"DATA_API_TOKEN": TOKEN["acme"], "DATA_API_SECRET": SECRET["acme"]}
+    done = command("balances", "--account", "default", environment=plain)
+    assert done.returncode == 0, done.stderr
+    assert fetch_all(store, "SELECT DISTINCT account FROM core.balance_snapshots") == [{"account": "default"}]
+    assert (
+        "there is no account 'acme': default is configured."
+        in command("balances", "--account", "acme", environment=plain).stderr
+    )
+
+
+FAILURES = {
+    "a refused token": ("x" * 30, 2, r"globex: the platform answered 401 to operations/get"),
+    "a malformed token": ("short", 2, r"globex: token_file of \[accounts.globex\] .*|globex: token of .* has 5 char"),
+}
+
+
+@pytest.mark.parametrize("name", FAILURES)
+def test_one_account_that_fails_keeps_the_other_from_nothing_and_the_command_says_so(
+    environment, sandbox, seen, store, tmp_path, name
+):
+    token, exit_code, message = FAILURES[name]
+    (tmp_path / "globex_token").write_text(token)
+    text = (tmp_path / "accounts.toml").read_text()
+    acme, globex = text.split("\n\n")
+    (tmp_path / "accounts.toml").write_text(f"{globex}\n\n{acme}\n")  # the one that fails comes first
+    done = command("operations", *DAYS, environment=environment)
+    assert done.returncode == exit_code
+    told = [line.removeprefix("ecommpay-sync: ") for line in done.stderr.splitlines() if "ecommpay-sync: " in line]
+    assert re.match(message, told[0]), told
+    assert told[1:] == ["1 of 2 accounts failed: globex."]
+    stored = fetch_all(store, "SELECT account, count(*) FROM core.operations GROUP BY 1")
+    assert stored == [{"account": "acme", "count": len(truth(sandbox.world, seen["acme"]))}]
+    assert "Traceback" not in done.stdout + done.stderr
+
+
+def test_the_worst_exit_code_is_the_commands(environment, sandbox, store, tmp_path):
+    """An unreachable platform ends with 1 alone, and with 2 beside a refused token."""
+    text = (tmp_path / "accounts.toml").read_text()
+    (tmp_path / "accounts.toml").write_text(text + 'base_url = "http://127.0.0.1:9/v1"\n')  # of globex
+    done = command("balances", environment=environment)
+    assert done.returncode == 1, done.stderr
+    assert "ecommpay-sync: globex: no connection to 127.0.0.1:9" in done.stderr
+    broken = (tmp_path / "accounts.toml").read_text().replace(TOKEN["acme"], "x" * 30)
+    (tmp_path / "accounts.toml").write_text(broken)
+    done = command("balances", environment=environment)
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1] == "ecommpay-sync: 2 of 2 accounts failed: acme, globex."
+
+
+def test_an_argument_that_is_wrong_for_all_is_told_once(environment):
+    done = command("operations", "--from", "2199-01-01", "--to", "2199-01-02", environment=environment)
+    assert done.returncode == 2
+    assert done.stderr.count("is in the future") == 1
+
+
+def test_doctor_examines_each_account_and_status_shows_all(environment, tmp_path, shared):
+    (tmp_path / "globex_secret").chmod(0o644)
+    done = command("doctor", environment=environment)
+    assert done.returncode == 0, done.stdout
+    lines = [line for line in done.stdout.splitlines() if line.startswith(("account", "all", "ok"))]
+    each = [f"ok {n}" for n in ("settings", "credentials", "connection", "signature", "clock", "balances", "projects")]
+    assert [" ".join(line.split()[:2]) for line in lines] == [
+        *("account acme", *each, "account globex", *each),
+        *("all accounts", "ok database", "ok migrations", "ok shared"),
+    ]
+    assert f"{tmp_path}/globex_secret, mode 0644): chmod 600" in done.stdout
+    command("operations", *DAYS, environment=environment)
+    shown = command("status", environment=environment).stdout
+    assert re.findall(r"^(\w+) +2024-03-01 00:00:00 +2024-03-03 23:59:59$", shown, re.MULTILINE) == ["acme", "globex"]
+    assert re.findall(rf"^{shared} +(\w+) +\d+ +not built yet", shown, re.MULTILINE) == ["acme", "globex"]
+    one = command("status", "--account", "globex", environment=environment).stdout
+    assert not re.search(r"^acme +2024", one, re.MULTILINE)
+
+
+def test_reports_and_reconciliations_are_of_each_account(environment, store, tmp_path):
+    assert command("operations", *DAYS, environment=environment).returncode == 0
+    done = command("reconcile", "--date", "2024-03-02", "--leg", "completeness", environment=environment)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("completeness: complete") == 2
+    done = command("report", "--date", "2024-03-02", "--output", str(tmp_path / "out"), environment=environment)
+    assert done.returncode == 0, done.stderr
+    names = {file.name for file in (tmp_path / "out").glob("*.html")}
+    assert names == {f"daily-close-{name}-2024-03-02.html" for name in TOKEN}
+    done = command("replay", *DAYS, environment=environment)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("equal: ") == 2, "each with its own secret"
+
+
+def test_the_night_of_one_account_is_its_own_and_its_token_is_read_when_it_runs(environment, store, seen, tmp_path):
+    script = """
+import dagster as dg
+from datetime import date
+from pipelines.definitions import defs
+from pipelines.schedules import range_tags
+with dg.DagsterInstance.get() as instance:
+    done = defs.resolve_job_def("nightly_globex").execute_in_process(
+        instance=instance, tags=range_tags(date(2024, 3, 2), date(2024, 3, 3)), raise_on_error=False)
+    made = {event.asset_key.to_user_string() for event in done.get_asset_materialization_events()}
+    print(done.success, *sorted(made))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=ROOT,
+        env=environment | {"PATH": os.environ["PATH"], "HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    succeeded, *made = done.stdout.split()
+    assert succeeded == "True", done.stderr[-3000:]
+    assert {"globex/operations", "globex/fraud", "globex/report", "globex/bi/daily_overview"} <= set(made)
+    assert {name.partition("/")[0] for name in made} == {"globex"}
+    assert {row["account"] for row in fetch_all(store, "SELECT account FROM sync.runs")} == {"globex"}
+    assert fetch_all(store, "SELECT DISTINCT account FROM sync.due") == [{"account": "globex"}]
+
+
+def test_no_secret_of_any_account_is_in_output_dagsters_storage_or_the_database(environment, store_url, tmp_path):
+    runs = [command("operations", *DAYS, environment=environment), command("balances", environment=environment)]
+    (tmp_path / "globex_secret").write_text("another-secret-that-must-not-leak")
+    runs.append(command("operations", *DAYS, environment=environment))
+    assert [run.returncode for run in runs] == [0, 0, 2]
+    hidden = [*map(str.encode, (*TOKEN.values(), *SECRET.values())), b"another-secret-that-must-not-leak"]
+    written = [(run.stdout + run.stderr).encode() for run in runs]
+    folders = (tmp_path / "dagster", tmp_path / "data")
+    written += [file.read_bytes() for folder in folders for file in folder.rglob("*") if file.is_file()]
+    with psycopg.connect(store_url) as connection:
+        tables = connection.execute(
+            "SELECT format('%I.%I', schemaname, tablename) FROM pg_tables WHERE schemaname IN ('core', 'raw', 'sync')"
+        ).fetchall()
+        for (table,) in tables:
+            written += [str(row).encode() for row in connection.execute("SELECT t::text FROM " + table + " t")]
+    assert sum(map(len, written)) > 100_000, "there is something to search"
+    assert not [content[:200] for content in written for secret in hidden if secret in content]
+
+
+# Budgets and platforms apart
+
+
+def test_a_429_to_one_account_slows_the_other_by_nothing(world, sandbox, store, seen):
+    """Two brands of the platform at two base URLs; acme's says once to come back in ten seconds."""
+    accounts = [Account("acme", TOKEN["acme"], SECRET["acme"], projects=seen["acme"])]
+    with SandboxServer(world, accounts=accounts) as brand, ThreadPoolExecutor() as pool:
+        assert brand.url != sandbox.url
+        brand.faults.next(("http_429", 10))
+        slowed = pool.submit(load, brand, store, "acme")
+        until = time.monotonic() + 30
+        while TokenBudget(store, "acme").seconds_left() <= 0 and time.monotonic() < until:
+            time.sleep(0.05)
+        assert TokenBudget(store, "acme").seconds_left() > 0
+        assert TokenBudget(store, "globex").seconds_left() <= 0
+        report = load(sandbox, store, "globex")
+        assert not slowed.done(), "acme still waits when globex has everything"
+        assert report.rows_met == len(truth(world, seen["globex"]))
+        assert slowed.result(60).rows_met == len(truth(world, seen["acme"]))
+        assert brand.faults.counts["http_429"] == 1
+
+
+# Alerts
+
+
+def test_each_accounts_causes_are_told_under_its_name(environment, store, tmp_path):
+    (tmp_path / "globex_token").write_text("x" * 30)
+    assert command("operations", *DAYS, environment=environment).returncode == 2
+    done = command("alert", environment=environment)
+    assert done.returncode == 0, done.stderr
+    assert "the platform refuses the token of account globex" in done.stdout
+    kinds = fetch_all(store, "SELECT DISTINCT account FROM sync.alerts WHERE kind = 'token_refused'")
+    assert json.dumps(kinds) == '[{"account": "globex"}]'
+
+
+def test_the_one_sensor_judges_every_account(environment, store, store_url, tmp_path, monkeypatch):
+    (tmp_path / "globex_token").write_text("x" * 30)
+    assert command("balances", environment=environment).returncode == 2
+    accounts = accounts_of(environment)
+    monkeypatch.setenv("ACCOUNTS_FILE", environment["ACCOUNTS_FILE"])
+    with (
+        dg.DagsterInstance.ephemeral() as instance,
+        dg.build_sensor_context(
+            instance=instance,
+            repository_def=definitions(accounts).get_repository_def(),
+            resources={"warehouse": WarehouseResource(url=store_url)},
+        ) as context,
+    ):
+        said = alerts_sensor(owners_of(accounts))(context).skip_message
+    assert re.match(r"[1-9] causes stand, 0 messages sent", said), said
+    kinds = fetch_all(store, "SELECT account, kind FROM sync.alerts WHERE kind <> 'nightly_late'")
+    assert kinds == [{"account": "globex", "kind": "token_refused"}]
+    late = fetch_all(store, "SELECT DISTINCT account FROM sync.alerts WHERE kind = 'nightly_late' ORDER BY 1")
+    assert late == [{"account": "acme"}, {"account": "globex"}], "both are judged"
+    (advice, *_) = fetch_all(store, "SELECT message FROM sync.alerts WHERE kind = 'nightly_late' AND account = 'acme'")
+    assert re.search(r"operations --from \S+ --to \S+ --account acme`", advice["message"])
