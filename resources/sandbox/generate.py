@@ -128,7 +128,8 @@ def _draw_states(chance: Random, draft: Draft) -> list[State]:
         states.append(DrawnState(draft, draft.created, draft.created, status=waiting, completed=None))
     visible = completed
     if chance.random() < 0.025:  # late: known to the platform itself only hours after
-        visible += 600 + int(chance.random() * 2.5 * DAY)
+        late = 600 + int(chance.random() * 2.5 * DAY)
+        visible += late if draft.kind != "payout" else 0  # which took its money from the balance, so it is known
     states.append(DrawnState(draft, completed, visible, status=status, completed=completed))
     if status == "success" and luck < 0.4:
         states.extend(_later_states(chance, draft, completed, visible))
@@ -141,7 +142,8 @@ def _later_states(chance: Random, draft: Draft, completed: int, visible: int) ->
     yield DrawnState(draft, night, night, status="success", completed=completed, shipped=night - 60)
     if chance.random() < 0.08:
         later = night + 3600 + int(chance.random() * 8 * DAY)
-        status = "error" if chance.random() < 0.15 else "success"
+        # a payout that left the balance stays paid: money that came back would be a movement without an operation
+        status = "error" if chance.random() < 0.15 and draft.kind != "payout" else "success"
         yield DrawnState(draft, later, later, status=status, completed=completed, shipped=night - 60, revision=1)
 
 
