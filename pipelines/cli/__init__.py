@@ -291,17 +291,14 @@ def explain(
 @app.command()
 def close(
     day: Annotated[str, typer.Option("--date", metavar="DAY", help="business day (YYYY-MM-DD, yesterday)")],
-    by: Annotated[str, typer.Option(metavar="NAME", help="who reviewed the figures")],
-    prepared_by: Annotated[
-        str, typer.Option("--prepared-by", metavar="NAME", help="who prepared them: another person")
-    ],
+    by: Annotated[str, typer.Option(metavar="NAME", help="who prepares the figures, or reviewed them and closes")],
     *,
     with_open_breaks: Annotated[bool, typer.Option("--with-open-breaks", help="although breaks are open")] = False,
 ) -> None:
-    """Seal the figures of a day under four eyes."""
+    """Seal the figures of a day under four eyes: one person's call prepares them, another's closes the day."""
     from pipelines.cli.reconcile import run_close
 
-    run_close(_day("--date", day), prepared_by, by, with_open_breaks=with_open_breaks)
+    run_close(_day("--date", day), by, with_open_breaks=with_open_breaks)
 
 
 @app.command()
