@@ -149,10 +149,10 @@ def verify(
 
 @app.command()
 def demo(
-    days: Annotated[int, typer.Option(min=1, max=366, help="days of made-up operations, up to yesterday")] = 31,
+    days: Annotated[int, typer.Option(min=2, max=366, help="days of made-up operations, up to yesterday")] = 31,
     rows: Annotated[int, typer.Option(min=1, max=1_000_000, help="about how many operations")] = 20_000,
 ) -> None:
-    """Run the main job against a local sandbox of the Data API: a month of operations, and the balances."""
+    """Load, reconcile, close and report a month of made-up operations from a local sandbox of the Data API."""
     from pipelines.cli.demo import run_demo
 
     run_demo(days, rows)

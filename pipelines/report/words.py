@@ -21,7 +21,7 @@ BREAK_TYPES = {
     "rounding": "Rounding",
     "orphan_refund": "Refund without its payment",
     "refund_above_capture": "Refunded more than captured",
-    "late_change": "Changed after reconciliation",
+    "late_change": "Changed after the close",
     "balance": "Balance movement unexplained",
 }
 

@@ -111,6 +111,7 @@ def _follow(chance: Random, first: Draft, kind: str, amount: int, within: int) -
         amount=amount,
         currency=first.currency,
         dice=first.dice,
+        first=first,
     )
 
 
@@ -120,6 +121,9 @@ def _draw_states(chance: Random, draft: Draft) -> list[State]:
         waiting = _WAITING[int(luck * 150) % len(_WAITING)]
         return [DrawnState(draft, draft.created, draft.created, status=waiting, completed=None)]
     status = "error" if luck < 0.05 else "decline" if luck < 0.22 else "success"
+    if status == "success" and draft.first is not None and not draft.first.succeeded:
+        status = "decline"  # nothing is refunded or captured of a payment that brought nothing
+    draft.succeeded = status == "success"
     slow = draft.kind in {"payout", "refund"} or chance.random() < 0.08
     completed = draft.created + 1 + int(chance.random() * (DAY if slow else 45))
     states: list[State] = []
