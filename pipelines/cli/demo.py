@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
+from time import monotonic
 from typing import TYPE_CHECKING
 
 from pipelines.cli import show
-from pipelines.cli.demo_balances import FIELDS, TOP_UP, snapshot_at
+from pipelines.cli.demo_balances import FIELDS, TOP_UP, snapshots_at
 from pipelines.cli.demo_ledger import (
     a_sale,
     late_change,
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 SEED = 1
 PREPARER, REVIEWER = "Ann", "Bob"
+SNAPSHOTS = 15
 
 
 @dataclass(frozen=True)
@@ -43,14 +44,15 @@ class Days:
     yesterday: date
 
     @property
-    def began_at(self) -> datetime:
-        """The moment at which yesterday began."""
-        return datetime.combine(self.yesterday, datetime.min.time(), UTC)
-
-    @property
     def ended_at(self) -> datetime:
         """The moment at which yesterday ended."""
-        return self.began_at + timedelta(days=1)
+        return datetime.combine(self.yesterday, time.min, UTC) + timedelta(days=1)
+
+    @property
+    def midnights(self) -> list[datetime]:
+        """The last midnights of these days, the last of them the end of yesterday."""
+        count = min(SNAPSHOTS, (self.yesterday - self.first).days + 2)
+        return [self.ended_at - timedelta(days=back) for back in range(count - 1, -1, -1)]
 
 
 def run_demo(days: int, rows: int) -> None:
@@ -60,10 +62,10 @@ def run_demo(days: int, rows: int) -> None:
     folder = data_dir() / "demo"
     yesterday = datetime.now(UTC).date() - timedelta(days=1)
     told = Days(yesterday - timedelta(days=days - 1), yesterday - timedelta(days=1), yesterday)
-    started = time.monotonic()
+    started = monotonic()
     show.line(f"1. A sandbox of the Data API: signed, {days} days, about {rows:,} operations")
     with sandbox_process(
-        seed=SEED, operations=rows, days=days, end=yesterday, now=f"{told.began_at:%Y-%m-%dT%H:%M:%S}"
+        seed=SEED, operations=rows, days=days, end=yesterday, now=f"{told.midnights[0]:%Y-%m-%dT%H:%M:%S}"
     ) as sandbox:
         show.line(f"   listens on {sandbox.url}")
         for change in platform_faults(yesterday):  # what only a platform can get wrong: a double charge, for example
@@ -84,18 +86,21 @@ def run_demo(days: int, rows: int) -> None:
             _reconcile_yesterday(sandbox, told, folder)
             show.line("7. The daily close report of yesterday")
             write_report(yesterday)
-    show.line(f"Done in {time.monotonic() - started:.0f} s.")
+    show.line(f"Done in {monotonic() - started:.0f} s.")
     show.line()
     _what_next(f"SYNC_DATA_DIR={_relative(str(folder))}")
 
 
 def _balances(sandbox: SandboxProcess, told: Days) -> None:
-    show.line("2. Balances: as yesterday began and as it ended (sandbox and client are told that it is that moment),")
-    show.line("   and now, through the Dagster asset `balances`")
+    show.line(
+        "2. Balances: at each midnight of two weeks (sandbox and client are told that it is that moment), and now,"
+    )
+    show.line("   through the Dagster asset `balances`")
     sandbox.top_up(*TOP_UP, f"{told.yesterday} 15:00:00")
-    for moment in (told.began_at, told.ended_at):
-        report = snapshot_at(sandbox, moment)
-        show.line(f"snapshot of {len(report.balances)} balances at {report.captured_at:%Y-%m-%d %H:%M:%S} UTC")
+    count = snapshots_at(sandbox, told.midnights)
+    show.line(
+        f"{len(told.midnights)} snapshots of {count} balances, {told.midnights[0]:%Y-%m-%d} to {told.ended_at:%Y-%m-%d}"
+    )
     # the night after: here the sandbox's clock stands still, so that a second load can be seen to change nothing
     sandbox.set_clock(f"{told.ended_at + timedelta(hours=1):%Y-%m-%d %H:%M:%S}")
     run_balances()

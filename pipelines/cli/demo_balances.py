@@ -1,4 +1,4 @@
-"""The demo's snapshots of yesterday's balances: taken as the asset takes them, with the clocks of both sides set back.
+"""The demo's snapshots of past balances: taken as the asset takes them, with the clocks of both sides set back.
 
 Nothing is written but what the sandbox answered. A snapshot is stamped by the client's clock, so that clock stands at
 the moment that the sandbox is told to be at; of an ordinary command it is the machine's.
@@ -6,7 +6,9 @@ the moment that the sandbox is told to be at; of an ordinary command it is the m
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING
 
 from resources.configured import open_warehouse
@@ -14,7 +16,6 @@ from resources.settings import api_settings, database_url, sync_settings
 from resources.warehouse.migrate import migrate
 
 if TYPE_CHECKING:
-    from pipelines.sync.balances import BalancesReport
     from resources.sandbox import SandboxProcess
 
 TOP_UP = (198, "EUR", 250_000)  # project, currency, minor units: which no operation of the Data API tells of
@@ -27,17 +28,21 @@ FIELDS = (
 )
 
 
-def snapshot_at(sandbox: SandboxProcess, moment: datetime) -> BalancesReport:
-    """Set the sandbox's clock to `moment`, and take a snapshot then."""
+def snapshots_at(sandbox: SandboxProcess, moments: Iterable[datetime]) -> int:
+    """Take a snapshot at each of these moments, as which the sandbox is set to; return how many balances there are."""
     from pipelines.sync.balances import sync_balances
     from resources.data_api.client import Client
     from resources.data_api.endpoints import DataApi
 
-    sandbox.set_clock(f"{moment:%Y-%m-%d %H:%M:%S}")
-    client = Client(api_settings(), clock=lambda: moment)
-    try:
-        with open_warehouse(database_url()) as store:
-            migrate(store)
-            return sync_balances(DataApi(client), store, sync_settings().account)
-    finally:
-        client.close()
+    count = 0
+    with open_warehouse(database_url()) as store:
+        migrate(store)
+        for moment in moments:
+            sandbox.set_clock(f"{moment:%Y-%m-%d %H:%M:%S}")
+            with Client(api_settings(), clock=partial(_stand_at, moment)) as client:
+                count = len(sync_balances(DataApi(client), store, sync_settings().account).balances)
+    return count
+
+
+def _stand_at(moment: datetime) -> datetime:
+    return moment
