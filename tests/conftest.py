@@ -16,6 +16,8 @@ from psycopg.sql import SQL, Identifier
 from resources.warehouse.engine import Warehouse
 from resources.warehouse.migrate import migrate
 
+pytest.register_assert_rewrite("client_support", "load_support", "normalize_support", "recon_support", "support")
+
 TEMPLATE = f"ecommpay_template_{uuid.uuid4().hex[:8]}"
 
 # a setting of the developer's own shell must not reach a test

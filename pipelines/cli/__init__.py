@@ -156,10 +156,10 @@ def verify(
 
 @app.command()
 def demo(
-    days: Annotated[int, typer.Option(min=1, max=366, help="days of made-up operations, up to yesterday")] = 31,
+    days: Annotated[int, typer.Option(min=2, max=366, help="days of made-up operations, up to yesterday")] = 31,
     rows: Annotated[int, typer.Option(min=1, max=1_000_000, help="about how many operations")] = 20_000,
 ) -> None:
-    """Run the main job against a local sandbox of the Data API: a month of operations, and the balances."""
+    """Load, reconcile, close and report a month of made-up operations from a local sandbox of the Data API."""
     from pipelines.cli.demo import run_demo
 
     run_demo(days, rows)
@@ -304,17 +304,14 @@ def explain(
 @one_account
 def close(
     day: Annotated[str, typer.Option("--date", metavar="DAY", help="business day (YYYY-MM-DD, yesterday)")],
-    by: Annotated[str, typer.Option(metavar="NAME", help="who reviewed the figures")],
-    prepared_by: Annotated[
-        str, typer.Option("--prepared-by", metavar="NAME", help="who prepared them: another person")
-    ],
+    by: Annotated[str, typer.Option(metavar="NAME", help="who prepares the figures, or reviewed them and closes")],
     *,
     with_open_breaks: Annotated[bool, typer.Option("--with-open-breaks", help="although breaks are open")] = False,
 ) -> None:
-    """Seal the figures of a day under four eyes."""
+    """Seal the figures of a day under four eyes: one person's call prepares them, another's closes the day."""
     from pipelines.cli.reconcile import run_close
 
-    run_close(_day("--date", day), prepared_by, by, with_open_breaks=with_open_breaks)
+    run_close(_day("--date", day), by, with_open_breaks=with_open_breaks)
 
 
 @app.command()

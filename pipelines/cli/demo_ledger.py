@@ -12,6 +12,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+from resources.errors import ConfigError
 from resources.warehouse.engine import Warehouse
 
 Row = dict[str, Any]
@@ -30,6 +31,7 @@ COLUMNS = (
 )
 OFF_BY = 250  # minor units of the amount break
 ELIGIBLE = 6  # successful operations that get a fault of the books each
+TOO_FEW = "a day has too few operations to make a fault of each kind: ask for more with --rows, or for fewer --days."
 
 
 def platform_faults(day: date) -> list[Row]:
@@ -47,30 +49,68 @@ def platform_faults(day: date) -> list[Row]:
 
 
 def late_change(operation_id: str, days_later: date) -> Row:
-    """Return what to POST after the operation's day was closed: it is reversed on a later day."""
+    """Return what to POST after the operation's day was closed: on a later day it was reversed."""
     return {
         "change": {"operation_id": operation_id, "operation_status": "reversed"},
         "effective": f"{days_later} 12:00:00",
     }
 
 
-def write_demo_ledger(warehouse: Warehouse, account: str, day: date, path: Path) -> dict[str, str]:
-    """Write the CSV and return which operation or entry has which break, by type."""
-    operations = [dict(row._asdict()) for row in warehouse.query("show/demo_operations", account=account, day=day)]
-    rows, broken = ledger_rows(operations, day)
+def write_demo_ledger(
+    warehouse: Warehouse, account: str, day: date, path: Path, corrected: Row | None = None
+) -> dict[str, str]:
+    """Write the CSV and return which operation or entry has which break, by type; `corrected` is of another day."""
+    rows, broken = ledger_rows(_operations(warehouse, account, day), day)
+    _write(path, [*rows, corrected] if corrected else rows)
+    return broken
+
+
+def write_faultless_ledger(warehouse: Warehouse, account: str, day: date, path: Path) -> None:
+    """Write the CSV of a day that is booked as the platform has it."""
+    _write(path, [_entry(row) for row in _operations(warehouse, account, day) if row["is_required"]])
+
+
+def a_sale(warehouse: Warehouse, account: str, day: date) -> Row:
+    """Return the largest sale of a day in euros, to be reversed later.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    sales = (
+        row
+        for row in _operations(warehouse, account, day)
+        if row["is_required"] and (row["operation_type"], row["currency"]) == ("sale", "EUR")
+    )
+    sale = max(sales, key=lambda row: int(row["minor"]), default=None)
+    if sale is None:
+        raise ConfigError(TOO_FEW)
+    return sale
+
+
+def reversed_entry(sale: Row) -> Row:
+    """Return the sale's entry, corrected: the merchant heard of the reversal and booked it."""
+    return {**_entry(sale), "status": "reversed"}
+
+
+def _operations(warehouse: Warehouse, account: str, day: date) -> list[Row]:
+    return [dict(row._asdict()) for row in warehouse.query("show/demo_operations", account=account, day=day)]
+
+
+def _write(path: Path, rows: Sequence[Row]) -> None:
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, COLUMNS)
         writer.writeheader()
         writer.writerows(rows)
-    return broken
 
 
 def ledger_rows(operations: Sequence[Row], day: date) -> tuple[list[Row], dict[str, str]]:
     """Book the operations, but for one fault of each type; the rest of the platform's own faults is booked as it is."""
     money = [row for row in operations if row["is_required"]]
     plain = [row for row in money if not row["payment_id"].startswith("demo-") and row["minor"] > OFF_BY]
+    declined = next((row for row in operations if row["operation_status"] == "decline" and row["minor"]), None)
+    if len(plain) < ELIGIBLE or declined is None:
+        raise ConfigError(TOO_FEW)
     missing, amount, currency, fee, twice, rounding = plain[:ELIGIBLE]
-    declined = next(row for row in operations if row["operation_status"] == "decline" and row["minor"] is not None)
     changes: dict[str, Row] = {
         amount["operation_id"]: {"amount_minor": amount["minor"] - OFF_BY},
         currency["operation_id"]: {"currency": "GBP" if currency["currency"] != "GBP" else "EUR"},

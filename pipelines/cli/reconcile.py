@@ -12,9 +12,10 @@ from pipelines.cli import account, show
 from pipelines.cli.run import execute
 from pipelines.money import exponent_of, major_units
 from pipelines.recon.books import step
-from pipelines.recon.closing import close_day, reopen_day
+from pipelines.recon.closing import Sealed, close_day, reopen_day
 from pipelines.recon.entry_rows import Fault
 from pipelines.recon.imports import ImportReport, import_ledger
+from pipelines.recon.preparing import is_same_person
 from pipelines.recon.reconcile import LEGS, is_over
 from resources.configured import open_warehouse
 from resources.errors import ConfigError, Incomplete
@@ -173,13 +174,23 @@ def explain_break(break_id: int, by: str, note: str) -> None:
     show.line(f"explained: break {break_id}, {found[0].break_type}")
 
 
-def run_close(day: date, prepared_by: str, by: str, *, with_open_breaks: bool) -> None:
-    """Seal a day and print where its figures stand."""
+def run_close(day: date, by: str, *, with_open_breaks: bool) -> None:
+    """Prepare a day's figures, or seal them when somebody else prepared them, and print which of the two it was."""
     name = account.settings().account
     with _store() as store:
-        sealed = close_day(store, name, day, prepared_by=prepared_by, by=by, with_open_breaks=with_open_breaks)
-    show.line(f"closed: {day}, row {sealed.close_no} of recon.closes, figures SHA-256 {sealed.document_sha256}")
-    show.line(f"head of the chain: {sealed.entry_hash}")
+        done = close_day(store, name, day, by=by, with_open_breaks=with_open_breaks)
+    if isinstance(done, Sealed):
+        show.line(f"closed: {day}, row {done.close_no} of recon.closes, figures SHA-256 {done.document_sha256}")
+        show.line(f"head of the chain: {done.entry_hash}")
+        return
+    before = done.instead_of
+    if before and not is_same_person(before.by, done.by):
+        raise Incomplete(
+            f"{day} is not closed: its figures changed since {before.by} prepared them. They are prepared anew by "
+            f"{done.by}, and another person closes the day."
+        )
+    show.line(f"prepared: {day} by {done.by}, figures SHA-256 {done.figures_sha256}")
+    show.line(f"now another person looks at the report and closes it: `ecommpay-sync close --date {day} --by NAME`")
 
 
 def run_reopen(day: date, by: str, reason: str) -> None:

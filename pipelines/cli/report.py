@@ -29,7 +29,7 @@ def write_report(day: date, folder: Path | None = None) -> Published:
 
 def summary(document: DayDocument) -> None:
     """Print the day in one line, its totals and its open breaks."""
-    from pipelines.report.page import sentence
+    from pipelines.report.page import exponents_of, sentence
 
     show.line(f"{document.business_date} ({document.reporting_zone}): {sentence(document)}")
     show.line()
@@ -47,14 +47,14 @@ def summary(document: DayDocument) -> None:
     if rows:
         of_totals = ("currency", "volume", "day before", "out", "approved", "operations")
         show.table("Totals of the day", of_totals, rows, of_totals[1:])
-    exponents = {total.currency: total.exponent for total in document.totals}
+    exponents = exponents_of(document)
     breaks = [
         (
             break_name(group.break_type),
             group.age,
             group.currency or "—",
             f"{group.count:,}",
-            amount(group.amount_minor, exponents.get(group.currency or "")),
+            amount(group.amount_minor, exponents.get(group.currency)),
         )
         for group in document.breaks
     ]

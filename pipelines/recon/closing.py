@@ -1,6 +1,7 @@
 """Closes a business day under four eyes and seals its figures; opens it again. Nothing sealed is ever changed.
 
-What the sealed document holds is in docs/reconciliation.md; a report is rendered from it alone.
+Who prepared which figures is in `preparing`; what the sealed document holds is in docs/reconciliation.md; a report is
+rendered from it alone.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from pipelines.recon.books import step
+from pipelines.recon.preparing import Prepared, canonical, figures_of, is_same_person, name_of, prepare, prepared
 from pipelines.report.document import Close, to_json
 from pipelines.report.gather import gather
 from resources.errors import ConfigError, Incomplete, SyncError, WarehouseBroken
@@ -38,45 +40,68 @@ class Sealed:
 
 
 def close_day(
-    warehouse: Warehouse, account: str, day: date, *, prepared_by: str, by: str, with_open_breaks: bool = False
-) -> Sealed:
-    """Seal the figures of a day as they are known now.
+    warehouse: Warehouse, account: str, day: date, *, by: str, with_open_breaks: bool = False
+) -> Sealed | Prepared:
+    """Seal the figures of a day as they are known now, if somebody else prepared just these; else prepare them.
 
     Raises:
-        ConfigError: the names are missing or the same person's, or the day is not over.
+        ConfigError: the name is missing, this person prepared these figures, or the day is not over.
         Incomplete: the day is not proved complete, not reconciled, has open breaks, or is closed already.
         SyncError: a load is running; nothing is written.
     """
-    prepared_by, by = _name("--prepared-by", prepared_by), _name("--by", by)
-    if prepared_by.casefold() == by.casefold():
-        raise ConfigError(f"{by} prepared the day: another person must close it.")
+    by = name_of("--by", by)
     with _at_rest(warehouse, account, day) as connection:
         known_at = datetime.now(UTC)
         _check(connection, account, day, known_at, with_open_breaks=with_open_breaks)
-        sealed_report = gather(connection, account, day, _zone(connection))
-        report = replace(sealed_report, known_at=known_at, close=Close(prepared_by, by, known_at))
-        document = canonical(
-            _document(connection, account, day)
-            | {
-                "report": json.loads(to_json(report)),
-                "known_at": known_at.isoformat(timespec="microseconds"),
-                "prepared_by": prepared_by,
-                "closed_by": by,
-                "with_open_breaks": with_open_breaks,
-            }
-        )
-        (row,) = step(
-            connection,
-            "close_add",
-            account=account,
-            day=day,
-            known_at=known_at,
-            prepared_by=prepared_by,
-            by=by,
-            with_open_breaks=with_open_breaks,
-            document=document,
-            document_sha256=hashlib.sha256(document.encode()).digest(),
-        )
+        figures = figures_of(connection, account, day)
+        preparation = prepared(connection, account, day)
+        if preparation is None or preparation.figures_sha256 != figures:
+            return replace(prepare(connection, account, day, by, figures), instead_of=preparation)
+        if is_same_person(preparation.by, by):
+            raise ConfigError(f"{preparation.by} prepared {day}: another person must close it.")
+        return _seal(connection, account, day, preparation, by, known_at, with_open_breaks=with_open_breaks)
+
+
+def _seal(
+    connection: Connection,
+    account: str,
+    day: date,
+    preparation: Prepared,
+    by: str,
+    known_at: datetime,
+    *,
+    with_open_breaks: bool,
+) -> Sealed:
+    report = replace(
+        gather(connection, account, day, _zone(connection)),
+        known_at=known_at,
+        close=Close(preparation.by, by, known_at),
+    )
+    document = canonical(
+        _document(connection, account, day)
+        | {
+            "report": json.loads(to_json(report)),
+            "known_at": known_at.isoformat(timespec="microseconds"),
+            "prepared_by": preparation.by,
+            "prepared_at": preparation.at,
+            "prepared_as": preparation.database_user,
+            "figures_sha256": preparation.figures_sha256,
+            "closed_by": by,
+            "with_open_breaks": with_open_breaks,
+        }
+    )
+    (row,) = step(
+        connection,
+        "close_add",
+        account=account,
+        day=day,
+        known_at=known_at,
+        prepared_by=preparation.by,
+        by=by,
+        with_open_breaks=with_open_breaks,
+        document=document,
+        document_sha256=hashlib.sha256(document.encode()).digest(),
+    )
     return Sealed(row.close_no, document, row.sha256, row.entry_hash)
 
 
@@ -86,7 +111,7 @@ def reopen_day(warehouse: Warehouse, account: str, day: date, *, by: str, reason
     Raises:
         ConfigError: no name or reason, or the day is not closed.
     """
-    by, reason = _name("--by", by), _name("--reason", reason)
+    by, reason = name_of("--by", by), name_of("--reason", reason)
     with warehouse.transaction() as connection:
         step(connection, "01_lock_account", account=account)
         if not step(connection, "close_latest", account=account, day=day):
@@ -110,29 +135,9 @@ def sealed_document(warehouse: Warehouse, account: str, day: date) -> Sealed | N
     return Sealed(row.close_no, row.document, row.sha256, row.entry_hash)
 
 
-def canonical(document: dict[str, Any]) -> str:
-    """Return JSON that is the same for the same facts: keys sorted, no spaces, no floats in it."""
-    return json.dumps(document, ensure_ascii=False, sort_keys=True, separators=(",", ":"), default=_plain)
-
-
-def _plain(value: object) -> Any:
-    if isinstance(value, datetime):
-        return value.astimezone(UTC).isoformat(timespec="microseconds")
-    if isinstance(value, date):
-        return value.isoformat()
-    raise TypeError(f"{type(value).__name__} has no canonical form")  # a Decimal or a float among them
-
-
 def _zone(connection: Connection) -> str:
     (row,) = step(connection, "reporting_zone")
     return str(row.value)
-
-
-def _name(option: str, text: str) -> str:
-    text = " ".join(text.split())
-    if not text or len(text) > 200 or not text.isprintable():
-        raise ConfigError(f"{option} is empty or too long: write 1 to 200 characters.")
-    return text
 
 
 @contextmanager

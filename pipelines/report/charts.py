@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import io
 import re
+import warnings
 from collections.abc import Callable, Sequence
 from datetime import date
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from pipelines.report.document import BalancePoint, BreakGroup, HistoryPoint
-from pipelines.report.words import AGES, compact, percent
+from pipelines.report.words import AGES, compact, digits_to_tell_apart, percent
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -22,7 +23,7 @@ INK, FAINT, GRID = "#1f2933", "#61707f", "#dfe5ea"
 COLOURS = ("#0b5cad", "#b4540a", "#19734c", "#7a3e9d", "#8a6d00", "#a02040")
 DASHES: tuple[Any, ...] = ("-", (0, (5, 2)), (0, (1, 1.5)), (0, (6, 2, 1, 2)), (0, (8, 3)), (0, (3, 3)))
 MOST_LINES = 6
-SIZE = (5.2, 2.5)  # inches; the page scales it
+SIZE = (4.6, 2.4)  # inches; the page scales it: 8.5 points are 9 pixels on a phone and 14 at a desk
 
 
 def volume(points: Sequence[HistoryPoint], exponents: dict[str, int | None]) -> dict[str, str]:
@@ -47,9 +48,12 @@ def approval(points: Sequence[HistoryPoint]) -> str | None:
         return None
 
     def draw(axes: Axes) -> None:
+        from matplotlib.ticker import MaxNLocator
+
         shown, rates = zip(*rated, strict=True)
         axes.plot(range(len(shown)), rates, color=COLOURS[0], marker="o", markersize=2.5, linewidth=1.4)
         axes.set_ylim(max(0.0, min(rates) - 0.1), min(1.0, max(rates) + 0.1))
+        axes.yaxis.set_major_locator(MaxNLocator(nbins=6, steps=[1, 2, 5, 10]))
         axes.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
         axes.annotate(
             percent(rates[-1]), (len(shown) - 1, rates[-1]), xytext=(5, 5), textcoords="offset points", color=INK
@@ -59,13 +63,23 @@ def approval(points: Sequence[HistoryPoint]) -> str | None:
     return _svg("approval", draw)
 
 
-def balances(points: Sequence[BalancePoint], exponents: dict[str, int | None]) -> dict[str, str]:
-    """Return an SVG for each currency: its balances a day, a line each, named at its end."""
-    charts = {}
-    for currency in sorted({point.currency for point in points}):
+def balances(
+    points: Sequence[BalancePoint], exponents: dict[str, int | None], history: Sequence[HistoryPoint] = ()
+) -> dict[str, str]:
+    """Return an SVG for each currency: its balances a day, a line each, named in the legend.
+
+    A single day is no line, and more currencies than are worth a look are in the table: those with the most
+    operations are drawn.
+    """
+    weights = _by_weight(history)
+    named = {point.currency for point in points}
+    ordered = [*(name for name in weights if name in named), *sorted(named.difference(weights))]
+    charts: dict[str, str] = {}
+    for currency in ordered:
         mine = [point for point in points if point.currency == currency]
-        scale = 10 ** (exponents.get(currency) or 0)
-        charts[currency] = _svg(f"balances-{currency}", partial(_balance_lines, points=mine, scale=scale))
+        if len({point.business_date for point in mine}) > 1 and len(charts) < MOST_LINES:
+            scale = 10 ** (exponents.get(currency) or 0)
+            charts[currency] = _svg(f"balances-{currency}", partial(_balance_lines, points=mine, scale=scale))
     return charts
 
 
@@ -96,7 +110,7 @@ def _by_weight(points: Sequence[HistoryPoint]) -> list[str]:
 def _bars_by_day(axes: Axes, days: Sequence[date], heights: Sequence[float]) -> None:
     colours = [COLOURS[0] if number == len(days) - 1 else "#9dbfe0" for number in range(len(days))]
     axes.bar(range(len(days)), heights, color=colours, width=0.78)
-    axes.yaxis.set_major_formatter(lambda value, _: compact(value))
+    _name_amounts(axes)
     _name_days(axes, days)
 
 
@@ -115,10 +129,26 @@ def _balance_lines(axes: Axes, points: Sequence[BalancePoint], scale: int) -> No
             markersize=2,
             label=name if len(name) <= 34 else f"{name[:33]}…",
         )
-    axes.yaxis.set_major_formatter(lambda value, _: compact(value))
-    axes.margins(y=0.25)
-    axes.legend(loc="upper left", frameon=False, fontsize=7, handlelength=3, labelcolor=INK)
+    _name_amounts(axes)
+    axes.margins(y=0.12)
+    # above the axes, where no line runs
+    axes.legend(
+        loc="lower left",
+        bbox_to_anchor=(0, 1),
+        borderaxespad=0.2,
+        frameon=False,
+        fontsize=8,
+        handlelength=3,
+        labelcolor=INK,
+    )
     _name_days(axes, days)
+
+
+def _name_amounts(axes: Axes) -> None:
+    def named(value: float, _: float) -> str:
+        return compact(value, digits_to_tell_apart(list(axes.get_yticks())))
+
+    axes.yaxis.set_major_formatter(named)
 
 
 def _name_days(axes: Axes, days: Sequence[date]) -> None:
@@ -136,7 +166,7 @@ def _svg(name: str, draw: Callable[[Axes], None]) -> str:
         "svg.fonttype": "none",
         "text.parse_math": False,  # a merchant's "$" is no formula
         "font.family": "sans-serif",
-        "font.size": 8,
+        "font.size": 8.5,
         "axes.edgecolor": FAINT,
         "xtick.color": FAINT,
         "ytick.color": FAINT,
@@ -151,7 +181,10 @@ def _svg(name: str, draw: Callable[[Axes], None]) -> str:
         axes.tick_params(length=0)
         draw(axes)
         out = io.StringIO()
-        figure.savefig(out, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
+        with warnings.catch_warnings():
+            # a letter that matplotlib's font lacks: the text stays text, and the reader's own fonts draw it
+            warnings.filterwarnings("ignore", message=r"Glyph .* missing from font", category=UserWarning)
+            figure.savefig(out, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
     return _as_part_of_a_page(out.getvalue(), name)
 
 

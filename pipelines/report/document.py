@@ -7,7 +7,7 @@ Amounts are integers in minor units of the currency beside them, times are UTC.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from functools import cache
 from typing import Any, Literal
@@ -176,6 +176,7 @@ class DayDocument:
     lateness: tuple[Lateness, ...]
     late_because: str | None
     close: Close | None = None
+    decimals: dict[str, int] = field(default_factory=dict)  # of each currency that is named anywhere, if known
 
 
 def to_json(document: DayDocument) -> bytes:

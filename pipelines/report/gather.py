@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
@@ -38,7 +39,7 @@ def gather(connection: Connection, account: str, day: date, zone: str) -> DayDoc
     known_at = connection.exec_driver_sql("SELECT now()").scalar_one().astimezone(UTC)
     completeness = facts.completeness()
     groups = facts.breaks()
-    return DayDocument(
+    document = DayDocument(
         format=FORMAT,
         account=account,
         business_date=day,
@@ -56,6 +57,15 @@ def gather(connection: Connection, account: str, day: date, zone: str) -> DayDoc
         lateness=facts.lateness(),
         late_because=facts.late_because(completeness),
     )
+    return replace(document, decimals=facts.decimals(_currencies(document)))
+
+
+def _currencies(document: DayDocument) -> set[str | None]:
+    named = (
+        *(document.totals, document.history, document.balances, document.balance_history),
+        *(document.breaks, document.largest_breaks, document.restatements),
+    )
+    return {line.currency for lines in named for line in lines}
 
 
 class _Facts:
@@ -69,10 +79,11 @@ class _Facts:
         self.of_day = {**self.account, "first": day, "after": day + timedelta(days=1), "zone": zone}
         self.of_history = {**self.of_day, "first": day - timedelta(days=HISTORY_DAYS - 1)}
         self._by_day = self._days_by_currency()
+        self._exponents = {row.currency: row.exponent for row in self._ask("report/exponents", day=day)}
 
     def totals(self) -> tuple[CurrencyTotals, ...]:
         """Each currency of the day, the most operations first."""
-        exponents = {row.currency: row.exponent for row in self._ask("report/exponents", day=self.day)}
+        exponents = self._exponents
         today = self._by_day.get(self.day, {})
         before = self._by_day.get(self.day - timedelta(days=1), {})
         week = self._by_day.get(self.day - timedelta(days=A_WEEK), {})
@@ -80,6 +91,10 @@ class _Facts:
         return tuple(
             CurrencyTotals(name, exponents.get(name), today[name], before.get(name), week.get(name)) for name in shown
         )
+
+    def decimals(self, currencies: set[str | None]) -> dict[str, int]:
+        """The decimals of these currencies on the day, as far as they are known."""
+        return {name: decimals for name, decimals in self._exponents.items() if name in currencies}
 
     def history(self) -> tuple[HistoryPoint, ...]:
         """The days of the charts; a day without an operation of a currency has zeros."""

@@ -24,6 +24,7 @@ class Verdict:
     answer: Answer
     title: str
     text: str
+    command: str = ""  # what to run about it
 
     @property
     def sign(self) -> str:
@@ -57,6 +58,9 @@ def page(document: DayDocument) -> str:
         verdicts=verdicts(document),
         charts=list(_charts(document)),
         history_days=HISTORY_DAYS,
+        most_charts=charts.MOST_LINES,
+        balances=sorted(document.balances, key=lambda line: not line.unexplained_minor),
+        open_breaks=sum(group.count for group in document.breaks),
         exponents=exponents_of(document),
         digest=digest(document),
         amount=words.amount,
@@ -86,8 +90,11 @@ def verdicts(document: DayDocument) -> list[Verdict]:
 
 
 def exponents_of(document: DayDocument) -> dict[str | None, int | None]:
-    """Return the decimals of each currency in the totals."""
-    return {total.currency: total.exponent for total in document.totals}
+    """Return the decimals of each currency; one that is missing is shown in minor units."""
+    known: dict[str | None, int | None] = {}
+    known.update(document.decimals)
+    known.update((total.currency, total.exponent) for total in document.totals)
+    return known
 
 
 def moment(value: datetime | None) -> str:
@@ -103,10 +110,10 @@ def _complete(document: DayDocument) -> Verdict:
             "Complete",
             f"{proof.windows:,} window{'s' * (proof.windows != 1)} over the day, every one walked to its end",
         )
-    todo = f"run ecommpay-sync operations --from {document.business_date} --to {document.business_date}"
+    todo = f"ecommpay-sync operations --from {document.business_date} --to {document.business_date}"
     if proof.complete == "no":
-        return Verdict("no", "Not complete", f"a part of the day is not shown complete: {todo}")
-    return Verdict("unknown", "Not loaded", todo)
+        return Verdict("no", "Not complete", "a part of the day is not shown complete: run", todo)
+    return Verdict("unknown", "Not loaded", "run", todo)
 
 
 def _reconciled(document: DayDocument) -> Verdict:
@@ -123,7 +130,8 @@ def _closed(document: DayDocument) -> Verdict:
     if close:
         text = f"{moment(close.closed_at)}, prepared by {close.prepared_by}"
         return Verdict("yes", f"Closed by {close.closed_by}", text)
-    return Verdict("unknown", "Not closed", f"ecommpay-sync close --date {document.business_date} --by NAME")
+    todo = f"ecommpay-sync close --date {document.business_date} --by NAME"
+    return Verdict("unknown", "Not closed", "one person prepares it, another closes it:", todo)
 
 
 def _charts(document: DayDocument) -> Iterator[Chart]:
@@ -136,7 +144,7 @@ def _charts(document: DayDocument) -> Iterator[Chart]:
     if approved:
         caption = "Approved of all final attempts, all currencies, by count"
         yield Chart("Approval rate", Markup(approved), caption)  # noqa: S704
-    for currency, svg in charts.balances(document.balance_history, exponents).items():
+    for currency, svg in charts.balances(document.balance_history, exponents, document.history).items():
         yield Chart(f"Balances, {currency}", Markup(svg), "Last snapshot of each day")  # noqa: S704
     breaks = charts.breaks_by_age(document.breaks)
     if breaks:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from pipelines.money import with_decimals
 
 MINUS = "\u2212"  # as wide as a plus, and no beginning of a formula
@@ -21,7 +23,7 @@ BREAK_TYPES = {
     "rounding": "Rounding",
     "orphan_refund": "Refund without its payment",
     "refund_above_capture": "Refunded more than captured",
-    "late_change": "Changed after reconciliation",
+    "late_change": "Changed after the close",
     "balance": "Balance movement unexplained",
 }
 
@@ -58,12 +60,18 @@ def percent(value: float) -> str:
     return f"{100 * value:.1f} %"
 
 
-def compact(value: float) -> str:
+def compact(value: float, digits: int = 3) -> str:
     """Return a number of an axis: 1.2k, 3.4M."""
     for size, letter in ((1e9, "bn"), (1e6, "M"), (1e3, "k")):
         if abs(value) >= size:
-            return f"{value / size:.3g}{letter}"
-    return f"{value:.3g}"
+            return f"{value / size:.{digits}g}{letter}".replace("-", MINUS)
+    return f"{value:.{digits}g}".replace("-", MINUS)
+
+
+def digits_to_tell_apart(values: Sequence[float]) -> int:
+    """Return how many digits `compact` needs so that no two of an axis's numbers look the same."""
+    wanted = len(set(values))
+    return next((n for n in range(3, 12) if len({compact(value, n) for value in values}) == wanted), 12)
 
 
 def break_name(kind: str) -> str:

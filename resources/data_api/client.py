@@ -133,12 +133,15 @@ class _Sent:
 class Client:
     """Calls one account of the platform; safe to use from several threads, which share its pace.
 
-    Use as a context manager, or `close()` it.
+    Use as a context manager, or `close()` it. `clock` is what answers are stamped by.
     """
 
-    def __init__(self, settings: ApiSettings, policy: RetryPolicy | None = None) -> None:
+    def __init__(
+        self, settings: ApiSettings, policy: RetryPolicy | None = None, clock: Callable[[], datetime] | None = None
+    ) -> None:
         self.settings = settings
         self.policy = policy or RetryPolicy()
+        self._now = clock or _utc_now
         self.pace = Pace()
         self.requests_sent = 0
         self._counts: Counter[tuple[str, int, bool]] = Counter()
@@ -217,7 +220,7 @@ class Client:
             sent.log()
 
     def _answer(self, sent: _Sent, parameters: Mapping[str, Any], expect: str) -> Answer:
-        endpoint, requested_at = sent.endpoint, datetime.now(UTC)
+        endpoint, requested_at = sent.endpoint, self._now()
         status, headers, body = self._post(endpoint, self._signed(parameters))
         sent.status, sent.size = status, len(body)
         if status != httpx.codes.OK:
@@ -227,7 +230,7 @@ class Client:
             request=dict(parameters),
             body=body,
             requested_at=requested_at,
-            received_at=datetime.now(UTC),
+            received_at=self._now(),
             server_time=parse_http_date(headers.get("Date")),
             read=self._verified(endpoint, body, expect),
             request_id=sent.request_id,
@@ -328,6 +331,10 @@ class Client:
         for hidden in (self.settings.token, self.settings.secret):
             text = text.replace(hidden.reveal(), "****")
         return text[:LONGEST_EXCERPT]
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
 
 
 def tls_context() -> ssl.SSLContext:

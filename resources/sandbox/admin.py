@@ -29,6 +29,7 @@ def admin_routes(handler: Handler) -> list[Route]:
         _route("/faults", "POST", lambda _, body: _set_faults(handler, body)),
         _route("/clock", "POST", lambda _, body: _set_clock(handler, body)),
         _route("/operations", "POST", lambda _, body: _change_world(handler, body)),
+        _route("/balances", "POST", lambda _, body: _top_up(handler, body)),
     ]
 
 
@@ -112,3 +113,9 @@ def _change_world(handler: Handler, body: dict[str, Any]) -> dict[str, Any]:
         return {"operation_id": operation_id}
     world.remove(body["remove"])
     return {"operation_id": body["remove"]}
+
+
+def _top_up(handler: Handler, body: dict[str, Any]) -> dict[str, Any]:
+    """Take `project`, `currency`, `minor` (negative: taken away) and `at`: a movement that no operation tells of."""
+    handler.api.world.top_up(int(body["project"]), str(body["currency"]), int(body["minor"]), body.get("at"))
+    return {"top_ups": len(handler.api.world.top_ups)}

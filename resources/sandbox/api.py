@@ -11,7 +11,6 @@ import orjson
 
 from resources.sandbox import frauds, signing
 from resources.sandbox.accounts import Account, Accounts
-from resources.sandbox.balances import Balance
 from resources.sandbox.errors import Refused, bad_request
 from resources.sandbox.parameters import (
     FraudCall,
@@ -108,13 +107,7 @@ class Api:
 
     def balances(self, account: Account) -> Listing:
         """Answer `/balance/get`."""
-        now = self.world.now
-        rows = [
-            balance.at(now) if isinstance(balance, Balance) else balance
-            for balance in self.world.balances
-            if not isinstance(balance, Balance) or account.sees(balance.project)
-        ]
-        return Listing(account, "balance", [encode_row(row, "balance") for row in rows])
+        return Listing(account, "balance", [encode_row(row, "balance") for row in self.world.balance_rows(account)])
 
     def frauds(self, account: Account, call: FraudCall) -> Listing:
         """Answer `/fraud/list`: newest received first."""

@@ -1,45 +1,69 @@
-"""The sandbox's balances: they move with time, and are the same at the same time; no operations."""
+"""The sandbox's balances: payouts drain them, top-ups fill them; what payouts there are is the world's business."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from random import Random
 from typing import Final
 
 from resources.sandbox.pools import PROJECTS
+from resources.sandbox.states import State
 
-_WOBBLE: Final = 0x9E3779B97F4A7C15
+_MOST_DRAWN: Final = 2_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """Money that came to a project's balance at a second, or left it (negative minor units)."""
+
+    project: int
+    currency: str
+    at: int
+    minor: int
 
 
 @dataclass(frozen=True, slots=True)
 class Balance:
-    """One OUT balance; its currency need not be the one in its name."""
+    """One OUT balance; its currency need not be the one in its name. `since=None` never moves."""
 
     name: str
     currency: str
     project: int
     amount: int
-    by_hour: int = 0
-    since: int = 0
+    since: int | None = None
 
-    def at(self, now: int) -> dict[str, str]:
+    def at(self, now: int, moves: Iterable[Move]) -> dict[str, str]:
         """Give the balance as the API shows it: a decimal string of minor units under its currency."""
-        hours = (now - self.since) // 3600
-        wobble = (hours * _WOBBLE + self.amount) % (2 * abs(self.by_hour) + 1) - abs(self.by_hour)
-        moved = hours * self.by_hour + wobble if self.by_hour else 0
-        return {"name": self.name, self.currency: str(self.amount + moved)}
+        return {"name": self.name, self.currency: str(self.amount + sum(self._mine(now, moves)))}
+
+    def _mine(self, now: int, moves: Iterable[Move]) -> Iterator[int]:
+        if self.since is not None:
+            for move in moves:
+                same = (move.project, move.currency) == (self.project, self.currency)
+                if same and self.since < move.at <= now:
+                    yield move.minor
+
+
+def payouts(states: Iterable[State]) -> Iterator[Move]:
+    """Give what successful payouts took, each at the second of its completion."""
+    for state in states:
+        if state.kind == "payout" and state.status == "success":
+            facts = state.facts(all_fields=False)
+            money, completed = facts.get("sum_initial") or {}, facts.get("operation_completed_at")
+            if isinstance(completed, int) and isinstance(money.get("amount"), int):
+                project = str(facts.get("project_id") or 0)
+                yield Move(int(project), str(money.get("currency")), completed, -money["amount"])
 
 
 def draw_balances(seed: int, since: int) -> Iterator[Balance]:
     """Draw a balance per project and currency; the first is in another currency than its name says."""
     chance = Random(seed)  # noqa: S311  reproducible, not secret
-    yield Balance("Project_Cosmo1_balance_USD", "SGD", 198, 310_099, 0, since)
-    yield Balance("Reserve — never used", "EUR", 198, 0, 0, since)
+    yield Balance("Project_Cosmo1_balance_USD", "SGD", 198, 310_099)
+    yield Balance("Reserve — never used", "EUR", 198, 0)
     for project, (_, name, currencies, _) in PROJECTS.items():
         for currency in dict.fromkeys(currencies):
-            amount = chance.randrange(-50_000, 2_000_000_000)
+            amount = chance.randrange(-50_000, _MOST_DRAWN)
             if currency == "KWD":
                 amount = -amount
-            by_hour = chance.randrange(-900, 2_000)
-            yield Balance(f"{name} balance {currency}", currency, project, amount, by_hour, since)
+            yield Balance(f"{name} balance {currency}", currency, project, amount, since)

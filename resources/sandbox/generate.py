@@ -111,6 +111,7 @@ def _follow(chance: Random, first: Draft, kind: str, amount: int, within: int) -
         amount=amount,
         currency=first.currency,
         dice=first.dice,
+        first=first,
     )
 
 
@@ -120,6 +121,9 @@ def _draw_states(chance: Random, draft: Draft) -> list[State]:
         waiting = _WAITING[int(luck * 150) % len(_WAITING)]
         return [DrawnState(draft, draft.created, draft.created, status=waiting, completed=None)]
     status = "error" if luck < 0.05 else "decline" if luck < 0.22 else "success"
+    if status == "success" and draft.first is not None and not draft.first.succeeded:
+        status = "decline"  # nothing is refunded or captured of a payment that brought nothing
+    draft.succeeded = status == "success"
     slow = draft.kind in {"payout", "refund"} or chance.random() < 0.08
     completed = draft.created + 1 + int(chance.random() * (DAY if slow else 45))
     states: list[State] = []
@@ -128,7 +132,8 @@ def _draw_states(chance: Random, draft: Draft) -> list[State]:
         states.append(DrawnState(draft, draft.created, draft.created, status=waiting, completed=None))
     visible = completed
     if chance.random() < 0.025:  # late: known to the platform itself only hours after
-        visible += 600 + int(chance.random() * 2.5 * DAY)
+        late = 600 + int(chance.random() * 2.5 * DAY)
+        visible += late if draft.kind != "payout" else 0  # which took its money from the balance, so it is known
     states.append(DrawnState(draft, completed, visible, status=status, completed=completed))
     if status == "success" and luck < 0.4:
         states.extend(_later_states(chance, draft, completed, visible))
@@ -141,7 +146,8 @@ def _later_states(chance: Random, draft: Draft, completed: int, visible: int) ->
     yield DrawnState(draft, night, night, status="success", completed=completed, shipped=night - 60)
     if chance.random() < 0.08:
         later = night + 3600 + int(chance.random() * 8 * DAY)
-        status = "error" if chance.random() < 0.15 else "success"
+        # a payout that left the balance stays paid: money that came back would be a movement without an operation
+        status = "error" if chance.random() < 0.15 and draft.kind != "payout" else "success"
         yield DrawnState(draft, later, later, status=status, completed=completed, shipped=night - 60, revision=1)
 
 

@@ -41,12 +41,25 @@ class State:
 class Draft:
     """What all states of a drawn operation share, in few numbers: facts are worked out on asking."""
 
-    __slots__ = ("amount", "created", "currency", "dice", "kind", "number", "payment", "project")
+    __slots__ = (
+        *("amount", "created", "currency", "dice", "first", "kind", "number", "payment", "project", "succeeded"),
+    )
 
     def __init__(
-        self, *, project: int, payment: int, kind: str, created: int, amount: int, currency: str, dice: int
+        self,
+        *,
+        project: int,
+        payment: int,
+        kind: str,
+        created: int,
+        amount: int,
+        currency: str,
+        dice: int,
+        first: Draft | None = None,
     ) -> None:
         self.number = 0
+        self.first = first  # what this operation follows on, in the same payment
+        self.succeeded = False
         self.project = project
         self.payment = payment
         self.kind = kind

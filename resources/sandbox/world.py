@@ -12,7 +12,7 @@ from threading import RLock
 from typing import Any, Final
 
 from resources.sandbox.accounts import Account
-from resources.sandbox.balances import Balance, draw_balances
+from resources.sandbox.balances import Balance, Move, draw_balances, payouts
 from resources.sandbox.fields import DEFAULT
 from resources.sandbox.frauds import Fraud, draw_frauds
 from resources.sandbox.index import Index, Order, Slice, number_of
@@ -33,6 +33,7 @@ class World:
     def __init__(self, *, now: Moment | None = None, order: Order = "newest") -> None:
         self.order: Order = order
         self.balances: list[Balance | Mapping[str, Any]] = []
+        self.top_ups: list[Move] = []
         self.frauds: list[Fraud] = []
         self._fixed = None if now is None else seconds(now)
         self._operations: dict[int, Operation] = {}
@@ -159,6 +160,10 @@ class World:
             del self._operations[operation.number]
             self._payments = None
 
+    def top_up(self, project: int, currency: str, minor: int, at: Moment | None = None) -> None:
+        """Add to a project's balance (negative: take from it) what no operation tells of."""
+        self.top_ups.append(Move(project, currency, self.now if at is None else seconds(at), minor))
+
     def new_id(self) -> str:
         """Give an operation id that is greater than all plain ones there are and were given."""
         with self.lock:
@@ -228,6 +233,15 @@ class World:
             found = [o for o in self._payments.get(payment_id, ()) if o.current and account.sees(o.project)]
             found.sort(key=lambda operation: operation.number)
             return [operation.current for operation in found if operation.current]
+
+    def balance_rows(self, account: Account) -> list[Mapping[str, Any]]:
+        """Give the balances that an account sees, as the API shows them now."""
+        moves = [*payouts(state for _, state in self.true_states()), *self.top_ups]
+        return [
+            balance.at(self.now, moves) if isinstance(balance, Balance) else balance
+            for balance in self.balances
+            if not isinstance(balance, Balance) or account.sees(balance.project)
+        ]
 
     # What it ought to answer
 

@@ -1,5 +1,5 @@
 -- Where the figures stand: the zone, the ledger's head, the row of the chain before.
-SELECT (SELECT value FROM core.settings WHERE key = 'reporting_zone') AS reporting_zone,
+SELECT (SELECT value FROM core.settings WHERE key = 'reporting_zone') AS reporting_zone, session_user AS closed_as,
        core.business_day_starts_at(CAST(:day AS date)) AS starts_at,
        core.business_day_starts_at(CAST(:day AS date) + 1) AS ends_at,
        (SELECT jsonb_build_object('entry_no', entry_no, 'head', encode(entry_hash, 'hex'))

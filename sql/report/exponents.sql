@@ -2,3 +2,4 @@
 SELECT currency, exponent
 FROM core.currencies
 WHERE valid_from <= :day AND (valid_to IS NULL OR valid_to > :day)
+ORDER BY currency COLLATE "C"

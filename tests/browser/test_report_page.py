@@ -6,13 +6,15 @@ import json
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "unit"))
-from test_report import document
+from test_report import NOW, bare_document, document
 
+from pipelines.report.document import Close
 from pipelines.report.page import page
 
 OUT = Path(__file__).parent / "out"
@@ -44,13 +46,30 @@ def chromium(tmp_path: Path, *arguments: str) -> str:
     return done.stdout
 
 
+DAY = document("A merchant's note, long enough to be wrapped on a phone: refund agreed with the customer")
+OPEN = replace(DAY.completeness, complete="no", incomplete_windows=1)
+DAYS = {
+    "daily-close": DAY,
+    "long-names": document(f"Internationale Unterhaltungsgesellschaft mit beschränkter Haftung {'0123456789' * 12}"),
+    "nothing": bare_document(),
+    "not-complete": replace(DAY, completeness=OPEN, late_because="The last run over this day ended failed: HTTP 503"),
+    "closed": replace(DAY, reconciled="yes", breaks=(), largest_breaks=(), close=Close("Ann", "Bob", NOW)),
+    "many-currencies": replace(
+        DAY,
+        totals=tuple(replace(total, currency=f"{total.currency[:2]}{n}") for total in DAY.totals for n in range(8)),
+        largest_breaks=DAY.largest_breaks * 12,
+    ),
+}
+
+
 @pytest.mark.parametrize("width", [1280, 390])
-def test_the_page_fits_its_width_and_reads_well(tmp_path, width):
-    source = page(document("A merchant's note, long enough to be wrapped on a phone: refund agreed with the customer"))
+@pytest.mark.parametrize("name", DAYS)
+def test_the_page_fits_its_width_and_reads_well(tmp_path, name, width):
+    source = page(DAYS[name])
     shown = tmp_path / "report.html"
     shown.write_text(source, encoding="utf-8")
     OUT.mkdir(exist_ok=True)
-    picture = OUT / f"daily-close-{width}.png"
+    picture = OUT / f"{name}-{width}.png"
     chromium(tmp_path, f"--window-size={width},3600", f"--screenshot={picture}", shown.as_uri())
     assert picture.stat().st_size > 20_000
     # measured in a copy that may run a script and is framed at the very width: headless windows have a smallest one
@@ -76,5 +95,5 @@ def test_the_page_fits_its_width_and_reads_well(tmp_path, width):
     assert measured["width"] <= width, "nothing is wider than the screen"
     assert measured["small"] == 0, "no text smaller than 11 pixels"
     assert measured["right"], "money is right-aligned"
-    assert measured["charts"], "the charts are drawn"
+    assert bool(measured["charts"]) == (name != "nothing"), "the charts are drawn"
     assert all(100 < chart <= width for chart in measured["charts"])

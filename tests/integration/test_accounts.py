@@ -123,7 +123,7 @@ def test_one_account_can_be_named_and_an_unknown_one_is_refused_with_the_known_o
 
 
 MUST_NAME = (
-    ("close", "--date", "2024-03-01", "--by", "a", "--prepared-by", "b"),
+    ("close", "--date", "2024-03-01", "--by", "a"),
     ("reopen", "--date", "2024-03-01", "--by", "a", "--reason", "b"),
     ("explain", "1", "--by", "a", "--note", "b"),
     ("erase", "--customer", "a"),

@@ -9,7 +9,7 @@ import pytest
 from pipelines.cli.demo_ledger import late_change, platform_faults, write_demo_ledger
 from recon_support import DAY, NEXT
 from resources.sandbox import DEMO_SECRET, DEMO_TOKEN, SandboxServer, World
-from support import command, fetch_all, sync
+from support import command, execute, fetch_all, sync
 
 
 @pytest.fixture
@@ -71,14 +71,22 @@ def test_from_a_ledger_with_one_break_of_each_type_to_a_closed_day(store, sandbo
     explained = command("explain", str(first["id"]), "--by", "Ann", "--note", "a voucher", environment=environment)
     assert explained.returncode == 0, explained.stderr
 
-    names = ("--date", str(DAY), "--prepared-by", "Ann")
-    refused = command("close", *names, "--by", "Bob", environment=environment)
+    of_day = ("close", "--date", str(DAY))
+    refused = command(*of_day, "--by", "Ann", environment=environment)
     assert (refused.returncode, refused.stderr.count("\n")) == (1, 1)
     assert f"{count['all'] - 1} open breaks" in refused.stderr
-    alone = command("close", *names, "--by", "ann", "--with-open-breaks", environment=environment)
+    prepared = command(*of_day, "--by", "Ann", "--with-open-breaks", environment=environment)
+    assert (prepared.returncode, prepared.stderr) == (0, "")
+    assert f"prepared: {DAY} by Ann" in prepared.stdout
+    alone = command(*of_day, "--by", "ann", "--with-open-breaks", environment=environment)
     assert (alone.returncode, alone.stderr.count("\n")) == (2, 1)
-    closed = command("close", *names, "--by", "Bob", "--with-open-breaks", environment=environment)
+    execute(store, f"UPDATE recon.breaks SET note = 'a refund' WHERE break_id = {first['id']}")
+    changed = command(*of_day, "--by", "Bob", "--with-open-breaks", environment=environment)
+    assert (changed.returncode, changed.stderr.count("\n")) == (1, 1)
+    assert "figures changed since Ann prepared them" in changed.stderr
+    closed = command(*of_day, "--by", "Ann", "--with-open-breaks", environment=environment)
     assert closed.returncode == 0, closed.stderr
+    assert f"closed: {DAY}" in closed.stdout
 
     change = late_change(broken["amount"], NEXT)["change"]
     world.change(effective=f"{NEXT} 12:00:00", **change)
@@ -89,7 +97,7 @@ def test_from_a_ledger_with_one_break_of_each_type_to_a_closed_day(store, sandbo
     assert {"operation_id": broken["amount"]} in late
     assert late == fetch_all(store, "SELECT operation_id FROM recon.restatements ORDER BY 1")
     (sealed,) = fetch_all(store, "SELECT document FROM recon.closes")
-    assert json.loads(sealed["document"])["closed_by"] == "Bob"
+    assert json.loads(sealed["document"])["closed_by"] == "Ann"
     opened = command("reopen", "--date", str(DAY), "--by", "Bob", "--reason", "a correction", environment=environment)
     assert opened.returncode == 0, opened.stderr
 

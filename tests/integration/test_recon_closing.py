@@ -9,8 +9,9 @@ from datetime import timedelta
 import pytest
 
 from pipelines.recon.balances import roll_forward
-from pipelines.recon.closing import close_day, reopen_day, sealed_document
+from pipelines.recon.closing import Sealed, close_day, reopen_day, sealed_document
 from pipelines.recon.completeness import prove_completeness
+from pipelines.recon.preparing import Prepared
 from pipelines.report.publish import publish
 from recon_support import DAY, NEXT, add_entries, add_operations, at, breaks_of, everything, reconcile
 from resources.data_api.endpoints import DataApi
@@ -209,7 +210,8 @@ def settled(store):
 
 
 def close(store, **options):
-    return close_day(store, "default", DAY, **{"prepared_by": "Ann", "by": "Bob", **options})
+    assert isinstance(close_day(store, "default", DAY, by="Ann", **options), Prepared)
+    return close_day(store, "default", DAY, by="Bob", **options)
 
 
 def test_a_sealed_day_holds_what_its_report_needs_and_stays_the_same_to_the_byte(settled):
@@ -275,10 +277,81 @@ def test_a_sale_reversed_after_its_day_was_closed_is_a_restatement_and_a_late_ch
         ]
 
 
-@pytest.mark.parametrize("by", ["Ann", " ann "])
-def test_who_prepared_a_day_does_not_close_it(settled, by):
+def test_the_first_call_prepares_the_second_by_another_name_seals(settled):
+    first = close_day(settled, "default", DAY, by="Ann")
+    assert (first.by, first.instead_of) == ("Ann", None)
+    assert sealed_document(settled, "default", DAY) is None, "prepared is not closed"
+    document = json.loads(close_day(settled, "default", DAY, by="Bob").document)
+    assert (document["prepared_by"], document["closed_by"]) == ("Ann", "Bob")
+    assert document["figures_sha256"] == first.figures_sha256
+    (role,) = fetch_all(settled, "SELECT session_user::text AS name")
+    assert document["prepared_as"] == document["closed_as"] == role["name"], (
+        "the database's role is kept beside the names"
+    )
+    (row,) = fetch_all(settled, "SELECT prepared_by, database_user FROM recon.close_preparations")
+    assert row == {"prepared_by": "Ann", "database_user": role["name"]}
+
+
+@pytest.mark.parametrize(
+    ("name", "by"),
+    [("Ann", "Ann"), ("Ann", " ann "), ("Ann  Lee", "ANN LEE"), ("Ann", "\uff21nn"), ("Steffi", "Ste\ufb00i")],
+)
+def test_who_prepared_a_day_does_not_close_it_however_the_name_is_written(settled, name, by):
+    close_day(settled, "default", DAY, by=name)
     with pytest.raises(ConfigError, match="another person must close it"):
-        close(settled, by=by)
+        close_day(settled, "default", DAY, by=by)
+    with pytest.raises(WarehouseBroken, match="four_eyes"):  # nor past the command
+        execute(
+            settled,
+            "INSERT INTO recon.closes (account, business_date, action, known_at, prepared_by, decided_by, document, "
+            f"document_sha256) VALUES ('default', '{DAY}', 'close', now(), '{name}', '{by}', '{{}}', "
+            "sha256(convert_to('{}', 'UTF8')))",
+        )
+
+
+def test_figures_that_changed_since_they_were_prepared_are_prepared_anew_and_not_sealed(settled):
+    first = close_day(settled, "default", DAY, by="Ann")
+    add_operations(settled, {"operation_id": "2", "payment_id": "q"})
+    add_entries(settled, {"entry_id": "b", "operation_id": "2"})
+    reconcile(settled)
+    second = close_day(settled, "default", DAY, by="Bob")
+    assert isinstance(second, Prepared)
+    assert (second.by, second.instead_of.by) == ("Bob", "Ann")
+    assert second.figures_sha256 != first.figures_sha256
+    with pytest.raises(ConfigError, match="Bob prepared"):
+        close_day(settled, "default", DAY, by="Bob")
+    document = json.loads(close_day(settled, "default", DAY, by="Ann").document)
+    assert (document["prepared_by"], document["closed_by"]) == ("Bob", "Ann")
+
+
+def test_a_break_explained_after_the_figures_were_prepared_makes_them_other_figures(settled):
+    add_operations(settled, {"operation_id": "2"})
+    reconcile(settled)
+    close_day(settled, "default", DAY, by="Ann", with_open_breaks=True)
+    execute(settled, "UPDATE recon.breaks SET state = 'explained', owner = 'Eve', note = 'never mind'")
+    assert isinstance(close_day(settled, "default", DAY, by="Bob"), Prepared)
+
+
+def test_a_second_reconciliation_of_the_same_data_leaves_the_preparation_good(settled):
+    close_day(settled, "default", DAY, by="Ann")
+    reconcile(settled)
+    assert isinstance(close_day(settled, "default", DAY, by="Bob"), Sealed)
+
+
+def test_a_preparation_from_before_a_reopening_no_longer_counts(settled):
+    close(settled)
+    reopen_day(settled, "default", DAY, by="Bob", reason="late invoice")
+    assert isinstance(close_day(settled, "default", DAY, by="Bob"), Prepared)
+
+
+def test_a_preparation_cannot_be_changed_or_taken_away(settled):
+    close_day(settled, "default", DAY, by="Ann")
+    for statement in (
+        "UPDATE recon.close_preparations SET prepared_by = 'Eve'",
+        "DELETE FROM recon.close_preparations",
+    ):
+        with pytest.raises(WarehouseBroken, match="never changed"):
+            execute(settled, statement)
 
 
 def test_a_day_that_was_not_proved_or_not_reconciled_is_not_closed(settled):

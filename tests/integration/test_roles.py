@@ -130,6 +130,23 @@ def test_the_loader_runs_the_product_and_is_no_superuser(granted):
                 connection.execute(statement)
 
 
+def test_a_person_with_a_login_of_their_own_works_as_the_loader_and_is_named_beside_what_they_prepared(granted):
+    name = f"{PREFIX}_ann"
+    with psycopg.connect(granted, autocommit=True) as owner:
+        owner.execute(SQL("CREATE ROLE {} LOGIN IN ROLE {}").format(Identifier(name), Identifier(f"{PREFIX}_loader")))
+        try:
+            done = command("status", environment={"DATABASE_URL": url_as(granted, "ann"), "SYNC_ROLE_PREFIX": PREFIX})
+            assert (done.returncode, done.stderr) == (0, "")
+            with connected(granted, "ann") as connection:
+                row = connection.execute(
+                    "INSERT INTO recon.close_preparations (account, business_date, prepared_by, figures_sha256) "
+                    "VALUES ('default', '2024-03-05', 'Bob', '') RETURNING database_user"
+                ).fetchone()
+            assert row == (name,), "whatever name the command is told"
+        finally:
+            owner.execute(SQL("DROP OWNED BY {0}; DROP ROLE {0}").format(Identifier(name)))
+
+
 @pytest.mark.parametrize("question", QUESTIONS, ids=lambda file: Path(file).stem)
 def test_each_question_has_a_title_and_a_comment_and_runs_in_its_readers_name(granted, question):
     statement = question.read_text(encoding="utf-8")

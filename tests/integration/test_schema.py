@@ -147,7 +147,7 @@ def test_the_staging_table_has_the_columns_of_operations(store):
 
 
 def test_retiring_compares_every_column_of_content_with_its_own():
-    """What comparing them does is in test_load."""
+    """What comparing them does is in load/test_load_stored."""
     statement = re.sub(r"--.*", "", sql.text("load/retire_operations"))
     stored, staged = statement.split("IS DISTINCT FROM")
     stored, staged = stored.rpartition(" (")[2], staged.partition(")")[0]

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from openpyxl import load_workbook
 
-from pipelines.report import words
+from pipelines.report import charts, words
 from pipelines.report.document import (
     BalanceDay,
     BalancePoint,
@@ -172,21 +172,59 @@ def test_a_change_says_its_direction_in_words_not_in_colour(now, before, said):
     assert words.change(now, before) == said
 
 
+def bare_document() -> DayDocument:
+    nothing = dict.fromkeys(("totals", "history", "balances", "balance_history", "breaks", "largest_breaks"), ())
+    return replace(document(), **nothing, restatements=(), lateness=(), reconciled="unknown")
+
+
 def test_a_day_without_anything_is_a_page_too():
-    bare = replace(
-        document(),
-        totals=(),
-        history=(),
-        balances=(),
-        balance_history=(),
-        breaks=(),
-        largest_breaks=(),
-        restatements=(),
-        lateness=(),
-        reconciled="unknown",
-    )
+    bare = bare_document()
     text = page(bare)
     assert "No operation was completed on this day." in text
     assert "No balance snapshot was taken on this day." in text
-    assert "ecommpay-sync ledger import FILE" in text
+    assert "ecommpay-sync ledger import FILE" in re.sub(r"<[^>]+>", "", text)
+    assert "Nothing to draw" in text
     assert workbook(bare)
+
+
+def test_figures_of_a_day_that_is_not_complete_are_called_not_final():
+    proof = document().completeness
+    for answer in ("no", "unknown"):
+        text = page(replace(document(), completeness=replace(proof, complete=answer)))
+        assert "Not final" in text
+        assert "ecommpay-sync operations --from 2026-11-23 --to 2026-11-23" in re.sub(r"<[^>]+>", "", text)
+    assert "Not final" not in page(document())
+
+
+def test_a_balance_or_break_in_a_currency_without_operations_has_its_decimals_too():
+    bare = replace(
+        document(),
+        totals=(),
+        balances=(BalanceDay("Main", "SGD", 310_099, 0, 310_099, 0),),
+        breaks=(BreakGroup("balance", "0–1", "SGD", 1, 1_234),),
+        decimals={"EUR": 2, "KWD": 3, "SGD": 2},
+    )
+    text = page(bare)
+    assert ">3,100.99<" in text
+    assert ">12.34<" in text
+    assert "minor units" not in text
+    assert cells(workbook(bare))["Balances"][1][2].value == 3100.99
+
+
+def test_a_balance_that_moved_unexplained_stands_first_and_is_marked_by_more_than_colour():
+    lines = (BalanceDay("Quiet", "EUR", 5, 0, 5, 0), BalanceDay("Odd", "EUR", 5, 0, 9, 4))
+    text = page(replace(document(), balances=lines))
+    assert text.index(">Odd<") < text.index(">Quiet<")
+    assert "✗ 0.04" in text
+
+
+def test_balances_are_drawn_where_there_is_a_line_and_for_few_currencies():
+    days = [DAY - timedelta(days=1), DAY]
+    many = tuple(BalancePoint(day, f"b{n}", f"AA{chr(65 + n)}", n) for n in range(9) for day in days)
+    assert len(charts.balances(many, {})) == charts.MOST_LINES
+    assert charts.balances(many[::2], {}) == {}, "one day is no line"
+
+
+@pytest.mark.parametrize("values", [[17_210_000.0, 17_212_000.0, 17_214_000.0], [0.0, 2.5, 5.0], [-1500.0, 1500.0]])
+def test_numbers_of_an_axis_can_be_told_apart(values):
+    assert len({words.compact(value, words.digits_to_tell_apart(values)) for value in values}) == len(values)

@@ -1,4 +1,4 @@
-"""When to ask again, how long to wait before it, and when to give up; over real HTTP it is in test_client.py."""
+"""When to ask again, how long to wait, when to give up; over real HTTP it is in client/test_client_retries.py."""
 
 from __future__ import annotations
 

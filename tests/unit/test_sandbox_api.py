@@ -4,6 +4,7 @@ import json
 import ssl
 import threading
 import time
+from collections import Counter
 
 import httpx
 import pytest
@@ -360,12 +361,35 @@ def test_balances_are_decimal_strings_under_their_currency(sandbox):
     assert ask(sandbox, "balance/get", limit=1).status_code == 400
 
 
-def test_balances_move_with_the_clock_and_are_the_same_at_the_same_time():
-    world = World.generate(seed=1, start="2024-03-01", days=1, operations=1, now="2024-03-02")
+def test_balances_are_drained_by_payouts_filled_by_top_ups_and_are_the_same_at_the_same_time():
+    world = World.generate(seed=1, start="2024-03-01", days=3, operations=3000, now="2024-03-02")
+
+    def shown():
+        return {(row["name"], currency): int(row[currency]) for row in balances() for currency in row.keys() - {"name"}}
+
     with SandboxServer(world) as sandbox:
-        before = ask(sandbox, "balance/get").json()
+
+        def balances():
+            return ask(sandbox, "balance/get").json()["balance"]
+
+        before, opening = ask(sandbox, "balance/get").json(), shown()
+        world.top_up(198, "EUR", 12_345, "2024-03-02 15:00:00")
         world.advance(86_400)
-        assert ask(sandbox, "balance/get").json() != before
+        paid_out = Counter()
+        for row in world.truth():
+            is_paid = (row["operation_type"], row["operation_status"]) == ("payout", "success")
+            if is_paid and "2024-03-02T00:00:00" < row["operation_completed_at"] <= "2024-03-03T00:00:00+00:00":
+                paid_out[row["project_id"], row["sum_initial"]["currency"]] += row["sum_initial"]["amount"]
+        moved = {key: after - opening[key] for key, after in shown().items() if after != opening[key]}
+        named = {"Cosmo1": "198", "東京ストア": "1042", "Nordwind Spiele GmbH": "3055", "Łódź & Søn — каса": "6411"}
+        expected = {
+            (f"{name} balance {currency}", currency): -paid_out[project, currency]
+            for name, project in named.items()
+            for currency in {currency for owner, currency in paid_out if owner == project}
+        }
+        expected["Cosmo1 balance EUR", "EUR"] += 12_345
+        assert moved == expected
+        assert len(moved) > 5
         world.set_now("2024-03-02")
         assert ask(sandbox, "balance/get").json() == before
         world.balances = [{"name": "by hand", "EUR": "9223372036854775807"}]

@@ -1,0 +1,41 @@
+"""A sandbox and a client of it; no test of the client looks for the machine's certificates unless it says so."""
+
+from __future__ import annotations
+
+import ssl
+
+import pytest
+
+from client_support import (
+    NOW,
+    ROWS,
+)
+from resources.data_api import client as client_module
+from resources.sandbox import (
+    Balance,
+    SandboxServer,
+    World,
+)
+from support import client_of
+
+
+@pytest.fixture(autouse=True)
+def no_certificates(request, monkeypatch):
+    """Reading all certificates of the machine takes longer than most tests; those about TLS do it."""
+    if "certificate" not in request.fixturenames:
+        bare = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        monkeypatch.setattr(client_module, "tls_context", lambda: bare)
+
+
+@pytest.fixture
+def sandbox():
+    world = World.of(ROWS, now=NOW)
+    world.balances = [Balance("one", "EUR", 198, 100), Balance("another", "JPY", 198, -5)]
+    with SandboxServer(world) as server:
+        yield server
+
+
+@pytest.fixture
+def client(sandbox):
+    with client_of(sandbox.url) as made:
+        yield made

@@ -1,0 +1,215 @@
+"""What is given up, when, and how it is told."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import time
+from contextlib import suppress
+
+import pytest
+
+from client_support import (
+    EMPTY,
+    NOW,
+    ROWS,
+    TWICE,
+    always,
+    balances,
+    failure,
+    free_port,
+    operations,
+    raw,
+    signed,
+)
+from resources.data_api import client as client_module
+from resources.data_api.errors import (
+    BadRequest,
+    BadSignature,
+    BodyTooLarge,
+    BrokenBody,
+    Permanent,
+    Unreachable,
+)
+from resources.data_api.retry import RetryPolicy
+from resources.sandbox import (
+    SandboxServer,
+    World,
+)
+from resources.sandbox.signing import sign
+from support import QUICK, client_of
+
+
+def test_a_host_that_never_answered_is_given_up_early_with_what_to_check():
+    policy = RetryPolicy(10_000, first_wait=0.01, longest_wait=0.01, deadline=30.0, never_answered_deadline=0.2)
+    port = free_port()
+    with client_of(f"http://127.0.0.1:{port}/v1", policy=policy) as client:
+        start = time.monotonic()
+        message = failure(Unreachable, client)
+        assert 0.1 < time.monotonic() - start < 2.0
+        assert client.requests_sent > 1
+    assert message.startswith(f"no connection to 127.0.0.1:{port}: ")
+    assert message.endswith("check DATA_API_BASE_URL, DNS, firewall and proxy.")
+
+
+def test_a_host_that_has_answered_gets_the_whole_deadline():
+    policy = RetryPolicy(10_000, first_wait=0.01, longest_wait=0.01, deadline=0.3, never_answered_deadline=0.05)
+    with SandboxServer(World.of(ROWS, now=NOW)) as sandbox, client_of(sandbox.url, policy=policy) as client:
+        operations(client)
+        sandbox.stop()
+        start = time.monotonic()
+        failure(Unreachable, client, operations)
+        assert 0.2 < time.monotonic() - start < 2.0
+
+
+@pytest.mark.parametrize("fault", ["cut", "cut_chunked"])
+def test_half_an_answer_shows_that_the_host_is_there(sandbox, fault):
+    policy = RetryPolicy(10_000, first_wait=0.01, longest_wait=0.01, deadline=0.25, never_answered_deadline=0.05)
+    sandbox.faults.always(fault)
+    with client_of(sandbox.url, policy=policy) as client:
+        start = time.monotonic()
+        message = failure(Unreachable, client, operations)
+        assert 0.2 < time.monotonic() - start < 2.0
+    assert "broke during operations/get" in message
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        *("tampered_value", "tampered_key", "tampered_drop", "tampered_swap"),
+        *("wrong_signature", "missing_signature"),
+    ],
+)
+def test_an_answer_that_is_never_signed_right_is_refused_after_a_few_times_and_nothing_of_it_is_used(
+    sandbox, client, fault
+):
+    sandbox.faults.always(fault)
+    message = failure(BadSignature, client, operations)
+    assert "does not carry the platform's signature over its content; nothing of it was used" in message
+    assert sandbox.request_count == QUICK.bad_signature_attempts == 5
+
+
+def test_an_answer_signed_with_another_tokens_secret_is_refused():
+    document = {"balance": [{"name": "one", "EUR": "100"}]}
+    body = json.dumps({**document, "signature": sign(document, "the secret of somebody else")})
+    with raw(always(200, body)) as server, client_of(server.url) as client:
+        assert "a secret of another token" in failure(BadSignature, client)
+    assert len(server.bodies) == 5
+
+
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        (b"", "not JSON in UTF-8"),
+        (b"   ", "not JSON in UTF-8"),
+        (b'{"balance": [', "not JSON in UTF-8"),
+        (b"<html>ok</html>", "not JSON in UTF-8"),
+        (b'{"balance": ["\xff"]}', "not JSON in UTF-8"),
+        ('{"balance": []}'.encode("utf-16"), "not JSON in UTF-8"),
+        (b'{"balance": [NaN]}', "not JSON in UTF-8"),
+        (b"[]", "not a JSON object"),
+        (b"null", "not a JSON object"),
+        (signed({"operations": []}), "has no list `balance`"),
+        (signed({"balance": {"0": "a"}}), "has no list `balance`"),
+        (signed({"balance": None}), "has no list `balance`"),
+        (b'{"balance":' + b"[" * 10_000 + b"]" * 10_000 + b"}", "depth limit exceeded"),
+        (b'{"balance":' + b'{"a":' * 10_000 + b"1" + b"}" * 10_001, "depth limit exceeded"),
+        (b'{"balance":' + b"[" * 10_000, "not JSON in UTF-8"),
+        (b'{"balance":' + b"[" * 1_000 + b"1" + b"]" * 1_000 + b"}", "nested too deeply"),
+        (b'{"balance":' + b"[" * 100 + b"1" + b"]" * 100 + b"}", "nested deeper than 64 levels"),
+        (b'{"balance": [' + b"9" * 5_000 + b"]}", "not JSON in UTF-8 (number is infinity"),
+        (b'{"balance": [1e-99999999999999999999]}', "number that cannot be read"),
+    ],
+    ids=lambda value: str(value)[:30],
+)
+def test_a_body_that_is_no_answer_is_asked_for_again_and_then_told_apart(body, told):
+    with raw(always(200, body)) as server, client_of(server.url, policy=TWICE) as client:
+        message = failure(BrokenBody, client)
+        assert len(server.bodies) == 2
+    assert "balance/get" in message
+    assert told in message
+
+
+def test_a_deeply_nested_refusal_is_a_refusal_all_the_same():
+    with raw(always(400, b'{"message":' + b"[" * 10_000 + b"]" * 10_000 + b"}")) as server, client_of(server.url) as it:
+        assert failure(BadRequest, it).startswith("the platform answered 400 to balance/get: ")
+
+
+def test_a_huge_number_of_keys_is_no_trouble():
+    document = {"balance": [{f"key_{number}": str(number) for number in range(10_000)}]}
+    with raw(always(200, signed(document))) as server, client_of(server.url) as client:
+        start = time.monotonic()
+        assert balances(client).document["balance"] == document["balance"]
+        assert time.monotonic() - start < 5.0
+
+
+def stream_of(size: int, status: int = 200):
+    def answer(request, number):
+        request.send_response(status)
+        request.send_header("Connection", "close")
+        request.end_headers()
+        piece = b" " * (1 << 20)
+        with suppress(OSError):  # the client hangs up
+            for _ in range(size >> 20):
+                request.wfile.write(piece)
+
+    return answer
+
+
+@pytest.mark.parametrize("status", [200, 500])
+def test_a_body_larger_than_any_page_is_not_read_to_its_end_nor_asked_for_again(status):
+    with raw(stream_of(70 << 20, status)) as server, client_of(server.url) as client:
+        message = failure(BodyTooLarge, client)
+    assert "larger than 32 MiB" in message
+    assert "check DATA_API_BASE_URL" in message
+    assert len(server.bodies) == 1
+    assert issubclass(BodyTooLarge, Permanent)
+
+
+def test_a_small_body_that_unpacks_to_a_huge_one_is_refused_likewise():
+    bomb = gzip.compress(b" " * (70 << 20), 1)
+    assert len(bomb) < 1 << 20
+    with raw(always(200, bomb, Content_Encoding="gzip")) as server, client_of(server.url) as client:
+        assert "larger than 32 MiB" in failure(BodyTooLarge, client)
+    assert len(server.bodies) == 1
+
+
+def drip(request, number):
+    """One byte now and then, ten times as long as is allowed: no single read takes too long."""
+    request.send_response(200)
+    request.send_header("Connection", "close")
+    request.end_headers()
+    with suppress(OSError):
+        for _ in range(100):
+            if request.server.ended.wait(0.02):
+                break
+            request.wfile.write(b" ")
+
+
+def test_an_answer_that_never_ends_is_given_up_however_steadily_it_drips(monkeypatch):
+    monkeypatch.setattr(client_module, "LONGEST_ANSWER", 0.1)
+    with raw(drip) as server, client_of(server.url, policy=TWICE) as client:
+        start = time.monotonic()
+        assert "the answer to balance/get did not end within" in failure(Unreachable, client)
+        assert 0.2 <= time.monotonic() - start < 2.0
+    assert len(server.bodies) == 2
+
+
+def test_an_answer_that_does_not_begin_in_time_is_asked_for_again(monkeypatch):
+    monkeypatch.setattr(client_module, "READ_TIMEOUT", 0.2)
+
+    def answer(request, number):
+        if number == 2:
+            request.server.ended.wait(5)
+        else:
+            request.reply(200, EMPTY)
+
+    with raw(answer) as server, client_of(server.url) as client:
+        balances(client)
+        assert balances(client).body == EMPTY
+    assert len(server.bodies) == 3
+
+
+def test_an_answer_may_take_five_minutes():
+    assert client_module.READ_TIMEOUT > 300
+    assert client_module.LONGEST_ANSWER >= client_module.READ_TIMEOUT

@@ -1,0 +1,230 @@
+"""The ledger of walks: one chain an account, without holes; what a run continues."""
+
+from __future__ import annotations
+
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import psycopg
+import pytest
+
+import sql
+from load_support import (
+    START,
+    at,
+    ledger_is_sound,
+    load_rows,
+    row,
+    started,
+    stored,
+    versions,
+    walk,
+)
+from pipelines.sync.normalize import unite
+from resources.errors import WarehouseBroken
+from resources.warehouse import ledger
+from resources.warehouse.engine import Warehouse
+from resources.warehouse.ledger import LoadReport, Scope
+from resources.warehouse.load import load_window
+from support import fetch_all
+
+
+def test_walks_that_commit_at_once_make_one_chain_and_count_each_change_once(store):
+    together = threading.Barrier(4)
+
+    def commit(worker: int) -> list[LoadReport]:
+        scope = started(store)
+        together.wait()
+        return [
+            load_rows(
+                store, *(row(number, f"{turn} {worker}") for number in range(20)), second=5 * turn + worker, scope=scope
+            )
+            for turn in range(6)
+        ]
+
+    with ThreadPoolExecutor(4) as pool:
+        reports = [report for done in pool.map(commit, range(4)) for report in done]
+    assert ledger_is_sound(store)
+    assert len({report.window_id for report in reports}) == 24
+    assert sum(report.rows_new for report in reports) == len(stored(store)) == 20
+    assert sum(report.rows_changed for report in reports) == len(versions(store))
+    assert {operation["operation_status"] for operation in stored(store)} == {"5 3"}, "the last observation"
+
+
+@contextmanager
+def paused_before(monkeypatch, statement: str):
+    """In the first thread that comes to it, the statement waits for the end of the block."""
+    real, reached, go_on = sql.text, threading.Event(), threading.Event()
+
+    def text(name):
+        if name == statement and not reached.is_set():
+            reached.set()
+            go_on.wait(20)
+        return real(name)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(sql, "text", text)
+        try:
+            yield reached
+        finally:
+            go_on.set()
+
+
+def waits_for_a_lock(store: Warehouse) -> bool:
+    waiting = "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    return any(fetch_all(store, waiting) or time.sleep(0.01) for _ in range(500))
+
+
+def test_a_walk_that_meets_an_operation_while_another_is_storing_it_waits_and_then_sees_it(store, monkeypatch):
+    """Without waiting it would find the row neither to retire nor to insert, and the later state would be lost."""
+    load_rows(store, row(1, "processing"))
+    with ThreadPoolExecutor(2) as pool:
+        with paused_before(monkeypatch, "load/add_window") as reached:
+            earlier = pool.submit(load_rows, store, row(1, "awaiting 3ds result"), row(2, "processing"), second=5)
+            assert reached.wait(5)
+            later = pool.submit(load_rows, store, row(1, "success"), row(2, "success"), second=9)
+            assert waits_for_a_lock(store)
+        assert (earlier.result().rows_new, earlier.result().rows_changed) == (1, 1)
+        assert (later.result().rows_new, later.result().rows_changed) == (0, 2)
+    assert {operation["operation_status"] for operation in stored(store)} == {"success"}
+    assert len(versions(store)) == 3
+    assert ledger_is_sound(store)
+
+
+def test_a_window_that_is_incomplete_takes_its_place_in_the_chain_like_any_other(store):
+    scope = started(store)
+    incomplete = replace(walk(), incomplete_because="it moved")
+    with ThreadPoolExecutor(1) as pool, store.transaction() as connection:
+        ledger.add_window(connection, scope, incomplete, LoadReport(ledger.next_window_id(connection)))
+        other = pool.submit(ledger.add_incomplete_window, store, scope, incomplete)
+        assert waits_for_a_lock(store)
+        connection.commit()
+        other.result(5)
+    assert ledger_is_sound(store)
+    assert fetch_all(store, "SELECT count(*) FROM sync.windows") == [{"count": 2}]
+
+
+def test_accounts_that_commit_at_once_have_a_chain_each(store):
+    together = threading.Barrier(2)
+
+    def commit(account: str) -> None:
+        together.wait()
+        for second in range(8):
+            load_rows(store, row(1, str(second)), second=second, account=account)
+
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(commit, "ab"))
+    assert ledger_is_sound(store, "a")
+    assert ledger_is_sound(store, "b")
+    assert fetch_all(store, "SELECT account, max(entry_no) FROM sync.windows GROUP BY 1 ORDER BY 1") == [
+        {"account": "a", "max": 8},
+        {"account": "b", "max": 8},
+    ]
+
+
+def test_a_walk_that_fails_leaves_no_hole_in_the_chain(store):
+    load_rows(store, row(1))
+    with pytest.raises(WarehouseBroken):
+        load_rows(store, scope=Scope("default", 999_999))
+    load_rows(store, row(2), second=1)
+    assert ledger_is_sound(store)
+
+
+EDITS = {
+    "text": "coalesce({0}, '') || 'x'",
+    "bigint": "{0} + 1",
+    "integer": "{0} + 1",
+    "bigint[]": "array_append({0}, 7)",
+    "timestamp with time zone": "{0} + interval '1 microsecond'",
+    "jsonb": "{0} || '[1]'",
+    "bytea": "set_byte({0}, 0, (get_byte({0}, 0) + 1) % 256)",
+}
+
+
+@pytest.mark.parametrize("verdict", ["complete", "incomplete"])
+def test_an_edit_of_any_column_of_a_ledger_entry_shows(store, verdict):
+    scope = started(store, projects=[5])
+    if verdict == "complete":
+        load_rows(store, row(1), scope=scope)
+    else:
+        ledger.add_incomplete_window(store, scope, replace(walk(), incomplete_because="it moved"))
+    columns = fetch_all(
+        store,
+        "SELECT attname AS name, format_type(atttypid, NULL) AS type FROM pg_attribute "
+        "WHERE attrelid = 'sync.windows'::regclass AND attnum > 0 AND NOT attisdropped",
+    )
+    edits = {column["name"]: EDITS[column["type"]].format(column["name"]) for column in columns}
+    edits["verdict"] = "CASE verdict WHEN 'complete' THEN 'incomplete' ELSE 'complete' END"
+    edits["run_id"] = str(started(store).run_id)
+    intact = "SELECT entry_hash = sync.entry_hash(w) FROM sync.windows w"
+    with psycopg.connect(store.url, options="-c timezone=Asia/Tokyo -c datestyle=SQL,DMY") as connection:
+        assert connection.execute(intact).fetchall() == [(True,)], "in whatever session it is looked at"
+        for name, edit in edits.items():
+            with connection.transaction(force_rollback=True):
+                connection.execute(f"UPDATE sync.windows SET {name} = {edit}")
+                assert connection.execute(intact).fetchall() == [(False,)], f"an edit of {name} must show"
+        assert connection.execute(intact).fetchall() == [(True,)]
+    assert len(edits) == 28
+
+
+def test_an_entry_that_is_taken_out_breaks_the_chain(store):
+    for number in range(3):
+        load_rows(store, row(number))
+    with store.transaction() as connection:
+        connection.exec_driver_sql("DELETE FROM sync.windows WHERE entry_no = 2")
+    assert not ledger_is_sound(store)
+
+
+def test_a_run_is_written_when_it_begins_and_when_it_ends(store):
+    run_id = ledger.start_run(
+        store, account="a", stream="operations", interval=(at(0), at(9)), project_ids=[7, 8], dagster_run_id="d"
+    )
+    (run,) = fetch_all(store, "SELECT * FROM sync.runs")
+    assert run["run_id"] == run_id
+    assert (run["state"], run["finished_at"], run["project_ids"]) == ("running", None, [7, 8])
+    assert (run["interval_from"], run["interval_to"], run["dagster_run_id"]) == (at(0), at(9), "d")
+    ledger.finish_run(store, run_id, "incomplete", "it moved", 12)
+    (run,) = fetch_all(store, "SELECT state, message, requests, finished_at >= started_at AS ended FROM sync.runs")
+    assert run == {"state": "incomplete", "message": "it moved", "requests": 12, "ended": True}
+
+
+def load_empty(store: Warehouse, scope: Scope, hours_ago: float = 0, until=None) -> None:
+    begun = datetime.now(UTC) - timedelta(hours=hours_ago)
+    record = replace(walk(), walk_started_at=begun, walk_ended_at=begun)
+    load_window(store, scope, replace(record, interval_to=until or record.interval_to), unite([]).frame, [], [])
+
+
+def done_already(store: Warehouse, account="default", days=1, projects=(), look_back_days=3) -> list:
+    asked = (START, START + timedelta(days=days))
+    return ledger.unfinished_windows(store, account, asked, projects, look_back_days)
+
+
+def test_a_run_over_the_same_days_continues_what_an_interrupted_one_committed(store):
+    load_empty(store, started(store))
+    assert done_already(store) == [(START, START + timedelta(days=1))]
+    assert done_already(store, account="other") == []
+    assert done_already(store, days=2) == []
+    assert done_already(store, projects=[5]) == []
+
+
+def test_nothing_is_continued_of_a_run_that_was_completed(store):
+    load_empty(store, started(store))
+    completed = started(store)
+    load_empty(store, completed)
+    ledger.finish_run(store, completed.run_id, "complete", None, 1)
+    assert done_already(store) == []
+    load_empty(store, started(store))
+    assert len(done_already(store)) == 1
+
+
+def test_walked_again_is_what_was_incomplete_or_walked_a_day_ago_or_lies_in_the_look_back(store):
+    just_now = replace(walk(), walk_started_at=datetime.now(UTC), walk_ended_at=datetime.now(UTC))
+    ledger.add_incomplete_window(store, started(store), replace(just_now, incomplete_because="it moved"))
+    load_empty(store, started(store), hours_ago=25)
+    load_empty(store, started(store), until=datetime.now(UTC) - timedelta(days=2))
+    assert done_already(store) == []
+    assert len(done_already(store, look_back_days=1)) == 1

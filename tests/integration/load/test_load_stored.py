@@ -1,0 +1,196 @@
+"""What a load stores: new, changed and unchanged rows, bodies and rejects, each in its place."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pyarrow as pa
+import pytest
+
+from load_support import (
+    HOSTILE,
+    at,
+    everything,
+    ledger_is_sound,
+    load_rows,
+    page_of,
+    row,
+    started,
+    stored,
+    versions,
+    walk,
+)
+from pipelines.sync.fields import KINDS
+from pipelines.sync.normalize import normalize_operations, unite
+from resources.warehouse import ledger, load
+from resources.warehouse.engine import Warehouse
+from resources.warehouse.ledger import LoadReport
+from resources.warehouse.load import Reject, load_window
+from support import fetch_all
+
+# What is stored
+
+
+def test_a_new_operation_is_stored_with_its_account_its_walk_and_when_it_was_seen(store):
+    report = load_rows(store, row(1), row(2), second=5)
+    assert (report.rows_met, report.rows_new, report.rows_changed, report.rows_unchanged) == (2, 2, 0, 0)
+    for operation in stored(store):
+        assert operation["account"] == "default"
+        assert operation["window_id"] == report.window_id
+        assert operation["observed_at"] == operation["first_seen_at"] == at(5)
+    assert versions(store) == []
+    assert ledger_is_sound(store)
+
+
+def test_an_unchanged_row_is_not_rewritten_and_keeps_its_walk_and_its_times(store):
+    load_rows(store, row(1), row(2, extra_field=1), second=5)
+    before = stored(store, what="ctid::text, xmin::text, xmax::text, *")
+    report = load_rows(store, row(1), row(2, extra_field=1), second=9)
+    assert (report.rows_met, report.rows_new, report.rows_changed, report.rows_unchanged) == (2, 0, 0, 2)
+    assert stored(store, what="ctid::text, xmin::text, xmax::text, *") == before
+    assert versions(store) == []
+
+
+def test_a_changed_row_leaves_its_predecessor_and_keeps_when_it_was_first_seen(store):
+    load_rows(store, row(1, "processing"), row(2), second=5)
+    (before, other) = stored(store)
+    report = load_rows(store, row(1, "success"), row(2), row(3), second=9)
+    assert (report.rows_met, report.rows_new, report.rows_changed, report.rows_unchanged) == (3, 1, 1, 1)
+    now = stored(store)[0]
+    assert (now["operation_status"], now["observed_at"], now["first_seen_at"]) == ("success", at(9), at(5))
+    assert now["window_id"] == report.window_id
+    assert versions(store) == [before | {"known_to": at(9)}]
+    assert stored(store)[1] == other
+
+
+def test_a_change_of_any_one_column_is_noticed_and_so_is_its_coming_and_going(store):
+    """Every column by itself: from a value to another, to null, and back; what was known before stays known."""
+    content = [name for name in KINDS if name != "operation_id"] + ["extra"]
+    value = {"text": ("a", "b"), "time": ("2024-03-01 00:00:00", "2024-03-01 00:00:01"), "amount": (1, 2)}
+
+    def with_value(name, which) -> dict:
+        if name == "extra":
+            return {"operation_id": name, "unknown": which}
+        chosen = value[KINDS[name]][which]
+        for money in ("sum_initial", "sum_converted"):
+            if name.startswith(money):
+                return {"operation_id": name, money: {name.removeprefix(f"{money}_"): chosen}}
+        return {"operation_id": name, name: chosen}
+
+    states = [
+        [with_value(name, 0) for name in content],
+        [with_value(name, 1) for name in content],
+        [{"operation_id": name} for name in content],
+        [with_value(name, 0) for name in content],
+    ]
+    known = []
+    for second, rows in enumerate(states):
+        report = load_rows(store, *rows, second=second)
+        assert report.rows_changed + report.rows_new == len(content)
+        known.append(stored(store))
+    for second, rows in enumerate(known):
+        statement = "SELECT * FROM core.operations_as_of(:moment) ORDER BY operation_id"
+        assert fetch_all(store, statement, moment=at(second)) == rows
+    assert ledger_is_sound(store)
+
+
+def test_an_older_observation_that_commits_late_changes_nothing(store):
+    load_rows(store, row(1, "success"), second=9)
+    before = everything(store)
+    report = load_rows(store, row(1, "processing"), second=5)
+    assert (report.rows_new, report.rows_changed, report.rows_unchanged) == (0, 0, 1)
+    assert {**everything(store), "sync.windows": None} == {**before, "sync.windows": None}
+    assert ledger_is_sound(store)
+
+
+def differences_of(store: Warehouse, window_id: int, *rows, second: int) -> list[tuple[str, str]]:
+    """What a replay of a window with these rows says."""
+    batch = unite([normalize_operations([*rows], at(second))])
+    table = pa.Table.from_pandas(batch.frame, preserve_index=False)
+    return [(found.key, found.reason) for found in load.staged_differences(store, "default", window_id, table)]
+
+
+@pytest.mark.parametrize("known_before", [False, True])
+def test_a_replay_takes_no_offence_at_what_was_observed_earlier_and_committed_late(store, known_before):
+    """Seed 17 of the chaos suite: a row moved from one window to another while both were walked."""
+    if known_before:
+        load_rows(store, row(1, "initial"), second=0)
+    later = load_rows(store, row(1, "success"), second=5)
+    late = load_rows(store, row(1, "processing"), second=3)
+    assert stored(store)[0]["operation_status"] == "success"
+    assert differences_of(store, late.window_id, row(1, "processing"), second=3) == []
+    assert differences_of(store, later.window_id, row(1, "success"), second=5) == []
+    # what no earlier commit explains is a difference still
+    assert differences_of(store, later.window_id, row(1, "error"), second=5) == [("1", "stored otherwise")]
+    assert differences_of(store, late.window_id, row(2), second=3) == [("2", "missing in the store")]
+
+
+def test_of_two_observations_of_the_same_moment_the_first_committed_stays(store):
+    load_rows(store, row(1, "success"), second=5)
+    load_rows(store, row(1, "decline"), second=5)
+    assert [operation["operation_status"] for operation in stored(store)] == ["success"]
+    assert versions(store) == []
+
+
+def test_accounts_share_the_tables_and_nothing_else(store):
+    load_rows(store, row(1, "success"), account="a")
+    load_rows(store, row(1, "decline"), second=1, account="b")
+    assert [operation["operation_status"] for operation in stored(store, "a")] == ["success"]
+    assert [operation["operation_status"] for operation in stored(store, "b")] == ["decline"]
+    assert versions(store, "a") == versions(store, "b") == []
+    assert ledger_is_sound(store, "a")
+    assert ledger_is_sound(store, "b")
+
+
+def test_a_window_without_operations_is_a_complete_entry_of_the_ledger(store):
+    report = load_rows(store)
+    assert report == LoadReport(report.window_id)
+    (entry,) = fetch_all(store, "SELECT verdict, rows_met, totals_met, totals_written FROM sync.windows")
+    assert entry == {"verdict": "complete", "rows_met": 0, "totals_met": [], "totals_written": []}
+
+
+def test_a_window_that_could_not_be_shown_complete_is_in_the_ledger_without_rows(store):
+    because = "it moved — during every walk"
+    ledger.add_incomplete_window(store, started(store), replace(walk(), incomplete_because=because))
+    (entry,) = fetch_all(store, "SELECT verdict, reason, rows_met, rows_digest, entry_no FROM sync.windows")
+    assert entry == {"verdict": "incomplete", "reason": because, "rows_met": 0, "rows_digest": None, "entry_no": 1}
+    assert ledger_is_sound(store)
+
+
+def test_the_signed_body_and_its_request_are_kept_as_they_came(store):
+    body = b'{"operations":[],"signature":"\xc3\xa9"}' * 1_000
+    load_rows(store, pages=[page_of(body), page_of()])
+    first, second = fetch_all(store, "SELECT * FROM raw.pages ORDER BY page_id")
+    assert pa.decompress(first["body_zstd"], first["body_bytes"], "zstd", asbytes=True) == body
+    assert first["request"] == {"limit": 1000, "tz": "UTC"}
+    assert first["window_id"] == second["window_id"]
+
+
+# Rejects
+
+
+def test_a_reject_met_again_is_marked_as_met_again_and_kept_once(store):
+    rejected = {"arn": "no id"}
+    first = load_rows(store, rejected, second=5)
+    again = load_rows(store, rejected, row(1), second=9)
+    load_rows(store, rejected, second=7)
+    (reject,) = fetch_all(store, "SELECT * FROM core.rejects")
+    assert (first.rows_met, first.rows_rejected, again.rows_met, again.rows_rejected) == (1, 1, 2, 1)
+    assert (reject["first_seen_at"], reject["last_seen_at"]) == (at(5), at(9)), "an older walk does not set it back"
+    assert reject["raw_json"] == '{"arn":"no id"}'
+    assert reject["reason"] == "operation_id is missing"
+
+
+def test_rejects_are_kept_to_the_byte_whatever_is_in_them(store):
+    rejects = [{"arn": text, "number": 2**70} for text in [*HOSTILE, "\x00"]]
+    load_rows(store, *rejects)
+    found = fetch_all(store, "SELECT raw_json FROM core.rejects")
+    assert sorted(json.loads(reject["raw_json"])["arn"] for reject in found) == sorted(each["arn"] for each in rejects)
+
+
+def test_a_reject_with_a_raw_nul_is_stored_escaped(store):
+    scope = started(store)
+    frame = unite([]).frame
+    load_window(store, scope, walk(), frame, [Reject("why", '"\x00"', at(0))], [])
+    assert fetch_all(store, "SELECT raw_json FROM core.rejects") == [{"raw_json": '"\\u0000"'}]
