@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from resources.sandbox.accounts import Account
 from resources.sandbox.balances import Balance, draw_balances
+from resources.sandbox.documents import Documents
 from resources.sandbox.fields import DEFAULT
 from resources.sandbox.frauds import Fraud, draw_frauds
 from resources.sandbox.index import Index, Order, Slice, number_of
@@ -34,6 +35,7 @@ class World:
         self.order: Order = order
         self.balances: list[Balance | Mapping[str, Any]] = []
         self.frauds: list[Fraud] = []
+        self.documents = Documents()
         self._fixed = None if now is None else seconds(now)
         self._operations: dict[int, Operation] = {}
         self._strange: dict[str, int] = {}
