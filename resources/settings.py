@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from resources.currencies import ExponentOverride
+from resources.documents_file import DocumentsConfig, read_documents_file
 from resources.errors import ConfigError
 
 DEFAULT_BASE_URL = "https://data.ecommpay.com/v1"
@@ -100,6 +101,7 @@ class SyncSettings:
     raw_days: int = 400
     recon_cutoff_minutes: int = 120
     personal: PersonalSettings = PersonalSettings()
+    documents: tuple[DocumentsConfig, ...] = ()
 
 
 def api_settings(environment: Environment = os.environ) -> ApiSettings:
@@ -265,6 +267,7 @@ def sync_settings(environment: Environment = os.environ) -> SyncSettings:
         raw_days=_number("SYNC_RAW_DAYS", environment, default.raw_days, 0, 36_500),
         recon_cutoff_minutes=_number("SYNC_RECON_CUTOFF_MINUTES", environment, default.recon_cutoff_minutes, 0, 1440),
         personal=personal_settings(environment),
+        documents=read_documents_file(path) if (path := environment.get("DOCUMENTS_FILE")) else (),
     )
 
 
