@@ -6,6 +6,7 @@ import dagster as dg
 
 from pipelines.assets.backfill import BACKFILL_JOB
 from pipelines.assets.balances import balances
+from pipelines.assets.documents import DOCUMENTS_JOB, document_assets
 from pipelines.assets.fraud import fraud
 from pipelines.assets.marts import currency_in_grain, marts, marts_equal_core
 from pipelines.assets.operations import operations
@@ -15,6 +16,7 @@ from pipelines.assets.report import report
 from pipelines.assets.spot_check import spot_check, spot_check_no_difference
 from pipelines.checks import balances_no_rejects, operations_checks, reconciliation_checks
 from pipelines.fraud_checks import fraud_checks
+from pipelines.partitions import SETTINGS
 from pipelines.schedules import (
     BALANCES_JOB,
     CHECKS_JOB,
@@ -32,7 +34,17 @@ from pipelines.sync.progress import LogProgress
 from resources.configured import data_api_from_env, warehouse_from_env
 
 defs = dg.Definitions(
-    assets=[operations, balances, fraud, spot_check, reconciliation, marts, report, raw_pages],
+    assets=[
+        operations,
+        balances,
+        fraud,
+        spot_check,
+        reconciliation,
+        marts,
+        report,
+        raw_pages,
+        *document_assets(SETTINGS),
+    ],
     asset_checks=[
         operations_checks,
         balances_no_rejects,
@@ -52,6 +64,7 @@ defs = dg.Definitions(
         SPOT_CHECK_JOB,
         RECONCILE_JOB,
         MARTS_JOB,
+        *([DOCUMENTS_JOB] if SETTINGS.documents else []),
     ],
     schedules=[nightly_schedule, balances_schedule],
     sensors=[alerts_sensor],

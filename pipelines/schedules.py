@@ -9,6 +9,7 @@ import dagster as dg
 from pipelines.partitions import SETTINGS
 
 MARTS = dg.AssetSelection.groups("bi")
+DOCUMENTS = dg.AssetSelection.assets(*(["documents", config.name] for config in SETTINGS.documents))
 
 OPERATIONS_JOB = dg.define_asset_job(
     "load_operations",
@@ -28,7 +29,8 @@ SPOT_CHECK_JOB = dg.define_asset_job(
 NIGHTLY_JOB = dg.define_asset_job(
     "nightly",
     selection=dg.AssetSelection.assets("operations", "fraud", "spot_check", "reconciliation", "report", "raw_pages")
-    | MARTS,
+    | MARTS
+    | DOCUMENTS,
     description="Load yesterday and the look-back days before it, reconcile, build the marts, write the report.",
     # an outage of the platform or of the database is worth another try; a refusal is not, and says so
     op_retry_policy=dg.RetryPolicy(max_retries=3, delay=300, backoff=dg.Backoff.EXPONENTIAL),

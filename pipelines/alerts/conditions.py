@@ -193,7 +193,7 @@ def _failed(rows: Sequence[Any], jobs: Sequence[FailedJob]) -> Iterator[Alert]:
         again = (
             f"`ecommpay-sync operations --from {row.interval_from:%Y-%m-%d} --to {row.interval_to:%Y-%m-%d}`"
             if row.stream == "operations" and row.interval_from
-            else f"`ecommpay-sync {row.stream}`"
+            else f"`ecommpay-sync {row.stream.replace(':', ' ')}`"
         )
         yield Alert(
             "run_failed",

@@ -27,6 +27,7 @@ def show_status() -> None:
         show.line(f"Warehouse: {store.place()}")
         show.line()
         _store(store)
+        _documents(store)
         _coverage(store)
         _balances(store)
         _rejects(store)
@@ -63,6 +64,22 @@ def _store(store: Warehouse) -> None:
     else:
         show.line("The store is empty: load days with `ecommpay-sync operations --from DAY --to DAY`.")
         show.line()
+
+
+def _documents(store: Warehouse) -> None:
+    rows = [
+        (
+            row.account,
+            row.stream.removeprefix("documents:"),
+            f"{row.documents:,}",
+            _time(row.last_changed),
+            _time(row.last_walked),
+        )
+        for row in store.query("show/documents")
+    ]
+    if rows:
+        columns = ("account", "stream", "documents", "last change seen", "last walked")
+        show.table("Documents (core.documents)", columns, rows, ("documents",))
 
 
 def _coverage(store: Warehouse) -> None:
