@@ -23,7 +23,9 @@ CHECKS = {
     "no_rejects": "Every document could be stored; the others wait in core.rejects with their reason.",
     "windows_complete": "Every window of the run was shown complete.",
     "totals_equal_ledger": "What each walk wrote is in the store, by count, as the ledger says.",
+    "documents_keys_tell": "No two windows of the run brought different documents under one key.",
 }
+WARNINGS = {"documents_keys_tell"}  # a document may have changed between two windows
 DOCUMENTS_JOB = dg.define_asset_job(
     "load_documents",
     selection=dg.AssetSelection.groups(GROUP),
@@ -100,8 +102,9 @@ def _asset(config: DocumentsConfig, settings: SyncSettings) -> dg.AssetsDefiniti
             else:
                 yield dg.MaterializeResult(asset_key=key, metadata=_metadata(report, store))
             for name in CHECKS:
+                severity = dg.AssetCheckSeverity.WARN if name in WARNINGS else dg.AssetCheckSeverity.ERROR
                 found = store.query(f"checks/{name}", run_ids=[report.run_id])
-                yield none_found(name, found)._replace(asset_key=key)
+                yield none_found(name, found, severity=severity)._replace(asset_key=key)
 
     stream = config
     return documents

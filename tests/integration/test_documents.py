@@ -344,8 +344,9 @@ def test_no_configured_personal_value_is_anywhere_in_the_store(store, mode):
     ]
     personal = PersonalSettings(mode, Secret("a-key-of-the-tests-only") if mode == "hash" else None)
     with SandboxServer(told(*documents)) as sandbox:
-        load(sandbox, store, "chargebacks", personal=personal)
-        again = load(sandbox, store, "chargebacks", personal=personal)
+        both = config("chargebacks", personal=(("customer", "id"), ("customer", "email")))
+        load(sandbox, store, both, personal=personal)
+        again = load(sandbox, store, both, personal=personal)
     assert (again.rows_changed, again.rows_unchanged, again.rows_rejected) == (0, 1, 1)
     text = str([fetch_all(store, f"SELECT to_jsonb(t) AS row FROM {name} t") for name in counts(store)])
     assert mark not in text
@@ -479,3 +480,24 @@ def test_the_runbooks_view_types_the_examples_chargebacks(store):
     for row in rows:
         fields = truth[row["chargeback_id"]]
         assert (row["amount_minor"], row["updated_at"].timestamp()) == (fields["amount"], fields["updated_at"])
+
+
+# A key that tells nothing apart
+
+
+def test_two_documents_under_one_key_on_two_pages_are_told_of_and_not_stored(store):
+    twins = [chargeback(7, "2024-03-05 12:00:00", note="x"), chargeback(7, "2024-03-05 12:00:59", note="y")]
+    between = [chargeback(number, f"2024-03-05 12:00:{number - 70:02}") for number in range(100, 125)]
+    small = config("chargebacks", paging=replace(config("chargebacks").paging, size=10))
+    with SandboxServer(told(*twins, *between)) as sandbox, pytest.raises(Incomplete):
+        load(sandbox, store, small, "2024-03-05", "2024-03-05")
+    assert "7" not in stored(store)
+
+
+def test_two_documents_under_one_key_in_two_windows_turn_a_check_yellow(store):
+    twins = [chargeback(7, "2024-03-05 12:00:00", note="x"), chargeback(7, "2024-03-31 12:00:00", note="y")]
+    with SandboxServer(told(*twins, chargeback(8))) as sandbox:
+        done = load(sandbox, store, "chargebacks")
+    found = store.query("checks/documents_keys_tell", run_ids=[done.run_id])
+    assert [tuple(row) for row in found] == [("documents:chargebacks", 1)]
+    assert len(fetch_all(store, "SELECT * FROM core.document_versions")) == 1, "both are kept"
