@@ -19,7 +19,7 @@ from pipelines.sync.documents import sync_documents
 from pipelines.sync.operations import OperationsRequest
 from pipelines.sync.replay import Replayer
 from resources.data_api.endpoints import DataApi
-from resources.data_api.errors import BadSignature, UnexpectedShape
+from resources.data_api.errors import BadSignature, BrokenBody, UnexpectedShape
 from resources.documents_file import DocumentsConfig, Paging, read_documents_file
 from resources.errors import ConfigError, Incomplete
 from resources.sandbox import DEMO_SECRET, DEMO_TOKEN, SandboxServer, World
@@ -311,6 +311,15 @@ def test_hostile_documents_survive_to_the_digit_and_the_letter(store):
     assert (found["ü:1"]["colons"], found["ü:1"]["text"]) == (fields["a:b"], fields["text"])
 
 
+def test_a_document_nested_deeper_than_any_is_refused_with_its_answer(store):
+    deep: dict = {}
+    for _ in range(70):
+        deep = {"a": deep or 1}
+    with SandboxServer(told(chargeback(1, deep=deep))) as sandbox, pytest.raises(BrokenBody, match="nested deeper"):
+        load(sandbox, store, "chargebacks", "2024-03-05", "2024-03-05", policy=replace(QUICK, attempts=2))
+    assert set(counts(store).values()) == {0}
+
+
 # The shape of an answer
 
 
@@ -324,8 +333,10 @@ def test_an_answer_of_another_shape_is_told_with_what_it_has_and_asked_for_once(
     assert counts(store)["raw.pages"] == 0
 
 
-def test_the_way_a_stream_is_read_cannot_change_under_its_name(store):
+def test_the_way_a_stream_is_read_cannot_change_under_its_name_once_something_was_loaded(store):
     with SandboxServer(told(chargeback(1))) as sandbox:
+        with pytest.raises(UnexpectedShape):
+            load(sandbox, store, config("chargebacks", rows=("guess",)))
         load(sandbox, store, "chargebacks")
         with pytest.raises(ConfigError, match="give the table a new name"):
             load(sandbox, store, config("chargebacks", key=(("id",), ("stage",))))
