@@ -46,7 +46,9 @@ def sync_documents(
     stream = document_stream(shape, config, settings.personal)
     if config.interval_days is None:
         return sync_snapshot(stream, api, warehouse, settings, request.dagster_run_id, progress)
-    own = replace(settings, look_back_days=config.look_back_days)
+    # one window at a time: of two that bring one key, the later observed is then the later committed, so that the
+    # earlier state is kept as a version and told of, where it would be passed over as outdated
+    own = replace(settings, look_back_days=config.look_back_days, windows_in_flight=1)
     return sync_stream(stream, api, warehouse, own, request, progress)
 
 
