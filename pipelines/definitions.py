@@ -8,6 +8,7 @@ import dagster as dg
 
 from pipelines.assets.backfill import backfill_job_of
 from pipelines.assets.balances import balances_of
+from pipelines.assets.documents import document_assets
 from pipelines.assets.fraud import fraud_of
 from pipelines.assets.marts import marts_of
 from pipelines.assets.operations import operations_of
@@ -36,7 +37,7 @@ def definitions(accounts: Accounts) -> dg.Definitions:
     """Return what Dagster runs for these accounts: each has its own assets, checks, jobs and schedules."""
     owners = owners_of(accounts)
     return dg.Definitions(
-        assets=[asset_of(owner) for owner in owners for asset_of in ASSETS],
+        assets=[asset for owner in owners for asset in _assets_of(owner)],
         asset_checks=[check for owner in owners for check in _checks_of(owner)],
         jobs=[job for owner in owners for job in (*jobs_of(owner), backfill_job_of(owner))],
         schedules=[schedule for owner in owners for schedule in schedules_of(owner)],
@@ -45,6 +46,11 @@ def definitions(accounts: Accounts) -> dg.Definitions:
         # a process for each step would cost seconds and gain nothing: a run has one or two steps
         executor=dg.in_process_executor,
     )
+
+
+def _assets_of(owner: Owner) -> Iterator[dg.AssetsDefinition]:
+    yield from (asset_of(owner) for asset_of in ASSETS)
+    yield from document_assets(owner)
 
 
 def _checks_of(owner: Owner) -> Iterator[dg.AssetChecksDefinition]:

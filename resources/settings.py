@@ -24,6 +24,7 @@ from resources.api_settings import (
     is_loopback,
 )
 from resources.currencies import ExponentOverride
+from resources.documents_file import DocumentsConfig, read_documents_file
 from resources.errors import ConfigError
 from resources.settings_values import (
     Environment,
@@ -111,6 +112,7 @@ class SyncSettings:
     recon_cutoff_minutes: int = 120
     personal: PersonalSettings = PersonalSettings()
     project_owners: tuple[ProjectOwner, ...] = ()
+    documents: tuple[DocumentsConfig, ...] = ()
 
 
 def open_secret_files(environment: Environment = os.environ, more: Iterable[tuple[str, str]] = ()) -> list[str]:
@@ -157,6 +159,7 @@ def sync_settings(environment: Environment = os.environ) -> SyncSettings:
         recon_cutoff_minutes=number_of("SYNC_RECON_CUTOFF_MINUTES", environment, default.recon_cutoff_minutes, 0, 1440),
         personal=personal_settings(environment),
         project_owners=project_owners(environment.get("SYNC_PROJECT_OWNERS", "")),
+        documents=read_documents_file(path) if (path := environment.get("DOCUMENTS_FILE")) else (),
     )
 
 

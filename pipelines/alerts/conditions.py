@@ -196,7 +196,7 @@ def _failed(rows: Sequence[Any], jobs: Sequence[FailedJob], option: str) -> Iter
         again = (
             f"`ecommpay-sync operations --from {row.interval_from:%Y-%m-%d} --to {row.interval_to:%Y-%m-%d}{option}`"
             if row.stream == "operations" and row.interval_from
-            else f"`ecommpay-sync {row.stream}{option}`"
+            else f"`ecommpay-sync {row.stream.replace(':', ' ')}{option}`"
         )
         yield Alert(
             "run_failed",

@@ -77,6 +77,27 @@ def fraud(
     run_fraud(*days)
 
 
+@app.command()
+@each_account
+def documents(
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[NAME]...", help="tables of DOCUMENTS_FILE; none: all", show_default=False),
+    ] = None,
+    first: Annotated[
+        str | None, typer.Option("--from", metavar="DAY", help="first UTC day; none: the look-back")
+    ] = None,
+    last: Annotated[str | None, typer.Option("--to", metavar="DAY", help="last UTC day, included")] = None,
+) -> None:
+    """Load documents of endpoints without a described format, as DOCUMENTS_FILE says."""
+    if (first is None) is not (last is None):
+        raise ConfigError("--from and --to belong together: give both, or neither for yesterday and the look-back.")
+    days = _days(first, last) if first and last else None
+    from pipelines.cli.documents import run_documents
+
+    run_documents(names or [], days)
+
+
 @app.command(name="spot-check")
 @each_account
 def spot_check(

@@ -22,6 +22,7 @@ def erase_customer(customer: str) -> None:
         raise ConfigError(f"nothing of account {settings.account} names this customer: nothing was changed.")
     show.line(
         f"erased: {done.operations:,} operations, {done.operation_versions:,} former states, "
-        f"{done.fraud_reports:,} fraud reports, {done.rejects:,} rejects, {done.pages:,} raw pages; "
+        f"{done.fraud_reports:,} fraud reports, {done.rejects:,} rejects, {done.pages:,} raw pages, "
+        f"{done.documents:,} documents; "
         "keys, amounts and the ledger stay"
     )

@@ -93,14 +93,15 @@ def execute(
     tags: dict[str, str] | None = None,
     config: dict[str, Any] | None = None,
     progress: Progress | None = None,
+    definitions: dg.Definitions | None = None,
 ) -> str:
-    """Run a job of the account in hand in this process and return its Dagster run id.
+    """Run a job of the account in hand, of the product or of other definitions, and return its Dagster run id.
 
     Raises:
         RunFailed: a step failed, or a check that is not a warning; with the message of the first.
     """
     with dagster_instance() as instance:
-        return execute_on(instance, job, tags=tags, config=config, progress=progress)
+        return execute_on(instance, job, tags=tags, config=config, progress=progress, definitions=definitions)
 
 
 def execute_on(
@@ -110,6 +111,7 @@ def execute_on(
     tags: dict[str, str] | None = None,
     config: dict[str, Any] | None = None,
     progress: Progress | None = None,
+    definitions: dg.Definitions | None = None,
 ) -> str:
     """Run a job as `execute` does, on an instance that is open already."""
     show.warnings_to_stderr()
@@ -118,12 +120,16 @@ def execute_on(
     from pipelines.definitions import defs
 
     try:
-        result = defs.resolve_job_def(account.owner().job(job)).execute_in_process(
-            instance=instance,
-            tags=_process_tags() | (tags or {}),
-            run_config={**QUIET, **(config or {})},
-            resources=_resources(progress or LogProgress()),
-            raise_on_error=False,
+        result = (
+            (definitions or defs)
+            .resolve_job_def(account.owner().job(job))
+            .execute_in_process(
+                instance=instance,
+                tags=_process_tags() | (tags or {}),
+                run_config={**QUIET, **(config or {})},
+                resources=_resources(progress or LogProgress()),
+                raise_on_error=False,
+            )
         )
     except (KeyboardInterrupt, dg.DagsterExecutionInterruptedError):
         raise Stopped(STOPPED) from None

@@ -34,6 +34,7 @@ def show_status() -> None:
         show.line()
         if _store(store, only) > 1:
             _shared_projects(store, only)
+        _documents(store, only)
         _coverage(store, only)
         _balances(store, only)
         _rejects(store, only)
@@ -73,6 +74,22 @@ def _store(store: Warehouse, only: str | None) -> int:
         show.line("The store is empty: load days with `ecommpay-sync operations --from DAY --to DAY`.")
         show.line()
     return len(found)
+
+
+def _documents(store: Warehouse, only: str | None) -> None:
+    rows = [
+        (
+            row.account,
+            row.stream.removeprefix("documents:"),
+            f"{row.documents:,}",
+            _time(row.last_changed),
+            _time(row.last_walked),
+        )
+        for row in _of(only, store.query("show/documents"))
+    ]
+    if rows:
+        columns = ("account", "stream", "documents", "last change seen", "last walked")
+        show.table("Documents (core.documents)", columns, rows, ("documents",))
 
 
 def _coverage(store: Warehouse, only: str | None) -> None:

@@ -38,7 +38,7 @@ def _typed(stream: Stream, answer: Answer) -> tuple[tuple[str, ...], Batch]:
         batch = stream.normalize_columns(answer.rows, answer.requested_at)
         if batch is not None:
             return tuple(batch.table[stream.target.key].to_pylist()), batch
-    rows = answer.document[stream.rows_key]
+    rows = stream.rows_of(answer.document)
     return tuple(map(stream.identity, rows)), stream.normalize(rows, answer.requested_at)
 
 
@@ -58,8 +58,10 @@ def raw_page(answer: Answer, row_count: int) -> RawPage:
     )
 
 
-def _span(batch: Batch, time_column: str) -> tuple[datetime, datetime] | None:
+def _span(batch: Batch, time_column: str | None) -> tuple[datetime, datetime] | None:
     """Return about between which times the rows lie; a few that were completed long before do not widen it."""
+    if time_column is None:
+        return None
     times = np.sort(pc.cast(batch.table[time_column], pa.int64()).drop_null().to_numpy())
     if not len(times):
         return None

@@ -6,6 +6,7 @@ again: erase there first (docs/bi.md).
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,8 +14,11 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from pipelines.sync import erase_documents
+from pipelines.sync.document_rows import canonical
+from pipelines.sync.erase_documents import Named
 from pipelines.sync.fields import KINDS
-from pipelines.sync.normalize import identity
+from pipelines.sync.normalize import identity, json_text
 from pipelines.sync.replay import body_of
 from resources.warehouse.engine import Warehouse, affect, run
 from resources.warehouse.load import compress
@@ -27,6 +31,7 @@ PERSONAL = frozenset(
 )
 KEPT = (KINDS.keys() - PERSONAL) | {"operation_id", "sum_initial", "sum_converted"}
 LISTS = ("operations", "frauds", "fraud")
+KNOWN_ENDPOINTS = frozenset({"operations/get", "operations/get-by-payment", "fraud/list", "balance/get"})
 
 
 @dataclass(frozen=True)
@@ -38,6 +43,7 @@ class Erasure:
     fraud_reports: int
     rejects: int
     pages: int
+    documents: int
 
     @property
     def found(self) -> bool:
@@ -49,6 +55,11 @@ class Erasure:
 class _Person:
     names: frozenset[str]  # ids as they are, addresses in lower case
     operation_ids: frozenset[str]
+
+    @property
+    def in_documents(self) -> Named:
+        """The same for documents, in which a name may stand anywhere."""
+        return Named(frozenset(name.lower() for name in self.names), self.operation_ids)
 
     def is_in(self, row: Mapping[str, Any]) -> bool:
         named = {str(row.get("customer_id") or ""), str(row.get("customer_email") or "").lower()} - {""}
@@ -74,7 +85,8 @@ def erase(warehouse: Warehouse, account: str, customer: str) -> Erasure:
                 frauds += affect(connection, f"erase/{name}", **keys)
         person = _Person(frozenset({*names, *(name.lower() for name in names)}), frozenset(ids))
         rejects, pages = _redact_rejects(connection, account, person), _redact_pages(connection, account, person)
-        done = Erasure(len(ids), versions, frauds, rejects, pages)
+        documents = _redact_documents(connection, account, person)
+        done = Erasure(len(ids), versions, frauds, rejects, pages, documents)
         if done.found:
             run(connection, "erase/record", account=account, **vars(done))
         return done
@@ -84,8 +96,11 @@ def _redact_rejects(connection: Connection, account: str, person: _Person) -> in
     count = 0
     for reject in run(connection, "erase/rejects", account=account):
         row = _parsed(reject.raw_json)
-        if isinstance(row, dict):
-            redacted = json.dumps(_redacted(row)) if person.is_in(row) else None
+        if isinstance(row, dict) and reject.stream.startswith("documents:"):
+            named = person.in_documents
+            redacted = json_text(named.redacted(row)) if named.is_in(row) else None
+        elif isinstance(row, dict):
+            redacted = json_text(_redacted(row)) if person.is_in(row) else None
         else:  # no object: all that can be said is whether it names the person
             redacted = '"erased"' if any(name in reject.raw_json.lower() for name in person.names) else None
         if redacted is not None and redacted != reject.raw_json:
@@ -96,7 +111,7 @@ def _redact_rejects(connection: Connection, account: str, person: _Person) -> in
 
 def _parsed(text: str) -> Any:
     try:
-        return json.loads(text)
+        return erase_documents.read(text)
     except ValueError:
         return None
 
@@ -107,12 +122,46 @@ def _redact_pages(connection: Connection, account: str, person: _Person) -> int:
     while pages := run(connection, "erase/pages_after", account=account, page_id=last):
         last = pages[-1].page_id
         for page in pages:
-            body = json.loads(body_of(page))
-            if not _redact_body(body, person):
+            text = _redacted_body(page, person)
+            if text is None:
                 continue
-            text = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
             values = {"page_id": page.page_id, "body_zstd": compress(text), "body_bytes": len(text)}
             count += affect(connection, "erase/redact_page", account=account, **values)
+    return count
+
+
+def _redacted_body(page: Any, person: _Person) -> bytes | None:
+    """Return the body of a page without the person, or None when it does not name them."""
+    body = erase_documents.read(body_of(page).decode())
+    if page.endpoint in KNOWN_ENDPOINTS:
+        return json_text(body).encode() if _redact_body(body, person) else None
+    before = json_text(body)
+    after = json_text(person.in_documents.redacted_body(body))
+    return after.encode() if after != before else None
+
+
+def _redact_documents(connection: Connection, account: str, person: _Person) -> int:
+    named, count = person.in_documents, 0
+    # as they stand in JSON text; what is found is looked at exactly
+    needles = sorted(json.dumps(name, ensure_ascii=False)[1:-1] for name in named.names | named.operation_ids)
+    new_keys: dict[tuple[str, str], str] = {}
+    for row in run(connection, "erase/documents_named", account=account, needles=needles):
+        document = erase_documents.read(row.text)
+        key = new_keys.setdefault((row.stream, row.document_key), named.key_without(row.document_key))
+        if key == row.document_key and not named.is_in(document):
+            continue
+        text = canonical(named.redacted(document))
+        if (key, text) == (row.document_key, canonical(document)):
+            continue
+        values = {
+            "stream": row.stream,
+            "document_key": row.document_key,
+            "observed_at": row.observed_at,
+            "document": text,
+            "document_sha256": hashlib.sha256(text.encode()).hexdigest(),
+            "new_key": key,
+        }
+        count += affect(connection, f"erase/redact_{row.source}", account=account, **values)
     return count
 
 

@@ -18,7 +18,8 @@ from pipelines.sync.answers import Kept, page_of
 from pipelines.sync.personal import protect, without_body
 from pipelines.sync.progress import LogProgress, Progress
 from pipelines.sync.streams import OPERATIONS, Ask, Stream
-from pipelines.sync.walk import DEEPEST, Page, Restless, Settled, TooDense, settle
+from pipelines.sync.verdicts import record_of, what_is_incomplete, what_stopped_it
+from pipelines.sync.walk import DEEPEST, SHORTEST, Page, Restless, Settled, TooDense, ask_once, settle
 from pipelines.sync.windows import Window
 from resources import log
 from resources.data_api.endpoints import DataApi
@@ -28,11 +29,8 @@ from resources.warehouse import ledger
 from resources.warehouse.budget import TokenBudget
 from resources.warehouse.engine import Warehouse
 from resources.warehouse.gates import Gate, open_gate
-from resources.warehouse.ledger import ControlTotal, LoadReport, Scope, WalkRecord
+from resources.warehouse.ledger import ControlTotal, LoadReport, Scope
 from resources.warehouse.load import load_window
-
-MOVED = "the data moved during every walk"
-CONTRADICTED = "the platform gave the same first page each time, and pages after it that do not continue it"
 
 
 @dataclass(frozen=True)
@@ -109,13 +107,32 @@ def sync_stream(
     progress: Progress | None = None,
 ) -> SyncReport:
     """Load the days asked for of any stream; `sync_operations` tells what that promises and raises."""
-    now = datetime.now(UTC).replace(microsecond=0)
+    now = _now()
     if not request.first_day <= request.last_day or request.first_day > now.date():
         raise ConfigError(f"no day to sync: {request.first_day} to {request.last_day} (today is {now:%Y-%m-%d}, UTC).")
     asked = windows.of_days(request.first_day, request.last_day)
     pa.set_memory_pool(pa.system_memory_pool())  # Arrow's own keeps what each thread freed: 50 MB more at the peak
     sync = _Sync(stream, api, warehouse, settings, request, progress or LogProgress())
     return sync.run(asked, min(asked.last, now))
+
+
+def sync_snapshot(
+    stream: Stream,
+    api: DataApi,
+    warehouse: Warehouse,
+    settings: SyncSettings,
+    dagster_run_id: str | None = None,
+    progress: Progress | None = None,
+) -> SyncReport:
+    """Load what a stream without intervals shows now: a window of the present second, which cannot be cut."""
+    now = _now()
+    request = OperationsRequest(now.date(), now.date(), (), dagster_run_id)
+    sync = _Sync(stream, api, warehouse, settings, request, progress or LogProgress())
+    return sync.run(Window(now, now), now, is_snapshot=True)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC).replace(microsecond=0)
 
 
 class _Sync:
@@ -136,8 +153,9 @@ class _Sync:
         self.settings = settings
         self.request = request
         self.progress = progress
+        self.reasons: set[str] = set()  # why windows are incomplete
 
-    def run(self, asked: Window, until: datetime) -> SyncReport:
+    def run(self, asked: Window, until: datetime, *, is_snapshot: bool = False) -> SyncReport:
         """Hold the lock of the days, write the run's beginning and end, and do the work between."""
         account, projects = self.settings.account, tuple(sorted(set(self.request.project_ids)))
         name = self.stream.name
@@ -150,7 +168,7 @@ class _Sync:
                 self.warehouse,
                 account=account,
                 stream=name,
-                interval=(asked.first, asked.last),
+                interval=None if is_snapshot else (asked.first, asked.last),
                 project_ids=projects,
                 dagster_run_id=self.request.dagster_run_id,
             )
@@ -160,9 +178,10 @@ class _Sync:
             holes = windows.without(walked, [Window(first, last) for first, last in done])
             try:
                 self.progress.begin(walked, holes)
-                self._work(gate, scope, report, [window for hole in holes for window in windows.plan(hole)])
+                planned = [window for hole in holes for window in windows.plan(hole, self.stream.longest)]
+                self._work(gate, scope, report, planned)
             except BaseException as error:
-                message = str(error) if isinstance(error, SyncError) else _what_stopped_it(error)
+                message = str(error) if isinstance(error, SyncError) else what_stopped_it(error)
                 self._finish(report, "failed", message)
                 raise
             finally:
@@ -170,7 +189,7 @@ class _Sync:
                 self.progress.end()
             if report.incomplete:
                 self._finish(report, "incomplete", report.incomplete[0])
-                raise Incomplete(_what_is_incomplete(report))
+                raise Incomplete(what_is_incomplete(report.incomplete, self.reasons))
             self._finish(report, "complete", None)
             return report
 
@@ -224,13 +243,15 @@ class _Sync:
         """Return the report of a committed window, its pieces when it must be cut, itself when incomplete."""
         log.bind(run_id=scope.run_id, window=window)
         started = datetime.now(UTC)
-        outcome = settle(lambda offset, limit: self._fetch(scope, window, offset, limit), window.length)
+        can_be_cut = window.seconds > self.stream.shortest
+        outcome = self._settle(scope, window, can_be_cut=can_be_cut)
         if isinstance(outcome, TooDense):
             return windows.cut(window, windows.pieces_for(window, outcome.rows, outcome.span, DEEPEST))
-        if isinstance(outcome, Restless) and window.seconds > 1 and not outcome.contradiction:
+        if isinstance(outcome, Restless) and can_be_cut and not outcome.contradiction:
             return windows.cut(window, 2)
-        record = _record(window, started, outcome)
+        record = record_of(window, started, outcome)
         if isinstance(outcome, Restless):
+            self.reasons.add(record.incomplete_because or "")
             ledger.add_incomplete_window(self.warehouse, scope, record)
             return window
         personal = self.settings.personal
@@ -245,36 +266,12 @@ class _Sync:
             self.stream.target,
         )
 
+    def _settle(self, scope: Scope, window: Window, *, can_be_cut: bool) -> Settled[Kept] | TooDense[Kept] | Restless:
+        def fetch(offset: int, limit: int) -> Page[Kept]:
+            return self._fetch(scope, window, offset, limit)
+
+        return settle(fetch, window.length if can_be_cut else SHORTEST) if self.stream.pages else ask_once(fetch)
+
     def _fetch(self, scope: Scope, window: Window, offset: int, limit: int) -> Page[Kept]:
         answer = self.stream.ask(self.api, self.settings, Ask(window, scope.project_ids, offset, limit))
         return page_of(self.stream, answer)
-
-
-def _why_incomplete(outcome: Restless) -> str:
-    return CONTRADICTED if outcome.contradiction else MOVED
-
-
-def _record(window: Window, started: datetime, outcome: Settled[Kept] | Restless) -> WalkRecord:
-    return WalkRecord(
-        interval_from=window.first,
-        interval_to=window.last,
-        walk_started_at=started,
-        walk_ended_at=datetime.now(UTC),
-        walks=outcome.walks if isinstance(outcome, Settled) else outcome.drifts,
-        drifts=outcome.drifts,
-        pages=len(outcome.pages) if isinstance(outcome, Settled) else 0,
-        requests=outcome.requests,
-        incomplete_because=_why_incomplete(outcome) if isinstance(outcome, Restless) else None,
-    )
-
-
-def _what_stopped_it(error: BaseException) -> str:
-    return f"unexpected: {type(error).__name__}" if isinstance(error, Exception) else "stopped from outside"
-
-
-def _what_is_incomplete(report: SyncReport) -> str:
-    count = len(report.incomplete)
-    return (
-        f"{count} window{'s' if count > 1 else ''} could not be shown complete, the first: {report.incomplete[0]} "
-        "(the data moved during every walk); all others are stored. Run the same command again."
-    )

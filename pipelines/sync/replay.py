@@ -14,6 +14,7 @@ from typing import Any
 import pyarrow as pa
 
 from pipelines.sync import windows
+from pipelines.sync.documents import stored_streams
 from pipelines.sync.streams import STREAMS, Stream
 from resources.data_api import signature
 from resources.warehouse.engine import Warehouse
@@ -80,6 +81,7 @@ class Replayer:
         self.warehouse = warehouse
         self.account = account
         self.secret = secret
+        self.streams = {**STREAMS, **stored_streams(warehouse, account)}
         self.deleted = deleted_because_of_age(warehouse, account)
 
     def replay(self, first: date, last: date, tell: Callable[[str], None]) -> Replay:
@@ -91,7 +93,7 @@ class Replayer:
         """
         asked = windows.of_days(first, last)
         result = Replay()
-        for stream in STREAMS.values():
+        for stream in self.streams.values():
             for entry in self._entries(stream, asked.first, asked.last):
                 self._check(stream, entry, result, tell)
             if result.windows:
@@ -107,9 +109,9 @@ class Replayer:
         rows = put_back = removed = 0
         impossible: list[str] = []
         for name, keys in damaged.items():
-            stream = STREAMS[name]
+            stream = self.streams[name]
             walks, unusable = self._walks_of(stream, keys)
-            states = self.warehouse.query(stream.target.states, account=self.account, keys=sorted(keys))
+            states = self.warehouse.query(stream.target.states, account=self.account, stream=name, keys=sorted(keys))
             left = {state.key for state in states if state.window_id in unusable}
             impossible += [f"{name} {key}" for key in sorted(left)]
             chosen = sorted(keys - left)
@@ -189,7 +191,7 @@ class Replayer:
             raise PagesUnusable(
                 f"page {page.page_id} is not what the platform signed (or was signed with another secret)"
             )
-        rows = signature.decode(body, self.secret)[stream.rows_key]
+        rows = stream.rows_of(signature.decode(body, self.secret))
         return stream.normalize(rows, page.requested_at.astimezone(UTC))
 
     def _walks_of(self, stream: Stream, keys: set[str]) -> tuple[list[tuple[int, pa.Table]], set[int]]:
@@ -216,7 +218,7 @@ def _note(result: Replay, stream: Stream, where: str, found: list[Any], tell: Ca
 
 
 def _lines(stream: Stream, where: str, found: list[Any]) -> Iterator[str]:
-    what = "operation" if stream.name == "operations" else "report"
+    what = {"operations": "operation", "fraud": "report"}.get(stream.name, "document")
     for row in found[:SHOWN]:
         yield f"{where}{what} {row.key} is {row.reason}"
     if len(found) > SHOWN:
@@ -224,7 +226,7 @@ def _lines(stream: Stream, where: str, found: list[Any]) -> Iterator[str]:
 
 
 def _only(table: pa.Table, column: str, keys: set[str]) -> pa.Table:
-    return table.filter([value in keys for value in table[column].to_pylist()])
+    return table.filter(pa.array([value in keys for value in table[column].to_pylist()], pa.bool_()))
 
 
 def body_of(page: Any) -> bytes:

@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from pipelines.sync.fraud_rows import fraud_identity, normalize_fraud, unite_fraud
 from pipelines.sync.normalize import Batch, identity, normalize_columns, normalize_operations, unite
-from pipelines.sync.windows import Window
+from pipelines.sync.windows import LONGEST, Window
 from resources.data_api.client import Answer
 from resources.data_api.endpoints import DataApi
 from resources.settings import SyncSettings
@@ -39,13 +39,20 @@ class Stream:
     name: str  # as in the ledger
     noun: str  # what its rows are called in a message
     ask: Callable[[DataApi, SyncSettings, Ask], Answer]
-    rows_key: str  # the list of the answer
+    rows_of: Callable[[dict[str, Any]], list[Any]]  # of a verified answer
     identity: Callable[[Any], str]
     normalize: Callable[[Sequence[Any], datetime], Batch]
     normalize_columns: Callable[[pa.StructArray, datetime], Batch | None]  # the same of columns; None: not possible
     unite: Callable[[Sequence[Batch]], Batch]
-    time_column: str  # tells about how dense a window is
+    time_column: str | None  # tells about how dense a window is
     target: Target
+    pages: bool = True  # else one answer holds all of a window
+    longest: int = LONGEST  # seconds of a window
+    shortest: int = 1  # seconds of a window that is not cut, however much it holds
+
+
+def _operations_in(document: dict[str, Any]) -> list[Any]:
+    return list(document["operations"])
 
 
 def _ask_operations(api: DataApi, settings: SyncSettings, ask: Ask) -> Answer:
@@ -67,7 +74,7 @@ OPERATIONS = Stream(
     name="operations",
     noun="operations",
     ask=_ask_operations,
-    rows_key="operations",
+    rows_of=_operations_in,
     identity=identity,
     normalize=normalize_operations,
     normalize_columns=normalize_columns,
@@ -79,7 +86,7 @@ FRAUD = Stream(
     name="fraud",
     noun="reports of fraud",
     ask=_ask_fraud,
-    rows_key="operations",  # so the platform calls the list of reports
+    rows_of=_operations_in,  # so the platform calls the list of reports
     identity=fraud_identity,
     normalize=normalize_fraud,
     normalize_columns=lambda _rows, _observed_at: None,  # few rows, of many kinds

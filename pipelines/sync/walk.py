@@ -122,6 +122,13 @@ def settle(fetch: Fetch[T], length: timedelta) -> Settled[T] | TooDense[T] | Res
     return Restless(most, requests, contradiction=contradictions == most - 1)
 
 
+def ask_once(fetch: Fetch[T]) -> Settled[T]:
+    """Ask for a window whose rows come in one answer, again when it is empty: nothing else can be shown of it."""
+    walk: Walk[T] = Walk()
+    walk.take(_fetch_twice_if_empty(fetch, walk, 0))
+    return Settled(walk.pages, 1, 0, walk.requests)
+
+
 def walk_once(fetch: Fetch[T], length: timedelta) -> Walk[T]:
     """Pass over a window of that length once, until its end, a sign that the data moved, or `DEEPEST`."""
     walk: Walk[T] = Walk()

@@ -56,13 +56,13 @@ def of_days(first: date, last: date) -> Window:
     )
 
 
-def plan(window: Window) -> list[Window]:
-    """Cut `window` into as few windows as the API's longest interval allows, oldest first."""
-    starts = range(0, window.seconds, LONGEST)
+def plan(window: Window, longest: int = LONGEST) -> list[Window]:
+    """Cut `window` into as few windows as the longest interval allows, oldest first; `longest` is in seconds."""
+    starts = range(0, window.seconds, longest)
     return [
         Window(
             window.first + start * SECOND,
-            min(window.last, window.first + (start + LONGEST) * SECOND - SECOND),
+            min(window.last, window.first + (start + longest) * SECOND - SECOND),
         )
         for start in starts
     ]

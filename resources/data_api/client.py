@@ -183,8 +183,8 @@ class Client:
         """Let requests start again, once all that `abort` ended have come back: another stream may ask."""
         self.pace.resume()
 
-    def call(self, endpoint: str, parameters: Mapping[str, Any], *, expect: str) -> Answer:
-        """Post to `endpoint` until a verified answer with a list under `expect` comes.
+    def call(self, endpoint: str, parameters: Mapping[str, Any], *, expect: str | None) -> Answer:
+        """Post to `endpoint` until a verified answer with a list under `expect` comes; None: with whatever content.
 
         Raises:
             Retryable: it failed every time, until the policy's deadline or count.
@@ -205,7 +205,7 @@ class Client:
             retries[endpoint, status] += count if repeated else 0
         return [RequestCount(*key, requests[key], retries[key]) for key in sorted(requests)]
 
-    def _attempt(self, endpoint: str, parameters: Mapping[str, Any], expect: str, number: int) -> Answer:
+    def _attempt(self, endpoint: str, parameters: Mapping[str, Any], expect: str | None, number: int) -> Answer:
         self.pace.wait()
         sent = _Sent(endpoint, number)
         try:
@@ -219,7 +219,7 @@ class Client:
                 self._counts[endpoint, sent.status, number > 1] += 1
             sent.log()
 
-    def _answer(self, sent: _Sent, parameters: Mapping[str, Any], expect: str) -> Answer:
+    def _answer(self, sent: _Sent, parameters: Mapping[str, Any], expect: str | None) -> Answer:
         endpoint, requested_at = sent.endpoint, self._now()
         status, headers, body = self._post(endpoint, self._signed(parameters))
         sent.status, sent.size = status, len(body)
@@ -301,13 +301,13 @@ class Client:
         message = _message_in(body, self._excerpt)
         return error_for_status(endpoint, status, message, parse_retry_after(headers.get("Retry-After")))
 
-    def _verified(self, endpoint: str, body: bytes, expect: str) -> dict[str, Any] | signature.ProvedRows:
+    def _verified(self, endpoint: str, body: bytes, expect: str | None) -> dict[str, Any] | signature.ProvedRows:
         if body.count(b",") >= MOST_VALUES:
             raise BodyTooLarge(
                 f"the answer to {endpoint} holds more than {MOST_VALUES:,} values, which no page does; it was not "
                 "looked into: check DATA_API_BASE_URL and what answers there."
             )
-        if len(body) >= LARGE_BODY:
+        if expect is not None and len(body) >= LARGE_BODY:
             proved = signature.decode_rows(body, self.settings.secret.reveal(), expect)
             if proved is not None:
                 return proved
@@ -320,7 +320,7 @@ class Client:
             ) from None
         except signature.UndecodableBody as error:
             raise BrokenBody(f"the answer to {endpoint} cannot be read: {error} ({len(body)} bytes).") from None
-        if not isinstance(document.get(expect), list):
+        if expect is not None and not isinstance(document.get(expect), list):
             raise BrokenBody(f"the answer to {endpoint} has no list `{expect}`.")
         return document
 

@@ -5,7 +5,7 @@ Each method returns the verified `Answer`; its rows are typed in `pipelines.sync
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -43,7 +43,7 @@ class DataApi:
         the token may see. No `fields`: the documentation's default block.
         """
         parameters: dict[str, Any] = {
-            "interval": {"from": _utc_text(first), "to": _utc_text(last)},
+            "interval": {"from": utc_text(first), "to": utc_text(last)},
             "tz": "UTC",
             "limit": limit,
             "offset": offset,
@@ -61,11 +61,16 @@ class DataApi:
     def fraud(self, first: datetime, last: datetime, *, offset: int, limit: int = LARGEST_LIMIT) -> Answer:
         """`fraud/list`: one page of the reports received in `first` … `last`; amounts are in major units."""
         parameters = {
-            "filter": {"received_on": [_utc_text(first), _utc_text(last)]},
+            "filter": {"received_on": [utc_text(first), utc_text(last)]},
             "pagination": {"limit": limit, "offset": offset},
         }
         return self.client.call("fraud/list", parameters, expect="operations")
 
+    def documents(self, endpoint: str, parameters: Mapping[str, Any]) -> Answer:
+        """Any endpoint, with parameters as configured: the answer is proved, its content is not described to us."""
+        return self.client.call(endpoint, parameters, expect=None)
 
-def _utc_text(moment: datetime) -> str:
+
+def utc_text(moment: datetime) -> str:
+    """Return a moment as the API reads it, in UTC."""
     return moment.astimezone(UTC).strftime(TIME_FORMAT)

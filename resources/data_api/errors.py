@@ -54,6 +54,10 @@ class BadRequest(Permanent, ConfigError):
     """400: the platform refused the parameters."""
 
 
+class UnexpectedShape(Permanent, ConfigError):
+    """A proved answer does not have the shape that DOCUMENTS_FILE says: the configuration has to change."""
+
+
 class Aborted(Permanent):
     """The run was stopped while this request was under way, or waiting to start."""
 

@@ -9,23 +9,28 @@ from typing import Any, Final
 
 import orjson
 
-from resources.sandbox import frauds, signing
+from resources.sandbox import documents, frauds, signing
 from resources.sandbox.accounts import Account, Accounts
 from resources.sandbox.errors import Refused, bad_request
 from resources.sandbox.parameters import (
+    DocumentsCall,
     FraudCall,
     OperationsCall,
     balance_call,
+    documents_call,
     fraud_call,
     operations_call,
     payment_call,
 )
 from resources.sandbox.queries import Query
-from resources.sandbox.rows import EncodedRow, RowCache, View, encode_row, row_of
+from resources.sandbox.rows import EncodedRow, RowCache, View, dumps, encode_row, row_of
 from resources.sandbox.times import TimeFormat, text, zone
 from resources.sandbox.world import World
 
-ENDPOINTS: Final = ("balance/get", "operations/get", "operations/get-by-payment", "fraud/list")
+ENDPOINTS: Final = (
+    *("balance/get", "operations/get", "operations/get-by-payment", "fraud/list"),
+    *documents.ENDPOINTS,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,12 +50,17 @@ class Behaviour:
 
 @dataclass(slots=True)
 class Listing:
-    """The rows of an answer before it is signed; `call` only for operations."""
+    """The rows of an answer before it is signed; `call` only for operations, `within` only for pages of documents.
+
+    `single`: the answer is the one row itself, not a list.
+    """
 
     account: Account
     name: str
     rows: list[EncodedRow]
     call: OperationsCall | None = None
+    within: tuple[int, int] | None = None
+    single: bool = False
 
 
 @dataclass(slots=True)
@@ -91,6 +101,9 @@ class Api:
         if endpoint == "fraud/list":
             reports = fraud_call(params)
             return lambda: self.frauds(account, reports)
+        if endpoint in documents.ENDPOINTS:
+            wanted = documents_call(endpoint, params)
+            return lambda: self.documents(endpoint, account, wanted)
         balance_call(params)
         return lambda: self.balances(account)
 
@@ -126,6 +139,33 @@ class Api:
             shown = {name: text(report.fields[name], utc, "plain") for name in frauds.TIMES}
             rows.append(encode_row({**report.fields, **shown}))
         return Listing(account, "operations", rows)
+
+    def documents(self, endpoint: str, account: Account, call: DocumentsCall) -> Listing:
+        """Answer the endpoints whose formats are made up here."""
+        now, world = self.world.now, self.world
+        if endpoint == documents.RATES:
+            rates = documents.rates(call.start or 0, min(call.end or 0, now))
+            return Listing(account, "rates", [encode_row(row, "rates") for row in rates])
+        with world.lock:
+            if not world.documents.drawn:
+                world.documents.draw(state for _, state in world.true_states())
+            if endpoint == documents.ONE_CHARGEBACK:
+                return self._chargeback(account, call.identifier or "")
+            end = now if call.end is None else min(call.end, now)
+            found = [item for item in world.documents.between(endpoint, call.start, end) if account.sees(item.project)]
+        name = documents.LISTS[endpoint]
+        page = found[call.offset : call.offset + (call.limit or len(found))]
+        rows = [encode_row(item.shown(), name) for item in page]
+        within = (call.start, call.end) if call.start is not None and call.end is not None else None
+        return Listing(account, name, rows, within=within)
+
+    def _chargeback(self, account: Account, identifier: str) -> Listing:
+        for item in self.world.documents.lists["chargeback/list"]:
+            if str(item.fields.get("id")) == identifier and account.sees(item.project) and item.at <= self.world.now:
+                shown = item.shown()
+                signed = signing.text_to_sign({"chargeback": shown})
+                return Listing(account, "chargeback", [(dumps(shown), signed)], single=True)
+        raise bad_request(f"There is no chargeback {identifier}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from resources.sandbox.api import ENDPOINTS, Api, Listing, body_of, is_long, par
 from resources.sandbox.errors import Refused, error_body
 from resources.sandbox.faults import Fault, Faults
 from resources.sandbox.moves import move
-from resources.sandbox.rows import dumps, encode_page
+from resources.sandbox.rows import EncodedPage, dumps, encode_page
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette
@@ -106,7 +106,7 @@ class Handler:
         if is_long(answer):
             await self._take_turn(account.name)
         listing = answer()
-        for fault in _only(met, faults.PAGES):
+        for fault in _only(met, faults.PAGES) if not listing.single else ():
             rows = breakage.shorten(fault, listing.rows)
             if len(rows) < len(listing.rows):
                 listing.rows = rows
@@ -118,14 +118,20 @@ class Handler:
             if changed is not None:
                 body = changed
                 self._made(fault, made)
-        self._move(listing, met, made)
+        self._move(endpoint, listing, met, made)
         delivery = Delivery(200, body, chunked=self.api.behaviour.chunked)
         for fault in _only(met, faults.CUTS):
             self._made(fault, made)
             delivery.cut, delivery.chunked = True, fault.name == "cut_chunked"
         return delivery
 
-    def _move(self, listing: Listing, met: list[Fault], made: list[str]) -> None:
+    def _move(self, endpoint: str, listing: Listing, met: list[Fault], made: list[str]) -> None:
+        world, chance = self.api.world, self.faults.chance
+        if listing.within is not None:
+            with world.lock:
+                for fault in _only(met, faults.MOVES):
+                    if world.documents.move(endpoint, fault.name, int(fault.value), listing.within, world.now, chance):
+                        self._made(fault, made)
         if listing.call is not None:
             for fault in _only(met, faults.MOVES):
                 if move(fault, self.api.world, listing.call.query, self.faults.chance):
@@ -169,7 +175,7 @@ def make_app(handler: Handler) -> Starlette:
 
 
 async def _signed(listing: Listing) -> bytes:
-    page = encode_page(listing.rows)
+    page = EncodedPage(*listing.rows[0]) if listing.single else encode_page(listing.rows)
     if len(page.text) > _LARGE:
         signature = await asyncio.to_thread(signing.digest, page.text, listing.account.secret)
     else:

@@ -44,7 +44,8 @@ def change_body(fault: Fault, name: str, body: bytes) -> bytes | None:
     if fault.name == "broken_json":
         return body[: len(body) // 2] + b"\x00,}" + body[len(body) // 2 :]
     answer: dict[str, Any] = orjson.loads(body)
-    rows = answer[name]
+    single = isinstance(answer[name], dict)
+    rows = [answer[name]] if single else answer[name]
     if fault.name == "missing_signature":
         del answer["signature"]
     elif fault.name == "wrong_signature":
@@ -57,6 +58,8 @@ def change_body(fault: Fault, name: str, body: bytes) -> bytes | None:
         return None
     elif fault.name == "tampered_value":
         _raise_amount(rows[len(rows) // 2])
+    elif single:
+        return None
     elif fault.name == "tampered_drop":
         del rows[len(rows) // 2]
     else:

@@ -26,7 +26,8 @@ CUTS: Final = ("cut", "cut_chunked")
 MOVES: Final = ("rows_leave", "rows_enter", "late_rows")
 
 NAMES: Final = (*INSTEAD, *DELAYS, *PAGES, *BODIES, *CUTS, *MOVES)
-OF_OPERATIONS: Final = frozenset({*PAGES, *MOVES})
+OF_PAGES: Final = frozenset({*PAGES, *MOVES})
+PAGED: Final = frozenset({"operations/get", "chargeback/list", "financial-reporting/operations"})
 DEFAULT_VALUES: Final[Mapping[str, float]] = {
     "http_429": 1,
     "http_429_date": 1,
@@ -129,7 +130,7 @@ class Faults:
             met += [fault for fault, only in self._always if only in {None, endpoint}]
             met += self._take_next(endpoint)
             met += [fault for rate, fault in self._rates if self.chance.random() < rate]
-        return [fault for fault in met if endpoint == "operations/get" or fault.name not in OF_OPERATIONS]
+        return [fault for fault in met if endpoint in PAGED or fault.name not in OF_PAGES]
 
     def happened(self, fault: Fault) -> None:
         """Count a fault that was really made."""
@@ -139,7 +140,7 @@ class Faults:
     def _take_next(self, endpoint: str) -> Iterator[Fault]:
         for entry in self._next:
             fault, _, only = entry
-            if only in {None, endpoint} and (endpoint == "operations/get" or fault.name not in OF_OPERATIONS):
+            if only in {None, endpoint} and (endpoint in PAGED or fault.name not in OF_PAGES):
                 entry[1] -= 1
                 yield fault
         self._next = [entry for entry in self._next if entry[1] > 0]

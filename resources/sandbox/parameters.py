@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC
 from typing import Any, Final
 
-from resources.sandbox import frauds, times
+from resources.sandbox import documents, frauds, times
 from resources.sandbox.accounts import Account
 from resources.sandbox.errors import Refused, bad_request
 from resources.sandbox.fields import KNOWN
@@ -50,6 +50,17 @@ class FraudCall:
     countries: frozenset[str] | None
     offset: int
     limit: int
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentsCall:
+    """A valid request for documents: an interval, a page of it, or the id of the only one."""
+
+    start: int | None = None
+    end: int | None = None
+    offset: int = 0
+    limit: int | None = None
+    identifier: str | None = None
 
 
 def operations_call(params: Params, account: Account, style: TimeFormat, no_access: int) -> OperationsCall:
@@ -100,6 +111,37 @@ def fraud_call(params: Params) -> FraudCall:
     return FraudCall(
         between, countries, _whole(pagination, "offset", 0, 0, None), _whole(pagination, "limit", 20, 1, None)
     )
+
+
+def documents_call(endpoint: str, params: Params) -> DocumentsCall:
+    """Read a request of an endpoint whose format is made up here."""
+    tz = params.get("tz", "UTC")
+    if not isinstance(tz, str):
+        raise bad_request("tz must be a string")
+    if endpoint == documents.ONE_CHARGEBACK:
+        _refuse_unknown(params, {"id"}, "parameter")
+        identifier = params.get("id")
+        if not isinstance(identifier, str | int) or isinstance(identifier, bool):
+            raise bad_request("id is required")
+        return DocumentsCall(identifier=str(identifier))
+    if endpoint == "financial-reporting/operations":
+        _refuse_unknown(params, {"interval", "tz", "limit", "offset"}, "parameter")
+        start, end = _interval(params, tz)
+        limit = _whole(params, "limit", MAX_LIMIT, 1, MAX_LIMIT)
+        return DocumentsCall(start, end, _whole(params, "offset", 0, 0, None), limit)
+    _refuse_unknown(params, {"filter", "pagination", "tz"}, "parameter")
+    wanted, pagination = _object(params, "filter"), _object(params, "pagination")
+    if endpoint == documents.RATES:
+        _refuse_unknown(wanted, {"merchant", "currency", "interval"}, "filter")
+        start, end = _interval(wanted, tz)
+        if start is None:
+            raise bad_request("filter.interval is required")
+        return DocumentsCall(start, end)
+    _refuse_unknown(wanted, {"updated_at"}, "filter")
+    _refuse_unknown(pagination, {"limit", "offset"}, "pagination")
+    start, end = _pair(wanted["updated_at"], "filter.updated_at") if "updated_at" in wanted else (None, None)
+    limit = _whole(pagination, "limit", 20, 1, MAX_LIMIT)
+    return DocumentsCall(start, end, _whole(pagination, "offset", 0, 0, None), limit)
 
 
 def _refuse_unknown(params: Params, known: Collection[str], what: str) -> None:

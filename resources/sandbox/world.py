@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from resources.sandbox.accounts import Account
 from resources.sandbox.balances import Balance, Move, draw_balances, payouts
+from resources.sandbox.documents import Documents
 from resources.sandbox.fields import DEFAULT
 from resources.sandbox.frauds import Fraud, draw_frauds
 from resources.sandbox.index import Index, Order, Slice, number_of
@@ -35,6 +36,7 @@ class World:
         self.balances: list[Balance | Mapping[str, Any]] = []
         self.top_ups: list[Move] = []
         self.frauds: list[Fraud] = []
+        self.documents = Documents()
         self._fixed = None if now is None else seconds(now)
         self._operations: dict[int, Operation] = {}
         self._strange: dict[str, int] = {}

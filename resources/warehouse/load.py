@@ -128,14 +128,15 @@ def merge_again(
     with warehouse.transaction() as connection:
         run(connection, "load/lock_account", account=account)
         run(connection, "load/plan_by_key")
-        before = {tuple(row) for row in run(connection, target.states, account=account, keys=list(keys))}
-        run(connection, target.forget, account=account, keys=list(keys))
+        who = {"account": account, "stream": target.stream, "keys": list(keys)}
+        before = {tuple(row) for row in run(connection, target.states, **who)}
+        run(connection, target.forget, **who)
         for window_id, table in walks:
             _stage(connection, _with_keys(table, account, window_id), target)
             affect(connection, target.retire)
             affect(connection, target.insert)
             run(connection, target.unstage)
-        after = {tuple(row) for row in run(connection, target.states, account=account, keys=list(keys))}
+        after = {tuple(row) for row in run(connection, target.states, **who)}
     return len(after - before), len(before - after)
 
 
@@ -147,10 +148,18 @@ def stage_rows(connection: Connection, account: str, table: pa.Table) -> None:
 def control_totals(table: pa.Table, target: Target = OPERATIONS) -> list[ControlTotal]:
     """Return count and exact sum of the target's amount for each currency, type and status of `table`."""
     keys = ["currency", "type", "status"]
-    status = pa.nulls(table.num_rows, pa.string()) if target.status is None else table[target.status]
+    currency, kind, status, minor = (
+        pa.nulls(table.num_rows, otherwise) if name is None else table[name]
+        for name, otherwise in (
+            (target.currency, pa.string()),
+            (target.type, pa.string()),
+            (target.status, pa.string()),
+            (target.minor, pa.int64()),
+        )
+    )
     # 64-bit sums could wrap around silently; 38 digits hold a million of the largest amounts
-    wide = pc.cast(table[target.minor], pa.decimal128(38, 0))
-    counted = pa.table([table[target.currency], table[target.type], status, wide], names=[*keys, "minor"])
+    wide = pc.cast(minor, pa.decimal128(38, 0))
+    counted = pa.table([currency, kind, status, wide], names=[*keys, "minor"])
     grouped = counted.group_by(keys).aggregate([("minor", "sum"), ([], "count_all")])
     return [
         ControlTotal(
@@ -213,7 +222,8 @@ def _with_keys(table: pa.Table, account: str, window_id: int) -> pa.Table:
 
 
 def _any_stored(connection: Connection, account: str, table: pa.Table, target: Target) -> bool:
-    (row,) = run(connection, target.any_stored, account=account, keys=table[target.key].to_pylist())
+    keys = table[target.key].to_pylist()
+    (row,) = run(connection, target.any_stored, account=account, stream=target.stream, keys=keys)
     return bool(row.found)
 
 

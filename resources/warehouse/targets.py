@@ -27,10 +27,10 @@ class Target:
     states: str
     forget: str
     unstage: str
-    currency: str
+    currency: str | None
     type: str
     status: str | None
-    minor: str
+    minor: str | None
 
 
 OPERATIONS = Target(
@@ -76,3 +76,28 @@ FRAUD = Target(
     minor="tr_amount_minor",
 )
 TARGETS = {target.stream: target for target in (OPERATIONS, FRAUD)}
+
+
+def documents(stream: str) -> Target:
+    """Return core.documents as the target of one stream of them; an amount in one is not known to be one."""
+    return Target(
+        stream=stream,
+        key="document_key",
+        any_stored="load/any_document_stored",
+        copy_new="load/copy_new_documents",
+        stage="load/stage_documents",
+        copy="load/copy_documents",
+        totals="load/totals_documents",
+        retire="load/retire_documents",
+        insert="load/insert_documents",
+        differences="load/differences_documents",
+        unfounded="replay/unfounded_documents",
+        orphans="replay/orphans_documents",
+        states="replay/states_of_documents",
+        forget="replay/forget_documents",
+        unstage="replay/unstage_documents",
+        currency=None,
+        type="stream",
+        status=None,
+        minor=None,
+    )

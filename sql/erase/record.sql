@@ -1,2 +1,2 @@
-INSERT INTO sync.erasures (account, operations, operation_versions, fraud_reports, rejects, pages)
-VALUES (:account, :operations, :operation_versions, :fraud_reports, :rejects, :pages)
+INSERT INTO sync.erasures (account, operations, operation_versions, fraud_reports, rejects, pages, documents)
+VALUES (:account, :operations, :operation_versions, :fraud_reports, :rejects, :pages, :documents)

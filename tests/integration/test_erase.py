@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import UTC, date, datetime
 
 import pytest
 
 from pipelines.sync.audit import trace
+from pipelines.sync.documents import sync_documents
 from pipelines.sync.erase import erase
 from pipelines.sync.marts import build_marts, differences_from_core
+from pipelines.sync.operations import OperationsRequest
 from pipelines.sync.replay import Replayer, body_of
+from resources.data_api.endpoints import DataApi
+from resources.documents_file import DocumentsConfig
 from resources.sandbox import DEMO_SECRET, SandboxServer, World
+from resources.sandbox.documents import Document
 from resources.settings import SyncSettings
-from support import command, fetch_all, sync
+from support import client_of, command, fetch_all, sync
 
 FIELDS = (
     *("operation_id", "payment_id", "project_id", "operation_type", "operation_status", "operation_created_at"),
@@ -127,3 +132,54 @@ def test_the_command_erases_without_naming_the_person_and_says_when_there_is_non
     again = command("erase", "--customer", MARK, environment={"DATABASE_URL": store_url})
     assert again.returncode == 2
     assert MARK not in again.stderr
+
+
+# Documents: a person may be named anywhere in one
+
+
+CUSTOMER = {"id": MARK, "email": f"{MARK}@A.example", "note": f"calls as {MARK}"}
+DOCUMENTS = [
+    {"id": 1, "amount": 100, "currency": "EUR", "stage": "first chargeback", "customer": CUSTOMER, "card": "4111"},
+    {"id": 2, "operation_id": 1, "amount": 250, "holder": "a holder's name", "at": "2024-03-02 10:00:00"},
+    {"id": 3, "deep": [[{"mails": ["x", f"{MARK}@a.EXAMPLE"]}]], "fee": "1.25"},
+    {"id": MARK, "amount": 5},
+    {"id": 5, "customer": {"id": "other", "email": "other@a.example"}, "card": "4222"},
+    {"amount": 9, "customer": CUSTOMER},  # without the key: a reject
+]
+STREAM = DocumentsConfig("some", "chargeback/list", {}, key=(("id",),))
+
+
+@pytest.fixture
+def documented(loaded):
+    """The same with documents, their versions, a reject and a snapshot's signed pages."""
+    for stage in ("first chargeback", "arbitration"):
+        world = World.of(now="2024-03-05 00:00:00")
+        told = [{**fields, "stage": stage} for fields in DOCUMENTS]
+        world.documents.tell("chargeback/list", [Document.told("2024-03-02 10:00:00", **fields) for fields in told])
+        with SandboxServer(world) as sandbox, client_of(sandbox.url) as client:
+            request = OperationsRequest(date(2024, 3, 2), date(2024, 3, 2))
+            sync_documents(STREAM, DataApi(client), loaded, SyncSettings(), request)
+    return loaded
+
+
+def test_a_person_named_anywhere_in_a_document_is_nowhere_any_more(documented):
+    before = {row["document_key"]: row["document"] for row in fetch_all(documented, "SELECT * FROM core.documents")}
+    ledger = fetch_all(documented, "SELECT * FROM sync.windows ORDER BY window_id")
+    done = erase(documented, "default", MARK)
+    assert MARK not in everything(documented).lower()
+    assert "a holder's name" not in everything(documented)
+    assert done.documents == 8, "four of them, each with a former state"
+    after = {row["document_key"]: row["document"] for row in fetch_all(documented, "SELECT * FROM core.documents")}
+    assert after["5"] == before["5"], "nobody else has lost anything"
+    assert after["1"] == before["1"] | {"customer": dict.fromkeys(CUSTOMER, "erased"), "card": "erased"}
+    assert (after["2"]["amount"], after["2"]["at"], after["3"]["fee"]) == (250, "2024-03-02 10:00:00", "1.25")
+    assert [key[:7] for key in after.keys() - before.keys()] == ["erased-"]
+    assert fetch_all(documented, "SELECT * FROM sync.windows ORDER BY window_id") == ledger
+    kept = fetch_all(
+        documented, "SELECT DISTINCT totals_written = sync.written_totals(window_id) AS kept FROM sync.windows"
+    )
+    assert kept == [{"kept": True}]
+    assert not erase(documented, "default", MARK).found
+    today = datetime.now(UTC).date()
+    result = Replayer(documented, "default", DEMO_SECRET).replay(today, today, print)
+    assert (result.problems, result.erased) == ([], 2)

@@ -166,7 +166,7 @@ def test_a_wrong_parameter_is_400_and_the_message_names_it(sandbox, params, mess
 
 
 def test_other_paths_and_methods_are_errors_in_the_platform_s_form(sandbox):
-    assert post(f"{sandbox.url}/chargeback/list").json()["status"] == 404
+    assert post(f"{sandbox.url}/chargeback/unknown").json()["status"] == 404
     assert httpx.get(f"{sandbox.url}/operations/get").json()["status"] == 405
 
 

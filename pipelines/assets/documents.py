@@ -1,0 +1,129 @@
+"""The assets `documents/NAME`, one a table of DOCUMENTS_FILE, each with its check; the work is in `pipelines.sync`."""
+
+from collections.abc import Iterator
+from datetime import UTC, date, datetime
+from typing import Any
+
+import dagster as dg
+
+from pipelines.assets.failures import told_in_one_line
+from pipelines.checks import none_found
+from pipelines.jobs import documents_job
+from pipelines.owner import Owner
+from pipelines.partitions import BACKFILL, DAYS
+from pipelines.sync.documents import first_day_of_night, sync_documents
+from pipelines.sync.operations import OperationsRequest, SyncReport
+from pipelines.sync.progress import LogProgress, Progress
+from resources.configured import DataApiResource, WarehouseResource, data_api_from_env, warehouse_from_env
+from resources.documents_file import DocumentsConfig
+from resources.warehouse.engine import Warehouse
+
+CHECKS = {
+    "no_rejects": "Every document could be stored; the others wait in core.rejects with their reason.",
+    "windows_complete": "Every window of the run was shown complete.",
+    "totals_equal_ledger": "What each walk wrote is in the store, by count, as the ledger says.",
+    "documents_keys_tell": "No two windows of the run brought different documents under one key.",
+}
+WARNINGS = {"documents_keys_tell"}  # a document may have changed between two windows
+
+
+class LookBack(dg.Config):
+    """Whether the stream's own look-back days before the first day are walked too, as every night does."""
+
+    look_back: bool = False
+
+
+def document_assets(owner: Owner) -> list[dg.AssetsDefinition]:
+    """Return an asset for each configured stream of an account; none without DOCUMENTS_FILE."""
+    return [_asset(config, owner) for config in owner.settings.documents]
+
+
+def documents_definitions(owner: Owner) -> dg.Definitions:
+    """Return the job over some streams only, since a job's part cannot be run with a progress of the command's own."""
+    return dg.Definitions(
+        assets=document_assets(owner),
+        jobs=[documents_job(owner)],
+        resources={"data_api": data_api_from_env(), "warehouse": warehouse_from_env(), "progress": LogProgress()},
+        executor=dg.in_process_executor,
+    )
+
+
+def op_name(owner: Owner, config: DocumentsConfig) -> str:
+    """Return the name of the step that loads a stream."""
+    return owner.op(f"documents__{config.name}")
+
+
+def _asset(config: DocumentsConfig, owner: Owner) -> dg.AssetsDefinition:
+    key = dg.AssetKey(owner.key("documents", config.name))
+    days = "a partition is a UTC day" if config.interval_days else "a snapshot of what it shows now"
+
+    @dg.multi_asset(
+        name=op_name(owner, config),
+        specs=[
+            dg.AssetSpec(
+                key,
+                partitions_def=DAYS if config.interval_days else None,
+                group_name=owner.group("documents"),
+                kinds={"postgres"},
+                description=f"Documents of {config.endpoint}, as last observed (core.documents); {days}.",
+                metadata={"dagster/table_name": "core.documents"},
+            )
+        ],
+        check_specs=[dg.AssetCheckSpec(name, asset=key, description=text) for name, text in CHECKS.items()],
+        backfill_policy=BACKFILL if config.interval_days else None,
+    )
+    def documents(
+        context: dg.AssetExecutionContext,
+        config: LookBack,
+        data_api: DataApiResource,
+        warehouse: WarehouseResource,
+        progress: dg.ResourceParam[Progress],
+    ) -> Iterator[dg.MaterializeResult[None] | dg.AssetCheckResult]:
+        request = _request(context, stream, owner, look_back=config.look_back)
+        with told_in_one_line():
+            store = warehouse.warehouse()
+            report = sync_documents(stream, data_api.api(owner.account), store, owner.settings, request, progress)
+            if stream.interval_days:
+                context.add_asset_metadata(
+                    _metadata(report, store), asset_key=key, partition_key=context.partition_keys[-1]
+                )
+                yield dg.MaterializeResult(asset_key=key)
+            else:
+                yield dg.MaterializeResult(asset_key=key, metadata=_metadata(report, store))
+            for name in CHECKS:
+                severity = dg.AssetCheckSeverity.WARN if name in WARNINGS else dg.AssetCheckSeverity.ERROR
+                found = store.query(f"checks/{name}", run_ids=[report.run_id])
+                yield none_found(name, found, key, severity)
+
+    stream = config
+    return documents
+
+
+def _request(
+    context: dg.AssetExecutionContext, stream: DocumentsConfig, owner: Owner, *, look_back: bool
+) -> OperationsRequest:
+    if stream.interval_days is None:
+        today = datetime.now(UTC).date()
+        return OperationsRequest(today, today, (), context.run_id)
+    keys = context.partition_keys
+    first, last = date.fromisoformat(keys[0]), date.fromisoformat(keys[-1])
+    if look_back or context.run.job_name == owner.job("nightly"):
+        first = min(first, first_day_of_night(stream, owner.settings, last))
+    return OperationsRequest(first, last, (), context.run_id)
+
+
+def _metadata(report: SyncReport, store: Warehouse) -> dict[str, Any]:
+    names = ("rows_met", "rows_new", "rows_changed", "rows_unchanged", "rows_rejected", "windows", "requests")
+    rows = store.query("documents/preview", run_id=report.run_id)
+    records = [dg.TableRecord({name: str(value) for name, value in row._asdict().items()}) for row in rows]
+    preview = (
+        dg.MetadataValue.table(records, schema=dg.TableSchema([dg.TableColumn(name) for name in rows[0]._asdict()]))
+        if rows
+        else dg.MetadataValue.text("this run changed no document")
+    )
+    return {
+        "walked": dg.MetadataValue.text(str(report.window)),
+        **{name: dg.MetadataValue.int(getattr(report, name)) for name in names},
+        "sync_run_id": dg.MetadataValue.int(report.run_id),
+        "preview": preview,
+    }
