@@ -17,11 +17,13 @@ test: .venv/dev ## run every test
 	@echo "running every test (a real PostgreSQL and a sandbox API are started by the tests)"
 	@$(BIN)/python -m pytest $(TESTS)
 
-check: .venv/dev ## format, lint, types, import directions
+check: .venv/dev ## format, lint, types, import directions, secrets, dependencies
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python tests/security/secret_scan.py
+	$(BIN)/python tests/security/dependencies.py
 
 chaos: .venv/dev ## random faults, kills and crashes; other seeds: make chaos SEEDS=1-200
 	@SEEDS="$(SEEDS)" $(BIN)/python -m pytest tests/chaos
@@ -42,7 +44,6 @@ dictionary: .venv/runtime ## write docs/data-dictionary.md from the comments of 
 		$(BIN)/ecommpay-sync dictionary --output docs/data-dictionary.md
 
 lock: .venv/dev ## resolve the newest allowed versions into the lock files
-	$(PIP) install --quiet uv
 	$(BIN)/uv pip compile $(LOCK) --group build -o requirements.lock
 	$(BIN)/uv pip compile $(LOCK) --group build --group dev -c requirements.lock -o requirements-dev.lock
 
