@@ -13,6 +13,7 @@ from typing import Any
 
 from pipelines.alerts.deadline import required_day
 from resources.alerts.settings import AlertSettings
+from resources.printable import printable
 from resources.settings import SyncSettings
 from resources.warehouse.engine import Warehouse, run
 
@@ -36,7 +37,7 @@ class Alert:
     def message(self, runbook: str) -> str:
         """Return the text that is sent."""
         return (
-            f"What happened: {self.what}\nWhere to look: {self.where}\nWhat to do: {self.todo}\n"
+            f"What happened: {printable(self.what)}\nWhere to look: {self.where}\nWhat to do: {self.todo}\n"
             f"Runbook: {runbook}#alert-{self.kind.replace('_', '-')}"
         )
 

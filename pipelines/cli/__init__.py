@@ -16,6 +16,7 @@ from typing import Annotated
 import typer
 
 from resources.errors import ConfigError, SyncError
+from resources.printable import printable
 
 app = typer.Typer(
     name="ecommpay-sync",
@@ -34,12 +35,12 @@ def main() -> None:
     try:
         app()
     except SyncError as error:
-        print(f"ecommpay-sync: {error}", file=sys.stderr)  # noqa: T201
+        print(f"ecommpay-sync: {printable(str(error))}", file=sys.stderr)  # noqa: T201
         sys.exit(error.exit_code)
     except BrokenPipeError:  # whoever read our output has read enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except Exception as error:  # noqa: BLE001 - the last net: one line, whatever it was
-        said = " ".join(str(error).split())[:400]
+        said = printable(" ".join(str(error).split())[:400])
         print(f"ecommpay-sync: unexpected: {type(error).__name__}: {said}", file=sys.stderr)  # noqa: T201
         sys.exit(1)
 

@@ -50,7 +50,8 @@ def _judge_and_tell() -> None:
         migrate(store)
         judgement = judge(store, settings, alerting, now)
         for item in judgement.alerts:
-            show.line(f"{item.title}\n{item.message(alerting.runbook)}\n")
+            show.line(item.title)
+            show.lines(f"{item.message(alerting.runbook)}\n")
         told = tell(store, settings.account, judgement, channels, now, alerting.runbook)
     show.line(f"{len(judgement.alerts)} causes stand; {told.sent} messages were sent")
     if told.failures:

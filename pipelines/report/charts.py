@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import re
+import warnings
 from collections.abc import Callable, Sequence
 from datetime import date
 from functools import partial
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipelines.report.document import BalancePoint, BreakGroup, HistoryPoint
 from pipelines.report.words import AGES, compact, percent
+from resources.printable import printable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -113,12 +115,19 @@ def _balance_lines(axes: Axes, points: Sequence[BalancePoint], scale: int) -> No
             linewidth=1.4,
             marker="o",
             markersize=2,
-            label=name if len(name) <= 34 else f"{name[:33]}…",
+            label=_label(name),
         )
     axes.yaxis.set_major_formatter(lambda value, _: compact(value))
     axes.margins(y=0.25)
     axes.legend(loc="upper left", frameon=False, fontsize=7, handlelength=3, labelcolor=INK)
     _name_days(axes, days)
+
+
+def _label(name: str) -> str:
+    """Return a name for the legend, which would leave out one that begins with an underscore."""
+    shown = printable(name)
+    shown = f" {shown}" if shown.startswith("_") else shown
+    return shown if len(shown) <= 34 else f"{shown[:33]}…"
 
 
 def _name_days(axes: Axes, days: Sequence[date]) -> None:
@@ -141,7 +150,9 @@ def _svg(name: str, draw: Callable[[Axes], None]) -> str:
         "xtick.color": FAINT,
         "ytick.color": FAINT,
     }
-    with mpl.rc_context(style):
+    with mpl.rc_context(style), warnings.catch_warnings():
+        # drawn by the fonts of whoever reads the page, which hold more than the one measured with
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
         figure = Figure(figsize=SIZE, layout="constrained")
         axes = figure.add_subplot()
         axes.set_axisbelow(True)
