@@ -133,7 +133,7 @@ def judge(
             for row in run(connection, "alerts/nights", account=account)
         ]
         found.add(["volume", "lateness"], unusual(nights))
-        found.add(["breaks"], _breaks(alerting, _open_breaks(connection, account)))
+        found.add(["breaks"], _breaks(alerting, run(connection, "alerts/open_breaks", account=account)))
         if verify:
             broken = [row for row in run(connection, "ledger/verify") if row.account == account]
             found.add(["ledger_broken"], _broken(broken))
@@ -241,11 +241,6 @@ def _late(settings: SyncSettings, days: Sequence[date]) -> Iterator[Alert]:
             "`ecommpay-sync status`; the schedule nightly and the daemon's state in Dagster's UI.",
             f"start the daemon if it is down, then `ecommpay-sync operations --from {day} --to {day}`.",
         )
-
-
-def _open_breaks(connection: Any, account: str) -> Sequence[Any]:
-    (known,) = run(connection, "alerts/has_breaks")
-    return run(connection, "alerts/open_breaks", account=account) if known.found else []
 
 
 def _breaks(alerting: AlertSettings, rows: Sequence[Any]) -> Iterator[Alert]:
