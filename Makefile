@@ -5,10 +5,12 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 INSTALL := $(PIP) install --quiet --no-deps --require-hashes
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test chaos check bench dev dictionary lock clean
+.PHONY: help install demo test chaos check bench dev dictionary lock clean
 
 help: ## print the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
+
+install: .venv/runtime ## set up .venv and nothing else
 
 demo: .venv/runtime ## load a month of made-up operations and the balances, and show them
 	@$(BIN)/ecommpay-sync demo
