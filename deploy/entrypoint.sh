@@ -1,5 +1,6 @@
 #!/bin/sh
-# webserver, daemon and code-server are Dagster's; anything else is a command of ecommpay-sync.
+# webserver, daemon and code-server are Dagster's, prune deletes its old runs; anything else is a command of
+# ecommpay-sync.
 set -eu
 app="${APP_ROOT:-/app}"
 export DAGSTER_HOME="${DAGSTER_HOME:-$app/.data/dagster}"
@@ -35,6 +36,7 @@ case "$role" in
         shift
         cd "$app"
         exec dagster code-server start -m pipelines.definitions -h "$listen" -p "${CODE_SERVER_PORT:-4000}" "$@" ;;
+    prune) shift; exec python "$app/deploy/prune_events.py" "$@" ;;
     # what the Helm chart starts: `dagster api grpc …` and `dagster api execute_run …`
     dagster) exec "$@" ;;
     *) exec ecommpay-sync "$@" ;;
