@@ -14,11 +14,11 @@ from pipelines.sync.fraud_rows import COLUMNS as FRAUD_COLUMNS
 from pipelines.sync.fraud_rows import normalize_fraud
 from pipelines.sync.normalize import json_text, normalize_operations
 from resources.data_api import signature
+from resources.sandbox import DEMO_SECRET as SECRET
 from resources.sandbox import signing
 from resources.sandbox.fields import KNOWN
 
 AT = datetime(2024, 3, 5, tzinfo=UTC)
-SECRET = "made-up-secret"
 FUZZ = settings(
     max_examples=400, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck)
 )
