@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import zipfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -84,28 +84,26 @@ def _parquet_rows(path: Path, file: Any) -> Rows:
 def _read_xlsx(path: Path) -> tuple[list[str], Rows]:
     import openpyxl
 
-    with _whole(path, _NO_XLSX):
-        with zipfile.ZipFile(path) as archive:
+    with ExitStack() as stack, _whole(path, _NO_XLSX):
+        # a file of ours: of a damaged workbook the library leaves its own open
+        file = stack.enter_context(path.open("rb"))
+        with zipfile.ZipFile(file) as archive:
             size = sum(part.file_size for part in archive.infolist())
         if size > LARGEST_WORKBOOK:
             raise ConfigError(f"{path.name} unpacks to {size / 2**20:,.0f} MiB: save the entries as CSV.")
-        book = openpyxl.load_workbook(path, read_only=True, data_only=True)
-    if len(book.sheetnames) > 1:
-        book.close()
-        raise ConfigError(f"{path.name} has {len(book.sheetnames)} sheets: keep the one with the entries.")
-    rows = _xlsx_rows(path, book)
+        book = openpyxl.load_workbook(file, read_only=True, data_only=True)
+        if len(book.sheetnames) > 1:
+            raise ConfigError(f"{path.name} has {len(book.sheetnames)} sheets: keep the one with the entries.")
+        rows = _xlsx_rows(path, book, stack.pop_all())
     _, names = next(rows, (1, []))
     return [str(name) for name in names if name is not None], rows
 
 
-def _xlsx_rows(path: Path, book: Any) -> Rows:
-    try:
-        with _whole(path, _NO_XLSX):
-            for line, row in enumerate(book.worksheets[0].iter_rows(values_only=True), start=1):
-                if any(value is not None for value in row):
-                    yield line, list(row)
-    finally:
-        book.close()
+def _xlsx_rows(path: Path, book: Any, opened: ExitStack) -> Rows:
+    with opened, _whole(path, _NO_XLSX):
+        for line, row in enumerate(book.worksheets[0].iter_rows(values_only=True), start=1):
+            if any(value is not None for value in row):
+                yield line, list(row)
 
 
 _NO_XLSX = "XLSX file that can be read: save it again as .xlsx"
