@@ -26,7 +26,7 @@ RUN python -m pip uninstall --yes setuptools wheel pip \
 COPY --from=build /app /app
 USER 10001:10001
 WORKDIR /app
-ENV PATH=/app/.venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 DAGSTER_DISABLE_TELEMETRY=1
+ENV PATH=/app/.venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 LISTEN_HOST=0.0.0.0 DAGSTER_DISABLE_TELEMETRY=1
 VOLUME /app/.data
 EXPOSE 3000 4000
 HEALTHCHECK --interval=30s --timeout=20s --start-period=90s --retries=3 CMD ["/app/deploy/healthcheck.sh"]

@@ -5,10 +5,12 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 INSTALL := $(PIP) install --quiet --no-deps --require-hashes
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test chaos check bench dev dictionary lock clean
+.PHONY: help install demo test chaos check bench dev dictionary lock clean
 
 help: ## print the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
+
+install: .venv/runtime ## set up .venv and nothing else
 
 demo: .venv/runtime ## load a month of made-up operations and the balances, and show them
 	@$(BIN)/ecommpay-sync demo
@@ -17,11 +19,13 @@ test: .venv/dev ## run every test
 	@echo "running every test (a real PostgreSQL and a sandbox API are started by the tests)"
 	@$(BIN)/python -m pytest $(TESTS)
 
-check: .venv/dev ## format, lint, types, import directions
+check: .venv/dev ## format, lint, types, import directions, secrets, dependencies
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python tests/security/secret_scan.py
+	$(BIN)/python tests/security/dependencies.py
 
 chaos: .venv/dev ## random faults, kills and crashes; other seeds: make chaos SEEDS=1-200
 	@SEEDS="$(SEEDS)" $(BIN)/python -m pytest tests/chaos
@@ -42,7 +46,6 @@ dictionary: .venv/runtime ## write docs/data-dictionary.md from the comments of 
 		$(BIN)/ecommpay-sync dictionary --output docs/data-dictionary.md
 
 lock: .venv/dev ## resolve the newest allowed versions into the lock files
-	$(PIP) install --quiet uv
 	$(BIN)/uv pip compile $(LOCK) --group build -o requirements.lock
 	$(BIN)/uv pip compile $(LOCK) --group build --group dev -c requirements.lock -o requirements-dev.lock
 

@@ -1,5 +1,6 @@
 #!/bin/sh
-# webserver, daemon and code-server are Dagster's; anything else is a command of ecommpay-sync.
+# webserver, daemon and code-server are Dagster's, prune deletes its old runs; anything else is a command of
+# ecommpay-sync.
 set -eu
 app="${APP_ROOT:-/app}"
 export DAGSTER_HOME="${DAGSTER_HOME:-$app/.data/dagster}"
@@ -24,15 +25,18 @@ fi
 workspace="$app/workspace.yaml"
 [ -z "${CODE_SERVER_HOST:-}" ] || workspace="$app/deploy/workspace.yaml"
 
+# no login of their own: beyond this machine only where a container or a proxy stands before them
+listen="${LISTEN_HOST:-127.0.0.1}"
 role="${1:-}"
 echo "$role" > "${TMPDIR:-/tmp}/ecommpay-role"
 case "$role" in
-    webserver) shift; exec dagster-webserver -w "$workspace" -h 0.0.0.0 -p "${WEBSERVER_PORT:-3000}" "$@" ;;
+    webserver) shift; exec dagster-webserver -w "$workspace" -h "$listen" -p "${WEBSERVER_PORT:-3000}" "$@" ;;
     daemon) shift; exec dagster-daemon run -w "$workspace" "$@" ;;
     code-server)
         shift
         cd "$app"
-        exec dagster code-server start -m pipelines.definitions -h 0.0.0.0 -p "${CODE_SERVER_PORT:-4000}" "$@" ;;
+        exec dagster code-server start -m pipelines.definitions -h "$listen" -p "${CODE_SERVER_PORT:-4000}" "$@" ;;
+    prune) shift; exec python "$app/deploy/prune_events.py" "$@" ;;
     # what the Helm chart starts: `dagster api grpc …` and `dagster api execute_run …`
     dagster) exec "$@" ;;
     *) exec ecommpay-sync "$@" ;;

@@ -1,12 +1,13 @@
 #!/bin/sh
 # Is the process that entrypoint.sh started healthy? A command is, as long as it runs.
+# Where several run on one machine: healthcheck.sh webserver | daemon | code-server.
 set -eu
 export DAGSTER_HOME="${DAGSTER_HOME:-${APP_ROOT:-/app}/.data/dagster}"
 if [ -n "${DAGSTER_PG_PASSWORD_FILE:-}" ]; then
     DAGSTER_PG_PASSWORD="$(cat "$DAGSTER_PG_PASSWORD_FILE")"
     export DAGSTER_PG_PASSWORD
 fi
-role="$(cat "${TMPDIR:-/tmp}/ecommpay-role")"  # not there yet: not healthy yet
+role="${1:-$(cat "${TMPDIR:-/tmp}/ecommpay-role")}"  # not there yet: not healthy yet
 case "$role" in
     webserver)
         exec python -c "import sys, urllib.request

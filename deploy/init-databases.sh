@@ -4,8 +4,9 @@ set -eu
 psql --set ON_ERROR_STOP=1 --username "$POSTGRES_USER" --dbname postgres \
     --set loader="$(cat /run/secrets/warehouse_password)" \
     --set dagster="$(cat /run/secrets/dagster_password)" <<'SQL'
-CREATE ROLE loader LOGIN PASSWORD :'loader';
-CREATE DATABASE finance OWNER loader;
+-- named as `ecommpay-sync grant` names it, so that it stays the owner
+CREATE ROLE ecommpay_loader LOGIN PASSWORD :'loader';
+CREATE DATABASE finance OWNER ecommpay_loader;
 CREATE ROLE dagster LOGIN PASSWORD :'dagster';
 CREATE DATABASE dagster OWNER dagster;
 REVOKE ALL ON DATABASE finance, dagster FROM PUBLIC;

@@ -13,6 +13,7 @@ from typing import Any
 
 from pipelines.alerts.deadline import required_day
 from resources.alerts.settings import AlertSettings
+from resources.printable import printable
 from resources.settings import SyncSettings
 from resources.warehouse.engine import Warehouse, run
 
@@ -36,7 +37,7 @@ class Alert:
     def message(self, runbook: str) -> str:
         """Return the text that is sent."""
         return (
-            f"What happened: {self.what}\nWhere to look: {self.where}\nWhat to do: {self.todo}\n"
+            f"What happened: {printable(self.what)}\nWhere to look: {self.where}\nWhat to do: {self.todo}\n"
             f"Runbook: {runbook}#alert-{self.kind.replace('_', '-')}"
         )
 
@@ -135,7 +136,7 @@ def judge(
             for row in run(connection, "alerts/nights", account=account)
         ]
         found.add(["volume", "lateness"], unusual(nights))
-        found.add(["breaks"], _breaks(alerting, _open_breaks(connection, account)))
+        found.add(["breaks"], _breaks(alerting, run(connection, "alerts/open_breaks", account=account)))
         if verify:
             broken = [row for row in run(connection, "ledger/verify") if row.account == account]
             found.add(["ledger_broken"], _broken(broken))
@@ -243,11 +244,6 @@ def _late(settings: SyncSettings, days: Sequence[date], option: str) -> Iterator
             "`ecommpay-sync status`; the schedule nightly and the daemon's state in Dagster's UI.",
             f"start the daemon if it is down, then `ecommpay-sync operations --from {day} --to {day}{option}`.",
         )
-
-
-def _open_breaks(connection: Any, account: str) -> Sequence[Any]:
-    (known,) = run(connection, "alerts/has_breaks")
-    return run(connection, "alerts/open_breaks", account=account) if known.found else []
 
 
 def _breaks(alerting: AlertSettings, rows: Sequence[Any]) -> Iterator[Alert]:

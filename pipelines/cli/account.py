@@ -17,6 +17,7 @@ import typer
 
 from resources.accounts import Accounts, accounts_of
 from resources.errors import ConfigError, Stopped, SyncError
+from resources.printable import printable
 from resources.settings import ApiSettings, SyncSettings
 
 if TYPE_CHECKING:
@@ -111,8 +112,8 @@ def each_in_turn(accounts: Accounts, work: Callable[[], None]) -> None:
 def explained(error: Exception) -> tuple[str, int]:
     """Return what to tell of an error, in one line, and the exit code."""
     if isinstance(error, SyncError):
-        return str(error), error.exit_code
-    return f"unexpected: {type(error).__name__}: {' '.join(str(error).split())[:400]}", 1
+        return printable(str(error)), error.exit_code
+    return f"unexpected: {type(error).__name__}: {printable(' '.join(str(error).split())[:400])}", 1
 
 
 @contextmanager

@@ -59,7 +59,8 @@ def _judge_and_tell() -> None:
         for owner in owners_of(accounts_of()):
             judgement = judge(store, owner.settings, alerting, now, option=owner.option)
             for item in judgement.alerts:
-                show.line(f"{item.title}\n{item.message(alerting.runbook)}\n")
+                show.line(item.title)
+                show.lines(f"{item.message(alerting.runbook)}\n")
             causes += len(judgement.alerts)
             told += tell(store, owner.account, judgement, channels, now, alerting.runbook)
     show.line(f"{causes} causes stand; {told.sent} messages were sent")

@@ -43,7 +43,7 @@ def backfill(settings: SyncSettings, first: date, last: date, project_ids: tuple
 
 def print_forecast(settings: SyncSettings, first: date, last: date, project_ids: tuple[int, ...]) -> None:
     """Print what the days will take; nothing is written."""
-    show.line(in_words(_forecast(settings, first, last, tuple(sorted(set(project_ids))))))
+    show.lines(in_words(_forecast(settings, first, last, tuple(sorted(set(project_ids))))))
 
 
 def in_words(told: Forecast) -> str:

@@ -38,7 +38,7 @@ def write_dictionary(output: Path | None) -> None:
         build_marts(store, *settings)
         text = dictionary(store)
     if output is None:
-        show.line(text.rstrip("\n"))
+        show.lines(text.rstrip("\n"))
         return
     try:
         output.write_text(text, encoding="utf-8")

@@ -124,7 +124,11 @@ def _write_faults(path: Path, faults: Sequence[Fault]) -> None:
 
 
 def _no_formula(text: str) -> str:
-    return f"'{text}" if text[:1] in {"=", "+", "-", "@"} else text
+    """Without what makes a spreadsheet calculate: it looks at the first character, full-width ones too."""
+    return f"'{text}" if text[:1] in _BEGINS_A_FORMULA else text
+
+
+_BEGINS_A_FORMULA = frozenset("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")
 
 
 def list_breaks(day: date | None, *, everything: bool) -> None:

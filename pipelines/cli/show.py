@@ -26,6 +26,7 @@ from pipelines.sync.progress import LogProgress, Progress
 from pipelines.sync.windows import Window
 from resources import log
 from resources.configured import open_warehouse
+from resources.printable import printable, printable_lines
 from resources.settings import database_url
 from resources.warehouse.ledger import LoadReport
 
@@ -37,8 +38,13 @@ err = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
 def line(text: str = "") -> None:
-    """Print one line as it is."""
-    out.print(escape(text))
+    """Print one line; what of the data would steer the terminal is shown, not obeyed."""
+    out.print(escape(printable(text)))
+
+
+def lines(text: str) -> None:
+    """Print a text of several lines likewise."""
+    out.print(escape(printable_lines(text)))
 
 
 def warnings_to_stderr() -> None:
@@ -57,7 +63,7 @@ def warnings_to_stderr() -> None:
 class _LineHandler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         prefix = "" if record.levelno < logging.WARNING else f"{record.levelname.lower()}: "
-        err.print(escape(f"{prefix}{record.getMessage()}"))
+        err.print(escape(printable(f"{prefix}{record.getMessage()}")))
 
 
 def progress() -> Progress:
@@ -104,11 +110,11 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]], rig
     """Print a table on a terminal; elsewhere the same in aligned plain text."""
     drawn = Table(box=None, pad_edge=False, header_style="dim")
     for name in columns:
-        drawn.add_column(name, justify="right" if name in right else "left", no_wrap=True)
+        drawn.add_column(escape(printable(name)), justify="right" if name in right else "left", no_wrap=True)
     for row in rows:
-        drawn.add_row(*(escape(str(value)) for value in row))
+        drawn.add_row(*(escape(printable(str(value))) for value in row))
     wide = out if out.is_terminal else Console(highlight=False, width=500, file=out.file)
-    wide.print(f"[bold]{escape(title)}[/bold]")
+    wide.print(f"[bold]{escape(printable(title))}[/bold]")
     wide.print(drawn)
     line()
 

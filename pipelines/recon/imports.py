@@ -16,6 +16,7 @@ from pipelines.recon.books import step
 from pipelines.recon.entry_rows import Entry, Exponent, Fault, header_faults, typed_entry
 from pipelines.recon.ledger_files import read_ledger_file
 from resources.errors import WarehouseBroken
+from resources.printable import printable
 from resources.warehouse.engine import Warehouse, affect, run_many
 
 
@@ -103,7 +104,7 @@ def _store(
         "import_record",
         account=account,
         import_id=row.import_id,
-        file_name=path.name,
+        file_name=printable(path.name),
         file_sha256=hashlib.sha256(path.read_bytes()).digest(),
         rows_read=rows_read,
         rows_new=report.rows_new,

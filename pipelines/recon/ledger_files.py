@@ -5,12 +5,15 @@ from __future__ import annotations
 import csv
 import zipfile
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 from resources.errors import ConfigError
+from resources.printable import printable
 
 Rows = Iterator[tuple[int, list[Any]]]
+LARGEST_WORKBOOK = 2**30  # bytes when unpacked; a full sheet of a million entries stays far below
 
 
 def read_ledger_file(path: Path) -> tuple[list[str], Rows]:
@@ -57,46 +60,61 @@ def _read_parquet(path: Path) -> tuple[list[str], Rows]:
     import pyarrow as pa
     from pyarrow import parquet
 
-    try:
+    with _whole(path, "Parquet file: write it again"):
         file = parquet.ParquetFile(path)
-    except (pa.ArrowInvalid, OSError):
-        raise ConfigError(f"{path.name} is no Parquet file: write it again.") from None
-    for column in file.schema_arrow:
+        schema = file.schema_arrow
+    for column in schema:
         if pa.types.is_floating(column.type):
             raise ConfigError(
-                f"column {column.name} of {path.name} is {column.type}, which is not exact: "
+                f"column {printable(column.name)} of {path.name} is {column.type}, which is not exact: "
                 "write decimal128, int64 or text."
             )
-    return list(file.schema_arrow.names), _parquet_rows(file)
+    return list(schema.names), _parquet_rows(path, file)
 
 
-def _parquet_rows(file: Any) -> Rows:
+def _parquet_rows(path: Path, file: Any) -> Rows:
     number = 0
-    for batch in file.iter_batches():
-        for row in zip(*(column.to_pylist() for column in batch.columns), strict=True):
-            number += 1
-            yield number, list(row)
+    with _whole(path, "Parquet file that can be read: write it again, times with a zone's usual name"):
+        for batch in file.iter_batches():
+            for row in zip(*(column.to_pylist() for column in batch.columns), strict=True):
+                number += 1
+                yield number, list(row)
 
 
 def _read_xlsx(path: Path) -> tuple[list[str], Rows]:
     import openpyxl
 
-    try:
-        book = openpyxl.load_workbook(path, read_only=True, data_only=True)
-    except (zipfile.BadZipFile, KeyError, OSError, ValueError):
-        raise ConfigError(f"{path.name} is no XLSX file: save it again as .xlsx.") from None
-    if len(book.sheetnames) > 1:
-        book.close()
-        raise ConfigError(f"{path.name} has {len(book.sheetnames)} sheets: keep the one with the entries.")
-    rows = _xlsx_rows(book)
+    with ExitStack() as stack, _whole(path, _NO_XLSX):
+        # a file of ours: of a damaged workbook the library leaves its own open
+        file = stack.enter_context(path.open("rb"))
+        with zipfile.ZipFile(file) as archive:
+            size = sum(part.file_size for part in archive.infolist())
+        if size > LARGEST_WORKBOOK:
+            raise ConfigError(f"{path.name} unpacks to {size / 2**20:,.0f} MiB: save the entries as CSV.")
+        book = openpyxl.load_workbook(file, read_only=True, data_only=True)
+        if len(book.sheetnames) > 1:
+            raise ConfigError(f"{path.name} has {len(book.sheetnames)} sheets: keep the one with the entries.")
+        rows = _xlsx_rows(path, book, stack.pop_all())
     _, names = next(rows, (1, []))
     return [str(name) for name in names if name is not None], rows
 
 
-def _xlsx_rows(book: Any) -> Rows:
-    try:
+def _xlsx_rows(path: Path, book: Any, opened: ExitStack) -> Rows:
+    with opened, _whole(path, _NO_XLSX):
         for line, row in enumerate(book.worksheets[0].iter_rows(values_only=True), start=1):
             if any(value is not None for value in row):
                 yield line, list(row)
-    finally:
-        book.close()
+
+
+_NO_XLSX = "XLSX file that can be read: save it again as .xlsx"
+
+
+@contextmanager
+def _whole(path: Path, what: str) -> Iterator[None]:
+    """Tell in one line that a file is damaged: its reader raises an error of any kind where that shows."""
+    try:
+        yield
+    except ConfigError:
+        raise
+    except Exception as error:  # noqa: BLE001 - of a library, about bytes that somebody else wrote
+        raise ConfigError(f"{path.name} is no {what} ({type(error).__name__}).") from None

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipelines.report.document import BalancePoint, BreakGroup, HistoryPoint
 from pipelines.report.words import AGES, compact, digits_to_tell_apart, percent
+from resources.printable import printable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -127,7 +128,7 @@ def _balance_lines(axes: Axes, points: Sequence[BalancePoint], scale: int) -> No
             linewidth=1.4,
             marker="o",
             markersize=2,
-            label=name if len(name) <= 34 else f"{name[:33]}…",
+            label=_label(name),
         )
     _name_amounts(axes)
     axes.margins(y=0.12)
@@ -151,6 +152,13 @@ def _name_amounts(axes: Axes) -> None:
     axes.yaxis.set_major_formatter(named)
 
 
+def _label(name: str) -> str:
+    """Return a name for the legend, which would leave out one that begins with an underscore."""
+    shown = printable(name)
+    shown = f" {shown}" if shown.startswith("_") else shown
+    return shown if len(shown) <= 34 else f"{shown[:33]}…"
+
+
 def _name_days(axes: Axes, days: Sequence[date]) -> None:
     step = max(1, len(days) // 4)
     shown = range((len(days) - 1) % step, len(days), step)
@@ -171,7 +179,9 @@ def _svg(name: str, draw: Callable[[Axes], None]) -> str:
         "xtick.color": FAINT,
         "ytick.color": FAINT,
     }
-    with mpl.rc_context(style):
+    with mpl.rc_context(style), warnings.catch_warnings():
+        # drawn by the fonts of whoever reads the page, which hold more than the one measured with
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
         figure = Figure(figsize=SIZE, layout="constrained")
         axes = figure.add_subplot()
         axes.set_axisbelow(True)

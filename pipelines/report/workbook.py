@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from xlsxwriter.worksheet import Worksheet
 
 MOST_DIGITS = 15
+LONGEST_TEXT = 16_000  # a longer one is cut; a cell holds 32,767 units, of which some characters take two
 WIDEST = 60
 CREATED = datetime(2020, 1, 1)  # noqa: DTZ001 - a constant, so that the bytes do not depend on the clock
 
@@ -209,7 +210,9 @@ class _Writer:
             page.write_datetime(row, column, moment_of, self._format(num_format="yyyy-mm-dd", align="left"))
         elif value is not None:
             # a text, also when it is copied on: a merchant's "=1+1" is no formula
-            page.write_string(row, column, _text(value), self._format(quote_prefix=True))
+            text = _text(value)
+            text = text if len(text) <= LONGEST_TEXT else f"{text[:LONGEST_TEXT]}…"
+            page.write_string(row, column, text, self._format(quote_prefix=True))
 
     def _money(self, page: Worksheet, row: int, column: int, value: Money) -> None:
         if value.minor is None:

@@ -15,6 +15,7 @@ import httpx
 from resources.alerts.settings import AlertSettings, SmtpSettings
 from resources.data_api.client import tls_context
 from resources.errors import SyncError
+from resources.printable import printable, printable_lines
 from resources.settings import Secret
 
 TIMEOUT = 15.0
@@ -48,10 +49,10 @@ class EmailChannel:
     def send(self, title: str, text: str) -> None:
         """Send one message to all recipients."""
         settings, message = self.settings, EmailMessage()
-        message["Subject"] = f"[ecommpay-sync] {title}"
+        message["Subject"] = f"[ecommpay-sync] {printable(title)}"
         message["From"], message["To"] = settings.sender, ", ".join(settings.recipients)
         message["Message-ID"] = make_msgid(domain=settings.sender.rpartition("@")[2])
-        message.set_content(text)
+        message.set_content(printable_lines(text))
         try:
             with self._connection() as connection:
                 if settings.user and settings.password:
@@ -102,7 +103,9 @@ class WebhookChannel:
             with httpx.Client(
                 verify=tls_context(), timeout=TIMEOUT, follow_redirects=False, trust_env=url.startswith("https")
             ) as client:
-                status = client.post(url, json={"text": f"*{title}*\n{text}"}).status_code
+                status = client.post(
+                    url, json={"text": f"*{_plain(printable(title))}*\n{_plain(printable_lines(text))}"}
+                ).status_code
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             # the error's own text can hold the URL, which is the key
             raise ChannelFailed(
@@ -110,6 +113,11 @@ class WebhookChannel:
             ) from None
         if not 200 <= status < 300:
             raise ChannelFailed(f"the webhook at {host} answered {status}: check ALERT_WEBHOOK_URL.")
+
+
+def _plain(text: str) -> str:
+    """Without Slack's markup: a text of the data mentions nobody (`<!channel>`) and hides no address behind a word."""
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
 def channels_of(settings: AlertSettings) -> list[Channel]:

@@ -15,7 +15,9 @@ from pipelines.alerts.book import tell
 from pipelines.alerts.conditions import DagsterFacts, FailedCheck, FailedJob, judge
 from pipelines.definitions import defs
 from pipelines.owner import owners_of
+from pipelines.recon.books import reconcile_books
 from pipelines.sensors import alerts_sensor
+from recon_support import CUTOFF, DAY, add_entries, add_operations, breaks_of, reconcile
 from resources.accounts import accounts_of
 from resources.alerts.channels import ChannelFailed, EmailChannel, WebhookChannel, channels_of
 from resources.alerts.settings import AlertSettings, alert_settings
@@ -145,22 +147,48 @@ def test_an_altered_ledger_is_told(loaded, hook):
     assert len(hook.posts) == 1
 
 
-def test_breaks_are_told_above_their_limit_and_only_in_their_currency(loaded, hook):
-    if not fetch_all(loaded, "SELECT to_regclass('recon.breaks') AS found")[0]["found"]:
-        tick(loaded, hook, alerting=AlertSettings(breaks_above=(("EUR", 0),)))
-        assert hook.posts == [], "without reconciliation there are no breaks"
-        execute(
-            loaded,
-            "CREATE SCHEMA IF NOT EXISTS recon; "
-            "CREATE TABLE recon.breaks (account text, state text, amount_minor bigint, currency text); "
-            "INSERT INTO recon.breaks VALUES ('default', 'open', -700, 'EUR'), ('default', 'open', 400, 'EUR'), "
-            "('default', 'closed', 5000, 'EUR'), ('default', 'open', 9000, 'USD'), ('other', 'open', 9000, 'EUR')",
-        )
-        tick(loaded, hook, alerting=AlertSettings(breaks_above=(("EUR", 1100),)))
-        assert hook.posts == []
-        tick(loaded, hook, alerting=AlertSettings(breaks_above=(("EUR", 1099),)))
-        assert "2 open breaks add up to 1,100 minor units of EUR" in hook.texts[0]
-        assert len(hook.posts) == 1
+def test_breaks_that_a_reconciliation_found_are_told_above_their_limit_and_only_in_their_currency(
+    loaded, store_url, hook
+):
+    add_operations(
+        loaded,
+        {"operation_id": "e1", "sum_initial_amount": 1000},
+        {"operation_id": "e2", "sum_initial_amount": 500},
+        {"operation_id": "u1", "sum_initial_amount": 9000, "sum_initial_currency": "USD"},
+        {"operation_id": "x1", "sum_initial_amount": 9000, "account": "other"},
+    )
+    add_entries(
+        loaded,
+        {"entry_id": "1", "operation_id": "e1", "amount_minor": 1700},
+        {"entry_id": "2", "operation_id": "e2", "amount_minor": 500},
+        {"entry_id": "3", "operation_id": "nowhere", "amount_minor": 400},
+    )
+    reconcile(loaded)
+    reconcile_books(loaded, "other", DAY, CUTOFF)
+    found = [(row["break_type"], row["currency"], abs(row["amount_minor"])) for row in breaks_of(loaded)]
+    assert sorted(found) == [
+        ("amount", "EUR", 700),
+        ("missing_at_platform", "EUR", 400),
+        ("missing_in_ledger", "USD", 9000),
+    ]
+
+    tick(loaded, hook, alerting=AlertSettings(breaks_above=(("EUR", 1100), ("JPY", 0))))
+    assert hook.posts == [], "at the limit is not above it"
+    above = AlertSettings(breaks_above=(("EUR", 1099),))
+    for _ in range(2):
+        tick(loaded, hook, alerting=above)
+    (text,) = hook.texts
+    assert text.startswith("*default: open breaks in EUR exceed 1,099 minor units*")
+    assert "2 open breaks add up to 1,100 minor units of EUR" in text
+
+    (small,) = fetch_all(loaded, "SELECT break_id FROM recon.breaks WHERE break_type = 'missing_at_platform'")
+    done = command(
+        *("explain", str(small["break_id"]), "--by", "Ann", "--note", "a voucher"),
+        environment={"DATABASE_URL": store_url},
+    )
+    assert done.returncode == 0, done.stderr
+    tick(loaded, hook, alerting=above)
+    assert hook.texts[1].startswith("*default: over: open breaks in EUR exceed")
 
 
 def test_an_unusual_night_is_measured_once_and_told(loaded, hook):

@@ -250,8 +250,15 @@ def test_old_runs_are_pruned_with_their_events_and_others_stay(tmp_path):
 
     def prune(days):
         return subprocess.run(
-            [sys.executable, str(DEPLOY / "prune_events.py"), days],
-            env={"DAGSTER_HOME": str(tmp_path), "PATH": "/usr/bin:/bin", "HOME": str(tmp_path)},
+            [str(DEPLOY / "entrypoint.sh"), "prune", days],
+            env={
+                "DAGSTER_HOME": str(tmp_path),
+                "DAGSTER_YAML": "keep",
+                "APP_ROOT": str(ROOT),
+                "PATH": f"{BIN}:/usr/bin:/bin",
+                "HOME": str(tmp_path),
+                "TMPDIR": str(tmp_path),
+            },
             capture_output=True,
             text=True,
             check=False,
@@ -342,9 +349,9 @@ def test_daemon_webserver_and_code_server_run_the_nightly_and_alert_an_injected_
             processes.append((role, process, log))
             return environment
 
-        def healthy(environment) -> bool:
+        def healthy(environment, *role: str) -> bool:
             done = subprocess.run(
-                [str(DEPLOY / "healthcheck.sh")], env=environment, capture_output=True, check=False, timeout=60
+                [str(DEPLOY / "healthcheck.sh"), *role], env=environment, capture_output=True, check=False, timeout=60
             )
             return done.returncode == 0
 
@@ -362,6 +369,9 @@ def test_daemon_webserver_and_code_server_run_the_nightly_and_alert_an_injected_
         runs = '{ runsOrError(filter: {pipelineName: "nightly"}) { ... on Runs { results { status } } } }'
         done = {"status": "SUCCESS"}
         wait_for("the night's end", lambda: done in ask(web, runs)["runsOrError"]["results"], processes)
+        assert all(healthy(of_web, role) for role in ("code-server", "daemon", "webserver")), "by name, on one machine"
+        assert not healthy(of_web | {"WEBSERVER_PORT": str(free_port())}, "webserver")
+        assert {local for port in (code, web) for local in listening(port)} <= {"127.0.0.1", "::ffff:127.0.0.1"}
         sandbox.accounts.delete("demo")
         assert healthy(of_daemon)
         _launch_again(web)
@@ -372,6 +382,20 @@ def test_daemon_webserver_and_code_server_run_the_nightly_and_alert_an_injected_
             assert secret not in told + logs
     with psycopg.connect(store_url) as connection:
         assert connection.execute("SELECT count(*) FROM sync.alerts WHERE kind = 'token_refused'").fetchone() == (1,)
+
+
+def listening(port: int) -> set[str]:
+    """The addresses on which somebody of this machine listens at a port."""
+    found = set()
+    for file, family, size in (("tcp", socket.AF_INET, 4), ("tcp6", socket.AF_INET6, 16)):
+        for line in Path(f"/proc/net/{file}").read_text().splitlines()[1:]:
+            local, state = line.split()[1], line.split()[3]
+            address, _, number = local.partition(":")
+            if state == "0A" and int(number, 16) == port:
+                words = [bytes.fromhex(address[at : at + 8])[::-1] for at in range(0, 2 * size, 8)]
+                found.add(socket.inet_ntop(family, b"".join(words)))
+    assert found
+    return found
 
 
 def _launch_again(port: int) -> None:

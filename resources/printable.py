@@ -1,0 +1,28 @@
+"""Text of the data as a person may see it: nothing in it steers a terminal, moves a line or reorders the writing."""
+
+from __future__ import annotations
+
+import unicodedata
+
+# control characters (an escape sequence begins with one), invisible ones that reorder or hide what stands beside
+# them, halves of a character (from a file name that is no UTF-8), line and paragraph separators
+_UNSEEN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+_WRITTEN = "\u200c\u200d"  # joiners: some languages are written with them
+
+
+def printable(text: str) -> str:
+    r"""Return `text` on one line, with whatever cannot be seen written as its escape (`\x1b`); idempotent."""
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(map(_shown, text))
+
+
+def printable_lines(text: str) -> str:
+    """Return `text` likewise, but its own line ends stay."""
+    return "\n".join(map(printable, text.split("\n")))
+
+
+def _shown(character: str) -> str:
+    if unicodedata.category(character) not in _UNSEEN or character in _WRITTEN:
+        return character
+    return character.encode("unicode_escape").decode("ascii")

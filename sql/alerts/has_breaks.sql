@@ -1,1 +1,0 @@
-SELECT to_regclass('recon.breaks') IS NOT NULL AS found
