@@ -20,6 +20,8 @@ from resources.warehouse.engine import Warehouse, run, run_many
 from resources.warehouse.ledger import Scope
 from resources.warehouse.load import Reject, add_pages, add_rejects
 
+CURRENCY = re.compile(r"[A-Z][A-Z0-9]{2,7}")  # ISO 4217, and what a platform adds to it, such as USDT
+
 
 @dataclass(frozen=True)
 class Balance:
@@ -86,7 +88,7 @@ def _balances_of(position: int, entry: Any) -> list[Balance]:
         raise ValueError("the entry is not an object with a name")
     if len(entry["name"].encode()) > LONGEST_INDEXED:
         raise ValueError("the name is too long for an index")
-    currencies = [key for key in entry if re.fullmatch(r"[A-Z]{3}", key)]
+    currencies = [key for key in entry if CURRENCY.fullmatch(key)]
     if not currencies or len(currencies) != len(entry) - 1:
         raise ValueError("beside its name, the entry has a key that is no currency, or none at all")
     amounts, reasons = typed([entry[currency] for currency in currencies], "amount")

@@ -91,6 +91,7 @@ def test_an_amount_is_exact_as_text_and_as_a_number(amount):
 
 def test_an_empty_name_is_a_name_and_an_unknown_currency_a_currency():
     assert typed({"name": "", "XXQ": "1"}) == [Balance(0, "", "XXQ", 1)]
+    assert typed({"name": "wallet", "USDT": "1"}) == [Balance(0, "wallet", "USDT", 1)]
 
 
 def test_no_balances_are_no_error():
@@ -111,7 +112,7 @@ def test_no_balances_are_no_error():
         ({"name": "é" * 1_001, "EUR": "5"}, "the name is too long for an index"),
         ({"name": "a"}, "no currency, or none at all"),
         ({"name": "a", "eur": "5"}, "no currency, or none at all"),
-        ({"name": "a", "EURO": "5"}, "no currency, or none at all"),
+        ({"name": "a", "EURO_CENTS": "5"}, "no currency, or none at all"),
         ({"name": "a", "EUR\n": "5"}, "no currency, or none at all"),
         ({"name": "a", "EUR": "5", "id": 7}, "no currency, or none at all"),
         ({"name": "a", "EUR": None}, "the amount is missing"),
