@@ -31,9 +31,6 @@ from resources.warehouse.gates import Gate, open_gate
 from resources.warehouse.ledger import ControlTotal, LoadReport, Scope, WalkRecord
 from resources.warehouse.load import load_window
 
-MOVED = "the data moved during every walk"
-CONTRADICTED = "the platform gave the same first page each time, and pages after it that do not continue it"
-
 
 @dataclass(frozen=True)
 class OperationsRequest:
@@ -60,6 +57,7 @@ class SyncReport:
     rows_unchanged: int = 0
     rows_rejected: int = 0
     incomplete: list[str] = field(default_factory=list)
+    why_incomplete: Restless | None = None  # of the first of them
     totals: dict[tuple[str | None, str | None, str | None], ControlTotal] = field(default_factory=dict)
 
     def add(self, report: LoadReport) -> None:
@@ -187,7 +185,7 @@ class _Sync:
         """Keep several windows in flight until none is left; the first failure stops the rest."""
         queue = deque(todo)
         with ThreadPoolExecutor(self.settings.windows_in_flight, thread_name_prefix="window") as pool:
-            flying: dict[Future[LoadReport | Window | list[Window]], Window] = {}
+            flying: dict[Future[LoadReport | Restless | list[Window]], Window] = {}
             try:
                 while queue or flying:
                     while queue and len(flying) < gate.windows_in_flight():
@@ -209,19 +207,20 @@ class _Sync:
         report: SyncReport,
         queue: deque[Window],
         window: Window,
-        outcome: LoadReport | Window | list[Window],
+        outcome: LoadReport | Restless | list[Window],
     ) -> None:
         if isinstance(outcome, LoadReport):
             report.add(outcome)
             self.progress.committed(window, outcome)
             log.committed(report.run_id, window, outcome)
-        elif isinstance(outcome, Window):
-            report.incomplete.append(str(outcome))
+        elif isinstance(outcome, Restless):
+            report.incomplete.append(str(window))
+            report.why_incomplete = report.why_incomplete or outcome
         else:
             queue.extendleft(reversed(outcome))
 
-    def _walk_and_load(self, scope: Scope, window: Window) -> LoadReport | Window | list[Window]:
-        """Return the report of a committed window, its pieces when it must be cut, itself when incomplete."""
+    def _walk_and_load(self, scope: Scope, window: Window) -> LoadReport | Restless | list[Window]:
+        """Return the report of a committed window, its pieces when it must be cut, why when incomplete."""
         log.bind(run_id=scope.run_id, window=window)
         started = datetime.now(UTC)
         outcome = settle(lambda offset, limit: self._fetch(scope, window, offset, limit), window.length)
@@ -232,7 +231,7 @@ class _Sync:
         record = _record(window, started, outcome)
         if isinstance(outcome, Restless):
             ledger.add_incomplete_window(self.warehouse, scope, record)
-            return window
+            return outcome
         personal = self.settings.personal
         batch = protect(self.stream.unite([page.payload.batch for page in outcome.pages]), personal)
         return load_window(
@@ -250,10 +249,6 @@ class _Sync:
         return page_of(self.stream, answer)
 
 
-def _why_incomplete(outcome: Restless) -> str:
-    return CONTRADICTED if outcome.contradiction else MOVED
-
-
 def _record(window: Window, started: datetime, outcome: Settled[Kept] | Restless) -> WalkRecord:
     return WalkRecord(
         interval_from=window.first,
@@ -264,7 +259,7 @@ def _record(window: Window, started: datetime, outcome: Settled[Kept] | Restless
         drifts=outcome.drifts,
         pages=len(outcome.pages) if isinstance(outcome, Settled) else 0,
         requests=outcome.requests,
-        incomplete_because=_why_incomplete(outcome) if isinstance(outcome, Restless) else None,
+        incomplete_because=outcome.why if isinstance(outcome, Restless) else None,
     )
 
 
@@ -273,8 +268,11 @@ def _what_stopped_it(error: BaseException) -> str:
 
 
 def _what_is_incomplete(report: SyncReport) -> str:
-    count = len(report.incomplete)
+    count, first = len(report.incomplete), report.why_incomplete
+    advice = "Run the same command again."
+    if first and first.contradiction:
+        advice = "Running again helps only once the platform's paging is right: show its support this interval."
     return (
         f"{count} window{'s' if count > 1 else ''} could not be shown complete, the first: {report.incomplete[0]} "
-        "(the data moved during every walk); all others are stored. Run the same command again."
+        f"({first.why if first else 'unknown'}); all others are stored. {advice}"
     )
