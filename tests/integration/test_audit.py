@@ -114,6 +114,14 @@ def test_the_first_entry_that_was_tampered_with_is_named(loaded, environment, st
     assert reason in done.stderr
 
 
+@pytest.mark.parametrize("head", ["", "abc", "g" * 64, "0" * 63])
+def test_a_mistyped_head_is_wrong_input_and_no_report_of_tampering(environment, head):
+    done = command("verify", "--head", head, environment=environment)
+    assert done.returncode == 2
+    assert "64 hexadecimal digits" in done.stderr
+    assert "removed" not in done.stderr
+
+
 def test_entries_removed_at_the_end_are_noticed_by_a_head_noted_earlier(loaded, environment, store):
     (last,) = fetch_all(store, "SELECT max(entry_no) AS no FROM sync.windows")
     (head,) = fetch_all(store, "SELECT encode(entry_hash, 'hex') AS h FROM sync.windows WHERE entry_no = :no", **last)

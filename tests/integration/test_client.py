@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import logging
+import re
 import shutil
 import socket
 import ssl
@@ -535,6 +536,7 @@ def test_a_429_that_asks_for_more_than_the_deadline_is_given_up_at_once_in_the_p
         start = time.monotonic()
         message = failure(RateLimited, client)
         assert "the platform answered 429 to balance/get: Come back in an hour" in message
+        assert re.search(r"it asks to wait (3600|3599) s$", message), "or why it was given up at once is not told"
         failure(RateLimited, client)
         assert time.monotonic() - start < 2.0, "the next call is not held up either: it hears it from the platform"
     assert len(server.bodies) == 2
