@@ -71,6 +71,8 @@ def trace_operation(operation_id: str) -> None:
             show.line(f"  {json_text(sighting.row)}")
     if any(sighting.page is None and sighting.deleted_after_days is None for sighting in sightings):
         raise SyncError("a raw page is gone that was not deleted because of its age: compare with a backup.")
+    if any(sighting.damaged for sighting in sightings):
+        raise SyncError("the body of a raw page was altered or damaged: compare with a backup.")
     if any(sighting.row is not None and not sighting.signed for sighting in sightings):
         raise SyncError("a page does not carry the platform's signature (or was signed with another secret).")
 

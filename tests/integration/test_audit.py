@@ -132,6 +132,26 @@ def test_entries_removed_at_the_end_are_noticed_by_a_head_noted_earlier(loaded, 
     assert "entries at its end were removed" in done.stderr
 
 
+DAMAGED_PAGES = {
+    "its digest": "body_sha256 = sha256('')",
+    "a byte of its body": "body_zstd = set_byte(body_zstd, 20, 255 - get_byte(body_zstd, 20))",
+    "its body cut": "body_zstd = substring(body_zstd FROM 1 FOR 40)",
+    "no zstd at all": "body_zstd = 'none'",
+}
+
+
+@pytest.mark.parametrize("name", DAMAGED_PAGES)
+def test_a_damaged_page_is_told_by_trace_and_replay_in_one_clear_line(loaded, environment, store, name):
+    execute(store, "UPDATE raw.pages SET " + DAMAGED_PAGES[name])
+    traced = command("trace", loaded, environment=environment)
+    assert traced.returncode == 1
+    assert "the body of a raw page was altered or damaged" in traced.stderr
+    assert "signature verified" not in traced.stdout
+    replayed = command("replay", "--from", FIRST, "--to", LAST, environment=environment)
+    assert replayed.returncode == 1
+    assert "is not what the platform signed" in replayed.stderr
+
+
 FIRST_WITH_AMOUNT = """
     operation_id = (SELECT min(operation_id) FROM core.operations WHERE sum_initial_amount IS NOT NULL)"""
 STORE = {
