@@ -18,6 +18,7 @@ import typer
 
 from pipelines.cli.account import all_accounts, each_account, explained, one_account
 from resources.errors import ConfigError
+from resources.printable import printable
 
 app = typer.Typer(
     name="ecommpay-sync",
@@ -34,13 +35,28 @@ def main() -> None:
     # so that a stopped service ends its embedded PostgreSQL and its sandbox too
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        app()
+        sys.exit(app(standalone_mode=False))  # Typer would tell wrong usage in four lines
+    except typer.TyperException as error:
+        _tell_usage(error)
+        sys.exit(error.exit_code)
+    except typer.Abort:  # Ctrl-C, where the command does not tell of it itself
+        print("ecommpay-sync: stopped.", file=sys.stderr)  # noqa: T201
+        sys.exit(1)
     except BrokenPipeError:  # whoever read our output has read enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except Exception as error:  # noqa: BLE001 - the last net: one line, whatever it was
         message, exit_code = explained(error)
         print(f"ecommpay-sync: {message}", file=sys.stderr)  # noqa: T201
         sys.exit(exit_code)
+
+
+def _tell_usage(error: typer.TyperException) -> None:
+    said = error.format_message()
+    if "\n" not in said:  # else it is the whole help, for a command without a word
+        context = getattr(error, "ctx", None)
+        command = context.command_path if context else "ecommpay-sync"
+        said = f"ecommpay-sync: {printable(said).rstrip('.')}: see `{command} --help`."
+    print(said, file=sys.stderr)  # noqa: T201
 
 
 @app.command()

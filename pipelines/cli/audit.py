@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date
 
 from pipelines.cli import account, show
@@ -15,7 +16,16 @@ from resources.warehouse.migrate import migrate
 
 
 def verify_ledger(head: str | None) -> None:
-    """Check every entry of the chain; with `head`, also that an entry noted earlier is still in it."""
+    """Check every entry of the chain; with `head`, also that an entry noted earlier is still in it.
+
+    Raises:
+        ConfigError: `head` is no hash, so nothing can be said of it.
+        WarehouseBroken: the chain does not hold, or the head is not in it.
+    """
+    if head is not None and not re.fullmatch("[0-9a-fA-F]{64}", head):
+        raise ConfigError(
+            f"--head {head!r} is no head: 64 hexadecimal digits, as `verify` and the daily report print it."
+        )
     with open_warehouse(database_url()) as store:
         migrate(store)
         broken = store.query("ledger/verify")
@@ -27,7 +37,7 @@ def verify_ledger(head: str | None) -> None:
                 f"{first.reason}; "
                 "compare with a backup, and walk these days again."
             )
-        if head and not store.query("ledger/entry_with_hash", hash=head.lower()):
+        if head is not None and not store.query("ledger/entry_with_hash", hash=head.lower()):
             raise WarehouseBroken(f"no entry of the ledger has the hash {head}: entries at its end were removed.")
         closes = store.query("reconciliation/verify_closes")
         if closes:
@@ -61,6 +71,8 @@ def trace_operation(operation_id: str) -> None:
             show.line(f"  {json_text(sighting.row)}")
     if any(sighting.page is None and sighting.deleted_after_days is None for sighting in sightings):
         raise SyncError("a raw page is gone that was not deleted because of its age: compare with a backup.")
+    if any(sighting.damaged for sighting in sightings):
+        raise SyncError("the body of a raw page was altered or damaged: compare with a backup.")
     if any(sighting.row is not None and not sighting.signed for sighting in sightings):
         raise SyncError("a page does not carry the platform's signature (or was signed with another secret).")
 

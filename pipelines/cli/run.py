@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import logging
 import os
 import socket
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -201,16 +202,30 @@ def dagster_instance() -> Iterator[dg.DagsterInstance]:
         raise ConfigError(f"DAGSTER_HOME is no folder: {home}. Make it, or unset DAGSTER_HOME.")
     os.environ["DAGSTER_HOME"] = str(home)
     home.mkdir(parents=True, exist_ok=True)
-    if not (home / "dagster.yaml").exists():
-        (home / "dagster.yaml").write_text(DAGSTER_YAML.read_text(encoding="utf-8"), encoding="utf-8")
     os.environ.setdefault("DAGSTER_DISABLE_TELEMETRY", "1")
     import dagster as dg
 
     logging.getLogger("dagster").setLevel(logging.CRITICAL)
     _let_sqlite_write_without_waiting()
-    with dg.DagsterInstance.get() as instance, quick_events(instance):
+    with _one_command_at_a_time(home):
+        if not (home / "dagster.yaml").exists():
+            (home / "dagster.yaml").write_text(DAGSTER_YAML.read_text(encoding="utf-8"), encoding="utf-8")
+        opened = dg.DagsterInstance.get()
+    with opened as instance, quick_events(instance):
         _end_runs_of_dead_processes(instance)
         yield instance
+
+
+@contextmanager
+def _one_command_at_a_time(home: Path) -> Iterator[None]:
+    """Let others wait meanwhile: two that make Dagster's SQLite files at once leave them broken for good."""
+    folder = os.open(home, os.O_RDONLY)
+    try:
+        with suppress(OSError):  # a file system that knows no locks
+            fcntl.flock(folder, fcntl.LOCK_EX)  # ends with the process, even a killed one
+        yield
+    finally:
+        os.close(folder)
 
 
 def _process_tags() -> dict[str, str]:

@@ -31,7 +31,7 @@ from resources.warehouse.load import stage_rows
 
 @dataclass
 class Rewalk:
-    """What a walk without writing met; `restless` names the first interval that could not be shown complete."""
+    """What a walk without writing met; `restless`: the first interval not shown complete, and why."""
 
     batch: Batch
     requests: int = 0
@@ -128,7 +128,7 @@ def rewalk(api: DataApi, settings: SyncSettings, window: Window) -> Rewalk:
         elif isinstance(outcome, Restless) and piece.length > timedelta(seconds=1) and not outcome.contradiction:
             queue.extendleft(reversed(windows.cut(piece, 2)))
         elif isinstance(outcome, Restless):
-            result.restless = result.restless or str(piece)
+            result.restless = result.restless or f"{piece}: {outcome.why}"
         else:
             batches += [page.payload.batch for page in outcome.pages]
     result.batch = protect(unite(batches), settings.personal)
@@ -151,7 +151,7 @@ def _report(walked: Rewalk, row: dict[str, Any]) -> CompletenessReport:
         if count
     ]
     if walked.restless:
-        verdict, reason = "incomplete", f"the data moved during every walk of {walked.restless}"
+        verdict, reason = "incomplete", f"not shown complete: {walked.restless}"
     elif faults:
         verdict = "differs"
         reason = f"{', '.join(faults)}, the first: {row['first_difference']}; load the day again"

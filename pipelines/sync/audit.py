@@ -5,6 +5,7 @@ Nothing here asks the platform, and nothing is written.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,7 +13,7 @@ from decimal import Decimal
 from typing import Any
 
 from pipelines.sync.normalize import identity
-from pipelines.sync.replay import body_of
+from pipelines.sync.replay import readable_body
 from resources.data_api import signature
 from resources.warehouse.engine import Warehouse
 from resources.warehouse.retention import deleted_because_of_age
@@ -31,6 +32,7 @@ class Sighting:
     row: dict[str, Any] | None
     signed: bool
     deleted_after_days: int | None  # the page is no longer kept because of its age
+    damaged: bool = False  # the page is there, but its body is not what was stored, or cannot be read
 
 
 def trace(warehouse: Warehouse, account: str, operation_id: str, secret: str) -> list[Sighting]:
@@ -40,7 +42,7 @@ def trace(warehouse: Warehouse, account: str, operation_id: str, secret: str) ->
 
 
 def _sighting(warehouse: Warehouse, state: Any, operation_id: str, secret: str) -> Sighting:
-    found, row, signed = None, None, False
+    found, row, signed, damaged = None, None, False, False
     for page in warehouse.query("ledger/pages_of_window", window_id=state.window_id):
         if page.requested_at != state.observed_at:
             continue
@@ -50,7 +52,11 @@ def _sighting(warehouse: Warehouse, state: Any, operation_id: str, secret: str) 
         if page.body_zstd is None:
             found = f"page {page.page_id}: its body was not kept (SYNC_PERSONAL_DATA), SHA-256 {page.body_sha256.hex()}"
             continue
-        body = body_of(page)
+        body = readable_body(page)
+        if body is None or hashlib.sha256(body).digest() != page.body_sha256:
+            found = f"page {page.page_id}: its body is not what was stored, SHA-256 {page.body_sha256.hex()}: damaged"
+            damaged = True
+            break
         signed = signature.verify(body, secret)
         row = _row_in(body, operation_id)
         if row is not None:
@@ -72,6 +78,7 @@ def _sighting(warehouse: Warehouse, state: Any, operation_id: str, secret: str) 
         row,
         signed and row is not None,
         deleted[1] if deleted and state.observed_at < deleted[0] else None,
+        damaged,
     )
 
 

@@ -58,6 +58,7 @@ class SyncReport:
     rows_unchanged: int = 0
     rows_rejected: int = 0
     incomplete: list[str] = field(default_factory=list)
+    why_incomplete: Restless | None = None  # of the first of them
     totals: dict[tuple[str | None, str | None, str | None], ControlTotal] = field(default_factory=dict)
 
     def add(self, report: LoadReport) -> None:
@@ -153,7 +154,6 @@ class _Sync:
         self.settings = settings
         self.request = request
         self.progress = progress
-        self.reasons: set[str] = set()  # why windows are incomplete
 
     def run(self, asked: Window, until: datetime, *, is_snapshot: bool = False) -> SyncReport:
         """Hold the lock of the days, write the run's beginning and end, and do the work between."""
@@ -189,7 +189,7 @@ class _Sync:
                 self.progress.end()
             if report.incomplete:
                 self._finish(report, "incomplete", report.incomplete[0])
-                raise Incomplete(what_is_incomplete(report.incomplete, self.reasons))
+                raise Incomplete(what_is_incomplete(report.incomplete, report.why_incomplete))
             self._finish(report, "complete", None)
             return report
 
@@ -206,7 +206,7 @@ class _Sync:
         """Keep several windows in flight until none is left; the first failure stops the rest."""
         queue = deque(todo)
         with ThreadPoolExecutor(self.settings.windows_in_flight, thread_name_prefix="window") as pool:
-            flying: dict[Future[LoadReport | Window | list[Window]], Window] = {}
+            flying: dict[Future[LoadReport | Restless | list[Window]], Window] = {}
             try:
                 while queue or flying:
                     while queue and len(flying) < gate.windows_in_flight():
@@ -228,19 +228,20 @@ class _Sync:
         report: SyncReport,
         queue: deque[Window],
         window: Window,
-        outcome: LoadReport | Window | list[Window],
+        outcome: LoadReport | Restless | list[Window],
     ) -> None:
         if isinstance(outcome, LoadReport):
             report.add(outcome)
             self.progress.committed(window, outcome)
             log.committed(report.run_id, window, outcome)
-        elif isinstance(outcome, Window):
-            report.incomplete.append(str(outcome))
+        elif isinstance(outcome, Restless):
+            report.incomplete.append(str(window))
+            report.why_incomplete = report.why_incomplete or outcome
         else:
             queue.extendleft(reversed(outcome))
 
-    def _walk_and_load(self, scope: Scope, window: Window) -> LoadReport | Window | list[Window]:
-        """Return the report of a committed window, its pieces when it must be cut, itself when incomplete."""
+    def _walk_and_load(self, scope: Scope, window: Window) -> LoadReport | Restless | list[Window]:
+        """Return the report of a committed window, its pieces when it must be cut, why when incomplete."""
         log.bind(run_id=scope.run_id, window=window)
         started = datetime.now(UTC)
         can_be_cut = window.seconds > self.stream.shortest
@@ -251,9 +252,8 @@ class _Sync:
             return windows.cut(window, 2)
         record = record_of(window, started, outcome)
         if isinstance(outcome, Restless):
-            self.reasons.add(record.incomplete_because or "")
             ledger.add_incomplete_window(self.warehouse, scope, record)
-            return window
+            return outcome
         personal = self.settings.personal
         batch = protect(self.stream.unite([page.payload.batch for page in outcome.pages]), personal)
         return load_window(

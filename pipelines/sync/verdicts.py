@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from pipelines.sync.answers import Kept
 from pipelines.sync.walk import Restless, Settled
 from pipelines.sync.windows import Window
 from resources.warehouse.ledger import WalkRecord
-
-MOVED = "the data moved during every walk"
-CONTRADICTED = "the platform gave the same first page each time, and pages after it that do not continue it"
 
 
 def record_of(window: Window, started: datetime, outcome: Settled[Kept] | Restless) -> WalkRecord:
@@ -25,7 +22,7 @@ def record_of(window: Window, started: datetime, outcome: Settled[Kept] | Restle
         drifts=outcome.drifts,
         pages=len(outcome.pages) if isinstance(outcome, Settled) else 0,
         requests=outcome.requests,
-        incomplete_because=_why_incomplete(outcome) if isinstance(outcome, Restless) else None,
+        incomplete_because=outcome.why if isinstance(outcome, Restless) else None,
     )
 
 
@@ -34,14 +31,13 @@ def what_stopped_it(error: BaseException) -> str:
     return f"unexpected: {type(error).__name__}" if isinstance(error, Exception) else "stopped from outside"
 
 
-def what_is_incomplete(windows: Sequence[str], reasons: Collection[str]) -> str:
-    """Return the message of a run with windows that could not be shown complete."""
+def what_is_incomplete(windows: Sequence[str], first: Restless | None) -> str:
+    """Return the message of a run with windows that could not be shown complete; `first` is what the first met."""
     count = len(windows)
+    advice = "Run the same command again."
+    if first and first.contradiction:
+        advice = "Running again helps only once the platform's paging is right: show its support this interval."
     return (
         f"{count} window{'s' if count > 1 else ''} could not be shown complete, the first: {windows[0]} "
-        f"({'; '.join(sorted(reasons))}); all others are stored. Run the same command again."
+        f"({first.why if first else 'unknown'}); all others are stored. {advice}"
     )
-
-
-def _why_incomplete(outcome: Restless) -> str:
-    return CONTRADICTED if outcome.contradiction else MOVED

@@ -4,8 +4,9 @@ Offset pages are cut from live data, so nothing is trusted that the server merel
 short page, not an empty one. What is trusted is that two pages meet: the next offset is the number of rows
 received minus one, so each page must begin with the last row of the page before, and a page of that row
 alone is the end. Where the page before was as long as any, more rows were likely, so that the end is asked
-for again. At last the first row is looked at once more: if it is still the first, no row entered at the head
-meanwhile, and one that left anywhere before a page's edge would have shown at that edge.
+for again; after a lone first row, it is the place past it that is asked for. At last the first row is looked
+at once more: if it is still the first, no row entered at the head meanwhile, and one that left anywhere
+before a page's edge would have shown at that edge.
 """
 
 from __future__ import annotations
@@ -22,6 +23,9 @@ SURE_PROBE = 4  # pages after which the guess, if it never held, gives way to a 
 SHORTEST = timedelta(seconds=1)
 WALKS = 3  # of a window that moves, before it is cut
 WALKS_OF_ONE_SECOND = 8  # of a window that cannot be cut
+
+MOVED = "the data moved during every walk"
+CONTRADICTED = "the platform gave the same first page each time, and pages after it that do not continue it"
 
 T = TypeVar("T")
 
@@ -89,6 +93,11 @@ class Restless:
     requests: int
     contradiction: bool = False
 
+    @property
+    def why(self) -> str:
+        """Say why the window cannot be shown complete."""
+        return CONTRADICTED if self.contradiction else MOVED
+
 
 def settle(fetch: Fetch[T], length: timedelta) -> Settled[T] | TooDense[T] | Restless:
     """Walk a window of that length until it is shown complete; or say that it must be cut, or cannot be shown.
@@ -142,7 +151,10 @@ def walk_once(fetch: Fetch[T], length: timedelta) -> Walk[T]:
             return walk
         offset = received - 1
         following = _fetch_twice_if_empty(fetch, walk, offset)
-        if following.ids == page.ids[-1:] and len(page.ids) == max(len(page.ids) for page in walk.pages):
+        longest = max(len(page.ids) for page in walk.pages)
+        if following.ids == page.ids[-1:] and longest == 1:
+            return _end_after_one_row(fetch, walk)
+        if following.ids == page.ids[-1:] and len(page.ids) == longest:
             following = _fetch_twice_if_empty(fetch, walk, offset)
         # a row met before stands where another one should be
         if following.ids[:1] != page.ids[-1:] or not walk.met.isdisjoint(following.ids[1:]):
@@ -152,6 +164,13 @@ def walk_once(fetch: Fetch[T], length: timedelta) -> Walk[T]:
             return walk
         page = following
     return walk
+
+
+def _end_after_one_row(fetch: Fetch[T], walk: Walk[T]) -> Walk[T]:
+    """Look past the only row: pages of one row cannot overlap, so a server that caps them so shows no end."""
+    walk.requests += 1
+    beyond = fetch(1, LIMIT)
+    return _moved(walk, beyond) if beyond.ids else walk
 
 
 def _fetch_twice_if_empty(fetch: Fetch[T], walk: Walk[T], offset: int) -> Page[T]:

@@ -284,7 +284,7 @@ class Client:
 
     def _why_unreachable(self, endpoint: str, error: httpx.TransportError) -> str:
         host = urlsplit(self.settings.base_url).netloc
-        reason = _one_line(self._excerpt(str(error))) or type(error).__name__
+        reason = _one_line(self._excerpt(str(error))).rstrip(".") or type(error).__name__
         if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout):
             return f"no connection to {host}: {reason} — check DATA_API_BASE_URL, DNS, firewall and proxy."
         return f"the connection to {host} broke during {endpoint}: {reason}."

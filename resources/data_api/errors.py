@@ -90,7 +90,7 @@ def error_for_status(endpoint: str, status: int, message: str, retry_after: floa
     if status in {401, 403}:
         return Unauthorized(f"{said} — {WHAT_TO_CHECK}.")
     if status == 429:
-        return RateLimited(f"{said} — too many requests", retry_after)
+        return RateLimited(f"{said} — too many requests: {_when_again(retry_after)}", retry_after)
     if 300 <= status < 400:
         return Redirected(f"{said} — redirects are not followed: check DATA_API_BASE_URL.")
     if status in {404, 405}:
@@ -98,3 +98,9 @@ def error_for_status(endpoint: str, status: int, message: str, retry_after: floa
     if status == 408 or not 400 <= status < 500:
         return ServerError(f"{said} — an error of the platform", retry_after)
     return BadRequest(f"{said} — check the dates, the project ids and the fields asked for.")
+
+
+def _when_again(retry_after: float | None) -> str:
+    if retry_after is None:
+        return "try again later"
+    return "it asks to wait " + (f"{retry_after:.0f} s" if retry_after <= 86_400 else "for more than a day")

@@ -114,6 +114,14 @@ def test_the_first_entry_that_was_tampered_with_is_named(loaded, environment, st
     assert reason in done.stderr
 
 
+@pytest.mark.parametrize("head", ["", "abc", "g" * 64, "0" * 63])
+def test_a_mistyped_head_is_wrong_input_and_no_report_of_tampering(environment, head):
+    done = command("verify", "--head", head, environment=environment)
+    assert done.returncode == 2
+    assert "64 hexadecimal digits" in done.stderr
+    assert "removed" not in done.stderr
+
+
 def test_entries_removed_at_the_end_are_noticed_by_a_head_noted_earlier(loaded, environment, store):
     (last,) = fetch_all(store, "SELECT max(entry_no) AS no FROM sync.windows")
     (head,) = fetch_all(store, "SELECT encode(entry_hash, 'hex') AS h FROM sync.windows WHERE entry_no = :no", **last)
@@ -122,6 +130,26 @@ def test_entries_removed_at_the_end_are_noticed_by_a_head_noted_earlier(loaded, 
     done = command("verify", "--head", head["h"], environment=environment)
     assert done.returncode == 1
     assert "entries at its end were removed" in done.stderr
+
+
+DAMAGED_PAGES = {
+    "its digest": "body_sha256 = sha256('')",
+    "a byte of its body": "body_zstd = set_byte(body_zstd, 20, 255 - get_byte(body_zstd, 20))",
+    "its body cut": "body_zstd = substring(body_zstd FROM 1 FOR 40)",
+    "no zstd at all": "body_zstd = 'none'",
+}
+
+
+@pytest.mark.parametrize("name", DAMAGED_PAGES)
+def test_a_damaged_page_is_told_by_trace_and_replay_in_one_clear_line(loaded, environment, store, name):
+    execute(store, "UPDATE raw.pages SET " + DAMAGED_PAGES[name])
+    traced = command("trace", loaded, environment=environment)
+    assert traced.returncode == 1
+    assert "the body of a raw page was altered or damaged" in traced.stderr
+    assert "signature verified" not in traced.stdout
+    replayed = command("replay", "--from", FIRST, "--to", LAST, environment=environment)
+    assert replayed.returncode == 1
+    assert "is not what the platform signed" in replayed.stderr
 
 
 FIRST_WITH_AMOUNT = """

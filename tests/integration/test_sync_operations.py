@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from resources.data_api.errors import Unauthorized
-from resources.errors import ConfigError
+from resources.errors import ConfigError, Incomplete
 from resources.sandbox import Account, Faults, SandboxServer, World
 from resources.settings import SyncSettings
 from support import differences, fetch_all, sync
@@ -182,6 +182,14 @@ def test_a_server_that_caps_its_pages_loses_nothing(store):
         sandbox.faults.always(("capped_page", 500))
         sync(sandbox, store, FIRST, LAST)
         assert differences(store, sandbox.world, FIRST, LAST) == {}
+
+
+def test_pages_of_one_row_cannot_meet_so_that_the_days_are_refused_with_the_reason(store):
+    with SandboxServer(world_of(40)) as sandbox:
+        sandbox.faults.always(("capped_page", 1))
+        with pytest.raises(Incomplete, match=r"same first page each time.*show its support this interval"):
+            sync(sandbox, store, FIRST, LAST)
+    assert fetch_all(store, "SELECT DISTINCT verdict FROM sync.windows") == [{"verdict": "incomplete"}]
 
 
 @pytest.mark.parametrize("fault", ["rows_leave", "rows_enter", "late_rows"])

@@ -146,6 +146,21 @@ def test_an_empty_window_is_asked_twice():
     assert server.requests == 2
 
 
+@pytest.mark.parametrize("size", [2, 3, 150, 3_000])
+@pytest.mark.parametrize("length", [DAY, timedelta(seconds=1)])
+def test_a_server_that_gives_one_row_at_a_time_is_not_taken_at_its_word(size, length):
+    """Pages of one row cannot overlap: the first row met again is no sign that it is the last."""
+    outcome = settle(Server(ids(size), cap=1).fetch, length)
+    assert isinstance(outcome, Restless)
+    assert outcome.contradiction
+
+
+def test_a_window_of_one_row_takes_three_requests():
+    server = Server(ids(1))
+    assert isinstance(settle(server.fetch, DAY), Settled)
+    assert server.requests == 3
+
+
 @pytest.mark.parametrize("beyond", ["the same page again", "nothing"])
 def test_a_server_that_contradicts_itself_is_not_believed(beyond):
     """3000 rows; whatever the offset, the first page, or nothing at all after it: that shows no end."""

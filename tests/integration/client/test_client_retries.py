@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 import time
 from collections.abc import Mapping
@@ -135,6 +136,7 @@ def test_a_429_that_asks_for_more_than_the_deadline_is_given_up_at_once_in_the_p
         start = time.monotonic()
         message = failure(RateLimited, client)
         assert "the platform answered 429 to balance/get: Come back in an hour" in message
+        assert re.search(r"it asks to wait (3600|3599) s$", message), "or why it was given up at once is not told"
         failure(RateLimited, client)
         assert time.monotonic() - start < 2.0, "the next call is not held up either: it hears it from the platform"
     assert len(server.bodies) == 2
