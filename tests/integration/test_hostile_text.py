@@ -142,9 +142,9 @@ def travel(store: Warehouse, folder: Path, environment: dict[str, str]):
     yield "explain", run("explain", ids[0], "--by", TERMINAL, "--note", TERMINAL)[1]
     for number, text in zip(ids[1:], [LONG, *TEXTS], strict=False):
         annotate(store, int(number), text)
-    yield "close refused", run("close", "--date", DAY, "--prepared-by", "Ann", "--by", TERMINAL)[1]
-    names = ("--prepared-by", f"{SQL}{FORMULA}", "--by", f"{HTML}{TEMPLATE}")
-    yield run("close", "--date", DAY, *names, "--with-open-breaks")
+    yield "close refused", run("close", "--date", DAY, "--by", TERMINAL)[1]
+    yield "prepare", run("close", "--date", DAY, "--by", f"{SQL}{FORMULA}", "--with-open-breaks")[1]
+    yield run("close", "--date", DAY, "--by", f"{HTML}{TEMPLATE}", "--with-open-breaks")
     yield run("breaks", "--all")
     yield run("report", "--date", DAY)
     yield run("status")
