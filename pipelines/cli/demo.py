@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -68,6 +69,7 @@ def run_demo(days: int, rows: int) -> None:
     yesterday = datetime.now(UTC).date() - timedelta(days=1)
     told = Days(yesterday - timedelta(days=days - 1), yesterday - timedelta(days=1), yesterday)
     started = monotonic()
+    _begin_anew(folder)
     show.line(f"1. A sandbox of the Data API: signed, {days} days, about {rows:,} operations")
     with sandbox_process(
         seed=SEED, operations=rows, days=days, end=yesterday, now=f"{told.midnights[0]:%Y-%m-%dT%H:%M:%S}"
@@ -94,6 +96,18 @@ def run_demo(days: int, rows: int) -> None:
     show.line(f"Done in {monotonic() - started:.0f} s.")
     show.line()
     _what_next(f"SYNC_DATA_DIR={_relative(str(folder))}")
+
+
+def _begin_anew(folder: Path) -> None:
+    """Remove what an earlier demo left: it would have taken its snapshots and closed its day already."""
+    if not (folder / "postgres").exists():
+        return
+    from resources.warehouse.embedded import empty_database
+
+    show.line(f"What an earlier demo left in {_relative(str(folder))} is removed.")
+    empty_database(folder)
+    for name in ("dagster", "reports"):
+        shutil.rmtree(folder / name, ignore_errors=True)
 
 
 def _balances(sandbox: SandboxProcess, told: Days) -> None:

@@ -42,6 +42,25 @@ def embedded_url(data_dir: Path) -> str:
         ) from None
 
 
+def empty_database(data_dir: Path) -> None:
+    """Drop what the embedded database under `data_dir` holds, whoever is connected to it; it is there again, empty.
+
+    Raises:
+        WarehouseUnavailable: it could not be started, or emptied.
+    """
+    embedded_url(data_dir)
+    folder = data_dir.resolve() / "postgres"
+    try:
+        with psycopg.connect(_server(folder).get_uri(), autocommit=True) as connection:
+            name = identifiers.Identifier(DATABASE)
+            connection.execute(identifiers.SQL("DROP DATABASE {} WITH (FORCE)").format(name))
+            connection.execute(identifiers.SQL("CREATE DATABASE {}").format(name))
+    except psycopg.Error as error:
+        raise WarehouseUnavailable(
+            f"the embedded PostgreSQL in {folder} could not be emptied ({type(error).__name__}): see {folder / 'log'}."
+        ) from None
+
+
 def _server(folder: Path) -> PostgresServer:
     with warnings.catch_warnings():  # of platformdirs, about a runtime folder that a server without login lacks
         warnings.simplefilter("ignore")

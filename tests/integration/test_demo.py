@@ -83,3 +83,12 @@ def test_the_readme_names_the_commands_and_every_setting():
         re.findall(r'"((?:SYNC|DATA_API|DATABASE)_[A-Z_]+)"', Path(ROOT / "resources/settings.py").read_text())
     )
     assert {name for name in settings if f"`{name}`" not in readme} == set()
+
+
+def test_a_second_demo_begins_anew(demo):
+    folder, _ = demo
+    done = command("demo", "--days", "3", "--rows", "400", environment={"SYNC_DATA_DIR": str(folder)}, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert "What an earlier demo left in " in done.stdout
+    (loaded,) = re.findall(r"^complete: (\d+) operations in .* (\d+) new, 0 changed", done.stdout, re.MULTILINE)[:1]
+    assert loaded[0] == loaded[1], "nothing of the earlier one is there"
