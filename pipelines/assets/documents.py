@@ -2,11 +2,11 @@
 
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
-from typing import Any
 
 import dagster as dg
 
 from pipelines.assets.failures import told_in_one_line
+from pipelines.assets.metadata import of_report
 from pipelines.checks import none_found
 from pipelines.jobs import documents_job
 from pipelines.owner import Owner
@@ -112,18 +112,5 @@ def _request(
     return OperationsRequest(first, last, (), context.run_id)
 
 
-def _metadata(report: SyncReport, store: Warehouse) -> dict[str, Any]:
-    names = ("rows_met", "rows_new", "rows_changed", "rows_unchanged", "rows_rejected", "windows", "requests")
-    rows = store.query("documents/preview", run_id=report.run_id)
-    records = [dg.TableRecord({name: str(value) for name, value in row._asdict().items()}) for row in rows]
-    preview = (
-        dg.MetadataValue.table(records, schema=dg.TableSchema([dg.TableColumn(name) for name in rows[0]._asdict()]))
-        if rows
-        else dg.MetadataValue.text("this run changed no document")
-    )
-    return {
-        "walked": dg.MetadataValue.text(str(report.window)),
-        **{name: dg.MetadataValue.int(getattr(report, name)) for name in names},
-        "sync_run_id": dg.MetadataValue.int(report.run_id),
-        "preview": preview,
-    }
+def _metadata(report: SyncReport, store: Warehouse) -> dict[str, dg.MetadataValue]:
+    return of_report(report, store.query("documents/preview", run_id=report.run_id), "document")

@@ -7,7 +7,7 @@ from datetime import date
 import dagster as dg
 
 from pipelines.assets.failures import told_in_one_line
-from pipelines.assets.operations import totals_table
+from pipelines.assets.metadata import of_report, totals_table
 from pipelines.owner import Owner
 from pipelines.partitions import BACKFILL, DAYS
 from pipelines.sync.fraud import Skipped, first_day_of_night, sync_fraud
@@ -77,16 +77,7 @@ def fraud_of(owner: Owner) -> dg.AssetsDefinition:
 
 
 def _metadata(report: SyncReport, store: Warehouse) -> dict[str, dg.MetadataValue]:
-    names = ("rows_met", "rows_new", "rows_changed", "rows_unchanged", "rows_rejected", "windows", "requests")
-    rows = store.query("metadata/preview_fraud_reports", run_id=report.run_id)
-    records = [dg.TableRecord({name: str(value) for name, value in row._asdict().items()}) for row in rows]
-    columns = [dg.TableColumn(name) for name in rows[0]._asdict()] if rows else []
     return {
-        "walked": dg.MetadataValue.text(str(report.window)),
-        **{name: dg.MetadataValue.int(getattr(report, name)) for name in names},
-        "sync_run_id": dg.MetadataValue.int(report.run_id),
+        **of_report(report, store.query("metadata/preview_fraud_reports", run_id=report.run_id)),
         "control_totals": totals_table(sorted(report.totals.values(), key=str)),
-        "preview": dg.MetadataValue.table(records, schema=dg.TableSchema(columns))
-        if rows
-        else dg.MetadataValue.text("this run changed no row"),
     }

@@ -1,19 +1,19 @@
 """The asset `operations`: days of the platform's operations in core.operations; the work is in `pipelines.sync`."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from datetime import date
 
 import dagster as dg
 
 from pipelines.assets.days import finished_days_told
 from pipelines.assets.failures import told_in_one_line
+from pipelines.assets.metadata import of_report, totals_table
 from pipelines.owner import Owner
 from pipelines.partitions import BACKFILL, DAYS
 from pipelines.sync.operations import OperationsRequest, SyncReport, sync_operations
 from pipelines.sync.progress import Progress
 from resources.configured import DataApiResource, WarehouseResource
 from resources.warehouse.engine import Warehouse
-from resources.warehouse.ledger import ControlTotal
 
 
 class OperationsConfig(dg.Config):
@@ -70,18 +70,9 @@ def _metadata(report: SyncReport, store: Warehouse, account: str) -> dict[str, d
     return {
         "dagster/row_count": dg.MetadataValue.int(_stored(store, account)),
         "dagster/partition_row_count": dg.MetadataValue.int(report.rows_met - report.rows_rejected),
-        "walked": dg.MetadataValue.text(str(report.window)),
-        "rows_met": dg.MetadataValue.int(report.rows_met),
-        "rows_new": dg.MetadataValue.int(report.rows_new),
-        "rows_changed": dg.MetadataValue.int(report.rows_changed),
-        "rows_unchanged": dg.MetadataValue.int(report.rows_unchanged),
-        "rows_rejected": dg.MetadataValue.int(report.rows_rejected),
-        "windows": dg.MetadataValue.int(report.windows),
-        "requests": dg.MetadataValue.int(report.requests),
-        "sync_run_id": dg.MetadataValue.int(report.run_id),
+        **of_report(report, store.query("metadata/preview_operations", run_id=report.run_id)),
         "control_totals": totals_table(sorted(report.totals.values(), key=str)),
         "lateness": _lateness(store, report.run_id),
-        "preview": _preview(store, report.run_id),
     }
 
 
@@ -91,39 +82,6 @@ def _lateness(store: Warehouse, run_id: int) -> dg.MetadataValue:
     records = [dg.TableRecord({"lateness": row.lateness, "operations": row.operations}) for row in rows]
     columns = [dg.TableColumn("lateness"), dg.TableColumn("operations", "int")]
     return dg.MetadataValue.table(records, schema=dg.TableSchema(columns))
-
-
-def totals_table(totals: Sequence[ControlTotal]) -> dg.MetadataValue:
-    """Return control totals as a table: count and Σ minor units for each currency, type and status."""
-    records = [
-        dg.TableRecord(
-            {
-                "currency": total.currency or "—",
-                "type": total.type or "—",
-                "status": total.status or "—",
-                "count": total.count,
-                # as text: a table of the UI would round large integers
-                "minor_units": "—" if total.minor is None else str(total.minor),
-            }
-        )
-        for total in totals
-    ]
-    columns = [
-        dg.TableColumn("currency"),
-        dg.TableColumn("type"),
-        dg.TableColumn("status"),
-        dg.TableColumn("count", "int"),
-        dg.TableColumn("minor_units"),
-    ]
-    return dg.MetadataValue.table(records, schema=dg.TableSchema(columns))
-
-
-def _preview(store: Warehouse, run_id: int) -> dg.MetadataValue:
-    rows = store.query("metadata/preview_operations", run_id=run_id)
-    if not rows:
-        return dg.MetadataValue.text("this run changed no row")
-    records = [dg.TableRecord({name: str(value) for name, value in row._asdict().items()}) for row in rows]
-    return dg.MetadataValue.table(records, schema=dg.TableSchema([dg.TableColumn(name) for name in rows[0]._asdict()]))
 
 
 def _stored(store: Warehouse, account: str) -> int:
