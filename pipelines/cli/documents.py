@@ -41,11 +41,7 @@ def run_documents(names: Sequence[str], days: tuple[date, date] | None) -> None:
     with open_warehouse(database_url()) as store:
         for stream in chosen:
             (run,) = store.query("show/run_of_dagster", dagster_run_id=run_id, stream=stream.stream)
-            show.line(
-                f"complete: {run.rows_met:,} documents of {stream.name} in {run.windows} window"
-                f"{'s' * (run.windows != 1)}, {run.rows_new:,} new, {run.rows_changed:,} changed, "
-                f"{run.rows_unchanged:,} unchanged ({run.requests:,} requests, {run.seconds:.1f} s, run {run.run_id})"
-            )
+            show.completed(run, f"documents of {stream.name}")
 
 
 def _only(owner: Owner, chosen: Sequence[DocumentsConfig]) -> Owner:

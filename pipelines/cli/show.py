@@ -175,3 +175,12 @@ def balances_summary(dagster_run_id: str) -> None:
         at = f" at {rows[0].captured_at:%Y-%m-%d %H:%M:%S} UTC" if rows else ""
         lines = [(row.balance_name, row.currency, major_units(row.amount_minor, row.currency)) for row in rows]
         table(f"Balances{at}", ("balance", "currency", "amount"), lines, ("amount",))
+
+
+def completed(run: Any, what: str) -> None:
+    """Print what a run of a stream did in one line; `what` are its rows."""
+    line(
+        f"complete: {run.rows_met:,} {what} in {run.windows} window{'s' * (run.windows != 1)}, "
+        f"{run.rows_new:,} new, {run.rows_changed:,} changed, {run.rows_unchanged:,} unchanged "
+        f"({run.requests:,} requests, {run.seconds:.1f} s, run {run.run_id})"
+    )

@@ -27,11 +27,7 @@ def run_fraud(first: date, last: date) -> None:
     run_id = execute("load_fraud", tags=range_tags(first, last), config=config, progress=show.progress())
     with open_warehouse(database_url()) as store:
         (run,) = store.query("show/run_of_dagster", dagster_run_id=run_id, stream="fraud")
-        show.line(
-            f"complete: {run.rows_met:,} reports of fraud in {run.windows} window{'s' * (run.windows != 1)}, "
-            f"{run.rows_new:,} new, {run.rows_changed:,} changed, {run.rows_unchanged:,} unchanged "
-            f"({run.requests:,} requests, {run.seconds:.1f} s, run {run.run_id})"
-        )
+        show.completed(run, "reports of fraud")
         show.line()
         rows = [
             (row.currency or "(none)", row.type or "(none)", f"{row.row_count:,}", major_units(row.minor, row.currency))
