@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -88,15 +89,15 @@ def load_window(
             rows_rejected=len(rejects),
             totals=tuple(totals),
         )
+        lines = _lines(table, scope.account, window_id)  # before the lock, which the other windows wait for
         run(connection, "load/lock_account", account=scope.account)
         run(connection, "load/plan_by_key")
-        keyed = _with_keys(table, scope.account, window_id)
         all_new = table.num_rows > 0 and not _any_stored(connection, scope.account, table, target)
         if all_new:
-            _copy_new(connection, keyed, target)
+            _copy_new(connection, lines, target)
             report = replace(report, rows_new=table.num_rows)
         elif table.num_rows:
-            _stage(connection, keyed, target)
+            _stage(connection, lines, target)
             _check_staged(connection, totals, target)
             report = _merge(connection, report, table.num_rows, target)
         add_pages(connection, scope, window_id, pages)
@@ -112,7 +113,7 @@ def staged_differences(
 ) -> list[Row[Any]]:
     """Return (key, observed_at, reason) wherever the store and the rows of a window differ, in either direction."""
     with warehouse.transaction() as connection:
-        _stage(connection, _with_keys(table, account, window_id), target)
+        _stage(connection, _lines(table, account, window_id), target)
         run(connection, "load/plan_by_key")
         missing = run(connection, target.differences)
         return missing + run(connection, target.unfounded, account=account, window_id=window_id)
@@ -132,7 +133,7 @@ def merge_again(
         before = {tuple(row) for row in run(connection, target.states, **who)}
         run(connection, target.forget, **who)
         for window_id, table in walks:
-            _stage(connection, _with_keys(table, account, window_id), target)
+            _stage(connection, _lines(table, account, window_id), target)
             affect(connection, target.retire)
             affect(connection, target.insert)
             run(connection, target.unstage)
@@ -142,35 +143,24 @@ def merge_again(
 
 def stage_rows(connection: Connection, account: str, table: pa.Table) -> None:
     """Copy typed rows into the temporary table staging_operations, to be compared; nothing is merged."""
-    _stage(connection, _with_keys(table, account, 0), OPERATIONS)
+    _stage(connection, _lines(table, account, 0), OPERATIONS)
 
 
 def control_totals(table: pa.Table, target: Target = OPERATIONS) -> list[ControlTotal]:
     """Return count and exact sum of the target's amount for each currency, type and status of `table`."""
-    keys = ["currency", "type", "status"]
-    currency, kind, status, minor = (
-        pa.nulls(table.num_rows, otherwise) if name is None else table[name]
-        for name, otherwise in (
-            (target.currency, pa.string()),
-            (target.type, pa.string()),
-            (target.status, pa.string()),
-            (target.minor, pa.int64()),
-        )
-    )
-    # 64-bit sums could wrap around silently; 38 digits hold a million of the largest amounts
-    wide = pc.cast(minor, pa.decimal128(38, 0))
-    counted = pa.table([currency, kind, status, wide], names=[*keys, "minor"])
-    grouped = counted.group_by(keys).aggregate([("minor", "sum"), ([], "count_all")])
-    return [
-        ControlTotal(
-            currency=row["currency"],
-            type=row["type"],
-            status=row["status"],
-            count=row["count_all"],
-            minor=None if row["minor_sum"] is None else int(row["minor_sum"]),
-        )
-        for row in grouped.to_pylist()
-    ]
+    groups = [_values(table, name) for name in (target.currency, target.type, target.status)]
+    counts: Counter[tuple[str | None, ...]] = Counter()
+    sums: dict[tuple[str | None, ...], int] = {}
+    # Python's integers: 64-bit sums could wrap around silently, and pyarrow's grouping is 9 MB of imports
+    for key, minor in zip(zip(*groups, strict=True), _values(table, target.minor), strict=True):
+        counts[key] += 1
+        if minor is not None:
+            sums[key] = sums.get(key, 0) + minor
+    return [ControlTotal(*key, count, sums.get(key)) for key, count in counts.items()]
+
+
+def _values(table: pa.Table, name: str | None) -> list[Any]:
+    return [None] * table.num_rows if name is None else table[name].to_pylist()
 
 
 def rows_digest(table: pa.Table) -> str:
@@ -212,13 +202,16 @@ def add_rejects(
     run_many(connection, "load/add_reject", rows)
 
 
-def _with_keys(table: pa.Table, account: str, window_id: int) -> pa.Table:
+def _lines(table: pa.Table, account: str, window_id: int) -> bytes:
+    """Return rows as COPY takes them, with all columns of their table."""
     count = table.num_rows
-    return (
+    whole = (
         table.add_column(0, "account", pa.repeat(account, count))
         .append_column("first_seen_at", table["observed_at"])
         .append_column("window_id", pa.repeat(pa.scalar(window_id, pa.int64()), count))
     )
+    # without their zone: Arrow writes zoned times ten times slower, and our sessions are in UTC
+    return _csv(_with_times_as(pa.timestamp("us"), whole))
 
 
 def _any_stored(connection: Connection, account: str, table: pa.Table, target: Target) -> bool:
@@ -227,25 +220,24 @@ def _any_stored(connection: Connection, account: str, table: pa.Table, target: T
     return bool(row.found)
 
 
-def _copy_new(connection: Connection, table: pa.Table, target: Target) -> None:
+def _copy_new(connection: Connection, lines: bytes, target: Target) -> None:
     try:
-        _copy(connection, target.copy_new, table)
+        _copy(connection, target.copy_new, lines)
     except psycopg.errors.UniqueViolation:  # the account is locked, and none of them was stored
         raise _arrived_otherwise() from None
 
 
-def _stage(connection: Connection, table: pa.Table, target: Target) -> None:
+def _stage(connection: Connection, lines: bytes, target: Target) -> None:
     run(connection, target.stage)
-    _copy(connection, target.copy, table)
+    _copy(connection, target.copy, lines)
 
 
-def _copy(connection: Connection, name: str, table: pa.Table) -> None:
+def _copy(connection: Connection, name: str, lines: bytes) -> None:
     driver = connection.connection.driver_connection
     if driver is None:
         raise WarehouseBroken("the pool gave no connection to copy through.")
     with driver.cursor() as cursor, cursor.copy(sql.text(name)) as copy:
-        # without their zone: Arrow writes zoned times ten times slower, and our sessions are in UTC
-        copy.write(_csv(_with_times_as(pa.timestamp("us"), table)))
+        copy.write(lines)
 
 
 def _csv(table: pa.Table) -> bytes:
