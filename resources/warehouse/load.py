@@ -148,15 +148,16 @@ def stage_rows(connection: Connection, account: str, table: pa.Table) -> None:
 
 def control_totals(table: pa.Table, target: Target = OPERATIONS) -> list[ControlTotal]:
     """Return count and exact sum of the target's amount for each currency, type and status of `table`."""
-    groups = [_values(table, name) for name in (target.currency, target.type, target.status)]
-    counts: Counter[tuple[str | None, ...]] = Counter()
-    sums: dict[tuple[str | None, ...], int] = {}
+    groups = (_values(table, name) for name in (target.currency, target.type, target.status))
+    counts: Counter[tuple[str | None, str | None, str | None]] = Counter()
+    sums: dict[tuple[str | None, str | None, str | None], int] = {}
     # Python's integers: 64-bit sums could wrap around silently, and pyarrow's grouping is 9 MB of imports
-    for key, minor in zip(zip(*groups, strict=True), _values(table, target.minor), strict=True):
+    for currency, kind, status, minor in zip(*groups, _values(table, target.minor), strict=True):
+        key = (currency, kind, status)
         counts[key] += 1
         if minor is not None:
             sums[key] = sums.get(key, 0) + minor
-    return [ControlTotal(*key, count, sums.get(key)) for key, count in counts.items()]
+    return [ControlTotal(*key, count=count, minor=sums.get(key)) for key, count in counts.items()]
 
 
 def _values(table: pa.Table, name: str | None) -> list[Any]:
