@@ -138,7 +138,7 @@ def judge(
         found.add(["volume", "lateness"], unusual(nights))
         found.add(["breaks"], _breaks(alerting, run(connection, "alerts/open_breaks", account=account)))
         if verify:
-            broken = [row for row in run(connection, "ledger/verify") if row.account == account]
+            broken = run(connection, "ledger/verify", account=account)
             found.add(["ledger_broken"], _broken(broken))
     return Judgement(tuple(found.alerts), tuple(found.kinds))
 

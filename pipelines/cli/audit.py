@@ -28,7 +28,7 @@ def verify_ledger(head: str | None) -> None:
         )
     with open_warehouse(database_url()) as store:
         migrate(store)
-        broken = store.query("ledger/verify")
+        broken = store.query("ledger/verify", account=None)
         if broken:
             first = broken[0]
             raise WarehouseBroken(
