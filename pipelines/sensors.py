@@ -102,7 +102,6 @@ def facts_of(context: dg.SensorEvaluationContext, now: datetime, most: int = RUN
             FailedJob(name, run.run_id) for name, run in last.items() if run.status == dg.DagsterRunStatus.FAILURE
         ),
         failed_checks=tuple(_failed_checks(context)),
-        ended_runs=tuple(run.run_id for run in runs if run.status in ended_badly),
     )
 
 

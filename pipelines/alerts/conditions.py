@@ -65,7 +65,6 @@ class DagsterFacts:
 
     failed_jobs: tuple[FailedJob, ...] = ()
     failed_checks: tuple[FailedCheck, ...] = ()
-    ended_runs: tuple[str, ...] = ()  # Dagster runs that failed: what the ledger calls running is not
 
 
 @dataclass(frozen=True)
@@ -117,9 +116,7 @@ def judge(
     with warehouse.transaction() as connection:
         refused = run(connection, "alerts/refused_token", account=account)
         found.add(["token_refused"], _refused(account, refused))
-        failed = run(
-            connection, "alerts/failed_runs", account=account, now=now, ended_dagster_runs=list(facts.ended_runs)
-        )
+        failed = run(connection, "alerts/failed_runs", account=account, now=now)
         ids = [job.dagster_run_id for job in facts.failed_jobs]
         known = {row[0] for row in run(connection, "alerts/known_dagster_runs", dagster_run_ids=ids)}
         jobs = [job for job in facts.failed_jobs if job.dagster_run_id not in known]

@@ -19,6 +19,7 @@ from resources.warehouse import ledger
 from resources.warehouse.engine import Warehouse, run, run_many
 from resources.warehouse.ledger import Scope
 from resources.warehouse.load import Reject, add_pages, add_rejects
+from resources.warehouse.runs import run_under_way
 
 CURRENCY = re.compile(r"[A-Z][A-Z0-9]{2,7}")  # ISO 4217, and what a platform adds to it, such as USDT
 
@@ -52,20 +53,22 @@ def sync_balances(
         Retryable, Permanent: the platform did not answer, or refused.
         WarehouseUnavailable: the database failed; nothing of the snapshot is stored.
     """
-    run_id = ledger.start_run(
+    with run_under_way(
         warehouse, account=account, stream="balances", interval=None, dagster_run_id=dagster_run_id
-    )
-    try:
-        answer = api.balances()
-        balances, rejects = normalize_balances(answer.document["balance"], answer.requested_at)
-        _store(warehouse, Scope(account, run_id), answer, balances, rejects)
-    except BaseException as error:
-        message = str(error) if isinstance(error, SyncError) else type(error).__name__
-        with suppress(SyncError):  # the first failure is the one to tell of
-            ledger.finish_run(warehouse, run_id, "failed", message, api.client.requests_sent, api.client.take_counts())
-        raise
-    ledger.finish_run(warehouse, run_id, "complete", None, api.client.requests_sent, api.client.take_counts())
-    return BalancesReport(run_id, answer.requested_at, tuple(balances), tuple(rejects))
+    ) as run_id:
+        try:
+            answer = api.balances()
+            balances, rejects = normalize_balances(answer.document["balance"], answer.requested_at)
+            _store(warehouse, Scope(account, run_id), answer, balances, rejects)
+        except BaseException as error:
+            message = str(error) if isinstance(error, SyncError) else type(error).__name__
+            with suppress(SyncError):  # the first failure is the one to tell of
+                ledger.finish_run(
+                    warehouse, run_id, "failed", message, api.client.requests_sent, api.client.take_counts()
+                )
+            raise
+        ledger.finish_run(warehouse, run_id, "complete", None, api.client.requests_sent, api.client.take_counts())
+        return BalancesReport(run_id, answer.requested_at, tuple(balances), tuple(rejects))
 
 
 def normalize_balances(entries: Sequence[Any], observed_at: datetime) -> tuple[list[Balance], list[Reject]]:

@@ -30,6 +30,7 @@ from resources.warehouse.engine import Warehouse
 from resources.warehouse.gates import Gate, open_gate
 from resources.warehouse.ledger import ControlTotal, LoadReport, Scope
 from resources.warehouse.load import load_window
+from resources.warehouse.runs import run_under_way
 
 
 @dataclass(frozen=True)
@@ -155,7 +156,7 @@ class _Sync:
         self.progress = progress
 
     def run(self, asked: Window, until: datetime, *, is_snapshot: bool = False) -> SyncReport:
-        """Hold the lock of the days, write the run's beginning and end, and do the work between."""
+        """Hold the locks of the days and of the run, and do the work."""
         account, projects = self.settings.account, tuple(sorted(set(self.request.project_ids)))
         name = self.stream.name
         self.api.client.pace.shared = TokenBudget(self.warehouse, account)
@@ -163,34 +164,36 @@ class _Sync:
             done = ledger.unfinished_windows(
                 self.warehouse, account, (asked.first, asked.last), projects, self.settings.look_back_days, name
             )
-            run_id = ledger.start_run(
+            with run_under_way(
                 self.warehouse,
                 account=account,
                 stream=name,
                 interval=None if is_snapshot else (asked.first, asked.last),
                 project_ids=projects,
                 dagster_run_id=self.request.dagster_run_id,
-            )
-            scope = Scope(account, run_id, projects, name)
-            walked = Window(asked.first, until)
-            report = SyncReport(run_id, walked, resumed_windows=len(done))
-            holes = windows.without(walked, [Window(first, last) for first, last in done])
-            try:
-                self.progress.begin(walked, holes)
-                planned = [window for hole in holes for window in windows.plan(hole, self.stream.longest)]
-                self._work(gate, scope, report, planned)
-            except BaseException as error:
-                message = str(error) if isinstance(error, SyncError) else what_stopped_it(error)
-                self._finish(report, "failed", message)
-                raise
-            finally:
-                self.api.client.resume()  # nothing is under way any more; another stream may ask
-                self.progress.end()
-            if report.incomplete:
-                self._finish(report, "incomplete", report.incomplete[0])
-                raise Incomplete(what_is_incomplete(report.incomplete, report.why_incomplete))
-            self._finish(report, "complete", None)
-            return report
+            ) as run_id:
+                report = SyncReport(run_id, Window(asked.first, until), resumed_windows=len(done))
+                self._fill(gate, Scope(account, run_id, projects, name), report, done)
+        return report
+
+    def _fill(self, gate: Gate, scope: Scope, report: SyncReport, done: Sequence[tuple[datetime, datetime]]) -> None:
+        """Walk what is not done, and write how the run ended."""
+        holes = windows.without(report.window, [Window(first, last) for first, last in done])
+        try:
+            self.progress.begin(report.window, holes)
+            planned = [window for hole in holes for window in windows.plan(hole, self.stream.longest)]
+            self._work(gate, scope, report, planned)
+        except BaseException as error:
+            message = str(error) if isinstance(error, SyncError) else what_stopped_it(error)
+            self._finish(report, "failed", message)
+            raise
+        finally:
+            self.api.client.resume()  # nothing is under way any more; another stream may ask
+            self.progress.end()
+        if report.incomplete:
+            self._finish(report, "incomplete", report.incomplete[0])
+            raise Incomplete(what_is_incomplete(report.incomplete, report.why_incomplete))
+        self._finish(report, "complete", None)
 
     def _finish(self, report: SyncReport, state: ledger.RunState, message: str | None) -> None:
         report.requests = self.api.client.requests_sent

@@ -23,6 +23,7 @@ from resources.warehouse import ledger
 from resources.warehouse.engine import Warehouse, run_many
 from resources.warehouse.ledger import Scope
 from resources.warehouse.load import add_pages
+from resources.warehouse.runs import run_under_way
 
 STREAM = "spot check"
 TEXTS = ("operation_type", "arn", "rrn")
@@ -149,20 +150,22 @@ def spot_check(
         WarehouseUnavailable: the database failed.
     """
     account = settings.account
-    run_id = ledger.start_run(warehouse, account=account, stream=STREAM, interval=None, dagster_run_id=dagster_run_id)
-    check = _SpotCheck(api, warehouse, settings, Scope(account, run_id, stream=STREAM))
-    report = SpotCheckReport(run_id, day)
-    try:
-        check.fill(report, settings.spot_check_sample if sample is None else sample)
-    except BaseException as error:
-        message = str(error) if isinstance(error, SyncError) else type(error).__name__
-        with suppress(SyncError):  # the first failure is the one to tell of
-            ledger.finish_run(warehouse, run_id, "failed", message, api.client.requests_sent)
-        raise
-    different = report.of("different")
-    told = f"{len(different)} differences, the first: {different[0]}" if different else None
-    ledger.finish_run(warehouse, run_id, "complete", told, api.client.requests_sent)
-    return report
+    with run_under_way(
+        warehouse, account=account, stream=STREAM, interval=None, dagster_run_id=dagster_run_id
+    ) as run_id:
+        check = _SpotCheck(api, warehouse, settings, Scope(account, run_id, stream=STREAM))
+        report = SpotCheckReport(run_id, day)
+        try:
+            check.fill(report, settings.spot_check_sample if sample is None else sample)
+        except BaseException as error:
+            message = str(error) if isinstance(error, SyncError) else type(error).__name__
+            with suppress(SyncError):  # the first failure is the one to tell of
+                ledger.finish_run(warehouse, run_id, "failed", message, api.client.requests_sent)
+            raise
+        different = report.of("different")
+        told = f"{len(different)} differences, the first: {different[0]}" if different else None
+        ledger.finish_run(warehouse, run_id, "complete", told, api.client.requests_sent)
+        return report
 
 
 class _SpotCheck:

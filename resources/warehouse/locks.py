@@ -76,5 +76,7 @@ def lock_connection(
         )
     except psycopg.Error as error:
         raise explain(error, warehouse.place()) from None
-    with connection:
+    try:
         yield connection
+    finally:
+        connection.close()  # also where the server is gone, which a `with` would complain of

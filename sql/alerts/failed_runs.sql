@@ -3,18 +3,13 @@
 SELECT * FROM (
     SELECT DISTINCT ON (r.stream, r.interval_from, r.interval_to, r.project_ids)
            r.run_id, r.stream, r.interval_from, r.interval_to, r.state, r.started_at, r.dagster_run_id,
+           sync.was_killed(r) AS was_killed,
            coalesce(r.message, 'it did not end: its process was killed, or the database was away') AS message
     FROM sync.runs r
     WHERE r.account = :account AND r.started_at > CAST(:now AS timestamptz) - interval '14 days'
     ORDER BY r.stream, r.interval_from, r.interval_to, r.project_ids, r.run_id DESC
 ) AS last
-WHERE (
-        last.state IN ('failed', 'incomplete')
-        OR (last.state = 'running' AND (
-            last.started_at < CAST(:now AS timestamptz) - interval '6 hours'
-            OR last.dagster_run_id = ANY(CAST(:ended_dagster_runs AS text[]))
-        ))
-    )
+WHERE (last.state IN ('failed', 'incomplete') OR last.was_killed)
   AND NOT (
         EXISTS (
             SELECT FROM sync.runs later

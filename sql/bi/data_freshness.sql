@@ -33,7 +33,13 @@ FROM (
         ORDER BY 2 DESC NULLS LAST LIMIT 1
     ) AS landed ON true
     LEFT JOIN LATERAL (
-        SELECT r.state, r.message, r.started_at FROM sync.runs r
+        SELECT r.started_at,
+               CASE WHEN killed.is_so THEN 'failed' ELSE r.state END AS state,
+               CASE WHEN killed.is_so THEN 'the run started at ' || to_char(r.started_at, 'YYYY-MM-DD HH24:MI TZ')
+                                           || ' was killed; the next one goes on from there'
+                    ELSE r.message END AS message
+        FROM sync.runs r
+        CROSS JOIN LATERAL (SELECT sync.was_killed(r) AS is_so) AS killed
         WHERE r.account = s.account AND r.stream = s.stream
         ORDER BY r.started_at DESC LIMIT 1
     ) AS last ON true

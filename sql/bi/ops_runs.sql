@@ -1,6 +1,7 @@
 -- bi.ops_runs: one row a run, with what its walks did; for the people who operate the product.
 CREATE OR REPLACE VIEW bi.ops_runs AS
-SELECT r.account, r.run_id, r.stream, r.state, r.started_at, r.finished_at,
+SELECT r.account, r.run_id, r.stream,
+       CASE WHEN sync.was_killed(r) THEN 'failed' ELSE r.state END AS state, r.started_at, r.finished_at,
        extract(epoch FROM r.finished_at - r.started_at)::integer AS seconds,
        coalesce(r.requests, 0) AS requests,
        greatest(coalesce(r.requests, 0) - coalesce(w.requests, r.requests, 0), 0)::bigint AS requests_retried,
@@ -19,7 +20,7 @@ COMMENT ON VIEW bi.ops_runs IS 'One row a run: how it ended, how long it took, w
 COMMENT ON COLUMN bi.ops_runs.account IS 'Which token''s account (SYNC_ACCOUNT).';
 COMMENT ON COLUMN bi.ops_runs.run_id IS 'Our own number of the run.';
 COMMENT ON COLUMN bi.ops_runs.stream IS 'What was synced.';
-COMMENT ON COLUMN bi.ops_runs.state IS 'running, complete, incomplete or failed.';
+COMMENT ON COLUMN bi.ops_runs.state IS 'running, complete, incomplete or failed; a run that was killed has failed.';
 COMMENT ON COLUMN bi.ops_runs.started_at IS 'When it was started.';
 COMMENT ON COLUMN bi.ops_runs.finished_at IS 'When it ended; NULL while it runs.';
 COMMENT ON COLUMN bi.ops_runs.seconds IS 'How long it took, in whole seconds.';

@@ -25,6 +25,7 @@ from resources.configured import WarehouseResource
 from resources.errors import SyncError
 from resources.sandbox import Account, SandboxServer, World
 from resources.settings import Secret
+from resources.warehouse.runs import run_under_way
 from support import ROOT, SETTINGS, command, execute, fetch_all, sync
 
 TODAY = datetime.now(UTC).date()
@@ -122,15 +123,12 @@ def test_a_refused_token_is_one_cause_and_not_also_a_failed_run(loaded, sandbox,
     assert hook.texts[1].startswith("*default: over: the platform refuses the token")
 
 
-def test_a_run_whose_process_died_is_told_when_dagster_ended_it(loaded, hook):
-    execute(
-        loaded,
-        "INSERT INTO sync.runs (account, stream, dagster_run_id, product_version, started_at) "
-        f"VALUES ('default', 'balances', 'dead', '0', '{NOON - timedelta(hours=1)}')",
-    )
+def test_a_run_whose_process_died_is_told_and_one_that_is_under_way_is_not(loaded, hook):
+    with run_under_way(loaded, account="default", stream="balances", interval=None):
+        execute(loaded, f"UPDATE sync.runs SET started_at = '{NOON - timedelta(hours=1)}' WHERE state = 'running'")
+        tick(loaded, hook)
+        assert hook.posts == [], "it is still running"
     tick(loaded, hook)
-    assert hook.posts == [], "it may still be running"
-    tick(loaded, hook, facts=DagsterFacts(ended_runs=("dead",)))
     assert "its process was killed" in hook.texts[0]
 
 
