@@ -17,7 +17,9 @@ demo: .venv/runtime ## load a month of made-up operations and the balances, and 
 
 test: .venv/dev ## run every test
 	@echo "running every test (a real PostgreSQL and a sandbox API are started by the tests)"
-	@$(BIN)/python -m pytest $(TESTS)
+	@$(BIN)/python -m pytest $(PARALLEL) $(TESTS)
+# a file on each core; one after the other on a server of your own, whose roles all tests share
+PARALLEL ?= $(if $(DATABASE_URL),,-n auto --maxprocesses 4 --dist loadfile)
 
 check: .venv/dev ## format, lint, types, import directions, secrets, dependencies
 	$(BIN)/ruff format --check .

@@ -4,25 +4,33 @@ from __future__ import annotations
 
 import pytest
 
-FIGURES: list[dict[str, int]] = []
-
 
 @pytest.fixture
-def figures():
-    """Where a test leaves what it counted."""
-    return FIGURES
+def figures(request):
+    """Where a test leaves what it counted; told at the end, also where another process ran the test."""
+    counted: dict[str, int] = {}
+    request.node.user_properties.append(("chaos", counted))
+    return counted
 
 
 def pytest_terminal_summary(terminalreporter):
     """Print a line a seed, and the sum: also where pytest keeps back what tests print."""
-    if not FIGURES:
+    reports = [report for of_kind in terminalreporter.stats.values() for report in of_kind]
+    figures = [
+        value
+        for report in reports
+        if getattr(report, "when", None) == "call"
+        for name, value in report.user_properties
+        if name == "chaos"
+    ]
+    if not figures:
         return
     terminalreporter.section("chaos")
-    for counted in FIGURES:
+    for counted in figures:
         terminalreporter.write_line(told(counted))
-    names = {name: None for counted in FIGURES for name in counted if name != "seed"}
-    total = {name: sum(counted.get(name, 0) for counted in FIGURES) for name in names}
-    terminalreporter.write_line(f"{len(FIGURES)} seeds in all: {told(total)}")
+    names = {name: None for counted in figures for name in counted if name != "seed"}
+    total = {name: sum(counted.get(name, 0) for counted in figures) for name in names}
+    terminalreporter.write_line(f"{len(figures)} seeds in all: {told(total)}")
 
 
 def told(counted: dict[str, int]) -> str:

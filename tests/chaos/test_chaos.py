@@ -209,8 +209,8 @@ def test_after_any_chaos_a_clean_run_makes_the_store_exact(request, figures, see
             world.advance(3_600)
         sandbox.faults.clear()
         with Warehouse(url) as store:
-            figures.append({"seed": seed, "faults survived": sandbox.faults.counts.total()} | chaos.counts)
-            check(store, sandbox, settings, figures[-1])
+            figures |= {"seed": seed, "faults survived": sandbox.faults.counts.total()} | chaos.counts
+            check(store, sandbox, settings, figures)
 
 
 def check(store: Warehouse, sandbox: SandboxServer, settings: SyncSettings, figures: dict[str, int]) -> None:
