@@ -12,7 +12,7 @@ help: ## print the targets
 
 install: .venv/runtime ## set up .venv and nothing else
 
-demo: .venv/runtime ## load a month of made-up operations and the balances, and show them
+demo: .venv/runtime ## load, reconcile, close and report a month of made-up operations
 	@$(BIN)/ecommpay-sync demo
 
 test: .venv/dev ## run every test
@@ -50,11 +50,12 @@ dictionary: .venv/runtime ## write docs/data-dictionary.md from the comments of 
 lock: .venv/dev ## resolve the newest allowed versions into the lock files
 	$(BIN)/uv pip compile $(LOCK) --group build -o requirements.lock
 	$(BIN)/uv pip compile $(LOCK) --group build --group dev -c requirements.lock -o requirements-dev.lock
+	$(BIN)/uv pip compile $(LOCK) --group build --group k8s -c requirements.lock -o requirements-k8s.lock
 
 LOCK := pyproject.toml --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-header --no-annotate --no-strip-extras
 
-clean: ## remove .venv, caches, and the data of demo and tests
+clean: ## remove .venv, caches and all of .data: demo, reports, and the embedded warehouse itself
 	rm -rf .venv .data .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
 .venv/runtime: requirements.lock pyproject.toml

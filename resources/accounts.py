@@ -12,7 +12,8 @@ from itertools import combinations
 
 from resources.api_settings import DEFAULT_BASE_URL, NAMES, ApiNames, ApiSettings, checked_api_settings
 from resources.errors import ConfigError
-from resources.settings import ProjectOwner, SyncSettings, open_secret_files, project_owners, sync_settings
+from resources.project_owners import ProjectOwner, project_owners
+from resources.settings import SyncSettings, open_secret_files, sync_settings
 from resources.settings_values import Environment, Secret, account_of, text_of_file
 
 OF_ONE = ("DATA_API_TOKEN", "DATA_API_TOKEN_FILE", "DATA_API_SECRET", "DATA_API_SECRET_FILE", "SYNC_ACCOUNT")

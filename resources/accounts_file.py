@@ -21,7 +21,7 @@ from typing import Any
 from resources.accounts import Account, Accounts, Given
 from resources.api_settings import DEFAULT_BASE_URL, NAMES
 from resources.errors import ConfigError
-from resources.settings import ProjectOwner, project_owner, project_owners
+from resources.project_owners import ProjectOwner, project_owner, project_owners
 from resources.settings_values import Environment, Secret, account_of, text_of_file
 
 KEYS = ("token", "token_file", "secret", "secret_file", "base_url")

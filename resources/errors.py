@@ -24,6 +24,14 @@ class Incomplete(SyncError):
     """Some of what was asked for could not be proved complete; the ledger says which part."""
 
 
+class Failed(SyncError):
+    """Work of several parts ended badly; `code`, of the part that failed, is what the command ends with."""
+
+    def __init__(self, message: str, code: int) -> None:
+        super().__init__(message)
+        self.exit_code = code  # type: ignore[misc]  # of this failure, not of the class
+
+
 class Stopped(SyncError):
     """Somebody stopped the work: nothing that comes after it is begun."""
 

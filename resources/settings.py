@@ -26,6 +26,7 @@ from resources.api_settings import (
 from resources.currencies import ExponentOverride
 from resources.documents_file import DocumentsConfig, read_documents_file
 from resources.errors import ConfigError
+from resources.project_owners import ProjectOwner, project_owner, project_owners
 from resources.settings_values import (
     Environment,
     Secret,
@@ -39,17 +40,20 @@ from resources.settings_values import (
     zone_of,
 )
 
-__all__ = [  # of the two modules beside, so that readers of settings need one import
+__all__ = [  # of the modules beside, so that readers of settings need one import
     "DEFAULT_BASE_URL",
     "HOW_TO_GET_A_TOKEN",
     "TOKEN_LENGTH",
     "ApiSettings",
     "Environment",
+    "ProjectOwner",
     "Secret",
     "api_settings",
     "checked_api_settings",
     "checked_base_url",
     "is_loopback",
+    "project_owner",
+    "project_owners",
     "secret_from_file",
     "value_or_file",
 ]
@@ -78,14 +82,6 @@ class PersonalSettings:
 
     mode: PersonalMode = "keep"
     key: Secret | None = None
-
-
-@dataclass(frozen=True, order=True)
-class ProjectOwner:
-    """Whose project it is in the marts, when the tokens of several accounts see it."""
-
-    project_id: str
-    account: str
 
 
 @dataclass(frozen=True)
@@ -161,33 +157,6 @@ def sync_settings(environment: Environment = os.environ) -> SyncSettings:
         project_owners=project_owners(environment.get("SYNC_PROJECT_OWNERS", "")),
         documents=read_documents_file(path) if (path := environment.get("DOCUMENTS_FILE")) else (),
     )
-
-
-def project_owners(text: str) -> tuple[ProjectOwner, ...]:
-    """Read whose a project is in the marts: `22=acme,199=globex`.
-
-    Raises:
-        ConfigError: one is malformed, or a project has two owners.
-    """
-    found: dict[str, ProjectOwner] = {}
-    for part in (part.strip() for part in text.split(",") if part.strip()):
-        project, _, account = (side.strip() for side in part.partition("="))
-        owner = project_owner("SYNC_PROJECT_OWNERS", project, account)
-        if project in found:
-            raise ConfigError(f"SYNC_PROJECT_OWNERS gives project {project} twice: keep one of them.")
-        found[project] = owner
-    return tuple(sorted(found.values()))
-
-
-def project_owner(where: str, project: str, account: str) -> ProjectOwner:
-    """Return the owner of a project; `where` is what both stand in.
-
-    Raises:
-        ConfigError: the project is no number, or the account's name is malformed.
-    """
-    if not re.fullmatch(r"\d{1,19}", project, re.ASCII):
-        raise ConfigError(f"{where} has the project {project!r}: write its id in digits, for example 22=acme.")
-    return ProjectOwner(project, account_of(f"{where}: the owner of project {project}", account))
 
 
 def personal_settings(environment: Environment = os.environ) -> PersonalSettings:

@@ -10,7 +10,7 @@ FOLDER = Path(__file__).resolve().parent
 
 @cache
 def text(name: str) -> str:
-    """Return the statement in `sql/<name>.sql`, for example `text("load/merge_operations")`."""
+    """Return the statement in `sql/<name>.sql`, for example `text("load/insert_operations")`."""
     return (FOLDER / f"{name}.sql").read_text(encoding="utf-8")
 
 

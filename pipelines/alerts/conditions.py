@@ -191,19 +191,14 @@ def _failed(rows: Sequence[Any], jobs: Sequence[FailedJob], option: str) -> Iter
         if row.message.startswith(("the platform answered 401 ", "the platform answered 403 ")):
             continue  # that cause is the token's
         days = f" of {row.interval_from:%Y-%m-%d} to {row.interval_to:%Y-%m-%d}" if row.interval_from else ""
-        again = (
-            f"`ecommpay-sync operations --from {row.interval_from:%Y-%m-%d} --to {row.interval_to:%Y-%m-%d}{option}`"
-            if row.stream == "operations" and row.interval_from
-            else f"`ecommpay-sync {row.stream.replace(':', ' ')}{option}`"
-        )
         yield Alert(
             "run_failed",
             f"run_failed:{row.stream}" + (f":{row.interval_from:%Y-%m-%d}:{row.interval_to:%Y-%m-%d}" if days else ""),
             f"the run {row.run_id} of {row.stream}{days} is {'not ended' if row.state == 'running' else row.state}",
             row.message,
             f"run {row.run_id} of sync.runs" + (f", Dagster run {row.dagster_run_id}" if row.dagster_run_id else ""),
-            f"remove what the message names, then {again}; what was committed stays. It is over when a later run is "
-            "complete and no day of these is missing.",
+            f"remove what the message names, then `{_again(row)}{option}`; what was committed stays. It is over when a "
+            "later run is complete and no day of these is missing.",
         )
     for job in jobs:
         yield Alert(
@@ -215,6 +210,14 @@ def _failed(rows: Sequence[Any], jobs: Sequence[FailedJob], option: str) -> Iter
             f"Dagster run {job.dagster_run_id}; `ecommpay-sync doctor`.",
             "remove what the run's last line names, and start the job again in Dagster's UI.",
         )
+
+
+def _again(row: Any) -> str:
+    """Return the command that does a run's work again: of days, those that it was about."""
+    command = f"ecommpay-sync {row.stream.replace(':', ' ').replace('spot check', 'spot-check')}"
+    if not row.interval_from:
+        return command
+    return f"{command} --from {row.interval_from:%Y-%m-%d} --to {row.interval_to:%Y-%m-%d}"
 
 
 def _checks(checks: Sequence[FailedCheck]) -> Iterator[Alert]:

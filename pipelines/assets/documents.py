@@ -53,24 +53,24 @@ def op_name(owner: Owner, config: DocumentsConfig) -> str:
     return owner.op(f"documents__{config.name}")
 
 
-def _asset(config: DocumentsConfig, owner: Owner) -> dg.AssetsDefinition:
-    key = dg.AssetKey(owner.key("documents", config.name))
-    days = "a partition is a UTC day" if config.interval_days else "a snapshot of what it shows now"
+def _asset(stream: DocumentsConfig, owner: Owner) -> dg.AssetsDefinition:
+    key = dg.AssetKey(owner.key("documents", stream.name))
+    days = "a partition is a UTC day" if stream.interval_days else "a snapshot of what it shows now"
 
     @dg.multi_asset(
-        name=op_name(owner, config),
+        name=op_name(owner, stream),
         specs=[
             dg.AssetSpec(
                 key,
-                partitions_def=DAYS if config.interval_days else None,
+                partitions_def=DAYS if stream.interval_days else None,
                 group_name=owner.group("documents"),
                 kinds={"postgres"},
-                description=f"Documents of {config.endpoint}, as last observed (core.documents); {days}.",
+                description=f"Documents of {stream.endpoint}, as last observed (core.documents); {days}.",
                 metadata={"dagster/table_name": "core.documents"},
             )
         ],
         check_specs=[dg.AssetCheckSpec(name, asset=key, description=text) for name, text in CHECKS.items()],
-        backfill_policy=BACKFILL if config.interval_days else None,
+        backfill_policy=BACKFILL if stream.interval_days else None,
     )
     def documents(
         context: dg.AssetExecutionContext,
@@ -95,7 +95,6 @@ def _asset(config: DocumentsConfig, owner: Owner) -> dg.AssetsDefinition:
                 found = store.query(f"checks/{name}", run_ids=[report.run_id])
                 yield none_found(name, found, key, severity)
 
-    stream = config
     return documents
 
 

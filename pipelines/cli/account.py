@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from resources.accounts import Accounts, accounts_of
-from resources.errors import ConfigError, Stopped, SyncError
+from resources.errors import ConfigError, Failed, Stopped, SyncError
 from resources.printable import printable
 from resources.settings import ApiSettings, SyncSettings
 
@@ -27,12 +27,8 @@ Command = Callable[..., None]
 _CURRENT: ContextVar[str | None] = ContextVar("account", default=None)
 
 
-class SomeFailed(SyncError):
-    """Of several accounts some failed, each told already; `code` is the worst of theirs: 2 over 1."""
-
-    def __init__(self, message: str, code: int) -> None:
-        super().__init__(message)
-        self.exit_code = code  # type: ignore[misc]  # of this failure, not of the class
+class SomeFailed(Failed):
+    """Of several accounts some failed, each told already; the exit code is the worst of theirs: 2 over 1."""
 
 
 def each_account(command: Command) -> Command:

@@ -5,11 +5,10 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from pipelines.cli import account, show
+from pipelines.cli.store import migrated_store
 from resources.alerts.channels import ChannelFailed, channels_of
 from resources.alerts.settings import alert_settings
-from resources.configured import open_warehouse
 from resources.errors import ConfigError
-from resources.settings import database_url
 
 
 def run_alert(*, test: bool) -> None:
@@ -49,13 +48,11 @@ def _judge_and_tell() -> None:
     from pipelines.alerts.conditions import judge
     from pipelines.owner import owners_of
     from resources.accounts import accounts_of
-    from resources.warehouse.migrate import migrate
 
     alerting, now = alert_settings(), datetime.now(UTC)
     channels = channels_of(alerting)
     causes, told = 0, Told(0, ())
-    with open_warehouse(database_url()) as store:
-        migrate(store)
+    with migrated_store() as store:
         for owner in owners_of(accounts_of()):
             judgement = judge(store, owner.settings, alerting, now, option=owner.option)
             for item in judgement.alerts:

@@ -6,13 +6,11 @@ import re
 from datetime import date
 
 from pipelines.cli import account, show
+from pipelines.cli.store import migrated_store
 from pipelines.sync.audit import Sighting, trace
 from pipelines.sync.normalize import json_text
 from pipelines.sync.replay import Replay, Replayer
-from resources.configured import open_warehouse
 from resources.errors import ConfigError, SyncError, WarehouseBroken
-from resources.settings import database_url
-from resources.warehouse.migrate import migrate
 
 
 def verify_ledger(head: str | None) -> None:
@@ -26,8 +24,7 @@ def verify_ledger(head: str | None) -> None:
         raise ConfigError(
             f"--head {head!r} is no head: 64 hexadecimal digits, as `verify` and the daily report print it."
         )
-    with open_warehouse(database_url()) as store:
-        migrate(store)
+    with migrated_store() as store:
         broken = store.query("ledger/verify", account=None)
         if broken:
             first = broken[0]
@@ -56,8 +53,7 @@ def verify_ledger(head: str | None) -> None:
 def trace_operation(operation_id: str) -> None:
     """Print each state of an operation and the signed page that it came from, verified again."""
     secret = account.api_settings().secret.reveal()
-    with open_warehouse(database_url()) as store:
-        migrate(store)
+    with migrated_store() as store:
         sightings = trace(store, account.settings().account, operation_id, secret)
     if not sightings:
         raise ConfigError(f"operation {operation_id} is not in core.operations: load its day first.")
@@ -81,8 +77,7 @@ def replay_days(first: date, last: date, *, repair: bool) -> None:
     """Rebuild the days from raw pages and prove that the store holds the same; with `repair`, put back what differs."""
     settings = account.settings()
     secret = account.api_settings().secret.reveal()
-    with open_warehouse(database_url()) as store:
-        migrate(store)
+    with migrated_store() as store:
         replayer = Replayer(store, settings.account, secret)
         result = replayer.replay(first, last, show.line)
         if repair and any(result.damaged.values()):

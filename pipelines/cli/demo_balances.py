@@ -12,9 +12,8 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from pipelines.cli import account
-from resources.configured import open_warehouse
-from resources.settings import api_settings, database_url
-from resources.warehouse.migrate import migrate
+from pipelines.cli.store import migrated_store
+from resources.settings import api_settings
 
 if TYPE_CHECKING:
     from resources.sandbox import SandboxProcess
@@ -36,8 +35,7 @@ def snapshots_at(sandbox: SandboxProcess, moments: Iterable[datetime]) -> int:
     from resources.data_api.endpoints import DataApi
 
     count = 0
-    with open_warehouse(database_url()) as store:
-        migrate(store)
+    with migrated_store() as store:
         for moment in moments:
             sandbox.set_clock(f"{moment:%Y-%m-%d %H:%M:%S}")
             with Client(api_settings(), clock=partial(_stand_at, moment)) as client:

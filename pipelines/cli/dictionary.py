@@ -11,12 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from pipelines.cli import account, show
+from pipelines.cli.store import migrated_store
 from pipelines.sync.marts import build_marts
-from resources.configured import open_warehouse
 from resources.errors import ConfigError
-from resources.settings import database_url
 from resources.warehouse.engine import Warehouse
-from resources.warehouse.migrate import migrate
 
 SCHEMAS = ("bi", "core", "recon", "raw", "sync")  # in the order of those who read them
 HEAD = """# Data dictionary
@@ -33,8 +31,7 @@ def write_dictionary(output: Path | None) -> None:
         ConfigError: the file cannot be written.
     """
     settings = account.settings_of_all()
-    with open_warehouse(database_url()) as store:
-        migrate(store, settings[0].reference)
+    with migrated_store(settings[0].reference) as store:
         build_marts(store, *settings)
         text = dictionary(store)
     if output is None:

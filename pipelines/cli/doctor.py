@@ -13,9 +13,10 @@ from pipelines.cli import account, show
 from pipelines.sync.projects import shared_projects
 from resources.accounts import accounts_of
 from resources.configured import open_warehouse
-from resources.data_api.client import CONNECT_TIMEOUT, Answer, Client, tls_context
+from resources.data_api.client import Answer, Client
 from resources.data_api.endpoints import DataApi
 from resources.data_api.retry import RetryPolicy
+from resources.data_api.transport import CONNECT_TIMEOUT, tls_context
 from resources.errors import ConfigError, SyncError
 from resources.settings import ApiSettings, database_url
 from resources.warehouse.migrate import migrate

@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
 from pipelines.cli import account, show
-from pipelines.cli.run import check_days, execute
+from pipelines.cli.run import check_days, check_settings, execute
 from pipelines.owner import Owner
 from resources.configured import open_warehouse
 from resources.documents_file import DocumentsConfig
@@ -25,8 +25,7 @@ def run_documents(names: Sequence[str], days: tuple[date, date] | None) -> None:
     yesterday = datetime.now(UTC).date() - timedelta(days=1)
     first, last = days or (yesterday, yesterday)
     check_days(first, last)
-    account.api_settings()
-    database_url()
+    check_settings()
     from pipelines.assets.documents import documents_definitions, op_name
     from pipelines.schedules import range_tags
 

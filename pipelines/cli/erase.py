@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from pipelines.cli import account, show
+from pipelines.cli.store import migrated_store
 from pipelines.sync.erase import erase
-from resources.configured import open_warehouse
 from resources.errors import ConfigError
-from resources.settings import database_url
-from resources.warehouse.migrate import migrate
 
 
 def erase_customer(customer: str) -> None:
@@ -15,8 +13,7 @@ def erase_customer(customer: str) -> None:
     settings = account.settings()
     if not customer.strip():
         raise ConfigError("--customer is empty: give a customer_id or an e-mail address.")
-    with open_warehouse(database_url()) as store:
-        migrate(store, settings.reference)
+    with migrated_store(settings.reference) as store:
         done = erase(store, settings.account, customer.strip())
     if not done.found:
         raise ConfigError(f"nothing of account {settings.account} names this customer: nothing was changed.")

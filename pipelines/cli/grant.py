@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from pipelines.cli import account, show
+from pipelines.cli.store import migrated_store
 from pipelines.sync.marts import build_marts
-from resources.configured import open_warehouse
-from resources.settings import database_url, role_prefix
+from resources.settings import role_prefix
 from resources.warehouse.engine import run, script
-from resources.warehouse.migrate import migrate
 
 
 def grant_roles() -> None:
     """Make the marts and the roles; safe to run again."""
     prefix, settings = role_prefix(), account.settings_of_all()
-    with open_warehouse(database_url()) as store:
-        migrate(store, settings[0].reference)
+    with migrated_store(settings[0].reference) as store:
         build_marts(store, *settings)
         with store.transaction() as connection:
             run(connection, "grant/name_prefix", prefix=prefix)

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from pipelines.cli import account, show
+from pipelines.cli.store import migrated_store
 from pipelines.sync.marts import build_marts, currencies_missing_from_grain, differences_from_core
-from resources.configured import open_warehouse
 from resources.errors import WarehouseBroken
-from resources.settings import database_url
-from resources.warehouse.migrate import migrate
 
 
 def build(*, full: bool) -> None:
     """Build what is new, or everything, and hold it against the core."""
     settings = account.settings_of_all()
-    with open_warehouse(database_url()) as store:
-        migrate(store, settings[0].reference)
+    with migrated_store(settings[0].reference) as store:
         report = build_marts(store, *settings, full=full)
         how = "everything" if report.is_full else f"{report.windows:,} ledger entries that were new"
         show.line(f"built: {how}: {report.days:,} business days, {report.payments:,} payments")

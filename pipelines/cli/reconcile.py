@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 
 from pipelines.cli import account, show
 from pipelines.cli.run import execute
+from pipelines.cli.store import migrated_store
 from pipelines.money import exponent_of, major_units
 from pipelines.recon.books import step
 from pipelines.recon.closing import Sealed, close_day, reopen_day
@@ -17,11 +17,8 @@ from pipelines.recon.entry_rows import Fault
 from pipelines.recon.imports import ImportReport, import_ledger
 from pipelines.recon.preparing import is_same_person
 from pipelines.recon.reconcile import LEGS, is_over
-from resources.configured import open_warehouse
 from resources.errors import ConfigError, Incomplete
-from resources.settings import database_url
 from resources.warehouse.engine import Warehouse
-from resources.warehouse.migrate import migrate
 
 SHOWN_FAULTS = 20
 MOST_BREAKS = 200
@@ -38,14 +35,14 @@ def run_reconcile(day: date, legs: Sequence[str]) -> None:
     settings = account.settings()
     if day < settings.first_day:
         raise ConfigError(f"{day} is before the first day this system keeps, {settings.first_day}.")
-    with _store() as store:
+    with migrated_store() as store:
         if not is_over(store, settings.account, day):
             raise ConfigError(f"{day} is not over in {settings.reference.reporting_zone}: reconcile it when it is.")
     from pipelines.schedules import range_tags
 
     config = {"ops": {account.owner().op("reconciliation"): {"config": {"legs": wanted, "prove_again": True}}}}
     execute("reconcile", tags=range_tags(day, day), config=config)
-    with _store() as store:
+    with migrated_store() as store:
         _print_day(store, settings.account, day, wanted)
 
 
@@ -84,7 +81,7 @@ def _print_day(store: Warehouse, account: str, day: date, legs: Sequence[str]) -
 def run_import(path: Path, rejects: Path | None, *, accept_partial: bool) -> None:
     """Import a ledger file and print what it brought, or what is wrong with it."""
     settings = account.settings()
-    with _store() as store:
+    with migrated_store() as store:
         report = import_ledger(
             store, settings.account, path, settings.reference.reporting_zone, exponent_of, accept_partial=accept_partial
         )
@@ -134,7 +131,7 @@ _BEGINS_A_FORMULA = frozenset("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")
 def list_breaks(day: date | None, *, everything: bool) -> None:
     """Print the open breaks, oldest first; with `everything` also the explained ones."""
     name = account.settings().account
-    with _store() as store:
+    with migrated_store() as store:
         rows = store.query("reconciliation/breaks_list", account=name, day=day, explained=everything, most=MOST_BREAKS)
     if not rows:
         show.line("no breaks" if everything else "no open breaks")
@@ -170,7 +167,7 @@ def explain_break(break_id: int, by: str, note: str) -> None:
     if not by.strip() or not note.strip():
         raise ConfigError("--by and --note must not be empty: who explains the break, and how.")
     name = account.settings().account
-    with _store() as store, store.transaction() as connection:
+    with migrated_store() as store, store.transaction() as connection:
         step(connection, "break_actor", by=by.strip())
         found = step(connection, "break_explain", account=name, break_id=break_id, by=by.strip(), note=note.strip())
     if not found:
@@ -181,7 +178,7 @@ def explain_break(break_id: int, by: str, note: str) -> None:
 def run_close(day: date, by: str, *, with_open_breaks: bool) -> None:
     """Prepare a day's figures, or seal them when somebody else prepared them, and print which of the two it was."""
     name = account.settings().account
-    with _store() as store:
+    with migrated_store() as store:
         done = close_day(store, name, day, by=by, with_open_breaks=with_open_breaks)
     if isinstance(done, Sealed):
         show.line(f"closed: {day}, row {done.close_no} of recon.closes, figures SHA-256 {done.document_sha256}")
@@ -200,13 +197,6 @@ def run_close(day: date, by: str, *, with_open_breaks: bool) -> None:
 def run_reopen(day: date, by: str, reason: str) -> None:
     """Open a closed day again."""
     name = account.settings().account
-    with _store() as store:
+    with migrated_store() as store:
         number = reopen_day(store, name, day, by=by, reason=reason)
     show.line(f"open again: {day}, row {number} of recon.closes; what was sealed stays there")
-
-
-@contextmanager
-def _store() -> Iterator[Warehouse]:
-    with open_warehouse(database_url()) as store:
-        migrate(store)
-        yield store

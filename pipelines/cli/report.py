@@ -6,19 +6,17 @@ from datetime import date
 from pathlib import Path
 
 from pipelines.cli import account, show
+from pipelines.cli.store import migrated_store
 from pipelines.report.document import DayDocument
 from pipelines.report.publish import Published, publish
 from pipelines.report.words import amount, break_name, change, rate
-from resources.configured import open_warehouse
-from resources.settings import database_url, report_dir
-from resources.warehouse.migrate import migrate
+from resources.settings import report_dir
 
 
 def write_report(day: date, folder: Path | None = None) -> Published:
     """Write the report of `day` and print its summary."""
     settings = account.settings()
-    with open_warehouse(database_url()) as store:
-        migrate(store)
+    with migrated_store() as store:
         published = publish(store, settings.account, day, settings.reference.reporting_zone, folder or report_dir())
     summary(published.document)
     show.line(f"page:     {published.page}")

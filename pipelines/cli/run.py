@@ -17,7 +17,7 @@ from pipelines.assets.failures import EXIT_CODE
 from pipelines.cli import account, show
 from pipelines.cli.quick_events import quick_events
 from pipelines.sync.progress import LogProgress, Progress
-from resources.errors import ConfigError, Stopped, SyncError
+from resources.errors import ConfigError, Failed, Stopped, SyncError
 from resources.settings import data_dir, database_url
 from resources.warehouse.gates import is_backfill
 
@@ -29,12 +29,8 @@ STOPPED = "stopped; what was committed stays, and the same command continues fro
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
-class RunFailed(SyncError):
-    """A Dagster run ended badly; `code` is what the command ends with."""
-
-    def __init__(self, message: str, code: int) -> None:
-        super().__init__(message)
-        self.exit_code = code  # type: ignore[misc]  # of this failure, not of the class
+class RunFailed(Failed):
+    """A Dagster run ended badly."""
 
 
 def run_operations(
@@ -46,7 +42,7 @@ def run_operations(
     """
     settings = account.settings()
     check_days(first, last)
-    _check_settings()
+    check_settings()
     if dry_run or is_backfill(settings, first, last):
         from pipelines.cli import backfill
 
@@ -78,12 +74,13 @@ def check_days(first: date, last: date) -> None:
 
 def run_balances() -> None:
     """Take a snapshot through the job `snapshot_balances` and print it."""
-    _check_settings()
+    check_settings()
     run_id = execute("snapshot_balances")
     show.balances_summary(run_id)
 
 
-def _check_settings() -> None:
+def check_settings() -> None:
+    """Refuse a missing or malformed setting of platform or database before a job is begun, in one line."""
     account.api_settings()
     database_url()
 

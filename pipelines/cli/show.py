@@ -123,14 +123,7 @@ def operations_summary(dagster_run_id: str, *, totals: bool) -> None:
     """Print what a load of operations did: windows, rows, control totals, and what has changed."""
     with open_warehouse(database_url()) as store:
         (run,) = store.query("show/run_of_dagster", dagster_run_id=dagster_run_id, stream="operations")
-        if run.rows_new or run.rows_changed:
-            changes = f"{run.rows_new:,} new, {run.rows_changed:,} changed, {run.rows_unchanged:,} unchanged"
-        else:
-            changes = "no row changed"
-        line(
-            f"complete: {run.rows_met:,} operations in {run.windows} window{'s' * (run.windows != 1)}, {changes} "
-            f"({run.requests:,} requests, {run.seconds:.1f} s, run {run.run_id})"
-        )
+        completed(run, "operations", None if run.rows_new or run.rows_changed else "no row changed")
         line()
         if totals:
             control_totals(store, run.run_id)
@@ -177,10 +170,10 @@ def balances_summary(dagster_run_id: str) -> None:
         table(f"Balances{at}", ("balance", "currency", "amount"), lines, ("amount",))
 
 
-def completed(run: Any, what: str) -> None:
-    """Print what a run of a stream did in one line; `what` are its rows."""
+def completed(run: Any, what: str, changes: str | None = None) -> None:
+    """Print what a run of a stream did in one line; `what` are its rows, `changes` is said instead of their counts."""
+    counts = f"{run.rows_new:,} new, {run.rows_changed:,} changed, {run.rows_unchanged:,} unchanged"
     line(
-        f"complete: {run.rows_met:,} {what} in {run.windows} window{'s' * (run.windows != 1)}, "
-        f"{run.rows_new:,} new, {run.rows_changed:,} changed, {run.rows_unchanged:,} unchanged "
+        f"complete: {run.rows_met:,} {what} in {run.windows} window{'s' * (run.windows != 1)}, {changes or counts} "
         f"({run.requests:,} requests, {run.seconds:.1f} s, run {run.run_id})"
     )

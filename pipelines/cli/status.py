@@ -8,6 +8,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from pipelines.cli import account, show
+from pipelines.cli.store import migrated_store
 from pipelines.money import major_units
 from pipelines.sync.projects import shared_projects
 from resources.accounts import accounts_of
@@ -28,8 +29,7 @@ def show_status() -> None:
     accounts = accounts_of()
     named = account.chosen(accounts)
     only = named[0] if accounts.several and len(named) == 1 else None
-    with open_warehouse(database_url()) as store:
-        migrate(store)
+    with migrated_store() as store:
         show.line(f"Warehouse: {store.place()}")
         show.line()
         if _store(store, only) > 1:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date
 
 from pipelines.cli import account, show
-from pipelines.cli.run import RunFailed, check_days, execute
+from pipelines.cli.run import RunFailed, check_days, check_settings, execute
 from pipelines.money import major_units
 from resources.configured import open_warehouse
 from resources.errors import ConfigError
@@ -18,8 +18,7 @@ def run_fraud(first: date, last: date) -> None:
     if settings.fraud == "off":
         raise ConfigError("reports of fraud are not asked for: SYNC_FRAUD=off; unset it, or set it to on.")
     check_days(first, last)
-    account.api_settings()
-    database_url()
+    check_settings()
     from pipelines.schedules import range_tags
 
     # whoever asks by name wants to know of a refusal
@@ -40,8 +39,7 @@ def run_fraud(first: date, last: date) -> None:
 
 def run_spot_check(sample: int | None) -> None:
     """Compare a sample through the job `spot_check_payments` and print what was found."""
-    account.api_settings()
-    database_url()
+    check_settings()
     config = {"ops": {account.owner().op("spot_check"): {"config": {"sample": sample}}}} if sample else {}
     try:
         run_id = execute("spot_check_payments", config=config)

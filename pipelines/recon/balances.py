@@ -9,9 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
-import orjson
-
-from pipelines.recon.books import prepare, save_breaks, step
+from pipelines.recon.books import note_run, prepare, save_breaks, step
 from resources.warehouse.engine import Warehouse
 
 
@@ -49,13 +47,5 @@ def roll_forward(warehouse: Warehouse, account: str, day: date) -> BalancesFigur
         save_breaks(connection, account, day, balances=True)
         (row,) = step(connection, "110_figures_balances")
         figures = BalancesFigures(**row._asdict())
-        step(
-            connection,
-            "96_add_run",
-            account=account,
-            day=day,
-            leg="balances",
-            started_at=started,
-            figures=orjson.dumps(figures).decode(),
-        )
+        note_run(connection, account, day, "balances", started, figures)
     return figures

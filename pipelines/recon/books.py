@@ -43,29 +43,20 @@ def reconcile_books(warehouse: Warehouse, account: str, day: date, cutoff_minute
     started = datetime.now(UTC)
     with warehouse.transaction() as connection:
         report = _reconcile(connection, account, day, cutoff_minutes)
-        step(
-            connection,
-            "96_add_run",
-            account=account,
-            day=day,
-            leg="books",
-            started_at=started,
-            figures=orjson.dumps(report).decode(),
-        )
+        note_run(connection, account, day, "books", started, report)
     return report
 
 
 def _reconcile(connection: Connection, account: str, day: date, cutoff_minutes: int) -> BooksReport:
     prepare(connection, account)
-    for table in ("10_table_operations", "11_table_entries", "12_table_links"):
-        step(connection, table)
-    for table in ("13_table_left_operations", "14_table_left_entries"):
+    tables = ("10_table_operations", "11_table_entries", "12_table_links")
+    for table in (*tables, "13_table_left_operations", "14_table_left_entries"):
         step(connection, table)
     (bounds,) = step(connection, "02_day_bounds", account=account, day=day)
     scope = {"account": account, "day": day, "starts_at": bounds.starts_at, "ends_at": bounds.ends_at}
     if bounds.has_books:
         _gather(connection, scope)
-        _pass_by_operation(connection, scope)
+        _pass_by_operation(connection)
         _pass_by_payment(connection, scope)
         _pass_by_reference(connection)
         _pass_by_amount(connection, day)
@@ -90,8 +81,7 @@ def _gather(connection: Connection, scope: dict[str, Any]) -> None:
         step(connection, name, **_only(scope, "account", "day"))
 
 
-def _pass_by_operation(connection: Connection, scope: dict[str, Any]) -> None:
-    del scope
+def _pass_by_operation(connection: Connection) -> None:
     for name in ("30_pass_operation_exact", "analyze_new_links", "31_left_operations", "32_left_entries"):
         step(connection, name)
     _look_at_what_is_left(connection)
@@ -162,6 +152,12 @@ def save_breaks(connection: Connection, account: str, day: date, *, balances: bo
     """Merge the found breaks into recon.breaks, and resolve those of the day that were not found again."""
     step(connection, "90_save_breaks", account=account, day=day)
     step(connection, "91_resolve_gone", account=account, day=day, balances=balances)
+
+
+def note_run(connection: Connection, account: str, day: date, leg: str, started: datetime, figures: object) -> None:
+    """Write down that a leg of the day was reconciled, and what it found."""
+    found = orjson.dumps(figures).decode()
+    step(connection, "96_add_run", account=account, day=day, leg=leg, started_at=started, figures=found)
 
 
 def step(connection: Connection, name: str, **parameters: Any) -> list[Any]:

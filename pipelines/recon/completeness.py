@@ -14,7 +14,7 @@ from typing import Any
 import orjson
 import pyarrow as pa
 
-from pipelines.recon.books import step
+from pipelines.recon.books import note_run, step
 from pipelines.sync import windows
 from pipelines.sync.answers import Kept, page_of
 from pipelines.sync.normalize import Batch, unite
@@ -95,15 +95,8 @@ def prove_completeness(api: DataApi, warehouse: Warehouse, settings: SyncSetting
                 "totals_stored": orjson.dumps(report.totals_stored).decode(),
             },
         )
-        step(
-            connection,
-            "96_add_run",
-            account=settings.account,
-            day=day,
-            leg="completeness",
-            started_at=started,
-            figures=orjson.dumps({"verdict": report.verdict, "rows_walked": report.rows_walked}).decode(),
-        )
+        figures = {"verdict": report.verdict, "rows_walked": report.rows_walked}
+        note_run(connection, settings.account, day, "completeness", started, figures)
     return report
 
 

@@ -15,9 +15,8 @@ import sql
 from pipelines.recon.books import step
 from pipelines.recon.entry_rows import Entry, Exponent, Fault, header_faults, typed_entry
 from pipelines.recon.ledger_files import read_ledger_file
-from resources.errors import WarehouseBroken
 from resources.printable import printable
-from resources.warehouse.engine import Warehouse, affect, run_many
+from resources.warehouse.engine import Warehouse, affect, driver_of, run_many
 
 
 @dataclass(frozen=True)
@@ -118,9 +117,6 @@ def _store(
 
 
 def _copy(connection: Connection, entries: Iterable[Entry]) -> None:
-    driver = connection.connection.driver_connection
-    if driver is None:
-        raise WarehouseBroken("the pool gave no connection to copy through.")
-    with driver.cursor() as cursor, cursor.copy(sql.text("reconciliation/import_copy")) as copy:
+    with driver_of(connection).cursor() as cursor, cursor.copy(sql.text("reconciliation/import_copy")) as copy:
         for entry in entries:
             copy.write_row(astuple(entry))

@@ -59,81 +59,13 @@ def workbook(document: DayDocument) -> bytes:
 
 def sheets(document: DayDocument) -> list[Sheet]:
     """Return the tables of the workbook."""
-    exponents = exponents_of(document)
     return [
         _summary(document),
         Sheet("Totals", ("Currency", *_TOTALS), [_total_row(total) for total in document.totals]),
-        Sheet(
-            "Balances",
-            ("Balance", "Currency", "Opening", "Movements", "Unexplained", "Closing"),
-            [
-                (
-                    line.balance_name,
-                    line.currency,
-                    *(
-                        Money(minor, exponents.get(line.currency))
-                        for minor in (
-                            line.opening_minor,
-                            line.movements_minor,
-                            line.unexplained_minor,
-                            line.closing_minor,
-                        )
-                    ),
-                )
-                for line in document.balances
-            ],
-        ),
-        Sheet(
-            "Breaks",
-            ("Type", "Age (days)", "Currency", "Breaks", "Amount"),
-            [
-                (
-                    words.break_name(line.break_type),
-                    line.age,
-                    line.currency,
-                    line.count,
-                    Money(line.amount_minor, exponents.get(line.currency)),
-                )
-                for line in document.breaks
-            ],
-        ),
-        Sheet(
-            "Largest breaks",
-            ("Break", "Type", "State", "Day", "Currency", "Amount", "Operation", "Reference", "Owner", "Note"),
-            [
-                (
-                    line.break_id,
-                    words.break_name(line.break_type),
-                    line.state,
-                    line.business_date,
-                    line.currency,
-                    Money(line.amount_minor, exponents.get(line.currency)),
-                    line.operation_id,
-                    line.reference,
-                    line.owner,
-                    line.note,
-                )
-                for line in document.largest_breaks
-            ],
-        ),
-        Sheet(
-            "Restatements",
-            ("Operation", "What", "Status before", "after", "Currency", "Before", "After", "Known from", "Known since"),
-            [
-                (
-                    line.operation_id,
-                    line.kind,
-                    line.status_before,
-                    line.status_after,
-                    line.currency,
-                    Money(line.amount_before, exponents.get(line.currency)),
-                    Money(line.amount_after, exponents.get(line.currency)),
-                    moment(line.known_from),
-                    moment(line.known_to),
-                )
-                for line in document.restatements
-            ],
-        ),
+        _balances(document),
+        _breaks(document),
+        _largest_breaks(document),
+        _restatements(document),
     ]
 
 
@@ -179,6 +111,82 @@ def _summary(document: DayDocument) -> Sheet:
         ("Content SHA-256", digest(document)),
     ]
     return Sheet("Summary", ("What", "Value"), rows)
+
+
+def _balances(document: DayDocument) -> Sheet:
+    exponents = exponents_of(document)
+    rows = []
+    for line in document.balances:
+        minors = (line.opening_minor, line.movements_minor, line.unexplained_minor, line.closing_minor)
+        amounts = [Money(minor, exponents.get(line.currency)) for minor in minors]
+        rows.append((line.balance_name, line.currency, *amounts))
+    return Sheet("Balances", ("Balance", "Currency", "Opening", "Movements", "Unexplained", "Closing"), rows)
+
+
+def _breaks(document: DayDocument) -> Sheet:
+    exponents = exponents_of(document)
+    rows = [
+        (
+            words.break_name(line.break_type),
+            line.age,
+            line.currency,
+            line.count,
+            Money(line.amount_minor, exponents.get(line.currency)),
+        )
+        for line in document.breaks
+    ]
+    return Sheet("Breaks", ("Type", "Age (days)", "Currency", "Breaks", "Amount"), rows)
+
+
+def _largest_breaks(document: DayDocument) -> Sheet:
+    exponents = exponents_of(document)
+    columns = ("Break", "Type", "State", "Day", "Currency", "Amount", "Operation", "Reference", "Owner", "Note")
+    rows = [
+        (
+            line.break_id,
+            words.break_name(line.break_type),
+            line.state,
+            line.business_date,
+            line.currency,
+            Money(line.amount_minor, exponents.get(line.currency)),
+            line.operation_id,
+            line.reference,
+            line.owner,
+            line.note,
+        )
+        for line in document.largest_breaks
+    ]
+    return Sheet("Largest breaks", columns, rows)
+
+
+def _restatements(document: DayDocument) -> Sheet:
+    exponents = exponents_of(document)
+    columns = (
+        "Operation",
+        "What",
+        "Status before",
+        "after",
+        "Currency",
+        "Before",
+        "After",
+        "Known from",
+        "Known since",
+    )
+    rows = [
+        (
+            line.operation_id,
+            line.kind,
+            line.status_before,
+            line.status_after,
+            line.currency,
+            Money(line.amount_before, exponents.get(line.currency)),
+            Money(line.amount_after, exponents.get(line.currency)),
+            moment(line.known_from),
+            moment(line.known_to),
+        )
+        for line in document.restatements
+    ]
+    return Sheet("Restatements", columns, rows)
 
 
 class _Writer:

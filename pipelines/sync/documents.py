@@ -69,7 +69,6 @@ def document_stream(
     paths = config.personal if config else ()
     return Stream(
         name=shape.stream,
-        noun="documents",
         ask=partial(_ask, config),
         rows_of=partial(documents_in, shape),
         identity=partial(identity, shape),

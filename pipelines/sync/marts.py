@@ -44,7 +44,6 @@ class MartsReport:
     windows: int
     days: int
     payments: int
-    views_made: tuple[str, ...]
     rows: Mapping[str, int]
 
 
@@ -67,7 +66,7 @@ def build_marts(
     with warehouse.transaction() as connection:
         run(connection, "bi/refresh/isolate")
         run(connection, "bi/refresh/lock")
-        made = _make_views(connection)
+        _make_views(connection)
         is_full = full or bool(run(connection, "bi/refresh/needs_full"))
         _find_what_is_new(connection, settings, is_full=is_full)
         for name in ("new_daily_overview", "new_payments", "new_balances_daily"):
@@ -78,10 +77,10 @@ def build_marts(
         run(connection, "bi/refresh/record", is_full=is_full)
         (done,) = run(connection, "bi/refresh/report")
         rows = {row.mart: int(row.row_count) for row in run(connection, "bi/refresh/row_counts")}
-        return MartsReport(done.refreshed_at, is_full, done.windows, done.days, done.payments, made, rows)
+        return MartsReport(done.refreshed_at, is_full, done.windows, done.days, done.payments, rows)
 
 
-def _make_views(connection: Connection) -> tuple[str, ...]:
+def _make_views(connection: Connection) -> None:
     wanted = [
         name
         for name, needs in VIEWS.items()
@@ -89,11 +88,10 @@ def _make_views(connection: Connection) -> tuple[str, ...]:
     ]
     fingerprint = hashlib.sha256("".join(sql.text(f"bi/{name}") for name in wanted).encode()).hexdigest()
     if any(row.value == fingerprint for row in run(connection, "reference/setting", key=FINGERPRINT)):
-        return ()
+        return
     for name in wanted:
         script(connection, f"bi/{name}")
     run(connection, "reference/set", key=FINGERPRINT, value=fingerprint)
-    return tuple(wanted)
 
 
 def _find_what_is_new(connection: Connection, settings: SyncSettings, *, is_full: bool) -> None:

@@ -37,7 +37,6 @@ class Stream:
     """Rows that the platform gives by intervals of time and by pages."""
 
     name: str  # as in the ledger
-    noun: str  # what its rows are called in a message
     ask: Callable[[DataApi, SyncSettings, Ask], Answer]
     rows_of: Callable[[dict[str, Any]], list[Any]]  # of a verified answer
     identity: Callable[[Any], str]
@@ -72,7 +71,6 @@ def _ask_fraud(api: DataApi, _: SyncSettings, ask: Ask) -> Answer:
 
 OPERATIONS = Stream(
     name="operations",
-    noun="operations",
     ask=_ask_operations,
     rows_of=_operations_in,
     identity=identity,
@@ -84,7 +82,6 @@ OPERATIONS = Stream(
 )
 FRAUD = Stream(
     name="fraud",
-    noun="reports of fraud",
     ask=_ask_fraud,
     rows_of=_operations_in,  # so the platform calls the list of reports
     identity=fraud_identity,

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from resources.alerts.settings import AlertSettings, SmtpSettings
-from resources.data_api.client import tls_context
+from resources.data_api.transport import tls_context
 from resources.errors import SyncError
 from resources.printable import printable, printable_lines
 from resources.settings import Secret

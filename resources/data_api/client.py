@@ -1,67 +1,36 @@
-"""One signed call: POST, verify, retry. The endpoints and their parameters are in `endpoints`.
+"""One signed call: sign, verify, retry. HTTP is in `transport`, the endpoints and their parameters in `endpoints`.
 
 No body is ever logged, and no message holds a token, a secret or a signature of ours.
 """
 
 from __future__ import annotations
 
-import re
-import socket
-import ssl
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
-from importlib.metadata import version
+from http import HTTPStatus
 from secrets import token_hex
 from typing import TYPE_CHECKING, Any, Self
-from urllib.parse import urlsplit
-from weakref import WeakSet
 
-import certifi
-import httpx
 import orjson
 
 from resources import log
 from resources.data_api import signature
-from resources.data_api.errors import (
-    Aborted,
-    BadSignature,
-    BodyTooLarge,
-    BrokenBody,
-    DataApiError,
-    Unreachable,
-    Untrusted,
-    error_for_status,
-)
+from resources.data_api.errors import BadSignature, BodyTooLarge, BrokenBody, DataApiError, error_for_status
+from resources.data_api.excerpts import Excerpts
 from resources.data_api.retry import Backoff, Pace, RetryPolicy, attempts, parse_http_date, parse_retry_after
+from resources.data_api.transport import Received, Transport
 from resources.settings import ApiSettings
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-CONNECT_TIMEOUT = 10.0
-READ_TIMEOUT = 330.0  # an answer may take five minutes (API: "Interaction concepts")
-LONGEST_ANSWER = 2 * READ_TIMEOUT
 LARGE_BODY = 64 * 1024  # from here on Arrow is worth its import
-LARGEST_BODY = 32 * 1024 * 1024  # a page of 1000 operations with every field is about 2 MB
-MOST_VALUES = 300_000  # such a page has 57,000; unsigned, as anything is until it is read, it could have 16 million
-LARGEST_REFUSAL = 1024 * 1024  # bytes of a refusal that are looked through for the platform's words
-ENCODINGS = frozenset({"", "identity", "gzip", "deflate"})  # one of these: gzip within gzip unpacks without bounds
-LONGEST_MESSAGE = 400
-LONGEST_EXCERPT = 4000  # of what answers instead of the platform, tags included
-NO_COMMON_TLS = {  # what OpenSSL calls a peer that speaks an older TLS, or none at all
-    "UNSUPPORTED_PROTOCOL",
-    "TLSV1_ALERT_PROTOCOL_VERSION",
-    "WRONG_VERSION_NUMBER",
-    "NO_CIPHERS_AVAILABLE",
-    "HTTP_REQUEST",
-}
-SIGNATURE = re.compile(r"(?:[A-Za-z0-9+/]|\\/){86}==")  # base64 of 64 bytes; JSON may escape its slashes
+MOST_VALUES = 300_000  # a large page has 57,000; unsigned, as anything is until it is read, it could have 16 million
 
 
 @dataclass(frozen=True)
@@ -145,21 +114,9 @@ class Client:
         self.pace = Pace()
         self.requests_sent = 0
         self._counts: Counter[tuple[str, int, bool]] = Counter()
-        self._connections: WeakSet[socket.socket] = WeakSet()
         self._lock = threading.Lock()
-        self._http = httpx.Client(
-            verify=tls_context(),
-            timeout=httpx.Timeout(READ_TIMEOUT, connect=CONNECT_TIMEOUT),
-            follow_redirects=False,
-            # a proxy of the environment must not see what is meant for this machine
-            trust_env=urlsplit(settings.base_url).scheme == "https",
-            headers={
-                "User-Agent": f"ecommpay-sync/{version('ecommpay-sync')}",
-                "Content-Type": "application/json",
-                "Accept": "application/json",
-                "Accept-Encoding": "gzip, deflate",
-            },
-        )
+        self._excerpts = Excerpts(settings.token, settings.secret)
+        self._transport = Transport(settings.base_url, self.pace, self._excerpts)
 
     def __enter__(self) -> Self:
         return self
@@ -169,15 +126,12 @@ class Client:
 
     def close(self) -> None:
         """Close the connections."""
-        self._http.close()
+        self._transport.close()
 
     def abort(self) -> None:
         """End the requests under way and let none start again: their callers get `Aborted`."""
         self.pace.abort()
-        with self._lock:
-            connections = list(self._connections)
-        for connection in connections:
-            _hang_up(connection)
+        self._transport.hang_up()
 
     def resume(self) -> None:
         """Let requests start again, once all that `abort` ended have come back: another stream may ask."""
@@ -221,18 +175,20 @@ class Client:
 
     def _answer(self, sent: _Sent, parameters: Mapping[str, Any], expect: str | None) -> Answer:
         endpoint, requested_at = sent.endpoint, self._now()
-        status, headers, body = self._post(endpoint, self._signed(parameters))
-        sent.status, sent.size = status, len(body)
-        if status != httpx.codes.OK:
-            raise self._refusal(endpoint, status, headers, body)
+        content = self._signed(parameters)
+        self.requests_sent += 1
+        received = self._transport.post(endpoint, content)
+        sent.status, sent.size = received.status, len(received.body)
+        if received.status != HTTPStatus.OK:
+            raise self._refusal(endpoint, received)
         return Answer(
             endpoint=endpoint,
             request=dict(parameters),
-            body=body,
+            body=received.body,
             requested_at=requested_at,
             received_at=self._now(),
-            server_time=parse_http_date(headers.get("Date")),
-            read=self._verified(endpoint, body, expect),
+            server_time=parse_http_date(received.headers.get("Date")),
+            read=self._verified(endpoint, received.body, expect),
             request_id=sent.request_id,
         )
 
@@ -241,65 +197,10 @@ class Client:
         mark = signature.sign(unsigned, self.settings.secret.reveal())
         return orjson.dumps({**unsigned, "signature": mark})
 
-    def _post(self, endpoint: str, content: bytes) -> tuple[int, httpx.Headers, bytes]:
-        self.requests_sent += 1
-        give_up_at = time.monotonic() + LONGEST_ANSWER
-        received = bytearray()
-        try:
-            url, watched = f"{self.settings.base_url}/{endpoint}", {"trace": self._watch}
-            with self._http.stream("POST", url, content=content, extensions=watched) as response:
-                self.pace.answered = True
-                encoding = response.headers.get("Content-Encoding", "").strip().lower()
-                if encoding not in ENCODINGS:
-                    raise BrokenBody(f"the answer to {endpoint} is encoded in a way that was not asked for.")
-                for chunk in response.iter_bytes():
-                    received += chunk
-                    if len(received) > LARGEST_BODY:
-                        raise BodyTooLarge(
-                            f"the answer to {endpoint} is larger than {LARGEST_BODY >> 20} MiB, which no page "
-                            "is; it was not read further: check DATA_API_BASE_URL and what answers there."
-                        )
-                    if time.monotonic() > give_up_at:
-                        raise Unreachable(f"the answer to {endpoint} did not end within {LONGEST_ANSWER:.0f} s.")
-                return response.status_code, response.headers, bytes(received)
-        except httpx.TransportError as error:
-            # a host that takes five minutes is not a wrong address
-            self.pace.answered |= isinstance(error, httpx.ReadTimeout)
-            if self.pace.aborted:
-                raise Aborted(f"the run was stopped during {endpoint}.") from None
-            if _is_refusal_of_tls(error):
-                raise Untrusted(self._why_untrusted(error)) from None
-            raise Unreachable(self._why_unreachable(endpoint, error)) from None
-        except httpx.DecodingError:
-            raise BrokenBody(f"the answer to {endpoint} could not be decompressed.") from None
-
-    def _watch(self, event: str, info: dict[str, Any]) -> None:
-        """Remember every connection that is made (httpx's `trace`), so that `abort` can end it."""
-        if event.endswith((".connect_tcp.complete", ".start_tls.complete")):
-            connection = info["return_value"].get_extra_info("socket")
-            with self._lock:
-                self._connections.add(connection)
-            if self.pace.aborted:
-                _hang_up(connection)
-
-    def _why_unreachable(self, endpoint: str, error: httpx.TransportError) -> str:
-        host = urlsplit(self.settings.base_url).netloc
-        reason = _one_line(self._excerpt(str(error))).rstrip(".") or type(error).__name__
-        if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout):
-            return f"no connection to {host}: {reason} — check DATA_API_BASE_URL, DNS, firewall and proxy."
-        return f"the connection to {host} broke during {endpoint}: {reason}."
-
-    def _why_untrusted(self, error: httpx.TransportError) -> str:
-        host = urlsplit(self.settings.base_url).netloc
-        return (
-            f"no trusted connection to {host}: {_one_line(self._excerpt(str(error)))} — nothing was sent: check "
-            "DATA_API_BASE_URL, this machine's clock, and the proxy or firewall between; a company's own "
-            "certificate authority is trusted when SSL_CERT_FILE names its file."
-        )
-
-    def _refusal(self, endpoint: str, status: int, headers: httpx.Headers, body: bytes) -> DataApiError:
-        message = _message_in(body, self._excerpt)
-        return error_for_status(endpoint, status, message, parse_retry_after(headers.get("Retry-After")))
+    def _refusal(self, endpoint: str, received: Received) -> DataApiError:
+        message = self._excerpts.message_in(received.body)
+        retry_after = parse_retry_after(received.headers.get("Retry-After"))
+        return error_for_status(endpoint, received.status, message, retry_after)
 
     def _verified(self, endpoint: str, body: bytes, expect: str | None) -> dict[str, Any] | signature.ProvedRows:
         if body.count(b",") >= MOST_VALUES:
@@ -324,56 +225,6 @@ class Client:
             raise BrokenBody(f"the answer to {endpoint} has no list `{expect}`.")
         return document
 
-    def _excerpt(self, text: str) -> str:
-        """Return the beginning of a foreign text, with token, secret and signatures masked."""
-        # masked before it is cut short, so that no part of one is left at the edge
-        text = SIGNATURE.sub("****", text[: 50 * LONGEST_EXCERPT])
-        for hidden in (self.settings.token, self.settings.secret):
-            text = text.replace(hidden.reveal(), "****")
-        return text[:LONGEST_EXCERPT]
-
 
 def _utc_now() -> datetime:
     return datetime.now(UTC)
-
-
-def tls_context() -> ssl.SSLContext:
-    """Return TLS 1.2 or newer with certificates verified."""
-    context = ssl.create_default_context()
-    context.load_verify_locations(certifi.where())
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    return context
-
-
-def _is_refusal_of_tls(error: BaseException) -> bool:
-    """Whether the handshake failed for what either side is, and not for a connection that broke meanwhile."""
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, ssl.SSLCertVerificationError):
-            return True
-        if isinstance(cause, ssl.SSLError) and cause.reason in NO_COMMON_TLS:
-            return True
-        cause = cause.__cause__ or cause.__context__
-    return False
-
-
-def _hang_up(connection: socket.socket) -> None:
-    """End a connection under the thread that reads from it, which merely closing it does not wake."""
-    with suppress(OSError):  # it has ended already
-        connection.shutdown(socket.SHUT_RDWR)
-
-
-def _message_in(body: bytes, excerpt: Callable[[str], str]) -> str:
-    """Return the platform's `message`, or what can be shown of a body that is not the platform's."""
-    body = body[:LARGEST_REFUSAL]
-    try:
-        document = orjson.loads(body)
-        said = excerpt(str(document.get("message") or document.get("name") or ""))
-    except (orjson.JSONDecodeError, AttributeError):
-        said = re.sub(r"<[^>]*>", " ", excerpt(body.decode("utf-8", "replace")))
-    return _one_line(said) or "(no message)"
-
-
-def _one_line(text: str) -> str:
-    line = " ".join(text.split())
-    return "".join(character if character.isprintable() else "?" for character in line)[:LONGEST_MESSAGE]

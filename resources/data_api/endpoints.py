@@ -6,13 +6,12 @@ Each method returns the verified `Answer`; its rows are typed in `pipelines.sync
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 from resources.data_api.client import Answer, Client
 
 LARGEST_LIMIT = 1000
-LONGEST_INTERVAL = timedelta(days=180)  # longer ones are processed one by one, 10 s apart
 TIME_FORMAT = "%Y-%m-%d %H:%M:%S"
 
 

@@ -1,4 +1,4 @@
-"""The names of an operation's fields, their order and kinds, and what `fields` leaves of a row; no values."""
+"""The names of an operation's fields, their order and kinds, what `fields` leaves of a row, and a plain row."""
 
 from __future__ import annotations
 
@@ -73,6 +73,20 @@ def major_units(amount: int, currency: str) -> str:
     digits = str(abs(amount)).rjust(decimals + 1, "0")
     whole, part = (digits[:-decimals], digits[-decimals:]) if decimals else (digits, "")
     return ("-" if amount < 0 else "") + whole + ("." + part if part else "")
+
+
+def plain_row(operation_id: str) -> dict[str, Any]:
+    """Give the default fields of an operation about which nothing else is to be said."""
+    return {
+        **dict.fromkeys(DEFAULT, ""),
+        "project_id": "198",
+        "operation_id": operation_id,
+        "payment_id": f"order-{operation_id}",
+        "operation_type": "sale",
+        "operation_status": "success",
+        "sum_initial": {"amount": 1000, "currency": "EUR"},
+        "sum_converted": {"amount": 1000, "currency": "EUR"},
+    }
 
 
 def default_row(facts: Mapping[str, Any]) -> dict[str, Any]:

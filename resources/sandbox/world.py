@@ -3,26 +3,25 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from random import Random
 from threading import RLock
-from typing import Any, Final
+from typing import Any
 
 from resources.sandbox.accounts import Account
 from resources.sandbox.balances import Balance, Move, draw_balances, payouts
 from resources.sandbox.documents import Documents
-from resources.sandbox.fields import DEFAULT
+from resources.sandbox.fields import plain_row
 from resources.sandbox.frauds import Fraud, draw_frauds
+from resources.sandbox.ids import Ids
 from resources.sandbox.index import Index, Order, Slice, number_of
 from resources.sandbox.queries import Query
 from resources.sandbox.rows import View, row_of
 from resources.sandbox.states import DrawnState, Operation, State, told
 from resources.sandbox.times import Moment, seconds
-
-_STRANGE: Final = 1 << 72  # numbers from here on are given to operation ids that are no plain number
+from resources.sandbox.truth import totals_of, true_states
 
 
 class World:
@@ -39,10 +38,9 @@ class World:
         self.documents = Documents()
         self._fixed = None if now is None else seconds(now)
         self._operations: dict[int, Operation] = {}
-        self._strange: dict[str, int] = {}
         self._payments: dict[str, list[Operation]] | None = None
+        self._ids = Ids(self._operations)
         self._index = Index(self._operations)
-        self._greatest = 0
         self.lock = RLock()
 
     @classmethod
@@ -119,13 +117,9 @@ class World:
         Its effective time left out is `operation_completed_at`, else `operation_created_at`, else now.
         """
         with self.lock:
-            facts = told(dict(fields) if exact else {**self._plain(), **fields})
+            facts = told(dict(fields) if exact else {**plain_row(self.new_id()), **fields})
             text = str(facts.get("operation_id", ""))
-            if self._find(text) is not None:
-                raise ValueError(f"There is an operation {text} already")
-            number = self._number(text)
-            if 0 < self._greatest < number < _STRANGE:
-                self._greatest = number
+            number = self._ids.take(text)
             at = self._effective(facts, effective)
             state = State(at, at if visible is None else seconds(visible), facts)
             project = str(facts.get("project_id") or "")
@@ -148,7 +142,7 @@ class World:
         Effective in the future, it is visible already: it has left every earlier interval.
         """
         with self.lock:
-            operation = self._get(operation_id)
+            operation = self._ids.get(operation_id)
             at = self.now if effective is None else seconds(effective)
             facts = {**operation.states[-1].facts(), **told(fields)}
             operation.states.append(State(at, min(at, self.now) if visible is None else seconds(visible), facts))
@@ -157,7 +151,7 @@ class World:
     def remove(self, operation_id: str | int) -> None:
         """Take an operation out of the world, as if it had never been."""
         with self.lock:
-            operation = self._get(operation_id)
+            operation = self._ids.get(operation_id)
             self._index.leave(operation)
             del self._operations[operation.number]
             self._payments = None
@@ -169,10 +163,7 @@ class World:
     def new_id(self) -> str:
         """Give an operation id that is greater than all plain ones there are and were given."""
         with self.lock:
-            if not self._greatest:
-                self._greatest = max((n for n in self._operations if n < _STRANGE), default=6_435_212_159_990)
-            self._greatest += 10
-            return str(self._greatest)
+            return self._ids.new()
 
     # What the API answers from
 
@@ -217,8 +208,8 @@ class World:
         anywhere = replace(query, start=None, end=None)
         found = self.sample(query, 1, chance) or self.sample(anywhere, 1, chance)
         if found:
-            return self._get(found[0]).states[-1].facts()
-        plain = self._plain()
+            return self._ids.get(found[0]).states[-1].facts()
+        plain = plain_row(self.new_id())
         if query.projects:
             plain["project_id"] = str(min(query.projects))
         return plain
@@ -270,23 +261,7 @@ class World:
         end: Moment | None = None,
     ) -> list[dict[str, Any]]:
         """Count and add up the truth of an interval per type, status and currency of `sum_initial`."""
-        counts: Counter[tuple[str, str, str]] = Counter()
-        sums: Counter[tuple[str, str, str]] = Counter()
-        for _, state in self.true_states(projects, start, end):
-            money = state.facts(all_fields=False).get("sum_initial") or {}
-            key = (str(state.kind), str(state.status), str(money.get("currency") or ""))
-            counts[key] += 1
-            sums[key] += int(money.get("amount") or 0)
-        return [
-            {
-                "operation_type": kind,
-                "operation_status": status,
-                "currency": currency,
-                "count": count,
-                "amount": sums[kind, status, currency],
-            }
-            for (kind, status, currency), count in sorted(counts.items())
-        ]
+        return totals_of(state for _, state in self.true_states(projects, start, end))
 
     def true_states(
         self,
@@ -295,22 +270,10 @@ class World:
         end: Moment | None = None,
     ) -> list[tuple[Operation, State]]:
         """Give the operations of an interval with their states now, newest first, by going over all."""
-        now = self.now
-        low = None if start is None else seconds(start)
-        high = None if end is None else seconds(end)
-        if isinstance(projects, Account):
-            projects = projects.projects
+        seen = projects.projects if isinstance(projects, Account) else projects
+        low, high = (None if moment is None else seconds(moment) for moment in (start, end))
         with self.lock:
-            found = [
-                (operation, state)
-                for operation in self._operations.values()
-                if (projects is None or operation.project in projects)
-                and (state := operation.at(now)) is not None
-                and (low is None or low <= state.effective)
-                and (high is None or state.effective <= high)
-            ]
-        found.sort(key=lambda pair: (pair[1].effective, pair[0].number), reverse=True)
-        return found
+            return true_states(self._operations.values(), self.now, seen, low, high)
 
     # Inside
 
@@ -320,35 +283,6 @@ class World:
     def _selected(self, query: Query) -> Slice:
         return self._index.select(query, self.now, self.order)
 
-    def _get(self, operation_id: str | int) -> Operation:
-        operation = self._find(str(operation_id))
-        if operation is None:
-            raise KeyError(f"No operation {operation_id}")
-        return operation
-
-    def _find(self, text: str) -> Operation | None:
-        number = int(text) if _is_plain(text) else self._strange.get(text, -1)
-        return self._operations.get(number)
-
-    def _number(self, text: str) -> int:
-        if _is_plain(text):
-            return int(text)
-        return self._strange.setdefault(text, _STRANGE + len(self._strange))
-
-    def _plain(self) -> dict[str, Any]:
-        """Give the default fields of an operation about which a test has nothing to say."""
-        number = self.new_id()
-        return {
-            **dict.fromkeys(DEFAULT, ""),
-            "project_id": "198",
-            "operation_id": number,
-            "payment_id": f"order-{number}",
-            "operation_type": "sale",
-            "operation_status": "success",
-            "sum_initial": {"amount": 1000, "currency": "EUR"},
-            "sum_converted": {"amount": 1000, "currency": "EUR"},
-        }
-
     def _effective(self, facts: Mapping[str, Any], given: Moment | None) -> int:
         if given is not None:
             return seconds(given)
@@ -356,7 +290,3 @@ class World:
             if isinstance(facts.get(name), int):
                 return int(facts[name])
         return self.now
-
-
-def _is_plain(text: str) -> bool:
-    return text.isascii() and text.isdecimal() and len(text) < 20 and (text == "0" or text[0] != "0")

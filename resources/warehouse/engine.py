@@ -96,10 +96,15 @@ def run(connection: Connection, name: str, **parameters: Any) -> list[Row[Any]]:
 
 def script(connection: Connection, name: str) -> None:
     """Execute the statements of `sql/<name>.sql` as they are, without parameters: `%` and `:` mean nothing."""
+    driver_of(connection).execute(sql.text(name))
+
+
+def driver_of(connection: Connection) -> Any:
+    """Return psycopg's own connection beneath, for what SQLAlchemy does not do: scripts, COPY."""
     driver = connection.connection.driver_connection
     if driver is None:
         raise WarehouseBroken("the pool gave no connection to execute on.")
-    driver.execute(sql.text(name))
+    return driver
 
 
 def affect(connection: Connection, name: str, **parameters: Any) -> int:

@@ -128,10 +128,7 @@ class _Locks:
                 self._connection.execute(sql.text("backfill/wait"), {"milliseconds": f"{wait_seconds * 1000}"})
             row = self._connection.execute(sql.text(name), self._scope | parameters).fetchone()
         except psycopg.errors.LockNotAvailable:
-            raise DaysAreBusy(
-                f"another run has been loading operations of the same days for more than {wait_seconds // 60} "
-                "minutes: see `ecommpay-sync status`, and start this one again when that has ended."
-            ) from None
+            raise DaysAreBusy(f"{self._scope['stream']} of the same days", wait_seconds) from None
         except psycopg.Error as error:
             raise explain(error, self._place) from None
         return bool(row and row[0])

@@ -22,7 +22,7 @@ from pyarrow import csv
 
 import sql
 from resources.errors import WarehouseBroken
-from resources.warehouse.engine import Warehouse, affect, run, run_many
+from resources.warehouse.engine import Warehouse, affect, driver_of, run, run_many
 from resources.warehouse.ledger import ControlTotal, LoadReport, Scope, WalkRecord, add_window, next_window_id
 from resources.warehouse.targets import OPERATIONS, Target
 
@@ -234,10 +234,7 @@ def _stage(connection: Connection, lines: bytes, target: Target) -> None:
 
 
 def _copy(connection: Connection, name: str, lines: bytes) -> None:
-    driver = connection.connection.driver_connection
-    if driver is None:
-        raise WarehouseBroken("the pool gave no connection to copy through.")
-    with driver.cursor() as cursor, cursor.copy(sql.text(name)) as copy:
+    with driver_of(connection).cursor() as cursor, cursor.copy(sql.text(name)) as copy:
         copy.write(lines)
 
 

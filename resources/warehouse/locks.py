@@ -17,7 +17,13 @@ WAIT_SECONDS = 600
 
 
 class DaysAreBusy(SyncError):
-    """Another run is loading some of the same days."""
+    """Another run has been loading some of the same days for longer than was waited for."""
+
+    def __init__(self, what: str, waited_seconds: int) -> None:
+        super().__init__(
+            f"another run has been loading {what} for more than {waited_seconds // 60} minutes: see `ecommpay-sync "
+            "status`, and start this one again when that has ended."
+        )
 
 
 @contextmanager
@@ -43,10 +49,7 @@ def range_lock(
                     sql.text("ledger/lock_month"), {"stream": stream, "account": account, "month": month}
                 )
         except psycopg.errors.LockNotAvailable:
-            raise DaysAreBusy(
-                f"another run has been loading {stream} of {first} to {last} for more than {wait_seconds // 60} "
-                "minutes: see `ecommpay-sync status`, and start this one again when that has ended."
-            ) from None
+            raise DaysAreBusy(f"{stream} of {first} to {last}", wait_seconds) from None
         except psycopg.Error as error:
             raise explain(error, warehouse.place()) from None
         yield

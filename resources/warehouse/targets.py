@@ -75,7 +75,6 @@ FRAUD = Target(
     status=None,
     minor="tr_amount_minor",
 )
-TARGETS = {target.stream: target for target in (OPERATIONS, FRAUD)}
 
 
 def documents(stream: str) -> Target:

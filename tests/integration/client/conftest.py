@@ -10,7 +10,7 @@ from client_support import (
     NOW,
     ROWS,
 )
-from resources.data_api import client as client_module
+from resources.data_api import transport
 from resources.sandbox import (
     Balance,
     SandboxServer,
@@ -24,7 +24,7 @@ def no_certificates(request, monkeypatch):
     """Reading all certificates of the machine takes longer than most tests; those about TLS do it."""
     if "certificate" not in request.fixturenames:
         bare = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        monkeypatch.setattr(client_module, "tls_context", lambda: bare)
+        monkeypatch.setattr(transport, "tls_context", lambda: bare)
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ from client_support import (
     raw,
     signed,
 )
-from resources.data_api import client as client_module
+from resources.data_api import transport
 from resources.data_api.errors import (
     BadRequest,
     BadSignature,
@@ -188,7 +188,7 @@ def drip(request, number):
 
 
 def test_an_answer_that_never_ends_is_given_up_however_steadily_it_drips(monkeypatch):
-    monkeypatch.setattr(client_module, "LONGEST_ANSWER", 0.1)
+    monkeypatch.setattr(transport, "LONGEST_ANSWER", 0.1)
     with raw(drip) as server, client_of(server.url, policy=TWICE) as client:
         start = time.monotonic()
         assert "the answer to balance/get did not end within" in failure(Unreachable, client)
@@ -197,7 +197,7 @@ def test_an_answer_that_never_ends_is_given_up_however_steadily_it_drips(monkeyp
 
 
 def test_an_answer_that_does_not_begin_in_time_is_asked_for_again(monkeypatch):
-    monkeypatch.setattr(client_module, "READ_TIMEOUT", 0.2)
+    monkeypatch.setattr(transport, "READ_TIMEOUT", 0.2)
 
     def answer(request, number):
         if number == 2:
@@ -212,5 +212,5 @@ def test_an_answer_that_does_not_begin_in_time_is_asked_for_again(monkeypatch):
 
 
 def test_an_answer_may_take_five_minutes():
-    assert client_module.READ_TIMEOUT > 300
-    assert client_module.LONGEST_ANSWER >= client_module.READ_TIMEOUT
+    assert transport.READ_TIMEOUT > 300
+    assert transport.LONGEST_ANSWER >= transport.READ_TIMEOUT

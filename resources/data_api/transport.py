@@ -1,0 +1,174 @@
+"""One HTTP exchange: TLS, time, size, and connections that can be ended; what is sent and what it means is in `client`.
+
+No body is ever logged.
+"""
+
+from __future__ import annotations
+
+import socket
+import ssl
+import threading
+import time
+from contextlib import suppress
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from typing import Any
+from urllib.parse import urlsplit
+from weakref import WeakSet
+
+import certifi
+import httpx
+
+from resources.data_api.errors import Aborted, BodyTooLarge, BrokenBody, Unreachable, Untrusted
+from resources.data_api.excerpts import Excerpts
+from resources.data_api.retry import Pace
+
+CONNECT_TIMEOUT = 10.0
+READ_TIMEOUT = 330.0  # an answer may take five minutes (API: "Interaction concepts")
+LONGEST_ANSWER = 2 * READ_TIMEOUT
+LARGEST_BODY = 32 * 1024 * 1024  # a page of 1000 operations with every field is about 2 MB
+ENCODINGS = frozenset({"", "identity", "gzip", "deflate"})  # one of these: gzip within gzip unpacks without bounds
+NO_COMMON_TLS = {  # what OpenSSL calls a peer that speaks an older TLS, or none at all
+    "UNSUPPORTED_PROTOCOL",
+    "TLSV1_ALERT_PROTOCOL_VERSION",
+    "WRONG_VERSION_NUMBER",
+    "NO_CIPHERS_AVAILABLE",
+    "HTTP_REQUEST",
+}
+
+
+@dataclass(frozen=True)
+class Received:
+    """What came back, whoever sent it: nothing of it is verified yet."""
+
+    status: int
+    headers: httpx.Headers
+    body: bytes = field(repr=False)  # personal data
+
+
+class Transport:
+    """Posts bodies to one platform; safe to use from several threads. `pace` is told that the host answers."""
+
+    def __init__(self, base_url: str, pace: Pace, excerpts: Excerpts) -> None:
+        self._base_url = base_url
+        self._host = urlsplit(base_url).netloc
+        self._pace = pace
+        self._excerpts = excerpts
+        self._connections: WeakSet[socket.socket] = WeakSet()
+        self._lock = threading.Lock()
+        self._http = httpx.Client(
+            verify=tls_context(),
+            timeout=httpx.Timeout(READ_TIMEOUT, connect=CONNECT_TIMEOUT),
+            follow_redirects=False,
+            # a proxy of the environment must not see what is meant for this machine
+            trust_env=urlsplit(base_url).scheme == "https",
+            headers={
+                "User-Agent": f"ecommpay-sync/{version('ecommpay-sync')}",
+                "Content-Type": "application/json",
+                "Accept": "application/json",
+                "Accept-Encoding": "gzip, deflate",
+            },
+        )
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._http.close()
+
+    def hang_up(self) -> None:
+        """End the requests under way; with the pace aborted, a connection made meanwhile ends as well."""
+        with self._lock:
+            connections = list(self._connections)
+        for connection in connections:
+            _hang_up(connection)
+
+    def post(self, endpoint: str, content: bytes) -> Received:
+        """Send one body and return the whole answer.
+
+        Raises:
+            Unreachable, BrokenBody: it did not come, or not whole.
+            Untrusted: the other side is not who it should be; nothing was sent.
+            BodyTooLarge: it is larger than any page.
+            Aborted: the run was stopped meanwhile.
+        """
+        try:
+            url, watched = f"{self._base_url}/{endpoint}", {"trace": self._watch}
+            give_up_at = time.monotonic() + LONGEST_ANSWER
+            with self._http.stream("POST", url, content=content, extensions=watched) as response:
+                self._pace.answered = True
+                return Received(response.status_code, response.headers, _whole_body(endpoint, response, give_up_at))
+        except httpx.TransportError as error:
+            # a host that takes five minutes is not a wrong address
+            self._pace.answered |= isinstance(error, httpx.ReadTimeout)
+            if self._pace.aborted:
+                raise Aborted(f"the run was stopped during {endpoint}.") from None
+            if _is_refusal_of_tls(error):
+                raise Untrusted(self._why_untrusted(error)) from None
+            raise Unreachable(self._why_unreachable(endpoint, error)) from None
+        except httpx.DecodingError:
+            raise BrokenBody(f"the answer to {endpoint} could not be decompressed.") from None
+
+    def _watch(self, event: str, info: dict[str, Any]) -> None:
+        """Remember every connection that is made (httpx's `trace`), so that `hang_up` can end it."""
+        if event.endswith((".connect_tcp.complete", ".start_tls.complete")):
+            connection = info["return_value"].get_extra_info("socket")
+            with self._lock:
+                self._connections.add(connection)
+            if self._pace.aborted:
+                _hang_up(connection)
+
+    def _why_unreachable(self, endpoint: str, error: httpx.TransportError) -> str:
+        reason = self._excerpts.line(str(error)).rstrip(".") or type(error).__name__
+        if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout):
+            return f"no connection to {self._host}: {reason} — check DATA_API_BASE_URL, DNS, firewall and proxy."
+        return f"the connection to {self._host} broke during {endpoint}: {reason}."
+
+    def _why_untrusted(self, error: httpx.TransportError) -> str:
+        return (
+            f"no trusted connection to {self._host}: {self._excerpts.line(str(error))} — nothing was sent: check "
+            "DATA_API_BASE_URL, this machine's clock, and the proxy or firewall between; a company's own "
+            "certificate authority is trusted when SSL_CERT_FILE names its file."
+        )
+
+
+def tls_context() -> ssl.SSLContext:
+    """Return TLS 1.2 or newer with certificates verified."""
+    context = ssl.create_default_context()
+    context.load_verify_locations(certifi.where())
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    return context
+
+
+def _whole_body(endpoint: str, response: httpx.Response, give_up_at: float) -> bytes:
+    """Read the body, but not beyond what a page can hold, nor for ever."""
+    encoding = response.headers.get("Content-Encoding", "").strip().lower()
+    if encoding not in ENCODINGS:
+        raise BrokenBody(f"the answer to {endpoint} is encoded in a way that was not asked for.")
+    received = bytearray()
+    for chunk in response.iter_bytes():
+        received += chunk
+        if len(received) > LARGEST_BODY:
+            raise BodyTooLarge(
+                f"the answer to {endpoint} is larger than {LARGEST_BODY >> 20} MiB, which no page "
+                "is; it was not read further: check DATA_API_BASE_URL and what answers there."
+            )
+        if time.monotonic() > give_up_at:
+            raise Unreachable(f"the answer to {endpoint} did not end within {LONGEST_ANSWER:.0f} s.")
+    return bytes(received)
+
+
+def _is_refusal_of_tls(error: BaseException) -> bool:
+    """Whether the handshake failed for what either side is, and not for a connection that broke meanwhile."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return True
+        if isinstance(cause, ssl.SSLError) and cause.reason in NO_COMMON_TLS:
+            return True
+        cause = cause.__cause__ or cause.__context__
+    return False
+
+
+def _hang_up(connection: socket.socket) -> None:
+    """End a connection under the thread that reads from it, which merely closing it does not wake."""
+    with suppress(OSError):  # it has ended already
+        connection.shutdown(socket.SHUT_RDWR)
