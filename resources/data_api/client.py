@@ -11,8 +11,8 @@ import ssl
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
@@ -174,10 +174,7 @@ class Client:
     def abort(self) -> None:
         """End the requests under way and let none start again: their callers get `Aborted`."""
         self.pace.abort()
-        with self._lock:
-            connections = list(self._connections)
-        for connection in connections:
-            _hang_up(connection)
+        self._hang_up_all()
 
     def resume(self) -> None:
         """Let requests start again, once all that `abort` ended have come back: another stream may ask."""
@@ -243,11 +240,13 @@ class Client:
 
     def _post(self, endpoint: str, content: bytes) -> tuple[int, httpx.Headers, bytes]:
         self.requests_sent += 1
-        give_up_at = time.monotonic() + LONGEST_ANSWER
-        received = bytearray()
+        received, late = bytearray(), threading.Event()
+        url, watched = f"{self.settings.base_url}/{endpoint}", {"trace": self._watch}
         try:
-            url, watched = f"{self.settings.base_url}/{endpoint}", {"trace": self._watch}
-            with self._http.stream("POST", url, content=content, extensions=watched) as response:
+            with (
+                self._within(LONGEST_ANSWER, late),
+                self._http.stream("POST", url, content=content, extensions=watched) as response,
+            ):
                 self.pace.answered = True
                 encoding = response.headers.get("Content-Encoding", "").strip().lower()
                 if encoding not in ENCODINGS:
@@ -259,19 +258,46 @@ class Client:
                             f"the answer to {endpoint} is larger than {LARGEST_BODY >> 20} MiB, which no page "
                             "is; it was not read further: check DATA_API_BASE_URL and what answers there."
                         )
-                    if time.monotonic() > give_up_at:
-                        raise Unreachable(f"the answer to {endpoint} did not end within {LONGEST_ANSWER:.0f} s.")
+                if late.is_set():  # what was hung up can look like an end
+                    raise Unreachable(_why_late(endpoint))
                 return response.status_code, response.headers, bytes(received)
         except httpx.TransportError as error:
             # a host that takes five minutes is not a wrong address
             self.pace.answered |= isinstance(error, httpx.ReadTimeout)
             if self.pace.aborted:
                 raise Aborted(f"the run was stopped during {endpoint}.") from None
+            if late.is_set():
+                raise Unreachable(_why_late(endpoint)) from None
             if _is_refusal_of_tls(error):
                 raise Untrusted(self._why_untrusted(error)) from None
             raise Unreachable(self._why_unreachable(endpoint, error)) from None
         except httpx.DecodingError:
             raise BrokenBody(f"the answer to {endpoint} could not be decompressed.") from None
+
+    @contextmanager
+    def _within(self, seconds: float, late: threading.Event) -> Iterator[None]:
+        """Hang up after so long: a read timeout ends no answer that comes byte by byte, be it in its headers alone.
+
+        Which connection serves whom is the pool's affair, so all are hung up; the others ask again.
+        """
+
+        def end() -> None:
+            late.set()
+            self._hang_up_all()
+
+        timer = threading.Timer(seconds, end)
+        timer.daemon = True
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
+
+    def _hang_up_all(self) -> None:
+        with self._lock:
+            connections = list(self._connections)
+        for connection in connections:
+            _hang_up(connection)
 
     def _watch(self, event: str, info: dict[str, Any]) -> None:
         """Remember every connection that is made (httpx's `trace`), so that `abort` can end it."""
@@ -314,15 +340,25 @@ class Client:
         try:
             document = signature.decode(body, self.settings.secret.reveal())
         except signature.SignatureMismatch:
-            raise BadSignature(
-                f"the answer to {endpoint} does not carry the platform's signature over its content; nothing of "
-                "it was used — a proxy that rewrites bodies, or a secret of another token, does this."
-            ) from None
+            raise BadSignature(self._why_not_used(endpoint, body)) from None
         except signature.UndecodableBody as error:
             raise BrokenBody(f"the answer to {endpoint} cannot be read: {error} ({len(body)} bytes).") from None
         if expect is not None and not isinstance(document.get(expect), list):
             raise BrokenBody(f"the answer to {endpoint} has no list `{expect}`.")
         return document
+
+    def _why_not_used(self, endpoint: str, body: bytes) -> str:
+        why = (
+            f"the answer to {endpoint} does not carry the platform's signature over its content; nothing of it was used"
+        )
+        # a refusal under status 200; of any other body nothing is shown
+        if b'"signature"' not in body and len(body) <= LARGEST_REFUSAL:
+            document = signature.parsed(body)
+            said = _one_line(self._excerpt(str(document.get("message") or "")))
+            if said:
+                status = f"{document.get('status', 'unknown')!s:.9}"
+                return f"{why} — it is not signed at all, and says: {said} (status {status})."
+        return f"{why} — a proxy that rewrites bodies, or a secret of another token, does this."
 
     def _excerpt(self, text: str) -> str:
         """Return the beginning of a foreign text, with token, secret and signatures masked."""
@@ -355,6 +391,10 @@ def _is_refusal_of_tls(error: BaseException) -> bool:
             return True
         cause = cause.__cause__ or cause.__context__
     return False
+
+
+def _why_late(endpoint: str) -> str:
+    return f"the answer to {endpoint} did not end within {LONGEST_ANSWER:.0f} s."
 
 
 def _hang_up(connection: socket.socket) -> None:
