@@ -20,7 +20,7 @@ from pipelines.sync.answers import Kept, page_of
 from pipelines.sync.normalize import Batch, unite
 from pipelines.sync.personal import protect
 from pipelines.sync.streams import OPERATIONS, Ask
-from pipelines.sync.walk import DEEPEST, Page, Restless, TooDense, settle
+from pipelines.sync.walk import DEEPEST, Doubt, Page, Restless, TooDense, settle
 from pipelines.sync.windows import SECOND, Window
 from resources.data_api.endpoints import DataApi
 from resources.errors import ConfigError
@@ -111,9 +111,10 @@ def rewalk(api: DataApi, settings: SyncSettings, window: Window) -> Rewalk:
     result = Rewalk(unite([]))
     batches: list[Batch] = []
     queue = deque([window])
+    doubt = Doubt()
     while queue:
         piece = queue.popleft()
-        outcome = settle(partial(_fetch, api, settings, piece), piece.length)
+        outcome = settle(partial(_fetch, api, settings, piece), piece.length, doubt)
         result.requests += outcome.requests
         if isinstance(outcome, TooDense):
             pieces = windows.cut(piece, windows.pieces_for(piece, outcome.rows, outcome.span, DEEPEST))

@@ -12,6 +12,7 @@ from typing import Any
 from pipelines.sync.answers import raw_page
 from pipelines.sync.normalize import LONGEST_INDEXED, json_text
 from pipelines.sync.typing_values import typed
+from pipelines.sync.walk import LOOKS_AT_NOTHING
 from resources.data_api.client import Answer
 from resources.data_api.endpoints import DataApi
 from resources.errors import SyncError
@@ -57,7 +58,7 @@ def sync_balances(
         warehouse, account=account, stream="balances", interval=None, dagster_run_id=dagster_run_id
     ) as run_id:
         try:
-            answer = api.balances()
+            answer = _ask(api)
             balances, rejects = normalize_balances(answer.document["balance"], answer.requested_at)
             _store(warehouse, Scope(account, run_id), answer, balances, rejects)
         except BaseException as error:
@@ -69,6 +70,15 @@ def sync_balances(
             raise
         ledger.finish_run(warehouse, run_id, "complete", None, api.client.requests_sent, api.client.take_counts())
         return BalancesReport(run_id, answer.requested_at, tuple(balances), tuple(rejects))
+
+
+def _ask(api: DataApi) -> Answer:
+    """Ask for the balances; again while there are none, as for an empty window: nothing else can be shown of it."""
+    for _ in range(LOOKS_AT_NOTHING):
+        answer = api.balances()
+        if answer.document["balance"]:
+            break
+    return answer
 
 
 def normalize_balances(entries: Sequence[Any], observed_at: datetime) -> tuple[list[Balance], list[Reject]]:

@@ -18,7 +18,7 @@ from pipelines.sync.personal import protect, without_body
 from pipelines.sync.progress import LogProgress, Progress
 from pipelines.sync.streams import OPERATIONS, Ask, Stream
 from pipelines.sync.verdicts import record_of, what_is_incomplete, what_stopped_it
-from pipelines.sync.walk import DEEPEST, SHORTEST, Page, Restless, Settled, TooDense, ask_once, settle
+from pipelines.sync.walk import DEEPEST, SHORTEST, Doubt, Page, Restless, Settled, TooDense, ask_once, settle
 from pipelines.sync.windows import Window
 from resources import log
 from resources.data_api.endpoints import DataApi
@@ -154,6 +154,7 @@ class _Sync:
         self.settings = settings
         self.request = request
         self.progress = progress
+        self.doubt = Doubt()
 
     def run(self, asked: Window, until: datetime, *, is_snapshot: bool = False) -> SyncReport:
         """Hold the locks of the days and of the run, and do the work."""
@@ -272,7 +273,9 @@ class _Sync:
         def fetch(offset: int, limit: int) -> Page[Kept]:
             return self._fetch(scope, window, offset, limit)
 
-        return settle(fetch, window.length if can_be_cut else SHORTEST) if self.stream.pages else ask_once(fetch)
+        if not self.stream.pages:
+            return ask_once(fetch, self.doubt)
+        return settle(fetch, window.length if can_be_cut else SHORTEST, self.doubt)
 
     def _fetch(self, scope: Scope, window: Window, offset: int, limit: int) -> Page[Kept]:
         answer = self.stream.ask(self.api, self.settings, Ask(window, scope.project_ids, offset, limit))

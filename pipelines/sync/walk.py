@@ -7,6 +7,9 @@ alone is the end. Where the page before was as long as any, more rows were likel
 for again; after a lone first row, it is the place past it that is asked for. At last the first row is looked
 at once more: if it is still the first, no row entered at the head meanwhile, and one that left anywhere
 before a page's edge would have shown at that edge.
+
+A server that once gave an empty or short answer, and another one when it was asked again, will do so again, at the
+worst twice in a row: from then on (`Doubt`) whatever says that no more rows follow is asked for more often.
 """
 
 from __future__ import annotations
@@ -21,6 +24,9 @@ DEEPEST = 9_990  # rows: about ten pages; a window with more is cut
 LOOKS_DEEP = 7_500  # rows: a guess above this is worth a probe at DEEPEST
 SURE_PROBE = 4  # pages after which the guess, if it never held, gives way to a probe
 SHORTEST = timedelta(seconds=1)
+LOOKS_AT_AN_END = 2  # where more rows were likely
+LOOKS_AT_NOTHING = 3  # an empty window is the one answer that nothing else speaks for
+LOOKS_IN_DOUBT = 6
 WALKS = 3  # of a window that moves, before it is cut
 WALKS_OF_ONE_SECOND = 8  # of a window that cannot be cut
 
@@ -43,9 +49,21 @@ Fetch = Callable[[int, int], Page[T]]  # (offset, limit) → page
 
 
 @dataclass
+class Doubt:
+    """Whether the server's ends are believed; shared by all windows of a run, which learn from one another."""
+
+    aroused: bool = False
+
+    def looks(self, usual: int) -> int:
+        """Return how often an answer that says "no more rows" must come before it counts."""
+        return LOOKS_IN_DOUBT if self.aroused else usual
+
+
+@dataclass
 class Walk(Generic[T]):
     """One pass over a window."""
 
+    doubt: Doubt = field(default_factory=Doubt)
     pages: list[Page[T]] = field(default_factory=list)
     requests: int = 0
     probed: bool = False
@@ -99,12 +117,13 @@ class Restless:
         return CONTRADICTED if self.contradiction else MOVED
 
 
-def settle(fetch: Fetch[T], length: timedelta) -> Settled[T] | TooDense[T] | Restless:
+def settle(fetch: Fetch[T], length: timedelta, doubt: Doubt | None = None) -> Settled[T] | TooDense[T] | Restless:
     """Walk a window of that length until it is shown complete; or say that it must be cut, or cannot be shown.
 
     A window of one second cannot be cut. The rows of all walks are united by the caller: each was really there
-    when it was met.
+    when it was met. `doubt` is that of the run.
     """
+    doubt = doubt or Doubt()
     pages: list[Page[T]] = []
     met: set[str] = set()
     requests = contradictions = 0
@@ -112,7 +131,7 @@ def settle(fetch: Fetch[T], length: timedelta) -> Settled[T] | TooDense[T] | Res
     can_be_cut = length > SHORTEST
     most = WALKS if can_be_cut else WALKS_OF_ONE_SECOND
     for number in range(1, most + 1):
-        walk = walk_once(fetch, length)
+        walk = walk_once(fetch, length, doubt)
         requests += walk.requests
         if walk.too_deep:
             return TooDense(*_density(walk.pages), requests=requests)
@@ -131,17 +150,17 @@ def settle(fetch: Fetch[T], length: timedelta) -> Settled[T] | TooDense[T] | Res
     return Restless(most, requests, contradiction=contradictions == most - 1)
 
 
-def ask_once(fetch: Fetch[T]) -> Settled[T]:
+def ask_once(fetch: Fetch[T], doubt: Doubt | None = None) -> Settled[T]:
     """Ask for a window whose rows come in one answer, again when it is empty: nothing else can be shown of it."""
-    walk: Walk[T] = Walk()
-    walk.take(_fetch_twice_if_empty(fetch, walk, 0))
+    walk: Walk[T] = Walk(doubt or Doubt())
+    walk.take(_fetch_again_while_empty(fetch, walk, 0))
     return Settled(walk.pages, 1, 0, walk.requests)
 
 
-def walk_once(fetch: Fetch[T], length: timedelta) -> Walk[T]:
+def walk_once(fetch: Fetch[T], length: timedelta, doubt: Doubt) -> Walk[T]:
     """Pass over a window of that length once, until its end, a sign that the data moved, or `DEEPEST`."""
-    walk: Walk[T] = Walk()
-    page = _fetch_twice_if_empty(fetch, walk, 0)
+    walk: Walk[T] = Walk(doubt)
+    page = _fetch_again_while_empty(fetch, walk, 0)
     offset = 0
     while page.ids:
         walk.take(page)
@@ -150,36 +169,52 @@ def walk_once(fetch: Fetch[T], length: timedelta) -> Walk[T]:
             walk.too_deep = True
             return walk
         offset = received - 1
-        following = _fetch_twice_if_empty(fetch, walk, offset)
+        following = _fetch_again_while_empty(fetch, walk, offset)
         longest = max(len(page.ids) for page in walk.pages)
         if following.ids == page.ids[-1:] and longest == 1:
             return _end_after_one_row(fetch, walk)
-        if following.ids == page.ids[-1:] and len(page.ids) == longest:
-            following = _fetch_twice_if_empty(fetch, walk, offset)
+        if following.ids == page.ids[-1:] and (len(page.ids) == longest or doubt.aroused):
+            following = _look_at_the_end_again(fetch, walk, offset, following)
         # a row met before stands where another one should be
         if following.ids[:1] != page.ids[-1:] or not walk.met.isdisjoint(following.ids[1:]):
             return _moved(walk, following)
         if len(following.ids) == 1:
             walk.moved = len(walk.pages) > 1 and _head_changed(fetch, walk)
             return walk
+        doubt.aroused |= len(page.ids) < longest  # a short page that was not the last
         page = following
     return walk
 
 
 def _end_after_one_row(fetch: Fetch[T], walk: Walk[T]) -> Walk[T]:
     """Look past the only row: pages of one row cannot overlap, so a server that caps them so shows no end."""
-    walk.requests += 1
-    beyond = fetch(1, LIMIT)
+    beyond = _fetch_again_while_empty(fetch, walk, 1, usual=1)
     return _moved(walk, beyond) if beyond.ids else walk
 
 
-def _fetch_twice_if_empty(fetch: Fetch[T], walk: Walk[T], offset: int) -> Page[T]:
-    walk.requests += 1
-    page = fetch(offset, LIMIT)
-    if page.ids:
-        return page
-    walk.requests += 1
-    return fetch(offset, LIMIT)
+def _fetch_again_while_empty(fetch: Fetch[T], walk: Walk[T], offset: int, usual: int = LOOKS_AT_NOTHING) -> Page[T]:
+    looks = 0
+    while True:
+        looks += 1
+        walk.requests += 1
+        page = fetch(offset, LIMIT)
+        if page.ids:
+            walk.doubt.aroused |= looks > 1
+            return page
+        if looks >= walk.doubt.looks(usual):
+            return page
+
+
+def _look_at_the_end_again(fetch: Fetch[T], walk: Walk[T], offset: int, end: Page[T]) -> Page[T]:
+    """Ask for the end until it was seen often enough; return it, or what was there instead."""
+    looks = 1
+    while looks < walk.doubt.looks(LOOKS_AT_AN_END):
+        looks += 1
+        page = _fetch_again_while_empty(fetch, walk, offset)
+        if page.ids != end.ids:
+            walk.doubt.aroused = True
+            return page
+    return end
 
 
 def _is_too_deep(fetch: Fetch[T], walk: Walk[T], received: int, length: timedelta) -> bool:

@@ -215,15 +215,21 @@ class Client:
         try:
             document = signature.decode(body, self.settings.secret.reveal())
         except signature.SignatureMismatch:
-            raise BadSignature(
-                f"the answer to {endpoint} does not carry the platform's signature over its content; nothing of "
-                "it was used — a proxy that rewrites bodies, or a secret of another token, does this."
-            ) from None
+            raise BadSignature(self._why_not_used(endpoint, body)) from None
         except signature.UndecodableBody as error:
             raise BrokenBody(f"the answer to {endpoint} cannot be read: {error} ({len(body)} bytes).") from None
         if expect is not None and not isinstance(document.get(expect), list):
             raise BrokenBody(f"the answer to {endpoint} has no list `{expect}`.")
         return document
+
+    def _why_not_used(self, endpoint: str, body: bytes) -> str:
+        why = (
+            f"the answer to {endpoint} does not carry the platform's signature over its content; nothing of it was used"
+        )
+        said = self._excerpts.refusal_in(body)
+        if said:
+            return f"{why} — it is not signed at all, and says: {said}."
+        return f"{why} — a proxy that rewrites bodies, or a secret of another token, does this."
 
 
 def _utc_now() -> datetime:

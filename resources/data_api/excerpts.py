@@ -34,6 +34,14 @@ class Excerpts:
             said = re.sub(r"<[^>]*>", " ", self._masked(body.decode("utf-8", "replace")))
         return _one_line(said) or "(no message)"
 
+    def refusal_in(self, body: bytes) -> str:
+        """Return the words of an unsigned refusal that came under status 200; "": it is none, and is not shown."""
+        if b'"signature"' in body or len(body) > LARGEST_REFUSAL:
+            return ""
+        document = orjson.loads(body)
+        message = document.get("message") if isinstance(document, dict) else None
+        return f"{self.line(str(message))} (status {document.get('status', 'unknown')!s:.9})" if message else ""
+
     def _masked(self, text: str) -> str:
         # masked before it is cut short, so that no part of one is left at the edge
         text = SIGNATURE.sub("****", text[: 50 * LONGEST_EXCERPT])

@@ -8,8 +8,8 @@ from __future__ import annotations
 import socket
 import ssl
 import threading
-import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from typing import Any
@@ -90,22 +90,48 @@ class Transport:
             BodyTooLarge: it is larger than any page.
             Aborted: the run was stopped meanwhile.
         """
+        url, watched, late = f"{self._base_url}/{endpoint}", {"trace": self._watch}, threading.Event()
         try:
-            url, watched = f"{self._base_url}/{endpoint}", {"trace": self._watch}
-            give_up_at = time.monotonic() + LONGEST_ANSWER
-            with self._http.stream("POST", url, content=content, extensions=watched) as response:
+            with (
+                self._within(LONGEST_ANSWER, late),
+                self._http.stream("POST", url, content=content, extensions=watched) as response,
+            ):
                 self._pace.answered = True
-                return Received(response.status_code, response.headers, _whole_body(endpoint, response, give_up_at))
+                body = _whole_body(endpoint, response)
+                if late.is_set():  # what was hung up can look like an end
+                    raise Unreachable(_why_late(endpoint))
+                return Received(response.status_code, response.headers, body)
         except httpx.TransportError as error:
             # a host that takes five minutes is not a wrong address
             self._pace.answered |= isinstance(error, httpx.ReadTimeout)
             if self._pace.aborted:
                 raise Aborted(f"the run was stopped during {endpoint}.") from None
+            if late.is_set():
+                raise Unreachable(_why_late(endpoint)) from None
             if _is_refusal_of_tls(error):
                 raise Untrusted(self._why_untrusted(error)) from None
             raise Unreachable(self._why_unreachable(endpoint, error)) from None
         except httpx.DecodingError:
             raise BrokenBody(f"the answer to {endpoint} could not be decompressed.") from None
+
+    @contextmanager
+    def _within(self, seconds: float, late: threading.Event) -> Iterator[None]:
+        """Hang up after so long: a read timeout ends no answer that comes byte by byte, be it in its headers alone.
+
+        Which connection serves whom is the pool's affair, so all are hung up; the others ask again.
+        """
+
+        def end() -> None:
+            late.set()
+            self.hang_up()
+
+        timer = threading.Timer(seconds, end)
+        timer.daemon = True
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
 
     def _watch(self, event: str, info: dict[str, Any]) -> None:
         """Remember every connection that is made (httpx's `trace`), so that `hang_up` can end it."""
@@ -138,8 +164,8 @@ def tls_context() -> ssl.SSLContext:
     return context
 
 
-def _whole_body(endpoint: str, response: httpx.Response, give_up_at: float) -> bytes:
-    """Read the body, but not beyond what a page can hold, nor for ever."""
+def _whole_body(endpoint: str, response: httpx.Response) -> bytes:
+    """Read the body, but not beyond what a page can hold."""
     encoding = response.headers.get("Content-Encoding", "").strip().lower()
     if encoding not in ENCODINGS:
         raise BrokenBody(f"the answer to {endpoint} is encoded in a way that was not asked for.")
@@ -151,9 +177,11 @@ def _whole_body(endpoint: str, response: httpx.Response, give_up_at: float) -> b
                 f"the answer to {endpoint} is larger than {LARGEST_BODY >> 20} MiB, which no page "
                 "is; it was not read further: check DATA_API_BASE_URL and what answers there."
             )
-        if time.monotonic() > give_up_at:
-            raise Unreachable(f"the answer to {endpoint} did not end within {LONGEST_ANSWER:.0f} s.")
     return bytes(received)
+
+
+def _why_late(endpoint: str) -> str:
+    return f"the answer to {endpoint} did not end within {LONGEST_ANSWER:.0f} s."
 
 
 def _is_refusal_of_tls(error: BaseException) -> bool:

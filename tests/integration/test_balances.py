@@ -10,12 +10,14 @@ from decimal import Decimal
 import pyarrow as pa
 import pytest
 
+from client_support import raw
 from pipelines.sync.balances import Balance, BalancesReport, normalize_balances, sync_balances
 from resources.data_api.endpoints import DataApi
 from resources.data_api.errors import Unauthorized
 from resources.data_api.signature import verify
 from resources.errors import WarehouseBroken
 from resources.sandbox import DEMO_SECRET, DEMO_TOKEN, SandboxServer, World
+from resources.sandbox.signing import sign
 from resources.warehouse.engine import Warehouse
 from support import client_of, execute, fetch_all
 
@@ -251,3 +253,18 @@ def test_a_refusal_is_written_into_the_run_and_nothing_else_is(store):
     (run,) = fetch_all(store, "SELECT state, requests FROM sync.runs")
     assert run == {"state": "failed", "requests": 1}
     assert stored(store) == []
+
+
+# An answer without any
+
+
+@pytest.mark.parametrize(("empty", "stored_names", "asked"), [(0, ["a"], 1), (2, ["a"], 3), (9, [], 3)])
+def test_an_answer_without_balances_counts_only_when_it_comes_three_times(store, empty, stored_names, asked):
+    def answer(request, number):
+        document = {"balance": [] if number <= empty else [{"name": "a", "EUR": "5"}]}
+        request.reply(200, {**document, "signature": sign(document, DEMO_SECRET)})
+
+    with raw(answer) as server, client_of(server.url) as client:
+        sync_balances(DataApi(client), store, "default")
+    assert [row[2] for row in stored(store)] == stored_names
+    assert len(server.bodies) == asked

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipelines.sync.walk import DEEPEST, LIMIT, Page, Restless, Settled, TooDense, settle
+from pipelines.sync.walk import DEEPEST, LIMIT, Doubt, Page, Restless, Settled, TooDense, settle
 
 DAY = timedelta(days=1)
 SIZES = [0, 1, 2, 3, 999, 1000, 1001, 1002, 1998, 1999, 2000, 2997, 2998, 5000, 9_000]
@@ -140,10 +140,38 @@ def test_a_row_that_entered_at_the_head_while_another_left_is_noticed_at_the_end
     assert met(outcome) >= set(server.rows)
 
 
-def test_an_empty_window_is_asked_twice():
+def test_an_empty_window_is_asked_three_times():
     server = Server([])
     assert isinstance(settle(server.fetch, DAY), Settled)
-    assert server.requests == 2
+    assert server.requests == 3
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_a_window_that_is_empty_twice_in_a_row_loses_nothing(size):
+    server = Server(ids(size), answers={1: "empty", 2: "empty"})
+    outcome = settle(server.fetch, DAY)
+    assert isinstance(outcome, Settled)
+    assert met(outcome) == set(server.rows)
+
+
+def test_a_server_caught_with_one_wrong_end_is_asked_more_often_in_every_later_window():
+    """1500 rows; the second page a row short, and so the answer after it: as if the last row but one were the end."""
+    doubt = Doubt()
+    settle(Server(ids(10), answers={1: "empty"}).fetch, DAY, doubt)
+    assert doubt.aroused
+    server = Server(ids(1_500), answers={2: "short", 3: "short"})
+    outcome = settle(server.fetch, DAY, doubt)
+    assert isinstance(outcome, Settled)
+    assert met(outcome) == set(server.rows)
+    empty_for_long = Server(ids(10), answers=dict.fromkeys(range(1, 6), "empty"))
+    assert met(settle(empty_for_long.fetch, DAY, doubt)) == set(empty_for_long.rows)
+
+
+@pytest.mark.parametrize("size", [0, 1, 999, 1_500, 5_000])
+def test_a_server_at_rest_arouses_no_doubt(size):
+    doubt = Doubt()
+    settle(Server(ids(size)).fetch, DAY, doubt)
+    assert not doubt.aroused
 
 
 @pytest.mark.parametrize("size", [2, 3, 150, 3_000])

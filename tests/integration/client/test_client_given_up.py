@@ -33,6 +33,7 @@ from resources.data_api.errors import (
 )
 from resources.data_api.retry import RetryPolicy
 from resources.sandbox import (
+    DEMO_TOKEN,
     SandboxServer,
     World,
 )
@@ -88,6 +89,20 @@ def test_an_answer_that_is_never_signed_right_is_refused_after_a_few_times_and_n
     message = failure(BadSignature, client, operations)
     assert "does not carry the platform's signature over its content; nothing of it was used" in message
     assert sandbox.request_count == QUICK.bad_signature_attempts == 5
+
+
+def test_a_refusal_under_status_200_is_not_used_but_its_words_are_shown_without_secrets():
+    words = f"Wrong token {DEMO_TOKEN} or signature"
+    body = {"name": "Authorization Required", "message": words, "code": 0, "status": 401}
+    with raw(always(200, body)) as server, client_of(server.url) as client:
+        message = failure(BadSignature, client)
+    assert "not signed at all, and says: Wrong token **** or signature (status 401)" in message
+
+
+def test_of_an_unsigned_answer_without_a_message_nothing_is_shown():
+    body = {"balance": [{"name": "of a merchant", "EUR": "1"}], "name": "of a person"}
+    with raw(always(200, body)) as server, client_of(server.url) as client:
+        assert "of a" not in failure(BadSignature, client).replace("of another", "")
 
 
 def test_an_answer_signed_with_another_tokens_secret_is_refused():
@@ -185,6 +200,36 @@ def drip(request, number):
             if request.server.ended.wait(0.02):
                 break
             request.wfile.write(b" ")
+
+
+DRIPS = {  # what comes first, and then again and again
+    "a header": (b"HTTP/1.1 200 OK\r\nX-Slow: ", b"a"),
+    "interim answers": (b"", b"HTTP/1.1 102 Processing\r\n\r\n"),
+    "the size of a chunk": (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5;", b"a"),
+    "compressed nothing": (
+        b"HTTP/1.1 200 OK\r\nContent-Encoding: deflate\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n\x78\x9c\r\n",
+        b"5\r\n\x00\x00\x00\xff\xff\r\n",
+    ),
+    "a body without a length": (b"HTTP/1.0 200 OK\r\n\r\n", b" "),
+}
+
+
+@pytest.mark.parametrize("what", DRIPS)
+def test_an_answer_is_given_up_in_time_whatever_of_it_drips(monkeypatch, what):
+    begin, drop = DRIPS[what]
+
+    def answer(request, number):
+        with suppress(OSError):
+            request.wfile.write(begin)
+            while not request.server.ended.wait(0.01):
+                request.wfile.write(drop)
+
+    monkeypatch.setattr(transport, "LONGEST_ANSWER", 0.1)
+    with raw(answer) as server, client_of(server.url, policy=TWICE) as client:
+        start = time.monotonic()
+        assert "the answer to balance/get did not end within" in failure(Unreachable, client)
+        assert time.monotonic() - start < 5.0
+    assert len(server.bodies) == 2
 
 
 def test_an_answer_that_never_ends_is_given_up_however_steadily_it_drips(monkeypatch):
