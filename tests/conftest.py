@@ -16,7 +16,19 @@ from psycopg.sql import SQL, Identifier
 from resources.warehouse.engine import Warehouse
 from resources.warehouse.migrate import migrate
 
-pytest.register_assert_rewrite("client_support", "load_support", "normalize_support", "recon_support", "support")
+pytest.register_assert_rewrite(
+    "accounts_support",
+    "client_support",
+    "deploy_support",
+    "documents_support",
+    "load_support",
+    "marts_support",
+    "normalize_support",
+    "recon_support",
+    "sandbox_support",
+    "settings_support",
+    "support",
+)
 
 TEMPLATE = f"ecommpay_template_{uuid.uuid4().hex[:8]}"
 
