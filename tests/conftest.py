@@ -24,6 +24,7 @@ pytest.register_assert_rewrite(
     "load_support",
     "marts_support",
     "normalize_support",
+    "quick_commands",
     "recon_support",
     "sandbox_support",
     "settings_support",
@@ -106,6 +107,15 @@ def own_server():
         server = OwnServer(Path(folder))
         yield server
         server.stop()
+
+
+@pytest.fixture(scope="module")
+def command():
+    """For files that run `ecommpay-sync` often: as support.command does, a process each time, which starts quickly."""
+    from quick_commands import quick_commands
+
+    with quick_commands() as run:
+        yield run
 
 
 def url_of(server_url: str, database: str) -> str:

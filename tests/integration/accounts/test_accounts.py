@@ -8,14 +8,16 @@ import dagster as dg
 import pytest
 
 from accounts_support import DAYS, SECRET, TOKEN, truth
-from support import command, fetch_all
+from support import fetch_all
 
 
 def of_account(store, statement):
     return {row["account"]: row for row in fetch_all(store, statement)}
 
 
-def test_each_account_is_loaded_in_turn_into_rows_runs_and_a_chain_of_its_own(environment, sandbox, seen, store):
+def test_each_account_is_loaded_in_turn_into_rows_runs_and_a_chain_of_its_own(
+    command, environment, sandbox, seen, store
+):
     done = command("operations", *DAYS, environment=environment)
     assert done.returncode == 0, done.stderr
     heads = [line for line in done.stdout.splitlines() if line.startswith(("account ", "complete: "))]
@@ -43,7 +45,7 @@ def test_each_account_is_loaded_in_turn_into_rows_runs_and_a_chain_of_its_own(en
         assert days == {"2024-03-01", "2024-03-02", "2024-03-03"}
 
 
-def test_one_account_can_be_named_and_an_unknown_one_is_refused_with_the_known_ones(environment, store):
+def test_one_account_can_be_named_and_an_unknown_one_is_refused_with_the_known_ones(command, environment, store):
     done = command("operations", *DAYS, "--account", "globex", environment=environment)
     assert done.returncode == 0, done.stderr
     assert "account " not in done.stdout
@@ -66,7 +68,7 @@ MUST_NAME = (
 
 
 @pytest.mark.parametrize("arguments", MUST_NAME, ids=lambda arguments: arguments[0])
-def test_a_command_about_one_account_wants_it_named(environment, arguments):
+def test_a_command_about_one_account_wants_it_named(command, environment, arguments):
     done = command(*arguments, environment=environment)
     assert (done.returncode, done.stderr) == (
         2,
@@ -74,7 +76,7 @@ def test_a_command_about_one_account_wants_it_named(environment, arguments):
     )
 
 
-def test_a_single_account_may_be_named_too(environment, sandbox, store):
+def test_a_single_account_may_be_named_too(command, environment, sandbox, store):
     plain = {name: value for name, value in environment.items() if name != "ACCOUNTS_FILE"}
     plain |= {"DATA_API_TOKEN": TOKEN["acme"], "DATA_API_SECRET": SECRET["acme"]}
     done = command("balances", "--account", "default", environment=plain)
@@ -86,7 +88,7 @@ def test_a_single_account_may_be_named_too(environment, sandbox, store):
     )
 
 
-def test_doctor_examines_each_account_and_status_shows_all(environment, tmp_path, shared):
+def test_doctor_examines_each_account_and_status_shows_all(command, environment, tmp_path, shared):
     (tmp_path / "globex_secret").chmod(0o644)
     done = command("doctor", environment=environment)
     assert done.returncode == 0, done.stdout
@@ -105,7 +107,7 @@ def test_doctor_examines_each_account_and_status_shows_all(environment, tmp_path
     assert not re.search(r"^acme +2024", one, re.MULTILINE)
 
 
-def test_reports_and_reconciliations_are_of_each_account(environment, store, tmp_path):
+def test_reports_and_reconciliations_are_of_each_account(command, environment, store, tmp_path):
     assert command("operations", *DAYS, environment=environment).returncode == 0
     done = command("reconcile", "--date", "2024-03-02", "--leg", "completeness", environment=environment)
     assert done.returncode == 0, done.stderr

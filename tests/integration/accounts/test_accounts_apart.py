@@ -22,7 +22,7 @@ from resources.accounts import accounts_of
 from resources.configured import WarehouseResource
 from resources.sandbox import Account, SandboxServer
 from resources.warehouse.budget import TokenBudget
-from support import ROOT, command, fetch_all
+from support import ROOT, fetch_all
 
 FAILURES = {
     "a refused token": ("x" * 30, 2, r"globex: the platform answered 401 to operations/get"),
@@ -32,7 +32,7 @@ FAILURES = {
 
 @pytest.mark.parametrize("name", FAILURES)
 def test_one_account_that_fails_keeps_the_other_from_nothing_and_the_command_says_so(
-    environment, sandbox, seen, store, tmp_path, name
+    command, environment, sandbox, seen, store, tmp_path, name
 ):
     token, exit_code, message = FAILURES[name]
     (tmp_path / "globex_token").write_text(token)
@@ -49,7 +49,7 @@ def test_one_account_that_fails_keeps_the_other_from_nothing_and_the_command_say
     assert "Traceback" not in done.stdout + done.stderr
 
 
-def test_the_worst_exit_code_is_the_commands(environment, sandbox, store, tmp_path):
+def test_the_worst_exit_code_is_the_commands(command, environment, sandbox, store, tmp_path):
     """An unreachable platform ends with 1 alone, and with 2 beside a refused token."""
     text = (tmp_path / "accounts.toml").read_text()
     (tmp_path / "accounts.toml").write_text(text + 'base_url = "http://127.0.0.1:9/v1"\n')  # of globex
@@ -63,7 +63,7 @@ def test_the_worst_exit_code_is_the_commands(environment, sandbox, store, tmp_pa
     assert done.stderr.splitlines()[-1] == "ecommpay-sync: 2 of 2 accounts failed: acme, globex."
 
 
-def test_an_argument_that_is_wrong_for_all_is_told_once(environment):
+def test_an_argument_that_is_wrong_for_all_is_told_once(command, environment):
     done = command("operations", "--from", "2199-01-01", "--to", "2199-01-02", environment=environment)
     assert done.returncode == 2
     assert done.stderr.count("is in the future") == 1
@@ -97,7 +97,9 @@ with dg.DagsterInstance.get() as instance:
     assert fetch_all(store, "SELECT DISTINCT account FROM sync.due") == [{"account": "globex"}]
 
 
-def test_no_secret_of_any_account_is_in_output_dagsters_storage_or_the_database(environment, store_url, tmp_path):
+def test_no_secret_of_any_account_is_in_output_dagsters_storage_or_the_database(
+    command, environment, store_url, tmp_path
+):
     runs = [command("operations", *DAYS, environment=environment), command("balances", environment=environment)]
     (tmp_path / "globex_secret").write_text("another-secret-that-must-not-leak")
     runs.append(command("operations", *DAYS, environment=environment))
@@ -135,7 +137,7 @@ def test_a_429_to_one_account_slows_the_other_by_nothing(world, sandbox, store, 
         assert brand.faults.counts["http_429"] == 1
 
 
-def test_each_accounts_causes_are_told_under_its_name(environment, store, tmp_path):
+def test_each_accounts_causes_are_told_under_its_name(command, environment, store, tmp_path):
     (tmp_path / "globex_token").write_text("x" * 30)
     assert command("operations", *DAYS, environment=environment).returncode == 2
     done = command("alert", environment=environment)
@@ -145,7 +147,7 @@ def test_each_accounts_causes_are_told_under_its_name(environment, store, tmp_pa
     assert json.dumps(kinds) == '[{"account": "globex"}]'
 
 
-def test_the_one_sensor_judges_every_account(environment, store, store_url, tmp_path, monkeypatch):
+def test_the_one_sensor_judges_every_account(command, environment, store, store_url, tmp_path, monkeypatch):
     (tmp_path / "globex_token").write_text("x" * 30)
     assert command("balances", environment=environment).returncode == 2
     accounts = accounts_of(environment)
