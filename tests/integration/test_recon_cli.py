@@ -9,7 +9,7 @@ import pytest
 from pipelines.cli.demo_ledger import late_change, platform_faults, write_demo_ledger
 from recon_support import DAY, NEXT
 from resources.sandbox import DEMO_SECRET, DEMO_TOKEN, SandboxServer, World
-from support import command, execute, fetch_all, sync
+from support import execute, fetch_all, sync
 
 
 @pytest.fixture
@@ -37,7 +37,9 @@ def environment(store_url, sandbox, tmp_path):
     }
 
 
-def test_from_a_ledger_with_one_break_of_each_type_to_a_closed_day(store, sandbox, world, environment, tmp_path):
+def test_from_a_ledger_with_one_break_of_each_type_to_a_closed_day(
+    command, store, sandbox, world, environment, tmp_path
+):
     sync(sandbox, store, str(DAY), str(DAY))
     ledger = tmp_path / "ledger.csv"
     broken = write_demo_ledger(store, "default", DAY, ledger)
@@ -113,13 +115,13 @@ def test_from_a_ledger_with_one_break_of_each_type_to_a_closed_day(store, sandbo
         (("reopen", "--date", "2024-03-05", "--by", "Ann", "--reason", "x"), "is not closed"),
     ],
 )
-def test_wrong_input_is_told_in_one_line(environment, arguments, message):
+def test_wrong_input_is_told_in_one_line(command, environment, arguments, message):
     done = command(*arguments, environment=environment)
     assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
     assert message in done.stderr
 
 
-def test_a_rejected_file_is_told_row_by_row_and_nothing_is_imported(environment, store, tmp_path):
+def test_a_rejected_file_is_told_row_by_row_and_nothing_is_imported(command, environment, store, tmp_path):
     path = tmp_path / "ledger.csv"
     path.write_text(
         "entry_id,booked_at,operation_type,currency,amount\na,2024-03-05,sale,EUR,1\nb,2024-03-05,sale,EUR,x\n"

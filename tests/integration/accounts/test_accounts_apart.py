@@ -1,4 +1,4 @@
-"""Several accounts, one platform, one warehouse: each its own rows, runs, chain and pace, by the command itself."""
+"""Several accounts keep apart: what fails, leaks, slows down or alerts one of them is no matter of the other."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import dagster as dg
 import psycopg
 import pytest
 
-from accounts_support import FIRST, LAST, SECRET, TOKEN, load, truth, two_accounts
+from accounts_support import DAYS, SECRET, TOKEN, load, truth
 from pipelines.definitions import definitions
 from pipelines.owner import owners_of
 from pipelines.sensors import alerts_sensor
@@ -22,136 +22,7 @@ from resources.accounts import accounts_of
 from resources.configured import WarehouseResource
 from resources.sandbox import Account, SandboxServer
 from resources.warehouse.budget import TokenBudget
-from support import ROOT, command, fetch_all
-
-DAYS = ("--from", FIRST, "--to", LAST)
-
-
-@pytest.fixture(scope="module")
-def two():
-    with two_accounts() as served:
-        yield served
-
-
-@pytest.fixture
-def world(two):
-    return two.world
-
-
-@pytest.fixture
-def sandbox(two):
-    return two.sandbox
-
-
-@pytest.fixture
-def seen(two):
-    return two.seen
-
-
-@pytest.fixture
-def shared(two):
-    return two.shared
-
-
-@pytest.fixture
-def environment(sandbox, store_url, tmp_path):
-    home = tmp_path / "dagster"
-    home.mkdir()
-    (tmp_path / "globex_token").write_text(TOKEN["globex"] + "\n")
-    (tmp_path / "globex_secret").write_text(SECRET["globex"] + "\n")
-    (tmp_path / "accounts.toml").write_text(
-        f'[accounts.acme]\ntoken = "{TOKEN["acme"]}"\nsecret = "{SECRET["acme"]}"\n\n'
-        '[accounts.globex]\ntoken_file = "globex_token"\nsecret_file = "globex_secret"\n'
-    )
-    for name in ("accounts.toml", "globex_token", "globex_secret"):
-        (tmp_path / name).chmod(0o600)
-    return {
-        "ACCOUNTS_FILE": str(tmp_path / "accounts.toml"),
-        "DATA_API_BASE_URL": sandbox.url,
-        "DATABASE_URL": store_url,
-        "DAGSTER_HOME": str(home),
-        "SYNC_DATA_DIR": str(tmp_path / "data"),
-        "SYNC_RETRY_SECONDS": "5",
-    }
-
-
-def of_account(store, statement):
-    return {row["account"]: row for row in fetch_all(store, statement)}
-
-
-# The command
-
-
-def test_each_account_is_loaded_in_turn_into_rows_runs_and_a_chain_of_its_own(environment, sandbox, seen, store):
-    done = command("operations", *DAYS, environment=environment)
-    assert done.returncode == 0, done.stderr
-    heads = [line for line in done.stdout.splitlines() if line.startswith(("account ", "complete: "))]
-    count = {name: len(truth(sandbox.world, seen[name])) for name in TOKEN}
-    assert [line.split(" operations")[0] for line in heads] == [
-        *("account acme", f"complete: {count['acme']:,}"),
-        *("account globex", f"complete: {count['globex']:,}"),
-    ]
-    stored = fetch_all(store, "SELECT account, operation_id FROM core.operations")
-    for name in TOKEN:
-        expected = {row["operation_id"] for row in truth(sandbox.world, seen[name])}
-        assert {row["operation_id"] for row in stored if row["account"] == name} == expected
-    runs = of_account(store, "SELECT account, count(*) FROM sync.runs WHERE state = 'complete' GROUP BY 1")
-    assert {name: row["count"] for name, row in runs.items()} == {"acme": 1, "globex": 1}
-    chains = of_account(
-        store, "SELECT account, min(entry_no) AS least, max(entry_no) AS n FROM sync.windows GROUP BY 1"
-    )
-    assert {name: (row["least"], row["n"]) for name, row in chains.items()} == {"acme": (1, 1), "globex": (1, 1)}
-    shown = command("verify", environment=environment).stdout
-    assert re.findall(r"intact: account (\w+), 1 entries", shown) == ["acme", "globex"]
-    with dg.DagsterInstance.from_config(environment["DAGSTER_HOME"]) as instance:
-        jobs = sorted(run.job_name for run in instance.get_runs())
-        assert jobs == ["load_operations_acme", "load_operations_globex"]
-        days = instance.get_materialized_partitions(dg.AssetKey(["acme", "operations"]))
-        assert days == {"2024-03-01", "2024-03-02", "2024-03-03"}
-
-
-def test_one_account_can_be_named_and_an_unknown_one_is_refused_with_the_known_ones(environment, store):
-    done = command("operations", *DAYS, "--account", "globex", environment=environment)
-    assert done.returncode == 0, done.stderr
-    assert "account " not in done.stdout
-    assert fetch_all(store, "SELECT DISTINCT account FROM core.operations") == [{"account": "globex"}]
-    done = command("operations", *DAYS, "--account", "initech", environment=environment)
-    assert (done.returncode, done.stderr) == (
-        2,
-        "ecommpay-sync: there is no account 'initech': acme, globex are configured.\n",
-    )
-
-
-MUST_NAME = (
-    ("close", "--date", "2024-03-01", "--by", "a"),
-    ("reopen", "--date", "2024-03-01", "--by", "a", "--reason", "b"),
-    ("explain", "1", "--by", "a", "--note", "b"),
-    ("erase", "--customer", "a"),
-    ("trace", "1"),
-    ("ledger", "import", "books.csv"),
-)
-
-
-@pytest.mark.parametrize("arguments", MUST_NAME, ids=lambda arguments: arguments[0])
-def test_a_command_about_one_account_wants_it_named(environment, arguments):
-    done = command(*arguments, environment=environment)
-    assert (done.returncode, done.stderr) == (
-        2,
-        "ecommpay-sync: name the account with --account: one of acme, globex.\n",
-    )
-
-
-def test_a_single_account_may_be_named_too(environment, sandbox, store):
-    plain = {name: value for name, value in environment.items() if name != "ACCOUNTS_FILE"}
-    plain |= {"DATA_API_TOKEN": TOKEN["acme"], "DATA_API_SECRET": SECRET["acme"]}
-    done = command("balances", "--account", "default", environment=plain)
-    assert done.returncode == 0, done.stderr
-    assert fetch_all(store, "SELECT DISTINCT account FROM core.balance_snapshots") == [{"account": "default"}]
-    assert (
-        "there is no account 'acme': default is configured."
-        in command("balances", "--account", "acme", environment=plain).stderr
-    )
-
+from support import ROOT, fetch_all
 
 FAILURES = {
     "a refused token": ("x" * 30, 2, r"globex: the platform answered 401 to operations/get"),
@@ -161,7 +32,7 @@ FAILURES = {
 
 @pytest.mark.parametrize("name", FAILURES)
 def test_one_account_that_fails_keeps_the_other_from_nothing_and_the_command_says_so(
-    environment, sandbox, seen, store, tmp_path, name
+    command, environment, sandbox, seen, store, tmp_path, name
 ):
     token, exit_code, message = FAILURES[name]
     (tmp_path / "globex_token").write_text(token)
@@ -178,7 +49,7 @@ def test_one_account_that_fails_keeps_the_other_from_nothing_and_the_command_say
     assert "Traceback" not in done.stdout + done.stderr
 
 
-def test_the_worst_exit_code_is_the_commands(environment, sandbox, store, tmp_path):
+def test_the_worst_exit_code_is_the_commands(command, environment, sandbox, store, tmp_path):
     """An unreachable platform ends with 1 alone, and with 2 beside a refused token."""
     text = (tmp_path / "accounts.toml").read_text()
     (tmp_path / "accounts.toml").write_text(text + 'base_url = "http://127.0.0.1:9/v1"\n')  # of globex
@@ -192,43 +63,10 @@ def test_the_worst_exit_code_is_the_commands(environment, sandbox, store, tmp_pa
     assert done.stderr.splitlines()[-1] == "ecommpay-sync: 2 of 2 accounts failed: acme, globex."
 
 
-def test_an_argument_that_is_wrong_for_all_is_told_once(environment):
+def test_an_argument_that_is_wrong_for_all_is_told_once(command, environment):
     done = command("operations", "--from", "2199-01-01", "--to", "2199-01-02", environment=environment)
     assert done.returncode == 2
     assert done.stderr.count("is in the future") == 1
-
-
-def test_doctor_examines_each_account_and_status_shows_all(environment, tmp_path, shared):
-    (tmp_path / "globex_secret").chmod(0o644)
-    done = command("doctor", environment=environment)
-    assert done.returncode == 0, done.stdout
-    lines = [line for line in done.stdout.splitlines() if line.startswith(("account", "all", "ok"))]
-    each = [f"ok {n}" for n in ("settings", "credentials", "connection", "signature", "clock", "balances", "projects")]
-    assert [" ".join(line.split()[:2]) for line in lines] == [
-        *("account acme", *each, "account globex", *each),
-        *("all accounts", "ok database", "ok migrations", "ok shared"),
-    ]
-    assert f"{tmp_path}/globex_secret, mode 0644): chmod 600" in done.stdout
-    command("operations", *DAYS, environment=environment)
-    shown = command("status", environment=environment).stdout
-    assert re.findall(r"^(\w+) +2024-03-01 00:00:00 +2024-03-03 23:59:59$", shown, re.MULTILINE) == ["acme", "globex"]
-    assert re.findall(rf"^{shared} +(\w+) +\d+ +not built yet", shown, re.MULTILINE) == ["acme", "globex"]
-    one = command("status", "--account", "globex", environment=environment).stdout
-    assert not re.search(r"^acme +2024", one, re.MULTILINE)
-
-
-def test_reports_and_reconciliations_are_of_each_account(environment, store, tmp_path):
-    assert command("operations", *DAYS, environment=environment).returncode == 0
-    done = command("reconcile", "--date", "2024-03-02", "--leg", "completeness", environment=environment)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.count("completeness: complete") == 2
-    done = command("report", "--date", "2024-03-02", "--output", str(tmp_path / "out"), environment=environment)
-    assert done.returncode == 0, done.stderr
-    names = {file.name for file in (tmp_path / "out").glob("*.html")}
-    assert names == {f"daily-close-{name}-2024-03-02.html" for name in TOKEN}
-    done = command("replay", *DAYS, environment=environment)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.count("equal: ") == 2, "each with its own secret"
 
 
 def test_the_night_of_one_account_is_its_own_and_its_token_is_read_when_it_runs(environment, store, seen, tmp_path):
@@ -259,7 +97,9 @@ with dg.DagsterInstance.get() as instance:
     assert fetch_all(store, "SELECT DISTINCT account FROM sync.due") == [{"account": "globex"}]
 
 
-def test_no_secret_of_any_account_is_in_output_dagsters_storage_or_the_database(environment, store_url, tmp_path):
+def test_no_secret_of_any_account_is_in_output_dagsters_storage_or_the_database(
+    command, environment, store_url, tmp_path
+):
     runs = [command("operations", *DAYS, environment=environment), command("balances", environment=environment)]
     (tmp_path / "globex_secret").write_text("another-secret-that-must-not-leak")
     runs.append(command("operations", *DAYS, environment=environment))
@@ -276,9 +116,6 @@ def test_no_secret_of_any_account_is_in_output_dagsters_storage_or_the_database(
             written += [str(row).encode() for row in connection.execute("SELECT t::text FROM " + table + " t")]
     assert sum(map(len, written)) > 100_000, "there is something to search"
     assert not [content[:200] for content in written for secret in hidden if secret in content]
-
-
-# Budgets and platforms apart
 
 
 def test_a_429_to_one_account_slows_the_other_by_nothing(world, sandbox, store, seen):
@@ -300,10 +137,7 @@ def test_a_429_to_one_account_slows_the_other_by_nothing(world, sandbox, store, 
         assert brand.faults.counts["http_429"] == 1
 
 
-# Alerts
-
-
-def test_each_accounts_causes_are_told_under_its_name(environment, store, tmp_path):
+def test_each_accounts_causes_are_told_under_its_name(command, environment, store, tmp_path):
     (tmp_path / "globex_token").write_text("x" * 30)
     assert command("operations", *DAYS, environment=environment).returncode == 2
     done = command("alert", environment=environment)
@@ -313,7 +147,7 @@ def test_each_accounts_causes_are_told_under_its_name(environment, store, tmp_pa
     assert json.dumps(kinds) == '[{"account": "globex"}]'
 
 
-def test_the_one_sensor_judges_every_account(environment, store, store_url, tmp_path, monkeypatch):
+def test_the_one_sensor_judges_every_account(command, environment, store, store_url, tmp_path, monkeypatch):
     (tmp_path / "globex_token").write_text("x" * 30)
     assert command("balances", environment=environment).returncode == 2
     accounts = accounts_of(environment)

@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 import dagster as dg
-import pytest
 
 import sql
-from accounts_support import FIRST, LAST, SETTINGS, TOKEN, load, truth, two_accounts
+from accounts_support import FIRST, LAST, SETTINGS, TOKEN, load, truth
 from pipelines.mart_checks import mart_checks
 from pipelines.owner import Owner
 from pipelines.sync.marts import build_marts, differences_from_core
@@ -16,32 +15,6 @@ from pipelines.sync.projects import shared_projects
 from resources.configured import WarehouseResource
 from resources.settings import ProjectOwner
 from support import execute, fetch_all
-
-
-@pytest.fixture(scope="module")
-def two():
-    with two_accounts() as served:
-        yield served
-
-
-@pytest.fixture
-def world(two):
-    return two.world
-
-
-@pytest.fixture
-def sandbox(two):
-    return two.sandbox
-
-
-@pytest.fixture
-def seen(two):
-    return two.seen
-
-
-@pytest.fixture
-def shared(two):
-    return two.shared
 
 
 def totals(store):

@@ -1,0 +1,167 @@
+"""What is deployed, running: code server, daemon and webserver as processes, by the image's entrypoint."""
+
+from __future__ import annotations
+
+import json
+import socket
+import subprocess
+import time
+import urllib.request
+from contextlib import ExitStack, suppress
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import psycopg
+from receivers import webhook
+
+from deploy_support import BIN, DEPLOY, free_port
+from resources.sandbox import DEMO_SECRET, DEMO_TOKEN, SandboxServer, World
+from support import ROOT, fetch_all
+
+
+def wait_for(what: str, ready, processes, seconds: float = 300):
+    until = time.monotonic() + seconds
+    while True:
+        with suppress(OSError, ValueError, AssertionError):
+            found = ready()
+            if found:
+                return found
+        for name, process, log in processes:
+            assert process.poll() is None, f"{name} ended: {log.read_text()[-3000:]}"
+        if time.monotonic() > until:
+            logs = "\n".join(f"--- {name}\n{log.read_text()[-3000:]}" for name, _, log in processes)
+            raise TimeoutError(f"{what} did not happen\n{logs}")
+        time.sleep(0.5)
+
+
+def ask(port: int, query: str):
+    request = urllib.request.Request(
+        f"http://127.0.0.1:{port}/graphql",
+        json.dumps({"query": query}).encode(),
+        {"Content-Type": "application/json"},
+    )
+    with urllib.request.urlopen(request, timeout=10) as answer:
+        return json.load(answer)["data"]
+
+
+def test_daemon_webserver_and_code_server_run_the_nightly_and_alert_an_injected_failure(
+    dagster_storage, store_url, store, tmp_path
+):
+    """The real processes, by the image's entrypoint: a tick of the schedule loads the night; then one fails."""
+    yesterday = datetime.now(UTC).date() - timedelta(days=1)
+    world = World.generate(seed=2, start=yesterday - timedelta(days=3), days=4, operations=400)
+    code, web = free_port(), free_port()
+    with SandboxServer(world) as sandbox, webhook() as (hook, hook_url), ExitStack() as stack:
+        secrets = {
+            "DATA_API_TOKEN_FILE": DEMO_TOKEN,
+            "DATA_API_SECRET_FILE": DEMO_SECRET,
+            "DATABASE_URL_FILE": store_url,
+            "ALERT_WEBHOOK_URL_FILE": hook_url,
+        }
+        for name, value in secrets.items():
+            (tmp_path / name).write_text(f"{value}\n")
+            (tmp_path / name).chmod(0o600)
+        common = dagster_storage | {
+            "PATH": f"{BIN}:/usr/bin:/bin",
+            "HOME": str(tmp_path),
+            "APP_ROOT": str(ROOT),
+            "DAGSTER_HOME": str(tmp_path / "home"),
+            "CODE_SERVER_HOST": "127.0.0.1",
+            "CODE_SERVER_PORT": str(code),
+            "WEBSERVER_PORT": str(web),
+        }
+        loads = {name: str(tmp_path / name) for name in secrets} | {
+            "DATA_API_BASE_URL": sandbox.url,
+            "SYNC_NIGHTLY_CRON": "* * * * *",
+            "SYNC_BALANCES_CRON": "0 0 1 1 *",
+            "SYNC_RETRY_SECONDS": "1",
+        }
+        processes = []
+
+        def start(role: str, extra: dict[str, str]):
+            folder = tmp_path / role
+            folder.mkdir()
+            log = tmp_path / f"{role}.log"
+            environment = common | extra | {"TMPDIR": str(folder)}
+            process = subprocess.Popen(
+                [str(DEPLOY / "entrypoint.sh"), role],
+                env=environment,
+                cwd=folder,
+                stdout=stack.enter_context(log.open("w")),
+                stderr=subprocess.STDOUT,
+            )
+            stack.callback(_end, process)
+            processes.append((role, process, log))
+            return environment
+
+        def healthy(environment, *role: str) -> bool:
+            done = subprocess.run(
+                [str(DEPLOY / "healthcheck.sh"), *role], env=environment, capture_output=True, check=False, timeout=60
+            )
+            return done.returncode == 0
+
+        of_code = start("code-server", loads)
+        wait_for("the code server's health", lambda: healthy(of_code), processes)
+        of_daemon = start("daemon", {})
+        nights = "SELECT interval_from, interval_to FROM sync.runs WHERE state = 'complete' AND stream = 'operations'"
+        (night, *_) = wait_for("a night", lambda: fetch_all(store, nights), processes)
+        assert night["interval_to"].date() == yesterday
+        stored = fetch_all(store, "SELECT count(*) FROM core.operations")[0]["count"]
+        assert stored == len(world.truth(None, night["interval_from"], night["interval_to"]))
+        of_web = start("webserver", {})
+        wait_for("the webserver's health", lambda: healthy(of_web), processes)
+        assert ask(web, "{ instance { daemonHealth { allDaemonStatuses { daemonType healthy } } } }")
+        runs = '{ runsOrError(filter: {pipelineName: "nightly"}) { ... on Runs { results { status } } } }'
+        done = {"status": "SUCCESS"}
+        wait_for("the night's end", lambda: done in ask(web, runs)["runsOrError"]["results"], processes)
+        assert all(healthy(of_web, role) for role in ("code-server", "daemon", "webserver")), "by name, on one machine"
+        assert not healthy(of_web | {"WEBSERVER_PORT": str(free_port())}, "webserver")
+        assert {local for port in (code, web) for local in listening(port)} <= {"127.0.0.1", "::ffff:127.0.0.1"}
+        sandbox.accounts.delete("demo")
+        assert healthy(of_daemon)
+        _launch_again(web)
+        wait_for("the alert", lambda: [t for t in hook.texts if "refuses the token" in t], processes)
+        told = "\n".join(hook.texts)
+        logs = "".join(log.read_text() for _, _, log in processes)
+        for secret in (DEMO_TOKEN, DEMO_SECRET, "SECRETPATH"):
+            assert secret not in told + logs
+    with psycopg.connect(store_url) as connection:
+        assert connection.execute("SELECT count(*) FROM sync.alerts WHERE kind = 'token_refused'").fetchone() == (1,)
+
+
+def listening(port: int) -> set[str]:
+    """The addresses on which somebody of this machine listens at a port."""
+    found = set()
+    for file, family, size in (("tcp", socket.AF_INET, 4), ("tcp6", socket.AF_INET6, 16)):
+        for line in Path(f"/proc/net/{file}").read_text().splitlines()[1:]:
+            local, state = line.split()[1], line.split()[3]
+            address, _, number = local.partition(":")
+            if state == "0A" and int(number, 16) == port:
+                words = [bytes.fromhex(address[at : at + 8])[::-1] for at in range(0, 2 * size, 8)]
+                found.add(socket.inet_ntop(family, b"".join(words)))
+    assert found
+    return found
+
+
+def _launch_again(port: int) -> None:
+    """Launch the load of yesterday through the webserver, which queues it for the daemon."""
+    yesterday = (datetime.now(UTC).date() - timedelta(days=1)).isoformat()
+    tags = ", ".join(
+        f'{{key: "dagster/asset_partition_range_{end}", value: "{yesterday}"}}' for end in ("start", "end")
+    )
+    answer = ask(
+        port,
+        'mutation { launchRun(executionParams: {selector: {repositoryLocationName: "ecommpay", '
+        'repositoryName: "__repository__", jobName: "load_operations"}, '
+        f"executionMetadata: {{tags: [{tags}]}}}}) {{ __typename ... on PythonError {{ message }} }} }}",
+    )
+    assert answer["launchRun"]["__typename"] == "LaunchRunSuccess", answer
+
+
+def _end(process: subprocess.Popen) -> None:
+    process.terminate()
+    try:
+        process.wait(15)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
