@@ -13,7 +13,7 @@ from pipelines.sync.replay import Replayer
 from resources.sandbox import DEMO_SECRET, DEMO_TOKEN, SandboxServer, World
 from resources.warehouse.engine import Warehouse
 from resources.warehouse.retention import delete_old_pages
-from support import command, execute, fetch_all, sync
+from support import execute, fetch_all, sync
 
 FIRST, LAST = "2024-03-01", "2024-03-06"
 
@@ -63,7 +63,7 @@ def environment(store_url):
     }
 
 
-def test_an_untouched_store_is_verified_replayed_and_traced(loaded, environment, store):
+def test_an_untouched_store_is_verified_replayed_and_traced(command, loaded, environment, store):
     verified = command("verify", environment=environment)
     assert verified.returncode == 0, verified.stderr
     (entries,) = fetch_all(
@@ -104,7 +104,7 @@ TAMPERED = {
 
 
 @pytest.mark.parametrize("name", TAMPERED)
-def test_the_first_entry_that_was_tampered_with_is_named(loaded, environment, store, name):
+def test_the_first_entry_that_was_tampered_with_is_named(command, loaded, environment, store, name):
     statements, entry, reason = TAMPERED[name]
     execute(store, statements)
     done = command("verify", environment=environment)
@@ -114,14 +114,14 @@ def test_the_first_entry_that_was_tampered_with_is_named(loaded, environment, st
 
 
 @pytest.mark.parametrize("head", ["", "abc", "g" * 64, "0" * 63])
-def test_a_mistyped_head_is_wrong_input_and_no_report_of_tampering(environment, head):
+def test_a_mistyped_head_is_wrong_input_and_no_report_of_tampering(command, environment, head):
     done = command("verify", "--head", head, environment=environment)
     assert done.returncode == 2
     assert "64 hexadecimal digits" in done.stderr
     assert "removed" not in done.stderr
 
 
-def test_entries_removed_at_the_end_are_noticed_by_a_head_noted_earlier(loaded, environment, store):
+def test_entries_removed_at_the_end_are_noticed_by_a_head_noted_earlier(command, loaded, environment, store):
     (last,) = fetch_all(store, "SELECT max(entry_no) AS no FROM sync.windows")
     (head,) = fetch_all(store, "SELECT encode(entry_hash, 'hex') AS h FROM sync.windows WHERE entry_no = :no", **last)
     execute(store, "DELETE FROM sync.windows WHERE entry_no = (SELECT max(entry_no) FROM sync.windows)")
@@ -140,7 +140,7 @@ DAMAGED_PAGES = {
 
 
 @pytest.mark.parametrize("name", DAMAGED_PAGES)
-def test_a_damaged_page_is_told_by_trace_and_replay_in_one_clear_line(loaded, environment, store, name):
+def test_a_damaged_page_is_told_by_trace_and_replay_in_one_clear_line(command, loaded, environment, store, name):
     execute(store, "UPDATE raw.pages SET " + DAMAGED_PAGES[name])
     traced = command("trace", loaded, environment=environment)
     assert traced.returncode == 1
@@ -172,7 +172,7 @@ STORE = {
 
 
 @pytest.mark.parametrize("name", STORE)
-def test_a_store_that_differs_from_the_signed_pages_is_noticed_by_the_replay(loaded, environment, store, name):
+def test_a_store_that_differs_from_the_signed_pages_is_noticed_by_the_replay(command, loaded, environment, store, name):
     statement, message = STORE[name]
     execute(store, statement)
     done = command("replay", "--from", FIRST, "--to", LAST, environment=environment)
@@ -215,7 +215,7 @@ def test_what_was_lost_altered_or_invented_is_named_and_put_back_exactly(loaded,
     assert store.query("ledger/verify", account=None) == []
 
 
-def test_the_command_puts_back_and_then_is_green(loaded, environment, store):
+def test_the_command_puts_back_and_then_is_green(command, loaded, environment, store):
     execute(store, "DELETE FROM core.operations")
     done = command("replay", "--from", FIRST, "--to", LAST, "--repair", environment=environment)
     assert done.returncode == 0, done.stderr
@@ -224,7 +224,7 @@ def test_the_command_puts_back_and_then_is_green(loaded, environment, store):
     assert done.stdout.splitlines()[-1].startswith("equal: ")
 
 
-def test_a_row_whose_pages_were_altered_is_left_as_it_is_and_named(loaded, environment, store):
+def test_a_row_whose_pages_were_altered_is_left_as_it_is_and_named(command, loaded, environment, store):
     execute(store, "UPDATE raw.pages SET body_sha256 = sha256('') WHERE page_id = (SELECT min(page_id) FROM raw.pages)")
     execute(store, "UPDATE core.operations SET arn = 'x'")
     done = command("replay", "--from", FIRST, "--to", LAST, "--repair", environment=environment)
@@ -234,7 +234,7 @@ def test_a_row_whose_pages_were_altered_is_left_as_it_is_and_named(loaded, envir
     assert left == [{"count": 1}], "the rows of the window whose page cannot be trusted, and no other"
 
 
-def test_pages_deleted_for_their_age_are_told_from_pages_that_are_gone(loaded, environment, store):
+def test_pages_deleted_for_their_age_are_told_from_pages_that_are_gone(command, loaded, environment, store):
     execute(store, "UPDATE raw.pages SET received_at = received_at - interval '10 days'")
     deleted = delete_old_pages(store, "default", raw_days=10, batch=3)
     assert deleted.pages == sum(row["pages"] for row in fetch_all(store, "SELECT pages FROM raw.deletions")) > 3
@@ -260,14 +260,14 @@ def test_pages_are_deleted_by_age_only_and_never_with_zero_days(loaded, store):
     assert fetch_all(store, "SELECT * FROM raw.deletions") == []
 
 
-def test_a_page_removed_from_a_window_is_noticed_by_the_ledgers_digest(loaded, environment, store):
+def test_a_page_removed_from_a_window_is_noticed_by_the_ledgers_digest(command, loaded, environment, store):
     execute(store, "DELETE FROM raw.pages WHERE page_id = (SELECT max(page_id) FROM raw.pages)")
     done = command("replay", "--from", FIRST, "--to", LAST, environment=environment)
     assert done.returncode == 1
     assert "not those that the ledger names" in done.stderr
 
 
-def test_what_is_not_there_is_told_in_one_line(environment, empty_url):
+def test_what_is_not_there_is_told_in_one_line(command, environment, empty_url):
     environment["DATABASE_URL"] = empty_url
     done = command("trace", "424242", environment=environment)
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)

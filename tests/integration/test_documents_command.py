@@ -14,7 +14,7 @@ import pytest
 from documents_support import CHARGEBACKS, EXAMPLE, FIRST, LAST, chargeback, counts, stored, told
 from resources.documents_file import read_documents_file
 from resources.sandbox import DEMO_SECRET, DEMO_TOKEN, SandboxServer
-from support import ROOT, command, fetch_all
+from support import ROOT, fetch_all
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ def environment(store_url, tmp_path):
     }
 
 
-def test_the_command_loads_what_is_named_and_status_shows_it(store, environment):
+def test_the_command_loads_what_is_named_and_status_shows_it(command, store, environment):
     with SandboxServer(told(chargeback(1, customer={"id": "c"}), chargeback(2))) as sandbox:
         environment["DATA_API_BASE_URL"] = sandbox.url
         days = ("--from", FIRST, "--to", LAST)
@@ -56,13 +56,13 @@ def test_the_command_loads_what_is_named_and_status_shows_it(store, environment)
         (("--from", FIRST), "--from and --to belong together"),
     ],
 )
-def test_a_wrong_argument_is_told_in_one_line(environment, arguments, said):
+def test_a_wrong_argument_is_told_in_one_line(command, environment, arguments, said):
     done = command("documents", *arguments, environment=environment)
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
     assert said in done.stderr
 
 
-def test_without_the_file_there_is_nothing_of_it(environment):
+def test_without_the_file_there_is_nothing_of_it(command, environment):
     del environment["DOCUMENTS_FILE"]
     done = command("documents", environment=environment)
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
@@ -102,7 +102,9 @@ with dg.DagsterInstance.ephemeral() as instance:
     }
 
 
-def test_a_run_that_is_killed_between_pages_stores_nothing_of_them_and_the_next_one_everything(store, environment):
+def test_a_run_that_is_killed_between_pages_stores_nothing_of_them_and_the_next_one_everything(
+    command, store, environment
+):
     documents = [chargeback(number, f"2024-03-05 12:{number // 60:02}:{number % 60:02}") for number in range(500)]
     with SandboxServer(told(*documents)) as sandbox:
         environment["DATA_API_BASE_URL"] = sandbox.url
