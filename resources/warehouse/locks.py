@@ -76,6 +76,10 @@ def lock_connection(
             connect_timeout=CONNECT_TIMEOUT,
             application_name=name,
             options=f"-c lock_timeout={wait_seconds * 1000} -c idle_session_timeout=0",
+            # it is idle for hours: what forgets idle connections on the way must not take the locks with it
+            keepalives_idle=60,
+            keepalives_interval=15,
+            keepalives_count=4,
         )
     except psycopg.Error as error:
         raise explain(error, warehouse.place()) from None
