@@ -5,9 +5,9 @@ from collections.abc import Iterator
 import dagster as dg
 
 from pipelines.assets.marts import mart_key
+from pipelines.marts.build import currencies_missing_from_grain, differences_from_core
+from pipelines.marts.projects import SharedProject, shared_projects
 from pipelines.owner import Owner
-from pipelines.sync.marts import currencies_missing_from_grain, differences_from_core
-from pipelines.sync.projects import SharedProject, shared_projects
 from resources.configured import WarehouseResource
 
 SHOWN = 10

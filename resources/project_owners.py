@@ -1,4 +1,4 @@
-"""Whose a project is in the marts, as the settings name it; who sees which project is in `pipelines.sync.projects`."""
+"""Whose a project is in the marts, as the settings name it; who sees which project is in `pipelines.marts.projects`."""
 
 from __future__ import annotations
 

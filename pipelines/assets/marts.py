@@ -1,12 +1,12 @@
-"""The marts of schema bi as assets, built together after the load, in one transaction; see `pipelines.sync.marts`."""
+"""The marts of schema bi as assets, built together after the load, in one transaction; see `pipelines.marts.build`."""
 
 from collections.abc import Iterator
 
 import dagster as dg
 
 from pipelines.assets.failures import told_in_one_line
+from pipelines.marts.build import MARTS, MartsReport, build_marts
 from pipelines.owner import Owner
-from pipelines.sync.marts import MARTS, MartsReport, build_marts
 from resources.configured import WarehouseResource
 
 SOURCES = {"fct_balances_daily": ["balances"], "dim_currency": [], "data_freshness": ["operations", "balances"]}

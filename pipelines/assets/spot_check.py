@@ -1,4 +1,4 @@
-"""The asset `spot_check` and its check: payments asked for by id; the work is in `pipelines.sync.spot_check`."""
+"""The asset `spot_check` and its check: payments asked for by id; the work is in `pipelines.proof.spot_check`."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -7,8 +7,8 @@ import dagster as dg
 from pipelines.assets.failures import told_in_one_line
 from pipelines.checks import none_found, runs_to_check
 from pipelines.owner import Owner
-from pipelines.sync.spot_check import STREAM, SpotCheckReport
-from pipelines.sync.spot_check import spot_check as check_payments
+from pipelines.proof.spot_check import STREAM, SpotCheckReport
+from pipelines.proof.spot_check import spot_check as check_payments
 from resources.configured import DataApiResource, WarehouseResource
 
 SHOWN = 20

@@ -7,9 +7,9 @@ from datetime import date
 
 from pipelines.cli import account, show
 from pipelines.cli.store import migrated_store
-from pipelines.sync.audit import Sighting, trace
+from pipelines.proof.replay import Replay, Replayer
+from pipelines.proof.trace import Sighting, trace
 from pipelines.sync.normalize import json_text
-from pipelines.sync.replay import Replay, Replayer
 from resources.errors import ConfigError, SyncError, WarehouseBroken
 
 

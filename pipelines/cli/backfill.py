@@ -111,7 +111,7 @@ def _store(stack: ExitStack) -> Warehouse | None:
 
 def _done(store: Warehouse, settings: SyncSettings, first: date, last: date, project_ids: Sequence[int]) -> set[date]:
     asked = windows.of_days(first, last)
-    walked = ledger.unfinished_windows(
+    walked = ledger.windows_already_done(
         store, settings.account, (asked.first, asked.last), project_ids, settings.look_back_days
     )
     holes = windows.without(asked, [Window(start, end) for start, end in walked])

@@ -12,7 +12,7 @@ from typing import Any
 
 from pipelines.cli import account, show
 from pipelines.cli.store import migrated_store
-from pipelines.sync.marts import build_marts
+from pipelines.marts.build import build_marts
 from resources.errors import ConfigError
 from resources.warehouse.engine import Warehouse
 

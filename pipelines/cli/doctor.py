@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from urllib.parse import urlsplit
 
 from pipelines.cli import account, show
-from pipelines.sync.projects import shared_projects
+from pipelines.marts.projects import shared_projects
 from resources.accounts import accounts_of
 from resources.configured import open_warehouse
 from resources.data_api.client import Answer, Client

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pipelines.cli import account, show
 from pipelines.cli.store import migrated_store
-from pipelines.sync.marts import build_marts
+from pipelines.marts.build import build_marts
 from resources.settings import role_prefix
 from resources.warehouse.engine import run, script
 

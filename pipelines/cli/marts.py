@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pipelines.cli import account, show
 from pipelines.cli.store import migrated_store
-from pipelines.sync.marts import build_marts, currencies_missing_from_grain, differences_from_core
+from pipelines.marts.build import build_marts, currencies_missing_from_grain, differences_from_core
 from resources.errors import WarehouseBroken
 
 

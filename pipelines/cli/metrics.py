@@ -6,8 +6,8 @@ import os
 import threading
 from pathlib import Path
 
+from pipelines.alerts.metrics import registry_of, text_of
 from pipelines.cli import show
-from pipelines.sync.metrics import registry_of, text_of
 from resources.configured import open_warehouse
 from resources.errors import ConfigError
 from resources.settings import database_url

@@ -91,7 +91,7 @@ def start_run(
     return int(row.run_id)
 
 
-def unfinished_windows(
+def windows_already_done(
     warehouse: Warehouse,
     account: str,
     interval: tuple[datetime, datetime],
@@ -101,7 +101,7 @@ def unfinished_windows(
 ) -> list[tuple[datetime, datetime]]:
     """Return the intervals, older than the look-back, that an interrupted run over the same days has committed."""
     rows = warehouse.query(
-        "ledger/unfinished_windows",
+        "ledger/windows_already_done",
         account=account,
         interval_from=interval[0],
         interval_to=interval[1],

@@ -11,7 +11,7 @@ import time
 import warnings
 from pathlib import Path
 
-from pipelines.sync.marts import build_marts, differences_from_core
+from pipelines.marts.build import build_marts, differences_from_core
 from resources.settings import SyncSettings
 from resources.warehouse.engine import Warehouse
 from resources.warehouse.migrate import migrate

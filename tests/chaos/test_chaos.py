@@ -24,8 +24,8 @@ import pytest
 from own_server import OwnServer
 from sync_process import PATIENT
 
+from pipelines.proof.replay import Replayer
 from pipelines.sync.operations import OperationsRequest, sync_operations
-from pipelines.sync.replay import Replayer
 from resources.data_api.endpoints import DataApi
 from resources.errors import SyncError
 from resources.sandbox import DEMO_SECRET, Faults, SandboxServer, World

@@ -9,7 +9,7 @@ from datetime import date
 import pytest
 from conftest import create_database, drop_database, url_of
 
-from pipelines.sync.replay import Replayer
+from pipelines.proof.replay import Replayer
 from resources.sandbox import DEMO_SECRET, DEMO_TOKEN, SandboxServer, World
 from resources.warehouse.engine import Warehouse
 from resources.warehouse.retention import delete_old_pages

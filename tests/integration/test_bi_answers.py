@@ -15,10 +15,10 @@ from psycopg.conninfo import make_conninfo
 from psycopg.sql import SQL, Identifier
 
 from pipelines.cli.demo_balances import FIELDS
+from pipelines.marts.build import build_marts
 from pipelines.recon.balances import roll_forward
 from pipelines.sync.balances import sync_balances
 from pipelines.sync.fraud import sync_fraud
-from pipelines.sync.marts import build_marts
 from pipelines.sync.operations import OperationsRequest
 from resources.data_api.client import Client
 from resources.data_api.endpoints import DataApi

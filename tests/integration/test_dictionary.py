@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pipelines.cli.dictionary import dictionary
-from pipelines.sync.marts import MARTS, build_marts
+from pipelines.marts.build import MARTS, build_marts
 from resources.settings import PROJECT_ROOT, SyncSettings
 from support import execute
 

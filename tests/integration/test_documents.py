@@ -22,7 +22,7 @@ from documents_support import (
     told,
     world_of,
 )
-from pipelines.sync.replay import Replayer
+from pipelines.proof.replay import Replayer
 from resources.sandbox import DEMO_SECRET, SandboxServer, World
 from support import ROOT, execute, fetch_all
 

@@ -6,12 +6,12 @@ from datetime import UTC, date, datetime
 
 import pytest
 
-from pipelines.sync.audit import trace
+from pipelines.erasure.erase import erase
+from pipelines.marts.build import build_marts, differences_from_core
+from pipelines.proof.replay import Replayer, body_of
+from pipelines.proof.trace import trace
 from pipelines.sync.documents import sync_documents
-from pipelines.sync.erase import erase
-from pipelines.sync.marts import build_marts, differences_from_core
 from pipelines.sync.operations import OperationsRequest
-from pipelines.sync.replay import Replayer, body_of
 from resources.data_api.endpoints import DataApi
 from resources.documents_file import DocumentsConfig
 from resources.sandbox import DEMO_SECRET, SandboxServer, World

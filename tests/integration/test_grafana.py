@@ -7,7 +7,7 @@ import json
 import psycopg
 import pytest
 
-from pipelines.sync.marts import build_marts
+from pipelines.marts.build import build_marts
 from resources.settings import SyncSettings
 from support import ROOT
 

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from pipelines.sync.marts import build_marts
+from pipelines.marts.build import build_marts
 from resources.warehouse import ledger
 from resources.warehouse.runs import run_under_way
 from support import ROOT, SETTINGS, execute, fetch_all

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from marts_support import SETTINGS, daily, load, op
-from pipelines.sync.marts import TABLES, build_marts, differences_from_core
+from pipelines.marts.build import TABLES, build_marts, differences_from_core
 from resources.currencies import ExponentOverride
 from resources.sandbox import SandboxServer, World
 from resources.settings import ReferenceSettings

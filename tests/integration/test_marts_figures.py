@@ -8,7 +8,7 @@ from decimal import Decimal
 import pytest
 
 from marts_support import SETTINGS, daily, load, op, payment
-from pipelines.sync.marts import build_marts
+from pipelines.marts.build import build_marts
 from resources.settings import ReferenceSettings
 from resources.warehouse import ledger
 from resources.warehouse.migrate import migrate

@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 from marts_support import SETTINGS, START, freshness, load, op
+from pipelines.marts.build import build_marts
 from pipelines.sync.balances import sync_balances
-from pipelines.sync.marts import build_marts
 from resources.data_api.endpoints import DataApi
 from resources.sandbox import SandboxServer, World
 from resources.warehouse import ledger

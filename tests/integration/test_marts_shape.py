@@ -7,7 +7,7 @@ import re
 import pytest
 
 from marts_support import SETTINGS, load, op
-from pipelines.sync.marts import MARTS, TABLES, VIEWS, build_marts, currencies_missing_from_grain
+from pipelines.marts.build import MARTS, TABLES, VIEWS, build_marts, currencies_missing_from_grain
 from support import execute, fetch_all
 
 PERSONAL = {

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.sync.metrics import text_of
+from pipelines.alerts.metrics import text_of
 from resources import log
 from resources.errors import ConfigError
 from resources.sandbox import DEMO_SECRET, DEMO_TOKEN, Faults, SandboxServer, World

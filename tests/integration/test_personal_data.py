@@ -12,14 +12,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipelines.proof.replay import Replayer, body_of
+from pipelines.proof.spot_check import spot_check
+from pipelines.proof.trace import trace
 from pipelines.recon.completeness import prove_completeness
-from pipelines.sync.audit import trace
 from pipelines.sync.fraud import sync_fraud
 from pipelines.sync.normalize import normalize_operations
 from pipelines.sync.operations import OperationsRequest
 from pipelines.sync.personal import COLUMNS, keyed_hash, protect
-from pipelines.sync.replay import Replayer, body_of
-from pipelines.sync.spot_check import spot_check
 from resources.data_api.endpoints import DataApi
 from resources.errors import ConfigError
 from resources.sandbox import DEMO_SECRET, DEMO_TOKEN, SandboxServer, World

@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from pipelines.sync.spot_check import spot_check
+from pipelines.proof.spot_check import spot_check
 from resources.data_api.endpoints import DataApi
 from resources.sandbox import DEMO_SECRET, DEMO_TOKEN, SandboxServer, World
 from support import SETTINGS, client_of, command, execute, fetch_all, sync

@@ -14,7 +14,7 @@ from conftest import create_database, drop_database, url_of
 from sqlalchemy import text
 
 import sql
-from pipelines.sync.replay import Replayer
+from pipelines.proof.replay import Replayer
 from resources.sandbox import DEMO_SECRET, SandboxServer, World
 from resources.warehouse.engine import Warehouse, run
 from resources.warehouse.migrate import fingerprint, migrate

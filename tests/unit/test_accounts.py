@@ -9,9 +9,9 @@ from pipelines.alerts.conditions import DagsterFacts, FailedCheck, FailedJob
 from pipelines.definitions import definitions
 from pipelines.jobs import job_names
 from pipelines.mart_checks import mart_checks
+from pipelines.marts.build import MARTS
 from pipelines.owner import owners_of
 from pipelines.sensors import own_facts
-from pipelines.sync.marts import MARTS
 from resources.accounts import accounts_of
 from resources.configured import data_api_from_env
 from resources.errors import ConfigError

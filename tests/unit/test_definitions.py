@@ -13,8 +13,8 @@ import dagster as dg
 import pytest
 
 from pipelines.definitions import defs
+from pipelines.marts.build import MARTS
 from pipelines.schedules import days_of_night
-from pipelines.sync.marts import MARTS
 from resources.configured import DataApiResource, WarehouseResource, data_api_from_env
 from resources.settings import SyncSettings
 from support import ROOT

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipelines.erasure.erase_documents import Named
 from pipelines.sync.document_rows import (
     Shape,
     canonical,
@@ -19,7 +20,6 @@ from pipelines.sync.document_rows import (
     protect_document,
     unite_documents,
 )
-from pipelines.sync.erase_documents import Named
 from resources.data_api.errors import UnexpectedShape
 from resources.settings import PersonalSettings, Secret
 

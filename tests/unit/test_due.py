@@ -10,7 +10,7 @@ from dagster._utils.schedules import cron_string_iterator
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipelines.sync.due import next_due
+from pipelines.marts.due import next_due
 
 CRONS = [
     *(

@@ -9,9 +9,9 @@ import dagster as dg
 import sql
 from accounts_support import FIRST, LAST, SETTINGS, TOKEN, load, truth
 from pipelines.mart_checks import mart_checks
+from pipelines.marts.build import build_marts, differences_from_core
+from pipelines.marts.projects import shared_projects
 from pipelines.owner import Owner
-from pipelines.sync.marts import build_marts, differences_from_core
-from pipelines.sync.projects import shared_projects
 from resources.configured import WarehouseResource
 from resources.settings import ProjectOwner
 from support import execute, fetch_all

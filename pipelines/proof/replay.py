@@ -1,6 +1,6 @@
 """Replay: windows are rebuilt from their signed raw pages, held against the store, and, if asked, put back.
 
-Nothing here asks the platform. Where a single figure comes from is in `audit`.
+Nothing here asks the platform. Where a single figure comes from is in `trace`.
 """
 
 from __future__ import annotations

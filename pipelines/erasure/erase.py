@@ -14,12 +14,12 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from pipelines.sync import erase_documents
+from pipelines.erasure import erase_documents
+from pipelines.erasure.erase_documents import Named
+from pipelines.proof.replay import body_of
 from pipelines.sync.document_rows import canonical
-from pipelines.sync.erase_documents import Named
 from pipelines.sync.fields import KINDS
 from pipelines.sync.normalize import identity, json_text
-from pipelines.sync.replay import body_of
 from resources.warehouse.engine import Warehouse, affect, run
 from resources.warehouse.load import compress
 

@@ -12,8 +12,8 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
+from pipelines.proof.replay import readable_body
 from pipelines.sync.normalize import identity
-from pipelines.sync.replay import readable_body
 from resources.data_api import signature
 from resources.warehouse.engine import Warehouse
 from resources.warehouse.retention import deleted_because_of_age

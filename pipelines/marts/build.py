@@ -15,7 +15,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 import sql
-from pipelines.sync.due import next_due
+from pipelines.marts.due import next_due
 from resources.settings import SyncSettings
 from resources.warehouse.engine import Warehouse, run, script
 
