@@ -136,7 +136,10 @@ def explain(error: BaseException | None, place: str) -> WarehouseUnavailable | W
     primary = error.diag.message_primary if isinstance(error, psycopg.Error) else None
     said = re.sub(r"\s+", " ", primary or str(error)).strip()
     if isinstance(error, psycopg.errors.InsufficientPrivilege):
-        return WarehouseUnavailable(f"PostgreSQL ({place}) refused: {said} — grant the loader's role what it needs.")
+        return WarehouseUnavailable(
+            f"PostgreSQL ({place}) refused: {said} — as the owner of the database, run `ecommpay-sync grant`, "
+            "which gives the loader's role what it needs."
+        )
     if isinstance(error, psycopg.errors.DiskFull):
         return WarehouseUnavailable(
             f"PostgreSQL ({place}) has no room left: {said} — free some space on the server's disk; "
@@ -147,4 +150,7 @@ def explain(error: BaseException | None, place: str) -> WarehouseUnavailable | W
             f"PostgreSQL ({place}) is not available: {said} — check DATABASE_URL and that the server runs; "
             "nothing was half-written, run the same command again."
         )
-    return WarehouseBroken(f"PostgreSQL ({place}) could not execute a statement of ours: {said}")
+    return WarehouseBroken(
+        f"PostgreSQL ({place}) could not execute a statement of ours: {said} — `ecommpay-sync doctor` says "
+        "whether database and program fit each other; if they do, report this line."
+    )

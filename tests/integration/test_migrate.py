@@ -234,7 +234,7 @@ def test_a_role_that_may_not_make_schemas_is_told_what_it_lacks(role_url):
         Warehouse(role_url) as store,
         pytest.raises(
             WarehouseUnavailable,
-            match=r"refused: permission denied for database .* grant the loader's role what it needs",
+            match=r"refused: permission denied for database .* as the owner of the database, run `ecommpay-sync grant`",
         ) as error,
     ):
         migrate(store)
@@ -246,7 +246,7 @@ def test_a_role_without_rights_to_the_tables_is_told_what_it_lacks(empty, role_u
     with (
         Warehouse(role_url) as store,
         pytest.raises(
-            WarehouseUnavailable, match="refused: permission denied for schema sync — grant the loader's role"
+            WarehouseUnavailable, match="refused: permission denied for schema sync — as the owner of the database, run .ecommpay-sync grant."
         ) as error,
     ):
         store.query("ledger/next_window_id")

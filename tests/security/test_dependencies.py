@@ -6,10 +6,13 @@ import hashlib
 import json
 import subprocess
 import threading
+import tomllib
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from security import dependencies
 from support import ROOT
@@ -166,3 +169,19 @@ def test_with_network_what_was_not_checked_is_a_failure(monkeypatch, capsys):
     assert dependencies.main([]) == 0
     assert "NOT CHECKED: advisories: no" in capsys.readouterr().out
     assert dependencies.main(["--network"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("lock", "groups"),
+    [
+        ("requirements.lock", ["build"]),
+        ("requirements-dev.lock", ["build", "dev"]),
+        ("requirements-k8s.lock", ["build", "k8s"]),
+    ],
+)
+def test_each_lock_file_has_what_pyproject_asks_for(lock, groups):
+    asked = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    lines = asked["project"]["dependencies"] + [line for group in groups for line in asked["dependency-groups"][group]]
+    pins, _ = dependencies.read_lock(lock, (ROOT / lock).read_text(encoding="utf-8"))
+    locked = {pin.name for pin in pins}
+    assert {canonicalize_name(Requirement(line).name) for line in lines} <= locked
