@@ -33,7 +33,7 @@ def roll_forward(warehouse: Warehouse, account: str, day: date) -> BalancesFigur
     started = datetime.now(UTC)
     with warehouse.transaction() as connection:
         prepare(connection, account)
-        (bounds,) = step(connection, "02_day_bounds", account=account, day=day)
+        (bounds,) = step(connection, "002_day_bounds", account=account, day=day)
         step(connection, "100_table_balances")
         step(connection, "101_snapshots", account=account, starts_at=bounds.starts_at, ends_at=bounds.ends_at)
         step(connection, "102_table_movements")

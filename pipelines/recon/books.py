@@ -49,10 +49,10 @@ def reconcile_books(warehouse: Warehouse, account: str, day: date, cutoff_minute
 
 def _reconcile(connection: Connection, account: str, day: date, cutoff_minutes: int) -> BooksReport:
     prepare(connection, account)
-    tables = ("10_table_operations", "11_table_entries", "12_table_links")
-    for table in (*tables, "13_table_left_operations", "14_table_left_entries"):
+    tables = ("010_table_operations", "011_table_entries", "012_table_links")
+    for table in (*tables, "013_table_left_operations", "014_table_left_entries"):
         step(connection, table)
-    (bounds,) = step(connection, "02_day_bounds", account=account, day=day)
+    (bounds,) = step(connection, "002_day_bounds", account=account, day=day)
     scope = {"account": account, "day": day, "starts_at": bounds.starts_at, "ends_at": bounds.ends_at}
     if bounds.has_books:
         _gather(connection, scope)
@@ -61,46 +61,46 @@ def _reconcile(connection: Connection, account: str, day: date, cutoff_minutes: 
         _pass_by_reference(connection)
         _pass_by_amount(connection, day)
         _type_breaks_of_books(connection, scope, bounds, cutoff_minutes)
-    for name in ("80_break_orphan_refund", "81_break_refund_above_capture"):
+    for name in ("080_break_orphan_refund", "081_break_refund_above_capture"):
         step(connection, name, **_only(scope, "account", "day", "starts_at", "ends_at"))
-    step(connection, "82_break_late_change", account=account, day=day)
+    step(connection, "082_break_late_change", account=account, day=day)
     step(connection, "join_settings", loops="off")
     save_breaks(connection, account, day, balances=False)
-    for name in ("92_resolve_matched", "93_drop_matches", "94_save_matches"):
+    for name in ("092_resolve_matched", "093_drop_matches", "094_save_matches"):
         step(connection, name, account=account, day=day)
-    (figures,) = step(connection, "95_figures")
+    (figures,) = step(connection, "095_figures")
     return BooksReport(has_books=bounds.has_books, **figures._asdict())
 
 
 def _gather(connection: Connection, scope: dict[str, Any]) -> None:
-    for name in ("20_operations_of_day", "21_entries_of_day", "22_operations_nearby", "23_entries_nearby"):
+    for name in ("020_operations_of_day", "021_entries_of_day", "022_operations_nearby", "023_entries_nearby"):
         step(connection, name, **scope)
     step(connection, "analyze_pool_operations")
     step(connection, "analyze_pool_entries")
-    for name in ("24_operations_named", "25_entries_naming"):
+    for name in ("024_operations_named", "025_entries_naming"):
         step(connection, name, **_only(scope, "account", "day"))
 
 
 def _pass_by_operation(connection: Connection) -> None:
-    for name in ("30_pass_operation_exact", "analyze_new_links", "31_left_operations", "32_left_entries"):
+    for name in ("030_pass_operation_exact", "analyze_new_links", "031_left_operations", "032_left_entries"):
         step(connection, name)
     _look_at_what_is_left(connection)
-    step(connection, "33_pass_operation_group")
+    step(connection, "033_pass_operation_group")
     _shrink(connection)
 
 
 def _pass_by_payment(connection: Connection, scope: dict[str, Any]) -> None:
-    for name in ("40_payment_entries", "41_payment_operations"):
+    for name in ("040_payment_entries", "041_payment_operations"):
         step(connection, name, **scope)
-    step(connection, "42_fill_projects")
-    for name in ("43_pass_payment_exact", "44_pass_payment_group"):
+    step(connection, "042_fill_projects")
+    for name in ("043_pass_payment_exact", "044_pass_payment_group"):
         step(connection, name)
         _shrink(connection)
 
 
 def _pass_by_reference(connection: Connection) -> None:
     for reference in ("arn", "rrn"):
-        for name in ("50_pass_reference_exact", "51_pass_reference_group"):
+        for name in ("050_pass_reference_exact", "051_pass_reference_group"):
             step(connection, name, reference=reference)
             _shrink(connection)
 
@@ -108,30 +108,30 @@ def _pass_by_reference(connection: Connection) -> None:
 def _pass_by_amount(connection: Connection, day: date) -> None:
     for by_project in (True, False):
         for shift in (0, SHIFT):
-            step(connection, "60_pass_amount_time", shift=shift, by_project=by_project)
+            step(connection, "060_pass_amount_time", shift=shift, by_project=by_project)
             _shrink(connection)
-        step(connection, "61_pass_amount_day", day=day, by_project=by_project)
+        step(connection, "061_pass_amount_day", day=day, by_project=by_project)
         _shrink(connection)
 
 
 def _type_breaks_of_books(connection: Connection, scope: dict[str, Any], bounds: Any, cutoff_minutes: int) -> None:
     account, day = scope["account"], scope["day"]
-    step(connection, "70_table_compared")
-    step(connection, "71_compare")
-    step(connection, "72_break_currency", day=day)
-    for name in ("73_break_amount", "75_break_fee"):
+    step(connection, "070_table_compared")
+    step(connection, "071_compare")
+    step(connection, "072_break_currency", day=day)
+    for name in ("073_break_amount", "075_break_fee"):
         step(connection, name, account=account, day=day)
-    step(connection, "74_break_status", day=day)
+    step(connection, "074_break_status", day=day)
     late = {"account": account, "day": day, "ends_at": bounds.ends_at, "cutoff_minutes": cutoff_minutes}
-    step(connection, "76_break_operation_alone", books_go_on=bounds.books_go_on, **late)
+    step(connection, "076_break_operation_alone", books_go_on=bounds.books_go_on, **late)
     step(connection, "join_settings", loops="off")
-    step(connection, "77_break_entry_alone", platform_goes_on=bounds.platform_goes_on, **late)
+    step(connection, "077_break_entry_alone", platform_goes_on=bounds.platform_goes_on, **late)
     step(connection, "join_settings", loops="on")
 
 
 def _shrink(connection: Connection) -> None:
-    step(connection, "34_shrink_operations")
-    step(connection, "35_shrink_entries")
+    step(connection, "034_shrink_operations")
+    step(connection, "035_shrink_entries")
     _look_at_what_is_left(connection)
 
 
@@ -143,21 +143,21 @@ def _look_at_what_is_left(connection: Connection) -> None:
 
 def prepare(connection: Connection, account: str) -> None:
     """Begin a reconciliation in this transaction: the account's lock, and the table of found breaks."""
-    step(connection, "00_settings")
-    step(connection, "01_lock_account", account=account)
-    step(connection, "15_table_found")
+    step(connection, "000_settings")
+    step(connection, "001_lock_account", account=account)
+    step(connection, "015_table_found")
 
 
 def save_breaks(connection: Connection, account: str, day: date, *, balances: bool) -> None:
     """Merge the found breaks into recon.breaks, and resolve those of the day that were not found again."""
-    step(connection, "90_save_breaks", account=account, day=day)
-    step(connection, "91_resolve_gone", account=account, day=day, balances=balances)
+    step(connection, "090_save_breaks", account=account, day=day)
+    step(connection, "091_resolve_gone", account=account, day=day, balances=balances)
 
 
 def note_run(connection: Connection, account: str, day: date, leg: str, started: datetime, figures: object) -> None:
     """Write down that a leg of the day was reconciled, and what it found."""
     found = orjson.dumps(figures).decode()
-    step(connection, "96_add_run", account=account, day=day, leg=leg, started_at=started, figures=found)
+    step(connection, "096_add_run", account=account, day=day, leg=leg, started_at=started, figures=found)
 
 
 def step(connection: Connection, name: str, **parameters: Any) -> list[Any]:

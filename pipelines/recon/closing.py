@@ -113,7 +113,7 @@ def reopen_day(warehouse: Warehouse, account: str, day: date, *, by: str, reason
     """
     by, reason = name_of("--by", by), name_of("--reason", reason)
     with warehouse.transaction() as connection:
-        step(connection, "01_lock_account", account=account)
+        step(connection, "001_lock_account", account=account)
         if not step(connection, "close_latest", account=account, day=day):
             raise ConfigError(f"{day} is not closed: there is nothing to open again.")
         (row,) = step(connection, "close_reopen", account=account, day=day, by=by, reason=reason)
@@ -146,12 +146,12 @@ def _at_rest(warehouse: Warehouse, account: str, day: date) -> Iterator[Connecti
     today = datetime.now(UTC).date()
     first = min(day, today) - timedelta(days=1)
     with range_lock(warehouse, account, first, today, WAIT_SECONDS), warehouse.transaction() as connection:
-        step(connection, "01_lock_account", account=account)
+        step(connection, "001_lock_account", account=account)
         yield connection
 
 
 def _check(connection: Connection, account: str, day: date, known_at: datetime, *, with_open_breaks: bool) -> None:
-    (bounds,) = step(connection, "02_day_bounds", account=account, day=day)
+    (bounds,) = step(connection, "002_day_bounds", account=account, day=day)
     if bounds.ends_at > known_at:
         raise ConfigError(f"{day} is not over: close it when it is.")
     if step(connection, "close_latest", account=account, day=day):

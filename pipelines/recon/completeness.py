@@ -72,10 +72,10 @@ def prove_completeness(api: DataApi, warehouse: Warehouse, settings: SyncSetting
     table = pa.Table.from_pandas(walked.batch.frame, preserve_index=False)
     with warehouse.transaction() as connection:
         stage_rows(connection, settings.account, table)
-        step(connection, "03_analyze_staging")
+        step(connection, "003_analyze_staging")
         (row,) = step(
             connection,
-            "04_compare_walk",
+            "004_compare_walk",
             account=settings.account,
             first=window.first,
             last=window.last,
@@ -83,7 +83,7 @@ def prove_completeness(api: DataApi, warehouse: Warehouse, settings: SyncSetting
         report = _report(walked, row._asdict())
         run(
             connection,
-            "reconciliation/05_add_completeness",
+            "reconciliation/005_add_completeness",
             account=settings.account,
             day=day,
             walked_at=started,
@@ -102,7 +102,7 @@ def prove_completeness(api: DataApi, warehouse: Warehouse, settings: SyncSetting
 
 def day_window(warehouse: Warehouse, account: str, day: date) -> Window:
     """Return the seconds of a business day, in UTC."""
-    (bounds,) = warehouse.query("reconciliation/02_day_bounds", account=account, day=day)
+    (bounds,) = warehouse.query("reconciliation/002_day_bounds", account=account, day=day)
     return Window(bounds.starts_at.astimezone(UTC), bounds.ends_at.astimezone(UTC) - SECOND)
 
 

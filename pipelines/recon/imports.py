@@ -90,7 +90,7 @@ def _store(
     connection: Connection, account: str, path: Path, entries: list[Entry], faults: Iterable[Fault], rows_read: int
 ) -> ImportReport:
     faults = tuple(faults)
-    step(connection, "01_lock_account", account=account)
+    step(connection, "001_lock_account", account=account)
     step(connection, "import_table")
     _copy(connection, entries)
     step(connection, "import_analyze")

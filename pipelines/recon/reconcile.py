@@ -47,7 +47,7 @@ def reconcile_day(
 
 def is_over(warehouse: Warehouse, account: str, day: date) -> bool:
     """Return whether a business day has ended in the reporting zone."""
-    (bounds,) = warehouse.query("reconciliation/02_day_bounds", account=account, day=day)
+    (bounds,) = warehouse.query("reconciliation/002_day_bounds", account=account, day=day)
     return bool(bounds.ends_at <= datetime.now(UTC))
 
 
