@@ -30,7 +30,7 @@ check: .venv/dev ## format, lint, types, import directions, secrets, dependencie
 	$(BIN)/python tests/security/dependencies.py
 
 chaos: .venv/dev ## random faults, kills and crashes; other seeds: make chaos SEEDS=1-200
-	@SEEDS="$(SEEDS)" $(BIN)/python -m pytest tests/chaos
+	@SEEDS="$(SEEDS)" $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal tests/chaos
 SEEDS ?= 1-8
 
 bench: .venv/dev ## measure against other tools; writes docs/benchmarks.md (OPERATIONS=500000 RUNS=3 PARTS="speed memory")
