@@ -88,11 +88,8 @@ def own_facts(facts: DagsterFacts, owner: Owner, owners: Sequence[Owner]) -> Dag
 
 def facts_of(context: dg.SensorEvaluationContext, now: datetime, most: int = RUNS_LOOKED_AT) -> DagsterFacts:
     """Return what Dagster alone knows: jobs whose last run failed, checks whose last evaluation did."""
-    ended_badly = [dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED]
-    runs = context.instance.get_runs(
-        dg.RunsFilter(statuses=[dg.DagsterRunStatus.SUCCESS, *ended_badly], updated_after=now - LOOK_BACK),
-        limit=most,
-    )
+    over = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED]
+    runs = context.instance.get_runs(dg.RunsFilter(statuses=over, updated_after=now - LOOK_BACK), limit=most)
     last: dict[str, dg.DagsterRun] = {}
     for run in runs:  # newest first; whoever ran the command saw how it ended
         if "ecommpay/pid" not in run.tags:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import date
 from pathlib import Path
 
+import psycopg
 import sqlalchemy
 
 from pipelines.sync.operations import OperationsRequest, SyncReport, sync_operations
@@ -96,3 +97,51 @@ def command(
         timeout=timeout,
         check=False,
     )
+
+
+NIGHT = """
+import sys
+import dagster as dg
+from datetime import date
+from pipelines.definitions import defs
+from pipelines.schedules import range_tags
+job, first, last, instance = sys.argv[1:]
+with getattr(dg.DagsterInstance, instance)() as instance:
+    done = defs.resolve_job_def(job).execute_in_process(
+        instance=instance, tags=range_tags(*map(date.fromisoformat, (first, last))), raise_on_error=False)
+    made = {event.asset_key.to_user_string() for event in done.get_asset_materialization_events()}
+    print(done.success, *sorted(made))
+"""
+
+
+def night(
+    first: str, last: str, environment: Mapping[str, str], home: Path, *, job="nightly", instance="ephemeral"
+) -> set[str]:
+    """Run a nightly job in a process of its own, which must succeed; the names of the assets that it made."""
+    done = subprocess.run(
+        [sys.executable, "-c", NIGHT, job, first, last, instance],
+        cwd=ROOT,
+        env=dict(environment) | {"PATH": os.environ["PATH"], "HOME": str(home)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    succeeded, *made = done.stdout.split()
+    assert succeeded == "True", done.stderr[-3000:]
+    return set(made)
+
+
+def assert_nowhere(
+    hidden: Iterable[bytes], runs: Iterable[subprocess.CompletedProcess], folders: Iterable[Path], store_url: str
+) -> None:
+    """No secret is in the output of commands, in files under the folders, or in a table of the warehouse."""
+    written = [(run.stdout + run.stderr).encode() for run in runs]
+    written += [file.read_bytes() for folder in folders for file in folder.rglob("*") if file.is_file()]
+    with psycopg.connect(store_url) as connection:
+        tables = connection.execute(
+            "SELECT format('%I.%I', schemaname, tablename) FROM pg_tables WHERE schemaname IN ('core', 'raw', 'sync')"
+        ).fetchall()
+        for (table,) in tables:
+            written += [str(row).encode() for row in connection.execute("SELECT t::text FROM " + table + " t")]
+    assert sum(map(len, written)) > 100_000, "there is something to search"
+    assert not [content[:200] for content in written for secret in hidden if secret in content]

@@ -14,7 +14,7 @@ import pytest
 from documents_support import CHARGEBACKS, EXAMPLE, FIRST, LAST, chargeback, counts, stored, told
 from resources.documents_file import read_documents_file
 from resources.sandbox import DEMO_SECRET, DEMO_TOKEN, SandboxServer
-from support import ROOT, fetch_all
+from support import fetch_all, night
 
 
 @pytest.fixture
@@ -70,26 +70,11 @@ def test_without_the_file_there_is_nothing_of_it(command, environment):
 
 
 def test_a_night_walks_each_stream_with_its_own_look_back(store, environment, tmp_path):
-    script = """
-import dagster as dg
-from pipelines.definitions import defs
-from pipelines.schedules import range_tags
-from datetime import UTC, date, datetime
-with dg.DagsterInstance.ephemeral() as instance:
-    done = defs.resolve_job_def("nightly").execute_in_process(
-        instance=instance, tags=range_tags(date(2024, 3, 20), date(2024, 3, 21)), raise_on_error=False)
-    made = {event.asset_key.to_user_string() for event in done.get_asset_materialization_events()}
-    print(done.success, *sorted(made))
-"""
     world = told(chargeback(1, customer={"id": "c"}))
     with SandboxServer(world) as sandbox:
-        environment |= {"DATA_API_BASE_URL": sandbox.url, "PATH": os.environ["PATH"], "HOME": str(tmp_path)}
-        done = subprocess.run(
-            [sys.executable, "-c", script], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
-        )
-    succeeded, *made = done.stdout.split()
-    assert succeeded == "True", done.stderr[-3000:]
-    assert set(made) >= {"operations", *(f"documents/{item.name}" for item in read_documents_file(str(EXAMPLE)))}
+        environment |= {"DATA_API_BASE_URL": sandbox.url}
+        made = night("2024-03-20", "2024-03-21", environment, tmp_path)
+    assert made >= {"operations", *(f"documents/{item.name}" for item in read_documents_file(str(EXAMPLE)))}
     walked = fetch_all(
         store,
         "SELECT stream, interval_from::date::text AS first FROM sync.runs WHERE stream LIKE 'documents:%' ORDER BY 1",

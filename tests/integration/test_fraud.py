@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from dataclasses import replace
 from datetime import date
 from decimal import Decimal
@@ -17,7 +14,7 @@ from resources.data_api.endpoints import DataApi
 from resources.sandbox import DEMO_SECRET, DEMO_TOKEN, Account, SandboxServer, World
 from resources.sandbox.frauds import Fraud
 from resources.settings import SyncSettings
-from support import ROOT, client_of, command, execute, fetch_all, sync
+from support import client_of, command, execute, fetch_all, night, sync
 
 FIRST, LAST = "2024-03-01", "2024-05-31"
 NOW = "2024-06-15T00:00:00"
@@ -193,25 +190,10 @@ def test_the_command_tells_of_the_missing_role_in_one_line(store, environment):
 def test_a_night_loads_operations_whether_or_not_the_token_may_see_reports_of_fraud(
     store, environment, tmp_path, risks
 ):
-    script = """
-import dagster as dg
-from pipelines.definitions import defs
-from pipelines.schedules import range_tags
-from datetime import date
-with dg.DagsterInstance.ephemeral() as instance:
-    done = defs.resolve_job_def("nightly").execute_in_process(
-        instance=instance, tags=range_tags(date(2024, 3, 20), date(2024, 3, 21)), raise_on_error=False)
-    made = {event.asset_key.to_user_string() for event in done.get_asset_materialization_events()}
-    print(done.success, *sorted(made))
-"""
     with SandboxServer(world_of(300), accounts=[Account(risks=risks)]) as sandbox:
-        environment |= {"DATA_API_BASE_URL": sandbox.url, "PATH": os.environ["PATH"], "HOME": str(tmp_path)}
-        done = subprocess.run(
-            [sys.executable, "-c", script], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
-        )
-    succeeded, *made = done.stdout.split()
-    assert succeeded == "True", done.stderr[-3000:]
-    assert set(made) >= {"operations", "spot_check", "raw_pages", "reconciliation", "report", "bi/fct_operations"}
+        environment |= {"DATA_API_BASE_URL": sandbox.url}
+        made = night("2024-03-20", "2024-03-21", environment, tmp_path)
+    assert made >= {"operations", "spot_check", "raw_pages", "reconciliation", "report", "bi/fct_operations"}
     assert ("fraud" in made) is risks
     walked = fetch_all(store, "SELECT interval_from::date::text AS first FROM sync.runs WHERE stream = 'fraud'")
     assert walked == [{"first": "2024-02-20"}], "a night has its own look-back for reports"

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import subprocess
-import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 
 import dagster as dg
-import psycopg
 import pytest
 
 from accounts_support import DAYS, SECRET, TOKEN, load, truth
@@ -22,7 +18,7 @@ from resources.accounts import accounts_of
 from resources.configured import WarehouseResource
 from resources.sandbox import Account, SandboxServer
 from resources.warehouse.budget import TokenBudget
-from support import ROOT, fetch_all
+from support import assert_nowhere, fetch_all, night
 
 FAILURES = {
     "a refused token": ("x" * 30, 2, r"globex: the platform answered 401 to operations/get"),
@@ -70,28 +66,8 @@ def test_an_argument_that_is_wrong_for_all_is_told_once(command, environment):
 
 
 def test_the_night_of_one_account_is_its_own_and_its_token_is_read_when_it_runs(environment, store, seen, tmp_path):
-    script = """
-import dagster as dg
-from datetime import date
-from pipelines.definitions import defs
-from pipelines.schedules import range_tags
-with dg.DagsterInstance.get() as instance:
-    done = defs.resolve_job_def("nightly_globex").execute_in_process(
-        instance=instance, tags=range_tags(date(2024, 3, 2), date(2024, 3, 3)), raise_on_error=False)
-    made = {event.asset_key.to_user_string() for event in done.get_asset_materialization_events()}
-    print(done.success, *sorted(made))
-"""
-    done = subprocess.run(
-        [sys.executable, "-c", script],
-        cwd=ROOT,
-        env=environment | {"PATH": os.environ["PATH"], "HOME": str(tmp_path)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    succeeded, *made = done.stdout.split()
-    assert succeeded == "True", done.stderr[-3000:]
-    assert {"globex/operations", "globex/fraud", "globex/report", "globex/bi/daily_overview"} <= set(made)
+    made = night("2024-03-02", "2024-03-03", environment, tmp_path, job="nightly_globex", instance="get")
+    assert {"globex/operations", "globex/fraud", "globex/report", "globex/bi/daily_overview"} <= made
     assert {name.partition("/")[0] for name in made} == {"globex"}
     assert {row["account"] for row in fetch_all(store, "SELECT account FROM sync.runs")} == {"globex"}
     assert fetch_all(store, "SELECT DISTINCT account FROM sync.due") == [{"account": "globex"}]
@@ -105,17 +81,7 @@ def test_no_secret_of_any_account_is_in_output_dagsters_storage_or_the_database(
     runs.append(command("operations", *DAYS, environment=environment))
     assert [run.returncode for run in runs] == [0, 0, 2]
     hidden = [*map(str.encode, (*TOKEN.values(), *SECRET.values())), b"another-secret-that-must-not-leak"]
-    written = [(run.stdout + run.stderr).encode() for run in runs]
-    folders = (tmp_path / "dagster", tmp_path / "data")
-    written += [file.read_bytes() for folder in folders for file in folder.rglob("*") if file.is_file()]
-    with psycopg.connect(store_url) as connection:
-        tables = connection.execute(
-            "SELECT format('%I.%I', schemaname, tablename) FROM pg_tables WHERE schemaname IN ('core', 'raw', 'sync')"
-        ).fetchall()
-        for (table,) in tables:
-            written += [str(row).encode() for row in connection.execute("SELECT t::text FROM " + table + " t")]
-    assert sum(map(len, written)) > 100_000, "there is something to search"
-    assert not [content[:200] for content in written for secret in hidden if secret in content]
+    assert_nowhere(hidden, runs, (tmp_path / "dagster", tmp_path / "data"), store_url)
 
 
 def test_a_429_to_one_account_slows_the_other_by_nothing(world, sandbox, store, seen):
