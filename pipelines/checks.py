@@ -5,8 +5,8 @@ from typing import Any
 
 import dagster as dg
 
-from pipelines.owner import Owner
-from resources.configured import WarehouseResource
+from pipelines.accounts import Owner
+from pipelines.resources import WarehouseResource
 from resources.warehouse.engine import Warehouse
 
 OPERATIONS_CHECKS = {

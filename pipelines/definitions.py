@@ -1,4 +1,4 @@
-"""The one Definitions object; what is in it is in assets, checks, jobs, schedules and `resources.configured`."""
+"""The one Definitions object; what is in it is in assets, checks, jobs, schedules and `pipelines.resources`."""
 
 from __future__ import annotations
 
@@ -6,26 +6,26 @@ from collections.abc import Iterator
 
 import dagster as dg
 
+from pipelines.accounts import Owner, owners_of
 from pipelines.assets.backfill import backfill_job_of
 from pipelines.assets.balances import balances_of
 from pipelines.assets.documents import document_assets
 from pipelines.assets.fraud import fraud_of
 from pipelines.assets.marts import marts_of
 from pipelines.assets.operations import operations_of
-from pipelines.assets.raw_pages import raw_pages_of
 from pipelines.assets.reconciliation import reconciliation_of
 from pipelines.assets.report import report_of
+from pipelines.assets.retention import raw_pages_of
 from pipelines.assets.spot_check import spot_check_checks, spot_check_of
 from pipelines.checks import balances_no_rejects, operations_checks, reconciliation_checks
 from pipelines.fraud_checks import fraud_checks
+from pipelines.ingest.progress import LogProgress
 from pipelines.jobs import jobs_of
 from pipelines.mart_checks import mart_checks
-from pipelines.owner import Owner, owners_of
+from pipelines.resources import data_api_from_env, warehouse_from_env
 from pipelines.schedules import schedules_of
 from pipelines.sensors import alerts_sensor
-from pipelines.sync.progress import LogProgress
 from resources.accounts import Accounts, accounts_of
-from resources.configured import data_api_from_env, warehouse_from_env
 
 ASSETS = (
     *(operations_of, balances_of, fraud_of, spot_check_of, reconciliation_of),

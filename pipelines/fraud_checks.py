@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 import dagster as dg
 
+from pipelines.accounts import Owner
 from pipelines.checks import currency_known, none_found, runs_to_check
-from pipelines.owner import Owner
-from resources.configured import WarehouseResource
+from pipelines.resources import WarehouseResource
 
 SHARED = {
     "totals_equal_ledger": "What each walk wrote is in the store, by count and Σ minor units, as the ledger says.",

@@ -7,7 +7,7 @@ from typing import Any
 
 import dagster as dg
 
-from pipelines.owner import Owner
+from pipelines.accounts import Owner
 
 # job → the only asset it makes, and what it is for
 OF_ONE_ASSET: Mapping[str, tuple[str, str]] = {

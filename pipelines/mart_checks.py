@@ -4,11 +4,11 @@ from collections.abc import Iterator
 
 import dagster as dg
 
+from pipelines.accounts import Owner
 from pipelines.assets.marts import mart_key
 from pipelines.marts.build import currencies_missing_from_grain, differences_from_core
 from pipelines.marts.projects import SharedProject, shared_projects
-from pipelines.owner import Owner
-from resources.configured import WarehouseResource
+from pipelines.resources import WarehouseResource
 
 SHOWN = 10
 

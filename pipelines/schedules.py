@@ -7,7 +7,7 @@ from datetime import UTC, date, timedelta
 
 import dagster as dg
 
-from pipelines.owner import Owner
+from pipelines.accounts import Owner
 from resources.settings import SyncSettings
 
 

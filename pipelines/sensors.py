@@ -10,14 +10,14 @@ from typing import Any
 
 import dagster as dg
 
-from pipelines.alerts.book import Told, tell
+from pipelines.accounts import Owner
 from pipelines.alerts.conditions import DagsterFacts, FailedCheck, FailedJob, judge
+from pipelines.alerts.notifications import Told, tell
 from pipelines.alerts.outage import Outage, begun, ended
 from pipelines.jobs import job_names
-from pipelines.owner import Owner
-from resources.alerts.channels import channels_of
+from pipelines.resources import WarehouseResource
 from resources.alerts.settings import alert_settings
-from resources.configured import WarehouseResource
+from resources.channels import channels_of
 from resources.errors import WarehouseUnavailable
 
 TICK_SECONDS = 60

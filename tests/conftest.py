@@ -16,20 +16,7 @@ from psycopg.sql import SQL, Identifier
 from resources.warehouse.engine import Warehouse
 from resources.warehouse.migrate import migrate
 
-pytest.register_assert_rewrite(
-    "accounts_support",
-    "client_support",
-    "deploy_support",
-    "documents_support",
-    "load_support",
-    "marts_support",
-    "normalize_support",
-    "quick_commands",
-    "recon_support",
-    "sandbox_support",
-    "settings_support",
-    "support",
-)
+pytest.register_assert_rewrite("fixtures")
 
 TEMPLATE = f"ecommpay_template_{uuid.uuid4().hex[:8]}"
 
@@ -100,7 +87,7 @@ def store(store_url):
 @pytest.fixture(scope="session")
 def own_server():
     """A server that a test may crash; nobody else uses it."""
-    from own_server import OwnServer
+    from fixtures.own_server import OwnServer
 
     with tempfile.TemporaryDirectory(prefix="ecommpay-own-") as folder:
         Path(folder).chmod(0o755)  # as root, its processes belong to another user
@@ -112,7 +99,7 @@ def own_server():
 @pytest.fixture(scope="module")
 def command():
     """For files that run `ecommpay-sync` often: as support.command does, a process each time, which starts quickly."""
-    from quick_commands import quick_commands
+    from fixtures.quick_commands import quick_commands
 
     with quick_commands() as run:
         yield run

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from pipelines.alerts.conditions import Alert
-from resources.alerts.channels import Channel, ChannelFailed
+from resources.channels import Channel, ChannelFailed
 
 
 @dataclass(frozen=True)

@@ -1,1 +1,1 @@
-"""Dagster assets, one file a group; thin over `pipelines.sync`."""
+"""Dagster assets, one file a group; thin over `pipelines.ingest`."""

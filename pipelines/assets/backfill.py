@@ -8,12 +8,12 @@ from datetime import date
 
 import dagster as dg
 
+from pipelines.accounts import Owner
 from pipelines.assets.days import as_they_finish
 from pipelines.assets.failures import told_in_one_line
-from pipelines.owner import Owner
-from pipelines.sync.operations import OperationsRequest, sync_operations
-from pipelines.sync.progress import Progress
-from resources.configured import DataApiResource, WarehouseResource
+from pipelines.ingest.engine import OperationsRequest, sync_operations
+from pipelines.ingest.progress import Progress
+from pipelines.resources import DataApiResource, WarehouseResource
 
 
 class BackfillConfig(dg.Config):

@@ -2,10 +2,10 @@
 
 import dagster as dg
 
+from pipelines.accounts import Owner
 from pipelines.assets.failures import told_in_one_line
-from pipelines.owner import Owner
-from pipelines.sync.balances import BalancesReport, sync_balances
-from resources.configured import DataApiResource, WarehouseResource
+from pipelines.ingest.balances import BalancesReport, sync_balances
+from pipelines.resources import DataApiResource, WarehouseResource
 
 
 def balances_of(owner: Owner) -> dg.AssetsDefinition:

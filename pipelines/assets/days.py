@@ -9,8 +9,8 @@ from typing import Any
 
 import dagster as dg
 
-from pipelines.owner import Owner
-from pipelines.sync.progress import DayProgress, Progress
+from pipelines.accounts import Owner
+from pipelines.ingest.progress import DayProgress, Progress
 from resources.warehouse.engine import Warehouse
 
 

@@ -1,20 +1,20 @@
-"""The assets `documents/NAME`, one a table of DOCUMENTS_FILE, each with its check; the work is in `pipelines.sync`."""
+"""The assets `documents/NAME`, one a table of DOCUMENTS_FILE, each with its check; work: pipelines.ingest."""
 
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
 
 import dagster as dg
 
+from pipelines.accounts import Owner
 from pipelines.assets.failures import told_in_one_line
 from pipelines.assets.metadata import of_report
 from pipelines.checks import none_found
+from pipelines.ingest.documents import first_day_of_night, sync_documents
+from pipelines.ingest.engine import OperationsRequest, SyncReport
+from pipelines.ingest.progress import LogProgress, Progress
 from pipelines.jobs import documents_job
-from pipelines.owner import Owner
 from pipelines.partitions import BACKFILL, DAYS
-from pipelines.sync.documents import first_day_of_night, sync_documents
-from pipelines.sync.operations import OperationsRequest, SyncReport
-from pipelines.sync.progress import LogProgress, Progress
-from resources.configured import DataApiResource, WarehouseResource, data_api_from_env, warehouse_from_env
+from pipelines.resources import DataApiResource, WarehouseResource, data_api_from_env, warehouse_from_env
 from resources.documents_file import DocumentsConfig
 from resources.warehouse.engine import Warehouse
 

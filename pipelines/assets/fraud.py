@@ -1,4 +1,4 @@
-"""The asset `fraud`: days of reports of fraud in core.fraud_reports; the work is in `pipelines.sync.fraud`."""
+"""The asset `fraud`: days of reports of fraud in core.fraud_reports; the work is in `pipelines.ingest.fraud`."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -6,14 +6,14 @@ from datetime import date
 
 import dagster as dg
 
+from pipelines.accounts import Owner
 from pipelines.assets.failures import told_in_one_line
 from pipelines.assets.metadata import of_report, totals_table
-from pipelines.owner import Owner
+from pipelines.ingest.engine import OperationsRequest, SyncReport
+from pipelines.ingest.fraud import Skipped, first_day_of_night, sync_fraud
+from pipelines.ingest.progress import Progress
 from pipelines.partitions import BACKFILL, DAYS
-from pipelines.sync.fraud import Skipped, first_day_of_night, sync_fraud
-from pipelines.sync.operations import OperationsRequest, SyncReport
-from pipelines.sync.progress import Progress
-from resources.configured import DataApiResource, WarehouseResource
+from pipelines.resources import DataApiResource, WarehouseResource
 from resources.warehouse.engine import Warehouse
 
 

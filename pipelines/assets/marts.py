@@ -4,10 +4,10 @@ from collections.abc import Iterator
 
 import dagster as dg
 
+from pipelines.accounts import Owner
 from pipelines.assets.failures import told_in_one_line
 from pipelines.marts.build import MARTS, MartsReport, build_marts
-from pipelines.owner import Owner
-from resources.configured import WarehouseResource
+from pipelines.resources import WarehouseResource
 
 SOURCES = {"fct_balances_daily": ["balances"], "dim_currency": [], "data_freshness": ["operations", "balances"]}
 

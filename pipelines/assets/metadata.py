@@ -7,7 +7,7 @@ from typing import Any
 
 import dagster as dg
 
-from pipelines.sync.operations import SyncReport
+from pipelines.ingest.engine import SyncReport
 from resources.warehouse.ledger import ControlTotal
 
 COUNTS = ("rows_met", "rows_new", "rows_changed", "rows_unchanged", "rows_rejected", "windows", "requests")

@@ -1,18 +1,18 @@
-"""The asset `operations`: days of the platform's operations in core.operations; the work is in `pipelines.sync`."""
+"""The asset `operations`: days of the platform's operations in core.operations; the work is in `pipelines.ingest`."""
 
 from collections.abc import Iterator
 from datetime import date
 
 import dagster as dg
 
+from pipelines.accounts import Owner
 from pipelines.assets.days import finished_days_told
 from pipelines.assets.failures import told_in_one_line
 from pipelines.assets.metadata import of_report, totals_table
-from pipelines.owner import Owner
+from pipelines.ingest.engine import OperationsRequest, SyncReport, sync_operations
+from pipelines.ingest.progress import Progress
 from pipelines.partitions import BACKFILL, DAYS
-from pipelines.sync.operations import OperationsRequest, SyncReport, sync_operations
-from pipelines.sync.progress import Progress
-from resources.configured import DataApiResource, WarehouseResource
+from pipelines.resources import DataApiResource, WarehouseResource
 from resources.warehouse.engine import Warehouse
 
 

@@ -1,15 +1,15 @@
-"""The asset `reconciliation`: days held against a fresh walk, own books and balances; thin over pipelines.recon."""
+"""The asset `reconciliation`: days held against a fresh walk, own books and balances."""
 
 from collections.abc import Iterator
 from datetime import date
 
 import dagster as dg
 
+from pipelines.accounts import Owner
 from pipelines.assets.failures import told_in_one_line
-from pipelines.owner import Owner
 from pipelines.partitions import BACKFILL, DAYS
-from pipelines.recon.reconcile import LEGS, DayReport, Leg, is_over, is_proved, reconcile_day
-from resources.configured import DataApiResource, WarehouseResource
+from pipelines.reconciliation.reconcile import LEGS, DayReport, Leg, is_over, is_proved, reconcile_day
+from pipelines.resources import DataApiResource, WarehouseResource
 
 
 class ReconciliationConfig(dg.Config):

@@ -1,15 +1,15 @@
-"""The asset `report`: the daily close report of the last business day; the work is in `pipelines.report`."""
+"""The asset `report`: the daily close report of the last business day; the work is in `pipelines.reports`."""
 
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import dagster as dg
 
+from pipelines.accounts import Owner
 from pipelines.assets.failures import told_in_one_line
-from pipelines.owner import Owner
-from pipelines.report.page import sentence
-from pipelines.report.publish import publish
-from resources.configured import WarehouseResource
+from pipelines.reports.page import sentence
+from pipelines.reports.publish import publish
+from pipelines.resources import WarehouseResource
 from resources.settings import report_dir
 
 

@@ -1,15 +1,15 @@
-"""The asset `spot_check` and its check: payments asked for by id; the work is in `pipelines.proof.spot_check`."""
+"""The asset `spot_check` and its check: payments asked for by id; the work is in `pipelines.audit.spot_check`."""
 
 from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 
+from pipelines.accounts import Owner
 from pipelines.assets.failures import told_in_one_line
+from pipelines.audit.spot_check import STREAM, SpotCheckReport
+from pipelines.audit.spot_check import spot_check as check_payments
 from pipelines.checks import none_found, runs_to_check
-from pipelines.owner import Owner
-from pipelines.proof.spot_check import STREAM, SpotCheckReport
-from pipelines.proof.spot_check import spot_check as check_payments
-from resources.configured import DataApiResource, WarehouseResource
+from pipelines.resources import DataApiResource, WarehouseResource
 
 SHOWN = 20
 

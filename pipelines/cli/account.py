@@ -21,7 +21,7 @@ from resources.printable import printable
 from resources.settings import ApiSettings, SyncSettings
 
 if TYPE_CHECKING:
-    from pipelines.owner import Owner
+    from pipelines.accounts import Owner
 
 Command = Callable[..., None]
 _CURRENT: ContextVar[str | None] = ContextVar("account", default=None)
@@ -147,7 +147,7 @@ def name_one(accounts: Accounts) -> str:
 
 def owner() -> Owner:
     """Return the account in hand as Dagster meets it."""
-    from pipelines.owner import owner_of
+    from pipelines.accounts import owner_of
 
     accounts = accounts_of()
     return owner_of(accounts, current_name(accounts))

@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 
 from pipelines.cli import account, show
 from pipelines.cli.store import migrated_store
-from resources.alerts.channels import ChannelFailed, channels_of
 from resources.alerts.settings import alert_settings
+from resources.channels import ChannelFailed, channels_of
 from resources.errors import ConfigError
 
 
@@ -44,9 +44,9 @@ def everybody() -> str:
 
 
 def _judge_and_tell() -> None:
-    from pipelines.alerts.book import Told, tell
+    from pipelines.accounts import owners_of
     from pipelines.alerts.conditions import judge
-    from pipelines.owner import owners_of
+    from pipelines.alerts.notifications import Told, tell
     from resources.accounts import accounts_of
 
     alerting, now = alert_settings(), datetime.now(UTC)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from datetime import date
 
+from pipelines.audit.replay import Replay, Replayer
+from pipelines.audit.trace import Sighting, trace
 from pipelines.cli import account, show
 from pipelines.cli.store import migrated_store
-from pipelines.proof.replay import Replay, Replayer
-from pipelines.proof.trace import Sighting, trace
-from pipelines.sync.normalize import json_text
+from pipelines.ingest.normalize import json_text
 from resources.errors import ConfigError, SyncError, WarehouseBroken
 
 

@@ -9,10 +9,10 @@ from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
 from pipelines.cli import account, run, show
-from pipelines.sync import forecast, windows
-from pipelines.sync.forecast import Forecast, Rate
-from pipelines.sync.progress import duration
-from pipelines.sync.windows import Window
+from pipelines.ingest import forecast, windows
+from pipelines.ingest.forecast import Forecast, Rate
+from pipelines.ingest.progress import duration
+from pipelines.ingest.windows import Window
 from resources.data_api.client import Client
 from resources.data_api.endpoints import DataApi
 from resources.data_api.retry import RetryPolicy
@@ -96,7 +96,7 @@ def _forecast(settings: SyncSettings, first: date, last: date, project_ids: tupl
 
 def _store(stack: ExitStack) -> Warehouse | None:
     """Return the warehouse, unless there is none yet: a forecast makes no database and no tables."""
-    from resources.configured import open_warehouse
+    from pipelines.resources import open_warehouse
 
     url = database_url()
     if url is None and not (data_dir() / "postgres").exists():

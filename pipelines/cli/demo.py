@@ -25,7 +25,7 @@ from pipelines.cli.demo_ledger import (
 from pipelines.cli.reconcile import run_close, run_import, run_reconcile
 from pipelines.cli.report import write_report
 from pipelines.cli.run import run_balances, run_operations
-from resources.configured import open_warehouse
+from pipelines.resources import open_warehouse
 from resources.settings import PROJECT_ROOT, data_dir, database_url
 
 if TYPE_CHECKING:

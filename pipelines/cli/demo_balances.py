@@ -30,7 +30,7 @@ FIELDS = (
 
 def snapshots_at(sandbox: SandboxProcess, moments: Iterable[datetime]) -> int:
     """Take a snapshot at each of these moments, as which the sandbox is set to; return how many balances there are."""
-    from pipelines.sync.balances import sync_balances
+    from pipelines.ingest.balances import sync_balances
     from resources.data_api.client import Client
     from resources.data_api.endpoints import DataApi
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from pipelines.cli import show
 from pipelines.cli.demo import ELSEWHERE, environment
 from pipelines.cli.run import dagster_instance
-from resources.configured import open_warehouse
+from pipelines.resources import open_warehouse
 from resources.settings import PROJECT_ROOT, data_dir
 from resources.warehouse.migrate import migrate
 

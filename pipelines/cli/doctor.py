@@ -11,8 +11,8 @@ from urllib.parse import urlsplit
 
 from pipelines.cli import account, show
 from pipelines.marts.projects import shared_projects
+from pipelines.resources import open_warehouse
 from resources.accounts import accounts_of
-from resources.configured import open_warehouse
 from resources.data_api.client import Answer, Client
 from resources.data_api.endpoints import DataApi
 from resources.data_api.retry import RetryPolicy

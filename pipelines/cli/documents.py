@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
+from pipelines.accounts import Owner
 from pipelines.cli import account, show
 from pipelines.cli.run import check_days, check_settings, execute
-from pipelines.owner import Owner
-from resources.configured import open_warehouse
+from pipelines.resources import open_warehouse
 from resources.documents_file import DocumentsConfig
 from resources.errors import ConfigError
 from resources.settings import database_url

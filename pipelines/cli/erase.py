@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pipelines.cli import account, show
 from pipelines.cli.store import migrated_store
-from pipelines.erasure.erase import erase
+from pipelines.privacy.erase import erase
 from resources.errors import ConfigError
 
 

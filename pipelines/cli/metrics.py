@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pipelines.alerts.metrics import registry_of, text_of
 from pipelines.cli import show
-from resources.configured import open_warehouse
+from pipelines.resources import open_warehouse
 from resources.errors import ConfigError
 from resources.settings import database_url
 from resources.warehouse.migrate import migrate

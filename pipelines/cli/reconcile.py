@@ -1,4 +1,4 @@
-"""`reconcile`, `ledger import`, `breaks`, `explain`, `close`, `reopen`: what they print; `pipelines.recon` works."""
+"""`reconcile`, `ledger import`, `breaks`, `explain`, `close`, `reopen`: what they print."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from pipelines.cli import account, show
 from pipelines.cli.run import execute
 from pipelines.cli.store import migrated_store
 from pipelines.money import exponent_of, major_units
-from pipelines.recon.books import step
-from pipelines.recon.closing import Sealed, close_day, reopen_day
-from pipelines.recon.entry_rows import Fault
-from pipelines.recon.imports import ImportReport, import_ledger
-from pipelines.recon.preparing import is_same_person
-from pipelines.recon.reconcile import LEGS, is_over
+from pipelines.reconciliation.close import Sealed, close_day, reopen_day
+from pipelines.reconciliation.entry_rows import Fault
+from pipelines.reconciliation.ledger_import import ImportReport, import_ledger
+from pipelines.reconciliation.matching import step
+from pipelines.reconciliation.preparing import is_same_person
+from pipelines.reconciliation.reconcile import LEGS, is_over
 from resources.errors import ConfigError, Incomplete
 from resources.warehouse.engine import Warehouse
 

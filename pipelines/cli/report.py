@@ -7,9 +7,9 @@ from pathlib import Path
 
 from pipelines.cli import account, show
 from pipelines.cli.store import migrated_store
-from pipelines.report.document import DayDocument
-from pipelines.report.publish import Published, publish
-from pipelines.report.words import amount, break_name, change, rate
+from pipelines.reports.document import DayDocument
+from pipelines.reports.publish import Published, publish
+from pipelines.reports.words import amount, break_name, change, rate
 from resources.settings import report_dir
 
 
@@ -27,7 +27,7 @@ def write_report(day: date, folder: Path | None = None) -> Published:
 
 def summary(document: DayDocument) -> None:
     """Print the day in one line, its totals and its open breaks."""
-    from pipelines.report.page import exponents_of, sentence
+    from pipelines.reports.page import exponents_of, sentence
 
     show.line(f"{document.business_date} ({document.reporting_zone}): {sentence(document)}")
     show.line()

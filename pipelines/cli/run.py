@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from pipelines.assets.failures import EXIT_CODE
 from pipelines.cli import account, show
 from pipelines.cli.quick_events import quick_events
-from pipelines.sync.progress import LogProgress, Progress
+from pipelines.ingest.progress import LogProgress, Progress
 from resources.errors import ConfigError, Failed, Stopped, SyncError
 from resources.settings import data_dir, database_url
 from resources.warehouse.gates import is_backfill
@@ -136,7 +136,7 @@ def execute_on(
 
 
 def _resources(progress: Progress) -> dict[str, Any]:
-    from resources.configured import data_api_from_env, warehouse_from_env
+    from pipelines.resources import data_api_from_env, warehouse_from_env
 
     return {"data_api": data_api_from_env(), "warehouse": warehouse_from_env(), "progress": progress}
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from resources.configured import open_warehouse
+from pipelines.resources import open_warehouse
 from resources.settings import ReferenceSettings, database_url
 from resources.warehouse.migrate import migrate
 

@@ -1,6 +1,6 @@
 """The endpoints of the Data API and their parameters; facts from the platform's public documentation.
 
-Each method returns the verified `Answer`; its rows are typed in `pipelines.sync.normalize`.
+Each method returns the verified `Answer`; its rows are typed in `pipelines.ingest.normalize`.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Loads one window in one transaction: rows, versions, rejects, raw pages and the verdict, or nothing at all.
 
 The frame's columns are those of core.operations between account and first_seen_at, in that order
-(`pipelines.sync.fields.COLUMNS`); what the statements do is in sql/load.
+(`pipelines.ingest.schema.COLUMNS`); what the statements do is in sql/load.
 """
 
 from __future__ import annotations

@@ -35,7 +35,7 @@ from resources.warehouse.migrate import migrate
 ALONE = """
 import sys
 from datetime import date
-from pipelines.sync.operations import OperationsRequest, sync_operations
+from pipelines.ingest.engine import OperationsRequest, sync_operations
 from resources.data_api.client import Client
 from resources.data_api.endpoints import DataApi
 from resources.settings import api_settings, database_url, sync_settings

@@ -21,7 +21,7 @@ with warnings.catch_warnings():
 
 from floor import floor_seconds
 
-from pipelines.sync.operations import OperationsRequest, sync_operations
+from pipelines.ingest.engine import OperationsRequest, sync_operations
 from resources.data_api.client import Client
 from resources.data_api.endpoints import DataApi
 from resources.sandbox import sandbox_process

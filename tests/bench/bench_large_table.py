@@ -25,7 +25,7 @@ with warnings.catch_warnings():
 
 import psycopg
 
-from pipelines.sync.normalize import normalize_operations, unite
+from pipelines.ingest.normalize import normalize_operations, unite
 from resources.warehouse.engine import Warehouse
 from resources.warehouse.ledger import LoadReport, Scope, WalkRecord, start_run
 from resources.warehouse.load import load_window

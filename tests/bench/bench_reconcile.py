@@ -20,7 +20,7 @@ with warnings.catch_warnings():
 
 import sqlalchemy
 
-from pipelines.recon.books import reconcile_books
+from pipelines.reconciliation.matching import reconcile_books
 from resources.warehouse.engine import Warehouse
 from resources.warehouse.migrate import migrate
 

@@ -14,8 +14,8 @@ import pandas as pd
 import psycopg
 import pyarrow as pa
 
-from pipelines.sync.fields import COLUMNS
-from pipelines.sync.normalize import empty_frame
+from pipelines.ingest.normalize import empty_frame
+from pipelines.ingest.schema import COLUMNS
 from resources.warehouse.engine import Warehouse
 from resources.warehouse.ledger import Scope, WalkRecord, start_run
 from resources.warehouse.load import load_window

@@ -14,8 +14,8 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parents[1] / "unit"))
 from test_report import NOW, bare_document, document
 
-from pipelines.report.document import Close
-from pipelines.report.page import page
+from pipelines.reports.document import Close
+from pipelines.reports.page import page
 
 OUT = Path(__file__).parent / "out"
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")

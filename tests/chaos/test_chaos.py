@@ -21,11 +21,12 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from own_server import OwnServer
-from sync_process import PATIENT
 
-from pipelines.proof.replay import Replayer
-from pipelines.sync.operations import OperationsRequest, sync_operations
+from fixtures.commands import client_of, differences, execute, fetch_all, same, sync
+from fixtures.own_server import OwnServer
+from fixtures.sync_process import PATIENT
+from pipelines.audit.replay import Replayer
+from pipelines.ingest.engine import OperationsRequest, sync_operations
 from resources.data_api.endpoints import DataApi
 from resources.errors import SyncError
 from resources.sandbox import DEMO_SECRET, Faults, SandboxServer, World
@@ -33,7 +34,6 @@ from resources.sandbox.faults import NAMES
 from resources.sandbox.rows import View, row_of
 from resources.settings import SyncSettings
 from resources.warehouse.engine import Warehouse
-from support import client_of, differences, execute, fetch_all, same, sync
 
 FIRST, LAST = "2024-03-01", "2024-03-08"
 NOW, EVERYTHING = "2024-03-20", ("2024-03-01", "2024-03-31")  # what leaves the days goes to the time it leaves at
@@ -93,7 +93,7 @@ class Chaos:
     def process_that_is_killed(self) -> None:
         """A real process, and a real kill -9, wherever it is just then."""
         arguments = [self.sandbox.url, self.url, FIRST, LAST, str(self.settings.windows_in_flight)]
-        script = Path(__file__).parents[1] / "sync_process.py"
+        script = Path(__file__).parents[1] / "fixtures" / "sync_process.py"
         with subprocess.Popen(
             [sys.executable, str(script), *arguments], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
         ) as process:

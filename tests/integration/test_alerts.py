@@ -9,24 +9,24 @@ from datetime import UTC, datetime, timedelta
 import dagster as dg
 import pytest
 from aiosmtpd.smtp import AuthResult
-from receivers import mail_server, webhook
 
-from pipelines.alerts.book import tell
+from fixtures.commands import ROOT, SETTINGS, command, execute, fetch_all, sync
+from fixtures.receivers import mail_server, webhook
+from fixtures.reconciliation import CUTOFF, DAY, add_entries, add_operations, breaks_of, reconcile
+from pipelines.accounts import owners_of
 from pipelines.alerts.conditions import DagsterFacts, FailedCheck, FailedJob, judge
+from pipelines.alerts.notifications import tell
 from pipelines.definitions import defs
-from pipelines.owner import owners_of
-from pipelines.recon.books import reconcile_books
+from pipelines.reconciliation.matching import reconcile_books
+from pipelines.resources import WarehouseResource
 from pipelines.sensors import alerts_sensor
-from recon_support import CUTOFF, DAY, add_entries, add_operations, breaks_of, reconcile
 from resources.accounts import accounts_of
-from resources.alerts.channels import ChannelFailed, EmailChannel, WebhookChannel, channels_of
 from resources.alerts.settings import AlertSettings, alert_settings
-from resources.configured import WarehouseResource
+from resources.channels import ChannelFailed, EmailChannel, WebhookChannel, channels_of
 from resources.errors import SyncError
 from resources.sandbox import Account, SandboxServer, World
 from resources.settings import Secret
 from resources.warehouse.runs import run_under_way
-from support import ROOT, SETTINGS, command, execute, fetch_all, sync
 
 TODAY = datetime.now(UTC).date()
 YESTERDAY = TODAY - timedelta(days=1)

@@ -9,11 +9,11 @@ from datetime import date
 import pytest
 from conftest import create_database, drop_database, url_of
 
-from pipelines.proof.replay import Replayer
+from fixtures.commands import execute, fetch_all, sync
+from pipelines.audit.replay import Replayer
 from resources.sandbox import DEMO_SECRET, DEMO_TOKEN, SandboxServer, World
 from resources.warehouse.engine import Warehouse
 from resources.warehouse.retention import delete_old_pages
-from support import execute, fetch_all, sync
 
 FIRST, LAST = "2024-03-01", "2024-03-06"
 

@@ -12,8 +12,8 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
+from fixtures.commands import command, differences, fetch_all
 from resources.sandbox import DEMO_SECRET, DEMO_TOKEN, SandboxServer, World
-from support import command, differences, fetch_all
 
 YEARS = ("2019-01-01", "2023-12-31")
 DAYS_OF_YEARS = 1826

@@ -10,8 +10,9 @@ from decimal import Decimal
 import pyarrow as pa
 import pytest
 
-from client_support import raw
-from pipelines.sync.balances import Balance, BalancesReport, normalize_balances, sync_balances
+from fixtures.client import raw
+from fixtures.commands import client_of, execute, fetch_all
+from pipelines.ingest.balances import Balance, BalancesReport, normalize_balances, sync_balances
 from resources.data_api.endpoints import DataApi
 from resources.data_api.errors import Unauthorized
 from resources.data_api.signature import verify
@@ -19,7 +20,6 @@ from resources.errors import WarehouseBroken
 from resources.sandbox import DEMO_SECRET, DEMO_TOKEN, SandboxServer, World
 from resources.sandbox.signing import sign
 from resources.warehouse.engine import Warehouse
-from support import client_of, execute, fetch_all
 
 NOW = datetime(2024, 3, 1, 12, tzinfo=UTC)
 MANY = [

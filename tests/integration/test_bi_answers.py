@@ -14,19 +14,19 @@ import pytest
 from psycopg.conninfo import make_conninfo
 from psycopg.sql import SQL, Identifier
 
+from fixtures.commands import ROOT, client_of, command, execute, sync
 from pipelines.cli.demo_balances import FIELDS
+from pipelines.ingest.balances import sync_balances
+from pipelines.ingest.engine import OperationsRequest
+from pipelines.ingest.fraud import sync_fraud
 from pipelines.marts.build import build_marts
-from pipelines.recon.balances import roll_forward
-from pipelines.sync.balances import sync_balances
-from pipelines.sync.fraud import sync_fraud
-from pipelines.sync.operations import OperationsRequest
+from pipelines.reconciliation.balances import roll_forward
 from resources.data_api.client import Client
 from resources.data_api.endpoints import DataApi
 from resources.sandbox import DEMO_SECRET, DEMO_TOKEN, Fraud, SandboxServer, World
 from resources.sandbox.fields import DECIMALS
 from resources.settings import SyncSettings, checked_api_settings
 from resources.warehouse.engine import Warehouse
-from support import ROOT, client_of, command, execute, sync
 
 SETTINGS = replace(SyncSettings(), fields=FIELDS)
 TODAY = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)

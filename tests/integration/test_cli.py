@@ -12,8 +12,8 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
+from fixtures.commands import ROOT, assert_nowhere, command, differences, execute, fetch_all
 from resources.sandbox import DEMO_SECRET, DEMO_TOKEN, Account, SandboxServer, World
-from support import ROOT, assert_nowhere, command, differences, execute, fetch_all
 
 DAYS = ("--from", "2024-03-01", "--to", "2024-03-03")
 

@@ -7,10 +7,10 @@ from datetime import UTC, datetime, time
 import pytest
 
 from bench.scenarios import BEHAVIOURS, FIRST, LAST, Handed, Outcome, outcome_of
-from pipelines.sync.operations import SyncReport
+from fixtures.commands import client_of, fetch_all, sync
+from pipelines.ingest.engine import SyncReport
 from resources.data_api.endpoints import DataApi
 from resources.sandbox import SandboxServer
-from support import client_of, fetch_all, sync
 
 
 def handed_on(report: SyncReport, store) -> Handed:

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.report.words import BREAK_TYPES
+from fixtures.commands import ROOT, command
+from pipelines.reports.words import BREAK_TYPES
 from resources.settings import HOW_TO_GET_A_TOKEN
-from support import ROOT, command
 
 
 @pytest.fixture(scope="module")

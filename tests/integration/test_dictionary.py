@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from fixtures.commands import execute
 from pipelines.cli.dictionary import dictionary
 from pipelines.marts.build import MARTS, build_marts
 from resources.settings import PROJECT_ROOT, SyncSettings
-from support import execute
 
 FILE = PROJECT_ROOT / "docs" / "data-dictionary.md"
 

@@ -8,7 +8,8 @@ from dataclasses import replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
 
-from documents_support import (
+from fixtures.commands import ROOT, execute, fetch_all
+from fixtures.documents import (
     CHARGEBACKS,
     FIRST,
     LAST,
@@ -22,9 +23,8 @@ from documents_support import (
     told,
     world_of,
 )
-from pipelines.proof.replay import Replayer
+from pipelines.audit.replay import Replayer
 from resources.sandbox import DEMO_SECRET, SandboxServer, World
-from support import ROOT, execute, fetch_all
 
 # Each of the four, as the shipped example has it
 

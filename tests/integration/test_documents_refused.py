@@ -8,7 +8,8 @@ from decimal import Decimal
 
 import pytest
 
-from documents_support import CHARGEBACKS, FIRST, LAST, NOW, chargeback, config, counts, load, stored, told
+from fixtures.commands import QUICK, fetch_all
+from fixtures.documents import CHARGEBACKS, FIRST, LAST, NOW, chargeback, config, counts, load, stored, told
 from resources.data_api.errors import BadSignature, BrokenBody, UnexpectedShape
 from resources.documents_file import Paging
 from resources.errors import ConfigError, Incomplete
@@ -16,7 +17,6 @@ from resources.sandbox import SandboxServer, World
 from resources.sandbox.documents import Document
 from resources.sandbox.times import seconds
 from resources.settings import PersonalSettings, Secret
-from support import QUICK, fetch_all
 
 # Nothing lost, nothing unproved
 

@@ -6,18 +6,18 @@ from datetime import UTC, date, datetime
 
 import pytest
 
-from pipelines.erasure.erase import erase
+from fixtures.commands import client_of, command, fetch_all, sync
+from pipelines.audit.replay import Replayer, body_of
+from pipelines.audit.trace import trace
+from pipelines.ingest.documents import sync_documents
+from pipelines.ingest.engine import OperationsRequest
 from pipelines.marts.build import build_marts, differences_from_core
-from pipelines.proof.replay import Replayer, body_of
-from pipelines.proof.trace import trace
-from pipelines.sync.documents import sync_documents
-from pipelines.sync.operations import OperationsRequest
+from pipelines.privacy.erase import erase
 from resources.data_api.endpoints import DataApi
 from resources.documents_file import DocumentsConfig
 from resources.sandbox import DEMO_SECRET, SandboxServer, World
 from resources.sandbox.documents import Document
 from resources.settings import SyncSettings
-from support import client_of, command, fetch_all, sync
 
 FIELDS = (
     *("operation_id", "payment_id", "project_id", "operation_type", "operation_status", "operation_created_at"),

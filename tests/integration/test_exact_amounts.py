@@ -8,12 +8,12 @@ from html.parser import HTMLParser
 import pytest
 from openpyxl import load_workbook
 
-from pipelines.report.publish import publish
+from fixtures.commands import fetch_all, sync
+from pipelines.reports.publish import publish
 from resources.currencies import ExponentOverride
 from resources.sandbox import SandboxServer, World
 from resources.settings import ReferenceSettings
 from resources.warehouse.migrate import migrate
-from support import fetch_all, sync
 
 DAY = date(2024, 3, 5)
 HUGE = 9_007_199_254_740_993  # one more than a double can hold

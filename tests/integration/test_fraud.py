@@ -8,13 +8,13 @@ from decimal import Decimal
 
 import pytest
 
-from pipelines.sync.fraud import NoFraudAccess, Skipped, sync_fraud
-from pipelines.sync.operations import OperationsRequest
+from fixtures.commands import client_of, command, execute, fetch_all, night, sync
+from pipelines.ingest.engine import OperationsRequest
+from pipelines.ingest.fraud import NoFraudAccess, Skipped, sync_fraud
 from resources.data_api.endpoints import DataApi
 from resources.sandbox import DEMO_SECRET, DEMO_TOKEN, Account, SandboxServer, World
 from resources.sandbox.frauds import Fraud
 from resources.settings import SyncSettings
-from support import client_of, command, execute, fetch_all, night, sync
 
 FIRST, LAST = "2024-03-01", "2024-05-31"
 NOW = "2024-06-15T00:00:00"

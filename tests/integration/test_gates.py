@@ -9,11 +9,11 @@ from datetime import date
 
 import pytest
 
+from fixtures.commands import client_of, differences, fetch_all, sync
 from resources.sandbox import SandboxServer, World
 from resources.settings import SyncSettings
-from resources.warehouse.budget import TokenBudget
 from resources.warehouse.gates import is_backfill, open_gate
-from support import client_of, differences, fetch_all, sync
+from resources.warehouse.rate_limit import TokenBudget
 
 SETTINGS = SyncSettings(backfill_days=10)
 YEAR = date(2024, 1, 1), date(2024, 12, 31)

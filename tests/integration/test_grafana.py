@@ -7,9 +7,9 @@ import json
 import psycopg
 import pytest
 
+from fixtures.commands import ROOT
 from pipelines.marts.build import build_marts
 from resources.settings import SyncSettings
-from support import ROOT
 
 PANELS = json.loads((ROOT / "deploy/grafana/operations.json").read_text(encoding="utf-8"))["panels"]
 

@@ -28,7 +28,7 @@ import sys
 from resources.data_api.endpoints import DataApi
 from resources.data_api.retry import RetryPolicy
 from resources.errors import SyncError
-from support import client_of
+from fixtures.commands import client_of
 
 def peak():
     with open("/proc/self/status") as status:  # getrusage would count the process that this one was forked from

@@ -18,20 +18,20 @@ import pytest
 import sqlalchemy
 from conftest import create_database, drop_database, url_of
 from openpyxl import load_workbook
-from receivers import mail_server, webhook
 
-from pipelines.alerts.book import tell
+from fixtures.commands import execute, fetch_all, same
+from fixtures.receivers import mail_server, webhook
 from pipelines.alerts.conditions import Alert, Judgement
-from pipelines.report.page import page
-from pipelines.report.publish import document_of
-from resources.alerts.channels import EmailChannel, WebhookChannel
+from pipelines.alerts.notifications import tell
+from pipelines.reports.page import page
+from pipelines.reports.publish import document_of
 from resources.alerts.settings import alert_settings
+from resources.channels import EmailChannel, WebhookChannel
 from resources.sandbox import DEMO_SECRET, DEMO_TOKEN, SandboxServer, World
 from resources.sandbox.fields import DEFAULT
 from resources.settings import Secret
 from resources.warehouse.engine import Warehouse
 from resources.warehouse.migrate import migrate
-from support import execute, fetch_all, same
 
 DAY = "2024-03-05"
 AT = f"{DAY} 12:00:00"

@@ -5,10 +5,10 @@ import sys
 
 import pytest
 
+from fixtures.commands import ROOT, SETTINGS, execute, fetch_all
 from pipelines.marts.build import build_marts
 from resources.warehouse import ledger
 from resources.warehouse.runs import run_under_way
-from support import ROOT, SETTINGS, execute, fetch_all
 
 HOLD = """
 import sys, time

@@ -8,13 +8,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from marts_support import SETTINGS, daily, load, op
+from fixtures.commands import command, execute, fetch_all, sync
+from fixtures.marts import SETTINGS, daily, load, op
 from pipelines.marts.build import TABLES, build_marts, differences_from_core
 from resources.currencies import ExponentOverride
 from resources.sandbox import SandboxServer, World
 from resources.settings import ReferenceSettings
 from resources.warehouse.migrate import migrate
-from support import command, execute, fetch_all, sync
 
 PROPERTY = settings(
     max_examples=8,

@@ -7,12 +7,12 @@ from decimal import Decimal
 
 import pytest
 
-from marts_support import SETTINGS, daily, load, op, payment
+from fixtures.commands import execute, fetch_all
+from fixtures.marts import SETTINGS, daily, load, op, payment
 from pipelines.marts.build import build_marts
 from resources.settings import ReferenceSettings
 from resources.warehouse import ledger
 from resources.warehouse.migrate import migrate
-from support import execute, fetch_all
 
 
 @pytest.mark.parametrize(

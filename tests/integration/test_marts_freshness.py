@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from marts_support import SETTINGS, START, freshness, load, op
+from fixtures.commands import client_of, execute, fetch_all
+from fixtures.marts import SETTINGS, START, freshness, load, op
+from pipelines.ingest.balances import sync_balances
 from pipelines.marts.build import build_marts
-from pipelines.sync.balances import sync_balances
 from resources.data_api.endpoints import DataApi
 from resources.sandbox import SandboxServer, World
 from resources.warehouse import ledger
-from support import client_of, execute, fetch_all
 
 NOW = "2024-03-20 00:00:00"
 

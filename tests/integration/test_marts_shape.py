@@ -6,9 +6,9 @@ import re
 
 import pytest
 
-from marts_support import SETTINGS, load, op
+from fixtures.commands import execute, fetch_all
+from fixtures.marts import SETTINGS, load, op
 from pipelines.marts.build import MARTS, TABLES, VIEWS, build_marts, currencies_missing_from_grain
-from support import execute, fetch_all
 
 PERSONAL = {
     *("account_number", "customer_ip", "customer_email", "customer_id", "card_holder"),

@@ -13,11 +13,11 @@ from psycopg.conninfo import make_conninfo
 from psycopg.sql import SQL, Identifier, Literal
 
 import sql
+from fixtures.commands import execute, fetch_all
 from resources.errors import ConfigError, WarehouseBroken, WarehouseUnavailable
 from resources.warehouse import migrate as migrating
 from resources.warehouse.engine import Warehouse
 from resources.warehouse.migrate import fingerprint, migrate
-from support import execute, fetch_all
 
 FILES = sql.migrations()
 NAMES = [f"{version:04} {name}" for version, name, _ in FILES]

@@ -13,11 +13,11 @@ from pathlib import Path
 
 import pytest
 
+from fixtures.commands import client_of, command, execute, fetch_all, sync
 from pipelines.alerts.metrics import text_of
 from resources import log
 from resources.errors import ConfigError
 from resources.sandbox import DEMO_SECRET, DEMO_TOKEN, Faults, SandboxServer, World
-from support import client_of, command, execute, fetch_all, sync
 
 FIRST, LAST = "2024-03-01", "2024-03-03"
 

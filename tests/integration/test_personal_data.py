@@ -12,20 +12,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipelines.proof.replay import Replayer, body_of
-from pipelines.proof.spot_check import spot_check
-from pipelines.proof.trace import trace
-from pipelines.recon.completeness import prove_completeness
-from pipelines.sync.fraud import sync_fraud
-from pipelines.sync.normalize import normalize_operations
-from pipelines.sync.operations import OperationsRequest
-from pipelines.sync.personal import COLUMNS, keyed_hash, protect
+from fixtures.commands import client_of, command, execute, fetch_all, sync
+from pipelines.audit.replay import Replayer, body_of
+from pipelines.audit.spot_check import spot_check
+from pipelines.audit.trace import trace
+from pipelines.ingest.engine import OperationsRequest
+from pipelines.ingest.fraud import sync_fraud
+from pipelines.ingest.normalize import normalize_operations
+from pipelines.ingest.privacy import COLUMNS, keyed_hash, protect
+from pipelines.reconciliation.completeness import prove_completeness
 from resources.data_api.endpoints import DataApi
 from resources.errors import ConfigError
 from resources.sandbox import DEMO_SECRET, DEMO_TOKEN, SandboxServer, World
 from resources.sandbox.frauds import Fraud
 from resources.settings import PersonalSettings, Secret, SyncSettings, sync_settings
-from support import client_of, command, execute, fetch_all, sync
 
 KEY = "a-key-of-the-tests-only"
 DAY = "2024-03-02"

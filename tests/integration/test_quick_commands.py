@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-import support
+import fixtures.commands as support
 
 
 @pytest.mark.parametrize(

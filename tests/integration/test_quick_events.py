@@ -17,8 +17,8 @@ import dagster as dg
 import pytest
 import sqlalchemy
 
+from fixtures.commands import ROOT
 from pipelines.cli.quick_events import quick_events
-from support import ROOT
 
 RUN = "a-run-of-the-tests"
 EVERY_WAY = pytest.mark.parametrize("way", [quick_events, nullcontext], ids=["quick", "Dagster's own"])

@@ -6,9 +6,9 @@ from datetime import timedelta
 
 import pytest
 
-from pipelines.recon.balances import roll_forward
-from recon_support import DAY, NEXT, add_operations, at, breaks_of, everything
-from support import execute, fetch_all
+from fixtures.commands import execute, fetch_all
+from fixtures.reconciliation import DAY, NEXT, add_operations, at, breaks_of, everything
+from pipelines.reconciliation.balances import roll_forward
 
 
 def snapshots(store, *rows):

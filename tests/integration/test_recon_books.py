@@ -8,7 +8,8 @@ from datetime import timedelta
 
 import pytest
 
-from recon_support import (
+from fixtures.commands import execute, fetch_all
+from fixtures.reconciliation import (
     DAY,
     NEXT,
     add_entries,
@@ -19,7 +20,6 @@ from recon_support import (
     matches_of,
     reconcile,
 )
-from support import execute, fetch_all
 
 # What is found, and how much of it
 

@@ -6,10 +6,10 @@ import json
 
 import pytest
 
+from fixtures.commands import execute, fetch_all, sync
+from fixtures.reconciliation import DAY, NEXT
 from pipelines.cli.demo_ledger import late_change, platform_faults, write_demo_ledger
-from recon_support import DAY, NEXT
 from resources.sandbox import DEMO_SECRET, DEMO_TOKEN, SandboxServer, World
-from support import execute, fetch_all, sync
 
 
 @pytest.fixture

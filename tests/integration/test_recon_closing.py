@@ -7,13 +7,23 @@ import json
 
 import pytest
 
-from pipelines.recon.closing import Sealed, close_day, reopen_day, sealed_document
-from pipelines.recon.preparing import Prepared
-from pipelines.report.publish import publish
-from recon_support import DAY, NEXT, add_entries, add_operations, breaks_of, four_days, load_all, prove, reconcile
+from fixtures.commands import execute, fetch_all, sync
+from fixtures.reconciliation import (
+    DAY,
+    NEXT,
+    add_entries,
+    add_operations,
+    breaks_of,
+    four_days,
+    load_all,
+    prove,
+    reconcile,
+)
+from pipelines.reconciliation.close import Sealed, close_day, reopen_day, sealed_document
+from pipelines.reconciliation.preparing import Prepared
+from pipelines.reports.publish import publish
 from resources.errors import ConfigError, Incomplete, SyncError, WarehouseBroken
 from resources.sandbox import SandboxServer
-from support import execute, fetch_all, sync
 
 
 @pytest.fixture

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from recon_support import DAY, NEXT, four_days, load_all, prove
+from fixtures.commands import execute, fetch_all, sync
+from fixtures.reconciliation import DAY, NEXT, four_days, load_all, prove
 from resources.errors import ConfigError
 from resources.sandbox import SandboxServer
-from support import execute, fetch_all, sync
 
 
 @pytest.fixture

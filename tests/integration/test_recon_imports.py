@@ -10,11 +10,11 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
+from fixtures.commands import fetch_all
+from fixtures.reconciliation import DAY, add_operations, breaks_of, reconcile
 from pipelines.money import exponent_of
-from pipelines.recon.imports import import_ledger
-from recon_support import DAY, add_operations, breaks_of, reconcile
+from pipelines.reconciliation.ledger_import import import_ledger
 from resources.errors import ConfigError
-from support import fetch_all
 
 HEADER = ["entry_id", "booked_at", "operation_type", "currency", "amount", "amount_minor", "operation_id", "reference"]
 ROWS = [

@@ -8,8 +8,8 @@ from datetime import timedelta
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from recon_support import DAY, add_entries, add_operations, at, everything, reconcile
-from support import execute, fetch_all
+from fixtures.commands import execute, fetch_all
+from fixtures.reconciliation import DAY, add_entries, add_operations, at, everything, reconcile
 
 # few values, so that keys meet, repeat and contradict each other
 IDS = st.sampled_from(["1", "2", "3", "4", "9"])

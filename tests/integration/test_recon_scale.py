@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from recon_support import DAY, reconcile
-from support import execute, fetch_all
+from fixtures.commands import execute, fetch_all
+from fixtures.reconciliation import DAY, reconcile
 
 ROWS = 3_000
 OPERATIONS = f"""

@@ -14,16 +14,16 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from fixtures.commands import differences, fetch_all, sync
 from resources.errors import WarehouseUnavailable
 from resources.sandbox import SandboxServer, World
 from resources.settings import SyncSettings
 from resources.warehouse.engine import Warehouse
-from support import differences, fetch_all, sync
 
 FIRST, LAST, NOW = "2024-03-01", "2024-03-04", "2024-04-01T00:00:00"
 ROWS = 14_000  # several windows
 ONE_AT_A_TIME = SyncSettings(windows_in_flight=1)
-SCRIPT = Path(__file__).parents[1] / "sync_process.py"
+SCRIPT = Path(__file__).parents[1] / "fixtures" / "sync_process.py"
 
 
 @pytest.fixture

@@ -7,12 +7,12 @@ from decimal import Decimal
 
 import pytest
 
+from fixtures.commands import fetch_all
 from pipelines.money import exponents
 from resources.currencies import ExponentOverride
 from resources.errors import ConfigError
 from resources.settings import ReferenceSettings
 from resources.warehouse.migrate import migrate
-from support import fetch_all
 
 
 def one(store, statement, **parameters):

@@ -11,8 +11,8 @@ from psycopg.conninfo import make_conninfo
 from psycopg.sql import SQL, Identifier
 
 import sql
+from fixtures.commands import command, execute
 from resources.warehouse.engine import Warehouse
-from support import command, execute
 
 QUESTIONS = sorted((sql.FOLDER / "bi/questions").glob("*.sql"))
 PREFIX = f"t{uuid.uuid4().hex[:8]}"

@@ -8,9 +8,9 @@ import pytest
 from psycopg.conninfo import make_conninfo
 
 import sql
-from pipelines.sync.fields import COLUMNS, KINDS
+from fixtures.commands import fetch_all
+from pipelines.ingest.schema import COLUMNS, KINDS
 from resources.warehouse.engine import Warehouse
-from support import fetch_all
 
 SCHEMAS = ["core", "raw", "recon", "sync"]
 POSTGRES_TYPES = {"text": "text", "time": "timestamp with time zone", "amount": "bigint"}

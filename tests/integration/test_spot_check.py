@@ -6,10 +6,10 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from pipelines.proof.spot_check import spot_check
+from fixtures.commands import SETTINGS, client_of, command, execute, fetch_all, sync
+from pipelines.audit.spot_check import spot_check
 from resources.data_api.endpoints import DataApi
 from resources.sandbox import DEMO_SECRET, DEMO_TOKEN, SandboxServer, World
-from support import SETTINGS, client_of, command, execute, fetch_all, sync
 
 TODAY = datetime.now(UTC).date()
 FIRST, LAST = str(TODAY - timedelta(days=6)), str(TODAY - timedelta(days=1))

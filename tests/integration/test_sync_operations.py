@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from fixtures.commands import differences, fetch_all, sync
 from resources.data_api.errors import Unauthorized
 from resources.errors import ConfigError, Incomplete
 from resources.sandbox import Account, Faults, SandboxServer, World
 from resources.settings import SyncSettings
-from support import differences, fetch_all, sync
 
 FIRST, LAST = "2024-03-01", "2024-03-10"
 NOW = "2024-04-01T00:00:00"
@@ -284,9 +284,9 @@ def test_a_killed_run_is_continued_where_it_stopped(store):
 
     from datetime import date
 
-    from pipelines.sync.operations import OperationsRequest, sync_operations
+    from fixtures.commands import client_of
+    from pipelines.ingest.engine import OperationsRequest, sync_operations
     from resources.data_api.endpoints import DataApi
-    from support import client_of
 
     with SandboxServer(world_of(40_000)) as sandbox:
         request = OperationsRequest(date.fromisoformat(FIRST), date.fromisoformat(LAST))

@@ -14,11 +14,11 @@ from conftest import create_database, drop_database, url_of
 from sqlalchemy import text
 
 import sql
-from pipelines.proof.replay import Replayer
+from fixtures.commands import differences, execute, fetch_all, sync
+from pipelines.audit.replay import Replayer
 from resources.sandbox import DEMO_SECRET, SandboxServer, World
 from resources.warehouse.engine import Warehouse, run
 from resources.warehouse.migrate import fingerprint, migrate
-from support import differences, execute, fetch_all, sync
 
 FIRST, LAST, NOW = "2024-03-01", "2024-03-03", "2024-04-01T00:00:00"
 FIRST_VERSION = 4

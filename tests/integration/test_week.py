@@ -9,22 +9,22 @@ import re
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
-from receivers import webhook
 
-from pipelines.alerts.book import tell
+from fixtures.commands import SETTINGS, client_of, differences, execute, fetch_all
+from fixtures.receivers import webhook
 from pipelines.alerts.conditions import DagsterFacts, judge
+from pipelines.alerts.notifications import tell
 from pipelines.alerts.outage import Outage, begun, ended
+from pipelines.ingest.engine import OperationsRequest, sync_operations
 from pipelines.schedules import days_of_night
-from pipelines.sync.operations import OperationsRequest, sync_operations
-from resources.alerts.channels import WebhookChannel
 from resources.alerts.settings import AlertSettings
+from resources.channels import WebhookChannel
 from resources.data_api.endpoints import DataApi
 from resources.data_api.retry import RetryPolicy
 from resources.errors import SyncError, WarehouseUnavailable
 from resources.sandbox import DEMO_SECRET, DEMO_TOKEN, Account, Faults, SandboxServer, World
 from resources.settings import Secret
 from resources.warehouse.engine import Warehouse
-from support import SETTINGS, client_of, differences, execute, fetch_all
 
 NIGHTS = 8
 TODAY = datetime.now(UTC).date()

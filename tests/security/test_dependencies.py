@@ -14,8 +14,8 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from fixtures.commands import ROOT
 from security import dependencies
-from support import ROOT
 
 METADATA = b"Metadata-Version: 2.1\nName: thing\nVersion: 1.0\n"
 HASH = hashlib.sha256(b"the wheel of thing 1.0").hexdigest()

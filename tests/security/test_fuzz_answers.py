@@ -9,10 +9,10 @@ from decimal import Decimal
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pipelines.sync.balances import normalize_balances
-from pipelines.sync.fraud_rows import COLUMNS as FRAUD_COLUMNS
-from pipelines.sync.fraud_rows import normalize_fraud
-from pipelines.sync.normalize import json_text, normalize_operations
+from pipelines.ingest.balances import normalize_balances
+from pipelines.ingest.fraud_rows import COLUMNS as FRAUD_COLUMNS
+from pipelines.ingest.fraud_rows import normalize_fraud
+from pipelines.ingest.normalize import json_text, normalize_operations
 from resources.data_api import signature
 from resources.sandbox import DEMO_SECRET as SECRET
 from resources.sandbox import signing

@@ -18,9 +18,9 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from pyarrow import parquet
 
-from pipelines.recon import ledger_files
-from pipelines.recon.entry_rows import COLUMNS, Fault
-from pipelines.recon.imports import read_entries
+from pipelines.reconciliation import ledger_files
+from pipelines.reconciliation.entry_rows import COLUMNS, Fault
+from pipelines.reconciliation.ledger_import import read_entries
 from resources.errors import ConfigError
 
 ZONE = ZoneInfo("Europe/Berlin")

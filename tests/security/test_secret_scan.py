@@ -10,7 +10,7 @@ import sys
 
 import pytest
 
-from support import ROOT
+from fixtures.commands import ROOT
 
 SCAN = "tests/security/secret_scan.py"
 COPIED = (SCAN, ".secrets.baseline", ".gitignore", "README.md", "resources/settings.py", "tests/unit/test_settings.py")

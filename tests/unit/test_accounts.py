@@ -5,15 +5,15 @@ from __future__ import annotations
 import dagster as dg
 import pytest
 
+from pipelines.accounts import owners_of
 from pipelines.alerts.conditions import DagsterFacts, FailedCheck, FailedJob
 from pipelines.definitions import definitions
 from pipelines.jobs import job_names
 from pipelines.mart_checks import mart_checks
 from pipelines.marts.build import MARTS
-from pipelines.owner import owners_of
+from pipelines.resources import data_api_from_env
 from pipelines.sensors import own_facts
 from resources.accounts import accounts_of
-from resources.configured import data_api_from_env
 from resources.errors import ConfigError
 from resources.settings import DEFAULT_BASE_URL, ProjectOwner
 

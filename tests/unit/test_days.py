@@ -8,8 +8,8 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipelines.sync.days import OpenDays
-from pipelines.sync.windows import SECOND, Window, cut, of_days, without
+from pipelines.ingest.days import OpenDays
+from pipelines.ingest.windows import SECOND, Window, cut, of_days, without
 
 START = date(2024, 2, 27)
 

@@ -12,12 +12,12 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
+from fixtures.commands import ROOT
 from pipelines.definitions import defs
 from pipelines.marts.build import MARTS
+from pipelines.resources import DataApiResource, WarehouseResource, data_api_from_env
 from pipelines.schedules import days_of_night
-from resources.configured import DataApiResource, WarehouseResource, data_api_from_env
 from resources.settings import SyncSettings
-from support import ROOT
 
 
 def test_all_definitions_load():

@@ -10,8 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipelines.erasure.erase_documents import Named
-from pipelines.sync.document_rows import (
+from pipelines.ingest.document_rows import (
     Shape,
     canonical,
     documents_in,
@@ -20,6 +19,7 @@ from pipelines.sync.document_rows import (
     protect_document,
     unite_documents,
 )
+from pipelines.privacy.erase_documents import Named
 from resources.data_api.errors import UnexpectedShape
 from resources.settings import PersonalSettings, Secret
 

@@ -6,13 +6,13 @@ from datetime import UTC, datetime
 
 import pytest
 
-from pipelines.sync.documents import parameters
-from pipelines.sync.streams import Ask
-from pipelines.sync.windows import Window
+from fixtures.commands import ROOT
+from pipelines.ingest.documents import parameters
+from pipelines.ingest.streams import Ask
+from pipelines.ingest.windows import Window
 from resources.documents_file import read_documents_file
 from resources.errors import ConfigError
 from resources.settings import sync_settings
-from support import ROOT
 
 EXAMPLE = ROOT / "deploy" / "documents.example.toml"
 WINDOW = Window(datetime(2024, 3, 1, tzinfo=UTC), datetime(2024, 3, 1, 23, 59, 59, tzinfo=UTC))

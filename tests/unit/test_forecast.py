@@ -8,8 +8,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from pipelines.sync import forecast
-from pipelines.sync.windows import LONGEST, of_days
+from pipelines.ingest import forecast
+from pipelines.ingest.windows import LONGEST, of_days
 
 FIRST = date(2020, 1, 1)
 

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from openpyxl import load_workbook
 
-from pipelines.report import charts, words
-from pipelines.report.document import (
+from pipelines.reports import charts, words
+from pipelines.reports.document import (
     BalanceDay,
     BalancePoint,
     BreakGroup,
@@ -30,8 +30,8 @@ from pipelines.report.document import (
     from_json,
     to_json,
 )
-from pipelines.report.page import page, sentence
-from pipelines.report.workbook import workbook
+from pipelines.reports.page import page, sentence
+from pipelines.reports.workbook import workbook
 
 DAY = date(2026, 11, 23)
 NOW = datetime(2026, 11, 24, 4, 0, tzinfo=UTC)

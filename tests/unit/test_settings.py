@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from fixtures.settings import refusal
 from resources.settings import PROJECT_ROOT, SyncSettings, data_dir, database_url, sync_settings
-from settings_support import refusal
 
 # How the sync is run
 

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from fixtures.settings import refusal
 from resources.errors import ConfigError
 from resources.settings import DEFAULT_BASE_URL, checked_base_url
-from settings_support import refusal
 
 
 @pytest.mark.parametrize(

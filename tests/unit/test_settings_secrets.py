@@ -7,9 +7,9 @@ import pprint
 
 import pytest
 
+from fixtures.settings import ENVIRONMENT, SECRET, TOKEN, refusal
 from resources.errors import ConfigError
 from resources.settings import DEFAULT_BASE_URL, Secret, api_settings, database_url, secret_from_file, value_or_file
-from settings_support import ENVIRONMENT, SECRET, TOKEN, refusal
 
 
 def without(*names: str, **changes: str) -> dict[str, str]:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipelines.proof.spot_check import compare, same_time
+from pipelines.audit.spot_check import compare, same_time
 
 AT = datetime(2024, 4, 1, tzinfo=UTC)
 STORED = {

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipelines.sync.walk import DEEPEST, LIMIT, Doubt, Page, Restless, Settled, TooDense, settle
+from pipelines.ingest.walk import DEEPEST, LIMIT, Doubt, Page, Restless, Settled, TooDense, settle
 
 DAY = timedelta(days=1)
 SIZES = [0, 1, 2, 3, 999, 1000, 1001, 1002, 1998, 1999, 2000, 2997, 2998, 5000, 9_000]

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipelines.sync.windows import (
+from pipelines.ingest.windows import (
     DAY_SECONDS,
     LONGEST,
     SECOND,

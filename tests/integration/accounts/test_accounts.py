@@ -7,8 +7,8 @@ import re
 import dagster as dg
 import pytest
 
-from accounts_support import DAYS, SECRET, TOKEN, truth
-from support import fetch_all
+from fixtures.accounts import DAYS, SECRET, TOKEN, truth
+from fixtures.commands import fetch_all
 
 
 def of_account(store, statement):

@@ -10,15 +10,15 @@ from concurrent.futures import ThreadPoolExecutor
 import dagster as dg
 import pytest
 
-from accounts_support import DAYS, SECRET, TOKEN, load, truth
+from fixtures.accounts import DAYS, SECRET, TOKEN, load, truth
+from fixtures.commands import assert_nowhere, fetch_all, night
+from pipelines.accounts import owners_of
 from pipelines.definitions import definitions
-from pipelines.owner import owners_of
+from pipelines.resources import WarehouseResource
 from pipelines.sensors import alerts_sensor
 from resources.accounts import accounts_of
-from resources.configured import WarehouseResource
 from resources.sandbox import Account, SandboxServer
-from resources.warehouse.budget import TokenBudget
-from support import assert_nowhere, fetch_all, night
+from resources.warehouse.rate_limit import TokenBudget
 
 FAILURES = {
     "a refused token": ("x" * 30, 2, r"globex: the platform answered 401 to operations/get"),

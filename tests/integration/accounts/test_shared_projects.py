@@ -7,14 +7,14 @@ from dataclasses import replace
 import dagster as dg
 
 import sql
-from accounts_support import FIRST, LAST, SETTINGS, TOKEN, load, truth
+from fixtures.accounts import FIRST, LAST, SETTINGS, TOKEN, load, truth
+from fixtures.commands import execute, fetch_all
+from pipelines.accounts import Owner
 from pipelines.mart_checks import mart_checks
 from pipelines.marts.build import build_marts, differences_from_core
 from pipelines.marts.projects import shared_projects
-from pipelines.owner import Owner
-from resources.configured import WarehouseResource
+from pipelines.resources import WarehouseResource
 from resources.settings import ProjectOwner
-from support import execute, fetch_all
 
 
 def totals(store):

@@ -6,17 +6,17 @@ import ssl
 
 import pytest
 
-from client_support import (
+from fixtures.client import (
     NOW,
     ROWS,
 )
+from fixtures.commands import client_of
 from resources.data_api import transport
 from resources.sandbox import (
     Balance,
     SandboxServer,
     World,
 )
-from support import client_of
 
 
 @pytest.fixture(autouse=True)

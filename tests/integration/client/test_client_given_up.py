@@ -9,7 +9,7 @@ from contextlib import suppress
 
 import pytest
 
-from client_support import (
+from fixtures.client import (
     EMPTY,
     NOW,
     ROWS,
@@ -22,6 +22,7 @@ from client_support import (
     raw,
     signed,
 )
+from fixtures.commands import QUICK, client_of
 from resources.data_api import transport
 from resources.data_api.errors import (
     BadRequest,
@@ -38,7 +39,6 @@ from resources.sandbox import (
     World,
 )
 from resources.sandbox.signing import sign
-from support import QUICK, client_of
 
 
 def test_a_host_that_never_answered_is_given_up_early_with_what_to_check():

@@ -8,7 +8,7 @@ import traceback
 
 import pytest
 
-from client_support import (
+from fixtures.client import (
     EMPTY,
     NOW,
     ROWS,
@@ -20,6 +20,7 @@ from client_support import (
     raw,
     signed,
 )
+from fixtures.commands import client_of
 from resources.data_api.errors import (
     BadRequest,
     DataApiError,
@@ -38,7 +39,6 @@ from resources.sandbox import (
     SandboxServer,
     World,
 )
-from support import client_of
 
 # Refusals: the type, the exit code, the platform's own words, and what to check
 

@@ -10,7 +10,7 @@ from importlib.metadata import version
 
 import pytest
 
-from client_support import (
+from fixtures.client import (
     EMPTY,
     FIRST,
     LAST,
@@ -24,6 +24,7 @@ from client_support import (
     raw,
     true_ids,
 )
+from fixtures.commands import client_of
 from resources.data_api.endpoints import DataApi
 from resources.sandbox import (
     DEMO_SECRET,
@@ -34,7 +35,6 @@ from resources.sandbox import (
     World,
 )
 from resources.sandbox.signing import verify
-from support import client_of
 
 # The endpoints, as the platform sees them
 

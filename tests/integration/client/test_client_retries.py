@@ -13,7 +13,7 @@ from email.utils import format_datetime
 
 import pytest
 
-from client_support import (
+from fixtures.client import (
     EMPTY,
     NOW,
     ROWS,
@@ -26,6 +26,7 @@ from client_support import (
     raw,
     true_ids,
 )
+from fixtures.commands import client_of
 from resources.data_api.errors import (
     Aborted,
     RateLimited,
@@ -38,7 +39,6 @@ from resources.sandbox import (
     World,
 )
 from resources.sandbox.signing import verify
-from support import client_of
 
 # Asked again
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from client_support import (
+from fixtures.client import (
     DATA,
     EMPTY,
     TWICE,
@@ -23,12 +23,12 @@ from client_support import (
     failure,
     raw,
 )
+from fixtures.commands import client_of
 from resources.data_api.errors import (
     Aborted,
     Unreachable,
     Untrusted,
 )
-from support import client_of
 
 
 @pytest.fixture(scope="module")

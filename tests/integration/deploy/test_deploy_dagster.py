@@ -6,8 +6,8 @@ import subprocess
 
 import dagster as dg
 
-from deploy_support import BIN, DEPLOY
-from support import ROOT
+from fixtures.commands import ROOT
+from fixtures.deploy import BIN, DEPLOY
 
 
 def test_dagster_yaml_is_loaded_by_a_real_instance_on_postgresql(dagster_storage, tmp_path, monkeypatch):

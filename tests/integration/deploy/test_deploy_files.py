@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from deploy_support import BIN, DEPLOY
+from fixtures.commands import ROOT
+from fixtures.deploy import BIN, DEPLOY
 from resources.accounts import OF_ONE
-from support import ROOT
 
 
 def parsed(path: Path):

@@ -12,11 +12,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import psycopg
-from receivers import webhook
 
-from deploy_support import BIN, DEPLOY, free_port
+from fixtures.commands import ROOT, fetch_all
+from fixtures.deploy import BIN, DEPLOY, free_port
+from fixtures.receivers import webhook
 from resources.sandbox import DEMO_SECRET, DEMO_TOKEN, SandboxServer, World
-from support import ROOT, fetch_all
 
 
 def wait_for(what: str, ready, processes, seconds: float = 300):

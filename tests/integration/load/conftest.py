@@ -9,7 +9,7 @@ import pytest
 from psycopg.conninfo import make_conninfo
 from psycopg.sql import SQL, Identifier
 
-from load_support import TABLES
+from fixtures.load import TABLES
 from resources.warehouse.engine import Warehouse
 
 

@@ -10,7 +10,7 @@ from datetime import date
 
 import pytest
 
-from load_support import (
+from fixtures.load import (
     Killed,
     cut_connections,
 )

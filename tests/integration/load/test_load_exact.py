@@ -12,7 +12,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from load_support import (
+from fixtures.commands import fetch_all
+from fixtures.load import (
     HOSTILE,
     PROPERTY,
     STATES,
@@ -25,10 +26,9 @@ from load_support import (
     stored,
     versions,
 )
-from pipelines.sync.normalize import normalize_operations, unite
+from pipelines.ingest.normalize import normalize_operations, unite
 from resources.warehouse.ledger import ControlTotal
 from resources.warehouse.load import control_totals, rows_digest
-from support import fetch_all
 
 # Nothing is bent on the way
 

@@ -13,7 +13,8 @@ import psycopg
 import pytest
 
 import sql
-from load_support import (
+from fixtures.commands import fetch_all
+from fixtures.load import (
     START,
     at,
     ledger_is_sound,
@@ -24,13 +25,12 @@ from load_support import (
     versions,
     walk,
 )
-from pipelines.sync.normalize import unite
+from pipelines.ingest.normalize import unite
 from resources.errors import WarehouseBroken
 from resources.warehouse import ledger
 from resources.warehouse.engine import Warehouse
 from resources.warehouse.ledger import LoadReport, Scope
 from resources.warehouse.load import load_window
-from support import fetch_all
 
 
 def test_walks_that_commit_at_once_make_one_chain_and_count_each_change_once(store):

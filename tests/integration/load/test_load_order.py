@@ -7,7 +7,7 @@ from datetime import datetime
 
 import pytest
 
-from load_support import (
+from fixtures.load import (
     STATES,
     at,
     known_at,

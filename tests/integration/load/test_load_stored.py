@@ -8,7 +8,8 @@ from dataclasses import replace
 import pyarrow as pa
 import pytest
 
-from load_support import (
+from fixtures.commands import fetch_all
+from fixtures.load import (
     HOSTILE,
     at,
     everything,
@@ -21,13 +22,12 @@ from load_support import (
     versions,
     walk,
 )
-from pipelines.sync.fields import KINDS
-from pipelines.sync.normalize import normalize_operations, unite
+from pipelines.ingest.normalize import normalize_operations, unite
+from pipelines.ingest.schema import KINDS
 from resources.warehouse import ledger, load
 from resources.warehouse.engine import Warehouse
 from resources.warehouse.ledger import LoadReport
 from resources.warehouse.load import Reject, load_window
-from support import fetch_all
 
 # What is stored
 

@@ -7,7 +7,8 @@ import pytest
 import sqlalchemy
 
 import sql
-from load_support import (
+from fixtures.commands import fetch_all
+from fixtures.load import (
     STATEMENTS,
     TABLES,
     Killed,
@@ -23,7 +24,6 @@ from resources.errors import WarehouseBroken, WarehouseUnavailable
 from resources.warehouse import load
 from resources.warehouse.engine import Warehouse
 from resources.warehouse.ledger import LoadReport
-from support import fetch_all
 
 
 def _kill(store: Warehouse, name: str) -> str:

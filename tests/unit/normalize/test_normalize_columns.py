@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from normalize_support import (
+from fixtures.normalize import (
     NOW,
     QUICK,
     check_types,
@@ -24,12 +24,12 @@ from normalize_support import (
     values,
     written_times,
 )
-from pipelines.sync import typing_values
-from pipelines.sync.normalize import (
+from pipelines.ingest import typing_values
+from pipelines.ingest.normalize import (
     json_text,
     normalize_columns,
 )
-from pipelines.sync.typing_values import ARROW_TYPES, typed
+from pipelines.ingest.typing_values import ARROW_TYPES, typed
 
 # Both ways to a column
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from normalize_support import (
+from fixtures.normalize import (
     NOW,
     QUICK,
     SOME,
@@ -24,7 +24,7 @@ from normalize_support import (
     values,
     written_times,
 )
-from pipelines.sync.normalize import (
+from pipelines.ingest.normalize import (
     identity,
     json_text,
     unite,

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from normalize_support import (
+from fixtures.normalize import (
     BIGINT_EDGES,
     NOW,
     QUICK,
@@ -24,12 +24,12 @@ from normalize_support import (
     told,
     written_times,
 )
-from pipelines.sync.fields import KINDS, SUMS
-from pipelines.sync.normalize import (
+from pipelines.ingest.normalize import (
     API_FIELDS,
     empty_frame,
 )
-from pipelines.sync.typing_values import TIME, typed
+from pipelines.ingest.schema import KINDS, SUMS
+from pipelines.ingest.typing_values import TIME, typed
 from resources.sandbox import fields as sandbox_fields
 
 # The fields

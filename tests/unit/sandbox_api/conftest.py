@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from fixtures.sandbox import OTHER_SECRET, OTHER_TOKEN
 from resources.sandbox import Account, SandboxServer, World
-from sandbox_support import OTHER_SECRET, OTHER_TOKEN
 
 
 @pytest.fixture(scope="module")

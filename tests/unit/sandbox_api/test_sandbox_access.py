@@ -7,9 +7,9 @@ import json
 import httpx
 import pytest
 
+from fixtures.sandbox import ALL, OTHER_SECRET, OTHER_TOKEN, ask, post, rows, simple
 from resources.sandbox import DEMO_SECRET, DEMO_TOKEN, Account, Behaviour
 from resources.sandbox.signing import sign
-from sandbox_support import ALL, OTHER_SECRET, OTHER_TOKEN, ask, post, rows, simple
 
 # Who asks
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 
+from fixtures.sandbox import OTHER_SECRET, OTHER_TOKEN, ask
 from resources.sandbox import DEMO_SECRET, Account, Fraud, SandboxServer, World
 from resources.sandbox.signing import verify
-from sandbox_support import OTHER_SECRET, OTHER_TOKEN, ask
 
 
 def test_balances_are_decimal_strings_under_their_currency(sandbox):

@@ -1,0 +1,108 @@
+"""Tells each cause once, and once that it is over; what is still untold is tried again. Causes are in `conditions`."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from pipelines.alerts.conditions import Judgement
+from resources.channels import Channel, ChannelFailed
+from resources.warehouse.engine import Warehouse, run
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Told:
+    """What one round did: messages that were taken, and what the channels that took none said."""
+
+    sent: int
+    failures: tuple[str, ...]
+
+    def __add__(self, other: Told) -> Told:
+        """Return what both rounds did."""
+        return Told(self.sent + other.sent, tuple(dict.fromkeys((*self.failures, *other.failures))))
+
+
+def tell(
+    warehouse: Warehouse,
+    account: str,
+    judgement: Judgement,
+    channels: Sequence[Channel],
+    now: datetime,
+    runbook: str,
+) -> Told:
+    """Write the causes down, then send what no channel, or not every channel, has taken yet.
+
+    Two processes never send at once; a cause is marked as sent after the channel took it, so that a process killed
+    in between sends it again rather than never.
+
+    Raises:
+        WarehouseUnavailable: the database is away.
+    """
+    _write_down(warehouse, account, judgement, now, runbook)
+    with warehouse.transaction() as connection:
+        (lock,) = run(connection, "alerts/lock", account=account)
+        if not lock.mine:
+            return Told(0, ())
+        try:
+            return _send(warehouse, account, channels, now)
+        finally:
+            run(connection, "alerts/unlock", account=account)
+
+
+def _write_down(warehouse: Warehouse, account: str, judgement: Judgement, now: datetime, runbook: str) -> None:
+    with warehouse.transaction() as connection:
+        for alert in judgement.alerts:
+            run(
+                connection,
+                "alerts/see",
+                account=account,
+                cause=alert.cause,
+                now=now,
+                kind=alert.kind,
+                title=alert.title,
+                message=alert.message(runbook),
+            )
+        causes = [alert.cause for alert in judgement.alerts]
+        run(connection, "alerts/resolve", account=account, now=now, kinds=list(judgement.kinds), causes=causes)
+
+
+def _send(warehouse: Warehouse, account: str, channels: Sequence[Channel], now: datetime) -> Told:
+    sent, failures, names = 0, dict[str, str](), [channel.name for channel in channels]
+    for row in warehouse.query("alerts/to_send", account=account):
+        over = row.resolved_at is not None
+        for channel in channels:
+            # of what is over, only who was told of it hears
+            done = set(row.over_sent_to) | (set(names) - set(row.sent_to)) if over else set(row.sent_to)
+            if channel.name in done or channel.name in failures:
+                continue
+            try:
+                channel.send(*_text(account, row, over=over))
+            except ChannelFailed as error:
+                failures[channel.name] = str(error)
+                logger.warning("alert not delivered, tried again at the next tick: %s", error)
+                continue
+            sent += 1
+            told = [name for name in names if not over or name in row.sent_to]
+            warehouse.query(
+                "alerts/sent_over" if over else "alerts/sent",
+                account=account,
+                cause=row.cause,
+                first_seen_at=row.first_seen_at,
+                channel=channel.name,
+                channels=told,
+                now=now,
+            )
+    return Told(sent, tuple(failures.values()))
+
+
+def _text(account: str, row: Any, *, over: bool) -> tuple[str, str]:
+    title = f"{account}: {'over: ' if over else ''}{row.title}"
+    if over:
+        since = f"{row.first_seen_at:%Y-%m-%d %H:%M} to {row.resolved_at:%Y-%m-%d %H:%M} UTC"
+        return title, f"The cause is gone; it stood from {since}. Nothing is left to do."
+    return title, row.message

@@ -1,0 +1,243 @@
+"""Replay: windows are rebuilt from their signed raw pages, held against the store, and, if asked, put back.
+
+Nothing here asks the platform. Where a single figure comes from is in `trace`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from typing import Any
+
+import pyarrow as pa
+
+from pipelines.ingest import windows
+from pipelines.ingest.documents import stored_streams
+from pipelines.ingest.streams import STREAMS, Stream
+from resources.data_api import signature
+from resources.warehouse.engine import Warehouse
+from resources.warehouse.load import merge_again, pages_digest, rows_digest, staged_differences
+from resources.warehouse.retention import deleted_because_of_age
+
+SHOWN = 20  # differences of one window that are told one by one
+BEGINNING, END = datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, tzinfo=UTC)
+
+
+@dataclass
+class Replay:
+    """What was rebuilt from raw pages, and every difference from the ledger and the store, one line each."""
+
+    windows: int = 0
+    pages: int = 0
+    rows: int = 0
+    problems: list[str] = field(default_factory=list)
+    differences: int = 0
+    deleted_windows: int = 0  # whose raw pages were deleted because of their age
+    not_kept: int = 0  # windows without bodies (SYNC_PERSONAL_DATA): not compared
+    erased: int = 0  # windows with a page that a person's data was taken out of (sync.erasures): not compared
+    damaged: dict[str, set[str]] = field(default_factory=dict)  # stream → keys whose states are not as rebuilt
+
+
+@dataclass(frozen=True)
+class Repair:
+    """What was put back into the store, and what could not be."""
+
+    rows: int
+    states_put_back: int
+    states_removed: int
+    impossible: tuple[str, ...]
+
+
+class PagesDeleted(Exception):
+    """The pages of a window were deleted because of their age; the message says when and by which setting."""
+
+
+class PagesErased(Exception):
+    """A person's data was taken out of a page by `ecommpay-sync erase`: no tampering, but nothing to compare."""
+
+
+class PagesNotKept(Exception):
+    """A body was not kept, because SYNC_PERSONAL_DATA was hash or drop: there is nothing to rebuild from."""
+
+
+class PagesUnusable(Exception):
+    """The pages of a window are not those that it was read from; the message says why."""
+
+
+@dataclass(frozen=True)
+class Rebuilt:
+    """A window's typed rows, from its pages."""
+
+    table: pa.Table
+    pages: int
+
+
+class Replayer:
+    """Rebuilds windows of one account; `secret` verifies the pages' signatures."""
+
+    def __init__(self, warehouse: Warehouse, account: str, secret: str) -> None:
+        self.warehouse = warehouse
+        self.account = account
+        self.secret = secret
+        self.streams = {**STREAMS, **stored_streams(warehouse, account)}
+        self.deleted = deleted_because_of_age(warehouse, account)
+
+    def replay(self, first: date, last: date, tell: Callable[[str], None]) -> Replay:
+        """Rebuild every complete window that touches the days, of every stream, and hold it against the store.
+
+        A window is equal when its pages are those of the ledger, untouched and signed; its rows have the ledger's
+        digest; the store holds each of them as it was at the time it was observed; and every state that the store
+        ascribes to the window is one of them.
+        """
+        asked = windows.of_days(first, last)
+        result = Replay()
+        for stream in self.streams.values():
+            for entry in self._entries(stream, asked.first, asked.last):
+                self._check(stream, entry, result, tell)
+            if result.windows:
+                orphans = self.warehouse.query(stream.target.orphans, account=self.account, stream=stream.name)
+                _note(result, stream, "", orphans, tell)
+        return result
+
+    def repair(self, damaged: dict[str, set[str]]) -> Repair:
+        """Build all states of the damaged rows again from every signed page that met them, through the same merge.
+
+        A row with a state from a window whose pages are not usable is left as it is, and named.
+        """
+        rows = put_back = removed = 0
+        impossible: list[str] = []
+        for name, keys in damaged.items():
+            stream = self.streams[name]
+            walks, unusable = self._walks_of(stream, keys)
+            states = self.warehouse.query(stream.target.states, account=self.account, stream=name, keys=sorted(keys))
+            left = {state.key for state in states if state.window_id in unusable}
+            impossible += [f"{name} {key}" for key in sorted(left)]
+            chosen = sorted(keys - left)
+            key_column = stream.target.key
+            filtered = [(number, _only(table, key_column, set(chosen))) for number, table in walks]
+            added, gone = merge_again(self.warehouse, self.account, chosen, filtered, stream.target)
+            rows, put_back, removed = rows + len(chosen), put_back + added, removed + gone
+        return Repair(rows, put_back, removed, tuple(impossible))
+
+    def _entries(self, stream: Stream, first: datetime, last: datetime) -> list[Any]:
+        return self.warehouse.query(
+            "ledger/windows_between", account=self.account, stream=stream.name, first=first, last=last
+        )
+
+    def _check(self, stream: Stream, entry: Any, result: Replay, tell: Callable[[str], None]) -> None:
+        where = f"window {entry.window_id} ({stream.name}, {entry.interval_from:%Y-%m-%d}): "
+        result.windows += 1
+        try:
+            rebuilt = self.rebuild(stream, entry)
+        except PagesDeleted as error:
+            result.deleted_windows += 1
+            tell(f"{where}{error}")
+            return
+        except PagesErased:
+            result.erased += 1
+            return
+        except PagesNotKept:
+            result.not_kept += 1
+            return
+        except PagesUnusable as error:
+            result.differences += 1
+            result.problems.append(f"{where}{error}")
+            tell(result.problems[-1])
+            return
+        result.pages += rebuilt.pages
+        result.rows += rebuilt.table.num_rows
+        if rows_digest(rebuilt.table) != entry.rows_digest:
+            result.differences += 1
+            result.problems.append(f"{where}the rows of its pages do not have the digest of the ledger")
+            tell(result.problems[-1])
+        found = staged_differences(self.warehouse, self.account, entry.window_id, rebuilt.table, stream.target)
+        _note(result, stream, where, found, tell)
+
+    def rebuild(self, stream: Stream, entry: Any) -> Rebuilt:
+        """Return the rows of a window from its raw pages.
+
+        Raises:
+            PagesDeleted: they were deleted because of their age.
+            PagesErased: a person's data was taken out of one.
+            PagesNotKept: a body was not kept, since it holds personal data. (Where bodies are kept, so are the
+                personal columns: what is rebuilt is what was stored, whatever the setting is now.)
+            PagesUnusable: some are gone or were altered.
+        """
+        pages = self.warehouse.query("ledger/pages_of_window", window_id=entry.window_id)
+        if any(page.erased_at for page in pages):
+            raise PagesErased
+        are_the_ledgers = entry.pages_digest is None or pages_digest(pages) == entry.pages_digest
+        if (entry.rows_met and not pages) or not are_the_ledgers:
+            if self.deleted and entry.walk_started_at < self.deleted[0]:
+                raise PagesDeleted(
+                    f"its raw pages were deleted after {self.deleted[1]} days (SYNC_RAW_DAYS), "
+                    f"so its {entry.rows_met} rows cannot be replayed"
+                )
+            if not pages:
+                raise PagesUnusable(f"its raw pages are gone, so its {entry.rows_met} rows cannot be replayed")
+        no_bodies = any(page.body_zstd is None for page in pages)
+        batches = [] if no_bodies else [self._typed(stream, page) for page in pages]
+        if not are_the_ledgers:
+            raise PagesUnusable("its raw pages are not those that the ledger names: some were added or removed")
+        if no_bodies:
+            raise PagesNotKept
+        return Rebuilt(pa.Table.from_pandas(stream.unite(batches).frame, preserve_index=False), len(pages))
+
+    def _typed(self, stream: Stream, page: Any) -> Any:
+        body = readable_body(page)
+        kept = body is not None and hashlib.sha256(body).digest() == page.body_sha256
+        if body is None or not kept or not signature.verify(body, self.secret):
+            raise PagesUnusable(
+                f"page {page.page_id} is not what the platform signed (or was signed with another secret)"
+            )
+        rows = stream.rows_of(signature.decode(body, self.secret))
+        return stream.normalize(rows, page.requested_at.astimezone(UTC))
+
+    def _walks_of(self, stream: Stream, keys: set[str]) -> tuple[list[tuple[int, pa.Table]], set[int]]:
+        """Return the rows of the keys in each walk that met any, in order, and the windows that cannot be read."""
+        walks: list[tuple[int, pa.Table]] = []
+        unusable: set[int] = set()
+        for entry in self._entries(stream, BEGINNING, END):
+            try:
+                table = _only(self.rebuild(stream, entry).table, stream.target.key, keys)
+            except (PagesDeleted, PagesErased, PagesNotKept, PagesUnusable):
+                unusable.add(entry.window_id)
+                continue
+            if table.num_rows:
+                walks.append((entry.window_id, table))
+        return walks, unusable
+
+
+def _note(result: Replay, stream: Stream, where: str, found: list[Any], tell: Callable[[str], None]) -> None:
+    result.differences += len(found)
+    result.damaged.setdefault(stream.name, set()).update(row.key for row in found)
+    for line in _lines(stream, where, found):
+        result.problems.append(line)
+        tell(line)
+
+
+def _lines(stream: Stream, where: str, found: list[Any]) -> Iterator[str]:
+    what = {"operations": "operation", "fraud": "report"}.get(stream.name, "document")
+    for row in found[:SHOWN]:
+        yield f"{where}{what} {row.key} is {row.reason}"
+    if len(found) > SHOWN:
+        yield f"{where}and {len(found) - SHOWN:,} more"
+
+
+def _only(table: pa.Table, column: str, keys: set[str]) -> pa.Table:
+    return table.filter(pa.array([value in keys for value in table[column].to_pylist()], pa.bool_()))
+
+
+def body_of(page: Any) -> bytes:
+    """Return the body of a row of raw.pages, as the platform sent it."""
+    return bytes(pa.decompress(page.body_zstd, page.body_bytes, "zstd", asbytes=True))
+
+
+def readable_body(page: Any) -> bytes | None:
+    """Return the body as `body_of` does; None: what is stored cannot be decompressed any more."""
+    try:
+        return body_of(page)
+    except (OSError, ValueError):
+        return None

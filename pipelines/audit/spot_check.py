@@ -1,0 +1,256 @@
+"""The spot check: payments of a sample, asked for by id, are compared with the store; another way than the walk's.
+
+What is compared is what `operations/get-by-payment` gives; comparing is pure, asking and storing stand at the end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from pipelines.ingest.engine import OperationsRequest, sync_operations
+from pipelines.ingest.pages import raw_page
+from pipelines.ingest.privacy import without_body
+from resources.data_api.client import Answer
+from resources.data_api.endpoints import DataApi
+from resources.errors import Incomplete, SyncError
+from resources.settings import SyncSettings
+from resources.warehouse import ledger
+from resources.warehouse.engine import Warehouse, run_many
+from resources.warehouse.ledger import Scope
+from resources.warehouse.load import add_pages
+from resources.warehouse.runs import run_under_way
+
+STREAM = "spot check"
+TEXTS = ("operation_type", "arn", "rrn")
+TIMES = ("operation_created_at", "operation_completed_at")
+ROWS_TO_DRAW_FROM = 200_000
+QUARTER = timedelta(minutes=15)
+WIDEST_ZONE = timedelta(hours=14)
+LONGEST_CATCH_UP = timedelta(days=7)
+MOST_TEXT = 200  # characters of a value that are kept
+
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One field of one operation, or (field `""`) a whole operation that is equal."""
+
+    payment_id: str
+    operation_id: str
+    field: str
+    outcome: str
+    asked_at: datetime
+    stored: str | None = None
+    answered: str | None = None
+
+    def __str__(self) -> str:
+        return f"operation {self.operation_id}: {self.field} is {self.stored} here and {self.answered} there"
+
+
+@dataclass
+class SpotCheckReport:
+    """What the spot check of one night found."""
+
+    run_id: int
+    day: date
+    payments: int = 0
+    comparisons: list[Comparison] = field(default_factory=list)
+
+    def of(self, outcome: str) -> list[Comparison]:
+        """Return the comparisons with that outcome."""
+        return [item for item in self.comparisons if item.outcome == outcome]
+
+
+def compare(payment_id: str, stored: Sequence[Row], answered: Sequence[Any], asked_at: datetime) -> list[Comparison]:
+    """Compare the operations of one payment, stored and as answered, field by field."""
+    ours = {row["operation_id"]: row for row in stored}
+    theirs = {str(row.get("operation_id")): row for row in answered if isinstance(row, dict)}
+    found: list[Comparison] = []
+    for operation_id in sorted(ours.keys() | theirs.keys()):
+        equal = Comparison(payment_id, operation_id, "", "equal", asked_at)
+        different = [
+            replace(equal, field=name, outcome="different", stored=here, answered=there)
+            for name, here, there in _differences(ours.get(operation_id), theirs.get(operation_id))
+        ]
+        found += different or [equal]
+    return found
+
+
+def _differences(ours: Row | None, theirs: Row | None) -> Iterator[tuple[str, str | None, str | None]]:
+    if ours is None or theirs is None:
+        yield "operation", "stored" if ours else None, "answered" if theirs else None
+        return
+    for name in TEXTS:
+        if name in theirs and (ours[name] or "") != _text(theirs[name]):
+            yield name, ours[name], _text(theirs[name])
+    for name in TIMES:
+        if name in theirs and not same_time(ours[name], theirs[name]):
+            yield name, str(ours[name]), _text(theirs[name])
+    if "amount" in theirs and not _same_money(ours, theirs):
+        initial = f"{ours['sum_initial_amount']} {ours['sum_initial_currency']}"
+        yield "amount", initial, f"{_text(theirs['amount'])} {_text(theirs.get('currency'))}"
+
+
+def same_time(stored: datetime | None, answered: Any) -> bool:
+    """Tell whether both are the same moment; without an offset, in whichever time zone the platform may mean.
+
+    `get-by-payment` has no `tz`: without an offset its times are in the zone of the Dashboard user, which a program
+    cannot know. Zones lie whole quarter hours from UTC, 14 hours at most.
+    """
+    if stored is None or answered in (None, ""):
+        return stored is None and answered in (None, "")
+    try:
+        moment = datetime.fromisoformat(str(answered))
+    except ValueError:
+        return False
+    if moment.tzinfo:
+        return moment == stored
+    apart = moment.replace(tzinfo=UTC) - stored
+    return abs(apart) <= WIDEST_ZONE and apart % QUARTER == timedelta(0)
+
+
+def _same_money(ours: Row, theirs: Row) -> bool:
+    """The description does not say which of the two sums it is, so either will do."""
+    try:
+        amount = None if theirs["amount"] in (None, "") else Decimal(_text(theirs["amount"]))
+    except InvalidOperation:
+        return False
+    money = (amount, theirs.get("currency") or None)
+    return money in (
+        (ours["sum_initial_amount"], ours["sum_initial_currency"]),
+        (ours["sum_converted_amount"], ours["sum_converted_currency"]),
+    )
+
+
+def _text(value: Any) -> str:
+    return "" if value is None else str(value).replace("\x00", "\\u0000")[:MOST_TEXT]
+
+
+def spot_check(
+    api: DataApi,
+    warehouse: Warehouse,
+    settings: SyncSettings,
+    day: date,
+    sample: int | None = None,
+    dagster_run_id: str | None = None,
+) -> SpotCheckReport:
+    """Ask for the payments of the day's sample by id, and keep how they compare with the store.
+
+    Where something differs it may have changed since it was loaded: then what was finalised after the last walk is
+    loaded, and the payment is asked for once more. An operation of a day that was never loaded is no difference.
+
+    Raises:
+        Retryable, Permanent: the platform did not answer, or refused.
+        WarehouseUnavailable: the database failed.
+    """
+    account = settings.account
+    with run_under_way(
+        warehouse, account=account, stream=STREAM, interval=None, dagster_run_id=dagster_run_id
+    ) as run_id:
+        check = _SpotCheck(api, warehouse, settings, Scope(account, run_id, stream=STREAM))
+        report = SpotCheckReport(run_id, day)
+        try:
+            check.fill(report, settings.spot_check_sample if sample is None else sample)
+        except BaseException as error:
+            message = str(error) if isinstance(error, SyncError) else type(error).__name__
+            with suppress(SyncError):  # the first failure is the one to tell of
+                ledger.finish_run(warehouse, run_id, "failed", message, api.client.requests_sent)
+            raise
+        different = report.of("different")
+        told = f"{len(different)} differences, the first: {different[0]}" if different else None
+        ledger.finish_run(warehouse, run_id, "complete", told, api.client.requests_sent)
+        return report
+
+
+class _SpotCheck:
+    def __init__(self, api: DataApi, warehouse: Warehouse, settings: SyncSettings, scope: Scope) -> None:
+        self.api = api
+        self.warehouse = warehouse
+        self.settings = settings
+        self.scope = scope
+
+    def fill(self, report: SpotCheckReport, sample: int) -> None:
+        """Compare, ask again where something differs, and store the outcome."""
+        payments = self._sample(report.day, sample)
+        report.payments = len(payments)
+        found = {payment: self._compare(payment) for payment in payments}
+        doubtful = [payment for payment, items in found.items() if any(i.outcome == "different" for i in items)]
+        if doubtful:
+            with suppress(Incomplete):  # told by the run of operations itself
+                self._load_what_changed()
+            for payment in doubtful:
+                found[payment] = _explained(found[payment], self._compare(payment))
+        report.comparisons = [item for items in found.values() for item in items]
+        rows = [
+            vars(item) | {"account": self.scope.account, "run_id": self.scope.run_id} for item in report.comparisons
+        ]
+        with self.warehouse.transaction() as connection:
+            run_many(connection, "spot/add", rows)
+
+    def _sample(self, day: date, sample: int) -> list[str]:
+        (size,) = self.warehouse.query("spot/size")
+        rows = self.warehouse.query(
+            "spot/sample",
+            account=self.scope.account,
+            day=day.isoformat(),
+            seed=day.toordinal(),
+            percent=100.0 * min(1.0, ROWS_TO_DRAW_FROM / max(1, size.row_count)),
+            sample=sample,
+        )
+        return [row.payment_id for row in rows]
+
+    def _compare(self, payment_id: str) -> list[Comparison]:
+        answer = self._ask(payment_id)
+        rows = self.warehouse.query("spot/stored", account=self.scope.account, payment_id=payment_id)
+        operations = answer.document["operations"]
+        found = compare(payment_id, [row._asdict() for row in rows], operations, answer.requested_at)
+        times = {str(row.get("operation_id")): row.get("operation_completed_at") for row in operations}
+        return [
+            replace(item, outcome="not loaded")
+            if item.field == "operation" and item.stored is None and not self._covered(times[item.operation_id])
+            else item
+            for item in found
+        ]
+
+    def _ask(self, payment_id: str) -> Answer:
+        answer = self.api.operations_by_payment(payment_id)
+        page = without_body(raw_page(answer, len(answer.document["operations"])), self.settings.personal)
+        with self.warehouse.transaction() as connection:
+            add_pages(connection, self.scope, None, [page])
+        return answer
+
+    def _covered(self, completed_at: Any) -> bool:
+        """Tell whether an operation completed then must be in the store; one that is not final need not be."""
+        try:
+            moment = datetime.fromisoformat(str(completed_at))
+        except ValueError:
+            return False
+        # without an offset, any zone may be meant: covered only if it is in all of them
+        shifts = (timedelta(0),) if moment.tzinfo else (-WIDEST_ZONE, timedelta(0), WIDEST_ZONE)
+        known = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        return all(
+            self.warehouse.query("spot/covered", account=self.scope.account, moment=known + shift) for shift in shifts
+        )
+
+    def _load_what_changed(self) -> None:
+        """Load what was finalised after the last walk, and nothing before: that would only mend what is damaged."""
+        today = datetime.now(UTC).date()
+        (last,) = self.warehouse.query("spot/covered_to", account=self.scope.account)
+        first = today if last.covered_to is None else (last.covered_to + timedelta(seconds=1)).date()
+        request = OperationsRequest(min(today, max(first, today - LONGEST_CATCH_UP)), today)
+        sync_operations(self.api, self.warehouse, self.settings, request)
+
+
+def _explained(before: Sequence[Comparison], after: Sequence[Comparison]) -> list[Comparison]:
+    """Return the second comparison; what differed in the first and is equal now has changed since."""
+    differed = {item.operation_id for item in before if item.outcome == "different"}
+    return [
+        replace(item, outcome="changed since") if item.outcome == "equal" and item.operation_id in differed else item
+        for item in after
+    ]

@@ -1,0 +1,135 @@
+"""One snapshot of the balances: ask, type, store; the statements are in sql/load."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from pipelines.ingest.normalize import LONGEST_INDEXED, json_text
+from pipelines.ingest.pages import raw_page
+from pipelines.ingest.typing_values import typed
+from pipelines.ingest.walk import LOOKS_AT_NOTHING
+from resources.data_api.client import Answer
+from resources.data_api.endpoints import DataApi
+from resources.errors import SyncError
+from resources.warehouse import ledger
+from resources.warehouse.engine import Warehouse, run, run_many
+from resources.warehouse.ledger import Scope
+from resources.warehouse.load import Reject, add_pages, add_rejects
+from resources.warehouse.runs import run_under_way
+
+CURRENCY = re.compile(r"[A-Z][A-Z0-9]{2,7}")  # ISO 4217, and what a platform adds to it, such as USDT
+
+
+@dataclass(frozen=True)
+class Balance:
+    """One balance in one currency; `amount_minor` is in minor units of `currency` and may be negative."""
+
+    position: int
+    name: str
+    currency: str
+    amount_minor: int
+
+
+@dataclass(frozen=True)
+class BalancesReport:
+    """What a snapshot brought."""
+
+    run_id: int
+    captured_at: datetime
+    balances: tuple[Balance, ...]
+    rejects: tuple[Reject, ...]
+
+
+def sync_balances(
+    api: DataApi, warehouse: Warehouse, account: str, dagster_run_id: str | None = None
+) -> BalancesReport:
+    """Take a snapshot of all balances and store it, in one transaction.
+
+    Raises:
+        Retryable, Permanent: the platform did not answer, or refused.
+        WarehouseUnavailable: the database failed; nothing of the snapshot is stored.
+    """
+    with run_under_way(
+        warehouse, account=account, stream="balances", interval=None, dagster_run_id=dagster_run_id
+    ) as run_id:
+        try:
+            answer = _ask(api)
+            balances, rejects = normalize_balances(answer.document["balance"], answer.requested_at)
+            _store(warehouse, Scope(account, run_id), answer, balances, rejects)
+        except BaseException as error:
+            message = str(error) if isinstance(error, SyncError) else type(error).__name__
+            with suppress(SyncError):  # the first failure is the one to tell of
+                ledger.finish_run(
+                    warehouse, run_id, "failed", message, api.client.requests_sent, api.client.take_counts()
+                )
+            raise
+        ledger.finish_run(warehouse, run_id, "complete", None, api.client.requests_sent, api.client.take_counts())
+        return BalancesReport(run_id, answer.requested_at, tuple(balances), tuple(rejects))
+
+
+def _ask(api: DataApi) -> Answer:
+    """Ask for the balances; again while there are none, as for an empty window: nothing else can be shown of it."""
+    for _ in range(LOOKS_AT_NOTHING):
+        answer = api.balances()
+        if answer.document["balance"]:
+            break
+    return answer
+
+
+def normalize_balances(entries: Sequence[Any], observed_at: datetime) -> tuple[list[Balance], list[Reject]]:
+    """Type the entries of a `balance/get` answer: `{"name": …, "<currency>": "<minor units>"}`.
+
+    The currency is the name of the other key; the balance's own name may mention another currency.
+    """
+    balances: list[Balance] = []
+    rejects: list[Reject] = []
+    for position, entry in enumerate(entries):
+        try:
+            balances += _balances_of(position, entry)
+        except ValueError as error:
+            rejects.append(Reject(str(error), json_text(entry), observed_at))
+    return balances, rejects
+
+
+def _balances_of(position: int, entry: Any) -> list[Balance]:
+    if not isinstance(entry, dict) or not isinstance(entry.get("name"), str) or "\x00" in entry["name"]:
+        raise ValueError("the entry is not an object with a name")
+    if len(entry["name"].encode()) > LONGEST_INDEXED:
+        raise ValueError("the name is too long for an index")
+    currencies = [key for key in entry if CURRENCY.fullmatch(key)]
+    if not currencies or len(currencies) != len(entry) - 1:
+        raise ValueError("beside its name, the entry has a key that is no currency, or none at all")
+    amounts, reasons = typed([entry[currency] for currency in currencies], "amount")
+    if reasons or amounts.null_count:
+        raise ValueError(f"the amount {next(iter(reasons.values()), 'is missing')}")
+    return [
+        Balance(position, entry["name"], currency, amount)
+        for currency, amount in zip(currencies, amounts.to_pylist(), strict=True)
+    ]
+
+
+def _store(
+    warehouse: Warehouse, scope: Scope, answer: Answer, balances: Sequence[Balance], rejects: Sequence[Reject]
+) -> None:
+    rows = [
+        {
+            "account": scope.account,
+            "captured_at": answer.requested_at,
+            "position": balance.position,
+            "balance_name": balance.name,
+            "currency": balance.currency,
+            "amount_minor": balance.amount_minor,
+            "run_id": scope.run_id,
+        }
+        for balance in balances
+    ]
+    with warehouse.transaction() as connection:
+        run(connection, "load/lock_account", account=scope.account)
+        run_many(connection, "load/add_balances", rows)
+        add_rejects(connection, scope, "balances", rejects, None)
+        add_pages(connection, scope, None, [raw_page(answer, len(answer.document["balance"]))])

@@ -1,0 +1,172 @@
+"""What a backfill will take, guessed before it begins: from the ledger where days were walked, else from a few probes.
+
+A probe asks for the first page of 180 days: if it holds them all, they are counted. If not, the page of a day in
+their middle is asked for, and where a day holds more than a page, a row at ever deeper offsets. The arithmetic is
+pure; what is asked is counted.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+from pipelines.ingest import windows
+from pipelines.ingest.walk import LIMIT
+from pipelines.ingest.windows import DAY_SECONDS, LONGEST, ROWS_A_WINDOW, Window
+
+SAMPLES = 3
+DEEPER = (4_000, 16_000)  # offsets at which a row of a dense day is asked for: at most 12 requests for all samples
+ROWS_A_SECOND = 10_000  # until this store has loaded enough to know better
+CHECKED = 3  # requests that show one window complete, beside its pages
+
+Count = Callable[[Window, int, int], int]  # (window, offset, limit) → how many rows came
+
+
+@dataclass(frozen=True)
+class Rate:
+    """Operations a day of a stretch that was looked at: at least, at most; equal where they were counted."""
+
+    least: float
+    most: float
+
+    @property
+    def likely(self) -> float:
+        """The middle of the two, by factor."""
+        return math.sqrt(self.least * self.most)
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """Days, rows and requests to expect, each likely, at least and at most; `minutes` likewise; and how it was guessed.
+
+    The days that an interrupted run has done are not in it, only counted in `days_done`.
+    """
+
+    days: int
+    days_done: int
+    rows: tuple[int, int, int]
+    requests: tuple[int, int, int]
+    minutes: tuple[float, float, float]
+    because: str
+
+
+def unknown_stretches(days: Sequence[date], known: dict[date, float]) -> list[Window]:
+    """Return the stretches of `days` (in order) that are not in `known`."""
+    stretches: list[list[date]] = []
+    for day in (day for day in days if day not in known):
+        if stretches and (day - stretches[-1][-1]).days == 1:
+            stretches[-1].append(day)
+        else:
+            stretches.append([day])
+    return [windows.of_days(stretch[0], stretch[-1]) for stretch in stretches]
+
+
+def rows_by_day(walked: Iterable[tuple[Window, int, int]], wanted: Iterable[date]) -> dict[date, float]:
+    """Return the rows of each wanted day that some run walked whole, by its last such run.
+
+    `walked` holds window, number of the run, and rows met; the rows of a long window count evenly for its days.
+    """
+    asked = set(wanted)
+    found: dict[tuple[date, int], list[float]] = {}
+    for window, run_id, rows in walked:
+        for day, seconds in windows.shares(window):
+            if day in asked:
+                entry = found.setdefault((day, run_id), [0, 0])
+                entry[0] += seconds
+                entry[1] += rows * seconds / window.seconds
+    return {day: rows for (day, _), (seconds, rows) in sorted(found.items()) if seconds >= DAY_SECONDS}
+
+
+def sample(stretches: Sequence[Window], count: Count) -> list[Rate]:
+    """Look at a few places spread evenly over the stretches; at most four requests each."""
+    total = sum(stretch.seconds for stretch in stretches)
+    places = min(SAMPLES, total // DAY_SECONDS)
+    length = min(LONGEST, total // max(1, places))  # so that no two of them overlap
+    return [_rate(_around(stretches, total * (2 * n + 1) // (2 * places), length), count) for n in range(places)]
+
+
+def _around(stretches: Sequence[Window], second: int, length: int) -> Window:
+    """Return a window of about `length` seconds around a second of the stretches, as far as its stretch reaches."""
+    for stretch in stretches:
+        if second < stretch.seconds:
+            middle = stretch.first + timedelta(seconds=second)
+            half = timedelta(seconds=length // 2)
+            return Window(max(stretch.first, middle - half), min(stretch.last, middle + half - windows.SECOND))
+        second -= stretch.seconds
+    return stretches[-1]
+
+
+def _rate(window: Window, count: Count) -> Rate:
+    rows = count(window, 0, LIMIT)
+    if rows < LIMIT:
+        return Rate(rows * DAY_SECONDS / window.seconds, rows * DAY_SECONDS / window.seconds)
+    day = (window.first + window.length / 2).date()
+    whole = windows.of_days(day, day)
+    rows = count(whole, 0, LIMIT)
+    if rows < LIMIT:
+        return Rate(rows, rows)
+    least = LIMIT
+    for offset in DEEPER:
+        if not count(whole, offset, 1):
+            return Rate(least, offset)
+        least = offset
+    return Rate(least, 4 * least)
+
+
+def guess(
+    days: Sequence[date],
+    known: dict[date, float],
+    rates: Sequence[Rate],
+    *,
+    days_done: int = 0,
+    rows_a_second: float | None = None,
+    seconds_a_request: float = 0.0,
+    in_flight: int = 1,
+) -> Forecast:
+    """Put together what is known of some days with the rates of samples of the others.
+
+    `seconds_a_request` is what a probe took; `rows_a_second` what this store loaded before, if it did.
+    """
+    counted = sum(known[day] for day in days if day in known)
+    unknown = sum(day not in known for day in days)
+    rows = [
+        round(counted + unknown * rate)
+        for rate in (
+            sum(rate.likely for rate in rates) / len(rates) if rates else 0.0,
+            min((rate.least for rate in rates), default=0.0),
+            max((rate.most for rate in rates), default=0.0),
+        )
+    ]
+    requests = [_requests(len(days), count) for count in rows]
+    speed = rows_a_second or ROWS_A_SECOND
+    minutes = [
+        (count / speed + asked * seconds_a_request / in_flight) / 60 * slack
+        for count, asked, slack in zip(rows, requests, (1, 0.7, 2), strict=True)
+    ]
+    return Forecast(
+        len(days),
+        days_done,
+        (rows[0], rows[1], rows[2]),
+        (requests[0], requests[1], requests[2]),
+        (minutes[0], minutes[1], minutes[2]),
+        _because(len(days) - unknown, unknown, len(rates)),
+    )
+
+
+def _requests(days: int, rows: int) -> int:
+    pieces = max(math.ceil(days * DAY_SECONDS / LONGEST), math.ceil(rows / ROWS_A_WINDOW))
+    return math.ceil(1.15 * rows / LIMIT) + CHECKED * pieces
+
+
+def _because(known: int, unknown: int, samples: int) -> str:
+    reasons = []
+    if known:
+        reasons.append(f"{known:,} days as the ledger counted them")
+    if unknown:
+        places = f"{samples} place{'s' * (samples != 1)}"
+        reasons.append(
+            f"{unknown:,} days by looking at {places}: from all as the emptiest of them to all as the fullest"
+        )
+    return "; ".join(reasons)

@@ -1,0 +1,180 @@
+"""Takes a person's data out of tables and raw pages; keys, amounts and the ledger stay, so every total does too.
+
+Nothing that identifies the person is kept or told. What the platform still holds comes back when its days are walked
+again: erase there first (docs/bi.md).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection
+
+from pipelines.audit.replay import body_of
+from pipelines.ingest.document_rows import canonical
+from pipelines.ingest.normalize import identity, json_text
+from pipelines.ingest.schema import KINDS
+from pipelines.privacy import erase_documents
+from pipelines.privacy.erase_documents import Named
+from resources.warehouse.engine import Warehouse, affect, run
+from resources.warehouse.load import compress
+
+PERSONAL = frozenset(
+    {
+        *("account_number", "customer_ip", "customer_email", "customer_id", "card_holder", "card_token"),
+        *("avs_post_code", "avs_street_address", "payment_description", "expiration_date"),
+    }
+)
+KEPT = (KINDS.keys() - PERSONAL) | {"operation_id", "sum_initial", "sum_converted"}
+LISTS = ("operations", "frauds", "fraud")
+KNOWN_ENDPOINTS = frozenset({"operations/get", "operations/get-by-payment", "fraud/list", "balance/get"})
+
+
+@dataclass(frozen=True)
+class Erasure:
+    """How many rows and pages lost a person's data."""
+
+    operations: int
+    operation_versions: int
+    fraud_reports: int
+    rejects: int
+    pages: int
+    documents: int
+
+    @property
+    def found(self) -> bool:
+        """Whether there was anything to erase."""
+        return any(vars(self).values())
+
+
+@dataclass(frozen=True)
+class _Person:
+    names: frozenset[str]  # ids as they are, addresses in lower case
+    operation_ids: frozenset[str]
+
+    @property
+    def in_documents(self) -> Named:
+        """The same for documents, in which a name may stand anywhere."""
+        return Named(frozenset(name.lower() for name in self.names), self.operation_ids)
+
+    def is_in(self, row: Mapping[str, Any]) -> bool:
+        named = {str(row.get("customer_id") or ""), str(row.get("customer_email") or "").lower()} - {""}
+        return bool(named & self.names) or identity(dict(row)) in self.operation_ids
+
+
+def erase(warehouse: Warehouse, account: str, customer: str) -> Erasure:
+    """Erase what is stored of a customer, by id or e-mail address, in one transaction, and record that it was done.
+
+    Raises:
+        WarehouseUnavailable, WarehouseBroken: nothing has been erased then.
+    """
+    with warehouse.transaction() as connection:
+        run(connection, "load/lock_account", account=account)
+        names = {str(row.value) for row in run(connection, "erase/who", account=account, customer=customer)}
+        keys = {"account": account, "who": sorted(names), "who_lower": sorted(name.lower() for name in names)}
+        ids = [row.operation_id for row in run(connection, "erase/operations", **keys)]
+        keys["operation_ids"] = ids
+        versions = len(run(connection, "erase/operation_versions", **keys))
+        frauds = 0
+        for name in ("fraud_reports", "fraud_report_versions"):
+            if run(connection, "bi/refresh/has_table", table_name=f"core.{name}"):
+                frauds += affect(connection, f"erase/{name}", **keys)
+        person = _Person(frozenset({*names, *(name.lower() for name in names)}), frozenset(ids))
+        rejects, pages = _redact_rejects(connection, account, person), _redact_pages(connection, account, person)
+        documents = _redact_documents(connection, account, person)
+        done = Erasure(len(ids), versions, frauds, rejects, pages, documents)
+        if done.found:
+            run(connection, "erase/record", account=account, **vars(done))
+        return done
+
+
+def _redact_rejects(connection: Connection, account: str, person: _Person) -> int:
+    count = 0
+    for reject in run(connection, "erase/rejects", account=account):
+        row = _parsed(reject.raw_json)
+        if isinstance(row, dict) and reject.stream.startswith("documents:"):
+            named = person.in_documents
+            redacted = json_text(named.redacted(row)) if named.is_in(row) else None
+        elif isinstance(row, dict):
+            redacted = json_text(_redacted(row)) if person.is_in(row) else None
+        else:  # no object: all that can be said is whether it names the person
+            redacted = '"erased"' if any(name in reject.raw_json.lower() for name in person.names) else None
+        if redacted is not None and redacted != reject.raw_json:
+            values = {"stream": reject.stream, "row_sha256": reject.row_sha256, "raw_json": redacted}
+            count += affect(connection, "erase/redact_reject", account=account, **values)
+    return count
+
+
+def _parsed(text: str) -> Any:
+    try:
+        return erase_documents.read(text)
+    except ValueError:
+        return None
+
+
+def _redact_pages(connection: Connection, account: str, person: _Person) -> int:
+    # every page is read: an operation that a walk met unchanged is on that walk's page too
+    count, last = 0, 0
+    while pages := run(connection, "erase/pages_after", account=account, page_id=last):
+        last = pages[-1].page_id
+        for page in pages:
+            text = _redacted_body(page, person)
+            if text is None:
+                continue
+            values = {"page_id": page.page_id, "body_zstd": compress(text), "body_bytes": len(text)}
+            count += affect(connection, "erase/redact_page", account=account, **values)
+    return count
+
+
+def _redacted_body(page: Any, person: _Person) -> bytes | None:
+    """Return the body of a page without the person, or None when it does not name them."""
+    body = erase_documents.read(body_of(page).decode())
+    if page.endpoint in KNOWN_ENDPOINTS:
+        return json_text(body).encode() if _redact_body(body, person) else None
+    before = json_text(body)
+    after = json_text(person.in_documents.redacted_body(body))
+    return after.encode() if after != before else None
+
+
+def _redact_documents(connection: Connection, account: str, person: _Person) -> int:
+    named, count = person.in_documents, 0
+    # as they stand in JSON text; what is found is looked at exactly
+    needles = sorted(json.dumps(name, ensure_ascii=False)[1:-1] for name in named.names | named.operation_ids)
+    new_keys: dict[tuple[str, str], str] = {}
+    for row in run(connection, "erase/documents_named", account=account, needles=needles):
+        document = erase_documents.read(row.text)
+        key = new_keys.setdefault((row.stream, row.document_key), named.key_without(row.document_key))
+        if key == row.document_key and not named.is_in(document):
+            continue
+        text = canonical(named.redacted(document))
+        if (key, text) == (row.document_key, canonical(document)):
+            continue
+        values = {
+            "stream": row.stream,
+            "document_key": row.document_key,
+            "observed_at": row.observed_at,
+            "document": text,
+            "document_sha256": hashlib.sha256(text.encode()).hexdigest(),
+            "new_key": key,
+        }
+        count += affect(connection, f"erase/redact_{row.source}", account=account, **values)
+    return count
+
+
+def _redact_body(body: Any, person: _Person) -> bool:
+    changed = False
+    for name in LISTS:
+        rows = body.get(name) if isinstance(body, dict) else None
+        for number, row in enumerate(rows if isinstance(rows, list) else []):
+            if isinstance(row, dict) and person.is_in(row):
+                redacted = _redacted(row)
+                changed, rows[number] = changed or redacted != row, redacted  # type: ignore[index]
+    return changed
+
+
+def _redacted(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in row.items() if key in KEPT}

@@ -1,0 +1,51 @@
+"""Rolls the balances of a day forward: opening snapshot + movements = closing snapshot, the residue shown.
+
+Which operations move which balance is not documented by the platform: recon.balance_rules says so, with the default
+of docs/reconciliation.md. The steps are in sql/reconciliation.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+
+from pipelines.reconciliation.matching import note_run, prepare, save_breaks, step
+from resources.warehouse.engine import Warehouse
+
+
+@dataclass(frozen=True)
+class BalancesFigures:
+    """How many balances were rolled forward, by outcome."""
+
+    balances: int
+    explained: int
+    lag: int
+    unexplained: int
+    without_snapshot: int
+
+
+def roll_forward(warehouse: Warehouse, account: str, day: date) -> BalancesFigures:
+    """Roll the balances of a business day forward and save them with their breaks; a second time changes nothing.
+
+    Raises:
+        WarehouseUnavailable, WarehouseBroken: nothing of the day was changed.
+    """
+    started = datetime.now(UTC)
+    with warehouse.transaction() as connection:
+        prepare(connection, account)
+        (bounds,) = step(connection, "002_day_bounds", account=account, day=day)
+        step(connection, "100_table_balances")
+        step(connection, "101_snapshots", account=account, starts_at=bounds.starts_at, ends_at=bounds.ends_at)
+        step(connection, "102_table_movements")
+        for name in ("103_movements", "104_basis"):
+            step(connection, name, account=account, day=day)
+        step(connection, "105_table_rolled")
+        for name in ("106_roll_forward", "107_drop_rolled"):
+            step(connection, name, account=account, day=day)
+        step(connection, "108_save_rolled")
+        step(connection, "109_break_balance", day=day)
+        save_breaks(connection, account, day, balances=True)
+        (row,) = step(connection, "110_figures_balances")
+        figures = BalancesFigures(**row._asdict())
+        note_run(connection, account, day, "balances", started, figures)
+    return figures

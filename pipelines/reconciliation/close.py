@@ -1,0 +1,205 @@
+"""Closes a business day under four eyes and seals its figures; opens it again. Nothing sealed is ever changed.
+
+Who prepared which figures is in `preparing`; what the sealed document holds is in docs/reconciliation.md; a report is
+rendered from it alone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection
+
+from pipelines.reconciliation.matching import step
+from pipelines.reconciliation.preparing import (
+    Prepared,
+    canonical,
+    figures_of,
+    is_same_person,
+    name_of,
+    prepare,
+    prepared,
+)
+from pipelines.reports.document import Close, to_json
+from pipelines.reports.figures import gather
+from resources.errors import ConfigError, Incomplete, SyncError, WarehouseBroken
+from resources.warehouse.engine import Warehouse
+from resources.warehouse.locks import range_lock
+
+SCHEMA = 1
+LARGEST = 20  # breaks listed, of each currency
+WAIT_SECONDS = 60
+
+
+@dataclass(frozen=True)
+class Sealed:
+    """A closed day: its place in the chain and the canonical JSON of its figures."""
+
+    close_no: int
+    document: str
+    document_sha256: str
+    entry_hash: str
+
+
+def close_day(
+    warehouse: Warehouse, account: str, day: date, *, by: str, with_open_breaks: bool = False
+) -> Sealed | Prepared:
+    """Seal the figures of a day as they are known now, if somebody else prepared just these; else prepare them.
+
+    Raises:
+        ConfigError: the name is missing, this person prepared these figures, or the day is not over.
+        Incomplete: the day is not proved complete, not reconciled, has open breaks, or is closed already.
+        SyncError: a load is running; nothing is written.
+    """
+    by = name_of("--by", by)
+    with _at_rest(warehouse, account, day) as connection:
+        known_at = datetime.now(UTC)
+        _check(connection, account, day, known_at, with_open_breaks=with_open_breaks)
+        figures = figures_of(connection, account, day)
+        preparation = prepared(connection, account, day)
+        if preparation is None or preparation.figures_sha256 != figures:
+            return replace(prepare(connection, account, day, by, figures), instead_of=preparation)
+        if is_same_person(preparation.by, by):
+            raise ConfigError(f"{preparation.by} prepared {day}: another person must close it.")
+        return _seal(connection, account, day, preparation, by, known_at, with_open_breaks=with_open_breaks)
+
+
+def _seal(
+    connection: Connection,
+    account: str,
+    day: date,
+    preparation: Prepared,
+    by: str,
+    known_at: datetime,
+    *,
+    with_open_breaks: bool,
+) -> Sealed:
+    report = replace(
+        gather(connection, account, day, _zone(connection)),
+        known_at=known_at,
+        close=Close(preparation.by, by, known_at),
+    )
+    document = canonical(
+        _document(connection, account, day)
+        | {
+            "report": json.loads(to_json(report)),
+            "known_at": known_at.isoformat(timespec="microseconds"),
+            "prepared_by": preparation.by,
+            "prepared_at": preparation.at,
+            "prepared_as": preparation.database_user,
+            "figures_sha256": preparation.figures_sha256,
+            "closed_by": by,
+            "with_open_breaks": with_open_breaks,
+        }
+    )
+    (row,) = step(
+        connection,
+        "close_add",
+        account=account,
+        day=day,
+        known_at=known_at,
+        prepared_by=preparation.by,
+        by=by,
+        with_open_breaks=with_open_breaks,
+        document=document,
+        document_sha256=hashlib.sha256(document.encode()).digest(),
+    )
+    return Sealed(row.close_no, document, row.sha256, row.entry_hash)
+
+
+def reopen_day(warehouse: Warehouse, account: str, day: date, *, by: str, reason: str) -> int:
+    """Open a closed day again; what was sealed stays in the chain. Return the row's number in it.
+
+    Raises:
+        ConfigError: no name or reason, or the day is not closed.
+    """
+    by, reason = name_of("--by", by), name_of("--reason", reason)
+    with warehouse.transaction() as connection:
+        step(connection, "001_lock_account", account=account)
+        if not step(connection, "close_latest", account=account, day=day):
+            raise ConfigError(f"{day} is not closed: there is nothing to open again.")
+        (row,) = step(connection, "close_reopen", account=account, day=day, by=by, reason=reason)
+        return int(row.close_no)
+
+
+def sealed_document(warehouse: Warehouse, account: str, day: date) -> Sealed | None:
+    """Return the sealed figures of a closed day, to the byte; None when it is not closed.
+
+    Raises:
+        WarehouseBroken: what is stored is not what was sealed.
+    """
+    rows = warehouse.query("reconciliation/close_latest", account=account, day=day)
+    if not rows:
+        return None
+    (row,) = rows
+    if hashlib.sha256(row.document.encode()).hexdigest() != row.sha256 or not row.is_intact:
+        raise WarehouseBroken(f"the sealed figures of {day} were altered: compare with a backup.")
+    return Sealed(row.close_no, row.document, row.sha256, row.entry_hash)
+
+
+def _zone(connection: Connection) -> str:
+    (row,) = step(connection, "reporting_zone")
+    return str(row.value)
+
+
+@contextmanager
+def _at_rest(warehouse: Warehouse, account: str, day: date) -> Iterator[Connection]:
+    """Yield a transaction while nothing loads or reconciles: what a running load observed would be known too late."""
+    today = datetime.now(UTC).date()
+    first = min(day, today) - timedelta(days=1)
+    with range_lock(warehouse, account, first, today, WAIT_SECONDS), warehouse.transaction() as connection:
+        step(connection, "001_lock_account", account=account)
+        yield connection
+
+
+def _check(connection: Connection, account: str, day: date, known_at: datetime, *, with_open_breaks: bool) -> None:
+    (bounds,) = step(connection, "002_day_bounds", account=account, day=day)
+    if bounds.ends_at > known_at:
+        raise ConfigError(f"{day} is not over: close it when it is.")
+    if step(connection, "close_latest", account=account, day=day):
+        raise SyncError(f"{day} is closed already: `ecommpay-sync reopen --date {day}` opens it again.")
+    state = next(iter(step(connection, "close_state", account=account, day=day)), None)
+    if state is None or state.completeness is None:
+        raise Incomplete(
+            f"{day} has not been held against a fresh walk: `ecommpay-sync reconcile --date {day}` does it."
+        )
+    if state.completeness != "complete":
+        raise Incomplete(f"{day} is not complete ({state.reason}): load it, reconcile it, and close it then.")
+    if state.loaded_at is not None and state.books_at is not None and state.books_at < state.loaded_at:
+        raise Incomplete(f"{day} changed after it was reconciled: `ecommpay-sync reconcile --date {day}` again.")
+    if state.books_at is None:
+        raise Incomplete(f"{day} has not been reconciled: `ecommpay-sync reconcile --date {day}` does it.")
+    if state.open_breaks and not with_open_breaks:
+        raise Incomplete(
+            f"{day} has {state.open_breaks:,} open breaks: explain them (`ecommpay-sync breaks --date {day}`), "
+            "or close it with --with-open-breaks."
+        )
+
+
+def _document(connection: Connection, account: str, day: date) -> dict[str, Any]:
+    def rows(name: str, **more: Any) -> list[dict[str, Any]]:
+        return [dict(row._asdict()) for row in step(connection, name, account=account, **more)]
+
+    (head,) = rows("seal_head", day=day)
+    days = {"day": day, "day_before": day - timedelta(days=1), "week_before": day - timedelta(days=7)}
+    return {
+        "schema": SCHEMA,
+        "account": account,
+        "business_date": day,
+        **head,
+        "totals": {name: rows("seal_totals", day=that) for name, that in days.items()},
+        "completeness": rows("seal_completeness", day=day)[0],
+        "books": rows("seal_books", day=day)[0]["figures"],
+        "breaks": {
+            "by_type_and_age": rows("seal_breaks", day=day),
+            "largest": rows("seal_largest_breaks", day=day, largest=LARGEST),
+        },
+        "balances": rows("seal_balances", day=day),
+        "restatements": rows("seal_restatements", day=day),
+    }

@@ -1,0 +1,122 @@
+"""Imports a ledger file into recon.ledger_entries: read, typed row by row, stored whole or not at all."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import astuple, dataclass
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import Connection
+
+import sql
+from pipelines.reconciliation.entry_rows import Entry, Exponent, Fault, header_faults, typed_entry
+from pipelines.reconciliation.ledger_files import read_ledger_file
+from pipelines.reconciliation.matching import step
+from resources.printable import printable
+from resources.warehouse.engine import Warehouse, affect, driver_of, run_many
+
+
+@dataclass(frozen=True)
+class ImportReport:
+    """What an import did; with faults and without `accept_partial` it did nothing (`import_id` is None)."""
+
+    import_id: int | None
+    rows_read: int
+    rows_new: int
+    rows_changed: int
+    rows_unchanged: int
+    faults: tuple[Fault, ...]
+
+    @property
+    def rows_rejected(self) -> int:
+        """How many rows have at least one fault."""
+        return len({fault.line for fault in self.faults})
+
+
+def import_ledger(
+    warehouse: Warehouse, account: str, path: Path, zone: str, exponent: Exponent, *, accept_partial: bool = False
+) -> ImportReport:
+    """Import the entries of a file; an entry known already is left alone, or corrected with its former state kept.
+
+    Raises:
+        ConfigError: the file cannot be read; nothing is stored.
+        WarehouseUnavailable, WarehouseBroken: nothing is stored.
+    """
+    entries, faults, rows_read = read_entries(path, ZoneInfo(zone), exponent)
+    wrong_header = rows_read == 0 and bool(faults)
+    if wrong_header or (faults and not accept_partial):
+        return ImportReport(None, rows_read, 0, 0, 0, tuple(faults))
+    with warehouse.transaction() as connection:
+        return _store(connection, account, path, entries, faults, rows_read)
+
+
+def read_entries(path: Path, zone: ZoneInfo, exponent: Exponent) -> tuple[list[Entry], list[Fault], int]:
+    """Return the entries of a file, what is wrong with its other rows, and how many rows it has.
+
+    A header that does not keep the contract is told alone: nothing below it could be read.
+    """
+    names, rows = read_ledger_file(path)
+    faults = header_faults(names)
+    if faults:
+        return [], faults, 0
+    entries: list[Entry] = []
+    lines: dict[str, int] = {}
+    count = 0
+    for line, values in rows:
+        count += 1
+        entry = _typed(line, names, values, zone, exponent)
+        if isinstance(entry, Entry) and entry.entry_id in lines:
+            entry = [Fault(line, "entry_id", f"stands in line {lines[entry.entry_id]} already", "keep one of them")]
+        if isinstance(entry, Entry):
+            lines[entry.entry_id] = line
+            entries.append(entry)
+        else:
+            faults += entry
+    return entries, faults, count
+
+
+def _typed(line: int, names: list[str], values: list[Any], zone: ZoneInfo, exponent: Exponent) -> Entry | list[Fault]:
+    if len(values) != len(names) and any(value not in (None, "") for value in values[len(names) :]):
+        return [Fault(line, "(row)", f"has {len(values)} values, the header {len(names)}", "quote values with a comma")]
+    if len(values) < len(names):
+        return [Fault(line, "(row)", f"has {len(values)} values, the header {len(names)}", "complete the row")]
+    return typed_entry(line, dict(zip(names, values, strict=False)), zone, exponent)
+
+
+def _store(
+    connection: Connection, account: str, path: Path, entries: list[Entry], faults: Iterable[Fault], rows_read: int
+) -> ImportReport:
+    faults = tuple(faults)
+    step(connection, "001_lock_account", account=account)
+    step(connection, "import_table")
+    _copy(connection, entries)
+    step(connection, "import_analyze")
+    (row,) = step(connection, "import_next_id")
+    changed = affect(connection, "reconciliation/import_versions", account=account)
+    written = affect(connection, "reconciliation/import_save", account=account, import_id=row.import_id)
+    report = ImportReport(row.import_id, rows_read, written - changed, changed, len(entries) - written, faults)
+    step(
+        connection,
+        "import_record",
+        account=account,
+        import_id=row.import_id,
+        file_name=printable(path.name),
+        file_sha256=hashlib.sha256(path.read_bytes()).digest(),
+        rows_read=rows_read,
+        rows_new=report.rows_new,
+        rows_changed=report.rows_changed,
+        rows_unchanged=report.rows_unchanged,
+        rows_rejected=report.rows_rejected,
+    )
+    rejects = [{"account": account, "import_id": row.import_id, **vars(fault)} for fault in faults]
+    run_many(connection, "reconciliation/import_reject", rejects)
+    return report
+
+
+def _copy(connection: Connection, entries: Iterable[Entry]) -> None:
+    with driver_of(connection).cursor() as cursor, cursor.copy(sql.text("reconciliation/import_copy")) as copy:
+        for entry in entries:
+            copy.write_row(astuple(entry))

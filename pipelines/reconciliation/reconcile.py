@@ -1,0 +1,59 @@
+"""The three legs of a day's reconciliation in their order; each is useful alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from typing import Literal
+
+from pipelines.reconciliation.balances import BalancesFigures, roll_forward
+from pipelines.reconciliation.completeness import CompletenessReport, prove_completeness
+from pipelines.reconciliation.matching import BooksReport, reconcile_books
+from resources.data_api.endpoints import DataApi
+from resources.settings import SyncSettings
+from resources.warehouse.engine import Warehouse
+
+Leg = Literal["completeness", "books", "balances"]
+LEGS: tuple[Leg, ...] = ("completeness", "books", "balances")
+
+
+@dataclass(frozen=True)
+class DayReport:
+    """What was found about a business day; None: this leg was not asked for."""
+
+    day: date
+    completeness: CompletenessReport | None
+    books: BooksReport | None
+    balances: BalancesFigures | None
+
+
+def reconcile_day(
+    api: DataApi | None, warehouse: Warehouse, settings: SyncSettings, day: date, legs: tuple[Leg, ...] = LEGS
+) -> DayReport:
+    """Reconcile a business day that is over; `api` is needed for completeness only.
+
+    Raises:
+        ConfigError: the day is not over.
+        Retryable, Permanent, WarehouseUnavailable: the legs before this one stand, this one and those behind do not.
+    """
+    account = settings.account
+    return DayReport(
+        day,
+        prove_completeness(api, warehouse, settings, day) if "completeness" in legs and api else None,
+        reconcile_books(warehouse, account, day, settings.recon_cutoff_minutes) if "books" in legs else None,
+        roll_forward(warehouse, account, day) if "balances" in legs else None,
+    )
+
+
+def is_over(warehouse: Warehouse, account: str, day: date) -> bool:
+    """Return whether a business day has ended in the reporting zone."""
+    (bounds,) = warehouse.query("reconciliation/002_day_bounds", account=account, day=day)
+    return bool(bounds.ends_at <= datetime.now(UTC))
+
+
+def is_proved(warehouse: Warehouse, account: str, day: date) -> bool:
+    """Return whether the latest walk of a business day found the store complete."""
+    return any(
+        row.completeness == "complete"
+        for row in warehouse.query("reconciliation/close_state", account=account, day=day)
+    )

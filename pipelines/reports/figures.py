@@ -1,0 +1,186 @@
+"""Gathers the document of a business day from the store, as known at one moment; the statements are in sql/report."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import UTC, date, datetime, time, timedelta
+from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
+
+from pipelines.reports.document import (
+    FORMAT,
+    HISTORY_DAYS,
+    LARGEST,
+    Answer,
+    BalanceDay,
+    BalancePoint,
+    BreakGroup,
+    BreakLine,
+    Completeness,
+    CurrencyDay,
+    CurrencyTotals,
+    DayDocument,
+    HistoryPoint,
+    Lateness,
+    Restatement,
+)
+from resources.warehouse.engine import run
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+A_WEEK = 7
+
+
+def gather(connection: Connection, account: str, day: date, zone: str) -> DayDocument:
+    """Return what the store says of the business day `day` of the reporting zone `zone`, in one transaction."""
+    facts = _Facts(connection, account, day, zone)
+    known_at = connection.exec_driver_sql("SELECT now()").scalar_one().astimezone(UTC)
+    completeness = facts.completeness()
+    groups = facts.breaks()
+    document = DayDocument(
+        format=FORMAT,
+        account=account,
+        business_date=day,
+        reporting_zone=zone,
+        known_at=known_at,
+        totals=facts.totals(),
+        history=facts.history(),
+        balances=facts.balances(),
+        balance_history=facts.balance_history(),
+        reconciled=facts.reconciled(groups),
+        breaks=groups,
+        largest_breaks=facts.largest_breaks(),
+        restatements=facts.restatements(known_at),
+        completeness=completeness,
+        lateness=facts.lateness(),
+        late_because=facts.late_because(completeness),
+    )
+    return replace(document, decimals=facts.decimals(_currencies(document)))
+
+
+def _currencies(document: DayDocument) -> set[str | None]:
+    named = (
+        *(document.totals, document.history, document.balances, document.balance_history),
+        *(document.breaks, document.largest_breaks, document.restatements),
+    )
+    return {line.currency for lines in named for line in lines}
+
+
+class _Facts:
+    """The questions of one day, each a statement of sql/report."""
+
+    def __init__(self, connection: Connection, account: str, day: date, zone: str) -> None:
+        self.connection = connection
+        self.day = day
+        self.began_at = datetime.combine(day, time.min, ZoneInfo(zone)).astimezone(UTC)
+        self.account = {"account": account}
+        self.of_day = {**self.account, "first": day, "after": day + timedelta(days=1), "zone": zone}
+        self.of_history = {**self.of_day, "first": day - timedelta(days=HISTORY_DAYS - 1)}
+        self._by_day = self._days_by_currency()
+        self._exponents = {row.currency: row.exponent for row in self._ask("report/exponents", day=day)}
+
+    def totals(self) -> tuple[CurrencyTotals, ...]:
+        """Each currency of the day, the most operations first."""
+        exponents = self._exponents
+        today = self._by_day.get(self.day, {})
+        before = self._by_day.get(self.day - timedelta(days=1), {})
+        week = self._by_day.get(self.day - timedelta(days=A_WEEK), {})
+        shown = sorted(today, key=lambda currency: (-today[currency].operations, currency))
+        return tuple(
+            CurrencyTotals(name, exponents.get(name), today[name], before.get(name), week.get(name)) for name in shown
+        )
+
+    def decimals(self, currencies: set[str | None]) -> dict[str, int]:
+        """The decimals of these currencies on the day, as far as they are known."""
+        return {name: decimals for name, decimals in self._exponents.items() if name in currencies}
+
+    def history(self) -> tuple[HistoryPoint, ...]:
+        """The days of the charts; a day without an operation of a currency has zeros."""
+        currencies = sorted({name for figures in self._by_day.values() for name in figures})
+        days = [self.day - timedelta(days=back) for back in range(HISTORY_DAYS - 1, -1, -1)]
+        nothing: dict[str, CurrencyDay] = {}
+        points = []
+        for day in days:
+            for name in currencies:
+                found = self._by_day.get(day, nothing).get(name)
+                counts = (found.attempts, found.approved, found.credit_minor) if found else (0, 0, 0)
+                points.append(HistoryPoint(day, name, *counts))
+        return tuple(points)
+
+    def balances(self) -> tuple[BalanceDay, ...]:
+        """The roll-forward of each balance."""
+        return tuple(BalanceDay(**row) for row in self._rows("report/balances", **self.account, day=self.day))
+
+    def balance_history(self) -> tuple[BalancePoint, ...]:
+        """The last snapshot of each balance on each day of the charts."""
+        return tuple(BalancePoint(**row) for row in self._rows("report/balance_history", **self.of_history))
+
+    def breaks(self) -> tuple[BreakGroup, ...]:
+        """Open breaks up to the day, by type, age and currency."""
+        return tuple(BreakGroup(**row) for row in self._rows("report/breaks", **self.account, day=self.day))
+
+    def largest_breaks(self) -> tuple[BreakLine, ...]:
+        """The open breaks to look at first."""
+        rows = self._rows("report/largest_breaks", **self.account, day=self.day, most=LARGEST)
+        return tuple(BreakLine(**row) for row in rows)
+
+    def reconciled(self, groups: Iterable[BreakGroup]) -> Answer:
+        """Whether the merchant's books were held against the day, and nothing is open."""
+        if any(groups):
+            return "no"
+        (row,) = self._ask("report/reconciled", **self.account, day=self.day)
+        return "yes" if row.reconciled else "unknown"
+
+    def restatements(self, known_at: datetime) -> tuple[Restatement, ...]:
+        """What became known otherwise of earlier days since the day began."""
+        asked = {**self.account, "day": self.day, "known_from": self.began_at, "known_to": known_at, "most": LARGEST}
+        return tuple(Restatement(**row) for row in self._rows("report/restatements", **asked))
+
+    def completeness(self) -> Completeness:
+        """The windows over the day and the ledger's head."""
+        (row,) = self._ask("report/completeness", **self.of_day)
+        walked = self._ask("report/rewalked", **self.account, day=self.day)
+        answer: Answer = "yes" if row.covered else ("no" if row.windows or row.incomplete_windows else "unknown")
+        return Completeness(
+            complete=answer,
+            windows=row.windows,
+            incomplete_windows=row.incomplete_windows,
+            requests=int(row.requests),
+            rows=int(row.rows),
+            rejects=int(row.rejects),
+            covered_through=row.covered_through and row.covered_through.astimezone(UTC),
+            rewalked=("yes" if walked[0].equal else "no") if walked else "unknown",
+            ledger_entries=row.ledger_entries or 0,
+            ledger_head=row.ledger_head,
+        )
+
+    def lateness(self) -> tuple[Lateness, ...]:
+        """How late the day's operations were first seen."""
+        return tuple(Lateness(**row) for row in self._rows("report/lateness", **self.of_day))
+
+    def late_because(self, completeness: Completeness) -> str | None:
+        """Why the day is not complete: what the last run over it said."""
+        if completeness.complete == "yes":
+            return None
+        rows = self._ask("report/last_failure", **self.of_day)
+        return f"The last run over this day ended {rows[0].state}: {rows[0].message}" if rows else None
+
+    def _days_by_currency(self) -> dict[date, dict[str, CurrencyDay]]:
+        found: dict[date, dict[str, CurrencyDay]] = {}
+        for row in self._ask("report/days_by_currency", **self.of_history):
+            found.setdefault(row.business_date, {})[row.currency] = CurrencyDay(
+                row.currency, row.operations, row.attempts, row.approved, int(row.credit_minor), int(row.debit_minor)
+            )
+        return found
+
+    def _ask(self, name: str, **parameters: Any) -> list[Any]:
+        return list(run(self.connection, name, **parameters))
+
+    def _rows(self, name: str, **parameters: Any) -> list[dict[str, Any]]:
+        return [_in_utc(row._asdict()) for row in self._ask(name, **parameters)]
+
+
+def _in_utc(row: dict[str, Any]) -> dict[str, Any]:
+    return {name: value.astimezone(UTC) if isinstance(value, datetime) else value for name, value in row.items()}

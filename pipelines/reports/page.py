@@ -1,0 +1,154 @@
+"""The report as one HTML page: no script, no network, every text escaped; what it says is in `document`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from importlib import resources as files
+from typing import TYPE_CHECKING
+
+from pipelines.reports import charts, words
+from pipelines.reports.document import HISTORY_DAYS, Answer, DayDocument, digest
+
+if TYPE_CHECKING:
+    from markupsafe import Markup
+
+SIGNS: dict[Answer, str] = {"yes": "✓", "no": "✗", "unknown": "?"}
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """One of the three answers at the top: a sign and words, so that colour is never the only sign."""
+
+    answer: Answer
+    title: str
+    text: str
+    command: str = ""  # what to run about it
+
+    @property
+    def sign(self) -> str:
+        """The answer as a character."""
+        return SIGNS[self.answer]
+
+
+@dataclass(frozen=True)
+class Chart:
+    """A drawing with its title and what it shows."""
+
+    title: str
+    svg: Markup
+    caption: str
+
+
+def page(document: DayDocument) -> str:
+    """Return the page of `document`; the same document always gives the same text."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+    from markupsafe import Markup
+
+    environment = Environment(
+        loader=PackageLoader("pipelines.reports"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        keep_trailing_newline=True,
+    )
+    css = files.files("pipelines.reports").joinpath("templates/page.css").read_text(encoding="utf-8")
+    return environment.get_template("page.html.j2").render(
+        document=document,
+        css=Markup(css),  # noqa: S704 - a file of ours
+        day_name=f"{document.business_date:%A}, {document.business_date.day} {document.business_date:%B %Y}",
+        sentence=sentence(document),
+        verdicts=verdicts(document),
+        charts=list(_charts(document)),
+        history_days=HISTORY_DAYS,
+        most_charts=charts.MOST_LINES,
+        balances=sorted(document.balances, key=lambda line: not line.unexplained_minor),
+        open_breaks=sum(group.count for group in document.breaks),
+        exponents=exponents_of(document),
+        digest=digest(document),
+        amount=words.amount,
+        change=words.change,
+        rate=words.rate,
+        break_name=words.break_name,
+        moment=moment,
+    )
+
+
+def sentence(document: DayDocument) -> str:
+    """Return the day in one line: complete? reconciled? closed?"""
+    complete = {"yes": "complete", "no": "not complete", "unknown": "not loaded yet"}[document.completeness.complete]
+    count = sum(group.count for group in document.breaks)
+    reconciled = {
+        "yes": "reconciled",
+        "no": f"not reconciled: {count:,} open break{'s' * (count != 1)}",
+        "unknown": "not reconciled against the merchant's books yet",
+    }[document.reconciled]
+    closed = f"closed by {document.close.closed_by}" if document.close else "not closed"
+    return f"The day is {complete}, {reconciled}, and {closed}."
+
+
+def verdicts(document: DayDocument) -> list[Verdict]:
+    """Return the three answers at the top, each with what to do when it is not a yes."""
+    return [_complete(document), _reconciled(document), _closed(document)]
+
+
+def exponents_of(document: DayDocument) -> dict[str | None, int | None]:
+    """Return the decimals of each currency; one that is missing is shown in minor units."""
+    known: dict[str | None, int | None] = {}
+    known.update(document.decimals)
+    known.update((total.currency, total.exponent) for total in document.totals)
+    return known
+
+
+def moment(value: datetime | None) -> str:
+    """Return a time as the report writes it."""
+    return f"{value:%Y-%m-%d %H:%M:%S} UTC" if value else "—"
+
+
+def _complete(document: DayDocument) -> Verdict:
+    proof = document.completeness
+    if proof.complete == "yes":
+        return Verdict(
+            "yes",
+            "Complete",
+            f"{proof.windows:,} window{'s' * (proof.windows != 1)} over the day, every one walked to its end",
+        )
+    todo = f"ecommpay-sync operations --from {document.business_date} --to {document.business_date}"
+    if proof.complete == "no":
+        return Verdict("no", "Not complete", "a part of the day is not shown complete: run", todo)
+    return Verdict("unknown", "Not loaded", "run", todo)
+
+
+def _reconciled(document: DayDocument) -> Verdict:
+    count = sum(group.count for group in document.breaks)
+    if document.reconciled == "yes":
+        return Verdict("yes", "Reconciled", "no open break")
+    if document.reconciled == "no":
+        return Verdict("no", f"{count:,} open break{'s' * (count != 1)}", "listed below, the largest first")
+    return Verdict("unknown", "Not reconciled", "no ledger entry of the merchant for this day")
+
+
+def _closed(document: DayDocument) -> Verdict:
+    close = document.close
+    if close:
+        text = f"{moment(close.closed_at)}, prepared by {close.prepared_by}"
+        return Verdict("yes", f"Closed by {close.closed_by}", text)
+    todo = f"ecommpay-sync close --date {document.business_date} --by NAME"
+    return Verdict("unknown", "Not closed", "one person prepares it, another closes it:", todo)
+
+
+def _charts(document: DayDocument) -> Iterator[Chart]:
+    from markupsafe import Markup
+
+    exponents = {str(currency): exponent for currency, exponent in exponents_of(document).items()}
+    for currency, svg in charts.volume(document.history, exponents).items():
+        yield Chart(f"Volume, {currency}", Markup(svg), "Successful sales, captures and recurring charges a day")  # noqa: S704
+    approved = charts.approval(document.history)
+    if approved:
+        caption = "Approved of all final attempts, all currencies, by count"
+        yield Chart("Approval rate", Markup(approved), caption)  # noqa: S704
+    for currency, svg in charts.balances(document.balance_history, exponents, document.history).items():
+        yield Chart(f"Balances, {currency}", Markup(svg), "Last snapshot of each day")  # noqa: S704
+    breaks = charts.breaks_by_age(document.breaks)
+    if breaks:
+        yield Chart("Open breaks by age", Markup(breaks), "Counted over all types and currencies")  # noqa: S704

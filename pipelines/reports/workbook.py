@@ -1,0 +1,246 @@
+"""The report as a spreadsheet: exact figures, no formula in any cell, the same bytes for the same document.
+
+A spreadsheet's numbers hold 15 digits; an amount with more is written as text, or it would be rounded.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import TYPE_CHECKING, Any
+
+from pipelines.reports import words
+from pipelines.reports.document import DayDocument, digest
+from pipelines.reports.page import exponents_of, moment, sentence
+
+if TYPE_CHECKING:
+    from xlsxwriter.format import Format
+    from xlsxwriter.workbook import Workbook
+    from xlsxwriter.worksheet import Worksheet
+
+MOST_DIGITS = 15
+LONGEST_TEXT = 16_000  # a longer one is cut; a cell holds 32,767 units, of which some characters take two
+WIDEST = 60
+CREATED = datetime(2020, 1, 1)  # noqa: DTZ001 - a constant, so that the bytes do not depend on the clock
+
+
+@dataclass(frozen=True)
+class Money:
+    """An amount of a cell: minor units and the currency's decimals."""
+
+    minor: int | None
+    exponent: int | None
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """A table of the workbook."""
+
+    name: str
+    columns: tuple[str, ...]
+    rows: Sequence[Sequence[Any]]
+
+
+def workbook(document: DayDocument) -> bytes:
+    """Return the XLSX file of `document`."""
+    import xlsxwriter
+
+    out = io.BytesIO()
+    options = {"in_memory": True, "strings_to_formulas": False, "strings_to_urls": False, "strings_to_numbers": False}
+    with xlsxwriter.Workbook(out, options) as book:
+        book.set_properties({"title": f"Daily close {document.business_date}", "created": CREATED})
+        writer = _Writer(book)
+        for sheet in sheets(document):
+            writer.sheet(sheet)
+    return out.getvalue()
+
+
+def sheets(document: DayDocument) -> list[Sheet]:
+    """Return the tables of the workbook."""
+    return [
+        _summary(document),
+        Sheet("Totals", ("Currency", *_TOTALS), [_total_row(total) for total in document.totals]),
+        _balances(document),
+        _breaks(document),
+        _largest_breaks(document),
+        _restatements(document),
+    ]
+
+
+_TOTALS = (
+    "Volume",
+    "Out",
+    "Net",
+    "Volume the day before",
+    "Volume a week before",
+    "Attempts",
+    "Approved",
+    "Operations",
+)
+
+
+def _total_row(total: Any) -> tuple[Any, ...]:
+    day, exponent = total.day, total.exponent
+    before = [other.credit_minor if other else None for other in (total.day_before, total.week_before)]
+    minors = (day.credit_minor, day.debit_minor, day.credit_minor - day.debit_minor, *before)
+    return (
+        total.currency,
+        *(Money(minor, exponent) for minor in minors),
+        day.attempts,
+        day.approved,
+        day.operations,
+    )
+
+
+def _summary(document: DayDocument) -> Sheet:
+    proof = document.completeness
+    rows = [
+        ("Day", document.business_date),
+        ("Account", document.account),
+        ("Reporting zone", document.reporting_zone),
+        ("In one line", sentence(document)),
+        ("Known at", moment(document.known_at)),
+        ("Windows", proof.windows),
+        ("Incomplete windows", proof.incomplete_windows),
+        ("Rows", proof.rows),
+        ("Rejects", proof.rejects),
+        ("Without a hole through", moment(proof.covered_through)),
+        ("Ledger head", proof.ledger_head),
+        ("Content SHA-256", digest(document)),
+    ]
+    return Sheet("Summary", ("What", "Value"), rows)
+
+
+def _balances(document: DayDocument) -> Sheet:
+    exponents = exponents_of(document)
+    rows = []
+    for line in document.balances:
+        minors = (line.opening_minor, line.movements_minor, line.unexplained_minor, line.closing_minor)
+        amounts = [Money(minor, exponents.get(line.currency)) for minor in minors]
+        rows.append((line.balance_name, line.currency, *amounts))
+    return Sheet("Balances", ("Balance", "Currency", "Opening", "Movements", "Unexplained", "Closing"), rows)
+
+
+def _breaks(document: DayDocument) -> Sheet:
+    exponents = exponents_of(document)
+    rows = [
+        (
+            words.break_name(line.break_type),
+            line.age,
+            line.currency,
+            line.count,
+            Money(line.amount_minor, exponents.get(line.currency)),
+        )
+        for line in document.breaks
+    ]
+    return Sheet("Breaks", ("Type", "Age (days)", "Currency", "Breaks", "Amount"), rows)
+
+
+def _largest_breaks(document: DayDocument) -> Sheet:
+    exponents = exponents_of(document)
+    columns = ("Break", "Type", "State", "Day", "Currency", "Amount", "Operation", "Reference", "Owner", "Note")
+    rows = [
+        (
+            line.break_id,
+            words.break_name(line.break_type),
+            line.state,
+            line.business_date,
+            line.currency,
+            Money(line.amount_minor, exponents.get(line.currency)),
+            line.operation_id,
+            line.reference,
+            line.owner,
+            line.note,
+        )
+        for line in document.largest_breaks
+    ]
+    return Sheet("Largest breaks", columns, rows)
+
+
+def _restatements(document: DayDocument) -> Sheet:
+    exponents = exponents_of(document)
+    columns = (
+        "Operation",
+        "What",
+        "Status before",
+        "after",
+        "Currency",
+        "Before",
+        "After",
+        "Known from",
+        "Known since",
+    )
+    rows = [
+        (
+            line.operation_id,
+            line.kind,
+            line.status_before,
+            line.status_after,
+            line.currency,
+            Money(line.amount_before, exponents.get(line.currency)),
+            Money(line.amount_after, exponents.get(line.currency)),
+            moment(line.known_from),
+            moment(line.known_to),
+        )
+        for line in document.restatements
+    ]
+    return Sheet("Restatements", columns, rows)
+
+
+class _Writer:
+    """Writes cells in one workbook, a format a pattern."""
+
+    def __init__(self, book: Workbook) -> None:
+        self.book = book
+        self._formats: dict[str, Format] = {}
+
+    def sheet(self, sheet: Sheet) -> None:
+        """Write a table with its head frozen and its columns wide enough."""
+        page = self.book.add_worksheet(sheet.name)
+        page.freeze_panes(1, 0)
+        columns = zip(*sheet.rows, strict=True) if sheet.rows else [()] * len(sheet.columns)
+        for number, (name, values) in enumerate(zip(sheet.columns, columns, strict=True)):
+            right = any(isinstance(value, Money | int) for value in values) and sheet.name != "Summary"
+            page.write_string(0, number, name, self._format(bold=True, bottom=1, align="right" if right else "left"))
+            page.set_column(number, number, min(WIDEST, max(len(text) for text in (name, *map(_text, values))) + 2))
+            for row, value in enumerate(values, start=1):
+                self._cell(page, row, number, value)
+
+    def _cell(self, page: Worksheet, row: int, column: int, value: Any) -> None:
+        if isinstance(value, Money):
+            self._money(page, row, column, value)
+        elif isinstance(value, int):
+            page.write_number(row, column, value, self._format(num_format="#,##0"))
+        elif isinstance(value, date):
+            moment_of = datetime(value.year, value.month, value.day)  # noqa: DTZ001 - a spreadsheet knows no zones
+            page.write_datetime(row, column, moment_of, self._format(num_format="yyyy-mm-dd", align="left"))
+        elif value is not None:
+            # a text, also when it is copied on: a merchant's "=1+1" is no formula
+            text = _text(value)
+            text = text if len(text) <= LONGEST_TEXT else f"{text[:LONGEST_TEXT]}…"
+            page.write_string(row, column, text, self._format(quote_prefix=True))
+
+    def _money(self, page: Worksheet, row: int, column: int, value: Money) -> None:
+        if value.minor is None:
+            return
+        if value.exponent is None or len(str(abs(value.minor))) > MOST_DIGITS:
+            page.write_string(row, column, _text(value), self._format(align="right"))
+            return
+        decimals = f".{'0' * value.exponent}" if value.exponent else ""
+        # at most 15 digits: the nearest double shows exactly these
+        number = value.minor / 10**value.exponent
+        page.write_number(row, column, number, self._format(num_format=f"#,##0{decimals}"))
+
+    def _format(self, **properties: Any) -> Format:
+        key = repr(properties)
+        if key not in self._formats:
+            self._formats[key] = self.book.add_format(properties)
+        return self._formats[key]
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, Money):
+        return "" if value.minor is None else words.amount(value.minor, value.exponent)
+    return "" if value is None else str(value)
