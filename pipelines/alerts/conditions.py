@@ -114,28 +114,28 @@ def judge(
     found, account = _Found(), settings.account
     facts = dagster or DagsterFacts()
     with warehouse.transaction() as connection:
-        refused = run(connection, "alerts/refused_token", account=account)
+        refused = run(connection, "alerts/conditions/refused_token", account=account)
         found.add(["token_refused"], _refused(account, refused))
-        failed = run(connection, "alerts/failed_runs", account=account, now=now)
+        failed = run(connection, "alerts/conditions/failed_runs", account=account, now=now)
         ids = [job.dagster_run_id for job in facts.failed_jobs]
-        known = {row[0] for row in run(connection, "alerts/known_dagster_runs", dagster_run_ids=ids)}
+        known = {row[0] for row in run(connection, "alerts/conditions/known_dagster_runs", dagster_run_ids=ids)}
         jobs = [job for job in facts.failed_jobs if job.dagster_run_id not in known]
         # without Dagster's facts, what it told of earlier would look as if it were over
         found.add(["run_failed"] if dagster else [], _failed(failed, jobs, option))
         if dagster:
             found.add(["check_failed"], _checks(facts.failed_checks))
         day = required_day(now, settings)
-        missing = run(connection, "alerts/missing_days", account=account, last_day=day, reach=REACH_DAYS)
+        missing = run(connection, "alerts/conditions/missing_days", account=account, last_day=day, reach=REACH_DAYS)
         found.add(["nightly_late"], _late(settings, [row.day for row in missing], option))
-        run(connection, "alerts/measure_nights", account=account, now=now, days=settings.look_back_days + 1)
+        run(connection, "alerts/conditions/measure_nights", account=account, now=now, days=settings.look_back_days + 1)
         nights = [
             Night(row.last_day, row.rows_new, row.rows_late)
-            for row in run(connection, "alerts/nights", account=account)
+            for row in run(connection, "alerts/conditions/nights", account=account)
         ]
         found.add(["volume", "lateness"], unusual(nights))
-        found.add(["breaks"], _breaks(alerting, run(connection, "alerts/open_breaks", account=account)))
+        found.add(["breaks"], _breaks(alerting, run(connection, "alerts/conditions/open_breaks", account=account)))
         if verify:
-            broken = run(connection, "ledger/verify", account=account)
+            broken = run(connection, "warehouse/ledger/verify", account=account)
             found.add(["ledger_broken"], _broken(broken))
     return Judgement(tuple(found.alerts), tuple(found.kinds))
 

@@ -43,7 +43,7 @@ class WarehouseCollector:
             f"{PREFIX}requests", "HTTP requests to the Data API; status 0: no whole answer", labels=labels
         )
         repeated = CounterMetricFamily(f"{PREFIX}request_retries", "Requests that repeated a failed one", labels=labels)
-        for row in self.warehouse.query("metrics/requests"):
+        for row in self.warehouse.query("alerts/metrics/requests"):
             values = [row.account, row.endpoint, str(row.status)]
             sent.add_metric(values, row.requests)
             repeated.add_metric(values, row.retries)
@@ -57,7 +57,7 @@ class WarehouseCollector:
         rows = CounterMetricFamily(
             f"{PREFIX}rows", "Rows met, by what became of them", labels=["account", "stream", "outcome"]
         )
-        for row in self.warehouse.query("metrics/windows"):
+        for row in self.warehouse.query("alerts/metrics/windows"):
             verdicts.add_metric([row.account, row.stream, row.verdict], row.windows)
             if row.verdict == "complete":  # of an incomplete window no row is loaded
                 for outcome in WRITTEN:
@@ -71,7 +71,7 @@ class WarehouseCollector:
         last = GaugeMetricFamily(
             f"{PREFIX}run_finished_timestamp_seconds", "When the last run of this kind ended", labels=labels
         )
-        for row in self.warehouse.query("metrics/runs"):
+        for row in self.warehouse.query("alerts/metrics/runs"):
             runs.add_metric([row.account, row.stream, row.state], row.runs)
             if row.last_finished_at:
                 last.add_metric([row.account, row.stream, row.state], row.last_finished_at.timestamp())
@@ -84,14 +84,14 @@ class WarehouseCollector:
             "The newest second shown complete: now minus this is the freshness",
             labels=["account", "stream"],
         )
-        for row in self.warehouse.query("metrics/coverage"):
+        for row in self.warehouse.query("alerts/metrics/coverage"):
             covered.add_metric([row.account, row.stream], row.covered_to.timestamp())
         yield covered
         new = GaugeMetricFamily(f"{PREFIX}night_rows_new", "Operations the last night met first", labels=["account"])
         late = GaugeMetricFamily(
             f"{PREFIX}night_rows_late", "Of these, completed more than 48 hours before", labels=["account"]
         )
-        for row in self.warehouse.query("metrics/nights"):
+        for row in self.warehouse.query("alerts/metrics/nights"):
             new.add_metric([row.account], row.rows_new)
             late.add_metric([row.account], row.rows_late)
         yield new
@@ -101,11 +101,11 @@ class WarehouseCollector:
         rejects = GaugeMetricFamily(
             f"{PREFIX}rejects", "Rows that could not be typed: core.rejects", labels=["account", "stream"]
         )
-        for row in self.warehouse.query("metrics/rejects"):
+        for row in self.warehouse.query("alerts/metrics/rejects"):
             rejects.add_metric([row.account, row.stream], row.rejects)
         yield rejects
         alerts = GaugeMetricFamily(f"{PREFIX}alerts_open", "Alerts whose cause stands", labels=["account", "kind"])
-        for row in self.warehouse.query("metrics/alerts"):
+        for row in self.warehouse.query("alerts/metrics/alerts"):
             alerts.add_metric([row.account, row.kind], row.open)
         yield alerts
 

@@ -45,13 +45,13 @@ def tell(
     """
     _write_down(warehouse, account, judgement, now, runbook)
     with warehouse.transaction() as connection:
-        (lock,) = run(connection, "alerts/lock", account=account)
+        (lock,) = run(connection, "alerts/notifications/lock", account=account)
         if not lock.mine:
             return Told(0, ())
         try:
             return _send(warehouse, account, channels, now)
         finally:
-            run(connection, "alerts/unlock", account=account)
+            run(connection, "alerts/notifications/unlock", account=account)
 
 
 def _write_down(warehouse: Warehouse, account: str, judgement: Judgement, now: datetime, runbook: str) -> None:
@@ -59,7 +59,7 @@ def _write_down(warehouse: Warehouse, account: str, judgement: Judgement, now: d
         for alert in judgement.alerts:
             run(
                 connection,
-                "alerts/see",
+                "alerts/notifications/see",
                 account=account,
                 cause=alert.cause,
                 now=now,
@@ -68,12 +68,19 @@ def _write_down(warehouse: Warehouse, account: str, judgement: Judgement, now: d
                 message=alert.message(runbook),
             )
         causes = [alert.cause for alert in judgement.alerts]
-        run(connection, "alerts/resolve", account=account, now=now, kinds=list(judgement.kinds), causes=causes)
+        run(
+            connection,
+            "alerts/notifications/resolve",
+            account=account,
+            now=now,
+            kinds=list(judgement.kinds),
+            causes=causes,
+        )
 
 
 def _send(warehouse: Warehouse, account: str, channels: Sequence[Channel], now: datetime) -> Told:
     sent, failures, names = 0, dict[str, str](), [channel.name for channel in channels]
-    for row in warehouse.query("alerts/to_send", account=account):
+    for row in warehouse.query("alerts/notifications/to_send", account=account):
         over = row.resolved_at is not None
         for channel in channels:
             # of what is over, only who was told of it hears
@@ -89,7 +96,7 @@ def _send(warehouse: Warehouse, account: str, channels: Sequence[Channel], now: 
             sent += 1
             told = [name for name in names if not over or name in row.sent_to]
             warehouse.query(
-                "alerts/sent_over" if over else "alerts/sent",
+                "alerts/notifications/sent_over" if over else "alerts/notifications/sent",
                 account=account,
                 cause=row.cause,
                 first_seen_at=row.first_seen_at,

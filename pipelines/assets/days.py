@@ -20,7 +20,7 @@ def materializations(
     """Yield a materialization of each of `days`, with what the store holds of operations completed on it."""
     figures: dict[date, list[Any]] = {}
     for row in store.query(
-        "backfill/day_figures",
+        "metadata/day_figures",
         account=owner.account,
         dagster_run_id=dagster_run_id,
         first=datetime.combine(min(days), time.min, UTC),

@@ -112,4 +112,4 @@ def _request(
 
 
 def _metadata(report: SyncReport, store: Warehouse) -> dict[str, dg.MetadataValue]:
-    return of_report(report, store.query("documents/preview", run_id=report.run_id), "document")
+    return of_report(report, store.query("metadata/preview_documents", run_id=report.run_id), "document")

@@ -123,7 +123,7 @@ class Replayer:
 
     def _entries(self, stream: Stream, first: datetime, last: datetime) -> list[Any]:
         return self.warehouse.query(
-            "ledger/windows_between", account=self.account, stream=stream.name, first=first, last=last
+            "warehouse/ledger/windows_between", account=self.account, stream=stream.name, first=first, last=last
         )
 
     def _check(self, stream: Stream, entry: Any, result: Replay, tell: Callable[[str], None]) -> None:
@@ -165,7 +165,7 @@ class Replayer:
                 personal columns: what is rebuilt is what was stored, whatever the setting is now.)
             PagesUnusable: some are gone or were altered.
         """
-        pages = self.warehouse.query("ledger/pages_of_window", window_id=entry.window_id)
+        pages = self.warehouse.query("warehouse/ledger/pages_of_window", window_id=entry.window_id)
         if any(page.erased_at for page in pages):
             raise PagesErased
         are_the_ledgers = entry.pages_digest is None or pages_digest(pages) == entry.pages_digest

@@ -191,12 +191,12 @@ class _SpotCheck:
             vars(item) | {"account": self.scope.account, "run_id": self.scope.run_id} for item in report.comparisons
         ]
         with self.warehouse.transaction() as connection:
-            run_many(connection, "spot/add", rows)
+            run_many(connection, "audit/spot_check/add", rows)
 
     def _sample(self, day: date, sample: int) -> list[str]:
-        (size,) = self.warehouse.query("spot/size")
+        (size,) = self.warehouse.query("audit/spot_check/size")
         rows = self.warehouse.query(
-            "spot/sample",
+            "audit/spot_check/sample",
             account=self.scope.account,
             day=day.isoformat(),
             seed=day.toordinal(),
@@ -207,7 +207,7 @@ class _SpotCheck:
 
     def _compare(self, payment_id: str) -> list[Comparison]:
         answer = self._ask(payment_id)
-        rows = self.warehouse.query("spot/stored", account=self.scope.account, payment_id=payment_id)
+        rows = self.warehouse.query("audit/spot_check/stored", account=self.scope.account, payment_id=payment_id)
         operations = answer.document["operations"]
         found = compare(payment_id, [row._asdict() for row in rows], operations, answer.requested_at)
         times = {str(row.get("operation_id")): row.get("operation_completed_at") for row in operations}
@@ -235,13 +235,14 @@ class _SpotCheck:
         shifts = (timedelta(0),) if moment.tzinfo else (-WIDEST_ZONE, timedelta(0), WIDEST_ZONE)
         known = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
         return all(
-            self.warehouse.query("spot/covered", account=self.scope.account, moment=known + shift) for shift in shifts
+            self.warehouse.query("audit/spot_check/covered", account=self.scope.account, moment=known + shift)
+            for shift in shifts
         )
 
     def _load_what_changed(self) -> None:
         """Load what was finalised after the last walk, and nothing before: that would only mend what is damaged."""
         today = datetime.now(UTC).date()
-        (last,) = self.warehouse.query("spot/covered_to", account=self.scope.account)
+        (last,) = self.warehouse.query("audit/spot_check/covered_to", account=self.scope.account)
         first = today if last.covered_to is None else (last.covered_to + timedelta(seconds=1)).date()
         request = OperationsRequest(min(today, max(first, today - LONGEST_CATCH_UP)), today)
         sync_operations(self.api, self.warehouse, self.settings, request)

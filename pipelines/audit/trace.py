@@ -37,13 +37,13 @@ class Sighting:
 
 def trace(warehouse: Warehouse, account: str, operation_id: str, secret: str) -> list[Sighting]:
     """Return every state of an account's operation, oldest first, with the signed page it came from."""
-    states = warehouse.query("ledger/states_of_operation", account=account, operation_id=operation_id)
+    states = warehouse.query("warehouse/ledger/states_of_operation", account=account, operation_id=operation_id)
     return [_sighting(warehouse, state, operation_id, secret) for state in states]
 
 
 def _sighting(warehouse: Warehouse, state: Any, operation_id: str, secret: str) -> Sighting:
     found, row, signed, damaged = None, None, False, False
-    for page in warehouse.query("ledger/pages_of_window", window_id=state.window_id):
+    for page in warehouse.query("warehouse/ledger/pages_of_window", window_id=state.window_id):
         if page.requested_at != state.observed_at:
             continue
         if page.erased_at:

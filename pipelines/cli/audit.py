@@ -25,7 +25,7 @@ def verify_ledger(head: str | None) -> None:
             f"--head {head!r} is no head: 64 hexadecimal digits, as `verify` and the daily report print it."
         )
     with migrated_store() as store:
-        broken = store.query("ledger/verify", account=None)
+        broken = store.query("warehouse/ledger/verify", account=None)
         if broken:
             first = broken[0]
             raise WarehouseBroken(
@@ -34,16 +34,16 @@ def verify_ledger(head: str | None) -> None:
                 f"{first.reason}; "
                 "compare with a backup, and walk these days again."
             )
-        if head is not None and not store.query("ledger/entry_with_hash", hash=head.lower()):
+        if head is not None and not store.query("warehouse/ledger/entry_with_hash", hash=head.lower()):
             raise WarehouseBroken(f"no entry of the ledger has the hash {head}: entries at its end were removed.")
-        closes = store.query("reconciliation/verify_closes")
+        closes = store.query("reconciliation/close/verify_closes")
         if closes:
             first = closes[0]
             raise WarehouseBroken(
                 f"the closed days of account {first.account} are broken at row {first.close_no} "
                 f"({first.business_date}): {first.reason}; compare with a backup."
             )
-        heads = store.query("ledger/heads")
+        heads = store.query("warehouse/ledger/chain_tips")
         for entry in heads:
             show.line(f"intact: account {entry.account}, {entry.entry_no:,} entries, head {entry.head}")
         if not heads:

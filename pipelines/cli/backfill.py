@@ -79,7 +79,9 @@ def _forecast(settings: SyncSettings, first: date, last: date, project_ids: tupl
             done = _done(store, settings, first, last, project_ids)
             days, before = [day for day in days if day not in done], days
             known = _known(store, settings.account, days, project_ids)
-            speed = next((row.rows_a_second for row in store.query("backfill/speed", account=settings.account)), None)
+            speed = next(
+                (row.rows_a_second for row in store.query("ingest/forecast/speed", account=settings.account)), None
+            )
         else:
             before = days
         rates, seconds = _sample(settings, forecast.unknown_stretches(days, known), project_ids)
@@ -103,7 +105,7 @@ def _store(stack: ExitStack) -> Warehouse | None:
         return None
     store = stack.enter_context(open_warehouse(url))
     try:
-        store.query("backfill/speed", account="")
+        store.query("ingest/forecast/speed", account="")
     except WarehouseBroken:  # its tables are not made yet
         return None
     return store
@@ -124,7 +126,7 @@ def _known(store: Warehouse, account: str, days: Sequence[date], project_ids: Se
         return {}
     asked = windows.of_days(days[0], days[-1])
     rows = store.query(
-        "backfill/walked", account=account, project_ids=list(project_ids), first=asked.first, last=asked.last
+        "ingest/forecast/walked", account=account, project_ids=list(project_ids), first=asked.first, last=asked.last
     )
     walked = [(Window(row.interval_from, row.interval_to), row.run_id, row.rows_met) for row in rows]
     return forecast.rows_by_day(walked, days)

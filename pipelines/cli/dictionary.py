@@ -46,8 +46,8 @@ def write_dictionary(output: Path | None) -> None:
 
 def dictionary(warehouse: Warehouse) -> str:
     """Return the dictionary as Markdown, of the migrated database whose marts are built."""
-    schemas = {row.name: row.explained for row in warehouse.query("dictionary/schemas", schemas=[*SCHEMAS])}
-    columns = warehouse.query("dictionary/columns", schemas=[*SCHEMAS])
+    schemas = {row.name: row.explained for row in warehouse.query("cli/admin/schemas", schemas=[*SCHEMAS])}
+    columns = warehouse.query("cli/admin/columns", schemas=[*SCHEMAS])
     parts = [HEAD]
     for schema in SCHEMAS:
         parts.append(f"## Schema `{schema}`\n\n{schemas[schema]}\n")

@@ -39,7 +39,7 @@ def run_documents(names: Sequence[str], days: tuple[date, date] | None) -> None:
     )
     with open_warehouse(database_url()) as store:
         for stream in chosen:
-            (run,) = store.query("show/run_of_dagster", dagster_run_id=run_id, stream=stream.stream)
+            (run,) = store.query("cli/load/run_of_dagster", dagster_run_id=run_id, stream=stream.stream)
             show.completed(run, f"documents of {stream.name}")
 
 

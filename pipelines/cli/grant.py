@@ -15,7 +15,7 @@ def grant_roles() -> None:
     with migrated_store(settings[0].reference) as store:
         build_marts(store, *settings)
         with store.transaction() as connection:
-            run(connection, "grant/name_prefix", prefix=prefix)
+            run(connection, "cli/admin/name_prefix", prefix=prefix)
             script(connection, "roles")
     show.line(f"{prefix}_loader    owns core, raw, sync, bi (and recon): run ecommpay-sync as this role")
     show.line(f"{prefix}_bi        reads bi.*, without personal data, read-only, 30 s a statement")

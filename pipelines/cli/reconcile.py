@@ -14,11 +14,10 @@ from pipelines.money import exponent_of, major_units
 from pipelines.reconciliation.close import Sealed, close_day, reopen_day
 from pipelines.reconciliation.entry_rows import Fault
 from pipelines.reconciliation.ledger_import import ImportReport, import_ledger
-from pipelines.reconciliation.matching import step
 from pipelines.reconciliation.preparing import is_same_person
 from pipelines.reconciliation.reconcile import LEGS, is_over
 from resources.errors import ConfigError, Incomplete
-from resources.warehouse.engine import Warehouse
+from resources.warehouse.engine import Warehouse, run
 
 SHOWN_FAULTS = 20
 MOST_BREAKS = 200
@@ -47,10 +46,10 @@ def run_reconcile(day: date, legs: Sequence[str]) -> None:
 
 
 def _print_day(store: Warehouse, account: str, day: date, legs: Sequence[str]) -> None:
-    found = {row.leg: row.figures for row in store.query("reconciliation/day_summary", account=account, day=day)}
+    found = {row.leg: row.figures for row in store.query("cli/finance/day_summary", account=account, day=day)}
     incomplete = None
     if "completeness" in legs:
-        (proof,) = store.query("reconciliation/seal_completeness", account=account, day=day)
+        (proof,) = store.query("cli/finance/seal_completeness", account=account, day=day)
         show.line(
             f"completeness: {proof.verdict}, {proof.rows_walked:,} operations walked in {proof.requests:,} requests"
         )
@@ -71,7 +70,7 @@ def _print_day(store: Warehouse, account: str, day: date, legs: Sequence[str]) -
             f"balances: {figures['balances']} rolled forward, {figures['explained']} explained, {figures['lag']} lag, "
             f"{figures['unexplained']} unexplained, {figures['without_snapshot']} without a snapshot"
         )
-    breaks = store.query("reconciliation/day_breaks", account=account, day=day)
+    breaks = store.query("cli/finance/day_breaks", account=account, day=day)
     told = ", ".join(f"{row.count:,} {row.break_type.replace('_', ' ')} ({row.state})" for row in breaks)
     show.line(f"breaks of the day: {told or 'none'}")
     if incomplete:
@@ -132,7 +131,7 @@ def list_breaks(day: date | None, *, everything: bool) -> None:
     """Print the open breaks, oldest first; with `everything` also the explained ones."""
     name = account.settings().account
     with migrated_store() as store:
-        rows = store.query("reconciliation/breaks_list", account=name, day=day, explained=everything, most=MOST_BREAKS)
+        rows = store.query("cli/finance/breaks_list", account=name, day=day, explained=everything, most=MOST_BREAKS)
     if not rows:
         show.line("no breaks" if everything else "no open breaks")
         return
@@ -168,8 +167,10 @@ def explain_break(break_id: int, by: str, note: str) -> None:
         raise ConfigError("--by and --note must not be empty: who explains the break, and how.")
     name = account.settings().account
     with migrated_store() as store, store.transaction() as connection:
-        step(connection, "break_actor", by=by.strip())
-        found = step(connection, "break_explain", account=name, break_id=break_id, by=by.strip(), note=note.strip())
+        run(connection, "cli/finance/break_actor", by=by.strip())
+        found = run(
+            connection, "cli/finance/break_explain", account=name, break_id=break_id, by=by.strip(), note=note.strip()
+        )
     if not found:
         raise ConfigError(f"there is no unresolved break {break_id}: `ecommpay-sync breaks` lists them.")
     show.line(f"explained: break {break_id}, {found[0].break_type}")

@@ -122,7 +122,7 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]], rig
 def operations_summary(dagster_run_id: str, *, totals: bool) -> None:
     """Print what a load of operations did: windows, rows, control totals, and what has changed."""
     with open_warehouse(database_url()) as store:
-        (run,) = store.query("show/run_of_dagster", dagster_run_id=dagster_run_id, stream="operations")
+        (run,) = store.query("cli/load/run_of_dagster", dagster_run_id=dagster_run_id, stream="operations")
         completed(run, "operations", None if run.rows_new or run.rows_changed else "no row changed")
         line()
         if totals:
@@ -131,7 +131,7 @@ def operations_summary(dagster_run_id: str, *, totals: bool) -> None:
 
 def control_totals(store: Warehouse, run_id: int) -> None:
     """Print the control totals of a run: a line a currency, the rows of each status, the amount of success."""
-    found = store.query("show/totals_of_run", run_id=run_id)
+    found = store.query("cli/load/totals_of_run", run_id=run_id)
     counts: dict[str, dict[str, int]] = {}
     amounts: dict[str, int] = {}
     for row in found:
@@ -164,7 +164,7 @@ _FIRST = ("success", "decline", "error", "processing")
 def balances_summary(dagster_run_id: str) -> None:
     """Print the balances of a snapshot."""
     with open_warehouse(database_url()) as store:
-        rows = store.query("show/balances_of_dagster", dagster_run_id=dagster_run_id)
+        rows = store.query("cli/load/balances_of_dagster", dagster_run_id=dagster_run_id)
         at = f" at {rows[0].captured_at:%Y-%m-%d %H:%M:%S} UTC" if rows else ""
         lines = [(row.balance_name, row.currency, major_units(row.amount_minor, row.currency)) for row in rows]
         table(f"Balances{at}", ("balance", "currency", "amount"), lines, ("amount",))

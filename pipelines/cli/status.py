@@ -56,7 +56,7 @@ def keep_database() -> None:
 
 def _store(store: Warehouse, only: str | None) -> int:
     """Print what is stored; return of how many accounts it is."""
-    found = store.query("show/store")
+    found = store.query("cli/status/store")
     rows = [
         (
             row.account,
@@ -85,7 +85,7 @@ def _documents(store: Warehouse, only: str | None) -> None:
             _time(row.last_changed),
             _time(row.last_walked),
         )
-        for row in _of(only, store.query("show/documents"))
+        for row in _of(only, store.query("cli/status/documents"))
     ]
     if rows:
         columns = ("account", "stream", "documents", "last change seen", "last walked")
@@ -94,20 +94,21 @@ def _documents(store: Warehouse, only: str | None) -> None:
 
 def _coverage(store: Warehouse, only: str | None) -> None:
     rows = [
-        (row.account, _time(row.covered_from), _time(row.covered_to)) for row in _of(only, store.query("show/coverage"))
+        (row.account, _time(row.covered_from), _time(row.covered_to))
+        for row in _of(only, store.query("cli/status/coverage"))
     ]
     if rows:
         show.table("Shown complete, without a hole", ("account", "from", "to"), rows)
     holes = [
         (row.account, row.stream, _time(row.hole_from), _time(row.hole_to))
-        for row in _of(only, store.query("show/holes"))
+        for row in _of(only, store.query("cli/status/holes"))
     ]
     if holes:
         show.table("HOLES: not walked, or not shown complete", ("account", "what", "from", "to"), holes)
 
 
 def _balances(store: Warehouse, only: str | None) -> None:
-    found = _of(only, store.query("show/last_balances"))
+    found = _of(only, store.query("cli/status/last_balances"))
     rows = [(row.account, row.balance_name, row.currency, major_units(row.amount_minor, row.currency)) for row in found]
     if rows:
         title = f"Balances at {_time(found[0].captured_at)} UTC"
@@ -117,7 +118,7 @@ def _balances(store: Warehouse, only: str | None) -> None:
 def _rejects(store: Warehouse, only: str | None) -> None:
     rows = [
         (row.stream, row.reason, f"{row.rows:,}", _time(row.last_seen_at))
-        for row in _of(only, store.query("show/rejects"))
+        for row in _of(only, store.query("cli/status/rejects"))
     ]
     if rows:
         show.table("Not typed: core.rejects", ("stream", "reason", "rows", "last seen"), rows, ("rows",))
@@ -127,7 +128,7 @@ def _runs(store: Warehouse, only: str | None, *, several: bool) -> None:
     columns = ("run", "what", "days", "started", "state", "why")
     rows = [
         (row.run_id, row.stream, _days(row), _time(row.started_at), row.state, row.message or "", row.account)
-        for row in store.query("show/runs", most=LAST_RUNS, account=only)
+        for row in store.query("cli/status/runs", most=LAST_RUNS, account=only)
     ]
     if rows and several:
         show.table("Last runs", (columns[0], "account", *columns[1:]), [(r[0], r[6], *r[1:6]) for r in rows], ("run",))

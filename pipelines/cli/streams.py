@@ -25,12 +25,12 @@ def run_fraud(first: date, last: date) -> None:
     config = {"ops": {account.owner().op("fraud"): {"config": {"refusal_is_failure": True}}}}
     run_id = execute("load_fraud", tags=range_tags(first, last), config=config, progress=show.progress())
     with open_warehouse(database_url()) as store:
-        (run,) = store.query("show/run_of_dagster", dagster_run_id=run_id, stream="fraud")
+        (run,) = store.query("cli/load/run_of_dagster", dagster_run_id=run_id, stream="fraud")
         show.completed(run, "reports of fraud")
         show.line()
         rows = [
             (row.currency or "(none)", row.type or "(none)", f"{row.row_count:,}", major_units(row.minor, row.currency))
-            for row in store.query("show/fraud_totals_of_run", run_id=run.run_id)
+            for row in store.query("cli/load/fraud_totals_of_run", run_id=run.run_id)
         ]
         if rows:
             columns = ("currency", "type", "reports", "amount")
@@ -48,7 +48,7 @@ def run_spot_check(sample: int | None) -> None:
         raise
     with open_warehouse(database_url()) as store:
         counts = {
-            row.outcome: row.operations for row in store.query("show/spot_check_of_dagster", dagster_run_id=run_id)
+            row.outcome: row.operations for row in store.query("cli/load/spot_check_of_dagster", dagster_run_id=run_id)
         }
     counted = ", ".join(f"{counts[outcome]:,} {outcome}" for outcome in sorted(counts))
     show.line(f"no difference: {counted or 'no payment in the store to ask for'} (operations)")
@@ -56,7 +56,7 @@ def run_spot_check(sample: int | None) -> None:
 
 def _show_differences() -> None:
     with open_warehouse(database_url()) as store:
-        found = store.query("show/spot_differences", account=account.settings().account)
+        found = store.query("cli/load/spot_differences", account=account.settings().account)
         rows = [(row.payment_id, row.operation_id, row.field, row.stored, row.answered) for row in found]
     if rows:
         show.table("Differences of the last spot check", ("payment", "operation", "field", "stored", "answered"), rows)

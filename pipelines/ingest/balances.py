@@ -129,7 +129,7 @@ def _store(
         for balance in balances
     ]
     with warehouse.transaction() as connection:
-        run(connection, "load/lock_account", account=scope.account)
-        run_many(connection, "load/add_balances", rows)
+        run(connection, "warehouse/load/lock_account", account=scope.account)
+        run_many(connection, "ingest/balances/add", rows)
         add_rejects(connection, scope, "balances", rejects, None)
         add_pages(connection, scope, None, [raw_page(answer, len(answer.document["balance"]))])

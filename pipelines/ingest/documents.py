@@ -85,7 +85,7 @@ def document_stream(
 
 def stored_streams(warehouse: Warehouse, account: str) -> dict[str, Stream]:
     """Return every stream of documents that was ever loaded, as replay needs it: what is configured now may differ."""
-    rows = warehouse.query("documents/shapes", account=account)
+    rows = warehouse.query("ingest/document_shapes/shapes", account=account)
     return {row.stream: document_stream(_shape_of_row(row.stream, row)) for row in rows}
 
 
@@ -129,8 +129,8 @@ def _hold_shape(warehouse: Warehouse, account: str, shape: Shape) -> None:
         "key_paths": [".".join(path) for path in shape.key],
     }
     with warehouse.transaction() as connection:
-        run(connection, "documents/note_shape", account=account, stream=shape.stream, **values)
-        (row,) = run(connection, "documents/shape", account=account, stream=shape.stream)
+        run(connection, "ingest/document_shapes/note_shape", account=account, stream=shape.stream, **values)
+        (row,) = run(connection, "ingest/document_shapes/shape", account=account, stream=shape.stream)
     if _shape_of_row(shape.stream, row) != shape:
         raise ConfigError(
             f"{shape.stream} was loaded before with another endpoint, rows or key (endpoint {row.endpoint}, rows "

@@ -67,4 +67,4 @@ def first_day_of_night(settings: SyncSettings, last_day: date) -> date:
 
 
 def _was_loaded_before(warehouse: Warehouse, account: str) -> bool:
-    return bool(warehouse.query("ledger/was_complete", account=account, stream=FRAUD.name))
+    return bool(warehouse.query("warehouse/ledger/was_complete", account=account, stream=FRAUD.name))

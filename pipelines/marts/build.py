@@ -19,17 +19,16 @@ from pipelines.marts.due import next_due
 from resources.settings import SyncSettings
 from resources.warehouse.engine import Warehouse, run, script
 
-# mart → the table it cannot be made without (None: always made); in the order they are made
-VIEWS: Mapping[str, str | None] = {
-    "dim_currency": None,
-    "fct_operations": None,
-    "approval_rate_daily": None,
-    "control_totals": None,
-    "data_freshness": None,
-    "ops_runs": None,
-    "ops_lateness": None,
-    "fct_fraud": "core.fraud_reports",
-}
+VIEWS = (  # in the order in which they are made
+    "dim_currency",
+    "fct_operations",
+    "approval_rate_daily",
+    "control_totals",
+    "data_freshness",
+    "ops_runs",
+    "ops_lateness",
+    "fct_fraud",
+)
 TABLES = ("dim_date", "dim_project", "dim_operation_status", "daily_overview", "fct_payments", "fct_balances_daily")
 MARTS = (*TABLES, *VIEWS)
 FINGERPRINT = "bi_views_fingerprint"
@@ -64,74 +63,72 @@ def build_marts(
         WarehouseUnavailable, WarehouseBroken: nothing has changed then.
     """
     with warehouse.transaction() as connection:
-        run(connection, "bi/refresh/isolate")
-        run(connection, "bi/refresh/lock")
+        run(connection, "marts/build/isolate")
+        run(connection, "marts/build/lock")
         _make_views(connection)
-        is_full = full or bool(run(connection, "bi/refresh/needs_full"))
+        is_full = full or bool(run(connection, "marts/build/needs_full"))
         _find_what_is_new(connection, settings, is_full=is_full)
-        for name in ("new_daily_overview", "new_payments", "new_balances_daily"):
-            run(connection, f"bi/refresh/{name}")
+        run(connection, "marts/build/new_daily_overview")
+        run(connection, "marts/build/new_payments")
+        run(connection, "marts/build/new_balances_daily")
         _replace(connection, is_full=is_full)
         for account in (settings, *others):
             _note_what_is_due(connection, account, now or datetime.now(UTC))
-        run(connection, "bi/refresh/record", is_full=is_full)
-        (done,) = run(connection, "bi/refresh/report")
-        rows = {row.mart: int(row.row_count) for row in run(connection, "bi/refresh/row_counts")}
+        run(connection, "marts/build/record", is_full=is_full)
+        (done,) = run(connection, "marts/build/report")
+        rows = {row.mart: int(row.row_count) for row in run(connection, "marts/build/row_counts")}
         return MartsReport(done.refreshed_at, is_full, done.windows, done.days, done.payments, rows)
 
 
 def _make_views(connection: Connection) -> None:
-    wanted = [
-        name
-        for name, needs in VIEWS.items()
-        if needs is None or run(connection, "bi/refresh/has_table", table_name=needs)
-    ]
-    fingerprint = hashlib.sha256("".join(sql.text(f"bi/{name}") for name in wanted).encode()).hexdigest()
-    if any(row.value == fingerprint for row in run(connection, "reference/setting", key=FINGERPRINT)):
+    fingerprint = hashlib.sha256("".join(sql.script(f"bi/{name}") for name in VIEWS).encode()).hexdigest()
+    if any(row.value == fingerprint for row in run(connection, "warehouse/reference/setting", key=FINGERPRINT)):
         return
-    for name in wanted:
+    for name in VIEWS:
         script(connection, f"bi/{name}")
-    run(connection, "reference/set", key=FINGERPRINT, value=fingerprint)
+    run(connection, "warehouse/reference/set", key=FINGERPRINT, value=fingerprint)
 
 
 def _find_what_is_new(connection: Connection, settings: SyncSettings, *, is_full: bool) -> None:
-    run(connection, "bi/refresh/new_windows", is_full=is_full)
+    run(connection, "marts/build/new_windows", is_full=is_full)
     changed = _decide_what_is_counted(connection, settings, is_full=is_full)
-    run(connection, "bi/refresh/touched_all" if is_full else "bi/refresh/touched_of_windows")
+    run(connection, "marts/build/touched_all" if is_full else "marts/build/touched_of_windows")
     if changed and not is_full:
-        run(connection, "bi/refresh/touched_of_projects")
-    run(connection, "bi/refresh/stale_days")
-    run(connection, "bi/refresh/stale_payments")
-    run(connection, "bi/refresh/analyze")
+        run(connection, "marts/build/touched_of_projects")
+    run(connection, "marts/build/stale_days")
+    run(connection, "marts/build/stale_payments")
+    run(connection, "marts/build/analyze")
 
 
 def _decide_what_is_counted(connection: Connection, settings: SyncSettings, *, is_full: bool) -> bool:
     """Tell whether a project is counted for another account than before."""
     if is_full:
-        run(connection, "bi/refresh/forget_projects")
-    run(connection, "bi/refresh/see_projects")
+        run(connection, "marts/build/forget_projects")
+    run(connection, "marts/build/see_projects")
     owners = {
         "projects": [owner.project_id for owner in settings.project_owners],
         "accounts": [owner.account for owner in settings.project_owners],
     }
-    run(connection, "bi/refresh/forget_owners", **owners)
-    run(connection, "bi/refresh/name_owners", **owners)
-    run(connection, "bi/refresh/changed_projects")
-    return bool(run(connection, "bi/refresh/count_projects"))
+    run(connection, "marts/build/forget_owners", **owners)
+    run(connection, "marts/build/name_owners", **owners)
+    run(connection, "marts/build/changed_projects")
+    return bool(run(connection, "marts/build/count_projects"))
 
 
 def _replace(connection: Connection, *, is_full: bool) -> None:
     if is_full:
-        run(connection, "bi/refresh/empty")
+        run(connection, "marts/build/empty")
     else:
-        for name in ("drop_daily_overview", "drop_payments", "drop_balances_daily"):
-            run(connection, f"bi/refresh/{name}")
-    for name in (
-        *("dim_date", "dim_project", "dim_operation_status"),  # the facts refer to them
-        *("put_daily_overview", "put_payments", "put_balances_daily"),
-        "forget_strays",
-    ):
-        run(connection, f"bi/refresh/{name}")
+        run(connection, "marts/build/drop_daily_overview")
+        run(connection, "marts/build/drop_payments")
+        run(connection, "marts/build/drop_balances_daily")
+    run(connection, "marts/build/dim_date")  # the facts refer to the dimensions
+    run(connection, "marts/build/dim_project")
+    run(connection, "marts/build/dim_operation_status")
+    run(connection, "marts/build/put_daily_overview")
+    run(connection, "marts/build/put_payments")
+    run(connection, "marts/build/put_balances_daily")
+    run(connection, "marts/build/forget_strays")
 
 
 def _note_what_is_due(connection: Connection, settings: SyncSettings, now: datetime) -> None:
@@ -142,14 +139,14 @@ def _note_what_is_due(connection: Connection, settings: SyncSettings, now: datet
             due = None
         if due is not None:
             row: dict[str, Any] = {"account": settings.account, "stream": stream, "next_run_at": due}
-            run(connection, "bi/refresh/due", schedule=f"{cron} {settings.schedule_time_zone}", **row)
+            run(connection, "marts/build/due", schedule=f"{cron} {settings.schedule_time_zone}", **row)
 
 
 def currencies_missing_from_grain(warehouse: Warehouse) -> list[str]:
     """Return the columns of amounts in bi.* whose mart has no currency beside them, or not in its key."""
-    return [str(row.offence) for row in warehouse.query("bi/checks/currency_in_grain")]
+    return [str(row.offence) for row in warehouse.query("marts/build/currency_in_grain")]
 
 
 def differences_from_core(warehouse: Warehouse) -> list[Any]:
     """Return account, currency, type and status of which the marts hold other totals than the core does."""
-    return warehouse.query("bi/checks/marts_equal_core")
+    return warehouse.query("marts/build/marts_equal_core")

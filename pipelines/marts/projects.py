@@ -1,6 +1,6 @@
 """Projects that the tokens of several accounts see: who sees what, and whose it is in the marts.
 
-Whose it is decides the build of the marts (`sql/bi/refresh/changed_projects.sql`); here it is only told.
+Whose it is decides the build of the marts (`sql/marts/build.sql`); here it is only told.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class SharedProject:
 
 def shared_projects(warehouse: Warehouse) -> list[SharedProject]:
     """Return every project that several accounts see."""
-    rows = warehouse.query("show/shared_projects")
+    rows = warehouse.query("marts/projects/shared_projects")
     return [
         SharedProject(
             project, tuple(Sight(row.account, row.operations, row.is_counted, row.only_here) for row in of_project)

@@ -30,6 +30,10 @@ PERSONAL = frozenset(
     }
 )
 KEPT = (KINDS.keys() - PERSONAL) | {"operation_id", "sum_initial", "sum_converted"}
+REDACT = {
+    "documents": "privacy/erase/redact_documents",
+    "document_versions": "privacy/erase/redact_document_versions",
+}
 LISTS = ("operations", "frauds", "fraud")
 KNOWN_ENDPOINTS = frozenset({"operations/get", "operations/get-by-payment", "fraud/list", "balance/get"})
 
@@ -73,28 +77,26 @@ def erase(warehouse: Warehouse, account: str, customer: str) -> Erasure:
         WarehouseUnavailable, WarehouseBroken: nothing has been erased then.
     """
     with warehouse.transaction() as connection:
-        run(connection, "load/lock_account", account=account)
-        names = {str(row.value) for row in run(connection, "erase/who", account=account, customer=customer)}
+        run(connection, "warehouse/load/lock_account", account=account)
+        names = {str(row.value) for row in run(connection, "privacy/erase/who", account=account, customer=customer)}
         keys = {"account": account, "who": sorted(names), "who_lower": sorted(name.lower() for name in names)}
-        ids = [row.operation_id for row in run(connection, "erase/operations", **keys)]
+        ids = [row.operation_id for row in run(connection, "privacy/erase/operations", **keys)]
         keys["operation_ids"] = ids
-        versions = len(run(connection, "erase/operation_versions", **keys))
-        frauds = 0
-        for name in ("fraud_reports", "fraud_report_versions"):
-            if run(connection, "bi/refresh/has_table", table_name=f"core.{name}"):
-                frauds += affect(connection, f"erase/{name}", **keys)
+        versions = len(run(connection, "privacy/erase/operation_versions", **keys))
+        frauds = affect(connection, "privacy/erase/fraud_reports", **keys)
+        frauds += affect(connection, "privacy/erase/fraud_report_versions", **keys)
         person = _Person(frozenset({*names, *(name.lower() for name in names)}), frozenset(ids))
         rejects, pages = _redact_rejects(connection, account, person), _redact_pages(connection, account, person)
         documents = _redact_documents(connection, account, person)
         done = Erasure(len(ids), versions, frauds, rejects, pages, documents)
         if done.found:
-            run(connection, "erase/record", account=account, **vars(done))
+            run(connection, "privacy/erase/record", account=account, **vars(done))
         return done
 
 
 def _redact_rejects(connection: Connection, account: str, person: _Person) -> int:
     count = 0
-    for reject in run(connection, "erase/rejects", account=account):
+    for reject in run(connection, "privacy/erase/rejects", account=account):
         row = _parsed(reject.raw_json)
         if isinstance(row, dict) and reject.stream.startswith("documents:"):
             named = person.in_documents
@@ -105,7 +107,7 @@ def _redact_rejects(connection: Connection, account: str, person: _Person) -> in
             redacted = '"erased"' if any(name in reject.raw_json.lower() for name in person.names) else None
         if redacted is not None and redacted != reject.raw_json:
             values = {"stream": reject.stream, "row_sha256": reject.row_sha256, "raw_json": redacted}
-            count += affect(connection, "erase/redact_reject", account=account, **values)
+            count += affect(connection, "privacy/erase/redact_reject", account=account, **values)
     return count
 
 
@@ -119,14 +121,14 @@ def _parsed(text: str) -> Any:
 def _redact_pages(connection: Connection, account: str, person: _Person) -> int:
     # every page is read: an operation that a walk met unchanged is on that walk's page too
     count, last = 0, 0
-    while pages := run(connection, "erase/pages_after", account=account, page_id=last):
+    while pages := run(connection, "privacy/erase/pages_after", account=account, page_id=last):
         last = pages[-1].page_id
         for page in pages:
             text = _redacted_body(page, person)
             if text is None:
                 continue
             values = {"page_id": page.page_id, "body_zstd": compress(text), "body_bytes": len(text)}
-            count += affect(connection, "erase/redact_page", account=account, **values)
+            count += affect(connection, "privacy/erase/redact_page", account=account, **values)
     return count
 
 
@@ -145,7 +147,7 @@ def _redact_documents(connection: Connection, account: str, person: _Person) -> 
     # as they stand in JSON text; what is found is looked at exactly
     needles = sorted(json.dumps(name, ensure_ascii=False)[1:-1] for name in named.names | named.operation_ids)
     new_keys: dict[tuple[str, str], str] = {}
-    for row in run(connection, "erase/documents_named", account=account, needles=needles):
+    for row in run(connection, "privacy/erase/documents_named", account=account, needles=needles):
         document = erase_documents.read(row.text)
         key = new_keys.setdefault((row.stream, row.document_key), named.key_without(row.document_key))
         if key == row.document_key and not named.is_in(document):
@@ -161,7 +163,7 @@ def _redact_documents(connection: Connection, account: str, person: _Person) -> 
             "document_sha256": hashlib.sha256(text.encode()).hexdigest(),
             "new_key": key,
         }
-        count += affect(connection, f"erase/redact_{row.source}", account=account, **values)
+        count += affect(connection, REDACT[row.source], account=account, **values)
     return count
 
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
-from pipelines.reconciliation.matching import note_run, prepare, save_breaks, step
-from resources.warehouse.engine import Warehouse
+from pipelines.reconciliation.matching import note_run, prepare, save_breaks
+from resources.warehouse.engine import Warehouse, run
 
 
 @dataclass(frozen=True)
@@ -33,19 +33,25 @@ def roll_forward(warehouse: Warehouse, account: str, day: date) -> BalancesFigur
     started = datetime.now(UTC)
     with warehouse.transaction() as connection:
         prepare(connection, account)
-        (bounds,) = step(connection, "002_day_bounds", account=account, day=day)
-        step(connection, "100_table_balances")
-        step(connection, "101_snapshots", account=account, starts_at=bounds.starts_at, ends_at=bounds.ends_at)
-        step(connection, "102_table_movements")
-        for name in ("103_movements", "104_basis"):
-            step(connection, name, account=account, day=day)
-        step(connection, "105_table_rolled")
-        for name in ("106_roll_forward", "107_drop_rolled"):
-            step(connection, name, account=account, day=day)
-        step(connection, "108_save_rolled")
-        step(connection, "109_break_balance", day=day)
+        (bounds,) = run(connection, "reconciliation/matching/day_bounds", account=account, day=day)
+        run(connection, "reconciliation/balances/table_balances")
+        run(
+            connection,
+            "reconciliation/balances/snapshots",
+            account=account,
+            starts_at=bounds.starts_at,
+            ends_at=bounds.ends_at,
+        )
+        run(connection, "reconciliation/balances/table_movements")
+        for name in ("reconciliation/balances/movements", "reconciliation/balances/basis"):
+            run(connection, name, account=account, day=day)
+        run(connection, "reconciliation/balances/table_rolled")
+        for name in ("reconciliation/balances/roll_forward", "reconciliation/balances/drop_rolled"):
+            run(connection, name, account=account, day=day)
+        run(connection, "reconciliation/balances/save_rolled")
+        run(connection, "reconciliation/balances/break_balance", day=day)
         save_breaks(connection, account, day, balances=True)
-        (row,) = step(connection, "110_figures_balances")
+        (row,) = run(connection, "reconciliation/balances/figures_balances")
         figures = BalancesFigures(**row._asdict())
         note_run(connection, account, day, "balances", started, figures)
     return figures

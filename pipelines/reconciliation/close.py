@@ -16,7 +16,6 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from pipelines.reconciliation.matching import step
 from pipelines.reconciliation.preparing import (
     Prepared,
     canonical,
@@ -29,7 +28,7 @@ from pipelines.reconciliation.preparing import (
 from pipelines.reports.document import Close, to_json
 from pipelines.reports.figures import gather
 from resources.errors import ConfigError, Incomplete, SyncError, WarehouseBroken
-from resources.warehouse.engine import Warehouse
+from resources.warehouse.engine import Warehouse, run
 from resources.warehouse.locks import range_lock
 
 SCHEMA = 1
@@ -98,9 +97,9 @@ def _seal(
             "with_open_breaks": with_open_breaks,
         }
     )
-    (row,) = step(
+    (row,) = run(
         connection,
-        "close_add",
+        "reconciliation/close/close_add",
         account=account,
         day=day,
         known_at=known_at,
@@ -121,10 +120,10 @@ def reopen_day(warehouse: Warehouse, account: str, day: date, *, by: str, reason
     """
     by, reason = name_of("--by", by), name_of("--reason", reason)
     with warehouse.transaction() as connection:
-        step(connection, "001_lock_account", account=account)
-        if not step(connection, "close_latest", account=account, day=day):
+        run(connection, "reconciliation/matching/lock_account", account=account)
+        if not run(connection, "reconciliation/close/close_latest", account=account, day=day):
             raise ConfigError(f"{day} is not closed: there is nothing to open again.")
-        (row,) = step(connection, "close_reopen", account=account, day=day, by=by, reason=reason)
+        (row,) = run(connection, "reconciliation/close/close_reopen", account=account, day=day, by=by, reason=reason)
         return int(row.close_no)
 
 
@@ -134,7 +133,7 @@ def sealed_document(warehouse: Warehouse, account: str, day: date) -> Sealed | N
     Raises:
         WarehouseBroken: what is stored is not what was sealed.
     """
-    rows = warehouse.query("reconciliation/close_latest", account=account, day=day)
+    rows = warehouse.query("reconciliation/close/close_latest", account=account, day=day)
     if not rows:
         return None
     (row,) = rows
@@ -144,7 +143,7 @@ def sealed_document(warehouse: Warehouse, account: str, day: date) -> Sealed | N
 
 
 def _zone(connection: Connection) -> str:
-    (row,) = step(connection, "reporting_zone")
+    (row,) = run(connection, "reconciliation/close/reporting_zone")
     return str(row.value)
 
 
@@ -154,17 +153,17 @@ def _at_rest(warehouse: Warehouse, account: str, day: date) -> Iterator[Connecti
     today = datetime.now(UTC).date()
     first = min(day, today) - timedelta(days=1)
     with range_lock(warehouse, account, first, today, WAIT_SECONDS), warehouse.transaction() as connection:
-        step(connection, "001_lock_account", account=account)
+        run(connection, "reconciliation/matching/lock_account", account=account)
         yield connection
 
 
 def _check(connection: Connection, account: str, day: date, known_at: datetime, *, with_open_breaks: bool) -> None:
-    (bounds,) = step(connection, "002_day_bounds", account=account, day=day)
+    (bounds,) = run(connection, "reconciliation/matching/day_bounds", account=account, day=day)
     if bounds.ends_at > known_at:
         raise ConfigError(f"{day} is not over: close it when it is.")
-    if step(connection, "close_latest", account=account, day=day):
+    if run(connection, "reconciliation/close/close_latest", account=account, day=day):
         raise SyncError(f"{day} is closed already: `ecommpay-sync reopen --date {day}` opens it again.")
-    state = next(iter(step(connection, "close_state", account=account, day=day)), None)
+    state = next(iter(run(connection, "reconciliation/close/close_state", account=account, day=day)), None)
     if state is None or state.completeness is None:
         raise Incomplete(
             f"{day} has not been held against a fresh walk: `ecommpay-sync reconcile --date {day}` does it."
@@ -184,22 +183,22 @@ def _check(connection: Connection, account: str, day: date, known_at: datetime, 
 
 def _document(connection: Connection, account: str, day: date) -> dict[str, Any]:
     def rows(name: str, **more: Any) -> list[dict[str, Any]]:
-        return [dict(row._asdict()) for row in step(connection, name, account=account, **more)]
+        return [dict(row._asdict()) for row in run(connection, name, account=account, **more)]
 
-    (head,) = rows("seal_head", day=day)
+    (head,) = rows("reconciliation/close/seal_head", day=day)
     days = {"day": day, "day_before": day - timedelta(days=1), "week_before": day - timedelta(days=7)}
     return {
         "schema": SCHEMA,
         "account": account,
         "business_date": day,
         **head,
-        "totals": {name: rows("seal_totals", day=that) for name, that in days.items()},
-        "completeness": rows("seal_completeness", day=day)[0],
-        "books": rows("seal_books", day=day)[0]["figures"],
+        "totals": {name: rows("reconciliation/close/seal_totals", day=that) for name, that in days.items()},
+        "completeness": rows("cli/finance/seal_completeness", day=day)[0],
+        "books": rows("reconciliation/close/seal_books", day=day)[0]["figures"],
         "breaks": {
-            "by_type_and_age": rows("seal_breaks", day=day),
-            "largest": rows("seal_largest_breaks", day=day, largest=LARGEST),
+            "by_type_and_age": rows("reconciliation/close/seal_breaks", day=day),
+            "largest": rows("reconciliation/close/seal_largest_breaks", day=day, largest=LARGEST),
         },
-        "balances": rows("seal_balances", day=day),
-        "restatements": rows("seal_restatements", day=day),
+        "balances": rows("reconciliation/close/seal_balances", day=day),
+        "restatements": rows("reconciliation/close/seal_restatements", day=day),
     }

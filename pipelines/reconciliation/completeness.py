@@ -21,7 +21,7 @@ from pipelines.ingest.privacy import protect
 from pipelines.ingest.streams import OPERATIONS, Ask
 from pipelines.ingest.walk import DEEPEST, Doubt, Page, Restless, TooDense, settle
 from pipelines.ingest.windows import SECOND, Window
-from pipelines.reconciliation.matching import note_run, step
+from pipelines.reconciliation.matching import note_run
 from resources.data_api.endpoints import DataApi
 from resources.errors import ConfigError
 from resources.settings import SyncSettings
@@ -72,10 +72,10 @@ def prove_completeness(api: DataApi, warehouse: Warehouse, settings: SyncSetting
     table = pa.Table.from_pandas(walked.batch.frame, preserve_index=False)
     with warehouse.transaction() as connection:
         stage_rows(connection, settings.account, table)
-        step(connection, "003_analyze_staging")
-        (row,) = step(
+        run(connection, "reconciliation/completeness/analyze_staging")
+        (row,) = run(
             connection,
-            "004_compare_walk",
+            "reconciliation/completeness/compare_walk",
             account=settings.account,
             first=window.first,
             last=window.last,
@@ -83,7 +83,7 @@ def prove_completeness(api: DataApi, warehouse: Warehouse, settings: SyncSetting
         report = _report(walked, row._asdict())
         run(
             connection,
-            "reconciliation/005_add_completeness",
+            "reconciliation/completeness/add_completeness",
             account=settings.account,
             day=day,
             walked_at=started,
@@ -102,7 +102,7 @@ def prove_completeness(api: DataApi, warehouse: Warehouse, settings: SyncSetting
 
 def day_window(warehouse: Warehouse, account: str, day: date) -> Window:
     """Return the seconds of a business day, in UTC."""
-    (bounds,) = warehouse.query("reconciliation/002_day_bounds", account=account, day=day)
+    (bounds,) = warehouse.query("reconciliation/matching/day_bounds", account=account, day=day)
     return Window(bounds.starts_at.astimezone(UTC), bounds.ends_at.astimezone(UTC) - SECOND)
 
 

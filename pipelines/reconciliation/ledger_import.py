@@ -14,9 +14,8 @@ from sqlalchemy import Connection
 import sql
 from pipelines.reconciliation.entry_rows import Entry, Exponent, Fault, header_faults, typed_entry
 from pipelines.reconciliation.ledger_files import read_ledger_file
-from pipelines.reconciliation.matching import step
 from resources.printable import printable
-from resources.warehouse.engine import Warehouse, affect, driver_of, run_many
+from resources.warehouse.engine import Warehouse, affect, driver_of, run, run_many
 
 
 @dataclass(frozen=True)
@@ -90,17 +89,17 @@ def _store(
     connection: Connection, account: str, path: Path, entries: list[Entry], faults: Iterable[Fault], rows_read: int
 ) -> ImportReport:
     faults = tuple(faults)
-    step(connection, "001_lock_account", account=account)
-    step(connection, "import_table")
+    run(connection, "reconciliation/matching/lock_account", account=account)
+    run(connection, "reconciliation/ledger_import/table")
     _copy(connection, entries)
-    step(connection, "import_analyze")
-    (row,) = step(connection, "import_next_id")
-    changed = affect(connection, "reconciliation/import_versions", account=account)
-    written = affect(connection, "reconciliation/import_save", account=account, import_id=row.import_id)
+    run(connection, "reconciliation/ledger_import/analyze")
+    (row,) = run(connection, "reconciliation/ledger_import/next_id")
+    changed = affect(connection, "reconciliation/ledger_import/versions", account=account)
+    written = affect(connection, "reconciliation/ledger_import/save", account=account, import_id=row.import_id)
     report = ImportReport(row.import_id, rows_read, written - changed, changed, len(entries) - written, faults)
-    step(
+    run(
         connection,
-        "import_record",
+        "reconciliation/ledger_import/record",
         account=account,
         import_id=row.import_id,
         file_name=printable(path.name),
@@ -112,11 +111,11 @@ def _store(
         rows_rejected=report.rows_rejected,
     )
     rejects = [{"account": account, "import_id": row.import_id, **vars(fault)} for fault in faults]
-    run_many(connection, "reconciliation/import_reject", rejects)
+    run_many(connection, "reconciliation/ledger_import/reject", rejects)
     return report
 
 
 def _copy(connection: Connection, entries: Iterable[Entry]) -> None:
-    with driver_of(connection).cursor() as cursor, cursor.copy(sql.text("reconciliation/import_copy")) as copy:
+    with driver_of(connection).cursor() as cursor, cursor.copy(sql.text("reconciliation/ledger_import/copy")) as copy:
         for entry in entries:
             copy.write_row(astuple(entry))

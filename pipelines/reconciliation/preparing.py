@@ -1,6 +1,6 @@
 """The first half of a close: who prepared which figures, whether they are still the same, and who is the same person.
 
-Sealing is in `closing`.
+Sealing is in `close`.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from pipelines.reconciliation.matching import step
 from resources.errors import ConfigError
+from resources.warehouse.engine import run
 
 LONGEST_NAME = 200
 
@@ -33,14 +33,21 @@ class Prepared:
 
 def prepared(connection: Connection, account: str, day: date) -> Prepared | None:
     """Return the preparation that counts, if there is one."""
-    for row in step(connection, "close_prepared", account=account, day=day):
+    for row in run(connection, "reconciliation/close/close_prepared", account=account, day=day):
         return Prepared(row.prepared_by, row.prepared_at, row.database_user, bytes(row.figures_sha256).hex())
     return None
 
 
 def prepare(connection: Connection, account: str, day: date, by: str, figures: str) -> Prepared:
     """Write down that `by` prepared these figures."""
-    (row,) = step(connection, "close_prepare", account=account, day=day, by=by, figures=bytes.fromhex(figures))
+    (row,) = run(
+        connection,
+        "reconciliation/close/close_prepare",
+        account=account,
+        day=day,
+        by=by,
+        figures=bytes.fromhex(figures),
+    )
     return Prepared(by, row.prepared_at, row.database_user, figures)
 
 
@@ -48,14 +55,14 @@ def figures_of(connection: Connection, account: str, day: date) -> str:
     """Return the SHA-256 of what is closed: the day's totals, verdict, books, breaks and balances."""
 
     def rows(name: str) -> list[dict[str, Any]]:
-        return [dict(row._asdict()) for row in step(connection, name, account=account, day=day)]
+        return [dict(row._asdict()) for row in run(connection, name, account=account, day=day)]
 
     figures = {
-        "totals": rows("seal_totals"),
-        "verdict": rows("seal_completeness")[0]["verdict"],
-        "books": rows("seal_books")[0]["figures"],
-        "breaks": rows("close_breaks"),
-        "balances": rows("seal_balances"),
+        "totals": rows("reconciliation/close/seal_totals"),
+        "verdict": rows("cli/finance/seal_completeness")[0]["verdict"],
+        "books": rows("reconciliation/close/seal_books")[0]["figures"],
+        "breaks": rows("reconciliation/close/close_breaks"),
+        "balances": rows("reconciliation/close/seal_balances"),
     }
     return hashlib.sha256(canonical(figures).encode()).hexdigest()
 

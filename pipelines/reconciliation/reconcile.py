@@ -47,7 +47,7 @@ def reconcile_day(
 
 def is_over(warehouse: Warehouse, account: str, day: date) -> bool:
     """Return whether a business day has ended in the reporting zone."""
-    (bounds,) = warehouse.query("reconciliation/002_day_bounds", account=account, day=day)
+    (bounds,) = warehouse.query("reconciliation/matching/day_bounds", account=account, day=day)
     return bool(bounds.ends_at <= datetime.now(UTC))
 
 
@@ -55,5 +55,5 @@ def is_proved(warehouse: Warehouse, account: str, day: date) -> bool:
     """Return whether the latest walk of a business day found the store complete."""
     return any(
         row.completeness == "complete"
-        for row in warehouse.query("reconciliation/close_state", account=account, day=day)
+        for row in warehouse.query("reconciliation/close/close_state", account=account, day=day)
     )

@@ -79,7 +79,7 @@ class _Facts:
         self.of_day = {**self.account, "first": day, "after": day + timedelta(days=1), "zone": zone}
         self.of_history = {**self.of_day, "first": day - timedelta(days=HISTORY_DAYS - 1)}
         self._by_day = self._days_by_currency()
-        self._exponents = {row.currency: row.exponent for row in self._ask("report/exponents", day=day)}
+        self._exponents = {row.currency: row.exponent for row in self._ask("reports/figures/exponents", day=day)}
 
     def totals(self) -> tuple[CurrencyTotals, ...]:
         """Each currency of the day, the most operations first."""
@@ -111,37 +111,37 @@ class _Facts:
 
     def balances(self) -> tuple[BalanceDay, ...]:
         """The roll-forward of each balance."""
-        return tuple(BalanceDay(**row) for row in self._rows("report/balances", **self.account, day=self.day))
+        return tuple(BalanceDay(**row) for row in self._rows("reports/figures/balances", **self.account, day=self.day))
 
     def balance_history(self) -> tuple[BalancePoint, ...]:
         """The last snapshot of each balance on each day of the charts."""
-        return tuple(BalancePoint(**row) for row in self._rows("report/balance_history", **self.of_history))
+        return tuple(BalancePoint(**row) for row in self._rows("reports/figures/balance_history", **self.of_history))
 
     def breaks(self) -> tuple[BreakGroup, ...]:
         """Open breaks up to the day, by type, age and currency."""
-        return tuple(BreakGroup(**row) for row in self._rows("report/breaks", **self.account, day=self.day))
+        return tuple(BreakGroup(**row) for row in self._rows("reports/figures/breaks", **self.account, day=self.day))
 
     def largest_breaks(self) -> tuple[BreakLine, ...]:
         """The open breaks to look at first."""
-        rows = self._rows("report/largest_breaks", **self.account, day=self.day, most=LARGEST)
+        rows = self._rows("reports/figures/largest_breaks", **self.account, day=self.day, most=LARGEST)
         return tuple(BreakLine(**row) for row in rows)
 
     def reconciled(self, groups: Iterable[BreakGroup]) -> Answer:
         """Whether the merchant's books were held against the day, and nothing is open."""
         if any(groups):
             return "no"
-        (row,) = self._ask("report/reconciled", **self.account, day=self.day)
+        (row,) = self._ask("reports/figures/reconciled", **self.account, day=self.day)
         return "yes" if row.reconciled else "unknown"
 
     def restatements(self, known_at: datetime) -> tuple[Restatement, ...]:
         """What became known otherwise of earlier days since the day began."""
         asked = {**self.account, "day": self.day, "known_from": self.began_at, "known_to": known_at, "most": LARGEST}
-        return tuple(Restatement(**row) for row in self._rows("report/restatements", **asked))
+        return tuple(Restatement(**row) for row in self._rows("reports/figures/restatements", **asked))
 
     def completeness(self) -> Completeness:
         """The windows over the day and the ledger's head."""
-        (row,) = self._ask("report/completeness", **self.of_day)
-        walked = self._ask("report/rewalked", **self.account, day=self.day)
+        (row,) = self._ask("reports/figures/completeness", **self.of_day)
+        walked = self._ask("reports/figures/rewalked", **self.account, day=self.day)
         answer: Answer = "yes" if row.covered else ("no" if row.windows or row.incomplete_windows else "unknown")
         return Completeness(
             complete=answer,
@@ -158,18 +158,18 @@ class _Facts:
 
     def lateness(self) -> tuple[Lateness, ...]:
         """How late the day's operations were first seen."""
-        return tuple(Lateness(**row) for row in self._rows("report/lateness", **self.of_day))
+        return tuple(Lateness(**row) for row in self._rows("reports/figures/lateness", **self.of_day))
 
     def late_because(self, completeness: Completeness) -> str | None:
         """Why the day is not complete: what the last run over it said."""
         if completeness.complete == "yes":
             return None
-        rows = self._ask("report/last_failure", **self.of_day)
+        rows = self._ask("reports/figures/last_failure", **self.of_day)
         return f"The last run over this day ended {rows[0].state}: {rows[0].message}" if rows else None
 
     def _days_by_currency(self) -> dict[date, dict[str, CurrencyDay]]:
         found: dict[date, dict[str, CurrencyDay]] = {}
-        for row in self._ask("report/days_by_currency", **self.of_history):
+        for row in self._ask("reports/figures/days_by_currency", **self.of_history):
             found.setdefault(row.business_date, {})[row.currency] = CurrencyDay(
                 row.currency, row.operations, row.attempts, row.approved, int(row.credit_minor), int(row.debit_minor)
             )

@@ -83,20 +83,20 @@ class Warehouse:
             raise explain(error, self.place()) from None
 
     def query(self, name: str, **parameters: Any) -> list[Row[Any]]:
-        """Return the rows of the statement `sql/<name>.sql`."""
+        """Return the rows of the statement `name` (`sql.text` says how it is named)."""
         with self.transaction() as connection:
             return run(connection, name, **parameters)
 
 
 def run(connection: Connection, name: str, **parameters: Any) -> list[Row[Any]]:
-    """Execute `sql/<name>.sql` and return its rows; none for a statement that returns none."""
+    """Execute the statement `name` of `sql/` and return its rows; none for a statement that returns none."""
     result = connection.execute(sqlalchemy.text(sql.text(name)), parameters)
     return list(result.all()) if result.returns_rows else []
 
 
-def script(connection: Connection, name: str) -> None:
-    """Execute the statements of `sql/<name>.sql` as they are, without parameters: `%` and `:` mean nothing."""
-    driver_of(connection).execute(sql.text(name))
+def script(connection: Connection, file: str) -> None:
+    """Execute the statements of `sql/<file>.sql` as they are, without parameters: `%` and `:` mean nothing."""
+    driver_of(connection).execute(sql.script(file))
 
 
 def driver_of(connection: Connection) -> Any:
@@ -108,12 +108,12 @@ def driver_of(connection: Connection) -> Any:
 
 
 def affect(connection: Connection, name: str, **parameters: Any) -> int:
-    """Execute `sql/<name>.sql` and return how many rows it affected."""
+    """Execute the statement `name` and return how many rows it affected."""
     return int(connection.execute(sqlalchemy.text(sql.text(name)), parameters).rowcount)
 
 
 def run_many(connection: Connection, name: str, rows: list[dict[str, Any]]) -> None:
-    """Execute `sql/<name>.sql` once for each of `rows`."""
+    """Execute the statement `name` once for each of `rows`."""
     if rows:
         connection.execute(sqlalchemy.text(sql.text(name)), rows)
 

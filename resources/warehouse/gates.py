@@ -50,10 +50,10 @@ def open_gate(
     with lock_connection(warehouse, "ecommpay-sync gate") as connection:
         held = _Locks(connection, warehouse.place(), account, stream)
         if is_backfill(settings, first, last):
-            held.run("backfill/lock_range", WAIT_SECONDS, first=str(first), last=str(last))
+            held.run("warehouse/locks/lock_range", WAIT_SECONDS, first=str(first), last=str(last))
             yield _YieldingGate(held, settings)
             return
-        held.run("backfill/be_short", WAIT_SECONDS)
+        held.run("warehouse/locks/be_short", WAIT_SECONDS)
         with range_lock(warehouse, account, first, last, stream=stream):
             yield _OpenGate(settings.windows_in_flight)
 
@@ -90,27 +90,27 @@ class _YieldingGate:
 
     def windows_in_flight(self) -> int:
         most = self._settings.windows_in_flight
-        if self._locks.run("backfill/others_under_way"):
+        if self._locks.run("warehouse/locks/others_under_way"):
             return min(most, self._settings.backfill_windows_beside_others)
         return most
 
     def enter(self, first: date, last: date, *, alone: bool) -> bool:
         if alone:  # it holds nothing that somebody could wait for: so no two can wait for each other
             for month in months(first, last):
-                self._locks.run("ledger/lock_month", LONGEST_SHORT_RUN, month=month)
+                self._locks.run("warehouse/locks/lock_month", LONGEST_SHORT_RUN, month=month)
             return True
         taken: list[int] = []
         for month in months(first, last):
-            if not self._locks.run("backfill/try_month", month=month):
+            if not self._locks.run("warehouse/locks/try_month", month=month):
                 for other in taken:
-                    self._locks.run("backfill/free_month", month=other)
+                    self._locks.run("warehouse/locks/free_month", month=other)
                 return False
             taken.append(month)
         return True
 
     def leave(self, first: date, last: date) -> None:
         for month in months(first, last):
-            self._locks.run("backfill/free_month", month=month)
+            self._locks.run("warehouse/locks/free_month", month=month)
 
 
 class _Locks:
@@ -125,7 +125,7 @@ class _Locks:
         """Execute a statement and return its answer; it may wait for a lock for so many seconds."""
         try:
             if wait_seconds:
-                self._connection.execute(sql.text("backfill/wait"), {"milliseconds": f"{wait_seconds * 1000}"})
+                self._connection.execute(sql.text("warehouse/locks/wait"), {"milliseconds": f"{wait_seconds * 1000}"})
             row = self._connection.execute(sql.text(name), self._scope | parameters).fetchone()
         except psycopg.errors.LockNotAvailable:
             raise DaysAreBusy(f"{self._scope['stream']} of the same days", wait_seconds) from None

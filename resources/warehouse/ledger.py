@@ -79,7 +79,7 @@ def start_run(
 ) -> int:
     """Write the beginning of a run into sync.runs and return its number."""
     (row,) = warehouse.query(
-        "ledger/start_run",
+        "warehouse/ledger/start_run",
         account=account,
         stream=stream,
         interval_from=interval[0] if interval else None,
@@ -101,7 +101,7 @@ def windows_already_done(
 ) -> list[tuple[datetime, datetime]]:
     """Return the intervals, older than the look-back, that an interrupted run over the same days has committed."""
     rows = warehouse.query(
-        "ledger/windows_already_done",
+        "warehouse/ledger/windows_already_done",
         account=account,
         interval_from=interval[0],
         interval_to=interval[1],
@@ -122,13 +122,13 @@ def finish_run(
 ) -> None:
     """Write how a run ended, and its requests by endpoint and status."""
     with warehouse.transaction() as connection:
-        run(connection, "ledger/finish_run", run_id=run_id, state=state, message=message, requests=requests)
-        run_many(connection, "ledger/add_requests", [{"run_id": run_id, **asdict(count)} for count in counts])
+        run(connection, "warehouse/ledger/finish_run", run_id=run_id, state=state, message=message, requests=requests)
+        run_many(connection, "warehouse/ledger/add_requests", [{"run_id": run_id, **asdict(count)} for count in counts])
 
 
 def next_window_id(connection: Connection) -> int:
     """Reserve the number of a walk."""
-    (row,) = run(connection, "ledger/next_window_id")
+    (row,) = run(connection, "warehouse/ledger/next_window_id")
     return int(row[0])
 
 
@@ -148,7 +148,7 @@ def add_window(
     """
     (row,) = run(
         connection,
-        "load/add_window",
+        "warehouse/ledger/add_window",
         window_id=report.window_id,
         account=scope.account,
         run_id=scope.run_id,

@@ -90,8 +90,8 @@ def load_window(
             totals=tuple(totals),
         )
         lines = _lines(table, scope.account, window_id)  # before the lock, which the other windows wait for
-        run(connection, "load/lock_account", account=scope.account)
-        run(connection, "load/plan_by_key")
+        run(connection, "warehouse/load/lock_account", account=scope.account)
+        run(connection, "warehouse/load/plan_by_key")
         all_new = table.num_rows > 0 and not _any_stored(connection, scope.account, table, target)
         if all_new:
             _copy_new(connection, lines, target)
@@ -114,7 +114,7 @@ def staged_differences(
     """Return (key, observed_at, reason) wherever the store and the rows of a window differ, in either direction."""
     with warehouse.transaction() as connection:
         _stage(connection, _lines(table, account, window_id), target)
-        run(connection, "load/plan_by_key")
+        run(connection, "warehouse/load/plan_by_key")
         missing = run(connection, target.differences)
         return missing + run(connection, target.unfounded, account=account, window_id=window_id)
 
@@ -127,8 +127,8 @@ def merge_again(
     Returns how many states stand in the store now that did not before, and how many are gone that did.
     """
     with warehouse.transaction() as connection:
-        run(connection, "load/lock_account", account=account)
-        run(connection, "load/plan_by_key")
+        run(connection, "warehouse/load/lock_account", account=account)
+        run(connection, "warehouse/load/plan_by_key")
         who = {"account": account, "stream": target.stream, "keys": list(keys)}
         before = {tuple(row) for row in run(connection, target.states, **who)}
         run(connection, target.forget, **who)
@@ -200,7 +200,7 @@ def add_rejects(
         }
         for reject in rejects
     ]
-    run_many(connection, "load/add_reject", rows)
+    run_many(connection, "warehouse/load/add_reject", rows)
 
 
 def _lines(table: pa.Table, account: str, window_id: int) -> bytes:
@@ -270,7 +270,7 @@ def add_pages(connection: Connection, scope: Scope, window_id: int | None, pages
     """Keep the answers that a walk, or a snapshot, was read from."""
     run_many(
         connection,
-        "load/add_page",
+        "warehouse/load/add_page",
         [
             {
                 "account": scope.account,

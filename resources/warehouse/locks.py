@@ -46,7 +46,7 @@ def range_lock(
         try:
             for month in months(first, last):
                 connection.execute(
-                    sql.text("ledger/lock_month"), {"stream": stream, "account": account, "month": month}
+                    sql.text("warehouse/locks/lock_month"), {"stream": stream, "account": account, "month": month}
                 )
         except psycopg.errors.LockNotAvailable:
             raise DaysAreBusy(f"{stream} of {first} to {last}", wait_seconds) from None

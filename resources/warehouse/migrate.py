@@ -32,16 +32,16 @@ def migrate(warehouse: Warehouse, reference: ReferenceSettings | None = None) ->
     reference = reference_settings() if reference is None else reference
     with warehouse.transaction() as connection:
         _check_server(connection)
-        run(connection, "migrate/lock")
-        run(connection, "migrate/create_table")
-        applied = {row.version: row.sha256 for row in run(connection, "migrate/applied")}
+        run(connection, "warehouse/migrate/lock")
+        run(connection, "warehouse/migrate/create_table")
+        applied = {row.version: row.sha256 for row in run(connection, "warehouse/migrate/applied")}
         files = sql.migrations()
         _check_history(files, applied)
         pending = [file for file in files if file[0] not in applied]
         for version, name, statements in pending:
             connection.exec_driver_sql(statements)
             connection.execute(
-                text(sql.text("migrate/record")),
+                text(sql.text("warehouse/migrate/record")),
                 {"version": version, "name": name, "sha256": fingerprint(statements)},
             )
         fill_reference(connection, reference)

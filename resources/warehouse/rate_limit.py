@@ -31,7 +31,7 @@ class TokenBudget:
     def slow_down(self, seconds: float) -> None:
         """Tell every process of this token to wait so many seconds."""
         with suppress(SyncError):
-            self._warehouse.query("budget/slow_down", account=self._account, seconds=seconds)
+            self._warehouse.query("warehouse/rate_limit/slow_down", account=self._account, seconds=seconds)
 
     def seconds_left(self) -> float:
         """Return how long to wait, as known within the last second; 0 or less: not at all."""
@@ -43,6 +43,6 @@ class TokenBudget:
 
     def _asked(self) -> float:
         with suppress(SyncError):
-            for row in self._warehouse.query("budget/seconds_left", account=self._account):
+            for row in self._warehouse.query("warehouse/rate_limit/seconds_left", account=self._account):
                 return float(row.seconds)
         return 0.0

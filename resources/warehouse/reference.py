@@ -23,25 +23,25 @@ def fill_reference(connection: Connection, settings: ReferenceSettings) -> bool:
         ConfigError: the server does not know the reporting zone. Nothing is written then.
     """
     wanted = _fingerprint(settings)
-    if any(row.value == wanted for row in run(connection, "reference/setting", key=FINGERPRINT)):
+    if any(row.value == wanted for row in run(connection, "warehouse/reference/setting", key=FINGERPRINT)):
         return False
-    if not run(connection, "reference/is_time_zone", zone=settings.reporting_zone):
+    if not run(connection, "warehouse/reference/is_time_zone", zone=settings.reporting_zone):
         raise ConfigError(
             f"SYNC_REPORTING_ZONE is {settings.reporting_zone!r}, which this PostgreSQL server does not know: "
             "use a name of its view pg_timezone_names."
         )
-    run(connection, "reference/set", key="reporting_zone", value=settings.reporting_zone)
-    run(connection, "reference/set", key="fiscal_year_start_month", value=str(settings.fiscal_start_month))
-    run(connection, "reference/forget_currencies")
+    run(connection, "warehouse/reference/set", key="reporting_zone", value=settings.reporting_zone)
+    run(connection, "warehouse/reference/set", key="fiscal_year_start_month", value=str(settings.fiscal_start_month))
+    run(connection, "warehouse/reference/forget_currencies")
     run_many(
         connection,
-        "reference/add_currency",
+        "warehouse/reference/add_currency",
         [
             vars(period) | {"smallest_unit": period.smallest_unit}
             for period in periods(iso_exponents(), settings.currency_exponents)
         ],
     )
-    run(connection, "reference/set", key=FINGERPRINT, value=wanted)
+    run(connection, "warehouse/reference/set", key=FINGERPRINT, value=wanted)
     return True
 
 

@@ -33,12 +33,16 @@ def delete_old_pages(warehouse: Warehouse, account: str, raw_days: int, batch: i
     while True:
         with warehouse.transaction() as connection:
             deleted = affect(
-                connection, "raw/delete_batch", account=account, received_before=received_before, batch=batch
+                connection,
+                "warehouse/retention/delete_batch",
+                account=account,
+                received_before=received_before,
+                batch=batch,
             )
             if deleted:
                 run(
                     connection,
-                    "raw/add_deletion",
+                    "warehouse/retention/add_deletion",
                     account=account,
                     received_before=received_before,
                     raw_days=raw_days,
@@ -51,5 +55,5 @@ def delete_old_pages(warehouse: Warehouse, account: str, raw_days: int, batch: i
 
 def deleted_because_of_age(warehouse: Warehouse, account: str) -> tuple[datetime, int] | None:
     """Return up to when pages were deleted, and after how many days; None: none ever was."""
-    rows = warehouse.query("raw/deleted_before", account=account)
+    rows = warehouse.query("warehouse/retention/deleted_before", account=account)
     return (rows[0].received_before, rows[0].raw_days) if rows else None

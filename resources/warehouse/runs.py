@@ -31,7 +31,7 @@ def run_under_way(
     Raises:
         WarehouseUnavailable: no connection.
     """
-    warehouse.query("ledger/end_killed_runs", account=account)
+    warehouse.query("warehouse/ledger/end_killed_runs", account=account)
     with lock_connection(warehouse, "ecommpay-sync run") as connection:
         run_id = start_run(
             warehouse,
@@ -42,7 +42,7 @@ def run_under_way(
             dagster_run_id=dagster_run_id,
         )
         try:
-            connection.execute(sql.text("ledger/hold_run"), {"run_id": run_id})
+            connection.execute(sql.text("warehouse/ledger/hold_run"), {"run_id": run_id})
         except psycopg.Error as error:
             raise explain(error, warehouse.place()) from None
         yield run_id

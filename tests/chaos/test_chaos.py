@@ -307,7 +307,7 @@ def every_second_of_the_days_is_in_a_complete_window(store: Warehouse, run_id: i
 
 
 def the_ledger_is_right(store: Warehouse) -> None:
-    assert store.query("ledger/verify", account=None) == []
+    assert store.query("warehouse/ledger/verify", account=None) == []
     (counted,) = fetch_all(
         store,
         "SELECT count(*) AS windows, count(*) FILTER (WHERE totals_written = sync.written_totals(window_id)) AS equal, "

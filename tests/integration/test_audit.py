@@ -212,7 +212,7 @@ def test_what_was_lost_altered_or_invented_is_named_and_put_back_exactly(loaded,
     assert done.states_put_back + done.states_removed > 0
     assert [fetch_all(store, statement) for statement in ALL] == before
     assert replayer.replay(*days, told.append).problems == []
-    assert store.query("ledger/verify", account=None) == []
+    assert store.query("warehouse/ledger/verify", account=None) == []
 
 
 def test_the_command_puts_back_and_then_is_green(command, loaded, environment, store):

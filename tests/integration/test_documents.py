@@ -60,7 +60,7 @@ def test_one_chargeback_is_a_snapshot_of_the_answer_itself(store):
     assert runs == [{"interval_from": None, "state": "complete"}] * 2
     (holes,) = [fetch_all(store, "SELECT count(*) AS n FROM sync.coverage WHERE stream LIKE 'documents:%'")]
     assert holes[0]["n"] >= 1
-    assert store.query("show/holes") == [], "nothing is missing between two snapshots"
+    assert store.query("cli/status/holes") == [], "nothing is missing between two snapshots"
 
 
 def test_every_line_of_the_financial_report_arrives_with_its_decimals(store):
@@ -128,7 +128,7 @@ def test_the_ledger_holds_the_walks_and_replay_rebuilds_them_from_the_signed_pag
     with SandboxServer(world) as sandbox:
         for name in ("chargebacks", "financial_report", "currency_rates"):
             load(sandbox, store, name)
-    assert store.query("ledger/verify", account=None) == []
+    assert store.query("warehouse/ledger/verify", account=None) == []
     lines: list[str] = []
     first, last = date.fromisoformat(FIRST), date.fromisoformat(LAST)
     result = Replayer(store, "default", DEMO_SECRET).replay(first, last, lines.append)

@@ -108,4 +108,4 @@ def test_a_run_that_is_killed_between_pages_stores_nothing_of_them_and_the_next_
         done = command(*arguments, environment=environment)
         assert done.returncode == 0, done.stderr
     assert len(stored(store)) == 500
-    assert store.query("ledger/verify", account=None) == []
+    assert store.query("warehouse/ledger/verify", account=None) == []

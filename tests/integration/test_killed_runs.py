@@ -46,7 +46,7 @@ def test_the_views_say_of_a_killed_run_that_it_failed_before_anything_else_runs(
 
 
 def test_status_calls_it_killed(store, killed):
-    assert [row.state for row in store.query("show/runs", account=None, most=5)] == ["killed"]
+    assert [row.state for row in store.query("cli/status/runs", account=None, most=5)] == ["killed"]
 
 
 def test_the_next_run_of_the_account_writes_down_that_it_failed(store, killed):

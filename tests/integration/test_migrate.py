@@ -250,7 +250,7 @@ def test_a_role_without_rights_to_the_tables_is_told_what_it_lacks(empty, role_u
             match="permission denied for schema sync — as the owner of the database, run `ecommpay-sync grant`",
         ) as error,
     ):
-        store.query("ledger/next_window_id")
+        store.query("warehouse/ledger/next_window_id")
     assert is_one_line(error)
 
 

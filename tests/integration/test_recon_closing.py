@@ -197,9 +197,9 @@ def test_a_sealed_row_cannot_be_changed_and_tampering_past_that_is_noticed(settl
     close(settled)
     with pytest.raises(WarehouseBroken, match="never changed"):
         execute(settled, "UPDATE recon.closes SET decided_by = 'Eve'")
-    assert settled.query("reconciliation/verify_closes") == []
+    assert settled.query("reconciliation/close/verify_closes") == []
     execute(settled, "ALTER TABLE recon.closes DISABLE TRIGGER keep_sealed; UPDATE recon.closes SET decided_by = 'Eve'")
-    (broken,) = settled.query("reconciliation/verify_closes")
+    (broken,) = settled.query("reconciliation/close/verify_closes")
     assert (broken.close_no, broken.reason) == (1, "it was altered")
     with pytest.raises(WarehouseBroken, match="were altered"):
         sealed_document(settled, "default", DAY)

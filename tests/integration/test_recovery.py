@@ -118,7 +118,7 @@ def test_of_two_runs_over_the_same_days_at_once_both_end_and_the_store_is_exact(
     with started(sandbox, store_url) as one, started(sandbox, store_url) as other:
         assert (one.wait(120), other.wait(120)) == (0, 0)
     assert differences(store, sandbox.world, FIRST, LAST) == {}
-    assert store.query("ledger/verify", account=None) == []
+    assert store.query("warehouse/ledger/verify", account=None) == []
     runs = fetch_all(store, "SELECT state, started_at, finished_at FROM sync.runs ORDER BY started_at")
     assert [run["state"] for run in runs] == ["complete", "complete"]
     assert runs[0]["finished_at"] <= runs[1]["started_at"], "one after the other"
@@ -148,4 +148,4 @@ def test_a_run_whose_lock_connection_was_cut_shuts_no_one_out_and_the_store_is_e
         process.wait(120)
         second.join(120)
     assert differences(store, sandbox.world, FIRST, LAST) == {}
-    assert store.query("ledger/verify", account=None) == []
+    assert store.query("warehouse/ledger/verify", account=None) == []

@@ -141,14 +141,14 @@ def test_what_was_known_at_a_moment_has_the_columns_of_operations(store):
 
 def test_the_staging_table_has_the_columns_of_operations(store):
     with store.transaction() as connection:
-        connection.exec_driver_sql(sql.text("load/stage_operations"))
+        connection.exec_driver_sql(sql.text("ingest/operations/stage"))
         result = connection.exec_driver_sql("SELECT * FROM staging_operations")
         assert [*result.keys()] == [*columns_of(store, "core.operations")]
 
 
 def test_retiring_compares_every_column_of_content_with_its_own():
     """What comparing them does is in load/test_load_stored."""
-    statement = re.sub(r"--.*", "", sql.text("load/retire_operations"))
+    statement = re.sub(r"--.*", "", sql.text("ingest/operations/retire"))
     stored, staged = statement.split("IS DISTINCT FROM")
     stored, staged = stored.rpartition(" (")[2], staged.partition(")")[0]
     content = [name for name in COLUMNS if name not in ("operation_id", "observed_at")]

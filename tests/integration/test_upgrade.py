@@ -36,12 +36,12 @@ def world():
 def first_version(store) -> None:
     """Apply the migrations of the first version alone, and record them as it did."""
     with store.transaction() as connection:
-        run(connection, "migrate/create_table")
+        run(connection, "warehouse/migrate/create_table")
         for number, name, statements in sql.migrations():
             if number <= FIRST_VERSION:
                 connection.exec_driver_sql(statements)
                 record = {"version": number, "name": name, "sha256": fingerprint(statements)}
-                connection.execute(text(sql.text("migrate/record")), record)
+                connection.execute(text(sql.text("warehouse/migrate/record")), record)
 
 
 def columns_of(store) -> dict[tuple[str, str], str]:
@@ -72,7 +72,7 @@ def filled(store, world) -> None:
 
 
 def is_sound(store) -> bool:
-    assert store.query("ledger/verify", account=None) == []
+    assert store.query("warehouse/ledger/verify", account=None) == []
     result = Replayer(store, "default", DEMO_SECRET).replay(date.fromisoformat(FIRST), date.fromisoformat(LAST), print)
     assert result.windows >= 2
     return result.problems == []
@@ -129,7 +129,7 @@ def carry_over(source: Warehouse, target: Warehouse) -> None:
         )
     (last,) = fetch_all(target, "SELECT max(window_id) AS number FROM sync.windows")
     with target.transaction() as connection:  # numbers of windows are reserved before they are used
-        while connection.exec_driver_sql(sql.text("ledger/next_window_id")).scalar_one() < last["number"]:
+        while connection.exec_driver_sql(sql.text("warehouse/ledger/next_window_id")).scalar_one() < last["number"]:
             pass
 
 
@@ -154,7 +154,7 @@ def test_a_dump_restored_elsewhere_is_verified_and_replayed(server_url, store, s
         with Warehouse(restored_url) as restored:
             assert migrate(restored) == [], "a restored warehouse is of this version"
             assert is_sound(restored)
-            assert restored.query("ledger/heads") == store.query("ledger/heads")
+            assert restored.query("warehouse/ledger/chain_tips") == store.query("warehouse/ledger/chain_tips")
             with SandboxServer(world) as sandbox:
                 report = sync(sandbox, restored, FIRST, LAST)
                 assert (report.rows_new, report.rows_changed) == (0, 0)

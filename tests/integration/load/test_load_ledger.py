@@ -83,7 +83,7 @@ def test_a_walk_that_meets_an_operation_while_another_is_storing_it_waits_and_th
     """Without waiting it would find the row neither to retire nor to insert, and the later state would be lost."""
     load_rows(store, row(1, "processing"))
     with ThreadPoolExecutor(2) as pool:
-        with paused_before(monkeypatch, "load/add_window") as reached:
+        with paused_before(monkeypatch, "warehouse/ledger/add_window") as reached:
             earlier = pool.submit(load_rows, store, row(1, "awaiting 3ds result"), row(2, "processing"), second=5)
             assert reached.wait(5)
             later = pool.submit(load_rows, store, row(1, "success"), row(2, "success"), second=9)

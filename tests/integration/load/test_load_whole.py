@@ -75,7 +75,7 @@ def test_these_are_the_statements_of_a_load_in_their_order(loaded, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(sql, "text", lambda name: names.append(name) or real(name))
         load_second(loaded)
-    assert tuple(name for name in names if name != "ledger/start_run") == STATEMENTS
+    assert tuple(name for name in names if name != "warehouse/ledger/start_run") == STATEMENTS
     assert all_of_it_is_stored(loaded)
 
 

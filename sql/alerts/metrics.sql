@@ -1,0 +1,33 @@
+-- name: requests
+SELECT account, endpoint, status, sum(requests)::bigint AS requests, sum(retries)::bigint AS retries
+FROM sync.requests
+GROUP BY account, endpoint, status
+
+-- name: windows
+SELECT account, stream, verdict, count(*) AS windows, sum(rows_new)::bigint AS rows_new,
+       sum(rows_changed)::bigint AS rows_changed, sum(rows_unchanged)::bigint AS rows_unchanged,
+       sum(rows_rejected)::bigint AS rows_rejected
+FROM sync.windows
+GROUP BY account, stream, verdict
+
+-- name: runs
+SELECT account, stream, state, count(*) AS runs, max(finished_at) AS last_finished_at
+FROM sync.runs
+GROUP BY account, stream, state
+
+-- name: coverage
+SELECT account, stream, max(covered_to) AS covered_to
+FROM sync.coverage
+WHERE project_ids = '{}'
+GROUP BY account, stream
+
+-- name: nights
+SELECT DISTINCT ON (account) account, rows_new, rows_late
+FROM sync.nights
+ORDER BY account, last_day DESC, run_id DESC
+
+-- name: rejects
+SELECT account, stream, count(*) AS rejects FROM core.rejects GROUP BY account, stream
+
+-- name: alerts
+SELECT account, kind, count(*) AS open FROM sync.alerts WHERE resolved_at IS NULL GROUP BY account, kind

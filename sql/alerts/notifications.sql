@@ -1,0 +1,38 @@
+-- name: lock
+SELECT pg_try_advisory_lock(hashtextextended('alerts ' || CAST(:account AS text), 0)) AS mine
+
+-- name: unlock
+SELECT pg_advisory_unlock(hashtextextended('alerts ' || CAST(:account AS text), 0))
+
+-- name: see
+INSERT INTO sync.alerts (account, cause, first_seen_at, last_seen_at, kind, title, message)
+VALUES (:account, :cause, :now, :now, :kind, :title, :message)
+ON CONFLICT (account, cause) WHERE resolved_at IS NULL DO UPDATE SET last_seen_at = excluded.last_seen_at
+
+-- name: resolve
+UPDATE sync.alerts SET resolved_at = :now
+WHERE account = :account AND resolved_at IS NULL AND kind = ANY(CAST(:kinds AS text[]))
+  AND cause <> ALL(CAST(:causes AS text[]))
+
+-- name: to_send
+-- What is still to be told: that a cause stands, or that a cause that was told of is over.
+SELECT account, cause, first_seen_at, kind, title, message, resolved_at, sent_to, over_sent_to
+FROM sync.alerts
+WHERE account = :account
+  AND ((resolved_at IS NULL AND sent_at IS NULL)
+       OR (resolved_at IS NOT NULL AND over_sent_at IS NULL AND cardinality(sent_to) > 0))
+ORDER BY first_seen_at, cause
+
+-- name: sent_over
+UPDATE sync.alerts
+SET over_sent_to = array_append(array_remove(over_sent_to, CAST(:channel AS text)), CAST(:channel AS text)),
+    over_sent_at = CASE WHEN CAST(:channels AS text[]) <@ array_append(over_sent_to, CAST(:channel AS text))
+                   THEN CAST(:now AS timestamptz) ELSE over_sent_at END
+WHERE account = :account AND cause = :cause AND first_seen_at = :first_seen_at
+
+-- name: sent
+UPDATE sync.alerts
+SET sent_to = array_append(array_remove(sent_to, CAST(:channel AS text)), CAST(:channel AS text)),
+    sent_at = CASE WHEN CAST(:channels AS text[]) <@ array_append(sent_to, CAST(:channel AS text))
+              THEN CAST(:now AS timestamptz) ELSE sent_at END
+WHERE account = :account AND cause = :cause AND first_seen_at = :first_seen_at

@@ -1,1 +1,0 @@
-SELECT pg_advisory_unlock(hashtextextended('alerts ' || CAST(:account AS text), 0))

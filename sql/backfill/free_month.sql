@@ -1,1 +1,0 @@
-SELECT pg_advisory_unlock(hashtextextended(%(stream)s || ' ' || %(account)s, %(month)s))

@@ -1,1 +1,0 @@
-DELETE FROM bi.fct_balances_daily

@@ -1,0 +1,58 @@
+-- name: store
+SELECT account, count(*) AS operations, min(operation_completed_at) AS first_completed,
+       max(operation_completed_at) AS last_completed, max(observed_at) AS last_observed
+FROM core.operations
+GROUP BY account
+ORDER BY account
+
+-- name: documents
+SELECT account, stream, count(*) AS documents, max(observed_at) AS last_changed,
+       (SELECT max(w.walk_started_at) FROM sync.windows w
+        WHERE w.account = d.account AND w.stream = d.stream AND w.verdict = 'complete') AS last_walked
+FROM core.documents d
+GROUP BY account, stream
+ORDER BY account, stream
+
+-- name: coverage
+SELECT account, covered_from, covered_to
+FROM sync.coverage
+WHERE stream = 'operations' AND project_ids = '{}'
+ORDER BY account, covered_from
+
+-- name: holes
+-- What lies between two stretches shown complete: not walked yet, or not shown complete. A snapshot of documents is a
+-- stretch of one second, and nothing is missing between two of them.
+SELECT account, stream, hole_from, hole_to
+FROM (
+    SELECT account, stream, covered_to + interval '1 second' AS hole_from,
+           lead(covered_from) OVER (PARTITION BY account, stream ORDER BY covered_from) - interval '1 second' AS hole_to
+    FROM sync.coverage
+    WHERE project_ids = '{}' AND NOT (stream LIKE 'documents:%' AND covered_from = covered_to)
+) AS gaps
+WHERE hole_to IS NOT NULL
+ORDER BY account, stream, hole_from
+
+-- name: last_balances
+SELECT account, balance_name, currency, amount_minor, captured_at
+FROM core.balance_snapshots b
+WHERE run_id = (
+    SELECT max(r.run_id) FROM sync.runs r
+    WHERE r.account = b.account AND r.stream = 'balances' AND r.state = 'complete'
+)
+ORDER BY account, position, currency
+
+-- name: rejects
+SELECT account, stream, reason, count(*) AS rows, max(last_seen_at) AS last_seen_at
+FROM core.rejects
+GROUP BY account, stream, reason
+ORDER BY rows DESC
+LIMIT 10
+
+-- name: runs
+-- A run without an end whose lock is gone was killed.
+SELECT run_id, account, stream, interval_from, interval_to, project_ids, started_at, finished_at,
+       CASE WHEN sync.was_killed(r) THEN 'killed' ELSE state END AS state, message
+FROM sync.runs r
+WHERE CAST(:account AS text) IS NULL OR account = :account
+ORDER BY run_id DESC
+LIMIT :most

@@ -1,1 +1,0 @@
-SELECT set_config('ecommpay_sync.role_prefix', :prefix, true)

@@ -1,0 +1,137 @@
+-- name: any_stored
+-- Whether any of these documents is stored already, in whatever state. LIMIT keeps the planner from joining the
+-- other way round: one look into the primary key for each, until the first is found.
+SELECT EXISTS (
+    SELECT FROM unnest(CAST(:keys AS text[])) AS met (key)
+    CROSS JOIN LATERAL (
+        SELECT FROM core.documents d
+        WHERE d.account = :account AND d.stream = :stream AND d.document_key = met.key COLLATE "C"
+        LIMIT 1
+    ) AS stored
+) AS found
+
+-- name: copy_new
+-- Rows of which none is stored: half the work of staging and merging them. An empty unquoted value is NULL.
+-- The account is locked (load/lock_account); what arrived is held against what was sent by load/add_window.
+COPY core.documents FROM STDIN (FORMAT csv)
+
+-- name: stage
+-- A private copy of the table's columns for the rows of one window; gone at commit.
+CREATE TEMPORARY TABLE staging_documents (LIKE core.documents) ON COMMIT DROP
+
+-- name: copy
+-- CSV in the order of the columns of core.documents; an empty unquoted value is NULL.
+COPY staging_documents FROM STDIN (FORMAT csv)
+
+-- name: totals
+-- Control totals of what PostgreSQL received, to hold against those of what was sent.
+SELECT NULL AS currency, stream AS type, NULL AS status, count(*) AS row_count, NULL AS minor
+FROM staging_documents
+GROUP BY stream
+
+-- name: retire
+-- A stored document that differs from a later observation leaves for core.document_versions; the last observation
+-- wins, so one that is not later than the stored row changes nothing. Rows affected: the changed documents.
+WITH outdated AS (
+    DELETE FROM core.documents o
+    USING staging_documents s
+    WHERE o.account = s.account AND o.stream = s.stream AND o.document_key = s.document_key
+      AND o.observed_at < s.observed_at
+      AND (o.endpoint, o.document, o.document_sha256) IS DISTINCT FROM (s.endpoint, s.document, s.document_sha256)
+    RETURNING o.*, s.observed_at AS known_to
+), versioned AS (
+    INSERT INTO core.document_versions SELECT * FROM outdated
+    RETURNING account, stream, document_key, first_seen_at
+)
+UPDATE staging_documents s SET first_seen_at = v.first_seen_at
+FROM versioned v
+WHERE v.account = s.account AND v.stream = s.stream AND v.document_key = s.document_key
+
+-- name: insert
+-- Inserts what is new or was retired; an unchanged row is not touched at all (no lock, no WAL).
+-- Rows affected: the new and the changed documents.
+INSERT INTO core.documents SELECT * FROM staging_documents
+ON CONFLICT (account, stream, document_key) DO NOTHING
+
+-- name: differences
+-- Staged documents that the store does not hold as they were observed, at the time they were observed.
+SELECT s.document_key AS key, s.observed_at,
+       CASE WHEN o.document_key IS NULL THEN 'missing in the store' ELSE 'stored otherwise' END AS reason
+FROM staging_documents s
+LEFT JOIN LATERAL (
+    SELECT c.*, 'infinity'::timestamptz AS known_to FROM core.documents c
+    WHERE c.account = s.account AND c.stream = s.stream AND c.document_key = s.document_key
+      AND c.observed_at <= s.observed_at
+    UNION ALL
+    SELECT v.* FROM core.document_versions v
+    WHERE v.account = s.account AND v.stream = s.stream AND v.document_key = s.document_key
+      AND v.observed_at <= s.observed_at AND v.known_to > s.observed_at
+) AS o ON true
+WHERE o.document_key IS NULL
+   OR (o.endpoint, o.document, o.document_sha256) IS DISTINCT FROM (s.endpoint, s.document, s.document_sha256)
+ORDER BY s.document_key
+
+-- name: unfounded
+-- The other direction: stored states that name this window as their origin, though its signed pages do not hold them;
+-- and states of what the window met whose times do not follow one another.
+SELECT t.key, t.observed_at, 'stored, but not in the signed pages of its window' AS reason
+FROM (
+    SELECT document_key AS key, stream, observed_at FROM core.documents
+    WHERE account = :account AND window_id = :window_id
+    UNION ALL
+    SELECT document_key, stream, observed_at FROM core.document_versions
+    WHERE account = :account AND window_id = :window_id
+) AS t
+WHERE NOT EXISTS (
+    SELECT FROM staging_documents s
+    WHERE s.stream = t.stream AND s.document_key = t.key AND s.observed_at = t.observed_at
+)
+UNION ALL
+SELECT c.key, c.observed_at, 'stored with times that do not follow one another' AS reason
+FROM (
+    SELECT key, observed_at, first_seen_at, known_to,
+           lead(observed_at) OVER (PARTITION BY key ORDER BY observed_at) AS next,
+           min(observed_at) OVER (PARTITION BY key) AS first
+    FROM (
+        SELECT o.document_key AS key, o.observed_at, o.first_seen_at, NULL::timestamptz AS known_to
+        FROM staging_documents s JOIN core.documents o USING (account, stream, document_key)
+        UNION ALL
+        SELECT v.document_key, v.observed_at, v.first_seen_at, v.known_to
+        FROM staging_documents s JOIN core.document_versions v USING (account, stream, document_key)
+    ) AS states
+) AS c
+WHERE c.known_to IS DISTINCT FROM c.next OR c.first_seen_at <> c.first
+ORDER BY 1, 2
+
+-- name: orphans
+-- Stored states that name no complete window of this stream as their origin.
+SELECT t.key, t.observed_at, 'stored, but from no window of the ledger' AS reason
+FROM (
+    SELECT document_key AS key, observed_at, window_id FROM core.documents
+    WHERE account = :account AND stream = :stream
+    UNION ALL
+    SELECT document_key, observed_at, window_id FROM core.document_versions
+    WHERE account = :account AND stream = :stream
+) AS t
+LEFT JOIN sync.windows w ON w.window_id = t.window_id AND w.account = :account AND w.stream = :stream
+    AND w.verdict = 'complete'
+WHERE w.window_id IS NULL
+ORDER BY 1, 2
+
+-- name: states
+-- Every stored state of some documents, as text to compare before and after, and the window it came from.
+SELECT o.document_key AS key, o.window_id, md5(o::text) AS state
+FROM core.documents o WHERE o.account = :account AND o.stream = :stream AND o.document_key = ANY(:keys)
+UNION ALL
+SELECT v.document_key, v.window_id, md5(v::text)
+FROM core.document_versions v WHERE v.account = :account AND v.stream = :stream AND v.document_key = ANY(:keys)
+
+-- name: forget
+-- Takes all states of some documents out of the store, to build them again in the same transaction.
+WITH current AS (
+    DELETE FROM core.documents WHERE account = :account AND stream = :stream AND document_key = ANY(:keys)
+)
+DELETE FROM core.document_versions WHERE account = :account AND stream = :stream AND document_key = ANY(:keys)
+
+-- name: unstage
+DROP TABLE staging_documents

@@ -1,1 +1,0 @@
-SELECT account, entry_no FROM sync.windows WHERE encode(entry_hash, 'hex') = :hash

@@ -1,1 +1,0 @@
-SELECT nextval('sync.window_ids')

@@ -1,2 +1,0 @@
-INSERT INTO core.balance_snapshots (account, captured_at, position, balance_name, currency, amount_minor, run_id)
-VALUES (:account, :captured_at, :position, :balance_name, :currency, :amount_minor, :run_id)

@@ -1,1 +1,0 @@
-SELECT account, stream, count(*) AS rejects FROM core.rejects GROUP BY account, stream

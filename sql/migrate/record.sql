@@ -1,1 +1,0 @@
-INSERT INTO sync.migrations (version, name, sha256) VALUES (:version, :name, :sha256)

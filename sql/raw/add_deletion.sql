@@ -1,2 +1,0 @@
-INSERT INTO raw.deletions (account, received_before, raw_days, pages)
-VALUES (:account, :received_before, :raw_days, :pages)

@@ -1,1 +1,0 @@
-CREATE TEMPORARY TABLE left_operations (LIKE pool_operations) ON COMMIT DROP

@@ -1,1 +1,0 @@
-CREATE TEMPORARY TABLE left_entries (LIKE pool_entries) ON COMMIT DROP

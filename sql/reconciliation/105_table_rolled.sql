@@ -1,1 +1,0 @@
-CREATE TEMPORARY TABLE rolled (LIKE recon.balance_rollforward) ON COMMIT DROP

@@ -1,1 +1,0 @@
-ANALYZE left_operations

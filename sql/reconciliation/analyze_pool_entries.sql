@@ -1,1 +1,0 @@
-ANALYZE pool_entries

@@ -1,1 +1,0 @@
-SELECT set_config('recon.actor', :by, true)

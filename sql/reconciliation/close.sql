@@ -1,0 +1,153 @@
+-- name: close_prepared
+-- The preparation that counts: the last one since the day was last closed or opened again.
+SELECT p.prepared_by, p.prepared_at, p.database_user, p.figures_sha256
+FROM recon.close_preparations p
+WHERE p.account = :account AND p.business_date = :day
+  AND p.prepared_at > coalesce((
+      SELECT max(c.written_at) FROM recon.closes c WHERE c.account = :account AND c.business_date = :day
+  ), '-infinity')
+ORDER BY p.preparation_no DESC
+LIMIT 1
+
+-- name: close_prepare
+INSERT INTO recon.close_preparations (account, business_date, prepared_by, figures_sha256)
+VALUES (:account, :day, :by, :figures)
+RETURNING prepared_at, database_user
+
+-- name: verify_closes
+-- The first row of each account's chain of closed days that is not what was written, and why.
+SELECT DISTINCT ON (account) account, close_no, business_date,
+       CASE WHEN close_no <> expected_no THEN 'rows before it were removed or reordered'
+            WHEN previous_hash <> expected_hash THEN 'it does not follow the row before it'
+            ELSE 'it was altered' END AS reason
+FROM (
+    SELECT c.*, recon.close_hash(c) AS true_hash,
+           coalesce(lag(close_no) OVER chain, 0) + 1 AS expected_no,
+           coalesce(lag(entry_hash) OVER chain, decode(repeat('00', 32), 'hex')) AS expected_hash
+    FROM recon.closes c
+    WINDOW chain AS (PARTITION BY account ORDER BY close_no)
+) AS chained
+WHERE close_no <> expected_no OR previous_hash <> expected_hash OR entry_hash <> true_hash
+ORDER BY account, close_no
+
+-- name: close_breaks
+-- The day's breaks that are not resolved, each with what a reviewer looks at; not its age, which grows by itself.
+SELECT break_type, state, coalesce(operation_id, '') AS operation_id, coalesce(entry_id, '') AS entry_id,
+       coalesce(balance_name, '') AS balance_name, currency, amount_minor::text AS minor, owner, note
+FROM recon.breaks
+WHERE account = :account AND business_date = :day AND state <> 'resolved'
+ORDER BY break_id
+
+-- name: close_add
+INSERT INTO recon.closes (
+    account, business_date, action, known_at, prepared_by, decided_by, with_open_breaks, document, document_sha256
+)
+VALUES (:account, :day, 'close', :known_at, :prepared_by, :by, :with_open_breaks, :document, :document_sha256)
+RETURNING close_no, encode(document_sha256, 'hex') AS sha256, encode(entry_hash, 'hex') AS entry_hash
+
+-- name: close_reopen
+INSERT INTO recon.closes (account, business_date, action, known_at, decided_by, reason)
+VALUES (:account, :day, 'reopen', clock_timestamp(), :by, :reason)
+RETURNING close_no
+
+-- name: close_latest
+-- The row that closed a day, if it is closed.
+SELECT c.close_no, c.document, encode(c.document_sha256, 'hex') AS sha256, encode(c.entry_hash, 'hex') AS entry_hash,
+       c.entry_hash = recon.close_hash(c) AS is_intact
+FROM recon.closes c
+JOIN recon.closed_days d ON d.account = c.account AND d.close_no = c.close_no
+WHERE c.account = :account AND d.business_date = :day
+
+-- name: reporting_zone
+SELECT value FROM core.settings WHERE key = 'reporting_zone'
+
+-- name: close_state
+-- What a day needs to be closed: its latest proof, its last reconciliation, its open breaks; and when it last changed.
+SELECT d.completeness, d.books_at, d.open_breaks,
+       (SELECT p.reason FROM recon.completeness p WHERE p.account = d.account AND p.business_date = d.business_date
+        ORDER BY p.walked_at DESC LIMIT 1) AS reason,
+       (SELECT max(o.observed_at) FROM core.operations o
+        WHERE o.account = d.account
+          AND o.operation_completed_at >= core.business_day_starts_at(d.business_date)
+          AND o.operation_completed_at < core.business_day_starts_at(d.business_date + 1)) AS loaded_at
+FROM recon.days d
+WHERE d.account = :account AND d.business_date = :day
+
+-- name: seal_head
+-- Where the figures stand: the zone, the ledger's head, the row of the chain before.
+SELECT (SELECT value FROM core.settings WHERE key = 'reporting_zone') AS reporting_zone, session_user AS closed_as,
+       core.business_day_starts_at(CAST(:day AS date)) AS starts_at,
+       core.business_day_starts_at(CAST(:day AS date) + 1) AS ends_at,
+       (SELECT jsonb_build_object('entry_no', entry_no, 'head', encode(entry_hash, 'hex'))
+        FROM sync.windows WHERE account = :account ORDER BY entry_no DESC LIMIT 1) AS ledger_head,
+       (SELECT jsonb_build_object('close_no', close_no, 'head', encode(entry_hash, 'hex'))
+        FROM recon.closes WHERE account = :account ORDER BY close_no DESC LIMIT 1) AS previous_close
+
+-- name: seal_totals
+-- Count and sum in minor units, by currency, type and status; exponent as valid on the day.
+SELECT o.sum_initial_currency AS currency,
+       (SELECT c.exponent FROM core.currencies c
+        WHERE c.currency = o.sum_initial_currency AND c.valid_from <= :day AND (c.valid_to IS NULL OR c.valid_to > :day)
+       ) AS exponent,
+       o.operation_type AS type, o.operation_status AS status,
+       coalesce(s.is_success, false) AS is_success, coalesce(t.sign, 0) AS sign,
+       count(*) AS count, sum(o.sum_initial_amount)::text AS minor
+FROM core.operations o
+LEFT JOIN core.operation_types t ON t.operation_type = o.operation_type
+LEFT JOIN core.operation_statuses s ON s.operation_status = o.operation_status
+WHERE o.account = :account
+  AND ((o.operation_completed_at >= core.business_day_starts_at(CAST(:day AS date))
+        AND o.operation_completed_at < core.business_day_starts_at(CAST(:day AS date) + 1))
+    OR (o.operation_completed_at IS NULL
+        AND o.operation_created_at >= core.business_day_starts_at(CAST(:day AS date))
+        AND o.operation_created_at < core.business_day_starts_at(CAST(:day AS date) + 1)))
+GROUP BY 1, 2, 3, 4, 5, 6
+ORDER BY o.sum_initial_currency COLLATE "C", o.operation_type COLLATE "C", o.operation_status COLLATE "C"
+
+-- name: seal_books
+SELECT figures FROM recon.runs
+WHERE account = :account AND business_date = :day AND leg = 'books'
+ORDER BY run_no DESC
+LIMIT 1
+
+-- name: seal_breaks
+-- Breaks of the day and of the days before it that are not resolved, by type, state, age on the day after, currency.
+SELECT b.break_type, b.state,
+       CASE WHEN age.days <= 1 THEN '0–1' WHEN age.days <= 3 THEN '2–3' WHEN age.days <= 7 THEN '4–7'
+            WHEN age.days <= 30 THEN '8–30' ELSE 'over 30' END AS age,
+       b.currency, count(*) AS count, sum(abs(b.amount_minor))::text AS minor
+FROM recon.breaks b
+CROSS JOIN LATERAL (SELECT CAST(:day AS date) + 1 - b.business_date AS days) AS age
+WHERE b.account = :account AND b.state <> 'resolved' AND b.business_date <= :day
+GROUP BY 1, 2, 3, 4
+ORDER BY 1, 2, 3, 4
+
+-- name: seal_largest_breaks
+SELECT break_id, break_type, state, business_date, operation_id, entry_id, balance_name, currency,
+       amount_minor::text AS minor, detail, owner, note
+FROM (
+    SELECT b.*, row_number() OVER (
+        PARTITION BY b.currency ORDER BY abs(b.amount_minor) DESC NULLS LAST, b.break_id
+    ) AS place
+    FROM recon.breaks b
+    WHERE b.account = :account AND b.state <> 'resolved' AND b.business_date <= :day
+) AS ranked
+WHERE place <= :largest
+ORDER BY currency COLLATE "C", place
+
+-- name: seal_balances
+SELECT balance_name, currency, opening_at, opening_minor::text AS opening_minor, movements, movements_minor::text AS movements_minor,
+       closing_at, closing_minor::text AS closing_minor, unexplained_minor::text AS unexplained_minor, basis, status
+FROM recon.balance_rollforward
+WHERE account = :account AND business_date = :day
+ORDER BY balance_name COLLATE "C", currency COLLATE "C"
+
+-- name: seal_restatements
+-- What is known by now of days closed before: both dates of knowledge, by day, currency and kind.
+SELECT business_date, close_no, kind, sealed_known_at, max(restated_known_at) AS restated_known_at,
+       coalesce(currency_before, currency_after) AS currency, count(*) AS count,
+       sum(minor_before)::text AS minor_before, sum(minor_after)::text AS minor_after
+FROM recon.restatements
+WHERE account = :account AND business_date < :day
+GROUP BY 1, 2, 3, 4, 6
+ORDER BY 1, 3, 6

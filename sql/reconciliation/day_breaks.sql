@@ -1,3 +1,0 @@
-SELECT break_type, state, count(*) AS count FROM recon.breaks
-WHERE account = :account AND business_date = :day AND state <> 'resolved'
-GROUP BY 1, 2 ORDER BY 1, 2

@@ -1,1 +1,0 @@
-COPY staging_entries FROM STDIN

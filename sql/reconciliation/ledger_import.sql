@@ -1,0 +1,67 @@
+-- name: table
+CREATE TEMPORARY TABLE staging_entries (
+    entry_id        text COLLATE "C" NOT NULL,
+    booked_at       timestamptz NOT NULL,
+    is_date_only    boolean NOT NULL,
+    operation_type  text NOT NULL,
+    status          text NOT NULL,
+    currency        text NOT NULL,
+    amount_minor    bigint NOT NULL,
+    fee_minor       bigint,
+    operation_id    text,
+    project_id      text,
+    payment_id      text,
+    reference       text
+) ON COMMIT DROP
+
+-- name: analyze
+ANALYZE staging_entries
+
+-- name: next_id
+SELECT nextval(pg_get_serial_sequence('recon.ledger_imports', 'import_id')) AS import_id
+
+-- name: versions
+-- A corrected entry leaves its former state.
+INSERT INTO recon.ledger_entry_versions (account, entry_id, known_to, was)
+SELECT e.account, e.entry_id, clock_timestamp(), to_jsonb(e)
+FROM staging_entries s
+JOIN recon.ledger_entries e ON e.account = :account AND e.entry_id = s.entry_id
+WHERE (e.booked_at, e.is_date_only, e.operation_type, e.status, e.currency, e.amount_minor, e.fee_minor,
+       e.operation_id, e.project_id, e.payment_id, e.reference)
+    IS DISTINCT FROM (s.booked_at, s.is_date_only, s.operation_type, s.status, s.currency, s.amount_minor, s.fee_minor,
+       s.operation_id, s.project_id, s.payment_id, s.reference)
+
+-- name: save
+INSERT INTO recon.ledger_entries AS e (
+    account, entry_id, booked_at, is_date_only, operation_type, status, currency, amount_minor, fee_minor,
+    operation_id, project_id, payment_id, reference, import_id
+)
+SELECT :account, s.*, :import_id FROM staging_entries s
+ON CONFLICT (account, entry_id) DO UPDATE SET
+    booked_at = excluded.booked_at, is_date_only = excluded.is_date_only, operation_type = excluded.operation_type,
+    status = excluded.status, currency = excluded.currency, amount_minor = excluded.amount_minor,
+    fee_minor = excluded.fee_minor, operation_id = excluded.operation_id, project_id = excluded.project_id,
+    payment_id = excluded.payment_id, reference = excluded.reference, import_id = excluded.import_id,
+    entered_at = clock_timestamp()
+WHERE (e.booked_at, e.is_date_only, e.operation_type, e.status, e.currency, e.amount_minor, e.fee_minor,
+       e.operation_id, e.project_id, e.payment_id, e.reference)
+    IS DISTINCT FROM (excluded.booked_at, excluded.is_date_only, excluded.operation_type, excluded.status,
+       excluded.currency, excluded.amount_minor, excluded.fee_minor, excluded.operation_id, excluded.project_id,
+       excluded.payment_id, excluded.reference)
+
+-- name: record
+INSERT INTO recon.ledger_imports (
+    account, import_id, file_name, file_sha256, rows_read, rows_new, rows_changed, rows_unchanged, rows_rejected
+)
+OVERRIDING SYSTEM VALUE
+VALUES (
+    :account, :import_id, :file_name, :file_sha256, :rows_read, :rows_new, :rows_changed, :rows_unchanged, :rows_rejected
+)
+
+-- name: reject
+INSERT INTO recon.ledger_rejects (account, import_id, line_number, column_name, problem, advice)
+VALUES (:account, :import_id, :line, :column, :problem, :advice)
+ON CONFLICT DO NOTHING
+
+-- name: copy
+COPY staging_entries FROM STDIN

@@ -1,2 +1,0 @@
-INSERT INTO core.currencies (currency, exponent, smallest_unit, source, valid_from, valid_to)
-VALUES (:currency, :exponent, :smallest_unit, :source, :valid_from, :valid_to)

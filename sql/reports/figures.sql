@@ -1,0 +1,167 @@
+-- name: exponents
+-- The decimals of each currency on the day.
+SELECT currency, exponent
+FROM core.currencies
+WHERE valid_from <= :day AND (valid_to IS NULL OR valid_to > :day)
+ORDER BY currency COLLATE "C"
+
+-- name: balances
+-- Each balance over the day, as the reconciliation rolled it forward.
+SELECT balance_name, currency, opening_minor, movements_minor, closing_minor, unexplained_minor
+FROM recon.balance_rollforward
+WHERE account = :account AND business_date = :day
+ORDER BY balance_name, currency
+
+-- name: balance_history
+-- The last snapshot of each balance on each business day.
+SELECT DISTINCT ON (business_date, balance_name, currency, position)
+       (captured_at AT TIME ZONE :zone)::date AS business_date, balance_name, currency, amount_minor
+FROM core.balance_snapshots
+WHERE account = :account
+  AND captured_at >= CAST(:first AS timestamp) AT TIME ZONE :zone
+  AND captured_at < CAST(:after AS timestamp) AT TIME ZONE :zone
+ORDER BY business_date, balance_name, currency, position, captured_at DESC
+
+-- name: breaks
+-- Breaks of days up to this one that are still open, by type, age and currency.
+SELECT break_type, age_bucket AS age, currency, count(*) AS count, sum(abs(amount_minor))::bigint AS amount_minor
+FROM recon.aged_breaks
+WHERE account = :account AND business_date <= :day AND state = 'open'
+GROUP BY break_type, age_bucket, currency
+ORDER BY max(age_days) DESC, break_type, currency
+
+-- name: largest_breaks
+-- The open breaks to look at first: by amount in each currency's own minor units, then by age.
+SELECT break_id::text AS break_id, break_type, state, business_date, age_bucket AS age, currency, amount_minor,
+       operation_id, coalesce(entry_id, balance_name) AS reference, owner, coalesce(note, detail) AS note
+FROM recon.aged_breaks
+WHERE account = :account AND business_date <= :day AND state = 'open'
+ORDER BY abs(amount_minor) DESC NULLS LAST, age_days DESC, break_id
+LIMIT :most
+
+-- name: reconciled
+-- Whether the merchant's books were held against the day, with entries to hold.
+SELECT EXISTS (
+    SELECT FROM recon.runs r
+    WHERE r.account = :account AND r.business_date = :day AND r.leg = 'books'
+) AND EXISTS (
+    SELECT FROM recon.ledger_entries e
+    WHERE e.account = :account
+      AND e.booked_at >= core.business_day_starts_at(:day) AND e.booked_at < core.business_day_starts_at(:day + 1)
+) AS reconciled
+
+-- name: restatements
+-- What became known of earlier days since the day began, the latest first. Of a closed day it is held against the
+-- sealed figures; of another against what was known when the day began, where a load had been complete before:
+-- what a first load brings is no restatement.
+WITH of_closed_days AS (
+    SELECT operation_id, kind, sealed_known_at AS known_from, restated_known_at AS known_to,
+           status_before, status_after, coalesce(currency_after, currency_before) AS currency,
+           minor_before AS amount_before, minor_after AS amount_after
+    FROM recon.restatements
+    WHERE account = :account AND business_date < :day
+      AND restated_known_at > CAST(:known_from AS timestamptz) AND restated_known_at <= CAST(:known_to AS timestamptz)
+), of_other_days AS (
+    SELECT r.operation_id, r.kind, CAST(:known_from AS timestamptz), r.observed_at,
+           r.status_before, r.status_after, coalesce(r.currency_after, r.currency_before),
+           r.amount_before, r.amount_after
+    FROM core.restatements(CAST(:known_from AS timestamptz), CAST(:known_to AS timestamptz)) r
+    WHERE r.account = :account AND coalesce(r.completed_before, r.completed_after) < CAST(:known_from AS timestamptz)
+      AND NOT EXISTS (SELECT FROM of_closed_days c WHERE c.operation_id = r.operation_id)
+      AND (r.kind = 'changed' OR EXISTS (
+            SELECT FROM sync.windows w
+            WHERE w.account = r.account AND w.stream = 'operations' AND w.verdict = 'complete'
+              AND w.committed_at <= CAST(:known_from AS timestamptz)
+              AND w.interval_from <= r.completed_after AND w.interval_to >= r.completed_after))
+)
+SELECT * FROM of_closed_days
+UNION ALL
+SELECT * FROM of_other_days
+ORDER BY known_to DESC, operation_id
+LIMIT :most
+
+-- name: completeness
+-- The windows that cover the day, of the last walk over each second; whether a hole is left; the ledger's head.
+WITH asked AS (
+    SELECT CAST(:first AS timestamp) AT TIME ZONE :zone AS day_from,
+           CAST(:after AS timestamp) AT TIME ZONE :zone AS day_to
+), latest AS (
+    SELECT w.*
+    FROM sync.windows w, asked
+    WHERE w.account = :account AND w.stream = 'operations' AND w.project_ids = '{}'
+      AND w.interval_from < day_to AND w.interval_to >= day_from
+      AND NOT EXISTS (
+          SELECT FROM sync.windows later
+          WHERE later.account = w.account AND later.stream = w.stream AND later.project_ids = w.project_ids
+            AND later.run_id > w.run_id
+            AND later.interval_from <= w.interval_from AND later.interval_to >= w.interval_to)
+), head AS (
+    SELECT entry_no, encode(entry_hash, 'hex') AS entry_hash
+    FROM sync.windows WHERE account = :account ORDER BY entry_no DESC LIMIT 1
+)
+SELECT count(*) FILTER (WHERE verdict = 'complete') AS windows,
+       count(*) FILTER (WHERE verdict <> 'complete') AS incomplete_windows,
+       coalesce(sum(requests), 0) AS requests, coalesce(sum(rows_met), 0) AS rows,
+       coalesce(sum(rows_rejected), 0) AS rejects,
+       coalesce(range_agg(tstzrange(interval_from, interval_to + interval '1 second'))
+                    FILTER (WHERE verdict = 'complete') @> (SELECT tstzrange(day_from, day_to) FROM asked),
+                false) AS covered,
+       coalesce(bool_or(verdict = 'complete' AND walk_started_at > (SELECT day_to FROM asked)), false) AS walked_after_it_ended,
+       (SELECT max(c.covered_to) FROM sync.coverage c
+        WHERE c.account = :account AND c.stream = 'operations' AND c.project_ids = '{}') AS covered_through,
+       (SELECT entry_no FROM head) AS ledger_entries, (SELECT entry_hash FROM head) AS ledger_head
+FROM latest
+
+-- name: rewalked
+-- What the last fresh walk over the day said of the store.
+SELECT verdict = 'complete' AS equal
+FROM recon.completeness
+WHERE account = :account AND business_date = :day
+ORDER BY walked_at DESC
+LIMIT 1
+
+-- name: lateness
+-- How long after their completion the operations of the day were first seen.
+SELECT bucket.label AS bucket, count(*) AS operations
+FROM core.operations o
+JOIN (VALUES (interval '-100 years', interval '1 hour', 'under 1 hour'),
+             (interval '1 hour', interval '6 hours', '1 to 6 hours'),
+             (interval '6 hours', interval '24 hours', '6 to 24 hours'),
+             (interval '24 hours', interval '48 hours', '1 to 2 days'),
+             (interval '48 hours', interval '72 hours', '2 to 3 days'),
+             (interval '72 hours', interval '100 years', 'over 3 days')) AS bucket (low, high, label)
+    ON o.first_seen_at - o.operation_completed_at >= bucket.low
+   AND o.first_seen_at - o.operation_completed_at < bucket.high
+WHERE o.account = :account
+  AND o.operation_completed_at >= CAST(:first AS timestamp) AT TIME ZONE :zone
+  AND o.operation_completed_at < CAST(:after AS timestamp) AT TIME ZONE :zone
+GROUP BY bucket.label, bucket.low
+ORDER BY bucket.low
+
+-- name: last_failure
+-- What the last run over the day said, when it did not end complete.
+SELECT state, coalesce(message, 'it is still running, or was killed') AS message
+FROM sync.runs
+WHERE account = :account AND stream = 'operations'
+  AND interval_from < CAST(:after AS timestamp) AT TIME ZONE :zone
+  AND interval_to >= CAST(:first AS timestamp) AT TIME ZONE :zone
+ORDER BY run_id DESC
+LIMIT 1
+
+-- name: days_by_currency
+-- Count and volume of each business day and currency; days are cut in the reporting zone, by completion.
+SELECT (o.operation_completed_at AT TIME ZONE :zone)::date AS business_date,
+       coalesce(o.sum_initial_currency, 'none') AS currency,
+       count(*) AS operations,
+       count(*) FILTER (WHERE s.is_final AND o.operation_type IN ('sale', 'auth', 'recurring')) AS attempts,
+       count(*) FILTER (WHERE s.is_success AND o.operation_type IN ('sale', 'auth', 'recurring')) AS approved,
+       coalesce(sum(o.sum_initial_amount) FILTER (WHERE s.is_success AND t.sign > 0), 0) AS credit_minor,
+       coalesce(sum(o.sum_initial_amount) FILTER (WHERE s.is_success AND t.sign < 0), 0) AS debit_minor
+FROM core.operations o
+LEFT JOIN core.operation_types t USING (operation_type)
+LEFT JOIN core.operation_statuses s USING (operation_status)
+WHERE o.account = :account
+  AND o.operation_completed_at >= CAST(:first AS timestamp) AT TIME ZONE :zone
+  AND o.operation_completed_at < CAST(:after AS timestamp) AT TIME ZONE :zone
+GROUP BY 1, 2
+ORDER BY 1, 2
