@@ -34,7 +34,7 @@ def migrate(warehouse: Warehouse, reference: ReferenceSettings | None = None) ->
         _check_server(connection)
         run(connection, "warehouse/migrate/lock")
         run(connection, "warehouse/migrate/create_table")
-        applied = {row.version: row.sha256 for row in run(connection, "warehouse/migrate/applied")}
+        applied = {row.version: (row.name, row.sha256) for row in run(connection, "warehouse/migrate/applied")}
         files = sql.migrations()
         _check_history(files, applied)
         pending = [file for file in files if file[0] not in applied]
@@ -59,9 +59,14 @@ def _check_server(connection: Connection) -> None:
         raise WarehouseBroken(f"this server is PostgreSQL {version // 10000}; 14 or newer is needed.")
 
 
-def _check_history(files: list[Migration], applied: dict[int, str]) -> None:
+def _check_history(files: list[Migration], applied: dict[int, tuple[str, str]]) -> None:
     known = {version: (name, fingerprint(statements)) for version, name, statements in files}
-    for version, digest in sorted(applied.items()):
+    for version, (applied_name, digest) in sorted(applied.items()):
+        if version in known and applied_name != known[version][0]:
+            raise WarehouseBroken(
+                f"the database was made before the first release (migration {version:04} {applied_name}): load into an "
+                "empty database; raw pages of the old one are not carried over."
+            )
         if version not in known:
             raise WarehouseBroken(
                 f"the database has migration {version:04}, which this version of ecommpay-sync does not know: "

@@ -1,5 +1,36 @@
--- What the ledger and the versions tell: coverage, lateness, restatements.
+-- What ledger and core say together: what a walk wrote, what is covered, proved, late, restated.
 
+CREATE FUNCTION sync.written_totals(walk bigint) RETURNS jsonb
+LANGUAGE sql STABLE
+BEGIN ATOMIC
+    SELECT coalesce(jsonb_agg(to_jsonb(total) ORDER BY total.currency, total.type, total.status), '[]')
+    FROM (
+        SELECT currency, type, status, count(*) AS count, sum(minor)::text AS minor
+        FROM (
+            SELECT sum_initial_currency COLLATE "C" AS currency, operation_type COLLATE "C" AS type,
+                   operation_status COLLATE "C" AS status, sum_initial_amount AS minor
+            FROM core.operations WHERE window_id = walk
+            UNION ALL
+            SELECT sum_initial_currency COLLATE "C", operation_type COLLATE "C",
+                   operation_status COLLATE "C", sum_initial_amount
+            FROM core.operation_versions WHERE window_id = walk
+            UNION ALL
+            SELECT tr_ccy COLLATE "C", fraud_type COLLATE "C", NULL, tr_amount_minor
+            FROM core.fraud_reports WHERE window_id = walk
+            UNION ALL
+            SELECT tr_ccy COLLATE "C", fraud_type COLLATE "C", NULL, tr_amount_minor
+            FROM core.fraud_report_versions WHERE window_id = walk
+            UNION ALL
+            SELECT NULL, stream COLLATE "C", NULL, NULL FROM core.documents WHERE window_id = walk
+            UNION ALL
+            SELECT NULL, stream COLLATE "C", NULL, NULL FROM core.document_versions WHERE window_id = walk
+        ) AS written
+        GROUP BY currency, type, status
+    ) AS total;
+END;
+COMMENT ON FUNCTION sync.written_totals(bigint) IS 'Control totals of what one walk wrote, as the store holds it now; must equal the ledger''s totals_written for ever.';
+
+-- What the ledger and the versions tell: coverage, lateness, restatements.
 CREATE VIEW sync.coverage AS
 SELECT account, stream, project_ids,
        lower(stretch) AS covered_from, upper(stretch) - interval '1 second' AS covered_to
@@ -10,9 +41,10 @@ FROM (
     WHERE verdict = 'complete'
     GROUP BY account, stream, project_ids
 ) AS stretches;
+
 COMMENT ON VIEW sync.coverage IS 'Stretches of time shown complete, without a hole; a hole is what lies between two rows.';
 COMMENT ON COLUMN sync.coverage.account IS 'Which token''s account (SYNC_ACCOUNT).';
-COMMENT ON COLUMN sync.coverage.stream IS 'What was walked: operations.';
+COMMENT ON COLUMN sync.coverage.stream IS 'What was walked: operations, fraud, or documents:NAME.';
 COMMENT ON COLUMN sync.coverage.project_ids IS 'Projects asked for; empty: every project that the token may see.';
 COMMENT ON COLUMN sync.coverage.covered_from IS 'First second of the stretch.';
 COMMENT ON COLUMN sync.coverage.covered_to IS 'Last second of the stretch, included.';
@@ -29,6 +61,7 @@ LEFT JOIN sync.windows later
     AND later.interval_from <= w.interval_to AND later.interval_to >= w.interval_from
 WHERE w.verdict = 'complete'
 GROUP BY w.account, w.window_id;
+
 COMMENT ON VIEW sync.proofs IS 'Which complete windows a later, independent walk has proved: it met no operation unknown to the store.';
 COMMENT ON COLUMN sync.proofs.account IS 'Which token''s account (SYNC_ACCOUNT).';
 COMMENT ON COLUMN sync.proofs.window_id IS 'The window: sync.windows.window_id.';
@@ -45,6 +78,7 @@ JOIN (VALUES (-1e9, 1, 'under 1 hour'), (1, 6, '1 to 6 hours'), (6, 24, '6 to 24
              (48, 72, '2 to 3 days'), (72, 168, '3 to 7 days'), (168, 1e9, 'over 7 days'))
     AS bucket (from_hours, to_hours, label) ON late.hours >= bucket.from_hours AND late.hours < bucket.to_hours
 GROUP BY 1, 2, 3, 4;
+
 COMMENT ON VIEW sync.lateness IS 'How long after its completion an operation was first seen, by the day it was first seen; a backfill shows as very late.';
 COMMENT ON COLUMN sync.lateness.account IS 'Which token''s account (SYNC_ACCOUNT).';
 COMMENT ON COLUMN sync.lateness.first_seen_date IS 'UTC day on which the operations were first seen.';

@@ -17,7 +17,7 @@ COMMENT ON COLUMN sync.migrations.sha256 IS 'Fingerprint of the file when it was
 COMMENT ON COLUMN sync.migrations.applied_at IS 'When it was applied.';
 
 -- name: applied
-SELECT version, sha256 FROM sync.migrations
+SELECT version, name, sha256 FROM sync.migrations
 
 -- name: record
 INSERT INTO sync.migrations (version, name, sha256) VALUES (:version, :name, :sha256)

@@ -121,6 +121,18 @@ def test_an_applied_file_that_was_edited_is_named_and_nothing_is_applied(store, 
     assert {"nspname": "made"} not in fetch_all(store, OURS)
 
 
+def test_a_database_of_before_the_first_release_is_refused_in_one_line(empty):
+    execute(
+        empty,
+        "CREATE SCHEMA sync;"
+        "CREATE TABLE sync.migrations (version integer, name text, sha256 text, applied_at timestamptz);"
+        "INSERT INTO sync.migrations VALUES (1, 'ledger', repeat('0', 64), now())",
+    )
+    with pytest.raises(WarehouseBroken, match=r"made before the first release .* load into an empty database"):
+        migrate(empty)
+    assert fetch_all(empty, OURS) == [{"nspname": "sync"}]
+
+
 def test_other_line_endings_are_no_edit(store, monkeypatch):
     given_files(monkeypatch, *((version, name, text.replace("\n", "\r\n")) for version, name, text in FILES))
     assert migrate(store) == []
@@ -260,7 +272,7 @@ def test_a_message_never_holds_a_value_of_a_row(store):
         execute(store, "INSERT INTO sync.migrations (version, name, sha256) SELECT 99, name, '' FROM sync.migrations")
     assert is_one_line(error)
     assert "0001" not in str(error.value)
-    assert FILES[0][1] not in str(error.value)
+    assert FILES[3][1] not in str(error.value)
 
 
 def test_a_pool_survives_the_loss_of_all_its_connections(store):

@@ -6,7 +6,6 @@ from dataclasses import replace
 
 import dagster as dg
 
-import sql
 from fixtures.accounts import FIRST, LAST, SETTINGS, TOKEN, load, truth
 from fixtures.commands import execute, fetch_all
 from pipelines.accounts import Owner
@@ -174,27 +173,3 @@ def test_a_report_of_fraud_of_a_shared_project_is_counted_once_too(store, shared
     assert fetch_all(store, "SELECT account, report_key FROM bi.fct_fraud") == [
         {"account": "globex", "report_key": "r1"}
     ]
-
-
-def test_a_warehouse_with_two_accounts_from_before_learns_of_shared_projects_when_it_is_brought_to_this_version(
-    world, sandbox, store, shared
-):
-    """Its marts counted both; the migration finds who saw what, the next build takes one out."""
-    load(sandbox, store, "globex")
-    load(sandbox, store, "acme")
-    build_marts(store, SETTINGS["acme"])
-    (statements,) = [text for number, _, text in sql.migrations() if number == 70]
-    backfill = statements[statements.index("INSERT INTO core.account_projects") :]
-    expected = fetch_all(store, "SELECT * FROM core.account_projects ORDER BY 1, 2")
-    execute(
-        store,
-        "INSERT INTO bi.daily_overview SELECT 'acme', business_date, project_id, currency, operation_type,"
-        f" operation_status, operations, amount_minor, amount FROM bi.daily_overview WHERE project_id = '{shared}';"
-        "DELETE FROM core.account_projects",
-    )
-    execute(store, backfill)
-    assert set(counted_for(store, shared)) == {"acme", "globex"}
-    assert not build_marts(store, SETTINGS["acme"]).is_full
-    assert fetch_all(store, "SELECT * FROM core.account_projects ORDER BY 1, 2") == expected
-    assert counted_for(store, shared) == {"globex": len(truth(world, [shared]))}
-    assert differences_from_core(store) == []

@@ -1,46 +1,7 @@
--- Schema bi: the tables behind the marts, and how far each account's operations are in them. The views are in
--- sql/bi/*.sql and are created again by every build of the marts that finds them changed.
+-- Schema bi: the tables of the marts. Their views are in sql/bi and are made again whenever they have changed.
 
 CREATE SCHEMA IF NOT EXISTS bi;
 COMMENT ON SCHEMA bi IS 'What reports and dashboards read: facts, dimensions, daily figures. No personal data.';
-
--- the moment that decides an operation's business day, for reading single days
-CREATE INDEX operations_business ON core.operations
-    (account, (coalesce(operation_completed_at, operation_created_at, first_seen_at)));
-
-CREATE TABLE sync.mart_refreshes (
-    account               text NOT NULL,
-    mart_group            text NOT NULL,
-    entry_no              bigint NOT NULL,
-    reference_fingerprint text NOT NULL,
-    refreshed_at          timestamptz NOT NULL,
-    is_full               boolean NOT NULL,
-    days                  bigint NOT NULL,
-    payments              bigint NOT NULL,
-    PRIMARY KEY (account, mart_group)
-);
-COMMENT ON TABLE sync.mart_refreshes IS 'How much of each account''s ledger the tables of bi.* hold.';
-COMMENT ON COLUMN sync.mart_refreshes.account IS 'Which token''s account (SYNC_ACCOUNT).';
-COMMENT ON COLUMN sync.mart_refreshes.mart_group IS 'Which tables: operations (daily_overview, fct_payments and their dimensions).';
-COMMENT ON COLUMN sync.mart_refreshes.entry_no IS 'Last entry of sync.windows whose rows are in the tables.';
-COMMENT ON COLUMN sync.mart_refreshes.reference_fingerprint IS 'Currencies and settings they were built with: core.settings.';
-COMMENT ON COLUMN sync.mart_refreshes.refreshed_at IS 'When the transaction of the last refresh began: the marts show the core of that moment.';
-COMMENT ON COLUMN sync.mart_refreshes.is_full IS 'Whether the last refresh built everything anew.';
-COMMENT ON COLUMN sync.mart_refreshes.days IS 'Business days that the last refresh built.';
-COMMENT ON COLUMN sync.mart_refreshes.payments IS 'Payments that the last refresh built.';
-
-CREATE TABLE sync.due (
-    account      text NOT NULL,
-    stream       text NOT NULL,
-    schedule     text NOT NULL,
-    next_run_at  timestamptz NOT NULL,
-    PRIMARY KEY (account, stream)
-);
-COMMENT ON TABLE sync.due IS 'When each stream''s next scheduled run is due, as of the last build of the marts.';
-COMMENT ON COLUMN sync.due.account IS 'Which token''s account (SYNC_ACCOUNT).';
-COMMENT ON COLUMN sync.due.stream IS 'operations or balances.';
-COMMENT ON COLUMN sync.due.schedule IS 'The cron expression and its time zone.';
-COMMENT ON COLUMN sync.due.next_run_at IS 'When the next run is to start.';
 
 CREATE TABLE bi.dim_date (
     business_date        date PRIMARY KEY,
@@ -60,6 +21,7 @@ CREATE TABLE bi.dim_date (
     fiscal_month         integer NOT NULL,
     fiscal_year_start_date date NOT NULL
 );
+
 COMMENT ON TABLE bi.dim_date IS 'One row a business day: ISO week, month, fiscal year (SYNC_FISCAL_START_MONTH).';
 COMMENT ON COLUMN bi.dim_date.business_date IS 'The day, in the reporting zone (SYNC_REPORTING_ZONE).';
 COMMENT ON COLUMN bi.dim_date.iso_year IS 'Year of the ISO 8601 week.';
@@ -85,6 +47,7 @@ CREATE TABLE bi.dim_project (
     name_observed_at  timestamptz,
     PRIMARY KEY (account, project_id)
 );
+
 COMMENT ON TABLE bi.dim_project IS 'One row a project ever met; "(none)" stands for operations without one.';
 COMMENT ON COLUMN bi.dim_project.account IS 'Which token''s account (SYNC_ACCOUNT).';
 COMMENT ON COLUMN bi.dim_project.project_id IS 'The platform''s project id, digits; "(none)": the operation had none.';
@@ -100,6 +63,7 @@ CREATE TABLE bi.dim_operation_status (
     sign              smallint NOT NULL,
     PRIMARY KEY (operation_type, operation_status)
 );
+
 COMMENT ON TABLE bi.dim_operation_status IS 'One row a pair of type and status: what it means for money and for approval.';
 COMMENT ON COLUMN bi.dim_operation_status.operation_type IS 'Type as the API names it; "(none)": missing.';
 COMMENT ON COLUMN bi.dim_operation_status.operation_status IS 'Status as the API names it; "(none)": missing.';
@@ -123,6 +87,7 @@ CREATE TABLE bi.daily_overview (
     FOREIGN KEY (operation_type, operation_status) REFERENCES bi.dim_operation_status
 );
 CREATE INDEX daily_overview_date ON bi.daily_overview (business_date);
+
 COMMENT ON TABLE bi.daily_overview IS 'Count and amount of operations by business day, project, currency, type and status.';
 COMMENT ON COLUMN bi.daily_overview.account IS 'Which token''s account (SYNC_ACCOUNT).';
 COMMENT ON COLUMN bi.daily_overview.business_date IS 'Day of completion in the reporting zone; while an operation is not completed, the day of its creation.';
@@ -166,6 +131,7 @@ CREATE TABLE bi.fct_payments (
 );
 CREATE INDEX fct_payments_first ON bi.fct_payments (first_operation_date);
 CREATE INDEX fct_payments_payment ON bi.fct_payments (payment_id);
+
 COMMENT ON TABLE bi.fct_payments IS 'One row a payment and currency: what was authorised, captured, sold, refunded, reversed and paid out by its successful operations. Operations without a payment_id are in no payment.';
 COMMENT ON COLUMN bi.fct_payments.account IS 'Which token''s account (SYNC_ACCOUNT).';
 COMMENT ON COLUMN bi.fct_payments.project_id IS 'The platform''s project id; "(none)": missing.';
@@ -213,6 +179,7 @@ CREATE TABLE bi.fct_balances_daily (
     PRIMARY KEY (account, business_date, balance_name, currency)
 );
 CREATE INDEX fct_balances_daily_date ON bi.fct_balances_daily (business_date);
+
 COMMENT ON TABLE bi.fct_balances_daily IS 'Each balance by business day: first, last, lowest and highest snapshot. Two balances of one name and currency are summed.';
 COMMENT ON COLUMN bi.fct_balances_daily.account IS 'Which token''s account (SYNC_ACCOUNT).';
 COMMENT ON COLUMN bi.fct_balances_daily.business_date IS 'Day of the snapshots in the reporting zone.';
@@ -230,15 +197,21 @@ COMMENT ON COLUMN bi.fct_balances_daily.snapshots IS 'How many snapshots of that
 COMMENT ON COLUMN bi.fct_balances_daily.first_captured_at IS 'When the first snapshot was taken.';
 COMMENT ON COLUMN bi.fct_balances_daily.last_captured_at IS 'When the last snapshot was taken; the platform lags by up to 30 minutes.';
 
--- Closing days belongs to recon, whose tables a later migration makes; until then no day is closed.
 CREATE FUNCTION bi.closed_through(of_account text) RETURNS date
-LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog AS $$
-DECLARE
-    found date;
-BEGIN
-    IF to_regclass('recon.closed_days') IS NOT NULL THEN
-        EXECUTE 'SELECT max(business_date) FROM recon.closed_days WHERE account = $1' INTO found USING of_account;
-    END IF;
-    RETURN found;
-END $$;
+LANGUAGE sql STABLE SECURITY DEFINER
+BEGIN ATOMIC
+    SELECT max(business_date) FROM recon.closed_days WHERE account = of_account;
+END;
 COMMENT ON FUNCTION bi.closed_through(text) IS 'Last business day that finance has closed for an account; NULL: none.';
+
+CREATE FUNCTION bi.today() RETURNS date LANGUAGE sql STABLE PARALLEL SAFE SECURITY DEFINER
+BEGIN ATOMIC
+    SELECT core.business_date(now());
+END;
+COMMENT ON FUNCTION bi.today() IS 'The business day of now, in the reporting zone; current_date is that of the session''s zone.';
+
+CREATE FUNCTION bi.day_starts_at(business_day date) RETURNS timestamptz LANGUAGE sql STABLE PARALLEL SAFE SECURITY DEFINER
+BEGIN ATOMIC
+    SELECT core.business_day_starts_at(business_day);
+END;
+COMMENT ON FUNCTION bi.day_starts_at(date) IS 'First moment of a business day in the reporting zone.';
