@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
-from pipelines.reconciliation.matching import note_run, prepare, save_breaks
+from pipelines.reconciliation import breaks
 from resources.warehouse.engine import Warehouse, run
 
 
@@ -32,7 +32,7 @@ def roll_forward(warehouse: Warehouse, account: str, day: date) -> BalancesFigur
     """
     started = datetime.now(UTC)
     with warehouse.transaction() as connection:
-        prepare(connection, account)
+        breaks.begin(connection, account)
         (bounds,) = run(connection, "reconciliation/matching/day_bounds", account=account, day=day)
         run(connection, "reconciliation/balances/table_balances")
         run(
@@ -43,15 +43,15 @@ def roll_forward(warehouse: Warehouse, account: str, day: date) -> BalancesFigur
             ends_at=bounds.ends_at,
         )
         run(connection, "reconciliation/balances/table_movements")
-        for name in ("reconciliation/balances/movements", "reconciliation/balances/basis"):
-            run(connection, name, account=account, day=day)
+        run(connection, "reconciliation/balances/movements", account=account, day=day)
+        run(connection, "reconciliation/balances/basis", account=account, day=day)
         run(connection, "reconciliation/balances/table_rolled")
-        for name in ("reconciliation/balances/roll_forward", "reconciliation/balances/drop_rolled"):
-            run(connection, name, account=account, day=day)
+        run(connection, "reconciliation/balances/roll_forward", account=account, day=day)
+        run(connection, "reconciliation/balances/drop_rolled", account=account, day=day)
         run(connection, "reconciliation/balances/save_rolled")
         run(connection, "reconciliation/balances/break_balance", day=day)
-        save_breaks(connection, account, day, balances=True)
+        breaks.save(connection, account, day, balances=True)
         (row,) = run(connection, "reconciliation/balances/figures_balances")
         figures = BalancesFigures(**row._asdict())
-        note_run(connection, account, day, "balances", started, figures)
+        breaks.record_run(connection, account, day, "balances", started, figures)
     return figures

@@ -1,13 +1,14 @@
 """Closes a business day under four eyes and seals its figures; opens it again. Nothing sealed is ever changed.
 
-Who prepared which figures is in `preparing`; what the sealed document holds is in docs/reconciliation.md; a report is
-rendered from it alone.
+One person prepares the figures, another seals them while they are still the same. What the sealed document holds is in
+docs/reconciliation.md; a report is rendered from it alone.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -16,15 +17,6 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from pipelines.reconciliation.preparing import (
-    Prepared,
-    canonical,
-    figures_of,
-    is_same_person,
-    name_of,
-    prepare,
-    prepared,
-)
 from pipelines.reports.document import Close, to_json
 from pipelines.reports.figures import gather
 from resources.errors import ConfigError, Incomplete, SyncError, WarehouseBroken
@@ -34,6 +26,18 @@ from resources.warehouse.locks import range_lock
 SCHEMA = 1
 LARGEST = 20  # breaks listed, of each currency
 WAIT_SECONDS = 60
+LONGEST_NAME = 200
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Figures of a day that somebody has looked at, and nobody has closed yet."""
+
+    by: str
+    at: datetime
+    database_user: str
+    figures_sha256: str
+    instead_of: Prepared | None = None  # a preparation of other figures, which no longer counts
 
 
 @dataclass(frozen=True)
@@ -56,14 +60,14 @@ def close_day(
         Incomplete: the day is not proved complete, not reconciled, has open breaks, or is closed already.
         SyncError: a load is running; nothing is written.
     """
-    by = name_of("--by", by)
+    by = _person("--by", by)
     with _at_rest(warehouse, account, day) as connection:
         known_at = datetime.now(UTC)
         _check(connection, account, day, known_at, with_open_breaks=with_open_breaks)
-        figures = figures_of(connection, account, day)
-        preparation = prepared(connection, account, day)
+        figures = _figures_digest(connection, account, day)
+        preparation = _latest_preparation(connection, account, day)
         if preparation is None or preparation.figures_sha256 != figures:
-            return replace(prepare(connection, account, day, by, figures), instead_of=preparation)
+            return replace(_prepare(connection, account, day, by, figures), instead_of=preparation)
         if is_same_person(preparation.by, by):
             raise ConfigError(f"{preparation.by} prepared {day}: another person must close it.")
         return _seal(connection, account, day, preparation, by, known_at, with_open_breaks=with_open_breaks)
@@ -84,7 +88,7 @@ def _seal(
         known_at=known_at,
         close=Close(preparation.by, by, known_at),
     )
-    document = canonical(
+    document = _canonical(
         _document(connection, account, day)
         | {
             "report": json.loads(to_json(report)),
@@ -118,7 +122,7 @@ def reopen_day(warehouse: Warehouse, account: str, day: date, *, by: str, reason
     Raises:
         ConfigError: no name or reason, or the day is not closed.
     """
-    by, reason = name_of("--by", by), name_of("--reason", reason)
+    by, reason = _person("--by", by), _person("--reason", reason)
     with warehouse.transaction() as connection:
         run(connection, "reconciliation/matching/lock_account", account=account)
         if not run(connection, "reconciliation/close/close_latest", account=account, day=day):
@@ -202,3 +206,73 @@ def _document(connection: Connection, account: str, day: date) -> dict[str, Any]
         "balances": rows("reconciliation/close/seal_balances", day=day),
         "restatements": rows("reconciliation/close/seal_restatements", day=day),
     }
+
+
+def _latest_preparation(connection: Connection, account: str, day: date) -> Prepared | None:
+    """Return the preparation that counts, if there is one."""
+    for row in run(connection, "reconciliation/close/close_prepared", account=account, day=day):
+        return Prepared(row.prepared_by, row.prepared_at, row.database_user, bytes(row.figures_sha256).hex())
+    return None
+
+
+def _prepare(connection: Connection, account: str, day: date, by: str, figures: str) -> Prepared:
+    """Write down that `by` prepared these figures."""
+    (row,) = run(
+        connection,
+        "reconciliation/close/close_prepare",
+        account=account,
+        day=day,
+        by=by,
+        figures=bytes.fromhex(figures),
+    )
+    return Prepared(by, row.prepared_at, row.database_user, figures)
+
+
+def _figures_digest(connection: Connection, account: str, day: date) -> str:
+    """Return the SHA-256 of what is closed: the day's totals, verdict, books, breaks and balances."""
+
+    def rows(name: str) -> list[dict[str, Any]]:
+        return [dict(row._asdict()) for row in run(connection, name, account=account, day=day)]
+
+    figures = {
+        "totals": rows("reconciliation/close/seal_totals"),
+        "verdict": rows("cli/finance/seal_completeness")[0]["verdict"],
+        "books": rows("reconciliation/close/seal_books")[0]["figures"],
+        "breaks": rows("reconciliation/close/close_breaks"),
+        "balances": rows("reconciliation/close/seal_balances"),
+    }
+    return hashlib.sha256(_canonical(figures).encode()).hexdigest()
+
+
+def _canonical(document: dict[str, Any]) -> str:
+    """Return JSON that is the same for the same facts: keys sorted, no spaces, no floats in it."""
+    return json.dumps(document, ensure_ascii=False, sort_keys=True, separators=(",", ":"), default=_plain)
+
+
+def _person(option: str, text: str) -> str:
+    """Return a person's name as it is kept.
+
+    Raises:
+        ConfigError: it is empty, too long, or not printable.
+    """
+    text = " ".join(text.split())
+    if not text or len(text) > LONGEST_NAME or not text.isprintable():
+        raise ConfigError(f"{option} is empty or too long: write 1 to {LONGEST_NAME} characters.")
+    return text
+
+
+def is_same_person(one: str, other: str) -> bool:
+    """Return whether two names are one: case, spacing and ligatures or wide letters do not tell people apart."""
+    return _folded(one) == _folded(other)
+
+
+def _folded(name: str) -> str:
+    return " ".join(unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold()).split())
+
+
+def _plain(value: object) -> Any:
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).isoformat(timespec="microseconds")
+    if isinstance(value, date):
+        return value.isoformat()
+    raise TypeError(f"{type(value).__name__} has no canonical form")  # a Decimal or a float among them

@@ -21,7 +21,7 @@ from pipelines.ingest.privacy import protect
 from pipelines.ingest.streams import OPERATIONS, Ask
 from pipelines.ingest.walk import DEEPEST, Doubt, Page, Restless, TooDense, settle
 from pipelines.ingest.windows import SECOND, Window
-from pipelines.reconciliation.matching import note_run
+from pipelines.reconciliation import breaks
 from resources.data_api.endpoints import DataApi
 from resources.errors import ConfigError
 from resources.settings import SyncSettings
@@ -96,7 +96,7 @@ def prove_completeness(api: DataApi, warehouse: Warehouse, settings: SyncSetting
             },
         )
         figures = {"verdict": report.verdict, "rows_walked": report.rows_walked}
-        note_run(connection, settings.account, day, "completeness", started, figures)
+        breaks.record_run(connection, settings.account, day, "completeness", started, figures)
     return report
 
 

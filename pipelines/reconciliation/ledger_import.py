@@ -12,8 +12,9 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import Connection
 
 import sql
-from pipelines.reconciliation.entry_rows import Entry, Exponent, Fault, header_faults, typed_entry
-from pipelines.reconciliation.ledger_files import read_ledger_file
+from pipelines.reconciliation.ledger_entries import Entry, Exponent, Fault, header_faults, typed_entry
+from pipelines.reconciliation.ledger_files import column_letter, read_ledger_file
+from resources.errors import ConfigError
 from resources.printable import printable
 from resources.warehouse.engine import Warehouse, affect, driver_of, run, run_many
 
@@ -28,6 +29,7 @@ class ImportReport:
     rows_changed: int
     rows_unchanged: int
     faults: tuple[Fault, ...]
+    rows_withdrawn: int = 0
 
     @property
     def rows_rejected(self) -> int:
@@ -36,20 +38,33 @@ class ImportReport:
 
 
 def import_ledger(
-    warehouse: Warehouse, account: str, path: Path, zone: str, exponent: Exponent, *, accept_partial: bool = False
+    warehouse: Warehouse,
+    account: str,
+    path: Path,
+    zone: str,
+    exponent: Exponent,
+    *,
+    accept_partial: bool = False,
+    replace_day: bool = False,
 ) -> ImportReport:
     """Import the entries of a file; an entry known already is left alone, or corrected with its former state kept.
 
+    With `replace_day`, an entry of one of the file's business days that the file does not have is withdrawn.
+
     Raises:
-        ConfigError: the file cannot be read; nothing is stored.
+        ConfigError: the file cannot be read, or is to replace days and be taken in part; nothing is stored.
         WarehouseUnavailable, WarehouseBroken: nothing is stored.
     """
+    if accept_partial and replace_day:
+        raise ConfigError(
+            "--replace-day withdraws what the file does not have: the file must be whole, leave out --accept-partial."
+        )
     entries, faults, rows_read = read_entries(path, ZoneInfo(zone), exponent)
     wrong_header = rows_read == 0 and bool(faults)
     if wrong_header or (faults and not accept_partial):
         return ImportReport(None, rows_read, 0, 0, 0, tuple(faults))
     with warehouse.transaction() as connection:
-        return _store(connection, account, path, entries, faults, rows_read)
+        return _store(connection, account, path, entries, faults, rows_read, replace_day=replace_day)
 
 
 def read_entries(path: Path, zone: ZoneInfo, exponent: Exponent) -> tuple[list[Entry], list[Fault], int]:
@@ -78,15 +93,26 @@ def read_entries(path: Path, zone: ZoneInfo, exponent: Exponent) -> tuple[list[E
 
 
 def _typed(line: int, names: list[str], values: list[Any], zone: ZoneInfo, exponent: Exponent) -> Entry | list[Fault]:
-    if len(values) != len(names) and any(value not in (None, "") for value in values[len(names) :]):
-        return [Fault(line, "(row)", f"has {len(values)} values, the header {len(names)}", "quote values with a comma")]
-    if len(values) < len(names):
-        return [Fault(line, "(row)", f"has {len(values)} values, the header {len(names)}", "complete the row")]
-    return typed_entry(line, dict(zip(names, values, strict=False)), zone, exponent)
+    if len(values) != len(names):
+        advice = "complete the row" if len(values) < len(names) else "quote values with a comma; name every column"
+        return [Fault(line, "(row)", f"has {len(values)} values, the header {len(names)}", advice)]
+    unnamed = [
+        Fault(line, f"column {column_letter(place)}", "has a value and no name", "name the column, or clear it")
+        for place, (name, value) in enumerate(zip(names, values, strict=True))
+        if not name and value not in (None, "")
+    ]
+    return unnamed or typed_entry(line, dict(zip(names, values, strict=True)), zone, exponent)
 
 
 def _store(
-    connection: Connection, account: str, path: Path, entries: list[Entry], faults: Iterable[Fault], rows_read: int
+    connection: Connection,
+    account: str,
+    path: Path,
+    entries: list[Entry],
+    faults: Iterable[Fault],
+    rows_read: int,
+    *,
+    replace_day: bool,
 ) -> ImportReport:
     faults = tuple(faults)
     run(connection, "reconciliation/matching/lock_account", account=account)
@@ -96,7 +122,14 @@ def _store(
     (row,) = run(connection, "reconciliation/ledger_import/next_id")
     changed = affect(connection, "reconciliation/ledger_import/versions", account=account)
     written = affect(connection, "reconciliation/ledger_import/save", account=account, import_id=row.import_id)
-    report = ImportReport(row.import_id, rows_read, written - changed, changed, len(entries) - written, faults)
+    withdrawn = 0
+    if replace_day:
+        withdrawn = affect(
+            connection, "reconciliation/ledger_import/withdraw", account=account, import_id=row.import_id
+        )
+    report = ImportReport(
+        row.import_id, rows_read, written - changed, changed, len(entries) - written, faults, withdrawn
+    )
     run(
         connection,
         "reconciliation/ledger_import/record",
@@ -109,6 +142,7 @@ def _store(
         rows_changed=report.rows_changed,
         rows_unchanged=report.rows_unchanged,
         rows_rejected=report.rows_rejected,
+        rows_withdrawn=withdrawn,
     )
     rejects = [{"account": account, "import_id": row.import_id, **vars(fault)} for fault in faults]
     run_many(connection, "reconciliation/ledger_import/reject", rejects)

@@ -8,7 +8,7 @@ from typing import Literal
 
 from pipelines.reconciliation.balances import BalancesFigures, roll_forward
 from pipelines.reconciliation.completeness import CompletenessReport, prove_completeness
-from pipelines.reconciliation.matching import BooksReport, reconcile_books
+from pipelines.reconciliation.matching import LedgerReport, reconcile_ledger
 from resources.data_api.endpoints import DataApi
 from resources.settings import SyncSettings
 from resources.warehouse.engine import Warehouse
@@ -23,7 +23,7 @@ class DayReport:
 
     day: date
     completeness: CompletenessReport | None
-    books: BooksReport | None
+    books: LedgerReport | None
     balances: BalancesFigures | None
 
 
@@ -40,7 +40,7 @@ def reconcile_day(
     return DayReport(
         day,
         prove_completeness(api, warehouse, settings, day) if "completeness" in legs and api else None,
-        reconcile_books(warehouse, account, day, settings.recon_cutoff_minutes) if "books" in legs else None,
+        reconcile_ledger(warehouse, account, day, settings.recon_cutoff_minutes) if "books" in legs else None,
         roll_forward(warehouse, account, day) if "balances" in legs else None,
     )
 

@@ -191,10 +191,7 @@ def _svg(name: str, draw: Callable[[Axes], None]) -> str:
         axes.tick_params(length=0)
         draw(axes)
         out = io.StringIO()
-        with warnings.catch_warnings():
-            # a letter that matplotlib's font lacks: the text stays text, and the reader's own fonts draw it
-            warnings.filterwarnings("ignore", message=r"Glyph .* missing from font", category=UserWarning)
-            figure.savefig(out, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
+        figure.savefig(out, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
     return _as_part_of_a_page(out.getvalue(), name)
 
 

@@ -67,17 +67,27 @@ COMMENT ON COLUMN sync.proofs.account IS 'Which token''s account (SYNC_ACCOUNT).
 COMMENT ON COLUMN sync.proofs.window_id IS 'The window: sync.windows.window_id.';
 COMMENT ON COLUMN sync.proofs.proved IS 'True once later walks without a new row cover the whole window.';
 
+CREATE FUNCTION sync.lateness_bucket(late interval) RETURNS integer
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN width_bucket(late, ARRAY['1 hour', '6 hours', '24 hours', '48 hours', '72 hours', '168 hours']::interval[]);
+COMMENT ON FUNCTION sync.lateness_bucket(interval) IS 'Number of the bucket of first seen minus completed, from 0.';
+
+CREATE FUNCTION sync.lateness_label(bucket integer) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN (ARRAY['under 1 hour', '1 to 6 hours', '6 to 24 hours', '1 to 2 days', '2 to 3 days', '3 to 7 days',
+              'over 7 days'])[bucket + 1];
+COMMENT ON FUNCTION sync.lateness_label(integer) IS 'The words for a bucket of lateness.';
+
 CREATE VIEW sync.lateness AS
-SELECT account, (first_seen_at AT TIME ZONE 'UTC')::date AS first_seen_date, bucket.label AS lateness,
-       bucket.from_hours, count(*) AS operations
-FROM core.operations
-CROSS JOIN LATERAL (
-    SELECT extract(epoch FROM first_seen_at - operation_completed_at) / 3600 AS hours
-) AS late
-JOIN (VALUES (-1e9, 1, 'under 1 hour'), (1, 6, '1 to 6 hours'), (6, 24, '6 to 24 hours'), (24, 48, '1 to 2 days'),
-             (48, 72, '2 to 3 days'), (72, 168, '3 to 7 days'), (168, 1e9, 'over 7 days'))
-    AS bucket (from_hours, to_hours, label) ON late.hours >= bucket.from_hours AND late.hours < bucket.to_hours
-GROUP BY 1, 2, 3, 4;
+SELECT account, first_seen_date, sync.lateness_label(bucket) AS lateness,
+       (ARRAY[-1e9, 1, 6, 24, 48, 72, 168])[bucket + 1] AS from_hours, operations
+FROM (
+    SELECT account, (first_seen_at AT TIME ZONE 'UTC')::date AS first_seen_date,
+           sync.lateness_bucket(first_seen_at - operation_completed_at) AS bucket, count(*) AS operations
+    FROM core.operations
+    WHERE operation_completed_at IS NOT NULL
+    GROUP BY 1, 2, 3
+) AS counted;
 
 COMMENT ON VIEW sync.lateness IS 'How long after its completion an operation was first seen, by the day it was first seen; a backfill shows as very late.';
 COMMENT ON COLUMN sync.lateness.account IS 'Which token''s account (SYNC_ACCOUNT).';

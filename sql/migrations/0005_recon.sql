@@ -13,6 +13,7 @@ CREATE TABLE recon.ledger_imports (
     rows_changed    bigint NOT NULL,
     rows_unchanged  bigint NOT NULL,
     rows_rejected   bigint NOT NULL,
+    rows_withdrawn  bigint NOT NULL DEFAULT 0,
     imported_at     timestamptz NOT NULL DEFAULT clock_timestamp(),
     PRIMARY KEY (account, import_id)
 );
@@ -27,6 +28,7 @@ COMMENT ON COLUMN recon.ledger_imports.rows_new IS 'Entries not known before.';
 COMMENT ON COLUMN recon.ledger_imports.rows_changed IS 'Entries that were corrected: the former state is in recon.ledger_entry_versions.';
 COMMENT ON COLUMN recon.ledger_imports.rows_unchanged IS 'Entries already known in this state.';
 COMMENT ON COLUMN recon.ledger_imports.rows_rejected IS 'Rows left out (only with --accept-partial): recon.ledger_rejects.';
+COMMENT ON COLUMN recon.ledger_imports.rows_withdrawn IS 'Entries of the file''s days that it no longer has, which were withdrawn (only with --replace-day).';
 COMMENT ON COLUMN recon.ledger_imports.imported_at IS 'When it was committed.';
 
 CREATE TABLE recon.ledger_entries (
@@ -34,6 +36,7 @@ CREATE TABLE recon.ledger_entries (
     entry_id        text COLLATE "C" NOT NULL CHECK (entry_id <> ''),
     booked_at       timestamptz NOT NULL,
     is_date_only    boolean NOT NULL DEFAULT false,
+    booked_on       date,
     operation_type  text NOT NULL CHECK (operation_type <> ''),
     status          text NOT NULL DEFAULT 'success',
     currency        text NOT NULL CHECK (currency ~ '^[A-Z0-9]{3,8}$'),
@@ -55,9 +58,10 @@ COMMENT ON TABLE recon.ledger_entries IS 'The merchant''s own books: one row an 
 COMMENT ON COLUMN recon.ledger_entries.account IS 'Which token''s account (SYNC_ACCOUNT).';
 COMMENT ON COLUMN recon.ledger_entries.entry_id IS 'The merchant''s own id of the entry; the same id again replaces the entry.';
 COMMENT ON COLUMN recon.ledger_entries.booked_at IS 'When it was booked; decides its business day.';
-COMMENT ON COLUMN recon.ledger_entries.is_date_only IS 'The books know the business day only: booked_at is its first moment.';
+COMMENT ON COLUMN recon.ledger_entries.is_date_only IS 'The books know the business day only: booked_on; booked_at is its first moment in the reporting zone.';
+COMMENT ON COLUMN recon.ledger_entries.booked_on IS 'The business day of an entry without a time, whatever the reporting zone; NULL: it has a time.';
 COMMENT ON COLUMN recon.ledger_entries.operation_type IS 'Type as the platform names it: sale, capture, refund, payout, …; it gives the direction.';
-COMMENT ON COLUMN recon.ledger_entries.status IS 'Status as the platform names it; the books usually hold what succeeded.';
+COMMENT ON COLUMN recon.ledger_entries.status IS 'Status as the platform names it; the books usually hold what succeeded. withdrawn or cancelled: the entry no longer stands.';
 COMMENT ON COLUMN recon.ledger_entries.currency IS 'ISO 4217 alpha-3 code of the amount and the fee.';
 COMMENT ON COLUMN recon.ledger_entries.amount_minor IS 'Amount in minor units of the currency, never negative.';
 COMMENT ON COLUMN recon.ledger_entries.fee_minor IS 'Fee booked with it, in minor units of the currency; NULL: not known.';
@@ -67,6 +71,35 @@ COMMENT ON COLUMN recon.ledger_entries.payment_id IS 'The merchant''s own id of 
 COMMENT ON COLUMN recon.ledger_entries.reference IS 'ARN or RRN, leading zeros included.';
 COMMENT ON COLUMN recon.ledger_entries.import_id IS 'The import that brought this state; NULL: written by the merchant''s own ETL.';
 COMMENT ON COLUMN recon.ledger_entries.entered_at IS 'When this state was written.';
+
+CREATE FUNCTION recon.is_withdrawn(status text) RETURNS boolean
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN lower(status) IN ('withdrawn', 'cancelled');
+COMMENT ON FUNCTION recon.is_withdrawn(text) IS 'Whether an entry of this status no longer stands: it is matched to nothing, and no break is about it.';
+
+-- A date is kept as a date: written without booked_on it is the day of booked_at.
+CREATE FUNCTION recon.keep_booked_day() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF NOT NEW.is_date_only THEN
+        NEW.booked_on := NULL;
+    ELSIF NEW.booked_on IS NULL OR (TG_OP = 'UPDATE' AND NEW.booked_at <> OLD.booked_at) THEN
+        NEW.booked_on := core.business_date(NEW.booked_at);
+    END IF;
+    RETURN NEW;
+END $$;
+COMMENT ON FUNCTION recon.keep_booked_day() IS 'Sets booked_on of an entry that has a date only.';
+CREATE TRIGGER keep_booked_day BEFORE INSERT OR UPDATE OF booked_at, booked_on, is_date_only ON recon.ledger_entries
+    FOR EACH ROW EXECUTE FUNCTION recon.keep_booked_day();
+
+CREATE FUNCTION recon.follow_reporting_zone() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    UPDATE recon.ledger_entries SET booked_at = core.business_day_starts_at(booked_on) WHERE booked_on IS NOT NULL;
+    RETURN NULL;
+END $$;
+COMMENT ON FUNCTION recon.follow_reporting_zone() IS 'Lets entries that have a date only begin at that date in the new reporting zone.';
+CREATE TRIGGER follow_reporting_zone AFTER UPDATE OF value ON core.settings
+    FOR EACH ROW WHEN (NEW.key = 'reporting_zone' AND NEW.value <> OLD.value)
+    EXECUTE FUNCTION recon.follow_reporting_zone();
 
 CREATE TABLE recon.ledger_entry_versions (
     account         text NOT NULL,
@@ -398,10 +431,14 @@ COMMENT ON COLUMN recon.balance_rollforward.unexplained_minor IS 'Closing − op
 COMMENT ON COLUMN recon.balance_rollforward.basis IS 'Why these operations: rule (recon.balance_rules), project name (payouts of the project that the balance names), only balance of its currency (all its payouts), none.';
 COMMENT ON COLUMN recon.balance_rollforward.status IS 'explained; lag (operations within 30 minutes of a snapshot explain all of it); unexplained; no opening; no closing.';
 
+CREATE FUNCTION recon.age_bucket(days integer) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN CASE WHEN days <= 1 THEN '0–1' WHEN days <= 3 THEN '2–3' WHEN days <= 7 THEN '4–7'
+            WHEN days <= 30 THEN '8–30' ELSE 'over 30' END;
+COMMENT ON FUNCTION recon.age_bucket(integer) IS 'The bucket of days that an age falls into.';
+
 CREATE VIEW recon.aged_breaks AS
-SELECT b.*, age.days AS age_days,
-       CASE WHEN age.days <= 1 THEN '0–1' WHEN age.days <= 3 THEN '2–3' WHEN age.days <= 7 THEN '4–7'
-            WHEN age.days <= 30 THEN '8–30' ELSE 'over 30' END AS age_bucket
+SELECT b.*, age.days AS age_days, recon.age_bucket(age.days) AS age_bucket
 FROM recon.breaks b
 CROSS JOIN (SELECT core.business_date(now()) AS today) AS clock
 CROSS JOIN LATERAL (SELECT greatest(0, clock.today - b.business_date) AS days) AS age

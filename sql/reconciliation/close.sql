@@ -63,14 +63,22 @@ SELECT value FROM core.settings WHERE key = 'reporting_zone'
 
 -- name: close_state
 -- What a day needs to be closed: its latest proof, its last reconciliation, its open breaks; and when it last changed.
-SELECT d.completeness, d.books_at, d.open_breaks,
-       (SELECT p.reason FROM recon.completeness p WHERE p.account = d.account AND p.business_date = d.business_date
-        ORDER BY p.walked_at DESC LIMIT 1) AS reason,
+-- A proof of other bounds than the day has now, or a reconciliation from before its zone was changed, is none.
+SELECT proof.verdict AS completeness, proof.reason, d.open_breaks,
+       CASE WHEN d.books_at >= (SELECT updated_at FROM core.settings WHERE key = 'reporting_zone')
+            THEN d.books_at END AS books_at,
        (SELECT max(o.observed_at) FROM core.operations o
         WHERE o.account = d.account
           AND o.operation_completed_at >= core.business_day_starts_at(d.business_date)
           AND o.operation_completed_at < core.business_day_starts_at(d.business_date + 1)) AS loaded_at
 FROM recon.days d
+LEFT JOIN LATERAL (
+    SELECT p.verdict, p.reason, p.interval_from, p.interval_to FROM recon.completeness p
+    WHERE p.account = d.account AND p.business_date = d.business_date
+    ORDER BY p.walked_at DESC
+    LIMIT 1
+) AS proof ON proof.interval_from <= core.business_day_starts_at(d.business_date)
+    AND proof.interval_to >= core.business_day_starts_at(d.business_date + 1) - interval '1 second'
 WHERE d.account = :account AND d.business_date = :day
 
 -- name: seal_head
@@ -113,11 +121,9 @@ LIMIT 1
 -- name: seal_breaks
 -- Breaks of the day and of the days before it that are not resolved, by type, state, age on the day after, currency.
 SELECT b.break_type, b.state,
-       CASE WHEN age.days <= 1 THEN '0–1' WHEN age.days <= 3 THEN '2–3' WHEN age.days <= 7 THEN '4–7'
-            WHEN age.days <= 30 THEN '8–30' ELSE 'over 30' END AS age,
+       recon.age_bucket(CAST(:day AS date) + 1 - b.business_date) AS age,
        b.currency, count(*) AS count, sum(abs(b.amount_minor))::text AS minor
 FROM recon.breaks b
-CROSS JOIN LATERAL (SELECT CAST(:day AS date) + 1 - b.business_date AS days) AS age
 WHERE b.account = :account AND b.state <> 'resolved' AND b.business_date <= :day
 GROUP BY 1, 2, 3, 4
 ORDER BY 1, 2, 3, 4

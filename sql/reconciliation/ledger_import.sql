@@ -49,13 +49,31 @@ WHERE (e.booked_at, e.is_date_only, e.operation_type, e.status, e.currency, e.am
        excluded.currency, excluded.amount_minor, excluded.fee_minor, excluded.operation_id, excluded.project_id,
        excluded.payment_id, excluded.reference)
 
+-- name: withdraw
+-- Entries of the file's business days that it does not have: they no longer stand, and leave their former state.
+WITH gone AS (
+    SELECT e.entry_id FROM recon.ledger_entries e
+    WHERE e.account = :account AND NOT recon.is_withdrawn(e.status)
+      AND core.business_date(e.booked_at) IN (SELECT core.business_date(booked_at) FROM staging_entries)
+      AND NOT EXISTS (SELECT FROM staging_entries s WHERE s.entry_id = e.entry_id)
+), versioned AS (
+    INSERT INTO recon.ledger_entry_versions (account, entry_id, known_to, was)
+    SELECT e.account, e.entry_id, clock_timestamp(), to_jsonb(e)
+    FROM recon.ledger_entries e JOIN gone USING (entry_id)
+    WHERE e.account = :account
+)
+UPDATE recon.ledger_entries e SET status = 'withdrawn', import_id = :import_id, entered_at = clock_timestamp()
+FROM gone WHERE e.account = :account AND e.entry_id = gone.entry_id
+
 -- name: record
 INSERT INTO recon.ledger_imports (
-    account, import_id, file_name, file_sha256, rows_read, rows_new, rows_changed, rows_unchanged, rows_rejected
+    account, import_id, file_name, file_sha256, rows_read, rows_new, rows_changed, rows_unchanged,
+    rows_rejected, rows_withdrawn
 )
 OVERRIDING SYSTEM VALUE
 VALUES (
-    :account, :import_id, :file_name, :file_sha256, :rows_read, :rows_new, :rows_changed, :rows_unchanged, :rows_rejected
+    :account, :import_id, :file_name, :file_sha256, :rows_read, :rows_new, :rows_changed, :rows_unchanged,
+    :rows_rejected, :rows_withdrawn
 )
 
 -- name: reject

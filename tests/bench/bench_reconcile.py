@@ -20,7 +20,7 @@ with warnings.catch_warnings():
 
 import sqlalchemy
 
-from pipelines.reconciliation.matching import reconcile_books
+from pipelines.reconciliation.matching import reconcile_ledger
 from resources.warehouse.engine import Warehouse
 from resources.warehouse.migrate import migrate
 
@@ -64,7 +64,7 @@ def main() -> None:
                 _execute(store, "ANALYZE recon.ledger_entries")
                 for name in ("first time", "again, nothing changed"):
                     started, cpu = time.perf_counter(), _cpu_of_backend(store)
-                    report = reconcile_books(store, "default", DAY, 120)
+                    report = reconcile_ledger(store, "default", DAY, 120)
                     seconds, cpu = time.perf_counter() - started, _cpu_of_backend(store) - cpu
                     print(
                         f"by {key:<13} {name:<23} {seconds:6.1f} s (CPU {cpu:5.1f} s)  "

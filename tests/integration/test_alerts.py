@@ -17,7 +17,7 @@ from pipelines.accounts import owners_of
 from pipelines.alerts.conditions import DagsterFacts, FailedCheck, FailedJob, judge
 from pipelines.alerts.notifications import tell
 from pipelines.definitions import defs
-from pipelines.reconciliation.matching import reconcile_books
+from pipelines.reconciliation.matching import reconcile_ledger
 from pipelines.resources import WarehouseResource
 from pipelines.sensors import alerts_sensor
 from resources.accounts import accounts_of
@@ -162,7 +162,7 @@ def test_breaks_that_a_reconciliation_found_are_told_above_their_limit_and_only_
         {"entry_id": "3", "operation_id": "nowhere", "amount_minor": 400},
     )
     reconcile(loaded)
-    reconcile_books(loaded, "other", DAY, CUTOFF)
+    reconcile_ledger(loaded, "other", DAY, CUTOFF)
     found = [(row["break_type"], row["currency"], abs(row["amount_minor"])) for row in breaks_of(loaded)]
     assert sorted(found) == [
         ("amount", "EUR", 700),

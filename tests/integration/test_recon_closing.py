@@ -19,8 +19,7 @@ from fixtures.reconciliation import (
     prove,
     reconcile,
 )
-from pipelines.reconciliation.close import Sealed, close_day, reopen_day, sealed_document
-from pipelines.reconciliation.preparing import Prepared
+from pipelines.reconciliation.close import Prepared, Sealed, close_day, reopen_day, sealed_document
 from pipelines.reports.publish import publish
 from resources.errors import ConfigError, Incomplete, SyncError, WarehouseBroken
 from resources.sandbox import SandboxServer
@@ -33,9 +32,9 @@ def settled(store):
     add_entries(store, {"entry_id": "a", "operation_id": "1"})
     execute(
         store,
-        f"INSERT INTO recon.completeness VALUES ('default', '{DAY}', now(), now(), now(), 'complete', NULL, 1, 1, 0, "
-        f"0, 0, 0, 0, '[]', '[]', '', ''); INSERT INTO recon.runs (account, business_date, leg, started_at, figures) "
-        f"VALUES ('default', '{DAY}', 'completeness', now(), '{{}}')",
+        f"INSERT INTO recon.completeness VALUES ('default', '{DAY}', now(), '{DAY} 00:00Z', '{DAY} 23:59:59Z',"
+        "'complete', NULL, 1, 1, 0, 0, 0, 0, 0, '[]', '[]', '', '');"
+        f"INSERT INTO recon.runs (account, business_date, leg, started_at, figures) VALUES ('default', '{DAY}', 'completeness', now(), '{{}}')",
     )
     reconcile(store)
     return store
@@ -150,6 +149,22 @@ def test_a_day_that_was_not_proved_or_not_reconciled_is_not_closed(settled):
         close(settled)
     execute(settled, "DELETE FROM recon.runs")
     with pytest.raises(Incomplete, match="fresh walk"):
+        close(settled)
+
+
+@pytest.mark.parametrize("zone", ["Europe/Berlin", "America/New_York"])
+def test_a5_a_proof_of_other_bounds_than_the_day_has_now_closes_nothing(settled, zone):
+    execute(settled, f"UPDATE core.settings SET value = '{zone}', updated_at = now() WHERE key = 'reporting_zone'")
+    with pytest.raises(Incomplete, match="fresh walk"):
+        close(settled)
+
+
+def test_a5_a_day_reconciled_before_its_zone_was_changed_is_to_be_reconciled_again(settled):
+    execute(settled, "UPDATE recon.completeness SET interval_from = '2024-03-04', interval_to = '2024-03-07'")
+    execute(
+        settled, "UPDATE core.settings SET value = 'Europe/Berlin', updated_at = now() WHERE key = 'reporting_zone'"
+    )
+    with pytest.raises(Incomplete, match="has not been reconciled"):
         close(settled)
 
 

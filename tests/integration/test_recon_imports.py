@@ -130,19 +130,24 @@ def test_a_spreadsheets_fraction_is_refused_since_it_is_not_exact(store, tmp_pat
     assert "not exact" in report.faults[0].problem
 
 
-def test_a_parquet_column_of_floats_is_refused_as_a_whole(store, tmp_path):
+def test_of_a_parquet_column_of_floats_the_whole_numbers_are_taken_and_a_fraction_is_refused(store, tmp_path):
     table = pa.table(
         {
-            "entry_id": ["a"],
-            "booked_at": ["2024-03-05"],
-            "operation_type": ["sale"],
-            "currency": ["EUR"],
-            "amount": [1.1],
+            "entry_id": ["a", "b", "c"],
+            "booked_at": ["2024-03-05"] * 3,
+            "operation_type": ["sale"] * 3,
+            "currency": ["EUR"] * 3,
+            "amount": [1.1, 7.0, 1e15],
         }
     )
     parquet.write_table(table, tmp_path / "ledger.parquet")
-    with pytest.raises(ConfigError, match=r"column amount of .* is double, which is not exact"):
-        load(store, tmp_path / "ledger.parquet")
+    report = load(store, tmp_path / "ledger.parquet")
+    assert [(fault.line, fault.column) for fault in report.faults] == [(1, "amount"), (3, "amount")]
+    parquet.write_table(table.slice(1, 1), tmp_path / "ledger.parquet")
+    assert load(store, tmp_path / "ledger.parquet").faults == ()
+    assert fetch_all(store, "SELECT entry_id, amount_minor FROM recon.ledger_entries") == [
+        {"entry_id": "b", "amount_minor": 700}
+    ]
 
 
 @pytest.mark.parametrize(

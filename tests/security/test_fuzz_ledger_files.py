@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from pyarrow import parquet
 
 from pipelines.reconciliation import ledger_files
-from pipelines.reconciliation.entry_rows import COLUMNS, Fault
+from pipelines.reconciliation.ledger_entries import COLUMNS, Fault
 from pipelines.reconciliation.ledger_import import read_entries
 from resources.errors import ConfigError
 

@@ -13,6 +13,8 @@ from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from pipelines.reconciliation.ledger_files import Spoiled
+
 REQUIRED = ("entry_id", "booked_at", "operation_type", "currency")
 AMOUNTS = {"amount": "amount_minor", "fee": "fee_minor"}  # in major units, and in minor units
 TEXTS = ("operation_id", "project_id", "payment_id", "reference")
@@ -21,6 +23,21 @@ COLUMNS = (*REQUIRED, "status", *AMOUNTS, *AMOUNTS.values(), *TEXTS)
 LARGEST = 2**63 - 1
 LONGEST = 2_000  # bytes; an index entry of PostgreSQL holds 2,704, the account included
 EXACT_IN_A_CELL = 10**15  # spreadsheets keep 15 digits
+SPOILED = (  # what spreadsheets and data frames make of an id or an empty cell; no id looks so by itself
+    (r"['=].*", "is a spreadsheet's spelling of a text", "write the text itself, without = or '"),
+    (
+        r"[+-]?\d+([.,]\d+)?[eE][+-]?\d+",
+        "is a number in scientific notation: digits are lost",
+        "export the column as text",
+    ),
+    (r"\d+\.0+", "is a number with decimals, not an id", "export the column as text"),
+    (r"(?i)nan|nat|none|null|<na>|inf|infinity", "stands for a missing value", "leave the cell empty"),
+    (
+        r"#(N/A|REF!|VALUE!|DIV/0!|NAME\?|NUM!|NULL!|SPILL!|CALC!|[#]+)",
+        "is an error of a spreadsheet",
+        "correct the cell",
+    ),
+)
 
 Exponent = Callable[[str, date], int | None]
 
@@ -64,9 +81,10 @@ def header_faults(names: list[str]) -> list[Fault]:
     faults = [
         Fault(1, name, "is no column of the contract", f"rename it or leave it out; columns are {', '.join(COLUMNS)}")
         for name in names
-        if name not in COLUMNS
+        if name and name not in COLUMNS
     ]
-    faults += [Fault(1, name, "stands twice", "keep one of them") for name in set(names) if names.count(name) > 1]
+    twice = sorted({name for name in names if name and names.count(name) > 1})
+    faults += [Fault(1, name, "stands twice", "keep one of them") for name in twice]
     faults += [Fault(1, name, "is missing", "add the column") for name in REQUIRED if name not in names]
     if not {"amount", "amount_minor"} & {*names}:
         faults.append(Fault(1, "amount", "is missing", "add amount (major units) or amount_minor (minor units)"))
@@ -78,11 +96,15 @@ def typed_entry(line: int, row: Mapping[str, Any], zone: ZoneInfo, exponent: Exp
 
     Args:
         line: where the row stands, for the report.
-        row: column → text, int, Decimal, date, datetime or None, as the file has it.
+        row: column → text, int, Decimal, date, datetime, Spoiled or None, as the file has it.
         zone: the reporting zone, of which a date alone is a business day.
         exponent: number of decimals of a currency on a day, None when it is not known.
     """
-    faults: list[Fault] = []
+    faults = [
+        Fault(line, name, value.problem, value.advice) for name, value in row.items() if isinstance(value, Spoiled)
+    ]
+    if faults:
+        return faults
 
     def attempt(read: Callable[..., Any], *arguments: Any) -> Any:
         try:
@@ -136,6 +158,9 @@ def _text(row: Mapping[str, Any], name: str) -> str | None:
         raise _Wrong(name, f"is a {_kind(value)}, not text", "format the column as text, so that no digit is lost")
     if value != value.strip():
         raise _Wrong(name, "begins or ends with a space", "remove it")
+    for pattern, problem, advice in SPOILED:
+        if re.fullmatch(pattern, value):
+            raise _Wrong(name, problem, advice)
     if not value.isprintable():
         raise _Wrong(name, "holds a character that cannot be printed", "remove it")
     if len(value.encode()) > LONGEST:

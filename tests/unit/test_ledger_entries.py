@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pipelines.reconciliation.entry_rows import COLUMNS, Entry, Fault, header_faults, typed_entry
+from pipelines.reconciliation.ledger_entries import COLUMNS, Entry, Fault, header_faults, typed_entry
 
 UTC = ZoneInfo("UTC")
 EXPONENTS = {"JPY": 0, "EUR": 2, "KWD": 3, "CLF": 4}
