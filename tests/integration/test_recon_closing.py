@@ -34,7 +34,8 @@ def settled(store):
         store,
         f"INSERT INTO recon.completeness VALUES ('default', '{DAY}', now(), '{DAY} 00:00Z', '{DAY} 23:59:59Z',"
         "'complete', NULL, 1, 1, 0, 0, 0, 0, 0, '[]', '[]', '', '');"
-        f"INSERT INTO recon.runs (account, business_date, leg, started_at, figures) VALUES ('default', '{DAY}', 'completeness', now(), '{{}}')",
+        "INSERT INTO recon.runs (account, business_date, leg, started_at, figures)"
+        f"VALUES ('default', '{DAY}', 'completeness', now(), '{{}}')",
     )
     reconcile(store)
     return store
