@@ -11,8 +11,7 @@ import pytest
 from pipelines.sync.fraud import NoFraudAccess, Skipped, sync_fraud
 from pipelines.sync.operations import OperationsRequest
 from resources.data_api.endpoints import DataApi
-from resources.sandbox import DEMO_SECRET, DEMO_TOKEN, Account, SandboxServer, World
-from resources.sandbox.frauds import Fraud
+from resources.sandbox import DEMO_SECRET, DEMO_TOKEN, Account, Fraud, SandboxServer, World
 from resources.settings import SyncSettings
 from support import client_of, command, execute, fetch_all, night, sync
 

@@ -22,8 +22,7 @@ from pipelines.sync.operations import OperationsRequest
 from pipelines.sync.personal import COLUMNS, keyed_hash, protect
 from resources.data_api.endpoints import DataApi
 from resources.errors import ConfigError
-from resources.sandbox import DEMO_SECRET, DEMO_TOKEN, SandboxServer, World
-from resources.sandbox.frauds import Fraud
+from resources.sandbox import DEMO_SECRET, DEMO_TOKEN, Fraud, SandboxServer, World
 from resources.settings import PersonalSettings, Secret, SyncSettings, sync_settings
 from support import client_of, command, execute, fetch_all, sync
 
