@@ -223,7 +223,7 @@ class Api:
 
 
 class RowCache:
-    """Encoded rows by state, `limit` of a view at most: when it is full, the half that came first goes."""
+    """Encoded rows by view and state, `limit` of a view at most: when it is full, the half that came first goes."""
 
     def __init__(self, limit: int = 150_000) -> None:
         self._limit = max(2, limit)
@@ -231,25 +231,17 @@ class RowCache:
 
     def rows(self, states: Sequence[State], view: View) -> list[EncodedRow]:
         """Give the encoded rows of states, encoding only those not seen lately."""
-        known = self._of(view)
-        rows: list[EncodedRow] = []
+        if view not in self._views and len(self._views) >= _KEPT_VIEWS:
+            del self._views[next(iter(self._views))]
+        known = self._views.setdefault(view, {})
         for state in states:
-            row = known.get(state)
-            if row is None:
-                row = known[state] = encode_row(state.row(view))
-            rows.append(row)
+            if state not in known:
+                known[state] = encode_row(state.row(view))
+        rows = [known[state] for state in states]
         if len(known) >= self._limit:
             for state in list(islice(known, len(known) // 2)):
                 del known[state]
         return rows
-
-    def _of(self, view: View) -> dict[State, EncodedRow]:
-        known = self._views.get(view)
-        if known is None:
-            while len(self._views) >= _KEPT_VIEWS:
-                del self._views[next(iter(self._views))]
-            known = self._views[view] = {}
-        return known
 
 
 def encode_row(row: Mapping[str, Any], name: str = "operations") -> EncodedRow:

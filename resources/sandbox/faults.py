@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -70,6 +71,15 @@ Item = Spec | Iterable[Spec] | None
 Rate = float | tuple[float, float]
 
 
+@dataclass(slots=True)
+class _Next:
+    """A fault that so many of the next requests are to meet, of an endpoint or any."""
+
+    fault: Fault
+    times: float
+    endpoint: str | None
+
+
 class Faults:
     """The faults a sandbox makes; switchable at any time. `counts` has those that really happened, by name.
 
@@ -82,8 +92,7 @@ class Faults:
         self.chance = Random(seed)  # noqa: S311  reproducible, not secret
         self._rates: list[tuple[float, Fault]] = []
         self._script: dict[int, list[Fault]] = {}
-        self._next: list[list[Any]] = []
-        self._always: list[tuple[Fault, str | None]] = []
+        self._next: list[_Next] = []
         self._seen = 0
         self._lock = Lock()
         self.set_rates(rates or {})
@@ -121,43 +130,41 @@ class Faults:
         with self._lock:
             self._script, self._seen = script, 0
 
-    def next(self, fault: Item, times: int = 1, endpoint: str | None = None) -> None:
+    def next(self, fault: Item, times: float = 1, endpoint: str | None = None) -> None:
         """Let the next `times` requests (of an endpoint: `operations/get`) meet a fault."""
         with self._lock:
-            self._next.extend([one, times, endpoint] for one in _faults(fault))
+            self._next.extend(_Next(one, times, endpoint) for one in _faults(fault))
 
     def always(self, fault: Item, endpoint: str | None = None) -> None:
         """Let every request (of an endpoint) meet a fault from now on."""
-        with self._lock:
-            self._always.extend((one, endpoint) for one in _faults(fault))
+        self.next(fault, math.inf, endpoint)
 
     def clear(self) -> None:
         """End all faults; the counts stay."""
         with self._lock:
-            self._rates, self._script, self._next, self._always = [], {}, [], []
+            self._rates, self._script, self._next = [], {}, []
 
     def draw(self, endpoint: str) -> list[Fault]:
         """Give the faults that the next request, to this endpoint, is to meet."""
         with self._lock:
             self._seen += 1
-            met = list(self._script.get(self._seen, ()))
-            met += [fault for fault, only in self._always if only in {None, endpoint}]
-            met += self._take_next(endpoint)
-            met += [fault for rate, fault in self._rates if self.chance.random() < rate]
-        return [fault for fault in met if endpoint in PAGED or fault.name not in OF_PAGES]
+            drawn = list(self._script.get(self._seen, ()))
+            for entry in self._next:
+                if entry.endpoint in {None, endpoint} and _can_happen(entry.fault, endpoint):
+                    entry.times -= 1
+                    drawn.append(entry.fault)
+            self._next = [entry for entry in self._next if entry.times > 0]
+            drawn += [fault for rate, fault in self._rates if self.chance.random() < rate]
+        return [fault for fault in drawn if _can_happen(fault, endpoint)]
 
     def happened(self, fault: Fault) -> None:
         """Count a fault that was really made."""
         with self._lock:
             self.counts[fault.name] += 1
 
-    def _take_next(self, endpoint: str) -> Iterator[Fault]:
-        for entry in self._next:
-            fault, _, only = entry
-            if only in {None, endpoint} and (endpoint in PAGED or fault.name not in OF_PAGES):
-                entry[1] -= 1
-                yield fault
-        self._next = [entry for entry in self._next if entry[1] > 0]
+
+def _can_happen(fault: Fault, endpoint: str) -> bool:
+    return endpoint in PAGED or fault.name not in OF_PAGES
 
 
 # What each does

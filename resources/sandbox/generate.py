@@ -96,7 +96,6 @@ _PROJECTS: Final = tuple(PROJECTS)
 _PROJECT_SHARES: Final = tuple(accumulate(share for share, *_ in PROJECTS.values()))
 _HASH: Final = 0x9E3779B97F4A7C15
 _MASK: Final = (1 << 64) - 1
-_NOTHING: Final[dict[str, Any]] = {}
 
 
 @dataclass(eq=False, slots=True)
@@ -118,48 +117,24 @@ class Draft:
     succeeded: bool = False
 
 
+@dataclass(eq=False, slots=True, kw_only=True)
 class DrawnState(State):
     """A state of a drawn operation: its facts follow from the draft and are worked out each time."""
 
-    __slots__ = ("_completed", "_draft", "_revision", "_shipped", "_status")
-
-    def __init__(
-        self,
-        draft: Draft,
-        effective: int,
-        visible: int,
-        *,
-        status: str,
-        completed: int | None,
-        shipped: int | None = None,
-        revision: int = 0,
-    ) -> None:
-        super().__init__(effective, visible, _NOTHING)
-        self._draft = draft
-        self._status = status
-        self._completed = completed
-        self._shipped = shipped
-        self._revision = revision
-
-    @property
-    def kind(self) -> object:
-        """Give the operation's type."""
-        return self._draft.kind
-
-    @property
-    def status(self) -> object:
-        """Give the operation's status."""
-        return self._status
+    draft: Draft
+    completed: int | None = None
+    shipped: int | None = None
+    revision: int = 0
 
     @property
     def likely_fraud(self) -> bool:
         """Tell whether a payment system reports this operation as fraudulent some day."""
-        d = self._draft
-        return self._status == "success" and d.kind in {"sale", "auth", "recurring"} and d.dice % 401 == 0
+        is_payment = self.kind in {"sale", "auth", "recurring"}
+        return self.status == "success" and is_payment and self.draft.dice % 401 == 0
 
     def facts(self, *, all_fields: bool = True) -> dict[str, Any]:
         """Give the fields, times as seconds; those on request only if all are asked for."""
-        draft, status, completed = self._draft, self._status, self._completed
+        draft, status, completed = self.draft, str(self.status), self.completed
         dice, number = draft.dice, draft.number
         own = ((number * _HASH) ^ (dice >> 64)) & _MASK
         name, kind, account = _METHODS[dice & 15]
@@ -170,8 +145,8 @@ class DrawnState(State):
             code, message = _REFUSALS[(own >> 50) & 7]
         elif own & 0x3F00 == 0:
             code, message = "000", "Одобрено"
-        if self._revision:
-            message = f"{message} (corrected {self._revision})"
+        if self.revision:
+            message = f"{message} (corrected {self.revision})"
         facts: dict[str, Any] = {
             "project_id": str(draft.project),
             "operation_id": str(number),
@@ -186,7 +161,7 @@ class DrawnState(State):
             "operation_created_at": draft.created,
             "operation_completed_at": "" if completed is None else completed,
             "provider_date": completed - 1 if completed is not None and own & 7 else empty,
-            "shipment_date": self._shipped or empty,
+            "shipment_date": self.shipped or empty,
             "arn": f"{own % 10**17:023d}" if status == "success" and own & 0x70 else empty,
             "rrn": f"{(own >> 8) % 10**11:012d}" if final else empty,
             "payment_provider_code": code,
@@ -280,7 +255,7 @@ def _draw_states(chance: Random, draft: Draft) -> list[State]:
     luck = chance.random()
     if luck < 0.04:
         waiting = _WAITING[int(luck * 150) % len(_WAITING)]
-        return [DrawnState(draft, draft.created, draft.created, status=waiting, completed=None)]
+        return [DrawnState(draft.created, draft.created, draft.kind, waiting, draft=draft)]
     status = "error" if luck < 0.05 else "decline" if luck < 0.22 else "success"
     if status == "success" and draft.first is not None and not draft.first.succeeded:
         status = "decline"  # nothing is refunded or captured of a payment that brought nothing
@@ -290,12 +265,12 @@ def _draw_states(chance: Random, draft: Draft) -> list[State]:
     states: list[State] = []
     if slow:
         waiting = _WAITING[int(luck * 1000) % len(_WAITING)]
-        states.append(DrawnState(draft, draft.created, draft.created, status=waiting, completed=None))
+        states.append(DrawnState(draft.created, draft.created, draft.kind, waiting, draft=draft))
     visible = completed
     if chance.random() < 0.025:  # late: known to the platform itself only hours after
         late = 600 + int(chance.random() * 2.5 * DAY)
         visible += late if draft.kind != "payout" else 0  # which took its money from the balance, so it is known
-    states.append(DrawnState(draft, completed, visible, status=status, completed=completed))
+    states.append(DrawnState(completed, visible, draft.kind, status, draft=draft, completed=completed))
     if status == "success" and luck < 0.4:
         states.extend(_later_states(chance, draft, completed, visible))
     return states
@@ -304,12 +279,13 @@ def _draw_states(chance: Random, draft: Draft) -> list[State]:
 def _later_states(chance: Random, draft: Draft, completed: int, visible: int) -> Iterator[State]:
     """Draw the posting for clearing in a night after, and sometimes a correction days later."""
     night = (max(completed, visible) // DAY + 1) * DAY + 7200 + int(chance.random() * 7200)
-    yield DrawnState(draft, night, night, status="success", completed=completed, shipped=night - 60)
+    posted = DrawnState(night, night, draft.kind, "success", draft=draft, completed=completed, shipped=night - 60)
+    yield posted
     if chance.random() < 0.08:
         later = night + 3600 + int(chance.random() * 8 * DAY)
         # a payout that left the balance stays paid: money that came back would be a movement without an operation
         status = "error" if chance.random() < 0.15 and draft.kind != "payout" else "success"
-        yield DrawnState(draft, later, later, status=status, completed=completed, shipped=night - 60, revision=1)
+        yield replace(posted, effective=later, visible=later, status=status, revision=1)
 
 
 @contextmanager

@@ -21,46 +21,34 @@ _KEPT_SELECTIONS: Final = 16
 _SHUFFLE: Final = 0x9E3779B97F4A7C15
 
 
+@dataclass(eq=False, slots=True)
 class State:
     """One state of an operation: `effective` selects it, the API knows it from `visible` on; both are seconds."""
 
-    __slots__ = ("_facts", "effective", "visible")
-
-    def __init__(self, effective: float, visible: int, facts: Mapping[str, Any]) -> None:
-        self.effective = effective
-        self.visible = visible
-        self._facts = facts
-
-    @property
-    def kind(self) -> object:
-        """Give the operation's type."""
-        return self._facts.get("operation_type")
-
-    @property
-    def status(self) -> object:
-        """Give the operation's status."""
-        return self._facts.get("operation_status")
+    effective: float
+    visible: int
+    kind: object
+    status: object
+    fields: Mapping[str, Any] | None = None
 
     def facts(self, *, all_fields: bool = True) -> dict[str, Any]:
         """Give the fields, times as seconds; those on request may be missing unless all are asked for."""
         del all_fields
-        return dict(self._facts)
+        return dict(self.fields or {})
 
     def row(self, view: View) -> dict[str, Any]:
         """Give the row that the API delivers."""
         return view.row(self.facts(all_fields=view.fields is not None))
 
 
+@dataclass(eq=False, slots=True)
 class Operation:
     """An operation: its states in the order they came about, and the one that holds now."""
 
-    __slots__ = ("current", "number", "project", "states")
-
-    def __init__(self, number: int, project: int, states: list[State]) -> None:
-        self.number = number
-        self.project = project
-        self.states = states
-        self.current: State | None = None
+    number: int
+    project: int
+    states: list[State]
+    current: State | None = None
 
     @property
     def id(self) -> str:
@@ -69,10 +57,7 @@ class Operation:
 
     def at(self, now: int) -> State | None:
         """Give the last state that is visible at a time."""
-        for state in reversed(self.states):
-            if state.visible <= now:
-                return state
-        return None
+        return next((state for state in reversed(self.states) if state.visible <= now), None)
 
 
 @dataclass(frozen=True, slots=True)

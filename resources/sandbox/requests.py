@@ -182,15 +182,16 @@ class DocumentsCall:
     def read_report(cls, params: Params) -> DocumentsCall:
         """Read a request of `/financial-reporting/operations`."""
         _refuse_unknown(params, {"interval", "tz", "limit", "offset"}, "parameter")
-        return cls(*_interval(params, _zone_name(params, "UTC")), *_page(params, MAX_LIMIT, MAX_LIMIT))
+        start, end = _interval(params, _zone_name(params, "UTC"))
+        return cls(start, end, *_page(params, MAX_LIMIT, MAX_LIMIT))
 
     @classmethod
     def read_chargebacks(cls, params: Params) -> DocumentsCall:
         """Read a request of `/chargeback/list`."""
         wanted, pagination = _filter_and_pagination(params, {"updated_at"}, "tz")
         _zone_name(params, "UTC")
-        pair = _pair(wanted["updated_at"], "filter.updated_at") if "updated_at" in wanted else (None, None)
-        return cls(*pair, *_page(pagination, 20, MAX_LIMIT))
+        start, end = _pair(wanted["updated_at"], "filter.updated_at") if "updated_at" in wanted else (None, None)
+        return cls(start, end, *_page(pagination, 20, MAX_LIMIT))
 
     @classmethod
     def read_rates(cls, params: Params) -> DocumentsCall:

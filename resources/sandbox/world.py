@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from resources.sandbox.documents import Balance, Documents, Fraud, Move, draw_balances, draw_frauds, payouts
 from resources.sandbox.fields import TIMES, View, plain_row
+from resources.sandbox.generate import DrawnState, draw_operations
 from resources.sandbox.operations import Index, Operation, Order, Query, Slice, State
 from resources.sandbox.requests import Account
 from resources.sandbox.times import Moment, as_second, instant, seconds
@@ -45,25 +46,15 @@ class World:
 
     @classmethod
     def generate(
-        cls,
-        *,
-        seed: int = 1,
-        start: Moment | None = None,
-        days: int = 31,
-        operations: int = 20_000,
-        now: Moment | None = None,
-        order: Order = "newest",
-        fractions: bool = False,
+        cls, *, seed: int = 1, start: Moment | None = None, days: int = 31, operations: int = 20_000, **options: Any
     ) -> World:
         """Draw a world of `days` UTC days from `start` on; left out, the last of them is today.
 
-        `now=None` is the real clock: what becomes visible later shows up when its time comes.
+        Without `now` the clock is the real one: what becomes visible later shows up when its time comes.
         """
-        from resources.sandbox.generate import DrawnState, draw_operations
-
         first = seconds(datetime.now(UTC).date() - timedelta(days=days - 1) if start is None else start)
-        world = cls(now=now, order=order, fractions=fractions)
-        for operation in draw_operations(seed, first, days, operations, fractions=fractions):
+        world = cls(**options)
+        for operation in draw_operations(seed, first, days, operations, fractions=world.fractions):
             world._operations[operation.number] = operation
         world.balances = list(draw_balances(seed, first))
         drawn = (operation.states[-1] for operation in world._operations.values())
@@ -72,15 +63,10 @@ class World:
 
     @classmethod
     def of(
-        cls,
-        operations: Iterable[Mapping[str, Any] | tuple[Mapping[str, Any], Moment]] = (),
-        *,
-        now: Moment | None = None,
-        order: Order = "newest",
-        fractions: bool = False,
+        cls, operations: Iterable[Mapping[str, Any] | tuple[Mapping[str, Any], Moment]] = (), **options: Any
     ) -> World:
         """Make a world by hand: each operation a dict of fields, or a pair of it and its effective time."""
-        world = cls(now=now, order=order, fractions=fractions)
+        world = cls(**options)
         for item in operations:
             fields, effective = item if isinstance(item, tuple) else (item, None)
             world.add(fields, effective)
@@ -121,7 +107,7 @@ class World:
             text = str(facts.get("operation_id", ""))
             number = self._new_number(text)
             at = self._effective(given, facts) if effective is None else instant(effective)
-            state = State(at, int(at) if visible is None else seconds(visible), facts)
+            state = _told(at, int(at) if visible is None else seconds(visible), facts)
             project = str(facts.get("project_id") or "")
             operation = Operation(number, int(project) if project.isdecimal() else 0, [state])
             self._operations[number] = operation
@@ -145,7 +131,7 @@ class World:
             operation = self._get(operation_id)
             at = self.now if effective is None else instant(effective)
             facts = {**operation.states[-1].facts(), **_facts(fields)}
-            operation.states.append(State(at, min(int(at), self.now) if visible is None else seconds(visible), facts))
+            operation.states.append(_told(at, min(int(at), self.now) if visible is None else seconds(visible), facts))
             self._index.enter(operation, self.now)
 
     def remove(self, operation_id: str | int) -> None:
@@ -325,6 +311,10 @@ class World:
             if isinstance(facts.get(name), int):
                 return instant(given[name])
         return self.now
+
+
+def _told(effective: float, visible: int, facts: Mapping[str, Any]) -> State:
+    return State(effective, visible, facts.get("operation_type"), facts.get("operation_status"), facts)
 
 
 def _facts(fields: Mapping[str, Any]) -> dict[str, Any]:
