@@ -34,7 +34,7 @@ ENDPOINTS: Final = (
     *documents.ENDPOINTS,
 )
 _KEPT_VIEWS: Final = 3
-DateHeader = Literal["world", "machine", "none"]
+DateHeader = Literal["machine", "world", "none"]
 
 # A row ready to send: its JSON, and its part of the text to sign, without its index. A bare tuple because
 # the garbage collector need not look at tuples of bytes, of which there are as many as rows.
@@ -62,7 +62,7 @@ class Behaviour:
     delay: float = field(default=0.0, metadata=_switch("seconds that each answer takes"))
     capacity: int = field(default=0, metadata=_switch("how many requests are answered at once; 0: any number"))
     date_header: DateHeader = field(
-        default="world", metadata=_switch("whose clock the Date header shows", "world", "machine", "none")
+        default="machine", metadata=_switch("whose clock the Date header shows", "machine", "world", "none")
     )
     date_shift: float = field(default=0.0, metadata=_switch("seconds by which the Date header is wrong"))
 
