@@ -4,14 +4,12 @@ with SandboxServer(World.of([{"operation_id": "1"}], now="2024-03-01")) as sandb
     ...  # sandbox.url, DEMO_TOKEN, DEMO_SECRET
 """
 
-from resources.sandbox.accounts import DEMO_SECRET, DEMO_TOKEN, Account
 from resources.sandbox.api import Behaviour
-from resources.sandbox.balances import Balance
+from resources.sandbox.documents import Balance, Document, Fraud
 from resources.sandbox.faults import Fault, Faults
-from resources.sandbox.frauds import Fraud
-from resources.sandbox.process import SandboxProcess, sandbox_process
-from resources.sandbox.queries import Query
-from resources.sandbox.server import SandboxServer
+from resources.sandbox.operations import Query
+from resources.sandbox.requests import DEMO_SECRET, DEMO_TOKEN, Account
+from resources.sandbox.server import SandboxProcess, SandboxServer, sandbox_process
 from resources.sandbox.world import World
 
 __all__ = [
@@ -20,6 +18,7 @@ __all__ = [
     "Account",
     "Balance",
     "Behaviour",
+    "Document",
     "Fault",
     "Faults",
     "Fraud",

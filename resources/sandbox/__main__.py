@@ -1,7 +1,105 @@
-"""`python -m resources.sandbox`: what it does is in process.py."""
+"""`python -m resources.sandbox`: serves a generated world until told to end."""
 
+from __future__ import annotations
+
+import argparse
+import gc
+import json
+import os
+import signal
 import sys
+import threading
+from collections.abc import Sequence
+from dataclasses import fields
+from datetime import UTC, date, datetime, timedelta
 
-from resources.sandbox.process import main
+from resources.sandbox.api import Behaviour
+from resources.sandbox.faults import Faults
+from resources.sandbox.requests import DEMO_SECRET, DEMO_TOKEN, Account
+from resources.sandbox.server import SandboxServer
+from resources.sandbox.world import World
 
-sys.exit(main())
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Serve a generated world until told to end; print one line of JSON once it is ready."""
+    options = _parser().parse_args(arguments)
+    end = options.end or datetime.now(UTC).date()
+    first = end - timedelta(days=options.days - 1)
+    ended = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: ended.set())
+    if options.with_parent:
+        threading.Thread(target=_wait_for_parent, args=(ended,), daemon=True).start()
+    server = _server(options, first)
+    if options.warm:
+        server.warm()
+    gc.freeze()  # the world stays: no use in going over its millions of objects again and again
+    with server:
+        ready = {
+            "url": server.url,
+            "admin_url": server.admin_url,
+            "token": DEMO_TOKEN,
+            "secret": DEMO_SECRET,
+            "projects": server.world.projects,
+            "first_day": first.isoformat(),
+            "last_day": end.isoformat(),
+            "days": options.days,
+            "operations": len(server.world),
+        }
+        print(json.dumps(ready), flush=True)  # noqa: T201  this line is what a caller waits for
+        ended.wait()
+    return 0
+
+
+def _server(options: argparse.Namespace, first: date) -> SandboxServer:
+    world = World.generate(
+        seed=options.seed,
+        start=first,
+        days=options.days,
+        operations=options.operations,
+        now=options.now,
+        order=options.order,
+        fractions=options.fractions,
+    )
+    account = Account(
+        projects=None if options.project is None else frozenset(options.project), time_zone=options.time_zone
+    )
+    behaviour = Behaviour(**{one.name: getattr(options, one.name) for one in fields(Behaviour)})
+    faults = Faults.parse(options.faults, options.seed)
+    return SandboxServer(world, accounts=[account], faults=faults, behaviour=behaviour, port=options.port)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser("resources.sandbox", description="A local Data API with made-up data.")
+    add = parser.add_argument
+    add("--port", type=int, default=0, help="port on 127.0.0.1; 0 takes a free one")
+    add("--seed", type=int, default=1, help="the same seed draws the same world")
+    add("--operations", type=int, default=20_000, help="how many operations there are")
+    add("--days", type=int, default=31, help="over how many days they are spread")
+    add("--end", type=date.fromisoformat, help="the last of these days (default: today, UTC)")
+    add("--now", help="a fixed time of the world's clock (default: the real clock)")
+    add("--order", choices=["newest", "oldest", "shuffled"], default="newest", help="order of the operations")
+    add("--fractions", action="store_true", help="keep fractions of a second, and show whole ones")
+    add("--faults", default="", help="name=chance[:number],... such as http_500=0.05,slow=0.1:2.5")
+    add("--project", type=int, action="append", help="a project the token sees (default: all)")
+    add("--time-zone", default="Asia/Tokyo", help="the account's own zone, for requests without tz")
+    add("--warm", action="store_true", help="encode the rows at the start: so many pages a second from the first")
+    add("--with-parent", action="store_true", help="end when standard input is closed")
+    for one in fields(Behaviour):
+        flag, help_text = "--" + one.name.replace("_", "-"), one.metadata["help"]
+        if one.default is False:
+            add(flag, action="store_true", help=help_text)
+        else:
+            add(flag, type=type(one.default), default=one.default, choices=one.metadata["choices"], help=help_text)
+    return parser
+
+
+def _wait_for_parent(ended: threading.Event) -> None:
+    # Not sys.stdin: a thread waiting inside its lock would trouble the interpreter's end.
+    while os.read(0, 1024):
+        pass
+    ended.set()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

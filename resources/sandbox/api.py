@@ -3,54 +3,73 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from itertools import islice
+from typing import Any, Final, Literal
 
 import orjson
 
-from resources.sandbox import documents, frauds, signing
-from resources.sandbox.accounts import Account, Accounts
-from resources.sandbox.errors import Refused, bad_request
-from resources.sandbox.parameters import (
+from resources.sandbox import documents, signing
+from resources.sandbox.documents import Document, Fraud
+from resources.sandbox.fields import View
+from resources.sandbox.operations import Query, State
+from resources.sandbox.requests import (
+    Account,
+    Accounts,
     DocumentsCall,
     FraudCall,
     OperationsCall,
-    balance_call,
-    documents_call,
-    fraud_call,
-    operations_call,
-    payment_call,
+    Refused,
+    bad_request,
+    read_chargeback_id,
+    read_nothing,
+    read_payment_id,
 )
-from resources.sandbox.queries import Query
-from resources.sandbox.rows import EncodedRow, RowCache, View, dumps, encode_row, row_of
-from resources.sandbox.times import TimeFormat, text, zone
+from resources.sandbox.times import TimeFormat
 from resources.sandbox.world import World
 
 ENDPOINTS: Final = (
     *("balance/get", "operations/get", "operations/get-by-payment", "fraud/list"),
     *documents.ENDPOINTS,
 )
+_KEPT_VIEWS: Final = 3
+DateHeader = Literal["machine", "world", "none"]
+
+# A row ready to send: its JSON, and its part of the text to sign, without its index. A bare tuple because
+# the garbage collector need not look at tuples of bytes, of which there are as many as rows.
+EncodedRow = tuple[bytes, bytes]
+
+
+def _switch(help_text: str, *choices: Any) -> dict[str, Any]:
+    return {"help": help_text, "choices": choices or None}
 
 
 @dataclass(frozen=True, slots=True)
 class Behaviour:
-    """What differs between descriptions of the platform, and what tests want otherwise.
+    """What differs between descriptions of the platform, and what tests want otherwise; each is a flag, too."""
 
-    `long_interval_gap` is how many seconds lie between two requests of one account for more than 180 days.
-    """
-
-    prefix: str = "/v1"
-    time_format: TimeFormat = "iso"
-    no_access_status: int = 401
-    chunked: bool = False
-    long_interval_gap: float = 10.0
-    cached_rows: int = 150_000
+    prefix: str = field(default="/v1", metadata=_switch("what the endpoints' paths begin with"))
+    time_format: TimeFormat = field(default="iso", metadata=_switch("format of times in answers", "iso", "plain"))
+    no_access_status: int = field(
+        default=401, metadata=_switch("status for a foreign project or a missing role", 400, 401, 403)
+    )
+    chunked: bool = field(default=False, metadata=_switch("answer without a content-length"))
+    long_interval_gap: float = field(
+        default=10.0, metadata=_switch("seconds between an account's requests for more than 180 days")
+    )
+    cached_rows: int = field(default=150_000, metadata=_switch("how many encoded rows are kept, 2 kB each"))
+    delay: float = field(default=0.0, metadata=_switch("seconds that each answer takes"))
+    capacity: int = field(default=0, metadata=_switch("how many requests are answered at once; 0: any number"))
+    date_header: DateHeader = field(
+        default="machine", metadata=_switch("whose clock the Date header shows", "machine", "world", "none")
+    )
+    date_shift: float = field(default=0.0, metadata=_switch("seconds by which the Date header is wrong"))
 
 
 @dataclass(slots=True)
 class Listing:
-    """The rows of an answer before it is signed; `call` only for operations, `within` only for pages of documents.
+    """The rows of an answer before it is signed; `query` and `within` say what faults may move after it was made.
 
     `single`: the answer is the one row itself, not a list.
     """
@@ -58,9 +77,27 @@ class Listing:
     account: Account
     name: str
     rows: list[EncodedRow]
-    call: OperationsCall | None = None
+    query: Query | None = None
     within: tuple[int, int] | None = None
     single: bool = False
+
+    def content(self) -> tuple[bytes, bytes]:
+        """Give the JSON of the rows and the text to sign."""
+        if self.single:
+            return self.rows[0]
+        return encode_page(self.rows)
+
+    def body(self, rows: bytes, signature: str) -> bytes:
+        """Give the body of the answer."""
+        return b'{"%s":%s,"signature":"%s"}' % (self.name.encode(), rows, signature.encode())
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A valid request: `answer` lists what it asks for; those for long intervals are answered one by one."""
+
+    answer: Callable[[], Listing]
+    long: bool = False
 
 
 @dataclass(slots=True)
@@ -89,33 +126,33 @@ class Api:
             raise Refused(401, "Signature is wrong")
         return account
 
-    def read(self, endpoint: str, account: Account, params: Mapping[str, Any]) -> Callable[[], Listing]:
+    def read(self, endpoint: str, account: Account, params: Mapping[str, Any]) -> Call:
         """Check a request, and give what answers it."""
+        behaviour = self.behaviour
         if endpoint == "operations/get":
-            behaviour = self.behaviour
-            call = operations_call(params, account, behaviour.time_format, behaviour.no_access_status)
-            return _OperationsAnswer(self, account, call)
+            call = OperationsCall.read(params, account, behaviour.time_format, behaviour.no_access_status)
+            return Call(lambda: self.operations(account, call), call.long)
         if endpoint == "operations/get-by-payment":
-            payment_id = payment_call(params)
-            return lambda: self.by_payment(account, payment_id)
+            payment_id = read_payment_id(params)
+            return Call(lambda: self.by_payment(account, payment_id))
+        if endpoint == "balance/get":
+            read_nothing(params)
+            return Call(lambda: self.balances(account))
         if endpoint == "fraud/list":
-            reports = fraud_call(params)
-            return lambda: self.frauds(account, reports)
-        if endpoint in documents.ENDPOINTS:
-            wanted = documents_call(endpoint, params)
-            return lambda: self.documents(endpoint, account, wanted)
-        balance_call(params)
-        return lambda: self.balances(account)
+            reports = FraudCall.read(params)
+            self._need(account.risks, "the list of fraudulent operations", "Risks")
+            return Call(lambda: self.frauds(account, reports))
+        return self._read_documents(endpoint, account, params)
 
     def operations(self, account: Account, call: OperationsCall) -> Listing:
         """Answer `/operations/get`."""
         states = self.world.page(call.query, call.offset, call.limit)
-        return Listing(account, "operations", self.cache.rows(states, call.view), call)
+        return Listing(account, "operations", self.cache.rows(states, call.view), call.query)
 
     def by_payment(self, account: Account, payment_id: str) -> Listing:
         """Answer `/operations/get-by-payment`."""
         view = View(account.time_zone, self.behaviour.time_format)
-        rows = [row_of(state, view) for state in self.world.by_payment(payment_id, account)]
+        rows = [state.row(view) for state in self.world.by_payment(payment_id, account)]
         return Listing(account, "operations", [encode_row(_payment_row(row)) for row in rows])
 
     def balances(self, account: Account) -> Listing:
@@ -124,65 +161,106 @@ class Api:
 
     def frauds(self, account: Account, call: FraudCall) -> Listing:
         """Answer `/fraud/list`: newest received first."""
-        if not account.risks:
-            status = self.behaviour.no_access_status
-            raise Refused(status, "You have no access to the list of fraudulent operations")
-        now, utc = self.world.now, zone("UTC")
-        found = [
-            report
-            for report in self.world.frauds
-            if report.received_on <= now and account.sees(report.project) and _meets(report, call)
-        ]
-        found.sort(key=lambda report: report.received_on, reverse=True)
-        rows: list[EncodedRow] = []
-        for report in found[call.offset : call.offset + call.limit]:
-            shown = {name: text(report.fields[name], utc, "plain") for name in frauds.TIMES}
-            rows.append(encode_row({**report.fields, **shown}))
-        return Listing(account, "operations", rows)
+        now = self.world.now
+
+        def fulfils(report: Fraud) -> bool:
+            if call.countries is not None and report.fields["issuer_country"] not in call.countries:
+                return False
+            return all(start <= report.fields[name] <= end for name, (start, end) in call.between.items())
+
+        seen = (one for one in self.world.frauds if one.received_on <= now and account.sees(one.project))
+        found = sorted(filter(fulfils, seen), key=lambda report: report.received_on, reverse=True)
+        page = found[call.offset : call.offset + call.limit]
+        return Listing(account, "operations", [encode_row(report.shown()) for report in page])
 
     def documents(self, endpoint: str, account: Account, call: DocumentsCall) -> Listing:
-        """Answer the endpoints whose formats are made up here."""
-        now, world = self.world.now, self.world
-        if endpoint == documents.RATES:
-            rates = documents.rates(call.start or 0, min(call.end or 0, now))
-            return Listing(account, "rates", [encode_row(row, "rates") for row in rates])
-        with world.lock:
-            if not world.documents.drawn:
-                world.documents.draw(state for _, state in world.true_states())
-            if endpoint == documents.ONE_CHARGEBACK:
-                return self._chargeback(account, call.identifier or "")
-            end = now if call.end is None else min(call.end, now)
-            found = [item for item in world.documents.between(endpoint, call.start, end) if account.sees(item.project)]
+        """Answer the lists whose formats are made up here: newest first."""
+        end = self.world.now if call.end is None else min(call.end, self.world.now)
+        found = self._documents(endpoint, account, call.start, end)
         name = documents.LISTS[endpoint]
-        page = found[call.offset : call.offset + (call.limit or len(found))]
-        rows = [encode_row(item.shown(), name) for item in page]
+        rows = [encode_row(item.shown(), name) for item in found[call.offset : call.offset + call.limit]]
         within = (call.start, call.end) if call.start is not None and call.end is not None else None
         return Listing(account, name, rows, within=within)
 
-    def _chargeback(self, account: Account, identifier: str) -> Listing:
-        for item in self.world.documents.lists["chargeback/list"]:
-            if str(item.fields.get("id")) == identifier and account.sees(item.project) and item.at <= self.world.now:
-                shown = item.shown()
-                signed = signing.text_to_sign({"chargeback": shown})
-                return Listing(account, "chargeback", [(dumps(shown), signed)], single=True)
+    def rates(self, account: Account, call: DocumentsCall) -> Listing:
+        """Answer `/currency-rates/get`."""
+        rows = documents.rates(call.start or 0, min(call.end or 0, self.world.now))
+        return Listing(account, "rates", [encode_row(row, "rates") for row in rows])
+
+    def chargeback(self, account: Account, identifier: str) -> Listing:
+        """Answer `/chargeback/get`."""
+        for item in self._documents(documents.CHARGEBACKS, account, None, self.world.now):
+            if str(item.fields.get("id")) == identifier:
+                row = item.shown()
+                encoded = dumps(row), signing.text_to_sign({"chargeback": row})
+                return Listing(account, "chargeback", [encoded], single=True)
         raise bad_request(f"There is no chargeback {identifier}")
 
+    def _read_documents(self, endpoint: str, account: Account, params: Mapping[str, Any]) -> Call:
+        if endpoint == documents.ONE_CHARGEBACK:
+            identifier = read_chargeback_id(params)
+            call = Call(lambda: self.chargeback(account, identifier))
+        elif endpoint == documents.RATES:
+            period = DocumentsCall.read_rates(params)
+            call = Call(lambda: self.rates(account, period))
+        else:
+            is_report = endpoint == documents.REPORT
+            page = DocumentsCall.read_report(params) if is_report else DocumentsCall.read_chargebacks(params)
+            call = Call(lambda: self.documents(endpoint, account, page))
+        self._need(account.finance, f"/{endpoint}", "Finance")
+        return call
 
-@dataclass(frozen=True, slots=True)
-class _OperationsAnswer:
-    """The answer to a request of operations; whoever holds it can see that its interval is long."""
+    def _need(self, granted: bool, what: str, role: str) -> None:  # noqa: FBT001  a role of an account
+        if not granted:
+            message = f"You have no access to {what}: it needs the role {role} or Merchant admin"
+            raise Refused(self.behaviour.no_access_status, message)
 
-    api: Api
-    account: Account
-    call: OperationsCall
+    def _documents(self, endpoint: str, account: Account, start: int | None, end: int) -> list[Document]:
+        with self.world.lock:
+            if not self.world.documents.drawn:
+                self.world.documents.draw(state for _, state in self.world.true_states())
+            return [item for item in self.world.documents.between(endpoint, start, end) if account.sees(item.project)]
 
-    def __call__(self) -> Listing:
-        return self.api.operations(self.account, self.call)
+
+class RowCache:
+    """Encoded rows by view and state, `limit` of a view at most: when it is full, the half that came first goes."""
+
+    def __init__(self, limit: int = 150_000) -> None:
+        self._limit = max(2, limit)
+        self._views: dict[View, dict[State, EncodedRow]] = {}
+
+    def rows(self, states: Sequence[State], view: View) -> list[EncodedRow]:
+        """Give the encoded rows of states, encoding only those not seen lately."""
+        if view not in self._views and len(self._views) >= _KEPT_VIEWS:
+            del self._views[next(iter(self._views))]
+        known = self._views.setdefault(view, {})
+        for state in states:
+            if state not in known:
+                known[state] = encode_row(state.row(view))
+        rows = [known[state] for state in states]
+        if len(known) >= self._limit:
+            for state in list(islice(known, len(known) // 2)):
+                del known[state]
+        return rows
 
 
-def is_long(answer: Callable[[], Listing]) -> bool:
-    """Tell whether a request is one of those that are answered one by one."""
-    return isinstance(answer, _OperationsAnswer) and answer.call.long
+def encode_row(row: Mapping[str, Any], name: str = "operations") -> EncodedRow:
+    """Encode one row of the list `name`."""
+    # Copied because orjson leaves its bytes on a buffer of 8 kB, ten times what a row needs.
+    return bytes(memoryview(dumps(row))), signing.row_text(name, row)
+
+
+def encode_page(rows: Sequence[EncodedRow]) -> tuple[bytes, bytes]:
+    """Give the JSON of a list of rows and its text to sign."""
+    return b"[" + b",".join([row for row, _ in rows]) + b"]", signing.join_rows([text for _, text in rows])
+
+
+def dumps(value: object) -> bytes:
+    """Write JSON; what orjson refuses (integers over 64 bits, lone surrogates) the slow way."""
+    try:
+        return orjson.dumps(value)
+    except TypeError:
+        return json.dumps(value, separators=(",", ":")).encode()
 
 
 def parse_body(raw: bytes) -> dict[str, Any]:
@@ -199,20 +277,9 @@ def parse_body(raw: bytes) -> dict[str, Any]:
     return params
 
 
-def body_of(listing: Listing, rows: bytes, signature: str) -> bytes:
-    """Give the body of an answer."""
-    return b'{"%s":%s,"signature":"%s"}' % (listing.name.encode(), rows, signature.encode())
-
-
 def _payment_row(row: Mapping[str, Any]) -> dict[str, Any]:
     names = ("operation_id", "operation_type", "operation_created_at", "operation_completed_at")
     money = row.get("sum_initial") or {}
     short = {name: row.get(name, "") for name in names}
     short |= {"amount": money.get("amount"), "currency": money.get("currency")}
     return short | {"arn": row.get("arn"), "rrn": row.get("rrn")}
-
-
-def _meets(report: frauds.Fraud, call: FraudCall) -> bool:
-    if call.countries is not None and report.fields["issuer_country"] not in call.countries:
-        return False
-    return all(start <= report.fields[name] <= end for name, (start, end) in call.between.items())

@@ -1,48 +1,179 @@
-"""What the sandbox serves where the platform's response formats are not public: plausible, and made up.
+"""What the API serves besides operations: balances, fraud reports, and documents whose formats are made up here.
 
-Chargebacks and lines of the financial report are drawn from operations, or told by hand; rates follow from the day.
-Requests are read in parameters.py, answered in api.py.
+All are drawn from operations, or written by hand; reference rates follow from the day.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Any, Final
 
 from resources.sandbox.fields import DECIMALS, major_units
-from resources.sandbox.pools import USD_WORTH
-from resources.sandbox.states import DrawnState, State
-from resources.sandbox.times import DAY, Moment, seconds, text, zone
+from resources.sandbox.generate import BANKS, COUNTRIES, PROJECTS, USD_WORTH, DrawnState
+from resources.sandbox.operations import State
+from resources.sandbox.times import DAY, Moment, instant, text, zone
 
-LISTS: Final = {"chargeback/list": "chargebacks", "financial-reporting/operations": "operations"}
-RATES: Final = "currency-rates/get"
+FRAUD_TIMES: Final = ("row_updated_at", "fraud_report_date", "received_on", "purchase_date")
+_FRAUD_FIELDS: Final = (
+    *("payment_id", "operation_id", "tr_amount", "tr_ccy", "account_number", "payment_method_type"),
+    *("row_updated_at", "customer_id", "project_name", "project_id", "arn", "fraud_type"),
+    *("fraud_report_date", "issuer_country", "received_on", "purchase_date", "channel_amount_in_usd"),
+    *("issuer_bank_name", "bin", "country_by_ip", "customer_email"),
+)
+_FRAUD_TYPES: Final = (
+    *("Card Not Present Fraud", "Lost Fraud", "Stolen Fraud", "Counterfeit Card Fraud"),
+    *("Account Takeover Fraud", "Fraudulent Use of Account Number", "", "Miscellaneous"),
+)
+CHARGEBACKS: Final = "chargeback/list"
 ONE_CHARGEBACK: Final = "chargeback/get"
+REPORT: Final = "financial-reporting/operations"
+RATES: Final = "currency-rates/get"
+LISTS: Final = {CHARGEBACKS: "chargebacks", REPORT: "operations"}
 ENDPOINTS: Final = (*LISTS, ONE_CHARGEBACK, RATES)
 _STAGES: Final = ("retrieval request", "first chargeback", "pre-arbitration", "arbitration")
 _REASONS: Final = ("10.4", "4837", "13.1", "4853", "C08")
-_TIMES: Final = frozenset({"created_at", "updated_at", "settled_at"})
+_DOCUMENT_TIMES: Final = frozenset({"created_at", "updated_at", "settled_at"})
+
+# Balances
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """Money that came to a project's balance at a second, or left it (negative minor units)."""
+
+    project: int
+    currency: str
+    at: int
+    minor: int
+
+
+@dataclass(frozen=True, slots=True)
+class Balance:
+    """One OUT balance; its currency need not be the one in its name. `since=None` never moves."""
+
+    name: str
+    currency: str
+    project: int
+    amount: int
+    since: int | None = None
+
+    def at(self, now: int, moves: Iterable[Move]) -> dict[str, str]:
+        """Give the balance as the API shows it: a decimal string of minor units under its currency."""
+        amount = self.amount
+        for move in moves if self.since is not None else ():
+            if (move.project, move.currency) == (self.project, self.currency) and (self.since or 0) < move.at <= now:
+                amount += move.minor
+        return {"name": self.name, self.currency: str(amount)}
+
+
+def payouts(states: Iterable[State]) -> Iterator[Move]:
+    """Give what successful payouts took, each at the second of its completion."""
+    for state in states:
+        if state.kind == "payout" and state.status == "success":
+            facts = state.facts(all_fields=False)
+            money, completed = facts.get("sum_initial") or {}, facts.get("operation_completed_at")
+            if isinstance(completed, int) and isinstance(money.get("amount"), int):
+                project = str(facts.get("project_id") or 0)
+                yield Move(int(project), str(money.get("currency")), completed, -money["amount"])
+
+
+def draw_balances(seed: int, since: int) -> Iterator[Balance]:
+    """Draw a balance per project and currency; the first is in another currency than its name says."""
+    chance = Random(seed)  # noqa: S311  reproducible, not secret
+    yield Balance("Project_Cosmo1_balance_USD", "SGD", 198, 310_099)
+    yield Balance("Reserve — never used", "EUR", 198, 0)
+    for project, (_, name, currencies, _) in PROJECTS.items():
+        for currency in dict.fromkeys(currencies):
+            amount = chance.randrange(-50_000, 2_000_000_000) * (-1 if currency == "KWD" else 1)
+            yield Balance(f"{name} balance {currency}", currency, project, amount, since)
+
+
+# Fraud reports
+
+
+@dataclass(frozen=True, slots=True)
+class Fraud:
+    """One report: known from `received_on` on; times are seconds, the rest as the API shows it."""
+
+    project: int
+    fields: Mapping[str, Any]
+
+    @property
+    def received_on(self) -> float:
+        """Give the second from which the API knows of the report."""
+        second: float = self.fields["received_on"]
+        return second
+
+    @classmethod
+    def told(cls, **fields: Any) -> Fraud:
+        """Make a report by hand; times may be seconds or text, and what is left out is empty."""
+        times = {name: instant(fields.get(name, "2024-03-01 00:00:00")) for name in FRAUD_TIMES}
+        facts = {**dict.fromkeys(_FRAUD_FIELDS, ""), "project_id": "198", "operation_id": 0, **fields, **times}
+        facts["report_and_purchase_date_difference"] = _days_between(facts)
+        return cls(int(facts["project_id"]), facts)
+
+    def shown(self) -> dict[str, Any]:
+        """Give it as the API shows it, times in UTC."""
+        return {**self.fields, **{name: _utc(self.fields[name]) for name in FRAUD_TIMES}}
+
+
+def draw_frauds(suspects: Iterable[State]) -> list[Fraud]:
+    """Draw a report about each of some operations."""
+    return [_draw_fraud(state.facts(), state.effective % 1) for state in suspects]
+
+
+def _draw_fraud(operation: Mapping[str, Any], fraction: float) -> Fraud:
+    number = int(operation["operation_id"])
+    purchased = int(operation["operation_created_at"])
+    reported = purchased + DAY + number % (20 * DAY)
+    received = reported + number % (3 * DAY)
+    amount, currency = operation["sum_initial"]["amount"], operation["sum_initial"]["currency"]
+    usd = amount * USD_WORTH[currency] / 10 ** DECIMALS.get(currency, 2)
+    alike = {name: operation[name] for name in _FRAUD_FIELDS if name in operation}
+    fields = dict.fromkeys(_FRAUD_FIELDS, "") | alike
+    fields |= {
+        "operation_id": number,
+        "tr_amount": major_units(amount, currency),
+        "tr_ccy": currency,
+        "row_updated_at": received + 60 + fraction,
+        "fraud_type": _FRAUD_TYPES[number // 10 % len(_FRAUD_TYPES)],
+        "fraud_report_date": reported,
+        "issuer_country": COUNTRIES[number // 10 % len(COUNTRIES)],
+        "received_on": received + fraction,
+        "purchase_date": purchased,
+        "channel_amount_in_usd": f"{usd:.2f}",
+        "issuer_bank_name": BANKS[number // 10 % len(BANKS)],
+    }
+    fields["report_and_purchase_date_difference"] = _days_between(fields)
+    return Fraud(int(operation["project_id"]), fields)
+
+
+def _days_between(fields: Mapping[str, Any]) -> int:
+    return int(fields["fraud_report_date"] - fields["purchase_date"]) // DAY
+
+
+# Documents
 
 
 @dataclass(frozen=True, slots=True)
 class Document:
     """One document: selected by `at`, known from then on; its times are seconds, the rest as it is shown."""
 
-    at: int
+    at: float
     project: int
     fields: dict[str, Any]
 
     @classmethod
     def told(cls, at: Moment, project: int = 198, /, **fields: Any) -> Document:
         """Make a document by hand."""
-        return cls(seconds(at), project, fields)
+        return cls(instant(at), project, fields)
 
     def shown(self) -> dict[str, Any]:
         """Give it as the API shows it, times in UTC."""
-        utc = zone("UTC")
         return {
-            name: text(value, utc, "plain") if name in _TIMES and type(value) is int else value
+            name: _utc(value) if name in _DOCUMENT_TIMES and type(value) in {int, float} else value
             for name, value in self.fields.items()
         }
 
@@ -61,18 +192,15 @@ class Documents:
 
     def draw(self, states: Iterable[State]) -> None:
         """Draw from operations, once."""
-        if self.drawn:
-            return
         self.drawn = True
         for state in states:
-            if not isinstance(state, DrawnState) or state.status != "success":
-                continue
-            facts = state.facts()
-            self.lists["financial-reporting/operations"].append(_report_line(facts))
-            if state.kind in {"sale", "auth", "recurring"} and int(facts["operation_id"]) // 10 % 37 == 0:
-                self.lists["chargeback/list"].append(_chargeback(facts))
+            if isinstance(state, DrawnState) and state.status == "success":
+                facts = state.facts()
+                self.lists[REPORT].append(_report_line(facts, state.effective % 1))
+                if state.kind in {"sale", "auth", "recurring"} and int(facts["operation_id"]) // 10 % 37 == 0:
+                    self.lists[CHARGEBACKS].append(_chargeback(facts, state.effective % 1))
 
-    def between(self, endpoint: str, start: int | None, end: int | None) -> list[Document]:
+    def between(self, endpoint: str, start: float | None, end: float | None) -> list[Document]:
         """Give the documents of an interval, the newest first."""
         found = [
             item
@@ -92,33 +220,26 @@ class Documents:
                 self.lists[endpoint].remove(item)
                 self.lists[endpoint].append(Document(later, item.project, changed))
             return len(left)
-        if not inside:
-            return 0
-        for number in range(count):
+        for number in range(count if inside else 0):
             like = chance.choice(inside)
             at = chance.randint(start, end)
             new = {**like.fields, "id": f"late-{len(self.lists[endpoint])}-{number}", "updated_at": at}
             self.lists[endpoint].append(replace(like, at=at, fields=new))
-        return count
+        return count if inside else 0
 
 
 def rates(start: int, end: int) -> Iterator[dict[str, Any]]:
     """Give the reference rates of the days of an interval: numbers, not texts."""
     for day in range(start // DAY, end // DAY + 1):
         for number, (currency, worth) in enumerate(USD_WORTH.items()):
-            wobble = 1 + (day * 31 + number * 17) % 101 / 10_000
-            yield {
-                "base": currency,
-                "quote": "USD",
-                "rate": float(f"{worth * wobble:.6g}"),
-                "date": text(day * DAY, zone("UTC"), "plain")[:10],
-            }
+            rate = float(f"{worth * (1 + (day * 31 + number * 17) % 101 / 10_000):.6g}")
+            yield {"base": currency, "quote": "USD", "rate": rate, "date": _utc(day * DAY)[:10]}
 
 
-def _chargeback(facts: dict[str, Any]) -> Document:
+def _chargeback(facts: dict[str, Any], fraction: float) -> Document:
     number = int(facts["operation_id"])
     created = int(facts["operation_completed_at"] or facts["operation_created_at"]) + number % (9 * DAY)
-    updated = created + number % (2 * DAY)
+    updated = created + number % (2 * DAY) + fraction
     fields = {
         "id": number * 10 + 7,
         "operation_id": number,
@@ -137,9 +258,10 @@ def _chargeback(facts: dict[str, Any]) -> Document:
     return Document(updated, fields["project_id"], fields)
 
 
-def _report_line(facts: dict[str, Any]) -> Document:
+def _report_line(facts: dict[str, Any], fraction: float) -> Document:
     amount, currency = facts["sum_initial"]["amount"], facts["sum_initial"]["currency"]
-    at = int(facts["operation_completed_at"] or facts["operation_created_at"])
+    at = int(facts["operation_completed_at"] or facts["operation_created_at"]) + fraction
+    fees = {"processing": amount * 29 // 1000, "fixed": 10 ** DECIMALS.get(currency, 2) // 4}
     fields = {
         "operation_id": facts["operation_id"],
         "payment_id": facts["payment_id"],
@@ -148,14 +270,13 @@ def _report_line(facts: dict[str, Any]) -> Document:
         "amount": major_units(amount, currency),
         "currency": currency,
         "fees": [
-            {"name": "processing", "amount": major_units(amount * 29 // 1000, currency), "currency": currency},
-            {
-                "name": "fixed",
-                "amount": major_units(10 ** DECIMALS.get(currency, 2) // 4, currency),
-                "currency": currency,
-            },
+            {"name": name, "amount": major_units(fee, currency), "currency": currency} for name, fee in fees.items()
         ],
         "fee_rate": 0.029,
         "settled_at": at,
     }
     return Document(at, fields["project_id"], fields)
+
+
+def _utc(second: float) -> str:
+    return text(second, zone("UTC"), "plain")

@@ -1,13 +1,25 @@
-"""Which faults a request meets, by chance or as told; what each does is in breakage.py and moves.py."""
+"""Faults on request: which of them a request meets, by chance or as told, and what each does to its answer."""
 
 from __future__ import annotations
 
+import base64
+import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from random import Random
 from threading import Lock
-from typing import Any, Final
+from typing import Any, Final, TypeVar
+
+import orjson
+
+from resources.sandbox.documents import LISTS
+from resources.sandbox.operations import Query
+from resources.sandbox.requests import error_body
+from resources.sandbox.times import DAY
+from resources.sandbox.world import World
 
 # An answer that comes instead of the asked one. 429 says when to come back: in seconds, as a date, or not.
 INSTEAD: Final = ("http_500", "http_429", "http_429_date", "http_429_bare", "html_502")
@@ -27,7 +39,7 @@ MOVES: Final = ("rows_leave", "rows_enter", "late_rows")
 
 NAMES: Final = (*INSTEAD, *DELAYS, *PAGES, *BODIES, *CUTS, *MOVES)
 OF_PAGES: Final = frozenset({*PAGES, *MOVES})
-PAGED: Final = frozenset({"operations/get", "chargeback/list", "financial-reporting/operations"})
+PAGED: Final = frozenset({"operations/get", *LISTS})
 DEFAULT_VALUES: Final[Mapping[str, float]] = {
     "http_429": 1,
     "http_429_date": 1,
@@ -51,9 +63,21 @@ class Fault:
             object.__setattr__(self, "value", DEFAULT_VALUES.get(self.name, 0))
 
 
+_HTML: Final = b"<html>\r\n<head><title>502 Bad Gateway</title></head>\r\n<body><center><h1>502 Bad Gateway</h1>"
+_NOTE: Final = "moved by the sandbox"
+Row = TypeVar("Row")
 Spec = Fault | str | tuple[str, float]
 Item = Spec | Iterable[Spec] | None
 Rate = float | tuple[float, float]
+
+
+@dataclass(slots=True)
+class _Next:
+    """A fault that so many of the next requests are to meet, of an endpoint or any."""
+
+    fault: Fault
+    times: float
+    endpoint: str | None
 
 
 class Faults:
@@ -68,8 +92,7 @@ class Faults:
         self.chance = Random(seed)  # noqa: S311  reproducible, not secret
         self._rates: list[tuple[float, Fault]] = []
         self._script: dict[int, list[Fault]] = {}
-        self._next: list[list[Any]] = []
-        self._always: list[tuple[Fault, str | None]] = []
+        self._next: list[_Next] = []
         self._seen = 0
         self._lock = Lock()
         self.set_rates(rates or {})
@@ -107,43 +130,148 @@ class Faults:
         with self._lock:
             self._script, self._seen = script, 0
 
-    def next(self, fault: Item, times: int = 1, endpoint: str | None = None) -> None:
+    def next(self, fault: Item, times: float = 1, endpoint: str | None = None) -> None:
         """Let the next `times` requests (of an endpoint: `operations/get`) meet a fault."""
         with self._lock:
-            self._next.extend([one, times, endpoint] for one in _faults(fault))
+            self._next.extend(_Next(one, times, endpoint) for one in _faults(fault))
 
     def always(self, fault: Item, endpoint: str | None = None) -> None:
         """Let every request (of an endpoint) meet a fault from now on."""
-        with self._lock:
-            self._always.extend((one, endpoint) for one in _faults(fault))
+        self.next(fault, math.inf, endpoint)
 
     def clear(self) -> None:
         """End all faults; the counts stay."""
         with self._lock:
-            self._rates, self._script, self._next, self._always = [], {}, [], []
+            self._rates, self._script, self._next = [], {}, []
 
     def draw(self, endpoint: str) -> list[Fault]:
         """Give the faults that the next request, to this endpoint, is to meet."""
         with self._lock:
             self._seen += 1
-            met = list(self._script.get(self._seen, ()))
-            met += [fault for fault, only in self._always if only in {None, endpoint}]
-            met += self._take_next(endpoint)
-            met += [fault for rate, fault in self._rates if self.chance.random() < rate]
-        return [fault for fault in met if endpoint in PAGED or fault.name not in OF_PAGES]
+            drawn = list(self._script.get(self._seen, ()))
+            for entry in self._next:
+                if entry.endpoint in {None, endpoint} and _can_happen(entry.fault, endpoint):
+                    entry.times -= 1
+                    drawn.append(entry.fault)
+            self._next = [entry for entry in self._next if entry.times > 0]
+            drawn += [fault for rate, fault in self._rates if self.chance.random() < rate]
+        return [fault for fault in drawn if _can_happen(fault, endpoint)]
 
     def happened(self, fault: Fault) -> None:
         """Count a fault that was really made."""
         with self._lock:
             self.counts[fault.name] += 1
 
-    def _take_next(self, endpoint: str) -> Iterator[Fault]:
-        for entry in self._next:
-            fault, _, only = entry
-            if only in {None, endpoint} and (endpoint in PAGED or fault.name not in OF_PAGES):
-                entry[1] -= 1
-                yield fault
-        self._next = [entry for entry in self._next if entry[1] > 0]
+
+def _can_happen(fault: Fault, endpoint: str) -> bool:
+    return endpoint in PAGED or fault.name not in OF_PAGES
+
+
+# What each does
+
+
+def only(faults: Iterable[Fault], names: tuple[str, ...]) -> list[Fault]:
+    """Give the faults of a kind, in the order in which they are to be made."""
+    return sorted((fault for fault in faults if fault.name in names), key=lambda fault: names.index(fault.name))
+
+
+def instead(fault: Fault) -> tuple[int, bytes, dict[str, str]]:
+    """Give status, body and headers of the answer that comes instead of the asked one."""
+    if fault.name == "html_502":
+        return 502, _HTML + b"</center><hr></body></html>", {"content-type": "text/html"}
+    headers = {"content-type": "application/json; charset=UTF-8"}
+    if fault.name == "http_500":
+        return 500, orjson.dumps(error_body(500, "Internal error, please try again later")), headers
+    if fault.name == "http_429":
+        headers["retry-after"] = str(int(fault.value))
+    elif fault.name == "http_429_date":
+        # A date has whole seconds, so it is rounded up: no sooner than asked for.
+        due = datetime.now(UTC) + timedelta(seconds=fault.value + 0.999)
+        headers["retry-after"] = format_datetime(due.replace(microsecond=0), usegmt=True)
+    return 429, orjson.dumps(error_body(429, "Request rate error")), headers
+
+
+def shorten(fault: Fault, rows: list[Row]) -> list[Row]:
+    """Give the rows that are left of a page."""
+    if fault.name == "empty_page":
+        return []
+    return rows[: int(fault.value)] if fault.name == "capped_page" else rows[:-1]
+
+
+def change_body(fault: Fault, name: str, body: bytes) -> bytes | None:
+    """Give the body as it is after somebody was at it; None if there is nothing to be changed so."""
+    if fault.name == "broken_json":
+        return body[: len(body) // 2] + b"\x00,}" + body[len(body) // 2 :]
+    answer: dict[str, Any] = orjson.loads(body)
+    single = isinstance(answer[name], dict)
+    rows = [answer[name]] if single else answer[name]
+    if fault.name == "missing_signature":
+        del answer["signature"]
+    elif fault.name == "wrong_signature":
+        digest = bytearray(base64.b64decode(answer["signature"]))
+        digest[0] ^= 1
+        answer["signature"] = base64.b64encode(digest).decode()
+    elif fault.name == "tampered_key":
+        (rows[0] if rows else answer)["unsigned_note"] = "added on the way"
+    elif not rows:
+        return None
+    elif fault.name == "tampered_value":
+        _raise_amount(rows[len(rows) // 2])
+    elif single:
+        return None
+    elif fault.name == "tampered_drop":
+        del rows[len(rows) // 2]
+    else:
+        if len(rows) < 2 or rows[0] == rows[-1]:
+            return None
+        rows[0], rows[-1] = rows[-1], rows[0]
+    return orjson.dumps(answer)
+
+
+def move(fault: Fault, world: World, query: Query, chance: Random) -> int:
+    """Change the world between two pages: as many rows as the fault says leave the interval, enter it, or appear late.
+
+    Rows that leave have changed: that counts from after the interval on. Rows that enter come from outside or, if there
+    are none, are new; so are late ones, which were effective in the interval all the time. Give how many moved.
+    """
+    count = int(fault.value)
+    with world.lock:
+        moved: list[str] = []
+        if fault.name == "rows_leave" and query.end is not None:
+            moved = world.sample(query, count, chance)
+        elif fault.name == "rows_enter":
+            moved = world.sample_outside(query, count, chance)
+        for operation_id in moved:
+            leaves = fault.name == "rows_leave"
+            effective = max(world.now, (query.end or 0) + 1) if leaves else _somewhen(world, query, chance)
+            world.change(operation_id, effective=effective, visible=world.now, payment_provider_message=_NOTE)
+        if fault.name == "rows_leave":
+            return len(moved)
+        for _ in range(count - len(moved)):
+            when = _somewhen(world, query, chance)
+            fields = world.example(query, chance)
+            number = world.new_id()
+            fields |= {"operation_id": number, "payment_id": f"late-{number}"}
+            fields |= {"operation_created_at": int(when) - 20, "operation_completed_at": int(when)}
+            world.add(fields, when, world.now)
+        return count
+
+
+def _somewhen(world: World, query: Query, chance: Random) -> float:
+    end = world.now if query.end is None else min(query.end, max(world.now, query.start or 0))
+    start = end - DAY if query.start is None else query.start
+    second = chance.randint(min(start, end), end)
+    return second + chance.randrange(1000) / 1000 if world.fractions else second
+
+
+def _raise_amount(row: dict[str, Any]) -> None:
+    """Make somebody richer by one minor unit, or change whatever there is."""
+    money = row.get("sum_initial")
+    if isinstance(money, dict) and isinstance(money.get("amount"), int):
+        money["amount"] += 1
+        return
+    name = list(row)[-1]
+    row[name] = row[name] + 1 if isinstance(row[name], int) else f"{row[name]}1"
 
 
 def _faults(item: Item) -> Iterator[Fault]:

@@ -1,31 +1,18 @@
-"""The names of an operation's fields, their order and kinds, what `fields` leaves of a row, and a plain row."""
+"""An operation's fields: their names, order and kinds, and the row of them that the API delivers."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
+from resources.sandbox.times import TimeFormat, text, zone
+
 DEFAULT: Final = (
-    "project_id",
-    "operation_id",
-    "payment_id",
-    "operation_type",
-    "operation_status",
-    "account_number",
-    "customer_ip",
-    "payment_method_name",
-    "payment_method_type",
-    "payment_description",
-    "operation_created_at",
-    "operation_completed_at",
-    "provider_date",
-    "shipment_date",
-    "arn",
-    "rrn",
-    "payment_provider_code",
-    "payment_provider_message",
-    "sum_initial",
-    "sum_converted",
+    *("project_id", "operation_id", "payment_id", "operation_type", "operation_status", "account_number"),
+    *("customer_ip", "payment_method_name", "payment_method_type", "payment_description"),
+    *("operation_created_at", "operation_completed_at", "provider_date", "shipment_date", "arn", "rrn"),
+    *("payment_provider_code", "payment_provider_message", "sum_initial", "sum_converted"),
 )
 ON_REQUEST: Final = (
     *("bin", "bank_name", "card_enroll_check", "card_holder", "card_product_name", "card_token"),
@@ -64,7 +51,30 @@ DECIMALS: Final = {
     **dict.fromkeys(("CLF", "UYW"), 4),
 }
 
-_ON_REQUEST = frozenset(ON_REQUEST)
+_ON_REQUEST: Final = frozenset(ON_REQUEST)
+_DEFAULT_TIMES: Final = tuple(name for name in DEFAULT if name in TIMES)
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """How rows are shown: the zone and format of their times, and which fields (None: the default ones)."""
+
+    tz: str = "UTC"
+    style: TimeFormat = "iso"
+    fields: tuple[str, ...] | None = None
+
+    def row(self, facts: Mapping[str, Any]) -> dict[str, Any]:
+        """Give the row of an operation's facts; without `fields` all that does not come on request only."""
+        tz = zone(self.tz)
+        if self.fields is not None:
+            row = _requested(facts, frozenset(self.fields))
+        else:
+            row = {name: value for name, value in facts.items() if name not in _ON_REQUEST}
+        for name in _DEFAULT_TIMES if self.fields is None else TIMES & row.keys():
+            value = row.get(name)
+            if type(value) is int:
+                row[name] = text(value, tz, self.style)
+        return row
 
 
 def major_units(amount: int, currency: str) -> str:
@@ -89,19 +99,13 @@ def plain_row(operation_id: str) -> dict[str, Any]:
     }
 
 
-def default_row(facts: Mapping[str, Any]) -> dict[str, Any]:
-    """Give the row without `fields`: everything there is but what comes only on request."""
-    return {name: value for name, value in facts.items() if name not in _ON_REQUEST}
-
-
-def cut_row(facts: Mapping[str, Any], wanted: Iterable[str]) -> dict[str, Any]:
+def _requested(facts: Mapping[str, Any], names: frozenset[str]) -> dict[str, Any]:
     """Give the row of a request with `fields`: the platform's order, whatever the order of the request."""
-    asked = set(wanted)
     row: dict[str, Any] = {}
     for name in (*DEFAULT, *ON_REQUEST):
-        if name in asked:
+        if name in names:
             row[name] = facts.get(name, "")
-        elif name in SUMS and (parts := [part for part in ("amount", "currency") if f"{name}.{part}" in asked]):
+        elif name in SUMS and (parts := [part for part in ("amount", "currency") if f"{name}.{part}" in names]):
             value = facts.get(name)
             row[name] = {p: value[p] for p in parts if p in value} if isinstance(value, Mapping) else value
     return row

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import base64
 import hmac
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from functools import cmp_to_key, lru_cache
-from operator import itemgetter
 from typing import Any, Final
 
 INDEX: Final = b"\xff"  # stands for a row's index in its cached text: no UTF-8 text contains this byte
@@ -29,7 +28,7 @@ def verify(params: Mapping[str, Any], secret: str) -> bool:
 
 def text_to_sign(params: Mapping[str, Any]) -> bytes:
     """Give the text that is signed: every leaf as `path:value`, in the natural order of the paths."""
-    leaves = dict(_flatten({key: value for key, value in params.items() if key != "signature"}, ""))
+    leaves = _flatten({key: value for key, value in params.items() if key != "signature"}, "", {})
     return b";".join(_bytes(f"{path}:{leaves[path]}") for path in natural_sorted(leaves))
 
 
@@ -40,13 +39,14 @@ def digest(text: bytes, secret: str) -> str:
 
 def row_text(name: str, row: Mapping[str, Any]) -> bytes:
     """Give the sorted text of one row of the list `name`, with INDEX where its index belongs."""
-    paths, values = _leaves(row)
-    if not paths:
+    leaves = _flatten(row, "", {})
+    if not leaves:
         return b""
-    template, permute = _row_template(name, tuple(paths))
-    ordered = permute(values)
+    template, order = _row_template(name, tuple(leaves))
+    values = tuple(leaves.values())
+    ordered = tuple([values[index] for index in order])
     text = template % ordered
-    if text.count("\0") == len(paths):
+    if text.count("\0") == len(ordered):
         return _bytes(text).replace(b"\0", INDEX)
     # A value has a NUL of its own, so the placeholder has to go in piece by piece.
     return b"".join(
@@ -74,10 +74,10 @@ def natural_compare(left: str, right: str) -> int:
     while True:
         i, j = _after_spaces(a, i), _after_spaces(b, j)
         if _digit(a, i) and _digit(b, j):
-            compare = _compare_fractions if a[i] == 48 or b[j] == 48 else _compare_numbers
-            result, i, j = compare(a, i, b, j)
+            result, length = _compare_digits(a, i, b, j)
             if result:
                 return result
+            i, j = i + length, j + length
             if i >= len(a) or j >= len(b):
                 return (j >= len(b)) - (i >= len(a))
         x, y = _byte(a, i), _byte(b, j)
@@ -86,6 +86,22 @@ def natural_compare(left: str, right: str) -> int:
         i, j = i + 1, j + 1
         if i >= len(a) or j >= len(b):
             return (j >= len(b)) - (i >= len(a))
+
+
+def _compare_digits(a: bytes, i: int, b: bytes, j: int) -> tuple[int, int]:
+    """Compare two runs of digits, and give how long they are if they are equal.
+
+    As numbers: the longer is the greater, else the first difference decides. After a leading zero as decimal
+    fractions: the first difference decides at once.
+    """
+    fraction = a[i] == 48 or b[j] == 48
+    bias = length = 0
+    while _digit(a, i + length) and _digit(b, j + length):
+        bias = bias or (a[i + length] > b[j + length]) - (a[i + length] < b[j + length])
+        if bias and fraction:
+            return bias, length
+        length += 1
+    return (_digit(a, i + length) - _digit(b, j + length)) or bias, length
 
 
 def _after_leading_zeros(text: bytes) -> int:
@@ -102,24 +118,6 @@ def _after_spaces(text: bytes, at: int) -> int:
     return at
 
 
-def _compare_numbers(a: bytes, i: int, b: bytes, j: int) -> tuple[int, int, int]:
-    """Compare two runs of digits as numbers: the longer is the greater, else the first difference decides."""
-    bias = 0
-    while _digit(a, i) and _digit(b, j):
-        bias = bias or (a[i] > b[j]) - (a[i] < b[j])
-        i, j = i + 1, j + 1
-    return (_digit(a, i) - _digit(b, j)) or bias, i, j
-
-
-def _compare_fractions(a: bytes, i: int, b: bytes, j: int) -> tuple[int, int, int]:
-    """Compare two runs of digits from the left, as after a decimal point."""
-    while _digit(a, i) and _digit(b, j):
-        if a[i] != b[j]:
-            return (1 if a[i] > b[j] else -1), i, j
-        i, j = i + 1, j + 1
-    return _digit(a, i) - _digit(b, j), i, j
-
-
 def _byte(text: bytes, at: int) -> int:
     return text[at] if at < len(text) else 0
 
@@ -128,49 +126,19 @@ def _digit(text: bytes, at: int) -> bool:
     return at < len(text) and text[at] in _DIGITS
 
 
-def _flatten(value: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, str]]:
+def _flatten(value: Mapping[str, Any], prefix: str, leaves: dict[str, str]) -> dict[str, str]:
+    """Put every leaf below `value` into `leaves`, by its path."""
     for key, item in value.items():
-        path = prefix + str(key).replace(":", "::")
-        if isinstance(item, str):
-            yield path, item
+        path = prefix + (key.replace(":", "::") if ":" in key else key)
+        if type(item) is str:
+            leaves[path] = item
         elif isinstance(item, Mapping):
-            yield from _flatten(item, path + ":")
+            _flatten(item, path + ":", leaves)
         elif isinstance(item, (list, tuple)):
-            yield from _flatten({str(index): element for index, element in enumerate(item)}, path + ":")
+            _flatten({str(index): element for index, element in enumerate(item)}, path + ":", leaves)
         else:
-            yield path, _scalar(item)
-
-
-def _leaves(row: Mapping[str, Any]) -> tuple[list[str], list[str]]:
-    """Flatten a row to paths and values: flat and once nested fields directly, because there are millions."""
-    paths: list[str] = []
-    values: list[str] = []
-    for key, value in row.items():
-        if type(value) is str:
-            paths.append(key)
-            values.append(value)
-        elif value is None:
-            paths.append(key)
-            values.append("")
-        elif type(value) is dict:
-            for part, item in value.items():
-                if isinstance(item, (dict, list)) or ":" in part:
-                    return _leaves_of_any(row)
-                paths.append(f"{key}:{part}")
-                values.append(item if type(item) is str else _scalar(item))
-        elif isinstance(value, (Mapping, list, tuple)):
-            return _leaves_of_any(row)
-        else:
-            paths.append(key)
-            values.append(_scalar(value))
-    if ":" in "".join(row):
-        return _leaves_of_any(row)
-    return paths, values
-
-
-def _leaves_of_any(row: Mapping[str, Any]) -> tuple[list[str], list[str]]:
-    leaves = dict(_flatten(row, ""))
-    return list(leaves), list(leaves.values())
+            leaves[path] = _scalar(item)
+    return leaves
 
 
 def _scalar(value: object) -> str:
@@ -196,16 +164,8 @@ def _bytes(text: str) -> bytes:
 
 
 @lru_cache(maxsize=4096)
-def _row_template(name: str, paths: tuple[str, ...]) -> tuple[str, Any]:
-    """Sort a row's paths once for every set of keys: the text's format, and what puts values in order."""
+def _row_template(name: str, paths: tuple[str, ...]) -> tuple[str, list[int]]:
+    """Sort a row's paths once for every set of keys: the text's format, and the values' places in it."""
     full = {f"{name}:0:{path}": index for index, path in enumerate(paths)}
     order = [full[path] for path in natural_sorted(full)]
-    escaped = [paths[index].replace("%", "%%") for index in order]
-    template = ";".join(f"{name}:\0:{path}:%s" for path in escaped)
-    return template, _permutation(order)
-
-
-def _permutation(order: Sequence[int]) -> Any:
-    if len(order) == 1:
-        return lambda values: (values[order[0]],)
-    return itemgetter(*order)
+    return ";".join(f"{name}:\0:{paths[index].replace('%', '%%')}:%s" for index in order), order

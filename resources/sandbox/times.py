@@ -1,7 +1,8 @@
-"""Times of the wire and back: zones, the two formats, whole seconds since 1970; no clock."""
+"""Times of the wire and back: zones, the two formats, seconds since 1970; no clock."""
 
 from __future__ import annotations
 
+import math
 import re
 from datetime import UTC, date, datetime, timedelta, timezone, tzinfo
 from functools import lru_cache
@@ -9,7 +10,7 @@ from typing import Final, Literal
 from zoneinfo import ZoneInfo
 
 TimeFormat = Literal["iso", "plain"]
-Moment = int | str | date | datetime
+Moment = int | float | str | date | datetime
 
 DAY: Final = 86_400
 _OFFSET: Final = re.compile(r"([+-])(\d{2}):(\d{2})")
@@ -41,17 +42,21 @@ def parse(text: str, tz: tzinfo) -> int:
     return int(datetime.fromisoformat(text).replace(tzinfo=tz).timestamp())
 
 
-def seconds(moment: Moment) -> int:
-    """Give the second of a moment however it is written; what names no zone is UTC."""
-    if isinstance(moment, int):
+def instant(moment: Moment) -> float:
+    """Give the second of a moment with its fraction, however it is written; what names no zone is UTC."""
+    if isinstance(moment, (int, float)):
         return moment
     if isinstance(moment, str):
         moment = datetime.fromisoformat(moment)
     elif not isinstance(moment, datetime):
         moment = datetime(moment.year, moment.month, moment.day, tzinfo=UTC)
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    return int(moment.timestamp())
+    second = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+    return int(second) if second.is_integer() else second
+
+
+def seconds(moment: Moment) -> int:
+    """Give the whole second of a moment."""
+    return math.floor(instant(moment))
 
 
 def as_second(value: object) -> object:
@@ -64,12 +69,12 @@ def as_second(value: object) -> object:
     return value
 
 
-def text(second: int, tz: tzinfo, style: TimeFormat) -> str:
-    """Write a second in a zone: `2018-08-01T08:28:47+00:00` or `2018-08-01 08:28:47`."""
+def text(second: float, tz: tzinfo, style: TimeFormat) -> str:
+    """Write the whole second in a zone: `2018-08-01T08:28:47+00:00` or `2018-08-01 08:28:47`."""
     if tz is UTC:
-        days, rest = divmod(second, DAY)
+        days, rest = divmod(int(second), DAY)
         return _day(days) + _clock(rest, style)
-    moment = datetime.fromtimestamp(min(second, _LAST_SECOND), tz).replace(microsecond=0)
+    moment = datetime.fromtimestamp(min(int(second), _LAST_SECOND), tz)
     return moment.isoformat() if style == "iso" else moment.strftime("%Y-%m-%d %H:%M:%S")
 
 

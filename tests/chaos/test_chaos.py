@@ -31,7 +31,7 @@ from resources.data_api.endpoints import DataApi
 from resources.errors import SyncError
 from resources.sandbox import DEMO_SECRET, Faults, SandboxServer, World
 from resources.sandbox.faults import NAMES
-from resources.sandbox.rows import View, row_of
+from resources.sandbox.fields import View
 from resources.settings import SyncSettings
 from resources.warehouse.engine import Warehouse
 
@@ -247,11 +247,11 @@ def states_that_never_were(store: Warehouse, world: World) -> list[str]:
     stored = fetch_all(store, "SELECT * FROM core.operations")
     columns = ", ".join(stored[0]) if stored else "*"
     stored += fetch_all(store, f"SELECT {columns} FROM core.operation_versions")
-    ever = {str(o.states[0].facts()["operation_id"]): o.states for o in world._operations.values()}
+    ever = {str(o.states[0].facts()["operation_id"]): o.states for o in world.operations}
     return [
         row["operation_id"]
         for row in stored
-        if not any(same(row_of(state, View()), row) for state in reversed(ever.get(row["operation_id"], [])))
+        if not any(same(state.row(View()), row) for state in reversed(ever.get(row["operation_id"], [])))
     ]
 
 

@@ -12,8 +12,7 @@ from fixtures.commands import client_of, command, execute, fetch_all, night, syn
 from pipelines.ingest.engine import OperationsRequest
 from pipelines.ingest.fraud import NoFraudAccess, Skipped, sync_fraud
 from resources.data_api.endpoints import DataApi
-from resources.sandbox import DEMO_SECRET, DEMO_TOKEN, Account, SandboxServer, World
-from resources.sandbox.frauds import Fraud
+from resources.sandbox import DEMO_SECRET, DEMO_TOKEN, Account, Fraud, SandboxServer, World
 from resources.settings import SyncSettings
 
 FIRST, LAST = "2024-03-01", "2024-05-31"

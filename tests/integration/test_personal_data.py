@@ -23,8 +23,7 @@ from pipelines.ingest.privacy import COLUMNS, keyed_hash, protect
 from pipelines.reconciliation.completeness import prove_completeness
 from resources.data_api.endpoints import DataApi
 from resources.errors import ConfigError
-from resources.sandbox import DEMO_SECRET, DEMO_TOKEN, SandboxServer, World
-from resources.sandbox.frauds import Fraud
+from resources.sandbox import DEMO_SECRET, DEMO_TOKEN, Fraud, SandboxServer, World
 from resources.settings import PersonalSettings, Secret, SyncSettings, sync_settings
 
 KEY = "a-key-of-the-tests-only"

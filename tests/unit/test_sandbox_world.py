@@ -106,7 +106,7 @@ def test_days_and_weeks_have_their_rhythm(everything):
 
 
 def test_operations_change_and_show_up_late(world):
-    operations = world._operations.values()
+    operations = world.operations
     assert sum(len(operation.states) > 1 for operation in operations) > 2000
     assert sum(len(operation.states) > 2 for operation in operations) > 100
     late = [s for operation in operations for s in operation.states if s.visible > s.effective]

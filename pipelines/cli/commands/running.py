@@ -26,7 +26,7 @@ def demo(
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []})
 def sandbox(context: typer.Context) -> None:
     """Serve a local Data API with made-up data, until Ctrl-C; `sandbox --help` lists its options."""
-    from resources.sandbox.process import main as serve
+    from resources.sandbox.__main__ import main as serve
 
     serve(context.args)
 
