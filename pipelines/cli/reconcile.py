@@ -10,13 +10,13 @@ from pathlib import Path
 from pipelines.cli import account, show
 from pipelines.cli.run import execute
 from pipelines.cli.store import migrated_store
-from pipelines.money import exponent_of, major_units
 from pipelines.recon.books import step
 from pipelines.recon.closing import Sealed, close_day, reopen_day
 from pipelines.recon.entry_rows import Fault
 from pipelines.recon.imports import ImportReport, import_ledger
 from pipelines.recon.preparing import is_same_person
 from pipelines.recon.reconcile import LEGS, is_over
+from resources.currencies import exponent_of, major_units
 from resources.errors import ConfigError, Incomplete
 from resources.warehouse.engine import Warehouse
 

@@ -21,11 +21,11 @@ from rich.progress import (
 )
 from rich.table import Table
 
-from pipelines.money import major_units
 from pipelines.sync.progress import LogProgress, Progress
 from pipelines.sync.windows import Window
 from resources import log
 from resources.configured import open_warehouse
+from resources.currencies import major_units
 from resources.printable import printable, printable_lines
 from resources.settings import database_url
 from resources.warehouse.ledger import LoadReport

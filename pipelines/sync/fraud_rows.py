@@ -15,9 +15,9 @@ from typing import Any
 
 import pyarrow as pa
 
-from pipelines.money import exponents
 from pipelines.sync.normalize import LONGEST_INDEXED, Batch, json_text, last_of_each
 from pipelines.sync.typing_values import LARGEST, TIME, Reasons, typed
+from resources.currencies import exponents
 from resources.warehouse.load import Reject
 
 TEXTS = (

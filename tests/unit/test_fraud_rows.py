@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipelines.money import exponents
 from pipelines.sync.fraud_rows import CLASH, COLUMNS, minor_units, normalize_fraud, unite_fraud
 from pipelines.sync.normalize import json_text
+from resources.currencies import exponents
 
 AT = datetime(2024, 4, 1, tzinfo=UTC)
 ROW = {
