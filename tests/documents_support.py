@@ -9,7 +9,7 @@ from pathlib import Path
 from pipelines.sync.documents import sync_documents
 from pipelines.sync.operations import OperationsRequest
 from resources.data_api.endpoints import DataApi
-from resources.documents_file import DocumentsConfig, read_documents_file
+from resources.documents import DocumentsConfig, read_documents_file
 from resources.sandbox import World
 from resources.sandbox.documents import Document
 from resources.settings import SyncSettings

@@ -15,7 +15,7 @@ from pipelines.sync.documents import first_day_of_night, sync_documents
 from pipelines.sync.operations import OperationsRequest, SyncReport
 from pipelines.sync.progress import LogProgress, Progress
 from resources.configured import DataApiResource, WarehouseResource, data_api_from_env, warehouse_from_env
-from resources.documents_file import DocumentsConfig
+from resources.documents import DocumentsConfig
 from resources.warehouse.engine import Warehouse
 
 CHECKS = {

@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 from pipelines.cli import account, show
 from pipelines.cli.store import migrated_store
 from resources.alerts.channels import ChannelFailed, channels_of
-from resources.alerts.settings import alert_settings
 from resources.errors import ConfigError
+from resources.settings import alert_settings
 
 
 def run_alert(*, test: bool) -> None:

@@ -20,11 +20,10 @@ from pipelines.sensors import alerts_sensor
 from recon_support import CUTOFF, DAY, add_entries, add_operations, breaks_of, reconcile
 from resources.accounts import accounts_of
 from resources.alerts.channels import ChannelFailed, EmailChannel, WebhookChannel, channels_of
-from resources.alerts.settings import AlertSettings, alert_settings
 from resources.configured import WarehouseResource
 from resources.errors import SyncError
 from resources.sandbox import Account, SandboxServer, World
-from resources.settings import Secret
+from resources.settings import AlertSettings, Secret, alert_settings
 from resources.warehouse.runs import run_under_way
 from support import ROOT, SETTINGS, command, execute, fetch_all, sync
 

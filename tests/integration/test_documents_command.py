@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from documents_support import CHARGEBACKS, EXAMPLE, FIRST, LAST, chargeback, counts, stored, told
-from resources.documents_file import read_documents_file
+from resources.documents import read_documents_file
 from resources.sandbox import DEMO_SECRET, DEMO_TOKEN, SandboxServer
 from support import fetch_all, night
 

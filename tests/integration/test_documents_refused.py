@@ -10,7 +10,7 @@ import pytest
 
 from documents_support import CHARGEBACKS, FIRST, LAST, NOW, chargeback, config, counts, load, stored, told
 from resources.data_api.errors import BadSignature, BrokenBody, UnexpectedShape
-from resources.documents_file import Paging
+from resources.documents import Paging
 from resources.errors import ConfigError, Incomplete
 from resources.sandbox import SandboxServer, World
 from resources.sandbox.documents import Document

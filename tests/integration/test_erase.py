@@ -13,7 +13,7 @@ from pipelines.proof.trace import trace
 from pipelines.sync.documents import sync_documents
 from pipelines.sync.operations import OperationsRequest
 from resources.data_api.endpoints import DataApi
-from resources.documents_file import DocumentsConfig
+from resources.documents import DocumentsConfig
 from resources.sandbox import DEMO_SECRET, SandboxServer, World
 from resources.sandbox.documents import Document
 from resources.settings import SyncSettings

@@ -25,10 +25,9 @@ from pipelines.alerts.conditions import Alert, Judgement
 from pipelines.report.page import page
 from pipelines.report.publish import document_of
 from resources.alerts.channels import EmailChannel, WebhookChannel
-from resources.alerts.settings import alert_settings
 from resources.sandbox import DEMO_SECRET, DEMO_TOKEN, SandboxServer, World
 from resources.sandbox.fields import DEFAULT
-from resources.settings import Secret
+from resources.settings import Secret, alert_settings
 from resources.warehouse.engine import Warehouse
 from resources.warehouse.migrate import migrate
 from support import execute, fetch_all, same

@@ -17,12 +17,11 @@ from pipelines.alerts.outage import Outage, begun, ended
 from pipelines.schedules import days_of_night
 from pipelines.sync.operations import OperationsRequest, sync_operations
 from resources.alerts.channels import WebhookChannel
-from resources.alerts.settings import AlertSettings
 from resources.data_api.endpoints import DataApi
 from resources.data_api.retry import RetryPolicy
 from resources.errors import SyncError, WarehouseUnavailable
 from resources.sandbox import DEMO_SECRET, DEMO_TOKEN, Account, Faults, SandboxServer, World
-from resources.settings import Secret
+from resources.settings import AlertSettings, Secret
 from resources.warehouse.engine import Warehouse
 from support import SETTINGS, client_of, differences, execute, fetch_all
 

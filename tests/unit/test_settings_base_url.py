@@ -8,8 +8,12 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from resources.errors import ConfigError
-from resources.settings import DEFAULT_BASE_URL, checked_base_url
-from settings_support import refusal
+from resources.settings import DEFAULT_BASE_URL, checked_api_settings
+from settings_support import SECRET, TOKEN, refusal
+
+
+def checked_base_url(url: str) -> str:
+    return checked_api_settings(base_url=url, token=TOKEN, secret=SECRET).base_url
 
 
 @pytest.mark.parametrize(
