@@ -189,9 +189,6 @@ def accounts_of(environment: Environment = os.environ) -> Accounts:
     return found
 
 
-# By name
-
-
 def _of_names(names: str, environment: Environment) -> Accounts:
     given = [name.strip() for name in names.split(",") if name.strip()]
     if not given:
@@ -221,9 +218,6 @@ def _of_environment(name: str, suffix: str, environment: Environment) -> Account
 def _given(name: str, environment: Environment) -> Given:
     value = text_of(name, environment)
     return Given(name, f"{name}_FILE", Secret(value) if value else None, text_of(f"{name}_FILE", environment))
-
-
-# By file
 
 
 def _text(value: Any) -> str:
@@ -297,9 +291,6 @@ def _of_table(where: str, path: Path, name: str, table: AccountTable, default_ur
         given("secret", table.secret, table.secret_file),
         f"base_url of [accounts.{name}] in {where}" if table.base_url else BASE_URL,
     )
-
-
-# What must hold among them
 
 
 def _check_name(where: str, name: str) -> None:

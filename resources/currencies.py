@@ -60,9 +60,6 @@ class CurrencyPeriod:
         return Decimal(1).scaleb(-self.exponent)
 
 
-# Decimals by period
-
-
 @cache
 def iso_periods() -> tuple[CurrencyPeriod, ...]:
     """Return the decimals of each currency of ISO 4217 that has some (JPY 0, EUR 2, KWD 3, CLF 4).
@@ -142,9 +139,6 @@ def exponent_overrides(text: str) -> tuple[ExponentOverride, ...]:
             raise ConfigError(f"{VARIABLE} gives {match[1]} twice for the same day: keep one of them.")
         found[match[1], day] = ExponentOverride(match[1], day, int(match[2]))
     return tuple(found.values())
-
-
-# Amounts, by the overrides of the environment
 
 
 def exponents(day: date | None = None) -> dict[str, int]:

@@ -63,9 +63,6 @@ def setting(name: str, default: Any, meaning: str, shown: str = "", **more: Any)
     return field(default=default, metadata={"variable": Variable(name, meaning, shown, **more)})
 
 
-# The variables
-
-
 @dataclass(frozen=True, kw_only=True)
 class ApiSettings:
     """Where the Data API is, and who we are there."""
@@ -286,9 +283,6 @@ class AlertSettings:
 GROUPS: tuple[type, ...] = (ApiSettings, AccountsSettings, InstallationSettings, SyncSettings, AlertSettings)
 
 
-# Reading them
-
-
 @dataclass(frozen=True)
 class Setting:
     """A field of one of the classes above: its variable, or the class of the variables within it."""
@@ -440,9 +434,6 @@ def log_format(environment: Environment = os.environ) -> LogFormat:
     return read(InstallationSettings, environment, only="log_format").log_format
 
 
-# What is wrong around them
-
-
 def check_proxies(environment: Environment = os.environ) -> None:
     """Refuse what the HTTP library could not use as proxies of the environment.
 
@@ -519,8 +510,6 @@ def _variables_in(group: type) -> Iterator[tuple[Setting, Variable]]:
         elif item.group:
             yield from _variables_in(item.group)
 
-
-# Their documentation
 
 INTRODUCTION = """# Settings
 

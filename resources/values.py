@@ -83,9 +83,6 @@ class Kind:
             raise Wrong(f"is {value!r}: write {self.write}.") from None
 
 
-# Text of variables and files
-
-
 def text_of(name: str, environment: Environment) -> str | None:
     """Return the variable's value, without the carriage return of a file from another system; None: unset or empty."""
     return environment.get(name, "").rstrip("\r") or None
@@ -140,9 +137,6 @@ def tables_of_file(where: str, path: str) -> dict[str, Any]:
         # its own words can repeat a part of the line, and that may be a token
         place = str(error).rpartition("(")[2].rstrip(")")
         raise ConfigError(f"{where} ({path}) is not TOML: look {place}.") from None
-
-
-# Kinds
 
 
 def whole(least: int, most: int) -> Kind:
@@ -214,12 +208,8 @@ DAY = Kind(date.fromisoformat, "a day as YYYY-MM-DD")
 TIME = Kind(_time, "a time of the day as HH:MM")
 ZONE = Kind(_zone, "an IANA time zone")
 ACCOUNT = Kind(_account, "1 to 63 of a–z, 0–9, _ and -")
-TEXT = Kind(str, "a text")
 PATH = Kind(Path, "a path")
 SECRET = Kind(Secret, "a secret")
-
-
-# Kinds of single variables
 
 
 def _token(value: str) -> Secret:
@@ -417,9 +407,6 @@ ADDRESS = Kind(_address, "an address")
 ADDRESSES = Kind(_addresses, "addresses with commas")
 WEBHOOK = Kind(_webhook, "an https URL")
 LIMITS = Kind(_limits, "EUR=100000,JPY=50000")
-
-
-# Reading, and what is told of the first value that is wrong
 
 
 @cache
