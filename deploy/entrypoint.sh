@@ -8,7 +8,7 @@ mkdir -p "$DAGSTER_HOME"
 
 # Dagster reads its password from the environment only; the secret itself is a file
 if [ -n "${DAGSTER_PG_PASSWORD_FILE:-}" ]; then
-    DAGSTER_PG_PASSWORD="$(cat "$DAGSTER_PG_PASSWORD_FILE")"
+    DAGSTER_PG_PASSWORD="$(tr -d '\r' < "$DAGSTER_PG_PASSWORD_FILE")"
     export DAGSTER_PG_PASSWORD
 fi
 # the file of this version, so that an upgrade brings its own; a home with a file of one's own: DAGSTER_YAML=keep

@@ -1,9 +1,11 @@
 #!/bin/sh
 # Run once by the PostgreSQL image on an empty volume: a role and a database for the warehouse, others for Dagster.
 set -eu
+# a carriage return of a file from another system is no part of a password that people can type
+secret() { tr -d '\r' < "/run/secrets/$1"; }
 psql --set ON_ERROR_STOP=1 --username "$POSTGRES_USER" --dbname postgres \
-    --set loader="$(cat /run/secrets/warehouse_password)" \
-    --set dagster="$(cat /run/secrets/dagster_password)" <<'SQL'
+    --set loader="$(secret warehouse_password)" \
+    --set dagster="$(secret dagster_password)" <<'SQL'
 -- named as `ecommpay-sync grant` names it, so that it stays the owner
 CREATE ROLE ecommpay_loader LOGIN PASSWORD :'loader';
 CREATE DATABASE finance OWNER ecommpay_loader;

@@ -7,6 +7,7 @@ import dagster as dg
 
 from pipelines.accounts import Owner
 from pipelines.resources import WarehouseResource
+from resources.currencies import iso_codes
 from resources.warehouse.engine import Warehouse
 
 OPERATIONS_CHECKS = {
@@ -110,11 +111,8 @@ def none_found(
 
 def currency_known(store: Warehouse, run_ids: Sequence[int], asset: dg.AssetKey) -> dg.AssetCheckResult:
     """Return the result of `currency_known`: a warning that names the currencies ISO 4217 does not have."""
-    from iso4217 import Currency
-
-    known = {currency.code for currency in Currency}
     met = {row.currency for row in store.query("checks/currencies", run_ids=run_ids)}
-    unknown = sorted(met - known)
+    unknown = sorted(met - iso_codes())
     return dg.AssetCheckResult(
         check_name="currency_known",
         asset_key=asset,

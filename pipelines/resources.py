@@ -149,4 +149,4 @@ def _env_var(name: str, environment: Environment) -> dg.EnvVar | None:
 def _value(name: str, value: str | None, file: str | None) -> str | None:
     if value and file:
         raise ConfigError(f"{name} and {name}_FILE are both set: keep one of them.")
-    return secret_from_file(name, file) if file else value
+    return secret_from_file(name, file) if file else (value or "").rstrip("\r") or None

@@ -16,9 +16,9 @@ from pipelines.alerts.notifications import Told, tell
 from pipelines.alerts.outage import Outage, begun, ended
 from pipelines.jobs import job_names
 from pipelines.resources import WarehouseResource
-from resources.alerts.settings import alert_settings
 from resources.channels import channels_of
 from resources.errors import WarehouseUnavailable
+from resources.settings import alert_settings
 
 TICK_SECONDS = 60
 VERIFY_EVERY = timedelta(hours=1)  # the whole chain is hashed: too much for each minute

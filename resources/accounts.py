@@ -1,21 +1,54 @@
 """Whose tokens are synced: one account of the plain variables, or several by `ACCOUNTS_FILE` or `ACCOUNTS`.
 
-Which accounts there are is read at once, their tokens and secrets only when one of them is used.
+Which accounts there are is read at once, their tokens and secrets only when one of them is used. The file:
+
+```toml
+[accounts.acme]
+token_file = "acme_token"       # beside this file, or an absolute path; or token = "…"
+secret_file = "acme_secret"     # or secret = "…"
+base_url = "https://data.brand.example/v1"
+
+[projects]
+22 = "acme"
+```
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, fields, replace
 from itertools import combinations
+from pathlib import Path
+from typing import Annotated, Any, ClassVar
 
-from resources.api_settings import DEFAULT_BASE_URL, NAMES, ApiNames, ApiSettings, checked_api_settings
 from resources.errors import ConfigError
-from resources.project_owners import ProjectOwner, project_owners
-from resources.settings import SyncSettings, open_secret_files, sync_settings
-from resources.settings_values import Environment, Secret, account_of, text_of_file
+from resources.settings import (
+    AccountsSettings,
+    ApiSettings,
+    SyncSettings,
+    checked_api_settings,
+    open_secret_files,
+    read,
+    sync_settings,
+)
+from resources.values import (
+    ACCOUNT,
+    DEFAULT_BASE_URL,
+    PROJECT_OWNERS,
+    Environment,
+    Kind,
+    ProjectOwner,
+    Secret,
+    Wrong,
+    fault_of_file,
+    tables_of_file,
+    text_of,
+    text_of_file,
+    validated,
+)
 
+BASE_URL = "DATA_API_BASE_URL"
 OF_ONE = ("DATA_API_TOKEN", "DATA_API_TOKEN_FILE", "DATA_API_SECRET", "DATA_API_SECRET_FILE", "SYNC_ACCOUNT")
 
 
@@ -49,7 +82,7 @@ class Account:
     base_url: str
     token: Given
     secret: Given
-    base_url_name: str = NAMES.base_url
+    base_url_name: str = BASE_URL
 
     @property
     def label(self) -> str:
@@ -66,7 +99,7 @@ class Account:
             base_url=self.base_url,
             token=self.token.read(),
             secret=self.secret.read(),
-            names=ApiNames(self.base_url_name, self.token.name, self.secret.name),
+            names={"base_url": self.base_url_name, "token": self.token.name, "secret": self.secret.name},
         )
 
 
@@ -141,53 +174,130 @@ def accounts_of(environment: Environment = os.environ) -> Accounts:
     Raises:
         ConfigError: both are set, or one of them is malformed. Tokens and secrets are not looked at yet.
     """
-    path, names = environment.get("ACCOUNTS_FILE"), environment.get("ACCOUNTS")
-    if path and names:
+    several = read(AccountsSettings, environment)
+    if several.file and several.names:
         raise ConfigError("ACCOUNTS_FILE and ACCOUNTS are both set: keep one of them.")
-    if not path and not names:
-        name = account_of("SYNC_ACCOUNT", environment.get("SYNC_ACCOUNT") or SyncSettings().account)
+    if not several.file and not several.names:
+        name = read(SyncSettings, environment, only="account").account
         return Accounts((_of_environment(name, "", environment),), _owners(environment))
-    source = "ACCOUNTS_FILE" if path else "ACCOUNTS"
+    source = "ACCOUNTS_FILE" if several.file else "ACCOUNTS"
     for name in OF_ONE:
         if environment.get(name):
             raise ConfigError(f"{name} and {source} are both set: name that account in {source}, and unset {name}.")
-    if path:
-        from resources.accounts_file import read_accounts_file
-
-        found = read_accounts_file(path, environment)
-    else:
-        found = _named_in(names or "", environment)
+    found = _of_file(several.file, environment) if several.file else _of_names(several.names or "", environment)
     _check(found, source)
     return found
 
 
-def _named_in(names: str, environment: Environment) -> Accounts:
-    given = [account_of("ACCOUNTS: a name", name.strip()) for name in names.split(",") if name.strip()]
+def _of_names(names: str, environment: Environment) -> Accounts:
+    given = [name.strip() for name in names.split(",") if name.strip()]
     if not given:
         raise ConfigError(f"ACCOUNTS is {names!r}: write the accounts' names with commas, for example acme,globex.")
+    for name in given:
+        _check_name("ACCOUNTS: a name", name)
     suffixes = [f"__{name.upper().replace('-', '_')}" for name in given]
     accounts = [_of_environment(name, end, environment) for name, end in zip(given, suffixes, strict=True)]
     return Accounts(tuple(accounts), _owners(environment), "ACCOUNTS")
 
 
 def _owners(environment: Environment) -> tuple[ProjectOwner, ...]:
-    return project_owners(environment.get("SYNC_PROJECT_OWNERS", ""))
+    return read(SyncSettings, environment, only="project_owners").project_owners
 
 
 def _of_environment(name: str, suffix: str, environment: Environment) -> Account:
-    own_url = f"DATA_API_BASE_URL{suffix}"
+    own_url = text_of(f"{BASE_URL}{suffix}", environment)
     return Account(
         name,
-        environment.get(own_url) or environment.get("DATA_API_BASE_URL") or DEFAULT_BASE_URL,
+        own_url or text_of(BASE_URL, environment) or DEFAULT_BASE_URL,
         _given(f"DATA_API_TOKEN{suffix}", environment),
         _given(f"DATA_API_SECRET{suffix}", environment),
-        own_url if environment.get(own_url) else NAMES.base_url,
+        f"{BASE_URL}{suffix}" if own_url else BASE_URL,
     )
 
 
 def _given(name: str, environment: Environment) -> Given:
-    value, file = environment.get(name), environment.get(f"{name}_FILE")
-    return Given(name, f"{name}_FILE", Secret(value) if value else None, file or None)
+    value = text_of(name, environment)
+    return Given(name, f"{name}_FILE", Secret(value) if value else None, text_of(f"{name}_FILE", environment))
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str) or not value:
+        raise Wrong("is no text: write it in quotes.")
+    return value
+
+
+def _secret(value: Any) -> Secret:
+    return Secret(_text(value))
+
+
+TEXT, SECRET_TEXT = Kind(_text, "a text"), Kind(_secret, "a text")
+
+
+@dataclass(frozen=True)
+class AccountTable:
+    """One table `[accounts.NAME]`."""
+
+    __pydantic_config__: ClassVar[Any] = {"extra": "forbid"}
+
+    token: Annotated[Secret | None, SECRET_TEXT] = None
+    token_file: Annotated[str | None, TEXT] = None
+    secret: Annotated[Secret | None, SECRET_TEXT] = None
+    secret_file: Annotated[str | None, TEXT] = None
+    base_url: Annotated[str | None, TEXT] = None
+
+
+@dataclass(frozen=True)
+class AccountsFile:
+    """The file as a whole."""
+
+    __pydantic_config__: ClassVar[Any] = {"extra": "forbid"}
+
+    accounts: dict[str, AccountTable] = field(default_factory=dict)
+    projects: Annotated[tuple[ProjectOwner, ...], PROJECT_OWNERS] = ()
+
+
+def _of_file(path: str, environment: Environment) -> Accounts:
+    where = f"ACCOUNTS_FILE ({path})"
+
+    def refuse(details: Any) -> str:
+        known = AccountTable if len(details["loc"]) > 1 else AccountsFile
+        return fault_of_file(where, details, [item.name for item in fields(known)])
+
+    found = validated(AccountsFile, tables_of_file("ACCOUNTS_FILE", path), refuse)
+    if not found.accounts:
+        raise ConfigError(f"{where} has no account: write [accounts.NAME] with token_file and secret_file.")
+    for name in found.accounts:
+        _check_name(f"{where}: an account", name)
+    if found.projects and text_of("SYNC_PROJECT_OWNERS", environment):
+        raise ConfigError(f"SYNC_PROJECT_OWNERS and [projects] of {where} are both set: keep one of them.")
+    default_url = text_of(BASE_URL, environment) or DEFAULT_BASE_URL
+    accounts = [_of_table(where, Path(path), name, table, default_url) for name, table in found.accounts.items()]
+    return Accounts(tuple(accounts), found.projects or _owners(environment), "ACCOUNTS_FILE", path)
+
+
+def _of_table(where: str, path: Path, name: str, table: AccountTable, default_url: str) -> Account:
+    def given(key: str, value: Secret | None, file: str | None) -> Given:
+        return Given(
+            f"{key} of [accounts.{name}] in {where}",
+            f"{key}_file of [accounts.{name}] in {where}",
+            value,
+            str(path.absolute().parent / file) if file else None,
+        )
+
+    return Account(
+        name,
+        table.base_url or default_url,
+        given("token", table.token, table.token_file),
+        given("secret", table.secret, table.secret_file),
+        f"base_url of [accounts.{name}] in {where}" if table.base_url else BASE_URL,
+    )
+
+
+def _check_name(where: str, name: str) -> None:
+    try:
+        ACCOUNT.checked(name)
+    except Wrong as error:
+        raise ConfigError(f"{where} {error}") from None
 
 
 def _check(accounts: Accounts, source: str) -> None:

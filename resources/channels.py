@@ -12,11 +12,10 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from resources.alerts.settings import AlertSettings, SmtpSettings
 from resources.data_api.transport import tls_context
 from resources.errors import SyncError
 from resources.printable import printable, printable_lines
-from resources.settings import Secret
+from resources.settings import AlertSettings, Secret, SmtpSettings, check_proxies
 
 TIMEOUT = 15.0
 
@@ -55,28 +54,28 @@ class EmailChannel:
         message.set_content(printable_lines(text))
         try:
             with self._connection() as connection:
-                if settings.user and settings.password:
-                    connection.login(settings.user, settings.password.reveal())
+                if settings.server.user and settings.password:
+                    connection.login(settings.server.user, settings.password.reveal())
                 refused = connection.send_message(message)
         # not the server's own words: after a failed login some repeat what was sent
         except smtplib.SMTPResponseException as error:
             raise ChannelFailed(
-                f"the mail server {settings.host} answered {error.smtp_code} ({type(error).__name__}): check "
+                f"the mail server {settings.server.host} answered {error.smtp_code} ({type(error).__name__}): check "
                 "ALERT_SMTP_URL, ALERT_SMTP_PASSWORD_FILE and the addresses."
             ) from None
         except (smtplib.SMTPException, OSError) as error:
             raise ChannelFailed(
-                f"the mail server {settings.host}:{settings.port} cannot be used ({type(error).__name__}): "
-                "check ALERT_SMTP_URL."
+                f"the mail server {settings.server.host}:{settings.server.port} cannot be used "
+                f"({type(error).__name__}): check ALERT_SMTP_URL."
             ) from None
         if refused:
             raise ChannelFailed(f"the mail server refused {', '.join(sorted(refused))}: check ALERT_EMAIL_TO.")
 
     def _connection(self) -> smtplib.SMTP:
         settings, context = self.settings, tls_context()
-        if settings.implicit_tls:
-            return smtplib.SMTP_SSL(settings.host, settings.port, timeout=TIMEOUT, context=context)
-        connection = smtplib.SMTP(settings.host, settings.port, timeout=TIMEOUT)
+        if settings.server.implicit_tls:
+            return smtplib.SMTP_SSL(settings.server.host, settings.server.port, timeout=TIMEOUT, context=context)
+        connection = smtplib.SMTP(settings.server.host, settings.server.port, timeout=TIMEOUT)
         try:
             if settings.start_tls:
                 connection.starttls(context=context)
@@ -121,10 +120,16 @@ def _plain(text: str) -> str:
 
 
 def channels_of(settings: AlertSettings) -> list[Channel]:
-    """Return the channels that are configured."""
+    """Return the channels that are configured.
+
+    Raises:
+        ConfigError: the proxies of the environment cannot be used.
+    """
     channels: list[Channel] = []
     if settings.smtp:
         channels.append(EmailChannel(settings.smtp))
     if settings.webhook:
+        if settings.webhook.reveal().startswith("https"):
+            check_proxies()
         channels.append(WebhookChannel(settings.webhook))
     return channels

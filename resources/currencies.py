@@ -1,15 +1,38 @@
-"""How many decimals a currency has, and since when: ISO 4217, and overrides. Formatting is in `pipelines.money`."""
+"""Decimals of a currency, by ISO 4217 and by overrides, and amounts as a person reads them.
+
+Amounts are stored as integers of minor units only. A currency that ISO withdrew is known up to its withdrawal.
+"""
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from functools import cache
-from typing import Literal
+from typing import Any, Literal
 
+from resources.errors import ConfigError
+
+VARIABLE = "SYNC_CURRENCY_EXPONENTS"
 FIRST_DAY = date(1900, 1, 1)  # spreadsheets and BI tools know no day before
+MOST_DECIMALS = 18
+# ISO gives the day of a withdrawal for ever (its list three), but the decimals only of currencies in use (list one):
+# these are what list one said of the currencies withdrawn since 2007. Entries are added, never taken out.
+WITHDRAWN: Mapping[str, int] = {
+    "BYR": 0,
+    **dict.fromkeys(
+        (
+            *("ANG", "BGN", "CUC", "CYP", "EEK", "GHC", "GHP", "HRK", "LTL", "LVL", "MRO", "MTL", "SDD", "SIT", "SKK"),
+            *("SLL", "STD", "TMM", "USS", "VEB", "VEF", "ZMK", "ZWD", "ZWL", "ZWR"),
+        ),
+        2,
+    ),
+}
+
+Source = Literal["iso4217", "override"]
 
 
 @dataclass(frozen=True, order=True)
@@ -27,7 +50,7 @@ class CurrencyPeriod:
 
     currency: str
     exponent: int
-    source: Literal["iso4217", "override"]
+    source: Source
     valid_from: date
     valid_to: date | None
 
@@ -38,25 +61,47 @@ class CurrencyPeriod:
 
 
 @cache
-def iso_exponents() -> Mapping[str, int]:
-    """Return the number of decimals of each currency of ISO 4217 that has one (JPY 0, EUR 2, KWD 3, CLF 4)."""
-    from iso4217 import Currency
+def iso_periods() -> tuple[CurrencyPeriod, ...]:
+    """Return the decimals of each currency of ISO 4217 that has some (JPY 0, EUR 2, KWD 3, CLF 4).
 
-    return {currency.code: currency.exponent for currency in Currency if currency.exponent is not None}
+    A withdrawn one has them to the end of the month that ISO names.
+    """
+    from iso_4217 import Currency
+
+    found = []
+    for currency in Currency:
+        exponent = currency.subunit_exp if currency.entities else WITHDRAWN.get(currency.name)
+        if exponent is not None:
+            end = None if currency.entities else _withdrawn_on(currency.withdrew_entities)
+            found.append(CurrencyPeriod(currency.name, exponent, "iso4217", FIRST_DAY, end))
+    return tuple(found)
 
 
-def periods(iso: Mapping[str, int], overrides: Iterable[ExponentOverride]) -> list[CurrencyPeriod]:
-    """Return the periods of every currency in order, without a gap or an overlap, each override until the next."""
-    starts: dict[str, dict[date, tuple[int, Literal["iso4217", "override"]]]] = {
-        currency: {FIRST_DAY: (exponent, "iso4217")} for currency, exponent in iso.items()
+def iso_codes() -> frozenset[str]:
+    """Return the codes of all currencies of ISO 4217, in use or withdrawn, with decimals or without."""
+    from iso_4217 import Currency
+
+    return frozenset(currency.name for currency in Currency)
+
+
+def periods(iso: Iterable[CurrencyPeriod], overrides: Iterable[ExponentOverride]) -> list[CurrencyPeriod]:
+    """Return the periods of every currency in order, without an overlap, each override until the next.
+
+    There is a gap only where a currency was withdrawn, and counted again by a later override.
+    """
+    starts: dict[str, dict[date, tuple[int, Source, date | None]]] = {
+        period.currency: {period.valid_from: (period.exponent, period.source, period.valid_to)} for period in iso
     }
     for override in overrides:
-        starts.setdefault(override.currency, {})[override.valid_from or FIRST_DAY] = (override.exponent, "override")
+        by_day = starts.setdefault(override.currency, {})
+        by_day[override.valid_from or FIRST_DAY] = (override.exponent, "override", None)
     found = []
     for currency, by_day in sorted(starts.items()):
         days = sorted(by_day)
-        for day, end in zip(days, [*days[1:], None], strict=True):
-            found.append(CurrencyPeriod(currency, *by_day[day], day, end))
+        for day, following in zip(days, [*days[1:], None], strict=True):
+            exponent, source, end = by_day[day]
+            ends = [limit for limit in (end, following) if limit is not None]
+            found.append(CurrencyPeriod(currency, exponent, source, day, min(ends, default=None)))
     return found
 
 
@@ -70,3 +115,80 @@ def exponent_at(found: Iterable[CurrencyPeriod], day: date) -> int | None:
         ),
         None,
     )
+
+
+def exponent_overrides(text: str) -> tuple[ExponentOverride, ...]:
+    """Read overrides of ISO 4217's exponents: `JPY=2` (always) or `JPY=2@2026-01-01` (from that day), with commas.
+
+    Raises:
+        ConfigError: one is malformed, or given twice for the same day.
+    """
+    found: dict[tuple[str, date | None], ExponentOverride] = {}
+    for part in (part.strip() for part in text.split(",") if part.strip()):
+        match = re.fullmatch(r"([A-Z0-9]{3,8})=(\d{1,2})(?:@(\S+))?", part, re.ASCII)
+        if not match or int(match[2]) > MOST_DECIMALS:
+            raise ConfigError(
+                f"{VARIABLE} has {part!r}: write CODE=DECIMALS or CODE=DECIMALS@DAY, "
+                f"decimals from 0 to {MOST_DECIMALS}, for example JPY=2@2026-01-01."
+            )
+        try:
+            day = date.fromisoformat(match[3]) if match[3] else None
+        except ValueError:
+            raise ConfigError(f"{VARIABLE} has the day {match[3]!r}: write a day as YYYY-MM-DD.") from None
+        if (match[1], day) in found:
+            raise ConfigError(f"{VARIABLE} gives {match[1]} twice for the same day: keep one of them.")
+        found[match[1], day] = ExponentOverride(match[1], day, int(match[2]))
+    return tuple(found.values())
+
+
+def exponents(day: date | None = None) -> dict[str, int]:
+    """Return the decimals of each currency on a day (None: as last known), overrides included."""
+    found = {currency: exponent_of(currency, day) for currency in _periods()}
+    return {currency: exponent for currency, exponent in found.items() if exponent is not None}
+
+
+def exponent_of(currency: str | None, day: date | None = None) -> int | None:
+    """Return the decimals of a currency on a day (None: today, or as last known); None when they are not known."""
+    found = _periods().get(currency or "", [])
+    if day is not None:
+        return exponent_at(found, day)
+    today = datetime.now(UTC).date()
+    begun = [period for period in found if period.valid_from <= today]
+    return begun[-1].exponent if begun else None
+
+
+def major_units(minor: int | Decimal | None, currency: str | None, day: date | None = None) -> str:
+    """Return an exact amount with the decimals of the currency on a day: 1234567 EUR is `12,345.67`.
+
+    A currency whose decimals are not known keeps its minor units, and says so.
+    """
+    if minor is None:
+        return "—"
+    return with_decimals(int(minor), exponent_of(currency, day))
+
+
+def with_decimals(minor: int, exponent: int | None) -> str:
+    """Return an exact amount with `exponent` decimals: 1234567 with 2 is `12,345.67`; without one, minor units."""
+    if exponent is None:
+        return f"{minor:,} minor units"
+    digits = str(abs(minor)).rjust(exponent + 1, "0")
+    whole, fraction = (digits[:-exponent], f".{digits[-exponent:]}") if exponent else (digits, "")
+    return f"{'-' if minor < 0 else ''}{int(whole):,}{fraction}"
+
+
+def _periods() -> Mapping[str, list[CurrencyPeriod]]:
+    return _periods_with(os.environ.get(VARIABLE, ""))
+
+
+@cache
+def _periods_with(overrides: str) -> Mapping[str, list[CurrencyPeriod]]:
+    found: dict[str, list[CurrencyPeriod]] = {}
+    for period in periods(iso_periods(), exponent_overrides(overrides)):
+        found.setdefault(period.currency, []).append(period)
+    return found
+
+
+def _withdrawn_on(withdrawals: Iterable[Any]) -> date:
+    """Return the first day after the last month in which a currency was withdrawn somewhere."""
+    year, month = max((item.time.end.year, item.time.end.month or 12) for item in withdrawals)
+    return date(year + month // 12, month % 12 + 1, 1)

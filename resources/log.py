@@ -17,7 +17,7 @@ from typing import Any
 
 import orjson
 
-from resources.errors import ConfigError
+from resources.settings import log_format
 
 REQUESTS = logging.getLogger("ecommpay.requests")
 WINDOWS = logging.getLogger("ecommpay.windows")
@@ -53,10 +53,7 @@ def wants_json(environment: Mapping[str, str] = os.environ) -> bool:
     Raises:
         ConfigError: SYNC_LOG_FORMAT is neither text nor json.
     """
-    wanted = environment.get("SYNC_LOG_FORMAT") or "text"
-    if wanted not in {"text", "json"}:
-        raise ConfigError(f"SYNC_LOG_FORMAT is {wanted!r}: write text or json.")
-    return wanted == "json"
+    return log_format(environment) == "json"
 
 
 def configure(environment: Mapping[str, str] = os.environ) -> None:

@@ -1,121 +1,476 @@
-"""Environment to typed settings, secrets masked; what the settings are used for is elsewhere.
+"""Every variable of the environment: its name, type, default, check, and the sentence that documents it.
 
-Every function takes the environment as an argument, so that nothing is read at import.
+docs/settings.md is made from this (`make settings`). Whose tokens there are is in `accounts`. Every function takes the
+environment as an argument, so that nothing is read at import.
 """
 
 from __future__ import annotations
 
 import os
-import re
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import MISSING, dataclass, field, fields, is_dataclass
 from datetime import date, time
+from functools import cache
+from ipaddress import ip_address
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Any, Literal, TypeVar, get_args, get_type_hints
 
-from resources.api_settings import (
-    DEFAULT_BASE_URL,
-    HOW_TO_GET_A_TOKEN,
-    TOKEN_LENGTH,
-    ApiSettings,
-    api_settings,
-    checked_api_settings,
-    checked_base_url,
-    is_loopback,
-)
-from resources.currencies import ExponentOverride
-from resources.documents_file import DocumentsConfig, read_documents_file
+from resources import currencies, values
+from resources.documents import DocumentsConfig, read_documents_file
 from resources.errors import ConfigError
-from resources.project_owners import ProjectOwner, project_owner, project_owners
-from resources.settings_values import (
+from resources.values import (
+    DEFAULT_BASE_URL,
     Environment,
+    Kind,
+    ProjectOwner,
     Secret,
-    account_of,
-    cron_of,
-    day_of,
-    number_of,
     secret_from_file,
-    time_of,
+    text_of,
     value_or_file,
-    zone_of,
 )
 
-__all__ = [  # of the modules beside, so that readers of settings need one import
-    "DEFAULT_BASE_URL",
-    "HOW_TO_GET_A_TOKEN",
-    "TOKEN_LENGTH",
-    "ApiSettings",
-    "Environment",
-    "ProjectOwner",
-    "Secret",
-    "api_settings",
-    "checked_api_settings",
-    "checked_base_url",
-    "is_loopback",
-    "project_owner",
-    "project_owners",
-    "secret_from_file",
-    "value_or_file",
-]
+__all__ = ["DEFAULT_BASE_URL", "Environment", "ProjectOwner", "Secret", "secret_from_file", "value_or_file"]
 
-MOST_DECIMALS = 18
+HOW_TO_GET_A_TOKEN = (
+    "in the Dashboard open My profile → API Tokens → New token "  # noqa: S105 - a help text
+    '(the right "Manage API tokens" is granted by a Merchant admin under My team)'
+)
+HOW_TO_GET_A_SECRET = f"it is shown once, when the token is made; if it is lost, make a new token: {HOW_TO_GET_A_TOKEN}"
+HOW_TO_GET_MAIL = "alerts by e-mail need ALERT_SMTP_URL, ALERT_EMAIL_FROM, ALERT_EMAIL_TO"
 PROJECT_ROOT = Path(__file__).resolve().parents[1]
+RUNBOOK = "docs/runbook.md"
+PROXIES = ("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY")
 
+T = TypeVar("T")
 FraudMode = Literal["auto", "on", "off"]
 PersonalMode = Literal["keep", "hash", "drop"]
-SHORTEST_KEY = 16
-FILES_OF_SECRETS = ("DATA_API_TOKEN", "DATA_API_SECRET", "DATABASE_URL", "SYNC_PERSONAL_DATA_KEY")
+LogFormat = Literal["text", "json"]
+
+
+@dataclass(frozen=True)
+class Variable:
+    """The name of a variable, and what it is for."""
+
+    name: str
+    meaning: str
+    shown: str = ""  # what the documentation shows as the default, where that is not the value itself
+    needed: str = ""  # how to get it, where there is no default
+    has_file: bool = False  # `NAME_FILE` may name a file that holds it
+
+
+def setting(name: str, default: Any, meaning: str, shown: str = "", **more: Any) -> Any:
+    """Declare a field that a variable sets."""
+    return field(default=default, metadata={"variable": Variable(name, meaning, shown, **more)})
+
+
+@dataclass(frozen=True, kw_only=True)
+class ApiSettings:
+    """Where the Data API is, and who we are there."""
+
+    base_url: Annotated[str, values.BASE_URL] = setting(
+        "DATA_API_BASE_URL", DEFAULT_BASE_URL, "The platform; other brands run it under other domains."
+    )
+    token: Annotated[Secret, values.TOKEN] = setting(
+        *("DATA_API_TOKEN", MISSING, "The token.", "required"), needed=HOW_TO_GET_A_TOKEN, has_file=True
+    )
+    secret: Annotated[Secret, values.API_SECRET] = setting(
+        *("DATA_API_SECRET", MISSING, "The secret key.", "required"), needed=HOW_TO_GET_A_SECRET, has_file=True
+    )
+
+
+@dataclass(frozen=True)
+class AccountsSettings:
+    """Several accounts, instead of `DATA_API_TOKEN`, `DATA_API_SECRET` and `SYNC_ACCOUNT`."""
+
+    file: str | None = setting(
+        "ACCOUNTS_FILE",
+        None,
+        "A TOML file with tables `[accounts.NAME]` (`token` or `token_file`, `secret` or "
+        "`secret_file`, `base_url`) and `[projects]`.",
+    )
+    names: str | None = setting(
+        "ACCOUNTS",
+        None,
+        "Their names with commas: those of `acme,globex` have the variables `DATA_API_TOKEN__ACME`, "
+        "`DATA_API_SECRET__ACME` (each also `…_FILE`), `DATA_API_BASE_URL__ACME`; upper case, `-` as `_`.",
+    )
+
+
+@dataclass(frozen=True)
+class InstallationSettings:
+    """Where this installation keeps its data, and how it logs."""
+
+    database_url: Annotated[Secret | None, values.DATABASE_URL] = setting(
+        "DATABASE_URL",
+        None,
+        "PostgreSQL 14 to 18; a socket directory as `?host=/dir`.",
+        "embedded, in `.data/postgres`",
+        has_file=True,
+    )
+    data_dir: Annotated[Path, values.PATH] = setting(
+        "SYNC_DATA_DIR", PROJECT_ROOT / ".data", "Folder of the embedded PostgreSQL, and of Dagster.", "`.data`"
+    )
+    report_dir: Annotated[Path | None, values.PATH] = setting(
+        "SYNC_REPORT_DIR", None, "Folder of the daily close reports.", "`reports` in the data folder"
+    )
+    dagster_home: Annotated[Path | None, values.PATH] = setting(
+        "DAGSTER_HOME", None, "Your Dagster instance; what the command did shows there.", "`dagster` in the data folder"
+    )
+    role_prefix: Annotated[str, values.ROLE_PREFIX] = setting(
+        "SYNC_ROLE_PREFIX", "ecommpay", "What the names of the roles of `ecommpay-sync grant` begin with."
+    )
+    log_format: Annotated[LogFormat, values.one_of(LogFormat)] = setting(
+        "SYNC_LOG_FORMAT", "text", "How log lines are written."
+    )
 
 
 @dataclass(frozen=True)
 class ReferenceSettings:
     """What business days, fiscal years and minor units mean; the database holds a copy."""
 
-    reporting_zone: str = "UTC"
-    fiscal_start_month: int = 1
-    currency_exponents: tuple[ExponentOverride, ...] = ()
+    reporting_zone: Annotated[str, values.ZONE] = setting(
+        "SYNC_REPORTING_ZONE", "UTC", "Where a business day of `bi.*` and `recon.*` begins and ends."
+    )
+    fiscal_start_month: Annotated[int, values.whole(1, 12)] = setting(
+        "SYNC_FISCAL_START_MONTH", 1, "Month in which the fiscal year starts."
+    )
+    currency_exponents: Annotated[
+        tuple[currencies.ExponentOverride, ...],
+        Kind(currencies.exponent_overrides, "JPY=2, or JPY=2@2026-01-01 from a day on, with commas"),
+    ] = setting(currencies.VARIABLE, (), "Where the platform counts in other decimals than ISO 4217.")
 
 
 @dataclass(frozen=True)
 class PersonalSettings:
-    """What becomes of personal columns before they are stored; `key` is there when they are hashed."""
+    """What becomes of personal columns before they are stored."""
 
-    mode: PersonalMode = "keep"
-    key: Secret | None = None
+    mode: Annotated[PersonalMode, values.one_of(PersonalMode)] = setting(
+        "SYNC_PERSONAL_DATA",
+        "keep",
+        "`hash`: personal columns become a keyed hash; `drop`: NULL; with either, signed "
+        "bodies are not kept and `replay` cannot be used ([security.md](security.md)).",
+    )
+    key: Annotated[Secret | None, values.HASH_KEY] = setting(
+        "SYNC_PERSONAL_DATA_KEY", None, "The key of `hash`; keep it for ever.", has_file=True
+    )
+
+    def __post_init__(self) -> None:
+        if self.mode == "hash" and not self.key:
+            raise ConfigError(
+                "SYNC_PERSONAL_DATA_KEY is not set: SYNC_PERSONAL_DATA=hash needs a key that never changes."
+            )
 
 
 @dataclass(frozen=True)
 class SyncSettings:
     """How the sync is run; every value has a default that suits a nightly run."""
 
-    account: str = "default"
-    first_day: date = date(2015, 1, 1)
-    look_back_days: int = 3
-    windows_in_flight: int = 4
-    backfill_days: int = 31  # a run over more days yields to shorter ones
-    backfill_windows_beside_others: int = 1
-    retry_seconds: float = 900.0
-    nightly_cron: str = "30 3 * * *"
-    balances_cron: str = "0 * * * *"
-    schedule_time_zone: str = "UTC"
-    fields: tuple[str, ...] = field(default=())
+    account: Annotated[str, values.ACCOUNT] = setting(
+        "SYNC_ACCOUNT", "default", "Name of the only token's account, the first part of every key."
+    )
+    first_day: Annotated[date, values.DAY] = setting(
+        "SYNC_FIRST_DAY", date(2015, 1, 1), "First day of the partitions; decide once."
+    )
+    look_back_days: Annotated[int, values.whole(0, 365)] = setting(
+        "SYNC_LOOK_BACK_DAYS", 3, "Days that every night walks again."
+    )
+    windows_in_flight: Annotated[int, values.whole(1, 16)] = setting(
+        "SYNC_WINDOWS_IN_FLIGHT", 4, "Intervals walked at once, at most."
+    )
+    backfill_days: Annotated[int, values.whole(1, 36_500)] = setting(
+        "SYNC_BACKFILL_DAYS", 31, "A longer run is a backfill: it tells a forecast first, and yields to shorter runs."
+    )
+    backfill_windows_beside_others: Annotated[int, values.whole(1, 16)] = setting(
+        *("SYNC_BACKFILL_WINDOWS_BESIDE_OTHERS", 1),
+        "Intervals that a backfill walks at once while a shorter run, such as the nightly one, is under way.",
+    )
+    retry_seconds: Annotated[float, values.whole(1, 86_400)] = setting(
+        "SYNC_RETRY_SECONDS", 900.0, "How long a failing request is retried.", "`900`"
+    )
+    nightly_cron: Annotated[str, values.cron("30 3 * * *")] = setting(
+        "SYNC_NIGHTLY_CRON", "30 3 * * *", "When the schedule `nightly` runs."
+    )
+    balances_cron: Annotated[str, values.cron("0 * * * *")] = setting(
+        "SYNC_BALANCES_CRON", "0 * * * *", "When the schedule `balances` runs."
+    )
+    schedule_time_zone: Annotated[str, values.ZONE] = setting(
+        "SYNC_SCHEDULE_TIME_ZONE", "UTC", "Zone of the schedules' times."
+    )
+    fields: Annotated[tuple[str, ...], values.API_FIELDS] = setting(
+        "SYNC_FIELDS", (), "Fields to ask for.", "the documentation's default block"
+    )
     reference: ReferenceSettings = ReferenceSettings()
-    nightly_deadline: time = time(6)  # in the reporting zone
-    fraud: FraudMode = "auto"
-    fraud_look_back_days: int = 30
-    spot_check_sample: int = 20
-    raw_days: int = 400
-    recon_cutoff_minutes: int = 120
+    nightly_deadline: Annotated[time, values.TIME] = setting(
+        "SYNC_NIGHTLY_DEADLINE", time(6), "When a missing day is told of, in the reporting zone.", "`06:00`"
+    )
+    fraud: Annotated[FraudMode, values.one_of(FraudMode)] = setting(
+        "SYNC_FRAUD",
+        "auto",
+        "`auto`: a token without the role is told, not failed, until a report was once loaded; "
+        "`on`: a refusal fails; `off`: reports of fraud are not loaded.",
+    )
+    fraud_look_back_days: Annotated[int, values.whole(0, 365)] = setting(
+        "SYNC_FRAUD_LOOK_BACK_DAYS", 30, "Days of receipt that every night walks again for corrected reports."
+    )
+    spot_check_sample: Annotated[int, values.whole(0, 1000)] = setting(
+        "SYNC_SPOT_CHECK_SAMPLE", 20, "Payments asked for by id every night; 0: none."
+    )
+    raw_days: Annotated[int, values.whole(0, 36_500)] = setting(
+        "SYNC_RAW_DAYS", 400, "Days that raw pages are kept; 0: for ever."
+    )
+    recon_cutoff_minutes: Annotated[int, values.whole(0, 1440)] = setting(
+        *("SYNC_RECON_CUTOFF_MINUTES", 120),
+        "Last minutes of a day in which what is alone is a timing break at first.",
+    )
     personal: PersonalSettings = PersonalSettings()
-    project_owners: tuple[ProjectOwner, ...] = ()
-    documents: tuple[DocumentsConfig, ...] = ()
+    project_owners: Annotated[tuple[ProjectOwner, ...], values.PROJECT_OWNERS] = setting(
+        *("SYNC_PROJECT_OWNERS", ()),
+        "For which account the marts count a project that several see; instead of `[projects]` of a file.",
+        "who saw it first",
+    )
+    documents: Annotated[tuple[DocumentsConfig, ...], Kind(read_documents_file, "a path")] = setting(
+        *("DOCUMENTS_FILE", ()),
+        "A TOML file of endpoints to keep as documents; start from "
+        "[documents.example.toml](../deploy/documents.example.toml).",
+    )
+
+    def look_back_of(self, stream: str) -> int:
+        """Return how many days every night walks again of a stream."""
+        return {"fraud": self.fraud_look_back_days}.get(stream, self.look_back_days)
+
+
+@dataclass(frozen=True)
+class SmtpSettings:
+    """A mail server, and who writes to whom."""
+
+    server: Annotated[values.SmtpServer, values.SMTP_SERVER] = setting(
+        "ALERT_SMTP_URL", MISSING, "The mail server of alerts by e-mail.", "none", needed=HOW_TO_GET_MAIL
+    )
+    sender: Annotated[str, values.ADDRESS] = setting(
+        "ALERT_EMAIL_FROM", MISSING, "From whom alerts come.", "none", needed=HOW_TO_GET_MAIL
+    )
+    recipients: Annotated[tuple[str, ...], values.ADDRESSES] = setting(
+        "ALERT_EMAIL_TO", MISSING, "To whom alerts go.", "none", needed=HOW_TO_GET_MAIL
+    )
+    password: Annotated[Secret | None, values.SECRET] = setting(
+        "ALERT_SMTP_PASSWORD", None, "The password of the user of the mail server.", has_file=True
+    )
+
+    def __post_init__(self) -> None:
+        if self.server.user and not self.password:
+            raise ConfigError("ALERT_SMTP_URL names a user: set ALERT_SMTP_PASSWORD_FILE (or ALERT_SMTP_PASSWORD).")
+
+    @property
+    def start_tls(self) -> bool:
+        """Whether STARTTLS is asked for: it is left out on this machine only."""
+        return not self.server.implicit_tls and not values.is_loopback(self.server.host)
+
+
+@dataclass(frozen=True)
+class AlertSettings:
+    """Where alerts go, and above which open breaks (minor units, by currency) they are told of."""
+
+    smtp: SmtpSettings | None = None
+    webhook: Annotated[Secret | None, values.WEBHOOK] = setting(
+        "ALERT_WEBHOOK_URL", None, "Alerts by webhook, Slack-compatible.", has_file=True
+    )
+    runbook: str = setting("ALERT_RUNBOOK_URL", RUNBOOK, "What alerts link to.")
+    breaks_above: Annotated[tuple[tuple[str, int], ...], values.LIMITS] = setting(
+        "ALERT_BREAKS_ABOVE", (), "Open breaks to tell of, in minor units."
+    )
+
+
+GROUPS: tuple[type, ...] = (ApiSettings, AccountsSettings, InstallationSettings, SyncSettings, AlertSettings)
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A field of one of the classes above: its variable, or the class of the variables within it."""
+
+    name: str
+    default: Any
+    kind: Kind | None
+    variable: Variable | None
+    group: type | None
+
+
+@cache
+def _settings_in(group: Any) -> tuple[Setting, ...]:
+    hints = get_type_hints(group, include_extras=True)
+    found = []
+    for item in fields(group):
+        parts = (hints[item.name], *get_args(hints[item.name]))
+        kind = next((part for part in parts if isinstance(part, Kind)), None)
+        inner = next((part for part in parts if isinstance(part, type) and is_dataclass(part)), None)
+        found.append(Setting(item.name, item.default, kind, item.metadata.get("variable"), inner))
+    return tuple(found)
+
+
+def read(group: type[T], environment: Environment = os.environ, *, only: str | None = None) -> T:
+    """Return the settings of a group as the environment has them; with `only`, of one field alone.
+
+    Raises:
+        ConfigError: a value is missing or malformed; the message names its variable.
+    """
+    return _made(group, _values(group, environment, only))
+
+
+def _values(group: type, environment: Environment, only: str | None = None) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for item in _settings_in(group):
+        if item.variable and only in {None, item.name}:
+            read_text = value_or_file if item.variable.has_file else text_of
+            found[item.name] = read_text(item.variable.name, environment)
+        elif item.group and only is None:
+            needed = {inner.name for inner in _settings_in(item.group) if inner.default is MISSING}
+            within = _values(item.group, environment)
+            # a group that needs values is there when one of them is
+            found[item.name] = within if not needed or needed & within.keys() else None
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def _made(group: type[T], given: Mapping[str, Any], names: Mapping[str, str] | None = None) -> T:
+    """Return the group with these values; `names` are those of the fields where they are not the variables'."""
+
+    def refuse(details: Any) -> str:
+        inner: Any = group
+        variable: Variable | None = None
+        for part in details["loc"]:
+            item = next(item for item in _settings_in(inner) if item.name == part)
+            inner, variable = item.group or inner, item.variable
+        assert variable is not None  # noqa: S101 - only a variable has a value that can be wrong
+        name = (names or {}).get(str(details["loc"][-1]), variable.name)
+        if details["type"] == "missing":
+            return f"{name} is not set: {variable.needed}."
+        return f"{name} {details['ctx']['error']}"
+
+    return values.validated(group, given, refuse)
+
+
+def api_settings(environment: Environment = os.environ) -> ApiSettings:
+    """Return where the Data API is and who we are there, by the plain variables.
+
+    Raises:
+        ConfigError: one is missing or malformed; nothing has been sent.
+    """
+    return read(ApiSettings, environment)
+
+
+def checked_api_settings(
+    *, base_url: str, token: str | None, secret: str | None, names: Mapping[str, str] | None = None
+) -> ApiSettings:
+    """Return `ApiSettings`; what is wrong is told by its name in `names`, or by its variable.
+
+    Raises:
+        ConfigError: a part is missing or malformed.
+    """
+    given = {"base_url": base_url, "token": token or None, "secret": secret or None}
+    return _made(ApiSettings, {name: value for name, value in given.items() if value is not None}, names)
+
+
+def sync_settings(environment: Environment = os.environ) -> SyncSettings:
+    """Return how the sync is run.
+
+    Raises:
+        ConfigError: a value is malformed.
+    """
+    return read(SyncSettings, environment)
+
+
+def reference_settings(environment: Environment = os.environ) -> ReferenceSettings:
+    """Return what business days, fiscal years and minor units mean.
+
+    Raises:
+        ConfigError: a value is malformed.
+    """
+    return read(ReferenceSettings, environment)
+
+
+def alert_settings(environment: Environment = os.environ) -> AlertSettings:
+    """Return where alerts go; without any of its variables there is no channel.
+
+    Raises:
+        ConfigError: one is malformed, or only a part of a channel is given.
+    """
+    return read(AlertSettings, environment)
+
+
+def role_prefix(environment: Environment = os.environ) -> str:
+    """Return what the names of the roles begin with. Roles belong to a whole server.
+
+    Raises:
+        ConfigError: it is malformed.
+    """
+    return read(InstallationSettings, environment, only="role_prefix").role_prefix
+
+
+def database_url(environment: Environment = os.environ) -> str | None:
+    """Return the libpq URL of the warehouse; None: the embedded PostgreSQL.
+
+    Raises:
+        ConfigError: it is not a libpq URL.
+    """
+    url = read(InstallationSettings, environment, only="database_url").database_url
+    return url.reveal() if url else None
+
+
+def data_dir(environment: Environment = os.environ) -> Path:
+    """Return the folder for the embedded PostgreSQL and Dagster's files."""
+    return read(InstallationSettings, environment, only="data_dir").data_dir.absolute()
+
+
+def report_dir(environment: Environment = os.environ) -> Path:
+    """Return the folder of the daily close reports."""
+    folder = read(InstallationSettings, environment, only="report_dir").report_dir
+    return (folder or data_dir(environment) / "reports").absolute()
+
+
+def log_format(environment: Environment = os.environ) -> LogFormat:
+    """Return how log lines are written.
+
+    Raises:
+        ConfigError: it is malformed.
+    """
+    return read(InstallationSettings, environment, only="log_format").log_format
+
+
+def check_proxies(environment: Environment = os.environ) -> None:
+    """Refuse what the HTTP library could not use as proxies of the environment.
+
+    Raises:
+        ConfigError: a proxy is no http URL, or NO_PROXY names what is no host.
+    """
+    from httpx import URL, InvalidURL
+
+    for name in (*PROXIES, *map(str.lower, PROXIES)):
+        value = environment.get(name, "")
+        try:
+            url = URL(value if "://" in value else f"http://{value}")
+        except InvalidURL:
+            url = URL()
+        if value and (url.scheme not in {"http", "https"} or not url.host):
+            # not its value, which can hold a password
+            raise ConfigError(f"{name} is no proxy that can be used: write http://host:port.")
+    for name in ("NO_PROXY", "no_proxy"):
+        for host in filter(None, map(str.strip, environment.get(name, "").split(","))):
+            try:
+                URL(host if "://" in host else f"all://[{host}]" if _is_ipv6(host) else f"all://*{host}")
+            except InvalidURL:
+                raise ConfigError(f"{name} has {host!r}, which is no host: write names and addresses.") from None
+
+
+def _is_ipv6(host: str) -> bool:
+    try:
+        return ip_address(host.partition("/")[0]).version == 6
+    except ValueError:
+        return False
 
 
 def open_secret_files(environment: Environment = os.environ, more: Iterable[tuple[str, str]] = ()) -> list[str]:
     """Return the files of secrets, and of `more` (what names each, its path), that others may read, and the modes."""
-    named = [(f"{name}_FILE", environment.get(f"{name}_FILE")) for name in FILES_OF_SECRETS]
+    files = [f"{variable.name}_FILE" for _, variable in _all_variables() if variable.has_file]
     found = []
-    for name, path in (*named, *more):
+    for name, path in (*((name, text_of(name, environment)) for name in files), *more):
         try:
             mode = Path(path).stat().st_mode & 0o777 if path else 0
         except OSError:
@@ -125,145 +480,60 @@ def open_secret_files(environment: Environment = os.environ, more: Iterable[tupl
     return found
 
 
-def sync_settings(environment: Environment = os.environ) -> SyncSettings:
-    """Read the settings of the sync itself; see README.md for the table.
-
-    Raises:
-        ConfigError: a value is malformed.
-    """
-    default = SyncSettings()
-    return SyncSettings(
-        account=account_of("SYNC_ACCOUNT", environment.get("SYNC_ACCOUNT") or default.account),
-        first_day=day_of("SYNC_FIRST_DAY", environment.get("SYNC_FIRST_DAY"), default.first_day),
-        look_back_days=number_of("SYNC_LOOK_BACK_DAYS", environment, default.look_back_days, 0, 365),
-        windows_in_flight=number_of("SYNC_WINDOWS_IN_FLIGHT", environment, default.windows_in_flight, 1, 16),
-        backfill_days=number_of("SYNC_BACKFILL_DAYS", environment, default.backfill_days, 1, 36_500),
-        backfill_windows_beside_others=number_of(
-            "SYNC_BACKFILL_WINDOWS_BESIDE_OTHERS", environment, default.backfill_windows_beside_others, 1, 16
-        ),
-        retry_seconds=float(number_of("SYNC_RETRY_SECONDS", environment, int(default.retry_seconds), 1, 86_400)),
-        nightly_cron=cron_of("SYNC_NIGHTLY_CRON", environment, default.nightly_cron),
-        balances_cron=cron_of("SYNC_BALANCES_CRON", environment, default.balances_cron),
-        schedule_time_zone=zone_of("SYNC_SCHEDULE_TIME_ZONE", environment, default.schedule_time_zone),
-        fields=_fields(environment.get("SYNC_FIELDS", "")),
-        reference=reference_settings(environment),
-        nightly_deadline=time_of("SYNC_NIGHTLY_DEADLINE", environment, default.nightly_deadline),
-        fraud=_fraud_mode(environment.get("SYNC_FRAUD") or default.fraud),
-        fraud_look_back_days=number_of("SYNC_FRAUD_LOOK_BACK_DAYS", environment, default.fraud_look_back_days, 0, 365),
-        spot_check_sample=number_of("SYNC_SPOT_CHECK_SAMPLE", environment, default.spot_check_sample, 0, 1000),
-        raw_days=number_of("SYNC_RAW_DAYS", environment, default.raw_days, 0, 36_500),
-        recon_cutoff_minutes=number_of("SYNC_RECON_CUTOFF_MINUTES", environment, default.recon_cutoff_minutes, 0, 1440),
-        personal=personal_settings(environment),
-        project_owners=project_owners(environment.get("SYNC_PROJECT_OWNERS", "")),
-        documents=read_documents_file(path) if (path := environment.get("DOCUMENTS_FILE")) else (),
-    )
+def unknown_names(environment: Environment = os.environ) -> list[tuple[str, str | None]]:
+    """Return the variables that look like ours and are none, each with the name that was probably meant."""
+    named = (text_of("ACCOUNTS", environment) or "").split(",")
+    accounts = [name.strip().upper().replace("-", "_") for name in named if name.strip()]
+    own = {variable.name for _, variable in _variables_in(ApiSettings)}
+    known = set()
+    for _, variable in _all_variables():
+        for suffix in ("", *(f"__{name}" for name in accounts if variable.name in own)):
+            known |= {f"{variable.name}{suffix}{end}" for end in (("", "_FILE") if variable.has_file else ("",))}
+    ours = [name for name in environment if name.startswith(("SYNC_", "ALERT_", "DATA_API_"))]
+    return [(name, values.nearest(name, sorted(known))) for name in sorted(ours) if name not in known]
 
 
-def personal_settings(environment: Environment = os.environ) -> PersonalSettings:
-    """Read SYNC_PERSONAL_DATA and, for `hash`, SYNC_PERSONAL_DATA_KEY (or its `…_FILE`).
+def what_was_meant(name: str, near: str | None) -> str:
+    """Return what to tell of a variable that is none of ours."""
+    return f"{name} is no setting" + (f"; {near} was probably meant" if near else ", and is not read")
 
-    Raises:
-        ConfigError: the mode is none of the three, or the key is missing or too short.
-    """
-    modes: dict[str, PersonalMode] = {"keep": "keep", "hash": "hash", "drop": "drop"}
-    text = environment.get("SYNC_PERSONAL_DATA") or "keep"
-    if text not in modes:
-        raise ConfigError(f"SYNC_PERSONAL_DATA is {text!r}: write keep, hash or drop.")
-    if text != "hash":
-        return PersonalSettings(modes[text])
-    key = value_or_file("SYNC_PERSONAL_DATA_KEY", environment)
-    if not key:
-        raise ConfigError("SYNC_PERSONAL_DATA_KEY is not set: SYNC_PERSONAL_DATA=hash needs a key that never changes.")
-    if len(key) < SHORTEST_KEY or key != key.strip() or not key.isprintable():
-        raise ConfigError(
-            f"SYNC_PERSONAL_DATA_KEY must have at least {SHORTEST_KEY} printable characters and no space around them: "
-            "make one with `openssl rand -hex 32`."
+
+def _all_variables() -> Iterator[tuple[Setting, Variable]]:
+    for group in GROUPS:
+        yield from _variables_in(group)
+
+
+def _variables_in(group: type) -> Iterator[tuple[Setting, Variable]]:
+    for item in _settings_in(group):
+        if item.variable:
+            yield item, item.variable
+        elif item.group:
+            yield from _variables_in(item.group)
+
+
+INTRODUCTION = """# Settings
+
+Made from `resources/settings.py` by `make settings`: change it there.
+
+Each is a variable of the environment; an empty one is unset. Of one that has `…_FILE` beside it, that names a file
+which holds the value; both at once are refused. What is malformed ends the command with 2 and one line that names the
+variable. A name that begins as these do and is none of them is told at the start of a command.
+"""
+
+
+def settings_page() -> str:
+    """Return docs/settings.md."""
+    parts = [INTRODUCTION]
+    for group in GROUPS:
+        rows = [_row(item, variable) for item, variable in _variables_in(group)]
+        parts.append(
+            f"## {(group.__doc__ or '').rstrip('.')}\n\n"
+            "| variable | meaning | value | default |\n|---|---|---|---|\n" + "\n".join(rows) + "\n"
         )
-    return PersonalSettings("hash", Secret(key))
+    return "\n".join(parts)
 
 
-def reference_settings(environment: Environment = os.environ) -> ReferenceSettings:
-    """Read SYNC_REPORTING_ZONE, SYNC_FISCAL_START_MONTH and SYNC_CURRENCY_EXPONENTS.
-
-    Raises:
-        ConfigError: a value is malformed.
-    """
-    default = ReferenceSettings()
-    return ReferenceSettings(
-        reporting_zone=zone_of("SYNC_REPORTING_ZONE", environment, default.reporting_zone),
-        fiscal_start_month=number_of("SYNC_FISCAL_START_MONTH", environment, default.fiscal_start_month, 1, 12),
-        currency_exponents=exponent_overrides(environment.get("SYNC_CURRENCY_EXPONENTS", "")),
-    )
-
-
-def role_prefix(environment: Environment = os.environ) -> str:
-    """Return what the names of the roles begin with: `SYNC_ROLE_PREFIX`, or `ecommpay`. Roles belong to a whole server.
-
-    Raises:
-        ConfigError: it is malformed.
-    """
-    prefix = environment.get("SYNC_ROLE_PREFIX") or "ecommpay"
-    if not re.fullmatch(r"[a-z][a-z0-9_]{0,47}", prefix) or prefix.startswith("pg_"):
-        raise ConfigError(f"SYNC_ROLE_PREFIX is {prefix!r}: use a–z, 0–9 and _, at most 48, not beginning with pg_.")
-    return prefix
-
-
-def exponent_overrides(text: str) -> tuple[ExponentOverride, ...]:
-    """Read overrides of ISO 4217's exponents: `JPY=2` (always) or `JPY=2@2026-01-01` (from that day), with commas.
-
-    Raises:
-        ConfigError: one is malformed, or given twice for the same day.
-    """
-    found: dict[tuple[str, date | None], ExponentOverride] = {}
-    for part in (part.strip() for part in text.split(",") if part.strip()):
-        match = re.fullmatch(r"([A-Z0-9]{3,8})=(\d{1,2})(?:@(\S+))?", part, re.ASCII)
-        if not match or int(match[2]) > MOST_DECIMALS:
-            raise ConfigError(
-                f"SYNC_CURRENCY_EXPONENTS has {part!r}: write CODE=DECIMALS or CODE=DECIMALS@DAY, "
-                f"decimals from 0 to {MOST_DECIMALS}, for example JPY=2@2026-01-01."
-            )
-        day = day_of("SYNC_CURRENCY_EXPONENTS", match[3], date.min) if match[3] else None
-        if (match[1], day) in found:
-            raise ConfigError(f"SYNC_CURRENCY_EXPONENTS gives {match[1]} twice for the same day: keep one of them.")
-        found[match[1], day] = ExponentOverride(match[1], day, int(match[2]))
-    return tuple(found.values())
-
-
-def _fraud_mode(text: str) -> FraudMode:
-    modes: dict[str, FraudMode] = {"auto": "auto", "on": "on", "off": "off"}
-    if text not in modes:
-        raise ConfigError(f"SYNC_FRAUD is {text!r}: write auto, on or off.")
-    return modes[text]
-
-
-def _fields(text: str) -> tuple[str, ...]:
-    names = tuple(name for name in re.split(r"[,\s]+", text) if name)
-    for name in names:
-        if not re.fullmatch(r"[a-z0-9_]+(\.[a-z_]+)?", name):
-            raise ConfigError(f"SYNC_FIELDS names {name!r}, which is no field of the Data API.")
-    return names
-
-
-def database_url(environment: Environment = os.environ) -> str | None:
-    """Return `DATABASE_URL` (or the content of `DATABASE_URL_FILE`); None: the embedded PostgreSQL.
-
-    Raises:
-        ConfigError: it is not a libpq URL.
-    """
-    url = value_or_file("DATABASE_URL", environment)
-    if url and not re.match(r"postgres(ql)?://", url):
-        raise ConfigError(
-            "DATABASE_URL is not a PostgreSQL URL: write postgresql://user:password@host:5432/database "
-            "(or postgresql://user@/database?host=/socket/directory)."
-        )
-    return url
-
-
-def data_dir(environment: Environment = os.environ) -> Path:
-    """Return the folder for the embedded PostgreSQL and Dagster's files; `SYNC_DATA_DIR` or `.data` here."""
-    return Path(environment.get("SYNC_DATA_DIR") or PROJECT_ROOT / ".data").absolute()
-
-
-def report_dir(environment: Environment = os.environ) -> Path:
-    """Return the folder of the daily close reports; `SYNC_REPORT_DIR`, or `reports` in the data folder."""
-    return Path(environment.get("SYNC_REPORT_DIR") or data_dir(environment) / "reports").absolute()
+def _row(item: Setting, variable: Variable) -> str:
+    names = f"`{variable.name}`" + (f", `{variable.name}_FILE`" if variable.has_file else "")
+    default = variable.shown or (f"`{item.default}`" if item.default not in {None, ()} else "none")
+    return f"| {names} | {variable.meaning} | {item.kind.write if item.kind else 'a text'} | {default} |"

@@ -12,9 +12,8 @@ from statistics import median
 from typing import Any
 
 from pipelines.alerts.deadline import required_day
-from resources.alerts.settings import AlertSettings
 from resources.printable import printable
-from resources.settings import SyncSettings
+from resources.settings import AlertSettings, SyncSettings
 from resources.warehouse.engine import Warehouse, run
 
 REACH_DAYS = 31  # how far back a missing day is still looked for

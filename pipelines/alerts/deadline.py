@@ -2,27 +2,21 @@
 
 from __future__ import annotations
 
-import re
 from datetime import UTC, date, datetime, timedelta
 from datetime import time as clock
 from zoneinfo import ZoneInfo
 
+from resources.cron import last_due
 from resources.settings import SyncSettings
-
-DAILY = re.compile(r"(\d{1,2}) +(\d{1,2}) +\* +\* +\*")
 
 
 def required_day(now: datetime, settings: SyncSettings) -> date:
     """Return the newest UTC day whose deadline has passed at `now`.
 
-    It is the day that the last nightly tick before the last deadline loads. A cron that is not once a day at one
-    time is taken to have its tick at the deadline itself.
+    It is the day that the last nightly tick before the last deadline loads.
     """
     deadline = last_moment(now, settings.nightly_deadline, settings.reference.reporting_zone)
-    daily = DAILY.fullmatch(settings.nightly_cron.strip())
-    tick = deadline
-    if daily and int(daily[1]) < 60 and int(daily[2]) < 24:
-        tick = last_moment(deadline, clock(int(daily[2]), int(daily[1])), settings.schedule_time_zone)
+    tick = last_due(settings.nightly_cron, settings.schedule_time_zone, deadline) or deadline
     return tick.astimezone(UTC).date() - timedelta(days=1)
 
 

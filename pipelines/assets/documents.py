@@ -15,7 +15,7 @@ from pipelines.ingest.progress import LogProgress, Progress
 from pipelines.jobs import documents_job
 from pipelines.partitions import BACKFILL, DAYS
 from pipelines.resources import DataApiResource, WarehouseResource, data_api_from_env, warehouse_from_env
-from resources.documents_file import DocumentsConfig
+from resources.documents import DocumentsConfig
 from resources.warehouse.engine import Warehouse
 
 CHECKS = {

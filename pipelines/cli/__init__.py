@@ -16,6 +16,7 @@ import typer
 from pipelines.cli.account import explained
 from pipelines.cli.commands import finance, loading, proving, running
 from resources.printable import printable
+from resources.settings import unknown_names, what_was_meant
 
 app = typer.Typer(
     name="ecommpay-sync",
@@ -31,6 +32,8 @@ for group in (loading, proving, finance, running):
 
 def main() -> None:
     """Run the command; every failure is one line on stderr and an exit code."""
+    for name in unknown_names():
+        print(f"ecommpay-sync: warning: {printable(what_was_meant(*name))}.", file=sys.stderr)  # noqa: T201
     # so that a stopped service ends its embedded PostgreSQL and its sandbox too
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:

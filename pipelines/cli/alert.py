@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 
 from pipelines.cli import account, show
 from pipelines.cli.store import migrated_store
-from resources.alerts.settings import alert_settings
 from resources.channels import ChannelFailed, channels_of
 from resources.errors import ConfigError
+from resources.settings import alert_settings
 
 
 def run_alert(*, test: bool) -> None:

@@ -18,7 +18,7 @@ from resources.data_api.endpoints import DataApi
 from resources.data_api.retry import RetryPolicy
 from resources.data_api.transport import CONNECT_TIMEOUT, tls_context
 from resources.errors import ConfigError, SyncError
-from resources.settings import ApiSettings, database_url
+from resources.settings import ApiSettings, database_url, unknown_names, what_was_meant
 from resources.warehouse.migrate import migrate
 
 ONE_TRY = RetryPolicy(attempts=2, deadline=30.0, never_answered_deadline=5.0)
@@ -115,9 +115,10 @@ def _examine_account(examination: Examination) -> None:
 
 def _settings() -> str:
     settings = account.settings()
+    unknown = "".join(f" — {what_was_meant(*name)}" for name in unknown_names())
     return (
         f"account {settings.account}, first day {settings.first_day}, look-back {settings.look_back_days} days, "
-        f"personal data: {settings.personal.mode}"
+        f"personal data: {settings.personal.mode}{unknown}"
     )
 
 

@@ -10,7 +10,7 @@ from pipelines.accounts import Owner
 from pipelines.cli import account, show
 from pipelines.cli.run import check_days, check_settings, execute
 from pipelines.resources import open_warehouse
-from resources.documents_file import DocumentsConfig
+from resources.documents import DocumentsConfig
 from resources.errors import ConfigError
 from resources.settings import database_url
 

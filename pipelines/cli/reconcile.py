@@ -10,11 +10,11 @@ from pathlib import Path
 from pipelines.cli import account, show
 from pipelines.cli.run import execute
 from pipelines.cli.store import migrated_store
-from pipelines.money import exponent_of, major_units
 from pipelines.reconciliation.close import Sealed, close_day, is_same_person, reopen_day
 from pipelines.reconciliation.ledger_entries import Fault
 from pipelines.reconciliation.ledger_import import ImportReport, import_ledger
 from pipelines.reconciliation.reconcile import LEGS, is_over
+from resources.currencies import exponent_of, major_units
 from resources.errors import ConfigError, Incomplete
 from resources.warehouse.engine import Warehouse, run
 

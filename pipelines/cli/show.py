@@ -23,9 +23,9 @@ from rich.table import Table
 
 from pipelines.ingest.progress import LogProgress, Progress
 from pipelines.ingest.windows import Window
-from pipelines.money import major_units
 from pipelines.resources import open_warehouse
 from resources import log
+from resources.currencies import major_units
 from resources.printable import printable, printable_lines
 from resources.settings import database_url
 from resources.warehouse.ledger import LoadReport

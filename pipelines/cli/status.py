@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 from pipelines.cli import account, show
 from pipelines.cli.store import migrated_store
 from pipelines.marts.projects import shared_projects
-from pipelines.money import major_units
 from pipelines.resources import open_warehouse
 from resources.accounts import accounts_of
+from resources.currencies import major_units
 from resources.settings import database_url
 from resources.warehouse.migrate import migrate
 

@@ -6,8 +6,8 @@ from datetime import date
 
 from pipelines.cli import account, show
 from pipelines.cli.run import RunFailed, check_days, check_settings, execute
-from pipelines.money import major_units
 from pipelines.resources import open_warehouse
+from resources.currencies import major_units
 from resources.errors import ConfigError
 from resources.settings import database_url
 

@@ -1,6 +1,6 @@
 """Documents of endpoints whose answers are not described to us: what is asked, and their way through the engine.
 
-How a document is found, keyed and protected is in `document_rows`; what is configured in `resources.documents_file`.
+How a document is found, keyed and protected is in `document_rows`; what is configured in `resources.documents`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pipelines.ingest.streams import Ask, Stream
 from pipelines.ingest.windows import DAY_SECONDS
 from resources.data_api.client import Answer
 from resources.data_api.endpoints import DataApi, utc_text
-from resources.documents_file import FROM, TO, DocumentsConfig
+from resources.documents import FROM, TO, DocumentsConfig
 from resources.errors import ConfigError
 from resources.settings import PersonalSettings, SyncSettings
 from resources.warehouse import targets

@@ -163,7 +163,7 @@ class _Sync:
         self.api.client.pace.shared = TokenBudget(self.warehouse, account)
         with open_gate(self.warehouse, self.settings, asked.first.date(), asked.last.date(), name) as gate:
             done = ledger.windows_already_done(
-                self.warehouse, account, (asked.first, asked.last), projects, self.settings.look_back_days, name
+                self.warehouse, account, (asked.first, asked.last), projects, self.settings.look_back_of(name), name
             )
             with run_under_way(
                 self.warehouse,

@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from pipelines.ingest.normalize import LONGEST_INDEXED, Batch, json_text, last_of_each
 from pipelines.ingest.typing_values import LARGEST, TIME, Reasons, typed
-from pipelines.money import exponents
+from resources.currencies import exponents
 from resources.warehouse.load import Reject
 
 TEXTS = (

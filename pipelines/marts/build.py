@@ -15,7 +15,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 import sql
-from pipelines.marts.due import next_due
+from resources.cron import next_due
 from resources.settings import SyncSettings
 from resources.warehouse.engine import Warehouse, run, script
 
@@ -133,10 +133,7 @@ def _replace(connection: Connection, *, is_full: bool) -> None:
 
 def _note_what_is_due(connection: Connection, settings: SyncSettings, now: datetime) -> None:
     for stream, cron in {"operations": settings.nightly_cron, "balances": settings.balances_cron}.items():
-        try:
-            due = next_due(cron, settings.schedule_time_zone, now)
-        except ValueError:  # Dagster reads more kinds of cron than we do
-            due = None
+        due = next_due(cron, settings.schedule_time_zone, now)
         if due is not None:
             row: dict[str, Any] = {"account": settings.account, "stream": stream, "next_run_at": due}
             run(connection, "marts/build/due", schedule=f"{cron} {settings.schedule_time_zone}", **row)

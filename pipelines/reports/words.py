@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pipelines.money import with_decimals
+from resources.currencies import with_decimals
 
 MINUS = "\u2212"  # as wide as a plus, and no beginning of a formula
 
@@ -29,7 +29,7 @@ BREAK_TYPES = {
 
 
 def amount(minor: int | None, exponent: int | None) -> str:
-    """Return an exact amount as `money.with_decimals` writes it, with a real minus sign; None is a dash."""
+    """Return an exact amount as `with_decimals` writes it, with a real minus sign; None is a dash."""
     if minor is None:
         return "—"
     return with_decimals(minor, exponent).replace("-", MINUS)

@@ -22,6 +22,7 @@ import httpx
 from resources.data_api.errors import Aborted, BodyTooLarge, BrokenBody, Unreachable, Untrusted
 from resources.data_api.excerpts import Excerpts
 from resources.data_api.retry import Pace
+from resources.settings import check_proxies
 
 CONNECT_TIMEOUT = 10.0
 READ_TIMEOUT = 330.0  # an answer may take five minutes (API: "Interaction concepts")
@@ -56,12 +57,15 @@ class Transport:
         self._excerpts = excerpts
         self._connections: WeakSet[socket.socket] = WeakSet()
         self._lock = threading.Lock()
+        # a proxy of the environment must not see what is meant for this machine
+        uses_proxies = urlsplit(base_url).scheme == "https"
+        if uses_proxies:
+            check_proxies()
         self._http = httpx.Client(
             verify=tls_context(),
             timeout=httpx.Timeout(READ_TIMEOUT, connect=CONNECT_TIMEOUT),
             follow_redirects=False,
-            # a proxy of the environment must not see what is meant for this machine
-            trust_env=urlsplit(base_url).scheme == "https",
+            trust_env=uses_proxies,
             headers={
                 "User-Agent": f"ecommpay-sync/{version('ecommpay-sync')}",
                 "Content-Type": "application/json",

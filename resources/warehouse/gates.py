@@ -49,7 +49,7 @@ def open_gate(
     account = settings.account
     with lock_connection(warehouse, "ecommpay-sync gate") as connection:
         held = _Locks(connection, warehouse.place(), account, stream)
-        if is_backfill(settings, first, last):
+        if is_backfill(settings, first, last, stream):
             held.run("warehouse/locks/lock_range", WAIT_SECONDS, first=str(first), last=str(last))
             yield _YieldingGate(held, settings)
             return
@@ -58,10 +58,10 @@ def open_gate(
             yield _OpenGate(settings.windows_in_flight)
 
 
-def is_backfill(settings: SyncSettings, first: date, last: date) -> bool:
+def is_backfill(settings: SyncSettings, first: date, last: date, stream: str = "operations") -> bool:
     """Whether a run over these days is so long that it yields to others."""
     # the nightly run itself is none, however far it looks back
-    return (last - first).days + 1 > max(settings.backfill_days, settings.look_back_days + 1)
+    return (last - first).days + 1 > max(settings.backfill_days, settings.look_back_of(stream) + 1)
 
 
 class _OpenGate:

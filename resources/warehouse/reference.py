@@ -8,7 +8,7 @@ from importlib.metadata import version
 
 from sqlalchemy import Connection
 
-from resources.currencies import iso_exponents, periods
+from resources.currencies import WITHDRAWN, iso_periods, periods
 from resources.errors import ConfigError
 from resources.settings import ReferenceSettings
 from resources.warehouse.engine import run, run_many
@@ -38,7 +38,7 @@ def fill_reference(connection: Connection, settings: ReferenceSettings) -> bool:
         "warehouse/reference/add_currency",
         [
             vars(period) | {"smallest_unit": period.smallest_unit}
-            for period in periods(iso_exponents(), settings.currency_exponents)
+            for period in periods(iso_periods(), settings.currency_exponents)
         ],
     )
     run(connection, "warehouse/reference/set", key=FINGERPRINT, value=wanted)
@@ -50,5 +50,5 @@ def _fingerprint(settings: ReferenceSettings) -> str:
         (item.currency, item.exponent, str(item.valid_from or ""))
         for item in sorted(settings.currency_exponents, key=str)
     ]
-    facts = [version("iso4217"), settings.reporting_zone, settings.fiscal_start_month, overrides]
+    facts = [version("iso-4217"), WITHDRAWN, settings.reporting_zone, settings.fiscal_start_month, overrides]
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()

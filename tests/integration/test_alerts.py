@@ -21,11 +21,10 @@ from pipelines.reconciliation.matching import reconcile_ledger
 from pipelines.resources import WarehouseResource
 from pipelines.sensors import alerts_sensor
 from resources.accounts import accounts_of
-from resources.alerts.settings import AlertSettings, alert_settings
 from resources.channels import ChannelFailed, EmailChannel, WebhookChannel, channels_of
 from resources.errors import SyncError
 from resources.sandbox import Account, SandboxServer, World
-from resources.settings import Secret
+from resources.settings import AlertSettings, Secret, alert_settings
 from resources.warehouse.runs import run_under_way
 
 TODAY = datetime.now(UTC).date()

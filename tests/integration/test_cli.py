@@ -126,6 +126,15 @@ def test_doctor_says_how_to_get_a_token_and_checks_the_rest(environment):
     assert "ok    database" in done.stdout
 
 
+def test_a_misspelt_setting_is_told_at_the_start_of_a_command_and_by_the_doctor(environment):
+    environment |= {"SYNC_LOKBACK_DAYS": "5"}
+    told = "SYNC_LOKBACK_DAYS is no setting; SYNC_LOOK_BACK_DAYS was probably meant"
+    done = command("doctor", environment=environment)
+    assert done.returncode == 0, done.stdout
+    assert f"ecommpay-sync: warning: {told}." in done.stderr.splitlines()
+    assert told in done.stdout.splitlines()[0]
+
+
 WRONG = {
     "wrong token": ({"DATA_API_TOKEN": "x" * 30}, 2, r"answered 401 to operations/get: .*check DATA_API_TOKEN"),
     "short token": ({"DATA_API_TOKEN": DEMO_TOKEN[:29]}, 2, r"DATA_API_TOKEN has 29 characters; a token is 30"),
@@ -143,6 +152,16 @@ WRONG = {
     ),
     "no database URL": ({"DATABASE_URL": "mysql://x"}, 2, r"DATABASE_URL is not a PostgreSQL URL"),
     "no Dagster home": ({"DAGSTER_HOME": "/nowhere/at/all"}, 2, r"DAGSTER_HOME is no folder"),
+    "impossible cron": (
+        {"SYNC_NIGHTLY_CRON": "61 3 * * *"},
+        2,
+        r"SYNC_NIGHTLY_CRON is '61 3 \* \* \*', which is no cron",
+    ),
+    "a proxy that cannot be used": (
+        {"DATA_API_BASE_URL": "https://data.invalid/v1", "ALL_PROXY": "socks5h://proxy:1080"},
+        2,
+        r"ALL_PROXY is no proxy that can be used",
+    ),
     "wrong setting": ({"SYNC_LOOK_BACK_DAYS": "three"}, 2, r"SYNC_LOOK_BACK_DAYS is 'three'"),
 }
 

@@ -13,7 +13,7 @@ import pytest
 
 from fixtures.commands import fetch_all, night
 from fixtures.documents import CHARGEBACKS, EXAMPLE, FIRST, LAST, chargeback, counts, stored, told
-from resources.documents_file import read_documents_file
+from resources.documents import read_documents_file
 from resources.sandbox import DEMO_SECRET, DEMO_TOKEN, SandboxServer
 
 

@@ -11,7 +11,7 @@ import pytest
 from fixtures.commands import QUICK, fetch_all
 from fixtures.documents import CHARGEBACKS, FIRST, LAST, NOW, chargeback, config, counts, load, stored, told
 from resources.data_api.errors import BadSignature, BrokenBody, UnexpectedShape
-from resources.documents_file import Paging
+from resources.documents import Paging
 from resources.errors import ConfigError, Incomplete
 from resources.sandbox import SandboxServer, World
 from resources.sandbox.documents import Document

@@ -11,8 +11,8 @@ import pytest
 
 from fixtures.commands import ROOT, execute, fetch_all
 from fixtures.reconciliation import DAY, NEXT, add_operations, reconcile
-from pipelines.money import exponent_of
 from pipelines.reconciliation.ledger_import import import_ledger
+from resources.currencies import exponent_of
 from resources.errors import ConfigError
 
 CASES = ROOT / "tests" / "data" / "field_cases"

@@ -86,6 +86,16 @@ def test_a_run_is_a_backfill_by_its_length_but_never_the_nightly_one(days, look_
     assert is_backfill(SyncSettings(look_back_days=look_back), YEAR[0], last) is expected
 
 
+@pytest.mark.parametrize(
+    ("look_back", "days", "expected"), [(60, 61, False), (60, 62, True), (3, 31, False), (3, 32, True)]
+)
+def test_a_night_of_fraud_reports_is_none_by_their_own_look_back(look_back, days, expected):
+    last = date.fromordinal(YEAR[0].toordinal() + days - 1)
+    settings = SyncSettings(look_back_days=3, fraud_look_back_days=look_back)
+    assert is_backfill(settings, YEAR[0], last, "fraud") is expected
+    assert is_backfill(settings, YEAR[0], last) is (days > 31)
+
+
 def test_a_nightly_run_over_the_same_days_ends_long_before_the_backfill(store):
     world = World.generate(seed=8, start="2024-03-01", days=31, operations=40_000, now="2024-05-01")
     with SandboxServer(world) as sandbox, ThreadPoolExecutor(1) as pool:

@@ -25,11 +25,10 @@ from pipelines.alerts.conditions import Alert, Judgement
 from pipelines.alerts.notifications import tell
 from pipelines.reports.page import page
 from pipelines.reports.publish import document_of
-from resources.alerts.settings import alert_settings
 from resources.channels import EmailChannel, WebhookChannel
 from resources.sandbox import DEMO_SECRET, DEMO_TOKEN, SandboxServer, World
 from resources.sandbox.fields import DEFAULT
-from resources.settings import Secret
+from resources.settings import Secret, alert_settings
 from resources.warehouse.engine import Warehouse
 from resources.warehouse.migrate import migrate
 

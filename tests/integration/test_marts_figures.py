@@ -42,6 +42,20 @@ def test_a_payment_is_told_by_its_successful_operations(store, rows, status, fig
     assert found["operations"] == len(rows)
 
 
+@pytest.mark.parametrize(
+    ("currency", "when", "amount"),
+    [("BGN", "2025-12-31", "19.56"), ("HRK", "2022-12-31", "19.56"), ("BYR", "2016-06-30", "1956")],
+)
+def test_a_currency_that_was_withdrawn_since_has_major_units_while_it_was_in_use(store, currency, when, amount):
+    load(store, op(1, minor=1956, currency=currency, when=f"{when} 10:00:00"))
+    build_marts(store, SETTINGS)
+    assert str(payment(store)["sold"]) == amount
+    (fact,) = fetch_all(store, "SELECT amount FROM bi.fct_operations")
+    assert str(fact["amount"]) == amount
+    (day,) = fetch_all(store, "SELECT amount FROM bi.daily_overview")
+    assert str(day["amount"]) == amount
+
+
 def test_amounts_are_exact_in_minor_and_in_major_units(store):
     amounts = [("JPY", 500, "500"), ("KWD", 1234, "1.234"), ("CLF", 12345, "1.2345"), ("USD", 1, "0.01")]
     amounts += [("EUR", 9_007_199_254_740_993, "90071992547409.93"), ("GBP", 2**63 - 1, "92233720368547758.07")]

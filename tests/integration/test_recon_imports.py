@@ -10,10 +10,10 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
-from fixtures.commands import fetch_all
+from fixtures.commands import ROOT, fetch_all
 from fixtures.reconciliation import DAY, add_operations, breaks_of, reconcile
-from pipelines.money import exponent_of
 from pipelines.reconciliation.ledger_import import import_ledger
+from resources.currencies import exponent_of
 from resources.errors import ConfigError
 
 HEADER = ["entry_id", "booked_at", "operation_type", "currency", "amount", "amount_minor", "operation_id", "reference"]
@@ -65,6 +65,21 @@ def test_every_amount_arrives_exactly_and_goes_exactly_into_its_break(store, tmp
     reconcile(store)
     found = {row["entry_id"]: row["amount_minor"] for row in breaks_of(store) if row["entry_id"]}
     assert found == EXACT
+
+
+def test_amounts_of_a_currency_that_was_in_use_on_their_day_are_imported(store):
+    report = load(store, ROOT / "tests" / "data" / "withdrawn_currencies.csv")
+    assert (report.rows_new, report.faults) == (2, ())
+    stored = fetch_all(store, "SELECT entry_id, currency, amount_minor FROM recon.ledger_entries ORDER BY entry_id")
+    assert [tuple(row.values()) for row in stored] == [("E1", "BGN", 1956), ("E2", "HRK", 7530)]
+
+
+def test_an_amount_of_a_currency_after_its_withdrawal_is_refused(store, tmp_path):
+    row = ["x", "2026-03-05", "sale", "BGN", "19.56", "", "1", ""]
+    report = load(store, write(tmp_path / "ledger.csv", HEADER, [row]))
+    assert report.rows_new == 0
+    (fault,) = report.faults
+    assert (fault.line, fault.column, fault.problem) == (2, "currency", "has no decimals that we know")
 
 
 def test_the_same_file_again_changes_nothing_and_a_corrected_one_keeps_the_former_state(store, tmp_path):

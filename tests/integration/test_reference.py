@@ -8,8 +8,7 @@ from decimal import Decimal
 import pytest
 
 from fixtures.commands import fetch_all
-from pipelines.money import exponents
-from resources.currencies import ExponentOverride
+from resources.currencies import ExponentOverride, exponents
 from resources.errors import ConfigError
 from resources.settings import ReferenceSettings
 from resources.warehouse.migrate import migrate
@@ -28,9 +27,10 @@ def major(store, amount, currency, day="2026-06-01"):
 def test_the_currencies_of_iso_4217_are_there_with_their_own_decimals(store):
     rows = fetch_all(store, "SELECT currency, exponent, source, valid_from, valid_to FROM core.currencies")
     assert {row["currency"]: row["exponent"] for row in rows} == exponents()
-    assert {(row["source"], row["valid_from"], row["valid_to"]) for row in rows} == {
-        ("iso4217", date(1900, 1, 1), None)
-    }
+    assert {(row["source"], row["valid_from"]) for row in rows} == {("iso4217", date(1900, 1, 1))}
+    withdrawn = {row["currency"]: row["valid_to"] for row in rows if row["valid_to"]}
+    assert (withdrawn["BGN"], withdrawn["HRK"]) == (date(2026, 2, 1), date(2023, 2, 1))
+    assert not withdrawn.keys() & {"EUR", "USD", "JPY", "TRY", "PEN"}
 
 
 @pytest.mark.parametrize(
@@ -47,6 +47,12 @@ def test_the_currencies_of_iso_4217_are_there_with_their_own_decimals(store):
 )
 def test_an_amount_in_major_units_is_exact_and_has_the_decimals_of_its_currency(store, minor, currency, text):
     assert str(major(store, minor, currency)) == text
+
+
+def test_an_amount_of_a_withdrawn_currency_is_known_up_to_its_withdrawal(store):
+    assert str(major(store, 1956, "BGN", "2025-12-31")) == "19.56"
+    assert str(major(store, 7530, "HRK", "2022-12-31")) == "75.30"
+    assert major(store, 1956, "BGN", "2026-02-01") is None
 
 
 def test_an_amount_of_a_currency_whose_decimals_are_unknown_is_null_and_not_a_guess(store):

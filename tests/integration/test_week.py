@@ -17,13 +17,12 @@ from pipelines.alerts.notifications import tell
 from pipelines.alerts.outage import Outage, begun, ended
 from pipelines.ingest.engine import OperationsRequest, sync_operations
 from pipelines.schedules import days_of_night
-from resources.alerts.settings import AlertSettings
 from resources.channels import WebhookChannel
 from resources.data_api.endpoints import DataApi
 from resources.data_api.retry import RetryPolicy
 from resources.errors import SyncError, WarehouseUnavailable
 from resources.sandbox import DEMO_SECRET, DEMO_TOKEN, Account, Faults, SandboxServer, World
-from resources.settings import Secret
+from resources.settings import AlertSettings, Secret
 from resources.warehouse.engine import Warehouse
 
 NIGHTS = 8

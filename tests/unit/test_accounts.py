@@ -96,6 +96,15 @@ def test_a_file_holds_accounts_with_values_or_files_beside_it_and_whose_projects
     assert accounts.owners == (ProjectOwner("22", "globex"),)
 
 
+@pytest.mark.parametrize("change", [lambda text: b"\xef\xbb\xbf" + text, lambda text: text.replace(b"\n", b"\r\n")])
+def test_a_byte_order_mark_and_the_line_ends_of_another_system_are_taken_off(by_file, change):
+    for file in (by_file, by_file.parent / "token", by_file.parent / "secret"):
+        file.write_bytes(change(file.read_bytes()))
+    accounts = accounts_of({"ACCOUNTS_FILE": f"{by_file}\r"})
+    assert [accounts.api_settings(name).token.reveal() for name in TOKEN] == list(TOKEN.values())
+    assert accounts.api_settings("globex").secret.reveal() == SECRET["globex"]
+
+
 def test_one_account_in_a_file_has_plain_names_and_its_own_token(by_file):
     by_file.write_text(f'[accounts.acme]\ntoken = "{TOKEN["acme"]}"\nsecret = "{SECRET["acme"]}"\n')
     accounts = accounts_of({"ACCOUNTS_FILE": str(by_file)})
@@ -145,9 +154,11 @@ WRONG_FILES = {
     "a token in a broken line": (f"[accounts.acme]\ntoken = {TOKEN['acme']}\n", "is not TOML: look at line 2, column"),
     "no account": ('[projects]\n22 = "acme"\n', "has no account: write [accounts.NAME]"),
     "no table": ('accounts = "acme"\n', "accounts is no table: write [accounts]"),
-    "an unknown table": (ACCOUNT + "[marts]\n", "has 'marts': it may have [accounts.NAME] and [projects]."),
-    "an unknown key": (ACCOUNT + 'tokenfile = "x"\n', "[accounts.acme] has 'tokenfile': it may have token, token_file"),
-    "no text": ("[accounts.acme]\ntoken = 5\n", "token of [accounts.acme] is no text: write it in quotes."),
+    "an unknown table": (ACCOUNT + "[marts]\n", "marts is unknown: there are accounts, projects."),
+    "an unknown key": (ACCOUNT + 'tokenfile = "x"\n', "accounts.acme.tokenfile is unknown: did you mean token_file?"),
+    "no table of an account": ('accounts = { acme = "x" }\n', "accounts.acme is no table"),
+    "an unknown key of the file": ("[account.acme]\n", "account is unknown: did you mean accounts?"),
+    "no text": ("[accounts.acme]\ntoken = 5\n", "accounts.acme.token is no text: write it in quotes."),
     "bad name": ('[accounts."Acme Ltd"]\ntoken = "t"\n', "an account is 'Acme Ltd': use 1 to 63 of a–z"),
     "the same jobs": ("[accounts.a-b]\n[accounts.a_b]\n", "ACCOUNTS_FILE names a-b and a_b"),
     "owner unknown": (

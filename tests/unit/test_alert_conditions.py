@@ -10,9 +10,8 @@ from hypothesis import strategies as st
 
 from pipelines.alerts.conditions import LEAST_NIGHTS, Night, unusual
 from pipelines.alerts.deadline import last_moment, required_day
-from resources.alerts.settings import alert_settings
 from resources.errors import ConfigError
-from resources.settings import ReferenceSettings, SyncSettings, sync_settings
+from resources.settings import ReferenceSettings, SyncSettings, alert_settings, sync_settings
 
 # hypothesis takes bounds without a zone
 EARLIEST, LATEST = datetime(2020, 1, 1), datetime(2030, 1, 1)
@@ -115,7 +114,7 @@ def test_mail_is_encrypted_unless_it_stays_on_this_machine():
     assert alert_settings(MAIL).smtp.start_tls
     assert not alert_settings(MAIL | {"ALERT_SMTP_URL": "smtp://127.0.0.1:25"}).smtp.start_tls
     tls = alert_settings(MAIL | {"ALERT_SMTP_URL": "smtps://mail.example.com"}).smtp
-    assert (tls.implicit_tls, tls.port) == (True, 465)
+    assert (tls.server.implicit_tls, tls.server.port) == (True, 465)
 
 
 def test_the_deadline_is_a_time_of_the_day():

@@ -1,52 +1,116 @@
-"""Decimals of a currency by period: no gap, no overlap, an override from its day on; malformed ones are told."""
+"""Decimals of a currency by period, and amounts in major units: exact at any size, and no guess."""
 
 from __future__ import annotations
 
 from datetime import date, timedelta
 from decimal import Decimal
+from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipelines.money import exponent_of, exponents, major_units
-from resources.currencies import FIRST_DAY, ExponentOverride, exponent_at, periods
+from resources.currencies import (
+    FIRST_DAY,
+    CurrencyPeriod,
+    ExponentOverride,
+    exponent_at,
+    exponent_of,
+    exponent_overrides,
+    exponents,
+    iso_codes,
+    iso_periods,
+    major_units,
+    periods,
+)
 from resources.errors import ConfigError
-from resources.settings import exponent_overrides, reference_settings, sync_settings
+from resources.settings import reference_settings, sync_settings
 
 QUICK = settings(max_examples=200, deadline=None, derandomize=True, database=None)
 days = st.dates(date(1950, 1, 1), date(2100, 1, 1))
 overrides = st.lists(
-    st.builds(ExponentOverride, st.sampled_from(["JPY", "EUR", "BTC"]), st.one_of(st.none(), days), st.integers(0, 18)),
+    st.builds(
+        ExponentOverride, st.sampled_from(["JPY", "EUR", "BGN", "BTC"]), st.one_of(st.none(), days), st.integers(0, 18)
+    ),
     unique_by=lambda item: (item.currency, item.valid_from),
     max_size=8,
 )
-ISO = {"JPY": 0, "EUR": 2}
+amounts = st.one_of(st.integers(-2_000, 2_000), st.integers(-(2**63), 2**63 - 1), st.integers(-(10**30), 10**30))
+ENDS = {"BGN": date(2026, 2, 1)}
+ISO = [
+    CurrencyPeriod(currency, exponent, "iso4217", FIRST_DAY, ENDS.get(currency))
+    for currency, exponent in {"JPY": 0, "EUR": 2, "BGN": 2}.items()
+]
+
+
+# Periods
 
 
 @QUICK
 @given(overrides=overrides, day=days)
 def test_on_any_day_a_currency_has_the_decimals_of_its_latest_override_or_of_iso_4217(overrides, day):
-    for currency in ("JPY", "EUR", "BTC"):
+    for currency in ("JPY", "EUR", "BGN", "BTC"):
         spans = [period for period in periods(ISO, overrides) if period.currency == currency]
         begun = [item for item in overrides if item.currency == currency and (item.valid_from or FIRST_DAY) <= day]
         last = max(begun, key=lambda item: item.valid_from or FIRST_DAY, default=None)
-        assert exponent_at(spans, day) == (last.exponent if last else ISO.get(currency))
+        by_iso = exponent_at([period for period in ISO if period.currency == currency], day)
+        assert exponent_at(spans, day) == (last.exponent if last else by_iso)
 
 
 @QUICK
 @given(overrides=overrides)
-def test_periods_of_a_currency_follow_each_other_without_gap_or_overlap_and_the_last_is_open(overrides):
+def test_periods_of_a_currency_do_not_overlap_and_have_a_gap_only_where_it_was_withdrawn(overrides):
     found = periods(ISO, overrides)
     for currency in {period.currency for period in found}:
         spans = [period for period in found if period.currency == currency]
-        assert [span.valid_to for span in spans] == [*(span.valid_from for span in spans[1:]), None]
-        assert all(span.valid_to is None or span.valid_from < span.valid_to for span in spans)
+        for span, following in pairwise(spans):
+            assert span.valid_to in {following.valid_from, ENDS.get(currency)}
+            assert span.valid_from < span.valid_to <= following.valid_from
+        assert spans[-1].valid_to in {None, ENDS.get(currency)}
+
+
+@pytest.mark.parametrize(
+    ("currency", "exponent", "last_day"),
+    [
+        ("BGN", 2, date(2026, 1, 31)),
+        ("HRK", 2, date(2023, 1, 31)),
+        ("LTL", 2, date(2014, 12, 31)),
+        ("BYR", 0, date(2017, 1, 31)),
+        ("ANG", 2, date(2025, 3, 31)),
+        ("EEK", 2, date(2011, 1, 31)),
+        ("MRO", 2, date(2017, 12, 31)),
+        ("STD", 2, date(2017, 12, 31)),
+        ("VEF", 2, date(2018, 8, 31)),
+        ("ZWL", 2, date(2024, 9, 30)),
+        ("SLL", 2, date(2023, 12, 31)),
+    ],
+)
+def test_a_withdrawn_currency_has_its_decimals_to_the_end_of_the_month_that_iso_names(currency, exponent, last_day):
+    assert exponent_of(currency, last_day) == exponents(last_day)[currency] == exponent
+    assert exponent_of(currency, last_day + timedelta(days=1)) is None
+    assert currency not in exponents(last_day + timedelta(days=1))
+    assert exponent_of(currency) == exponents()[currency] == exponent, "without a day: as last known"
+
+
+def test_no_currency_withdrawn_since_2007_is_without_decimals():
+    from iso_4217 import Currency
+
+    withdrawn = {
+        currency.name
+        for currency in Currency
+        if not currency.entities and max(item.time.end.year for item in currency.withdrew_entities) >= 2007
+    }
+    units_of_account = {"XFU"}
+    assert withdrawn - units_of_account == {period.currency for period in iso_periods() if period.valid_to}
+    assert {"EUR", "BGN", "DEM", "XAU"} <= iso_codes()
 
 
 def test_a_minor_unit_is_exact():
-    (period,) = periods({"CLF": 4}, [])
+    (period,) = periods([CurrencyPeriod("CLF", 4, "iso4217", FIRST_DAY, None)], [])
     assert period.smallest_unit == Decimal("0.0001")
+
+
+# Overrides
 
 
 def test_overrides_are_read_with_and_without_a_day():
@@ -101,3 +165,78 @@ def test_amounts_are_shown_with_the_overridden_decimals_from_their_day_on(monkey
     monkeypatch.delenv("SYNC_CURRENCY_EXPONENTS")
     assert major_units(50_000, "JPY", date(2026, 1, 1)) == "50,000"
     assert exponent_of("USDT") is None
+
+
+# Amounts
+
+
+@pytest.mark.parametrize(
+    ("minor", "currency", "text"),
+    [
+        (1_234_567, "EUR", "12,345.67"),
+        (1_234_567, "JPY", "1,234,567"),
+        (1_234_567, "KWD", "1,234.567"),
+        (1_234_567, "IQD", "1,234.567"),
+        (1_234_567, "CLF", "123.4567"),
+        (1_234_567, "CLP", "1,234,567"),
+        (0, "EUR", "0.00"),
+        (0, "JPY", "0"),
+        (5, "EUR", "0.05"),
+        (-5, "EUR", "-0.05"),
+        (-5, "KWD", "-0.005"),
+        (-5, "CLF", "-0.0005"),
+        (-5, "JPY", "-5"),
+        (-100, "EUR", "-1.00"),
+        (99, "EUR", "0.99"),
+        (100, "EUR", "1.00"),
+        (9_007_199_254_740_993, "EUR", "90,071,992,547,409.93"),
+        (2**63 - 1, "EUR", "92,233,720,368,547,758.07"),
+        (-(2**63), "EUR", "-92,233,720,368,547,758.08"),
+        (2**63 - 1, "JPY", "9,223,372,036,854,775,807"),
+        (10**30, "EUR", "10,000,000,000,000,000,000,000,000,000.00"),
+    ],
+)
+def test_an_amount_is_written_with_the_decimals_of_its_currency(minor, currency, text):
+    assert major_units(minor, currency) == text
+
+
+@pytest.mark.parametrize("currency", ["XXQ", "XAU", "XXX", "eur", "", None])
+def test_a_currency_without_an_exponent_keeps_its_minor_units_and_says_so(currency):
+    assert major_units(1_234_567, currency) == "1,234,567 minor units"
+    assert major_units(-5, currency) == "-5 minor units"
+
+
+@pytest.mark.parametrize("currency", ["EUR", "JPY", "XXQ", None])
+def test_no_amount_is_not_zero(currency):
+    assert major_units(None, currency) == "—"
+
+
+def test_a_sum_may_come_as_the_numeric_that_postgresql_makes_of_it():
+    assert major_units(Decimal(3 * (2**63 - 1)), "EUR") == major_units(3 * (2**63 - 1), "EUR")
+    assert major_units(Decimal(-5), "EUR") == "-0.05"
+
+
+def test_the_exponents_are_those_of_iso_4217_and_not_of_a_display_table():
+    known = exponents()
+    assert {code: known[code] for code in ("JPY", "KRW", "ISK", "UGX", "VND")} == dict.fromkeys(
+        ("JPY", "KRW", "ISK", "UGX", "VND"), 0
+    )
+    # CLDR shows these without decimals
+    assert {code: known[code] for code in ("HUF", "TWD", "IDR", "COP", "AMD")} == dict.fromkeys(
+        ("HUF", "TWD", "IDR", "COP", "AMD"), 2
+    )
+    assert {code: known[code] for code in ("BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND")} == dict.fromkeys(
+        ("BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"), 3
+    )
+    assert {code for code, exponent in known.items() if exponent == 4} == {"CLF", "UYW"}
+
+
+@QUICK
+@given(minor=amounts, currency=st.sampled_from(sorted(exponents())))
+def test_no_digit_is_lost_or_added(minor, currency):
+    text = major_units(minor, currency)
+    whole, _, fraction = text.removeprefix("-").partition(".")
+    assert len(fraction) == exponents()[currency]
+    assert int(whole.replace(",", "") + fraction) == abs(minor)
+    assert text.startswith("-") == (minor < 0)
+    assert whole == f"{int(whole.replace(',', '')):,}", "grouped by thousands, without leading zeros"

@@ -10,7 +10,7 @@ from fixtures.commands import ROOT
 from pipelines.ingest.documents import parameters
 from pipelines.ingest.streams import Ask
 from pipelines.ingest.windows import Window
-from resources.documents_file import read_documents_file
+from resources.documents import read_documents_file
 from resources.errors import ConfigError
 from resources.settings import sync_settings
 
@@ -68,7 +68,7 @@ def test_the_ends_of_the_window_the_page_and_the_time_zone_stand_where_the_file_
         ("params = { rate = 1.5 }", "params.rate is neither text"),
         ('params = { a = ["{from}", "{to}"] }', "set interval too"),
         ("interval = { days = 1 }", 'interval needs "{from}" and "{to}" among the params'),
-        ("interval = { hours = 1 }", "interval has another key than days"),
+        ("interval = { hours = 1 }", "interval.hours is unknown: there are days"),
         ("interval = { days = 181 }", "interval.days is 181: write a whole number from 1 to 180"),
         ("interval = { days = true }", "interval.days is True"),
         ("look_back_days = 3", "look_back_days makes no sense without an interval"),
@@ -76,17 +76,22 @@ def test_the_ends_of_the_window_the_page_and_the_time_zone_stand_where_the_file_
         (WINDOWED.replace("params = {", 'params = { tz = "Asia/Tokyo",'), "params.tz is not UTC"),
         ('paging = { limit = "a", offset = "b", size = 1 }', "paging.size is 1: write a whole number from 2 to 1000"),
         ('paging = { limit = "a", offset = "a" }', "paging.offset is where limit is"),
-        ('paging = { limit = "a" }', "paging.offset is None"),
+        ('paging = { limit = "a" }', "paging.offset is missing"),
         ('paging = { limit = "a", offset = "b", page = 1 }', "paging.page is unknown"),
         (
             'params = { a = 1 }\npaging = { limit = "a.b", offset = "c" }',
             "paging.limit stands where params has a value",
         ),
         ('rows = "a..b"', "rows is 'a..b': write a dotted path"),
-        ("rows = 1", "rows is 1"),
+        ("rows = 1", "rows is 1: write a dotted path"),
+        ('name = "other"', "name is unknown: there are endpoint, params"),
+        ("look_bck_days = 3", "look_bck_days is unknown: did you mean look_back_days?"),
+        ('endpint = "a/b"', "endpint is unknown: did you mean endpoint?"),
+        ('paging = { limit = "a", ofset = "b" }', "paging.ofset is unknown: did you mean offset?"),
+        ("paging = 1", "paging is no table"),
         ('key = "id"', "key is no list of paths"),
         ('key = ["id", "id"]', "key names a path twice"),
-        ('keys = ["id"]', "keys is unknown: there are endpoint, params"),
+        ('keys = ["id"]', "keys is unknown: did you mean key? There are endpoint, params"),
         ("params = 1", "params is no table"),
     ],
 )
@@ -109,10 +114,13 @@ def test_an_endpoint_is_a_relative_path_and_nothing_else(tmp_path, endpoint):
     ("text", "said"),
     [
         ("endpoint = 'a/b'", "endpoint is unknown: write tables"),
-        ("[documents.Some]\nendpoint = 'a/b'", "documents.Some is no name"),
-        ("[documents.some]", "documents.some.endpoint is None"),
+        (
+            "[documents.Some]\nendpoint = 'a/b'",
+            "documents.Some is 'Some': write a–z, 0–9 and _, at most 40, beginning with a letter",
+        ),
+        ("[documents.some]", "documents.some.endpoint is missing"),
         ("documents = 1", "documents is no table"),
-        ("[documents.some", "is no TOML"),
+        ("[documents.some", "is not TOML: look at "),
     ],
 )
 def test_a_file_that_is_none_is_one_line(tmp_path, text, said):
@@ -120,6 +128,13 @@ def test_a_file_that_is_none_is_one_line(tmp_path, text, said):
         read(tmp_path, text)
     assert said in str(refused.value)
     assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("change", [lambda text: "\ufeff" + text, lambda text: text.replace("\n", "\r\n")])
+def test_a_byte_order_mark_and_the_line_ends_of_another_system_are_taken_off(tmp_path, change):
+    file = tmp_path / "documents.toml"
+    file.write_bytes(change(EXAMPLE.read_text(encoding="utf-8")).encode())
+    assert read_documents_file(str(file)) == read_documents_file(str(EXAMPLE))
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path):

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from pipelines.ingest.fraud_rows import CLASH, COLUMNS, minor_units, normalize_fraud, unite_fraud
 from pipelines.ingest.normalize import json_text
-from pipelines.money import exponents
+from resources.currencies import exponents
 
 AT = datetime(2024, 4, 1, tzinfo=UTC)
 ROW = {

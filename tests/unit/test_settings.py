@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date
 from pathlib import Path
 
 import pytest
 
+from fixtures.commands import ROOT
 from fixtures.settings import refusal
-from resources.settings import PROJECT_ROOT, SyncSettings, data_dir, database_url, sync_settings
+from resources.settings import (
+    PROJECT_ROOT,
+    ReferenceSettings,
+    SyncSettings,
+    check_proxies,
+    data_dir,
+    database_url,
+    report_dir,
+    settings_page,
+    sync_settings,
+    unknown_names,
+)
 
 # How the sync is run
 
@@ -61,6 +74,14 @@ def test_every_setting_of_the_sync_is_read():
         ("SYNC_WINDOWS_IN_FLIGHT", "1.5", "write a whole number from 1 to 16"),
         ("SYNC_RETRY_SECONDS", "inf", "write a whole number from 1 to 86400"),
         ("SYNC_RETRY_SECONDS", "9" * 5000, "write a whole number from 1 to 86400"),
+        ("SYNC_WINDOWS_IN_FLIGHT", "٣", "write a whole number from 1 to 16"),
+        ("SYNC_NIGHTLY_DEADLINE", "7:15", "write a time of the day as HH:MM"),
+        ("SYNC_FRAUD", "yes", "write auto, on or off"),
+        ("SYNC_PERSONAL_DATA", "mask", "write keep, hash or drop"),
+        ("SYNC_PROJECT_OWNERS", "22=Acme", "has an owner of project 22 that is 'Acme': use 1 to 63"),
+        ("SYNC_NIGHTLY_CRON", "60 3 * * *", "which is no cron expression ('60' is no minute): write five fields"),
+        ("SYNC_NIGHTLY_CRON", "30 3 31 2 *", "February never has that day"),
+        ("SYNC_BALANCES_CRON", "30 3 * * 8", "'8' is no day of the week"),
         ("SYNC_NIGHTLY_CRON", "every night", "write five fields, for example '30 3 * * *'"),
         ("SYNC_BALANCES_CRON", "0 * * *", "write five fields, for example '0 * * * *'"),
         ("SYNC_BALANCES_CRON", "0 * * * *; rm", "write five fields"),
@@ -75,6 +96,99 @@ def test_a_malformed_setting_is_named_with_what_to_write(name, value, told):
     message = refusal(sync_settings, {name: value})
     assert message.startswith(name)
     assert told in message
+
+
+def test_a_cron_may_be_any_that_dagster_takes():
+    assert sync_settings({"SYNC_NIGHTLY_CRON": "@daily"}).nightly_cron == "@daily"
+
+
+def test_a_key_of_hashes_is_needed_for_hashes_alone():
+    message = refusal(sync_settings, {"SYNC_PERSONAL_DATA": "hash"})
+    assert message.startswith("SYNC_PERSONAL_DATA_KEY is not set")
+    message = refusal(sync_settings, {"SYNC_PERSONAL_DATA": "hash", "SYNC_PERSONAL_DATA_KEY": "hush-hush"})
+    assert message.startswith("SYNC_PERSONAL_DATA_KEY must have at least 16 printable characters")
+    assert "hush-hush" not in message
+    assert sync_settings({"SYNC_PERSONAL_DATA": "drop"}).personal.mode == "drop"
+
+
+def test_the_carriage_return_of_a_sourced_file_is_taken_off_every_variable(tmp_path):
+    assert sync_settings({"SYNC_LOOK_BACK_DAYS": "5\r", "SYNC_REPORTING_ZONE": "Asia/Tokyo\r"}) == SyncSettings(
+        look_back_days=5, reference=ReferenceSettings("Asia/Tokyo")
+    )
+    assert report_dir({"SYNC_REPORT_DIR": f"{tmp_path}/reports\r"}) == tmp_path / "reports"
+    assert database_url({"DATABASE_URL": "postgresql://user@db/finance\r"}) == "postgresql://user@db/finance"
+    assert sync_settings({"SYNC_LOOK_BACK_DAYS": "\r"}) == SyncSettings(), "an empty one is unset there too"
+
+
+def test_each_stream_has_a_look_back_of_its_own():
+    settings = SyncSettings(look_back_days=3, fraud_look_back_days=60)
+    assert (settings.look_back_of("operations"), settings.look_back_of("fraud")) == (3, 60)
+
+
+# Names
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("SYNC_LOKBACK_DAYS", "SYNC_LOOK_BACK_DAYS"),
+        ("SYNC_REPORTING_TZ", "SYNC_REPORTING_ZONE"),
+        ("DATA_API_TOKN", "DATA_API_TOKEN"),
+        ("DATA_API_TOKEN__ACME", "DATA_API_TOKEN"),
+        ("ALERT_WEBHOOK", "ALERT_WEBHOOK_URL"),
+        ("SYNC_SOMETHING_ELSE_ALTOGETHER", None),
+    ],
+)
+def test_a_name_that_looks_like_ours_and_is_none_is_told_with_the_one_that_was_meant(name, meant):
+    assert unknown_names({name: "x", "HOME": "/", "SYNC_FRAUD": "on"}) == [(name, meant)]
+
+
+def test_every_name_that_is_documented_is_known():
+    page = (ROOT / "docs" / "settings.md").read_text(encoding="utf-8")
+    names = re.findall(r"`((?:SYNC|ALERT|DATA_API)_[A-Z_]+)`", page)
+    assert len(names) > 40
+    assert unknown_names(dict.fromkeys(names, "x") | {"ACCOUNTS": "acme,globex"}) == []
+    own = {"DATA_API_TOKEN__GLOBEX_EU_FILE": "x", "DATA_API_SECRET__ACME": "x", "DATA_API_BASE_URL__ACME": "x"}
+    assert unknown_names(own | {"ACCOUNTS": "acme, globex-eu"}) == []
+
+
+def test_the_page_of_settings_is_as_the_settings_are():
+    page = (ROOT / "docs" / "settings.md").read_text(encoding="utf-8")
+    assert page == settings_page(), "run `make settings`"
+    assert str(PROJECT_ROOT) not in page
+
+
+# Proxies
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("ALL_PROXY", "socks5h://proxy:1080"),
+        ("HTTPS_PROXY", "http://hush-hush@proxy:3128\r"),
+        ("https_proxy", "http://proxy:port"),
+        ("HTTP_PROXY", "ftp://proxy"),
+        ("HTTPS_PROXY", "http://"),
+        ("NO_PROXY", "localhost,fe80::/10"),
+        ("no_proxy", "[::1]"),
+    ],
+)
+def test_a_proxy_that_cannot_be_used_is_named(name, value):
+    message = refusal(check_proxies, {name: value})
+    assert message.startswith(f"{name} ")
+    assert "hush-hush" not in message
+
+
+@pytest.mark.parametrize(
+    "environment",
+    [
+        {},
+        {"HTTPS_PROXY": "http://user:password@proxy:3128", "HTTP_PROXY": "proxy:3128", "ALL_PROXY": ""},
+        {"NO_PROXY": "localhost,127.0.0.1,::1,.svc.cluster.local,10.0.0.0/8,host:8080,*"},
+    ],
+)
+def test_proxies_that_can_be_used_are_left_as_they_are(environment):
+    check_proxies(environment)
 
 
 # The warehouse

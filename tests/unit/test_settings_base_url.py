@@ -7,9 +7,13 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from fixtures.settings import refusal
+from fixtures.settings import SECRET, TOKEN, refusal
 from resources.errors import ConfigError
-from resources.settings import DEFAULT_BASE_URL, checked_base_url
+from resources.settings import DEFAULT_BASE_URL, checked_api_settings
+
+
+def checked_base_url(url: str) -> str:
+    return checked_api_settings(base_url=url, token=TOKEN, secret=SECRET).base_url
 
 
 @pytest.mark.parametrize(

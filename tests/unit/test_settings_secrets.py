@@ -9,7 +9,18 @@ import pytest
 
 from fixtures.settings import ENVIRONMENT, SECRET, TOKEN, refusal
 from resources.errors import ConfigError
-from resources.settings import DEFAULT_BASE_URL, Secret, api_settings, database_url, secret_from_file, value_or_file
+from resources.settings import (
+    DEFAULT_BASE_URL,
+    AlertSettings,
+    InstallationSettings,
+    Secret,
+    SyncSettings,
+    api_settings,
+    database_url,
+    read,
+    secret_from_file,
+    value_or_file,
+)
 
 
 def without(*names: str, **changes: str) -> dict[str, str]:
@@ -92,9 +103,10 @@ def test_any_visible_text_may_be_a_secret(secret):
 
 
 @pytest.mark.parametrize("end", ["", "\n", "\r\n", "\n\n"])
-def test_token_and_secret_may_stand_in_files_with_a_line_break_at_the_end(tmp_path, end):
-    (tmp_path / "token").write_bytes(f"{TOKEN}{end}".encode())
-    (tmp_path / "secret").write_bytes(f"{SECRET}{end}".encode())
+@pytest.mark.parametrize("begin", ["", "\ufeff"])
+def test_token_and_secret_may_stand_in_files_with_a_byte_order_mark_and_a_line_break(tmp_path, begin, end):
+    (tmp_path / "token").write_bytes(f"{begin}{TOKEN}{end}".encode())
+    (tmp_path / "secret").write_bytes(f"{begin}{SECRET}{end}".encode())
     settings = api_settings(
         {"DATA_API_TOKEN_FILE": str(tmp_path / "token"), "DATA_API_SECRET_FILE": str(tmp_path / "secret")}
     )
@@ -142,8 +154,8 @@ def test_a_file_that_cannot_be_read_is_named_with_the_reason(tmp_path):
 def test_an_empty_file_is_named_instead_of_taken_for_unset(tmp_path, content):
     file = tmp_path / "empty"
     file.write_text(content)
-    for read in (api_settings, database_url):
-        message = refusal(read, {"DATA_API_TOKEN_FILE": str(file), "DATABASE_URL_FILE": str(file)})
+    for reader in (api_settings, database_url):
+        message = refusal(reader, {"DATA_API_TOKEN_FILE": str(file), "DATABASE_URL_FILE": str(file)})
         assert message.endswith(f"_FILE is empty: {file}.")
 
 
@@ -157,6 +169,24 @@ def test_no_way_to_print_shows_token_or_secret(show):
         assert TOKEN not in shown
         assert SECRET not in shown
         assert "*" in shown
+
+
+@pytest.mark.parametrize("show", [str, repr, pprint.pformat])
+def test_no_other_group_of_settings_shows_what_is_secret(show):
+    environment = {
+        "DATABASE_URL": f"postgresql://user:{SECRET}@db/finance",
+        "SYNC_PERSONAL_DATA": "hash",
+        "SYNC_PERSONAL_DATA_KEY": SECRET,
+        "ALERT_WEBHOOK_URL": f"https://hooks.example.com/{SECRET}",
+        "ALERT_SMTP_URL": "smtp://user@mail.example.com",
+        "ALERT_SMTP_PASSWORD": SECRET,
+        "ALERT_EMAIL_FROM": "a@b.example",
+        "ALERT_EMAIL_TO": "c@d.example",
+    }
+    for group in (InstallationSettings, SyncSettings, AlertSettings):
+        shown = show(read(group, environment))
+        assert SECRET not in shown
+        assert "****" in shown
 
 
 def test_no_log_line_shows_a_secret(caplog):

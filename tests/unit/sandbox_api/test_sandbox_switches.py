@@ -9,8 +9,8 @@ from email.utils import parsedate_to_datetime
 
 import pytest
 
+from fixtures.sandbox import ask, ids, simple
 from resources.sandbox import Account, Document, Fraud, Query, SandboxServer, World, sandbox_process
-from sandbox_support import ask, ids, simple
 
 FIVE = "2024-03-10 10:00:05"
 SIX = "2024-03-10 10:00:06"

@@ -1,0 +1,459 @@
+"""Kinds of values that variables and files hold: how one is read, and how a wrong one is refused.
+
+Which values there are is declared in `settings`, `accounts` and `documents`; pydantic reads them by these kinds.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+import tomllib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, time
+from difflib import get_close_matches
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar, cast, get_args
+from urllib.parse import unquote, urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from resources.cron import why_invalid
+from resources.errors import ConfigError
+
+if TYPE_CHECKING:
+    from pydantic import GetCoreSchemaHandler, TypeAdapter
+    from pydantic_core import ErrorDetails
+    from pydantic_core.core_schema import CoreSchema
+
+DEFAULT_BASE_URL = "https://data.ecommpay.com/v1"
+TOKEN_LENGTH = 30
+SHORTEST_KEY = 16
+UNKNOWN = "unexpected_keyword_argument"  # what pydantic calls a key that a table does not have
+
+T = TypeVar("T")
+Environment = Mapping[str, str]
+
+
+@dataclass(frozen=True, repr=False)
+class Secret:
+    """A string that no `repr`, `str` or format ever shows; `reveal()` is the only way to it."""
+
+    _value: str
+
+    def reveal(self) -> str:
+        """Return the secret itself, for the one place that signs or sends it."""
+        return self._value
+
+    def __repr__(self) -> str:
+        return "Secret(****)"
+
+    def __str__(self) -> str:
+        return "****"
+
+
+class Wrong(ValueError):
+    """What is wrong with a value: the rest of a sentence that begins with the name of its setting."""
+
+
+@dataclass(frozen=True)
+class Kind:
+    """How pydantic reads a field that is `Annotated` with it, and what to write where it cannot."""
+
+    read: Callable[[Any], Any]
+    write: str
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        from pydantic_core.core_schema import no_info_plain_validator_function
+
+        del source, handler
+        return no_info_plain_validator_function(self.checked)
+
+    def checked(self, value: Any) -> Any:
+        """Return the value that was meant.
+
+        Raises:
+            Wrong: there is none.
+        """
+        try:
+            return self.read(value)
+        except Wrong:
+            raise
+        except (ValueError, TypeError, AttributeError):
+            raise Wrong(f"is {value!r}: write {self.write}.") from None
+
+
+def text_of(name: str, environment: Environment) -> str | None:
+    """Return the variable's value, without the carriage return of a file from another system; None: unset or empty."""
+    return environment.get(name, "").rstrip("\r") or None
+
+
+def value_or_file(name: str, environment: Environment) -> str | None:
+    """Return the variable's value, or the content of the file that `NAME_FILE` names.
+
+    Raises:
+        ConfigError: both are set, or the file cannot be read.
+    """
+    value, path = text_of(name, environment), text_of(f"{name}_FILE", environment)
+    if value and path:
+        raise ConfigError(f"{name} and {name}_FILE are both set: keep one of them.")
+    return secret_from_file(name, path) if path else value
+
+
+def secret_from_file(name: str, path: str) -> str:
+    """Return the content of the file that `NAME_FILE` names.
+
+    Raises:
+        ConfigError: the file cannot be read as text, or is empty.
+    """
+    return text_of_file(f"{name}_FILE", path)
+
+
+def text_of_file(where: str, path: str | Path) -> str:
+    """Return the content of the file that `where` names, without a byte order mark and the line break at its end.
+
+    Raises:
+        ConfigError: the file cannot be read as text, or is empty.
+    """
+    try:
+        content = Path(path).read_text(encoding="utf-8-sig").rstrip("\r\n")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
+        raise ConfigError(f"{where} cannot be read: {path}: {reason}.") from None
+    if not content:
+        raise ConfigError(f"{where} is empty: {path}.")
+    return content
+
+
+def tables_of_file(where: str, path: str) -> dict[str, Any]:
+    """Return the tables of the TOML file that `where` names.
+
+    Raises:
+        ConfigError: the file cannot be read, or is no TOML.
+    """
+    try:
+        return tomllib.loads(text_of_file(where, path))
+    except tomllib.TOMLDecodeError as error:
+        # its own words can repeat a part of the line, and that may be a token
+        place = str(error).rpartition("(")[2].rstrip(")")
+        raise ConfigError(f"{where} ({path}) is not TOML: look {place}.") from None
+
+
+def whole(least: int, most: int) -> Kind:
+    """Return the kind of whole numbers from `least` to `most`."""
+
+    def read(value: Any) -> int:
+        number = int(value) if isinstance(value, str) and re.fullmatch(r"[0-9]{1,9}", value) else value
+        if type(number) is not int or not least <= number <= most:
+            raise ValueError
+        return number
+
+    return Kind(read, f"a whole number from {least} to {most}")
+
+
+def one_of(literal: Any) -> Kind:
+    """Return the kind of the words of a `Literal`."""
+    words = get_args(literal)
+
+    def read(value: Any) -> Any:
+        return words[words.index(value)]
+
+    return Kind(read, f"{', '.join(words[:-1])} or {words[-1]}")
+
+
+def matching(pattern: str, write: str) -> Kind:
+    """Return the kind of texts that match a pattern as a whole."""
+
+    def read(value: str) -> str:
+        if not re.fullmatch(pattern, value):
+            raise ValueError
+        return value
+
+    return Kind(read, write)
+
+
+def cron(example: str) -> Kind:
+    """Return the kind of cron expressions, as Dagster takes them."""
+    write = f"five fields, for example {example!r}"
+
+    def read(value: str) -> str:
+        if reason := why_invalid(value):
+            raise Wrong(f"is {value!r}, which is no cron expression ({reason}): write {write}.")
+        return value
+
+    return Kind(read, write)
+
+
+def _time(value: str) -> time:
+    if not re.fullmatch(r"([01]\d|2[0-3]):[0-5]\d", value, re.ASCII):
+        raise ValueError
+    return time.fromisoformat(value)
+
+
+def _zone(value: str) -> str:
+    try:
+        ZoneInfo(value)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise Wrong(f"is {value!r}, which is no IANA time zone: write for example 'Europe/Berlin'.") from None
+    return value
+
+
+def _account(value: str) -> str:
+    if not re.fullmatch(r"[a-z0-9_-]{1,63}", value):
+        raise Wrong(f"is {value!r}: use 1 to 63 of a–z, 0–9, _ and -.")
+    return value
+
+
+DAY = Kind(date.fromisoformat, "a day as YYYY-MM-DD")
+TIME = Kind(_time, "a time of the day as HH:MM")
+ZONE = Kind(_zone, "an IANA time zone")
+ACCOUNT = Kind(_account, "1 to 63 of a–z, 0–9, _ and -")
+PATH = Kind(Path, "a path")
+SECRET = Kind(Secret, "a secret")
+
+
+def _token(value: str) -> Secret:
+    if not re.fullmatch(rf"[\x21-\x7e]{{{TOKEN_LENGTH}}}", value):
+        raise Wrong(
+            f"has {len(value)} characters; a token is {TOKEN_LENGTH} printable characters without spaces: "
+            "copy it again from My profile → API Tokens."
+        )
+    return Secret(value)
+
+
+def _api_secret(value: str) -> Secret:
+    if value != value.strip():
+        raise Wrong("begins or ends with a space or a line break: remove it.")
+    if not value.isprintable():
+        raise Wrong("holds a character that cannot be printed: copy it again.")
+    return Secret(value)
+
+
+def _hash_key(value: str) -> Secret:
+    if len(value) < SHORTEST_KEY or value != value.strip() or not value.isprintable():
+        raise Wrong(
+            f"must have at least {SHORTEST_KEY} printable characters and no space around them: "
+            "make one with `openssl rand -hex 32`."
+        )
+    return Secret(value)
+
+
+def _base_url(value: str) -> str:
+    """Return the base URL without a trailing slash: https, or http to a loopback address only."""
+    if "@" in value:
+        raise Wrong("must not contain a user name or password.")
+    try:
+        parts = urlsplit(value)
+        host, port = parts.hostname or "", parts.port
+    except ValueError:
+        raise Wrong(f"is not a URL: {value!r}. Example: {DEFAULT_BASE_URL}.") from None
+    if (
+        parts.scheme not in {"http", "https"}
+        or not _is_host(host)
+        # urlsplit passes over line breaks, and over what stands around brackets: check what will be called
+        or parts.netloc.lower() != (f"[{host}]" if ":" in host else host) + ("" if port is None else f":{port}")
+        or not re.fullmatch(r"[\x21-\x7e]+", value)
+        or re.search(r"[?#\\]", value)
+    ):
+        raise Wrong(f"is not a base URL: {value!r}. Example: {DEFAULT_BASE_URL}.")
+    if parts.scheme == "http" and not is_loopback(host):
+        raise Wrong(
+            f"is plain http to {host}: the token would travel in the clear. "
+            "Use https:// (http:// is allowed to a loopback address only)."
+        )
+    return value.rstrip("/")
+
+
+def _is_host(host: str) -> bool:
+    if ":" in host or re.fullmatch(r"[0-9.]+", host):
+        try:
+            ipaddress.ip_address(host)
+        except ValueError:
+            return False
+        return True
+    labels = host.removesuffix(".").split(".")
+    return len(host) <= 253 and all(re.fullmatch(r"[a-z0-9_-]{1,63}", label) for label in labels)
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether a host is this machine, by its name or address alone."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _database_url(value: str) -> Secret:
+    if not re.match(r"postgres(ql)?://", value):
+        raise Wrong(
+            "is not a PostgreSQL URL: write postgresql://user:password@host:5432/database "
+            "(or postgresql://user@/database?host=/socket/directory)."
+        )
+    return Secret(value)
+
+
+def _role_prefix(value: str) -> str:
+    if not re.fullmatch(r"[a-z][a-z0-9_]{0,47}", value) or value.startswith("pg_"):
+        raise Wrong(f"is {value!r}: use a–z, 0–9 and _, at most 48, not beginning with pg_.")
+    return value
+
+
+def _api_fields(value: str) -> tuple[str, ...]:
+    names = tuple(filter(None, re.split(r"[,\s]+", value)))
+    for name in names:
+        if not re.fullmatch(r"[a-z0-9_]+(\.[a-z_]+)?", name):
+            raise Wrong(f"names {name!r}, which is no field of the Data API.")
+    return names
+
+
+@dataclass(frozen=True, order=True)
+class ProjectOwner:
+    """Whose project it is in the marts, when the tokens of several accounts see it."""
+
+    project_id: str
+    account: str
+
+
+def _project_owners(value: str | Mapping[str, str]) -> tuple[ProjectOwner, ...]:
+    """Read `22=acme,199=globex`, or the table of a file."""
+    if isinstance(value, str):
+        pairs = [part.partition("=")[::2] for part in value.split(",") if part.strip()]
+    else:
+        pairs = list(value.items())
+    found: dict[str, ProjectOwner] = {}
+    for project, account in ((project.strip(), str(account).strip()) for project, account in pairs):
+        if not re.fullmatch(r"\d{1,19}", project, re.ASCII):
+            raise Wrong(f"has the project {project!r}: write its id in digits, for example 22=acme.")
+        if project in found:
+            raise Wrong(f"gives project {project} twice: keep one of them.")
+        try:
+            found[project] = ProjectOwner(project, ACCOUNT.checked(account))
+        except Wrong as error:
+            raise Wrong(f"has an owner of project {project} that {error}") from None
+    return tuple(sorted(found.values()))
+
+
+@dataclass(frozen=True)
+class SmtpServer:
+    """A mail server: implicit TLS (`smtps`), or STARTTLS."""
+
+    host: str
+    port: int
+    user: str | None
+    implicit_tls: bool
+
+
+def _smtp_server(value: str) -> SmtpServer:
+    try:
+        parts = urlsplit(value)
+        port, host = parts.port, parts.hostname
+    except ValueError:
+        parts, port, host = urlsplit(""), None, None
+    if parts.password is not None:
+        raise Wrong("must not hold a password: put it into ALERT_SMTP_PASSWORD_FILE.")
+    if parts.scheme not in {"smtp", "smtps"} or not host or parts.path not in {"", "/"} or parts.query:
+        raise Wrong("is no mail server: write smtp://user@host:587 (STARTTLS) or smtps://user@host.")
+    implicit = parts.scheme == "smtps"
+    user = unquote(parts.username) if parts.username else None
+    return SmtpServer(host, port or (465 if implicit else 587), user, implicit)
+
+
+def _address(value: str) -> str:
+    if not re.fullmatch(r"[^@\s,<>]+@[^@\s,<>]+", value):
+        raise Wrong(f"holds {value!r}, which is no e-mail address.")
+    return value
+
+
+def _addresses(value: str) -> tuple[str, ...]:
+    return tuple(map(_address, re.split(r"[,\s]+", value.strip())))
+
+
+def _webhook(value: str) -> Secret:
+    try:
+        parts = urlsplit(value)
+        host = parts.hostname or ""
+    except ValueError:
+        parts, host = urlsplit(""), ""
+    # the URL of a webhook is itself the key to it: no message shows it
+    if parts.scheme not in {"http", "https"} or not host or not re.fullmatch(r"[\x21-\x7e]+", value):
+        raise Wrong("is no URL: write https://… as the chat's settings show it.")
+    if parts.scheme == "http" and not is_loopback(host):
+        raise Wrong("is plain http: write https:// (http:// is allowed to a loopback address).")
+    return Secret(value)
+
+
+def _limits(value: str) -> tuple[tuple[str, int], ...]:
+    found = []
+    for part in filter(None, re.split(r"[,\s]+", value)):
+        matched = re.fullmatch(r"([A-Z]{3})=(\d{1,18})", part, re.ASCII)
+        if not matched:
+            raise Wrong(f"holds {part!r}: write minor units by currency, EUR=100000,JPY=50000.")
+        found.append((matched[1], int(matched[2])))
+    return tuple(found)
+
+
+TOKEN = Kind(_token, f"{TOKEN_LENGTH} characters")
+API_SECRET = Kind(_api_secret, "a text")
+HASH_KEY = Kind(_hash_key, f"at least {SHORTEST_KEY} characters")
+BASE_URL = Kind(_base_url, "a URL; http:// only to a loopback address")
+DATABASE_URL = Kind(_database_url, "a libpq URL")
+ROLE_PREFIX = Kind(_role_prefix, "a–z, 0–9 and _")
+API_FIELDS = Kind(_api_fields, "names with commas")
+PROJECT_OWNERS = Kind(_project_owners, "22=acme,199=globex")
+SMTP_SERVER = Kind(_smtp_server, "smtp://user@host:587 (STARTTLS) or smtps://user@host")
+ADDRESS = Kind(_address, "an address")
+ADDRESSES = Kind(_addresses, "addresses with commas")
+WEBHOOK = Kind(_webhook, "an https URL")
+LIMITS = Kind(_limits, "EUR=100000,JPY=50000")
+
+
+@cache
+def _adapter(kind: Any) -> TypeAdapter[Any]:
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(kind)
+
+
+def validated(kind: type[T], given: Mapping[str, Any], refuse: Callable[[ErrorDetails], str]) -> T:
+    """Return the object of a class that the given values make.
+
+    Raises:
+        ConfigError: a value is wrong; `refuse` says how.
+    """
+    from pydantic import ValidationError
+
+    try:
+        made: T = _adapter(cast("Any", kind)).validate_python(given)
+    except ValidationError as error:
+        faults = error.errors(include_url=False)
+        # a name that is misspelt is missing as well: the misspelt one says more
+        fault = next((fault for fault in faults if fault["type"] == UNKNOWN), faults[0])
+        raise ConfigError(refuse(fault)) from None
+    return made
+
+
+def fault_of_file(where: str, fault: ErrorDetails, keys: Sequence[str]) -> str:
+    """Return what is wrong in a TOML file; `keys` are those that may stand where it is."""
+    place = ".".join(map(str, fault["loc"]))
+    if fault["type"] == UNKNOWN:
+        near, all_keys = nearest(str(fault["loc"][-1]), keys), ", ".join(keys)
+        said = (
+            f" is unknown: did you mean {near}? There are {all_keys}."
+            if near
+            else f" is unknown: there are {all_keys}."
+        )
+    elif fault["type"] == "missing":
+        said = " is missing: add it."
+    elif fault["type"] == "value_error":
+        wrong = str(fault["ctx"]["error"])
+        said = wrong if wrong.startswith((".", "[")) else f" {wrong}"
+    else:
+        said = f" is no table: write [{place}], and its keys below."
+    return f"{where}: {place}{said}"
+
+
+def nearest(name: str, known: Sequence[str]) -> str | None:
+    """Return which of the known names was probably meant; None: none is near."""
+    return next(iter(get_close_matches(name, known, n=1, cutoff=0.7)), None)
