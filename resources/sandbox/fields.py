@@ -63,11 +63,13 @@ class View:
     style: TimeFormat = "iso"
     fields: tuple[str, ...] | None = None
 
-    def row(self, facts: Mapping[str, Any]) -> dict[str, Any]:
-        """Give the row of an operation's facts; without `fields` all that does not come on request only."""
+    def row(self, facts: dict[str, Any]) -> dict[str, Any]:
+        """Make an operation's facts its row; without `fields` it has all that does not come on request only."""
         tz = zone(self.tz)
         if self.fields is not None:
             row = _requested(facts, frozenset(self.fields))
+        elif _ON_REQUEST.isdisjoint(facts):
+            row = facts
         else:
             row = {name: value for name, value in facts.items() if name not in _ON_REQUEST}
         for name in _DEFAULT_TIMES if self.fields is None else TIMES & row.keys():

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import base64
 import hmac
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import cmp_to_key, lru_cache
+from operator import itemgetter
 from typing import Any, Final
 
 INDEX: Final = b"\xff"  # stands for a row's index in its cached text: no UTF-8 text contains this byte
@@ -42,9 +43,8 @@ def row_text(name: str, row: Mapping[str, Any]) -> bytes:
     leaves = _flatten(row, "", {})
     if not leaves:
         return b""
-    template, order = _row_template(name, tuple(leaves))
-    values = tuple(leaves.values())
-    ordered = tuple([values[index] for index in order])
+    template, in_order = _row_template(name, tuple(leaves))
+    ordered = in_order(tuple(leaves.values()))
     text = template % ordered
     if text.count("\0") == len(ordered):
         return _bytes(text).replace(b"\0", INDEX)
@@ -129,10 +129,10 @@ def _digit(text: bytes, at: int) -> bool:
 def _flatten(value: Mapping[str, Any], prefix: str, leaves: dict[str, str]) -> dict[str, str]:
     """Put every leaf below `value` into `leaves`, by its path."""
     for key, item in value.items():
-        path = prefix + (key.replace(":", "::") if ":" in key else key)
+        path = prefix + key.replace(":", "::")
         if type(item) is str:
             leaves[path] = item
-        elif isinstance(item, Mapping):
+        elif isinstance(item, dict):
             _flatten(item, path + ":", leaves)
         elif isinstance(item, (list, tuple)):
             _flatten({str(index): element for index, element in enumerate(item)}, path + ":", leaves)
@@ -164,8 +164,9 @@ def _bytes(text: str) -> bytes:
 
 
 @lru_cache(maxsize=4096)
-def _row_template(name: str, paths: tuple[str, ...]) -> tuple[str, list[int]]:
-    """Sort a row's paths once for every set of keys: the text's format, and the values' places in it."""
+def _row_template(name: str, paths: tuple[str, ...]) -> tuple[str, Callable[[tuple[str, ...]], tuple[str, ...]]]:
+    """Sort a row's paths once for every set of keys: the text's format, and what puts the values in order."""
     full = {f"{name}:0:{path}": index for index, path in enumerate(paths)}
     order = [full[path] for path in natural_sorted(full)]
-    return ";".join(f"{name}:\0:{paths[index].replace('%', '%%')}:%s" for index in order), order
+    template = ";".join(f"{name}:\0:{paths[index].replace('%', '%%')}:%s" for index in order)
+    return template, itemgetter(*order) if len(order) > 1 else tuple

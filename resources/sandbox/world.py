@@ -107,7 +107,7 @@ class World:
             text = str(facts.get("operation_id", ""))
             number = self._new_number(text)
             at = self._effective(given, facts) if effective is None else instant(effective)
-            state = _told(at, int(at) if visible is None else seconds(visible), facts)
+            state = _state(at, int(at) if visible is None else seconds(visible), facts)
             project = str(facts.get("project_id") or "")
             operation = Operation(number, int(project) if project.isdecimal() else 0, [state])
             self._operations[number] = operation
@@ -131,7 +131,7 @@ class World:
             operation = self._get(operation_id)
             at = self.now if effective is None else instant(effective)
             facts = {**operation.states[-1].facts(), **_facts(fields)}
-            operation.states.append(_told(at, min(int(at), self.now) if visible is None else seconds(visible), facts))
+            operation.states.append(_state(at, min(int(at), self.now) if visible is None else seconds(visible), facts))
             self._index.enter(operation, self.now)
 
     def remove(self, operation_id: str | int) -> None:
@@ -313,7 +313,7 @@ class World:
         return self.now
 
 
-def _told(effective: float, visible: int, facts: Mapping[str, Any]) -> State:
+def _state(effective: float, visible: int, facts: Mapping[str, Any]) -> State:
     return State(effective, visible, facts.get("operation_type"), facts.get("operation_status"), facts)
 
 
