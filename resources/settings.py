@@ -1,7 +1,8 @@
 """Every variable of the environment: its name, type, default, check, and the sentence that documents it.
 
 docs/settings.md is made from this (`make settings`). Whose tokens there are is in `accounts`. Every function takes the
-environment as an argument, so that nothing is read at import.
+environment as an argument, so that nothing is read at import, and raises a ConfigError that names the variable which is
+missing or malformed.
 """
 
 from __future__ import annotations
@@ -71,10 +72,10 @@ class ApiSettings:
         "DATA_API_BASE_URL", DEFAULT_BASE_URL, "The platform; other brands run it under other domains."
     )
     token: Annotated[Secret, values.TOKEN] = setting(
-        *("DATA_API_TOKEN", MISSING, "The token.", "required"), needed=HOW_TO_GET_A_TOKEN, has_file=True
+        "DATA_API_TOKEN", MISSING, "The token.", "required", needed=HOW_TO_GET_A_TOKEN, has_file=True
     )
     secret: Annotated[Secret, values.API_SECRET] = setting(
-        *("DATA_API_SECRET", MISSING, "The secret key.", "required"), needed=HOW_TO_GET_A_SECRET, has_file=True
+        "DATA_API_SECRET", MISSING, "The secret key.", "required", needed=HOW_TO_GET_A_SECRET, has_file=True
     )
 
 
@@ -181,7 +182,8 @@ class SyncSettings:
         "SYNC_BACKFILL_DAYS", 31, "A longer run is a backfill: it tells a forecast first, and yields to shorter runs."
     )
     backfill_windows_beside_others: Annotated[int, values.whole(1, 16)] = setting(
-        *("SYNC_BACKFILL_WINDOWS_BESIDE_OTHERS", 1),
+        "SYNC_BACKFILL_WINDOWS_BESIDE_OTHERS",
+        1,
         "Intervals that a backfill walks at once while a shorter run, such as the nightly one, is under way.",
     )
     retry_seconds: Annotated[float, values.whole(1, 86_400)] = setting(
@@ -219,17 +221,20 @@ class SyncSettings:
         "SYNC_RAW_DAYS", 400, "Days that raw pages are kept; 0: for ever."
     )
     recon_cutoff_minutes: Annotated[int, values.whole(0, 1440)] = setting(
-        *("SYNC_RECON_CUTOFF_MINUTES", 120),
+        "SYNC_RECON_CUTOFF_MINUTES",
+        120,
         "Last minutes of a day in which what is alone is a timing break at first.",
     )
     personal: PersonalSettings = PersonalSettings()
     project_owners: Annotated[tuple[ProjectOwner, ...], values.PROJECT_OWNERS] = setting(
-        *("SYNC_PROJECT_OWNERS", ()),
+        "SYNC_PROJECT_OWNERS",
+        (),
         "For which account the marts count a project that several see; instead of `[projects]` of a file.",
         "who saw it first",
     )
     documents: Annotated[tuple[DocumentsConfig, ...], Kind(read_documents_file, "a path")] = setting(
-        *("DOCUMENTS_FILE", ()),
+        "DOCUMENTS_FILE",
+        (),
         "A TOML file of endpoints to keep as documents; start from "
         "[documents.example.toml](../deploy/documents.example.toml).",
     )
@@ -307,11 +312,7 @@ def _settings_in(group: Any) -> tuple[Setting, ...]:
 
 
 def read(group: type[T], environment: Environment = os.environ, *, only: str | None = None) -> T:
-    """Return the settings of a group as the environment has them; with `only`, of one field alone.
-
-    Raises:
-        ConfigError: a value is missing or malformed; the message names its variable.
-    """
+    """Return the settings of a group as the environment has them; with `only`, of one field alone."""
     return _made(group, _values(group, environment, only))
 
 
@@ -369,20 +370,12 @@ def checked_api_settings(
 
 
 def sync_settings(environment: Environment = os.environ) -> SyncSettings:
-    """Return how the sync is run.
-
-    Raises:
-        ConfigError: a value is malformed.
-    """
+    """Return how the sync is run."""
     return read(SyncSettings, environment)
 
 
 def reference_settings(environment: Environment = os.environ) -> ReferenceSettings:
-    """Return what business days, fiscal years and minor units mean.
-
-    Raises:
-        ConfigError: a value is malformed.
-    """
+    """Return what business days, fiscal years and minor units mean."""
     return read(ReferenceSettings, environment)
 
 
@@ -396,20 +389,12 @@ def alert_settings(environment: Environment = os.environ) -> AlertSettings:
 
 
 def role_prefix(environment: Environment = os.environ) -> str:
-    """Return what the names of the roles begin with. Roles belong to a whole server.
-
-    Raises:
-        ConfigError: it is malformed.
-    """
+    """Return what the names of the roles begin with. Roles belong to a whole server."""
     return read(InstallationSettings, environment, only="role_prefix").role_prefix
 
 
 def database_url(environment: Environment = os.environ) -> str | None:
-    """Return the libpq URL of the warehouse; None: the embedded PostgreSQL.
-
-    Raises:
-        ConfigError: it is not a libpq URL.
-    """
+    """Return the libpq URL of the warehouse; None: the embedded PostgreSQL."""
     url = read(InstallationSettings, environment, only="database_url").database_url
     return url.reveal() if url else None
 
@@ -426,11 +411,7 @@ def report_dir(environment: Environment = os.environ) -> Path:
 
 
 def log_format(environment: Environment = os.environ) -> LogFormat:
-    """Return how log lines are written.
-
-    Raises:
-        ConfigError: it is malformed.
-    """
+    """Return how log lines are written."""
     return read(InstallationSettings, environment, only="log_format").log_format
 
 

@@ -1,1 +1,1 @@
-"""The channels that alerts leave by, and their settings; what is told, and when, is in `pipelines.alerts`."""
+"""The channels that alerts leave by; their settings are in `resources.settings`. What is told, and when, is in `pipelines.alerts`."""
