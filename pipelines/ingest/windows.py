@@ -56,6 +56,11 @@ def of_days(first: date, last: date) -> Window:
     )
 
 
+def interval_of_days(first: date, last: date) -> tuple[datetime, datetime]:
+    """Return the first and the last second of the UTC days, as the ledger keeps what a run was asked for."""
+    return datetime.combine(first, time.min, UTC), datetime.combine(last, time.min, UTC) + DAY - SECOND
+
+
 def plan(window: Window, longest: int = LONGEST) -> list[Window]:
     """Cut `window` into as few windows as the longest interval allows, oldest first; `longest` is in seconds."""
     starts = range(0, window.seconds, longest)

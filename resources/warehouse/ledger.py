@@ -1,9 +1,10 @@
-"""The record of runs and windows: what was asked for, and whether it is complete. Rows are loaded in `load`."""
+"""The record of runs and windows: what was asked for, how it ended, whether it is complete; loading is in `load`."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext, suppress
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Literal
@@ -11,12 +12,15 @@ from typing import TYPE_CHECKING, Literal
 import orjson
 from sqlalchemy import Connection
 
-from resources.warehouse.engine import Warehouse, run, run_many
+from resources.errors import Incomplete, SyncError, kind_of
+from resources.warehouse.engine import Warehouse, run_many
+from resources.warehouse.engine import run as execute
+from resources.warehouse.locks import Locks, open_locks
 
 if TYPE_CHECKING:
-    from resources.data_api.client import RequestCount
+    from resources.data_api.client import RequestCounts
 
-RunState = Literal["complete", "incomplete", "failed"]
+RunState = Literal["complete", "incomplete", "failed", "skipped"]
 
 
 @dataclass(frozen=True, order=True)
@@ -28,6 +32,11 @@ class ControlTotal:
     status: str | None
     count: int
     minor: int | None
+
+    def __add__(self, other: ControlTotal) -> ControlTotal:
+        """Add a total of the same currency, type and status."""
+        minors = [minor for minor in (self.minor, other.minor) if minor is not None]
+        return replace(self, count=self.count + other.count, minor=sum(minors) if minors else None)
 
 
 @dataclass(frozen=True)
@@ -68,6 +77,62 @@ class LoadReport:
     totals: tuple[ControlTotal, ...] = field(default=())
 
 
+@dataclass
+class Run:
+    """A run under way. What it says of its end: a `message`, or why it is `skipped`; failures are exceptions."""
+
+    scope: Scope
+    message: str | None = None
+    skipped: str | None = None
+
+    @property
+    def run_id(self) -> int:
+        """Our own number of the run."""
+        return self.scope.run_id
+
+
+@contextmanager
+def run(
+    warehouse: Warehouse,
+    counts: RequestCounts,
+    *,
+    account: str,
+    stream: str,
+    interval: tuple[datetime, datetime] | None = None,
+    project_ids: Sequence[int] = (),
+    dagster_run_id: str | None = None,
+    locks: Locks | None = None,
+) -> Iterator[Run]:
+    """Write the beginning of a run, yield it, and write its end: state, kind of its error, the requests of `counts`.
+
+    To `sync.was_killed` it lives as long as the block lasts; runs of the account that were killed are ended before it
+    begins. `Incomplete` ends it incomplete, any other exception failed; all are raised again.
+
+    Raises:
+        WarehouseUnavailable: no connection.
+    """
+    warehouse.query("warehouse/ledger/end_killed_runs", account=account)
+    with nullcontext(locks) if locks else open_locks(warehouse, account, stream) as held:
+        run_id = start_run(
+            warehouse,
+            account=account,
+            stream=stream,
+            interval=interval,
+            project_ids=project_ids,
+            dagster_run_id=dagster_run_id,
+        )
+        this = Run(Scope(account, run_id, tuple(project_ids), stream))
+        try:
+            held.lock_run(run_id)
+            yield this
+        except BaseException as error:
+            state: RunState = "incomplete" if isinstance(error, Incomplete) else "failed"
+            with suppress(SyncError):  # the first failure is the one to tell of
+                _end_run(warehouse, run_id, counts, state, _message(error), kind_of(error))
+            raise
+        _end_run(warehouse, run_id, counts, "skipped" if this.skipped else "complete", this.skipped or this.message)
+
+
 def start_run(
     warehouse: Warehouse,
     *,
@@ -91,6 +156,11 @@ def start_run(
     return int(row.run_id)
 
 
+def was_loaded(warehouse: Warehouse, account: str, stream: str) -> bool:
+    """Whether a run of the stream was ever complete."""
+    return bool(warehouse.query("warehouse/ledger/was_complete", account=account, stream=stream))
+
+
 def windows_already_done(
     warehouse: Warehouse,
     account: str,
@@ -112,23 +182,9 @@ def windows_already_done(
     return [(row.interval_from, row.interval_to) for row in rows]
 
 
-def finish_run(
-    warehouse: Warehouse,
-    run_id: int,
-    state: RunState,
-    message: str | None,
-    requests: int,
-    counts: Sequence[RequestCount] = (),
-) -> None:
-    """Write how a run ended, and its requests by endpoint and status."""
-    with warehouse.transaction() as connection:
-        run(connection, "warehouse/ledger/finish_run", run_id=run_id, state=state, message=message, requests=requests)
-        run_many(connection, "warehouse/ledger/add_requests", [{"run_id": run_id, **asdict(count)} for count in counts])
-
-
 def next_window_id(connection: Connection) -> int:
     """Reserve the number of a walk."""
-    (row,) = run(connection, "warehouse/ledger/next_window_id")
+    (row,) = execute(connection, "warehouse/ledger/next_window_id")
     return int(row[0])
 
 
@@ -146,7 +202,7 @@ def add_window(
     Returns:
         Whether the rows in the store that this walk wrote have the control totals of all it met.
     """
-    (row,) = run(
+    (row,) = execute(
         connection,
         "warehouse/ledger/add_window",
         window_id=report.window_id,
@@ -180,6 +236,35 @@ def add_incomplete_window(warehouse: Warehouse, scope: Scope, walk: WalkRecord) 
     """Record a walk that could not be shown complete; none of its rows is loaded."""
     with warehouse.transaction() as connection:
         add_window(connection, scope, walk, LoadReport(next_window_id(connection)))
+
+
+def _end_run(
+    warehouse: Warehouse,
+    run_id: int,
+    counts: RequestCounts,
+    state: RunState,
+    message: str | None,
+    error_kind: str | None = None,
+) -> None:
+    requests = [{"run_id": run_id, **asdict(count)} for count in counts.by_endpoint()]
+    with warehouse.transaction() as connection:
+        execute(
+            connection,
+            "warehouse/ledger/end_run",
+            run_id=run_id,
+            state=state,
+            error_kind=error_kind,
+            message=message,
+            requests=counts.total,
+        )
+        run_many(connection, "warehouse/ledger/add_requests", requests)
+
+
+def _message(error: BaseException) -> str:
+    """Return what a run's row says of an error; of one that is not ours, nothing that may hold a secret."""
+    if isinstance(error, SyncError):
+        return str(error)
+    return f"unexpected: {type(error).__name__}" if isinstance(error, Exception) else "stopped from outside"
 
 
 def _totals_json(totals: Sequence[ControlTotal]) -> str:

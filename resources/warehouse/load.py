@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import io
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -141,9 +141,11 @@ def merge_again(
     return len(after - before), len(before - after)
 
 
-def stage_rows(connection: Connection, account: str, table: pa.Table) -> None:
+def stage_rows(connection: Connection, account: str, tables: Iterable[pa.Table]) -> None:
     """Copy typed rows into the temporary table staging_operations, to be compared; nothing is merged."""
-    _stage(connection, _lines(table, account, 0), OPERATIONS)
+    run(connection, OPERATIONS.stage)
+    for table in tables:
+        _copy(connection, OPERATIONS.copy, _lines(table, account, 0))
 
 
 def control_totals(table: pa.Table, target: Target = OPERATIONS) -> list[ControlTotal]:

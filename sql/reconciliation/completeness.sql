@@ -1,3 +1,13 @@
+-- name: keep_transaction
+-- Open while the day is walked, which takes as long as the platform takes to answer.
+SELECT set_config('idle_in_transaction_session_timeout', '0', true)
+
+-- name: keep_last_observed
+-- An operation that two windows met counts as it was observed last.
+DELETE FROM staging_operations s
+USING staging_operations later
+WHERE later.operation_id = s.operation_id AND (later.observed_at, later.ctid) > (s.observed_at, s.ctid)
+
 -- name: analyze_staging
 ANALYZE staging_operations
 

@@ -285,14 +285,16 @@ def test_a_killed_run_is_continued_where_it_stopped(store):
     from datetime import date
 
     from fixtures.commands import client_of
-    from pipelines.ingest.engine import OperationsRequest, sync_operations
+    from pipelines.ingest.engine import SyncRequest
+    from pipelines.ingest.engine import sync as load_stream
+    from pipelines.ingest.streams import OPERATIONS
     from resources.data_api.endpoints import DataApi
 
     with SandboxServer(world_of(40_000)) as sandbox:
-        request = OperationsRequest(date.fromisoformat(FIRST), date.fromisoformat(LAST))
+        request = SyncRequest(date.fromisoformat(FIRST), date.fromisoformat(LAST))
         settings = SyncSettings(windows_in_flight=1)
         with client_of(sandbox.url) as client, pytest.raises(Killed):
-            sync_operations(DataApi(client), store, settings, request, KilledAfterTwo())
+            load_stream(OPERATIONS, request, DataApi(client), store, settings, KilledAfterTwo())
         done = fetch_all(store, "SELECT count(*) FROM sync.windows")[0]["count"]
         report = sync(sandbox, store, FIRST, LAST)
         assert report.resumed_windows == done >= 2
