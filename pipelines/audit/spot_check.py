@@ -239,7 +239,7 @@ class _SpotCheck:
         """Load what was finalised after the last walk, and nothing before: that would only mend what is damaged."""
         today = datetime.now(UTC).date()
         (last,) = self.warehouse.query("audit/spot_check/covered_to", account=self.scope.account)
-        first = today if last.covered_to is None else (last.covered_to + timedelta(seconds=1)).date()
+        first = today if last.covered_to is None else last.covered_to.astimezone(UTC).date()
         request = SyncRequest(min(today, max(first, today - LONGEST_CATCH_UP)), today)
         sync(OPERATIONS, request, self.api, self.warehouse, self.settings)
 

@@ -35,12 +35,10 @@ from resources.errors import ConfigError, Incomplete
 from resources.settings import SyncSettings
 from resources.warehouse import ledger
 from resources.warehouse.engine import Warehouse
-from resources.warehouse.ledger import ControlTotal, LoadReport, Scope, WalkRecord
+from resources.warehouse.ledger import ControlTotal, LoadReport, Scope, TotalKey, WalkRecord, sum_totals
 from resources.warehouse.load import load_window
 from resources.warehouse.locks import BackfillThrottle, open_locks
 from resources.warehouse.rate_limit import TokenBudget
-
-TotalKey = tuple[str | None, str | None, str | None]  # currency, type, status
 
 
 class NoAccess(Unauthorized):
@@ -77,10 +75,7 @@ class SyncReport:
 
     def __add__(self, loaded: LoadReport) -> SyncReport:
         """Count a committed window in."""
-        totals = dict(self.totals)
-        for total in loaded.totals:
-            key = (total.currency, total.type, total.status)
-            totals[key] = totals[key] + total if key in totals else total
+        totals = sum_totals(self.totals.values(), loaded.totals)
         return replace(
             self,
             windows=self.windows + 1,
@@ -89,7 +84,7 @@ class SyncReport:
             rows_changed=self.rows_changed + loaded.rows_changed,
             rows_unchanged=self.rows_unchanged + loaded.rows_unchanged,
             rows_rejected=self.rows_rejected + loaded.rows_rejected,
-            totals=totals,
+            totals={(total.currency, total.type, total.status): total for total in totals},
         )
 
 

@@ -56,10 +56,10 @@ class LogProgress:
         self._rows += report.rows_met
         if time.monotonic() >= self._next:
             self._next = time.monotonic() + self.interval
-            left = (time.monotonic() - self._began) * (self._total - self._done) / self._done
+            left = (time.monotonic() - self._began) * (self._total - self._done) / max(1, self._done)
             logger.info(
                 "%d %% of the time asked for, %d rows, %s left",
-                100 * self._done // self._total,
+                100 * self._done // max(1, self._total),
                 self._rows,
                 duration(left),
             )

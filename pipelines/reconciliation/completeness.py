@@ -19,7 +19,7 @@ from pipelines.ingest.engine import Walker
 from pipelines.ingest.privacy import protect
 from pipelines.ingest.streams import OPERATIONS
 from pipelines.ingest.walk import Unstable
-from pipelines.ingest.windows import SECOND, Window
+from pipelines.ingest.windows import Window
 from pipelines.reconciliation.matching import note_run
 from resources.data_api.endpoints import DataApi
 from resources.errors import ConfigError
@@ -130,9 +130,9 @@ def prove_completeness(api: DataApi, warehouse: Warehouse, settings: SyncSetting
 
 
 def day_window(warehouse: Warehouse, account: str, day: date) -> Window:
-    """Return the seconds of a business day, in UTC."""
+    """Return a business day, up to the midnight after it, in UTC."""
     (bounds,) = warehouse.query("reconciliation/matching/day_bounds", account=account, day=day)
-    return Window(bounds.starts_at.astimezone(UTC), bounds.ends_at.astimezone(UTC) - SECOND)
+    return Window(bounds.starts_at.astimezone(UTC), bounds.ends_at.astimezone(UTC))
 
 
 def _report(rescan: Rescan, row: dict[str, Any]) -> CompletenessReport:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Literal
+from itertools import chain
+from typing import TYPE_CHECKING, Any, Literal
 
 import orjson
 from sqlalchemy import Connection
@@ -20,6 +21,7 @@ from resources.warehouse.locks import Locks, open_locks
 if TYPE_CHECKING:
     from resources.data_api.client import RequestCounts
 
+TotalKey = tuple[str | None, str | None, str | None]  # currency, type, status
 RunState = Literal["complete", "incomplete", "failed", "skipped"]
 
 
@@ -39,6 +41,30 @@ class ControlTotal:
         return replace(self, count=self.count + other.count, minor=sum(minors) if minors else None)
 
 
+class Neighbours:
+    """Keys of what a run's committed windows hold, for the windows that share a boundary second with them.
+
+    A row met in both is counted by the one that was committed first. Each window stays here until both of its
+    neighbours are committed; whatever the number of windows, few are open at a time.
+    """
+
+    def __init__(self) -> None:
+        self._at: dict[datetime, tuple[int, frozenset[str]]] = {}
+
+    def counted(self, connection: Connection, walk: WalkRecord, window_id: int, keys: frozenset[str]) -> frozenset[str]:
+        """Return which of `keys` a committed neighbour has counted, and note them for the neighbours to come.
+
+        The account is locked, from here to the commit: what a neighbour noted is either committed or never will be.
+        """
+        found = [self._at.pop(edge, None) for edge in (walk.interval_from, walk.interval_to)]
+        candidates = {number: theirs for number, theirs in filter(None, found) if not keys.isdisjoint(theirs)}
+        rows = execute(connection, "warehouse/ledger/committed", ids=list(candidates)) if candidates else []
+        for edge, neighbour in zip((walk.interval_from, walk.interval_to), found, strict=True):
+            if neighbour is None:
+                self._at[edge] = window_id, keys
+        return frozenset().union(*(keys & candidates[row.window_id] for row in rows))
+
+
 @dataclass(frozen=True)
 class Scope:
     """Whose rows, of which projects and which stream; no project ids: every project that the token may see."""
@@ -47,6 +73,7 @@ class Scope:
     run_id: int
     project_ids: tuple[int, ...] = ()
     stream: str = "operations"
+    neighbours: Neighbours = field(default_factory=Neighbours, compare=False, repr=False)
 
 
 @dataclass(frozen=True)
@@ -230,6 +257,28 @@ def add_window(
         pages_digest=pages_digest,
     )
     return bool(row.all_written)
+
+
+def written_totals(connection: Connection, window_id: int) -> list[ControlTotal]:
+    """Return the control totals of what a window has written, read back from the store."""
+    (row,) = execute(connection, "warehouse/ledger/written_totals", window_id=window_id)
+    return control_totals_of(row.totals)
+
+
+def sum_totals(*totals: Iterable[ControlTotal]) -> tuple[ControlTotal, ...]:
+    """Return the sums of control totals by currency, type and status."""
+    sums: dict[TotalKey, ControlTotal] = {}
+    for total in chain(*totals):
+        key = (total.currency, total.type, total.status)
+        sums[key] = sums[key] + total if key in sums else total
+    return tuple(sums.values())
+
+
+def control_totals_of(totals: Iterable[Mapping[str, Any]]) -> list[ControlTotal]:
+    """Return control totals as sync.windows keeps them."""
+    return [
+        ControlTotal(**{**total, "minor": None if total["minor"] is None else int(total["minor"])}) for total in totals
+    ]
 
 
 def add_incomplete_window(warehouse: Warehouse, scope: Scope, walk: WalkRecord) -> None:

@@ -64,6 +64,13 @@ SET requests = sync.requests.requests + excluded.requests, retries = sync.reques
 -- name: next_window_id
 SELECT nextval('sync.window_ids')
 
+-- name: committed
+-- Which of these windows are committed.
+SELECT window_id FROM sync.windows WHERE window_id = ANY(CAST(:ids AS bigint[]))
+
+-- name: written_totals
+SELECT sync.written_totals(:window_id) AS totals
+
 -- name: add_window
 -- totals_written is read back from the store, in the transaction that wrote it;
 -- all_written: whether what this walk wrote is all that it met.
@@ -97,9 +104,11 @@ WHERE entry_no <> expected_no OR previous_hash <> expected_hash OR entry_hash <>
 ORDER BY account, entry_no
 
 -- name: windows_between
--- Complete walks of a stream that touch the days, in the order in which they were committed.
-SELECT window_id, account, stream, interval_from, interval_to, walk_started_at, rows_met, rows_rejected, rows_digest,
-       pages_digest, entry_no
+-- Complete walks of a stream that touch the days, in the order in which they were committed; only_boundary: they end
+-- where the days begin, or begin where they end.
+SELECT window_id, account, run_id, stream, interval_from, interval_to, walk_started_at, rows_met, rows_rejected,
+       rows_digest, pages_digest, totals_met, entry_no,
+       interval_from < interval_to AND (interval_from = :last OR interval_to = :first) AS only_boundary
 FROM sync.windows
 WHERE account = :account AND stream = :stream AND verdict = 'complete'
   AND interval_from <= :last AND interval_to >= :first

@@ -78,14 +78,16 @@ def test_only_the_projects_asked_for_are_loaded(store):
     assert fetch_all(store, "SELECT DISTINCT project_ids FROM sync.windows") == [{"project_ids": [project]}]
 
 
-def test_both_ends_of_a_day_belong_to_it_and_no_second_of_the_next(store):
+def test_a_day_is_walked_from_its_first_second_to_the_midnight_after_it(store):
     times = ["2024-02-29 23:59:59", "2024-03-01 00:00:00", "2024-03-01 23:59:59", "2024-03-02 00:00:00"]
+    times += ["2024-03-02 00:00:01"]
     world = World.of([({"operation_id": str(number)}, time) for number, time in enumerate(times, 1)], now=NOW)
     with SandboxServer(world) as sandbox:
         sync(sandbox, store, FIRST, FIRST)
     assert [row["operation_id"] for row in fetch_all(store, "SELECT operation_id FROM core.operations")] == [
         "2",
         "3",
+        "4",
     ]
 
 
