@@ -15,7 +15,7 @@ from pipelines.ingest.document_rows import Shape, documents_in, identity, normal
 from pipelines.ingest.engine import SyncReport, SyncRequest, sync
 from pipelines.ingest.progress import Progress
 from pipelines.ingest.streams import PageRequest, Stream
-from pipelines.ingest.windows import DAY_SECONDS
+from pipelines.ingest.windows import DAY_SECONDS, LONGEST
 from resources.data_api.client import Answer
 from resources.data_api.endpoints import DataApi, utc_text
 from resources.documents_file import FROM, TO, DocumentsConfig
@@ -77,7 +77,7 @@ def document_stream(
         look_back=lambda _: config.look_back_days if config else 0,
         snapshot=bool(config and config.interval_days is None),
         pages=bool(config and config.paging),
-        longest=DAY_SECONDS * (config.interval_days or 1) if config else DAY_SECONDS,
+        longest=min(LONGEST, DAY_SECONDS * (config.interval_days or 1)) if config else DAY_SECONDS,
         shortest=SHORTEST,
     )
 
