@@ -8,12 +8,13 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from fixtures.commands import client_of, fetch_all
+from fixtures.commands import client_of, execute, fetch_all
 from fixtures.exact_platform import ExactPlatform, times_between
 from pipelines.audit.replay import Replayer
 from pipelines.ingest.engine import SyncRequest, sync
 from pipelines.ingest.fraud import sync_fraud
 from pipelines.ingest.streams import OPERATIONS
+from pipelines.reconciliation.completeness import prove_completeness
 from resources.data_api.endpoints import DataApi
 from resources.sandbox import DEMO_SECRET
 from resources.settings import SyncSettings
@@ -134,3 +135,31 @@ def test_reports_of_fraud_between_two_days_arrive_too(store):
         for day in (FIRST, LAST):
             sync_fraud(DataApi(client), store, IN_FLIGHT, SyncRequest(day, day))
     assert fetch_all(store, "SELECT count(*) AS n FROM core.fraud_reports") == [{"n": len(times)}]
+
+
+def test_a_day_is_proved_with_its_own_operations_and_not_with_those_of_the_midnight_after_it(store):
+    midnight = START + timedelta(days=1)
+    times = [midnight + timedelta(milliseconds=number) for number in (-60_000, -999, -1, 0, 0, 1, 500)]
+    with ExactPlatform(times).running() as platform, client_of(platform.url) as client:
+        load(platform, store)
+        one, other = (prove_completeness(DataApi(client), store, IN_FLIGHT, day) for day in (FIRST, LAST))
+    assert (one.verdict, other.verdict) == ("complete", "complete")
+    assert (one.rows_walked, other.rows_walked) == (3, 4)
+    assert one.totals_walked == one.totals_stored
+    assert one.digest_walked == one.digest_stored
+
+
+def test_a_forged_row_of_any_stream_is_found_where_that_stream_has_a_window(store):
+    times = [START + timedelta(hours=1)]
+    columns = "(account, {}, observed_at, first_seen_at, window_id)"
+    forged = f"INSERT INTO core.{{}} {columns} VALUES ('default', 'forged', now(), now(), 0)"
+    with ExactPlatform(times).running() as platform, client_of(platform.url) as client:
+        load(platform, store, FIRST, FIRST)
+        sync_fraud(DataApi(client), store, IN_FLIGHT, SyncRequest(LAST, LAST))
+    execute(store, forged.format("operations", "operation_id"))
+    execute(store, forged.format("fraud_reports", "report_key"))
+    found = [Replayer(store, "default", DEMO_SECRET).replay(day, day, lambda _: None).problems for day in (FIRST, LAST)]
+    assert found == [
+        ["operation forged is stored, but from no window of the ledger"],
+        ["report forged is stored, but from no window of the ledger"],
+    ]

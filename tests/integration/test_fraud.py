@@ -11,6 +11,7 @@ import pytest
 from fixtures.commands import client_of, command, execute, fetch_all, night, sync
 from pipelines.ingest.engine import NoAccess, SyncRequest
 from pipelines.ingest.fraud import Skipped, sync_fraud
+from pipelines.marts.build import build_marts
 from resources.data_api.endpoints import DataApi
 from resources.sandbox import DEMO_SECRET, DEMO_TOKEN, Account, SandboxServer, World
 from resources.sandbox.frauds import Fraud
@@ -141,13 +142,24 @@ def test_without_the_role_nothing_fails_and_the_reason_says_what_to_do(store):
     assert all("the role Risks or Merchant admin" in run["message"] for run in runs)
 
 
+def test_a_stream_that_was_skipped_is_no_refused_token_and_not_late(store):
+    with SandboxServer(world_of(50), accounts=[Account(risks=False)]) as sandbox:
+        load(sandbox, store)
+    assert store.query("alerts/conditions/refused_token", account="default") == []
+    build_marts(store, SyncSettings())
+    assert fetch_all(store, "SELECT stream FROM bi.data_freshness") == []
+
+
 def test_a_role_that_was_lost_is_a_failure(store):
     account = Account()
     with SandboxServer(world_of(50), accounts=[account]) as sandbox:
         load(sandbox, store)
         sandbox.accounts.put(replace(account, risks=False))
-        with pytest.raises(NoAccess):
+        with pytest.raises(NoAccess, match="the role Risks or Merchant admin"):
             load(sandbox, store)
+    (run,) = fetch_all(store, "SELECT state, error_kind, message FROM sync.runs ORDER BY run_id DESC LIMIT 1")
+    assert (run["state"], run["error_kind"]) == ("failed", NoAccess.kind)
+    assert "the role Risks or Merchant admin" in run["message"]
 
 
 # As a user meets it

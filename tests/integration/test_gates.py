@@ -94,6 +94,12 @@ def test_a_run_is_a_backfill_by_its_length_but_never_the_nightly_one(days, look_
     assert is_backfill(SyncSettings(look_back_days=look_back), YEAR[0], last) is expected
 
 
+def test_the_look_back_of_the_stream_itself_decides_what_a_backfill_is():
+    last = date.fromordinal(YEAR[0].toordinal() + 45)
+    assert is_backfill(SyncSettings(), YEAR[0], last)
+    assert not is_backfill(SyncSettings(), YEAR[0], last, look_back_days=45)
+
+
 def test_a_nightly_run_over_the_same_days_ends_long_before_the_backfill(store):
     world = World.generate(seed=8, start="2024-03-01", days=31, operations=40_000, now="2024-05-01")
     with SandboxServer(world) as sandbox, ThreadPoolExecutor(1) as pool:

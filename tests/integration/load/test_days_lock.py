@@ -64,6 +64,11 @@ def test_a_second_run_over_the_same_days_waits_and_then_says_that_they_are_busy(
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.parametrize(("seconds", "said"), [(1, "1 s"), (60, "60 s"), (600, "10 minutes"), (21_600, "6.0 hours")])
+def test_how_long_was_waited_is_said_as_a_person_says_it(seconds, said):
+    assert f"for more than {said}:" in str(DaysAreBusy("operations", seconds))
+
+
 def test_a_second_run_begins_as_soon_as_the_first_has_ended(store):
     with ThreadPoolExecutor(1) as pool:
         with held(store, *MARCH):
