@@ -1,4 +1,4 @@
-"""Text of the data as a person may see it: nothing in it steers a terminal, moves a line or reorders the writing."""
+"""Text as a person may see it: of the data, with nothing that steers a terminal or moves a line; durations."""
 
 from __future__ import annotations
 
@@ -20,6 +20,13 @@ def printable(text: str) -> str:
 def printable_lines(text: str) -> str:
     """Return `text` likewise, but its own line ends stay."""
     return "\n".join(map(printable, text.split("\n")))
+
+
+def duration(seconds: float) -> str:
+    """Return a duration as a person says it: seconds up to two minutes, then minutes, then hours."""
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} minutes" if seconds < 2 * 3600 else f"{seconds / 3600:.1f} hours"
 
 
 def _shown(character: str) -> str:

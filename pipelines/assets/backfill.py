@@ -11,8 +11,9 @@ import dagster as dg
 from pipelines.accounts import Owner
 from pipelines.assets.days import as_they_finish
 from pipelines.assets.failures import told_in_one_line
-from pipelines.ingest.engine import OperationsRequest, sync_operations
+from pipelines.ingest.engine import SyncRequest, sync
 from pipelines.ingest.progress import Progress
+from pipelines.ingest.streams import OPERATIONS
 from pipelines.resources import DataApiResource, WarehouseResource
 
 
@@ -36,7 +37,7 @@ def backfill_job_of(owner: Owner) -> dg.JobDefinition:
         progress: dg.ResourceParam[Progress],
     ) -> None:
         """Walk the days, prove them complete, load what is new or changed, and tell of each finished day."""
-        request = OperationsRequest(
+        request = SyncRequest(
             date.fromisoformat(config.first_day),
             date.fromisoformat(config.last_day),
             tuple(config.project_ids),
@@ -44,11 +45,12 @@ def backfill_job_of(owner: Owner) -> dg.JobDefinition:
         )
         with told_in_one_line():
             store = warehouse.warehouse()
-            sync_operations(
+            sync(
+                OPERATIONS,
+                request,
                 data_api.api(owner.account),
                 store,
                 owner.settings,
-                request,
                 as_they_finish(context, store, owner, progress),
             )
 

@@ -10,7 +10,7 @@ from pipelines.assets.failures import told_in_one_line
 from pipelines.assets.metadata import of_report
 from pipelines.checks import none_found
 from pipelines.ingest.documents import first_day_of_night, sync_documents
-from pipelines.ingest.engine import OperationsRequest, SyncReport
+from pipelines.ingest.engine import SyncReport, SyncRequest
 from pipelines.ingest.progress import LogProgress, Progress
 from pipelines.jobs import documents_job
 from pipelines.partitions import BACKFILL, DAYS
@@ -100,15 +100,15 @@ def _asset(stream: DocumentsConfig, owner: Owner) -> dg.AssetsDefinition:
 
 def _request(
     context: dg.AssetExecutionContext, stream: DocumentsConfig, owner: Owner, *, look_back: bool
-) -> OperationsRequest:
+) -> SyncRequest:
     if stream.interval_days is None:
         today = datetime.now(UTC).date()
-        return OperationsRequest(today, today, (), context.run_id)
+        return SyncRequest(today, today, (), context.run_id)
     keys = context.partition_keys
     first, last = date.fromisoformat(keys[0]), date.fromisoformat(keys[-1])
     if look_back or context.run.job_name == owner.job("nightly"):
         first = min(first, first_day_of_night(stream, owner.settings, last))
-    return OperationsRequest(first, last, (), context.run_id)
+    return SyncRequest(first, last, (), context.run_id)
 
 
 def _metadata(report: SyncReport, store: Warehouse) -> dict[str, dg.MetadataValue]:

@@ -9,7 +9,7 @@ import dagster as dg
 from pipelines.accounts import Owner
 from pipelines.assets.failures import told_in_one_line
 from pipelines.assets.metadata import of_report, totals_table
-from pipelines.ingest.engine import OperationsRequest, SyncReport
+from pipelines.ingest.engine import SyncReport, SyncRequest
 from pipelines.ingest.fraud import Skipped, first_day_of_night, sync_fraud
 from pipelines.ingest.progress import Progress
 from pipelines.partitions import BACKFILL, DAYS
@@ -64,7 +64,7 @@ def fraud_of(owner: Owner) -> dg.AssetsDefinition:
                 data_api.api(owner.account),
                 store,
                 settings,
-                OperationsRequest(first, last, (), context.run_id),
+                SyncRequest(first, last, (), context.run_id),
                 progress,
             )
             if isinstance(outcome, Skipped):

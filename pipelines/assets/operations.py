@@ -9,8 +9,9 @@ from pipelines.accounts import Owner
 from pipelines.assets.days import finished_days_told
 from pipelines.assets.failures import told_in_one_line
 from pipelines.assets.metadata import of_report, totals_table
-from pipelines.ingest.engine import OperationsRequest, SyncReport, sync_operations
+from pipelines.ingest.engine import SyncReport, SyncRequest, sync
 from pipelines.ingest.progress import Progress
+from pipelines.ingest.streams import OPERATIONS
 from pipelines.partitions import BACKFILL, DAYS
 from pipelines.resources import DataApiResource, WarehouseResource
 from resources.warehouse.engine import Warehouse
@@ -52,13 +53,13 @@ def operations_of(owner: Owner) -> dg.AssetsDefinition:
     ) -> Iterator[dg.MaterializeResult[None]]:
         """Walk the days of the partition range, prove them complete, load what is new or changed."""
         keys = context.partition_keys
-        request = OperationsRequest(
+        request = SyncRequest(
             date.fromisoformat(keys[0]), date.fromisoformat(keys[-1]), tuple(config.project_ids), context.run_id
         )
         with told_in_one_line():
             store = warehouse.warehouse()
             with finished_days_told(context, store, owner, progress) as days:
-                report = sync_operations(data_api.api(owner.account), store, owner.settings, request, days)
+                report = sync(OPERATIONS, request, data_api.api(owner.account), store, owner.settings, days)
             # on the last day only: Dagster writes the metadata of a result once for each day of the range
             context.add_asset_metadata(_metadata(report, store, owner.account), asset_key=key, partition_key=keys[-1])
             yield dg.MaterializeResult(asset_key=key)

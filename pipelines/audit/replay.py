@@ -6,7 +6,9 @@ Nothing here asks the platform. Where a single figure comes from is in `trace`.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from typing import Any
@@ -17,8 +19,9 @@ from pipelines.ingest import windows
 from pipelines.ingest.documents import stored_streams
 from pipelines.ingest.streams import STREAMS, Stream
 from resources.data_api import signature
+from resources.warehouse import ledger
 from resources.warehouse.engine import Warehouse
-from resources.warehouse.load import merge_again, pages_digest, rows_digest, staged_differences
+from resources.warehouse.load import control_totals, merge_again, pages_digest, rows_digest, staged_differences
 from resources.warehouse.retention import deleted_because_of_age
 
 SHOWN = 20  # differences of one window that are told one by one
@@ -74,6 +77,30 @@ class Rebuilt:
     pages: int
 
 
+class SharedRows:
+    """Which rows of a window a neighbour of the same run has counted, by the rule of the load, in its order."""
+
+    def __init__(self, entries: Sequence[Any]) -> None:
+        self._windows = Counter(edge for entry in entries for edge in self._edges(entry))
+        self._at: dict[tuple[int, datetime], set[str] | None] = {}
+
+    def counted(self, entry: Any, keys: Sequence[str] | None) -> set[str] | None:
+        """Return those of `keys` that neighbours counted; None: not known, since what they held cannot be read."""
+        own = None if keys is None else set(keys)
+        shared: set[str] | None = set()
+        for edge in self._edges(entry):
+            if edge in self._at:
+                theirs = self._at.pop(edge)
+                shared = None if shared is None or theirs is None or own is None else shared | (own & theirs)
+            elif self._windows[edge] > 1:
+                self._at[edge] = own
+        return shared
+
+    @staticmethod
+    def _edges(entry: Any) -> set[tuple[int, datetime]]:
+        return {(entry.run_id, entry.interval_from), (entry.run_id, entry.interval_to)}
+
+
 class Replayer:
     """Rebuilds windows of one account; `secret` verifies the pages' signatures."""
 
@@ -88,15 +115,20 @@ class Replayer:
         """Rebuild every complete window that touches the days, of every stream, and hold it against the store.
 
         A window is equal when its pages are those of the ledger, untouched and signed; its rows have the ledger's
-        digest; the store holds each of them as it was at the time it was observed; and every state that the store
-        ascribes to the window is one of them.
+        digest; those that no neighbour has counted have its control totals; the store holds each row as it was at the
+        time it was observed; and every state that the store ascribes to the window is one of them.
         """
         asked = windows.of_days(first, last)
         result = Replay()
         for stream in self.streams.values():
-            for entry in self._entries(stream, asked.first, asked.last):
-                self._check(stream, entry, result, tell)
-            if result.windows:
+            entries = self._entries(stream, asked.first, asked.last)
+            shared = SharedRows(entries)
+            for entry in entries:
+                rebuilt = self._rebuilt(stream, entry, result, tell)
+                counted = shared.counted(entry, rebuilt.table[stream.target.key].to_pylist() if rebuilt else None)
+                if rebuilt and not entry.only_boundary:
+                    self._check(stream, entry, rebuilt, counted, result, tell)
+            if any(not entry.only_boundary for entry in entries):
                 orphans = self.warehouse.query(stream.target.orphans, account=self.account, stream=stream.name)
                 _note(result, stream, "", orphans, tell)
         return result
@@ -126,34 +158,65 @@ class Replayer:
             "warehouse/ledger/windows_between", account=self.account, stream=stream.name, first=first, last=last
         )
 
-    def _check(self, stream: Stream, entry: Any, result: Replay, tell: Callable[[str], None]) -> None:
-        where = f"window {entry.window_id} ({stream.name}, {entry.interval_from:%Y-%m-%d}): "
+    def _rebuilt(self, stream: Stream, entry: Any, result: Replay, tell: Callable[[str], None]) -> Rebuilt | None:
+        """Rebuild a window; None, and a note why, if it cannot be compared; no note of one outside the days."""
+        if entry.only_boundary:
+            with suppress(PagesDeleted, PagesErased, PagesNotKept, PagesUnusable):
+                return self.rebuild(stream, entry)
+            return None
         result.windows += 1
         try:
-            rebuilt = self.rebuild(stream, entry)
+            return self.rebuild(stream, entry)
         except PagesDeleted as error:
             result.deleted_windows += 1
-            tell(f"{where}{error}")
-            return
+            tell(f"{_where(stream, entry)}{error}")
         except PagesErased:
             result.erased += 1
-            return
         except PagesNotKept:
             result.not_kept += 1
-            return
         except PagesUnusable as error:
             result.differences += 1
-            result.problems.append(f"{where}{error}")
+            result.problems.append(f"{_where(stream, entry)}{error}")
             tell(result.problems[-1])
-            return
+        return None
+
+    def _check(
+        self,
+        stream: Stream,
+        entry: Any,
+        rebuilt: Rebuilt,
+        counted: set[str] | None,
+        result: Replay,
+        tell: Callable[[str], None],
+    ) -> None:
+        """Hold a rebuilt window against ledger and store; `counted`: keys that count in a neighbour, if known."""
+        table, target = rebuilt.table, stream.target
+        own = self._own(stream, entry, table, counted or set())
         result.pages += rebuilt.pages
-        result.rows += rebuilt.table.num_rows
-        if rows_digest(rebuilt.table) != entry.rows_digest:
+        result.rows += own.num_rows
+        faults = []
+        if rows_digest(table) != entry.rows_digest:
+            faults.append("the rows of its pages do not have the digest of the ledger")
+        totals = set(ledger.control_totals_of(entry.totals_met))
+        if not faults and counted is not None and set(control_totals(own, target)) != totals:
+            faults.append("the rows of its pages do not have the control totals of the ledger")
+        for fault in faults:
             result.differences += 1
-            result.problems.append(f"{where}the rows of its pages do not have the digest of the ledger")
+            result.problems.append(f"{_where(stream, entry)}{fault}")
             tell(result.problems[-1])
-        found = staged_differences(self.warehouse, self.account, entry.window_id, rebuilt.table, stream.target)
-        _note(result, stream, where, found, tell)
+        found = staged_differences(self.warehouse, self.account, entry.window_id, table, target)
+        _note(result, stream, _where(stream, entry), found, tell)
+
+    def _own(self, stream: Stream, entry: Any, table: pa.Table, counted: set[str]) -> pa.Table:
+        """Return the rows that count in this window: those that no neighbour counted, and those that it changed."""
+        if not counted:
+            return table
+        states = self.warehouse.query(
+            stream.target.states, account=self.account, stream=stream.name, keys=sorted(counted)
+        )
+        theirs = counted - {state.key for state in states if state.window_id == entry.window_id}
+        key = stream.target.key
+        return _only(table, key, set(table[key].to_pylist()) - theirs)
 
     def rebuild(self, stream: Stream, entry: Any) -> Rebuilt:
         """Return the rows of a window from its raw pages.
@@ -208,6 +271,10 @@ class Replayer:
             if table.num_rows:
                 walks.append((entry.window_id, table))
         return walks, unusable
+
+
+def _where(stream: Stream, entry: Any) -> str:
+    return f"window {entry.window_id} ({stream.name}, {entry.interval_from:%Y-%m-%d}): "
 
 
 def _note(result: Replay, stream: Stream, where: str, found: list[Any], tell: Callable[[str], None]) -> None:

@@ -12,18 +12,19 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from pipelines.ingest.engine import OperationsRequest, sync_operations
+from pipelines.ingest.engine import SyncRequest, sync
 from pipelines.ingest.pages import raw_page
 from pipelines.ingest.privacy import without_body
+from pipelines.ingest.streams import OPERATIONS
 from resources.data_api.client import Answer
 from resources.data_api.endpoints import DataApi
-from resources.errors import Incomplete, SyncError
+from resources.errors import Incomplete
 from resources.settings import SyncSettings
 from resources.warehouse import ledger
 from resources.warehouse.engine import Warehouse, run_many
 from resources.warehouse.ledger import Scope
 from resources.warehouse.load import add_pages
-from resources.warehouse.runs import run_under_way
+from resources.warehouse.rate_limit import TokenBudget
 
 STREAM = "spot check"
 TEXTS = ("operation_type", "arn", "rrn")
@@ -150,21 +151,16 @@ def spot_check(
         WarehouseUnavailable: the database failed.
     """
     account = settings.account
-    with run_under_way(
-        warehouse, account=account, stream=STREAM, interval=None, dagster_run_id=dagster_run_id
-    ) as run_id:
-        check = _SpotCheck(api, warehouse, settings, Scope(account, run_id, stream=STREAM))
-        report = SpotCheckReport(run_id, day)
-        try:
-            check.fill(report, settings.spot_check_sample if sample is None else sample)
-        except BaseException as error:
-            message = str(error) if isinstance(error, SyncError) else type(error).__name__
-            with suppress(SyncError):  # the first failure is the one to tell of
-                ledger.finish_run(warehouse, run_id, "failed", message, api.client.requests_sent)
-            raise
+    with (
+        api.run(TokenBudget(warehouse, account)) as run_api,
+        ledger.run(warehouse, run_api.counts, account=account, stream=STREAM, dagster_run_id=dagster_run_id) as this,
+    ):
+        report = SpotCheckReport(this.run_id, day)
+        check = _SpotCheck(run_api, warehouse, settings, this.scope)
+        check.run(report, settings.spot_check_sample if sample is None else sample)
         different = report.of("different")
-        told = f"{len(different)} differences, the first: {different[0]}" if different else None
-        ledger.finish_run(warehouse, run_id, "complete", told, api.client.requests_sent)
+        if different:
+            this.message = f"{len(different)} differences, the first: {different[0]}"
         return report
 
 
@@ -175,7 +171,7 @@ class _SpotCheck:
         self.settings = settings
         self.scope = scope
 
-    def fill(self, report: SpotCheckReport, sample: int) -> None:
+    def run(self, report: SpotCheckReport, sample: int) -> None:
         """Compare, ask again where something differs, and store the outcome."""
         payments = self._sample(report.day, sample)
         report.payments = len(payments)
@@ -243,9 +239,9 @@ class _SpotCheck:
         """Load what was finalised after the last walk, and nothing before: that would only mend what is damaged."""
         today = datetime.now(UTC).date()
         (last,) = self.warehouse.query("audit/spot_check/covered_to", account=self.scope.account)
-        first = today if last.covered_to is None else (last.covered_to + timedelta(seconds=1)).date()
-        request = OperationsRequest(min(today, max(first, today - LONGEST_CATCH_UP)), today)
-        sync_operations(self.api, self.warehouse, self.settings, request)
+        first = today if last.covered_to is None else last.covered_to.astimezone(UTC).date()
+        request = SyncRequest(min(today, max(first, today - LONGEST_CATCH_UP)), today)
+        sync(OPERATIONS, request, self.api, self.warehouse, self.settings)
 
 
 def _explained(before: Sequence[Comparison], after: Sequence[Comparison]) -> list[Comparison]:

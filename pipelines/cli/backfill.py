@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 from pipelines.cli import account, run, show
 from pipelines.ingest import forecast, windows
 from pipelines.ingest.forecast import Forecast, Rate
-from pipelines.ingest.progress import duration
 from pipelines.ingest.windows import Window
 from resources.data_api.client import Client
 from resources.data_api.endpoints import DataApi
 from resources.data_api.retry import RetryPolicy
 from resources.errors import WarehouseBroken
+from resources.printable import duration
 from resources.settings import SyncSettings, data_dir, database_url
 from resources.warehouse import ledger
 
@@ -114,7 +114,7 @@ def _store(stack: ExitStack) -> Warehouse | None:
 def _done(store: Warehouse, settings: SyncSettings, first: date, last: date, project_ids: Sequence[int]) -> set[date]:
     asked = windows.of_days(first, last)
     walked = ledger.windows_already_done(
-        store, settings.account, (asked.first, asked.last), project_ids, settings.look_back_days
+        store, settings.account, windows.interval_of_days(first, last), project_ids, settings.look_back_days
     )
     holes = windows.without(asked, [Window(start, end) for start, end in walked])
     left = {day for hole in holes for day, _ in windows.shares(hole)}

@@ -19,7 +19,7 @@ from pipelines.cli.quick_events import quick_events
 from pipelines.ingest.progress import LogProgress, Progress
 from resources.errors import ConfigError, Failed, Stopped, SyncError
 from resources.settings import data_dir, database_url
-from resources.warehouse.gates import is_backfill
+from resources.warehouse.locks import is_backfill
 
 if TYPE_CHECKING:
     import dagster as dg

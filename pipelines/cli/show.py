@@ -93,7 +93,8 @@ class BarProgress:
         """Show the bar."""
         seconds = sum(hole.seconds for hole in holes)
         self._bar.start()
-        self._task = self._bar.add_task(f"{what.first:%Y-%m-%d} to {what.last:%Y-%m-%d}", total=seconds, rows=0)
+        first, last = what.days()
+        self._task = self._bar.add_task(f"{first} to {last}", total=seconds, rows=0)
 
     def committed(self, window: Window, report: LoadReport) -> None:
         """Move the bar."""

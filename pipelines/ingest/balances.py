@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -15,12 +14,11 @@ from pipelines.ingest.typing_values import typed
 from pipelines.ingest.walk import LOOKS_AT_NOTHING
 from resources.data_api.client import Answer
 from resources.data_api.endpoints import DataApi
-from resources.errors import SyncError
 from resources.warehouse import ledger
 from resources.warehouse.engine import Warehouse, run, run_many
 from resources.warehouse.ledger import Scope
 from resources.warehouse.load import Reject, add_pages, add_rejects
-from resources.warehouse.runs import run_under_way
+from resources.warehouse.rate_limit import TokenBudget
 
 CURRENCY = re.compile(r"[A-Z][A-Z0-9]{2,7}")  # ISO 4217, and what a platform adds to it, such as USDT
 
@@ -54,22 +52,16 @@ def sync_balances(
         Retryable, Permanent: the platform did not answer, or refused.
         WarehouseUnavailable: the database failed; nothing of the snapshot is stored.
     """
-    with run_under_way(
-        warehouse, account=account, stream="balances", interval=None, dagster_run_id=dagster_run_id
-    ) as run_id:
-        try:
-            answer = _ask(api)
-            balances, rejects = normalize_balances(answer.document["balance"], answer.requested_at)
-            _store(warehouse, Scope(account, run_id), answer, balances, rejects)
-        except BaseException as error:
-            message = str(error) if isinstance(error, SyncError) else type(error).__name__
-            with suppress(SyncError):  # the first failure is the one to tell of
-                ledger.finish_run(
-                    warehouse, run_id, "failed", message, api.client.requests_sent, api.client.take_counts()
-                )
-            raise
-        ledger.finish_run(warehouse, run_id, "complete", None, api.client.requests_sent, api.client.take_counts())
-        return BalancesReport(run_id, answer.requested_at, tuple(balances), tuple(rejects))
+    with (
+        api.run(TokenBudget(warehouse, account)) as run_api,
+        ledger.run(
+            warehouse, run_api.counts, account=account, stream="balances", dagster_run_id=dagster_run_id
+        ) as this,
+    ):
+        answer = _ask(run_api)
+        balances, rejects = normalize_balances(answer.document["balance"], answer.requested_at)
+        _store(warehouse, this.scope, answer, balances, rejects)
+        return BalancesReport(this.run_id, answer.requested_at, tuple(balances), tuple(rejects))
 
 
 def _ask(api: DataApi) -> Answer:

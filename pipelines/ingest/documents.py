@@ -12,10 +12,10 @@ from functools import partial
 from typing import Any
 
 from pipelines.ingest.document_rows import Shape, documents_in, identity, normalize_documents, unite_documents
-from pipelines.ingest.engine import OperationsRequest, SyncReport, sync_snapshot, sync_stream
+from pipelines.ingest.engine import SyncReport, SyncRequest, sync
 from pipelines.ingest.progress import Progress
-from pipelines.ingest.streams import Ask, Stream
-from pipelines.ingest.windows import DAY_SECONDS
+from pipelines.ingest.streams import PageRequest, Stream
+from pipelines.ingest.windows import DAY_SECONDS, LONGEST
 from resources.data_api.client import Answer
 from resources.data_api.endpoints import DataApi, utc_text
 from resources.documents import FROM, TO, DocumentsConfig
@@ -32,24 +32,21 @@ def sync_documents(
     api: DataApi,
     warehouse: Warehouse,
     settings: SyncSettings,
-    request: OperationsRequest,
+    request: SyncRequest,
     progress: Progress | None = None,
 ) -> SyncReport:
     """Load the days asked for of a configured stream; of one without an interval, what it shows now.
 
     Raises:
         ConfigError: the stream was loaded before with another endpoint, rows or key; or the answer has another shape.
-        Others as `sync_operations`.
+        Others as `sync`.
     """
     shape = shape_of(config)
     _hold_shape(warehouse, settings.account, shape)
     stream = document_stream(shape, config, settings.personal)
-    if config.interval_days is None:
-        return sync_snapshot(stream, api, warehouse, settings, request.dagster_run_id, progress)
     # one window at a time: of two that bring one key, the later observed is then the later committed, so that the
     # earlier state is kept as a version and told of, where it would be passed over as outdated
-    own = replace(settings, look_back_days=config.look_back_days, windows_in_flight=1)
-    return sync_stream(stream, api, warehouse, own, request, progress)
+    return sync(stream, request, api, warehouse, replace(settings, windows_in_flight=1), progress)
 
 
 def first_day_of_night(config: DocumentsConfig, settings: SyncSettings, last_day: date) -> date:
@@ -77,8 +74,10 @@ def document_stream(
         unite=partial(unite_documents, shape),
         time_column=None,  # which of its times an interval selects by is not known
         target=targets.documents(shape.stream),
+        look_back=lambda _: config.look_back_days if config else 0,
+        snapshot=bool(config and config.interval_days is None),
         pages=bool(config and config.paging),
-        longest=DAY_SECONDS * (config.interval_days or 1) if config else DAY_SECONDS,
+        longest=min(LONGEST, DAY_SECONDS * (config.interval_days or 1)) if config else DAY_SECONDS,
         shortest=SHORTEST,
     )
 
@@ -89,7 +88,7 @@ def stored_streams(warehouse: Warehouse, account: str) -> dict[str, Stream]:
     return {row.stream: document_stream(_shape_of_row(row.stream, row)) for row in rows}
 
 
-def parameters(config: DocumentsConfig, ask: Ask) -> dict[str, Any]:
+def parameters(config: DocumentsConfig, ask: PageRequest) -> dict[str, Any]:
     """Return the parameters of one request: as configured, with the ends of the window and the page in their places."""
     ends = {FROM: utc_text(ask.window.first), TO: utc_text(ask.window.last)}
     found: dict[str, Any] = _filled(config.params, ends)
@@ -101,7 +100,7 @@ def parameters(config: DocumentsConfig, ask: Ask) -> dict[str, Any]:
     return found
 
 
-def _ask(config: DocumentsConfig | None, api: DataApi, _: SyncSettings, ask: Ask) -> Answer:
+def _ask(config: DocumentsConfig | None, api: DataApi, _: SyncSettings, ask: PageRequest) -> Answer:
     if config is None:
         raise ConfigError("this stream is not in DOCUMENTS_FILE.")
     return api.documents(config.endpoint, parameters(config, ask))

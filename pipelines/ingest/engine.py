@@ -6,46 +6,59 @@ What a window and a walk are is in `windows` and `walk`; what is asked, and what
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 
 from pipelines.ingest import windows
-from pipelines.ingest.memory import return_what_is_freed
-from pipelines.ingest.pages import Kept, page_of
+from pipelines.ingest.pages import FetchedPage, page_of
 from pipelines.ingest.privacy import protect, without_body
 from pipelines.ingest.progress import LogProgress, Progress
-from pipelines.ingest.streams import OPERATIONS, Ask, Stream
-from pipelines.ingest.verdicts import record_of, what_is_incomplete, what_stopped_it
-from pipelines.ingest.walk import DEEPEST, SHORTEST, Doubt, Page, Restless, Settled, TooDense, ask_once, settle
+from pipelines.ingest.streams import PageRequest, Stream
+from pipelines.ingest.walk import (
+    DEEPEST,
+    SHORTEST,
+    Complete,
+    Page,
+    Suspicion,
+    TooDense,
+    Unstable,
+    fetch_whole,
+    walk_until_stable,
+)
 from pipelines.ingest.windows import Window
 from resources import log
 from resources.data_api.endpoints import DataApi
-from resources.errors import ConfigError, Incomplete, SyncError
+from resources.data_api.errors import Unauthorized
+from resources.errors import ConfigError, Incomplete
 from resources.settings import SyncSettings
 from resources.warehouse import ledger
 from resources.warehouse.engine import Warehouse
-from resources.warehouse.gates import Gate, open_gate
-from resources.warehouse.ledger import ControlTotal, LoadReport, Scope
+from resources.warehouse.ledger import ControlTotal, LoadReport, Scope, TotalKey, WalkRecord, sum_totals
 from resources.warehouse.load import load_window
+from resources.warehouse.locks import BackfillThrottle, open_locks
 from resources.warehouse.rate_limit import TokenBudget
-from resources.warehouse.runs import run_under_way
+
+
+class NoAccess(Unauthorized):
+    """The token's user may not see this stream; the message says which right that takes."""
 
 
 @dataclass(frozen=True)
-class OperationsRequest:
+class SyncRequest:
     """Which UTC days (both included) of which projects (none: all that the token may see; fraud knows none)."""
 
     first_day: date
     last_day: date
     project_ids: tuple[int, ...] = ()
     dagster_run_id: str | None = None
+    refusal_is_failure: bool = False  # of a stream that most tokens may not see
 
 
-@dataclass
+@dataclass(frozen=True)
 class SyncReport:
-    """What a sync of one stream did."""
+    """What a sync of one stream did; `skipped`: why it loaded nothing, and need not."""
 
     run_id: int
     window: Window
@@ -57,87 +70,115 @@ class SyncReport:
     rows_changed: int = 0
     rows_unchanged: int = 0
     rows_rejected: int = 0
-    incomplete: list[str] = field(default_factory=list)
-    why_incomplete: Restless | None = None  # of the first of them
-    totals: dict[tuple[str | None, str | None, str | None], ControlTotal] = field(default_factory=dict)
+    totals: Mapping[TotalKey, ControlTotal] = field(default_factory=dict)
+    skipped: str | None = None
 
-    def add(self, report: LoadReport) -> None:
+    def __add__(self, loaded: LoadReport) -> SyncReport:
         """Count a committed window in."""
-        self.windows += 1
-        for name in ("rows_met", "rows_new", "rows_changed", "rows_unchanged", "rows_rejected"):
-            setattr(self, name, getattr(self, name) + getattr(report, name))
-        for total in report.totals:
-            self._add_total(total)
-
-    def _add_total(self, total: ControlTotal) -> None:
-        key = (total.currency, total.type, total.status)
-        before = self.totals.get(key)
-        if before is None:
-            self.totals[key] = total
-            return
-        minors = [minor for minor in (before.minor, total.minor) if minor is not None]
-        self.totals[key] = ControlTotal(*key, before.count + total.count, sum(minors) if minors else None)
+        totals = sum_totals(self.totals.values(), loaded.totals)
+        return replace(
+            self,
+            windows=self.windows + 1,
+            rows_met=self.rows_met + loaded.rows_met,
+            rows_new=self.rows_new + loaded.rows_new,
+            rows_changed=self.rows_changed + loaded.rows_changed,
+            rows_unchanged=self.rows_unchanged + loaded.rows_unchanged,
+            rows_rejected=self.rows_rejected + loaded.rows_rejected,
+            totals={(total.currency, total.type, total.status): total for total in totals},
+        )
 
 
-def sync_operations(
+def sync(
+    stream: Stream,
+    request: SyncRequest,
     api: DataApi,
     warehouse: Warehouse,
     settings: SyncSettings,
-    request: OperationsRequest,
     progress: Progress | None = None,
 ) -> SyncReport:
-    """Load all operations of the days asked for; return when every window is complete and committed.
+    """Load a stream's rows of the days asked for; return when every window is complete and committed.
 
-    Days that are not over are walked up to the current second. A run that was killed is continued: what it
-    committed within the last day is not walked again, but for the days of the look-back, which change.
+    Days that are not over are walked up to the last second that is over at the platform; of a snapshot, what it shows
+    now. A run that was killed is continued: what it committed within the last day is not walked again, but for the
+    days of the stream's look-back, which change. A stream that most tokens may not see is skipped if the platform
+    refuses it, unless that is a failure or it was loaded before.
 
     Raises:
         ConfigError: the days make no sense; nothing was asked or written.
         Incomplete: some window could not be shown complete; the rest is committed, the ledger names the holes.
+        NoAccess: the token lost the right to the stream, or must have it.
         Retryable, Permanent, WarehouseUnavailable: the sync stopped; what was committed stays.
     """
-    return sync_stream(OPERATIONS, api, warehouse, settings, request, progress)
+    days = request.first_day, request.last_day
+    today = datetime.now(UTC).date()
+    if not days[0] <= days[1] or days[0] > today:
+        raise ConfigError(f"no day to sync: {days[0]} to {days[1]} (today is {today}, UTC).")
+    account, look_back = settings.account, stream.look_back(settings)
+    projects = tuple(sorted(set(request.project_ids)))
+    interval = None if stream.snapshot else windows.interval_of_days(*days)
+    with (
+        api.run(TokenBudget(warehouse, account)) as run_api,
+        open_locks(warehouse, account, stream.name) as locks,
+    ):
+        throttle = locks.begin(*days, settings, look_back)
+        done = (
+            ledger.windows_already_done(warehouse, account, interval, projects, look_back, stream.name)
+            if interval
+            else []
+        )
+        with ledger.run(
+            warehouse,
+            run_api.counts,
+            account=account,
+            stream=stream.name,
+            interval=interval,
+            project_ids=projects,
+            dagster_run_id=request.dagster_run_id,
+            locks=locks,
+        ) as run:
+            engine = _Engine(stream, run_api, warehouse, settings, run.scope, throttle, progress or LogProgress())
+            try:
+                return engine.load(request, [Window(first, last) for first, last in done])
+            except Unauthorized as error:
+                if not stream.optional:
+                    raise
+                refusal = NoAccess(f"{error} {stream.access}")
+                if request.refusal_is_failure or ledger.was_loaded(warehouse, account, stream.name):
+                    raise refusal from None
+                run.skipped = str(refusal)
+                return SyncReport(run.run_id, windows.of_days(*days), skipped=run.skipped)
 
 
-def sync_stream(
-    stream: Stream,
-    api: DataApi,
-    warehouse: Warehouse,
-    settings: SyncSettings,
-    request: OperationsRequest,
-    progress: Progress | None = None,
-) -> SyncReport:
-    """Load the days asked for of any stream; `sync_operations` tells what that promises and raises."""
-    now = _now()
-    if not request.first_day <= request.last_day or request.first_day > now.date():
-        raise ConfigError(f"no day to sync: {request.first_day} to {request.last_day} (today is {now:%Y-%m-%d}, UTC).")
-    asked = windows.of_days(request.first_day, request.last_day)
-    return_what_is_freed()
-    sync = _Sync(stream, api, warehouse, settings, request, progress or LogProgress())
-    return sync.run(asked, min(asked.last, now))
+class Walker:
+    """Walks windows of a stream; what one meets of a server that is not to be trusted, the next ones know."""
+
+    def __init__(self, stream: Stream, api: DataApi, settings: SyncSettings, project_ids: tuple[int, ...] = ()) -> None:
+        self.stream = stream
+        self.api = api
+        self.settings = settings
+        self.project_ids = project_ids
+        self.suspicion = Suspicion()
+
+    def walk(self, window: Window) -> Complete[FetchedPage] | Unstable | list[Window]:
+        """Walk a window; return all of its pages, its pieces where it must be cut, or why it is not complete."""
+
+        def fetch(offset: int, limit: int) -> Page[FetchedPage]:
+            request = PageRequest(window, self.project_ids, offset, limit)
+            return page_of(self.stream, self.stream.ask(self.api, self.settings, request))
+
+        if not self.stream.pages:
+            return fetch_whole(fetch, self.suspicion)
+        can_be_cut = window.seconds > self.stream.shortest
+        outcome = walk_until_stable(fetch, window.length if can_be_cut else SHORTEST, self.suspicion)
+        if isinstance(outcome, TooDense):
+            return windows.cut(window, windows.pieces_for(window, outcome.rows, outcome.span, DEEPEST))
+        if isinstance(outcome, Unstable) and can_be_cut and not outcome.contradiction:
+            return windows.cut(window, 2)
+        return outcome
 
 
-def sync_snapshot(
-    stream: Stream,
-    api: DataApi,
-    warehouse: Warehouse,
-    settings: SyncSettings,
-    dagster_run_id: str | None = None,
-    progress: Progress | None = None,
-) -> SyncReport:
-    """Load what a stream without intervals shows now: a window of the present second, which cannot be cut."""
-    now = _now()
-    request = OperationsRequest(now.date(), now.date(), (), dagster_run_id)
-    sync = _Sync(stream, api, warehouse, settings, request, progress or LogProgress())
-    return sync.run(Window(now, now), now, is_snapshot=True)
-
-
-def _now() -> datetime:
-    return datetime.now(UTC).replace(microsecond=0)
-
-
-class _Sync:
-    """One run: its scope, its queue of windows, its report."""
+class _Engine:
+    """The work of one run: its queue of windows, its report."""
 
     def __init__(
         self,
@@ -145,123 +186,97 @@ class _Sync:
         api: DataApi,
         warehouse: Warehouse,
         settings: SyncSettings,
-        request: OperationsRequest,
+        scope: Scope,
+        throttle: BackfillThrottle | None,
         progress: Progress,
     ) -> None:
         self.stream = stream
         self.api = api
         self.warehouse = warehouse
         self.settings = settings
-        self.request = request
+        self.scope = scope
+        self.throttle = throttle
         self.progress = progress
-        self.doubt = Doubt()
+        self.walker = Walker(stream, api, settings, scope.project_ids)
+        self.incomplete: list[tuple[Window, Unstable]] = []
 
-    def run(self, asked: Window, until: datetime, *, is_snapshot: bool = False) -> SyncReport:
-        """Hold the locks of the days and of the run, and do the work."""
-        account, projects = self.settings.account, tuple(sorted(set(self.request.project_ids)))
-        name = self.stream.name
-        self.api.client.pace.shared = TokenBudget(self.warehouse, account)
-        with open_gate(self.warehouse, self.settings, asked.first.date(), asked.last.date(), name) as gate:
-            done = ledger.windows_already_done(
-                self.warehouse, account, (asked.first, asked.last), projects, self.settings.look_back_of(name), name
-            )
-            with run_under_way(
-                self.warehouse,
-                account=account,
-                stream=name,
-                interval=None if is_snapshot else (asked.first, asked.last),
-                project_ids=projects,
-                dagster_run_id=self.request.dagster_run_id,
-            ) as run_id:
-                report = SyncReport(run_id, Window(asked.first, until), resumed_windows=len(done))
-                self._fill(gate, Scope(account, run_id, projects, name), report, done)
-        return report
-
-    def _fill(self, gate: Gate, scope: Scope, report: SyncReport, done: Sequence[tuple[datetime, datetime]]) -> None:
-        """Walk what is not done, and write how the run ended."""
-        holes = windows.without(report.window, [Window(first, last) for first, last in done])
+    def load(self, request: SyncRequest, done: Sequence[Window]) -> SyncReport:
+        """Walk and load what is not done of the days."""
+        whole = self._whole(request)
+        holes = windows.without(whole, done)
+        self.report = SyncReport(self.scope.run_id, whole, resumed_windows=len(done))
         try:
-            self.progress.begin(report.window, holes)
-            planned = [window for hole in holes for window in windows.plan(hole, self.stream.longest)]
-            self._work(gate, scope, report, planned)
-        except BaseException as error:
-            message = str(error) if isinstance(error, SyncError) else what_stopped_it(error)
-            self._finish(report, "failed", message)
-            raise
+            self.progress.begin(whole, holes)
+            self._work(deque(window for hole in holes for window in windows.plan(hole, self.stream.longest)))
         finally:
-            self.api.client.resume()  # nothing is under way any more; another stream may ask
             self.progress.end()
-        if report.incomplete:
-            self._finish(report, "incomplete", report.incomplete[0])
-            raise Incomplete(what_is_incomplete(report.incomplete, report.why_incomplete))
-        self._finish(report, "complete", None)
+        if self.incomplete:
+            raise Incomplete(_incomplete_message(self.incomplete))
+        return replace(self.report, requests=self.api.counts.total)
 
-    def _finish(self, report: SyncReport, state: ledger.RunState, message: str | None) -> None:
-        report.requests = self.api.client.requests_sent
-        try:
-            counts = self.api.client.take_counts()
-            ledger.finish_run(self.warehouse, report.run_id, state, message, report.requests, counts)
-        except SyncError:
-            if state == "complete":  # else the first failure is the one to tell of
-                raise
+    def _whole(self, request: SyncRequest) -> Window:
+        """Return the window of the days as far as they are over; of a snapshot, the present second."""
+        if self.stream.snapshot:
+            now = datetime.now(UTC).replace(microsecond=0)
+            return Window(now, now)
+        asked = windows.of_days(request.first_day, request.last_day)
+        last = self.api.last_second_over(asked.last)
+        if last < asked.first:
+            raise ConfigError(f"no second of {asked.first:%Y-%m-%d} is over at the platform: sync it later.")
+        return Window(asked.first, last)
 
-    def _work(self, gate: Gate, scope: Scope, report: SyncReport, todo: Sequence[Window]) -> None:
+    def _work(self, queue: deque[Window]) -> None:
         """Keep several windows in flight until none is left; the first failure stops the rest."""
-        queue = deque(todo)
         with ThreadPoolExecutor(self.settings.windows_in_flight, thread_name_prefix="window") as pool:
-            flying: dict[Future[LoadReport | Restless | list[Window]], Window] = {}
+            in_flight: dict[Future[LoadReport | Unstable | list[Window]], Window] = {}
             try:
-                while queue or flying:
-                    while queue and len(flying) < gate.windows_in_flight():
-                        if not gate.enter(*queue[0].days(), alone=not flying):
-                            break
+                while queue or in_flight:
+                    while queue and self._may_start(queue[0], len(in_flight)):
                         window = queue.popleft()
-                        flying[pool.submit(self._walk_and_load, scope, window)] = window
-                    landed, _ = wait(flying, return_when=FIRST_COMPLETED)
-                    for future in landed:
-                        window = flying.pop(future)
-                        gate.leave(*window.days())
-                        self._land(report, queue, window, future.result())
+                        in_flight[pool.submit(self._walk_and_load, window)] = window
+                    done, _ = wait(in_flight, return_when=FIRST_COMPLETED)
+                    for future in done:
+                        window = in_flight.pop(future)
+                        if self.throttle:
+                            self.throttle.release(*window.days())
+                        self._on_done(queue, window, future.result())
             except BaseException:
-                self.api.client.abort()  # or an answer that takes minutes would be waited for
+                self.api.stop()  # or an answer that takes minutes would be waited for
                 raise
 
-    def _land(
-        self,
-        report: SyncReport,
-        queue: deque[Window],
-        window: Window,
-        outcome: LoadReport | Restless | list[Window],
-    ) -> None:
+    def _may_start(self, window: Window, in_flight: int) -> bool:
+        if self.throttle is None:
+            return in_flight < self.settings.windows_in_flight
+        if in_flight >= self.throttle.windows_in_flight():
+            return False
+        return self.throttle.acquire(*window.days(), is_first=not in_flight)
+
+    def _on_done(self, queue: deque[Window], window: Window, outcome: LoadReport | Unstable | list[Window]) -> None:
         if isinstance(outcome, LoadReport):
-            report.add(outcome)
+            self.report += outcome
             self.progress.committed(window, outcome)
-            log.committed(report.run_id, window, outcome)
-        elif isinstance(outcome, Restless):
-            report.incomplete.append(str(window))
-            report.why_incomplete = report.why_incomplete or outcome
+            log.committed(self.scope.run_id, window, outcome)
+        elif isinstance(outcome, Unstable):
+            self.incomplete.append((window, outcome))
         else:
             queue.extendleft(reversed(outcome))
 
-    def _walk_and_load(self, scope: Scope, window: Window) -> LoadReport | Restless | list[Window]:
+    def _walk_and_load(self, window: Window) -> LoadReport | Unstable | list[Window]:
         """Return the report of a committed window, its pieces when it must be cut, why when incomplete."""
-        log.bind(run_id=scope.run_id, window=window)
+        log.bind(run_id=self.scope.run_id, window=window)
         started = datetime.now(UTC)
-        can_be_cut = window.seconds > self.stream.shortest
-        outcome = self._settle(scope, window, can_be_cut=can_be_cut)
-        if isinstance(outcome, TooDense):
-            return windows.cut(window, windows.pieces_for(window, outcome.rows, outcome.span, DEEPEST))
-        if isinstance(outcome, Restless) and can_be_cut and not outcome.contradiction:
-            return windows.cut(window, 2)
-        record = record_of(window, started, outcome)
-        if isinstance(outcome, Restless):
-            ledger.add_incomplete_window(self.warehouse, scope, record)
+        outcome = self.walker.walk(window)
+        if isinstance(outcome, list):
+            return outcome
+        record = _record(window, started, outcome)
+        if isinstance(outcome, Unstable):
+            ledger.add_incomplete_window(self.warehouse, self.scope, record)
             return outcome
         personal = self.settings.personal
         batch = protect(self.stream.unite([page.payload.batch for page in outcome.pages]), personal)
         return load_window(
             self.warehouse,
-            scope,
+            self.scope,
             record,
             batch.frame,
             batch.rejects,
@@ -269,14 +284,29 @@ class _Sync:
             self.stream.target,
         )
 
-    def _settle(self, scope: Scope, window: Window, *, can_be_cut: bool) -> Settled[Kept] | TooDense[Kept] | Restless:
-        def fetch(offset: int, limit: int) -> Page[Kept]:
-            return self._fetch(scope, window, offset, limit)
 
-        if not self.stream.pages:
-            return ask_once(fetch, self.doubt)
-        return settle(fetch, window.length if can_be_cut else SHORTEST, self.doubt)
+def _record(window: Window, started: datetime, outcome: Complete[FetchedPage] | Unstable) -> WalkRecord:
+    """Return what the ledger keeps of a walk that has just ended."""
+    return WalkRecord(
+        interval_from=window.first,
+        interval_to=window.last,
+        walk_started_at=started,
+        walk_ended_at=datetime.now(UTC),
+        walks=outcome.walks if isinstance(outcome, Complete) else outcome.drifts,
+        drifts=outcome.drifts,
+        pages=len(outcome.pages) if isinstance(outcome, Complete) else 0,
+        requests=outcome.requests,
+        incomplete_because=outcome.reason if isinstance(outcome, Unstable) else None,
+    )
 
-    def _fetch(self, scope: Scope, window: Window, offset: int, limit: int) -> Page[Kept]:
-        answer = self.stream.ask(self.api, self.settings, Ask(window, scope.project_ids, offset, limit))
-        return page_of(self.stream, answer)
+
+def _incomplete_message(incomplete: Sequence[tuple[Window, Unstable]]) -> str:
+    """Return the message of a run with windows that could not be shown complete."""
+    window, outcome = incomplete[0]
+    advice = "Run the same command again."
+    if outcome.contradiction:
+        advice = "Running again helps only once the platform's paging is right: show its support this interval."
+    return (
+        f"{len(incomplete)} window{'s' if len(incomplete) > 1 else ''} could not be shown complete, the first: "
+        f"{window} ({outcome.reason}); all others are stored. {advice}"
+    )

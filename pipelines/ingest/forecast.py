@@ -93,7 +93,7 @@ def _around(stretches: Sequence[Window], second: int, length: int) -> Window:
         if second < stretch.seconds:
             middle = stretch.first + timedelta(seconds=second)
             half = timedelta(seconds=length // 2)
-            return Window(max(stretch.first, middle - half), min(stretch.last, middle + half - windows.SECOND))
+            return Window(max(stretch.first, middle - half), min(stretch.last, middle + half))
         second -= stretch.seconds
     return stretches[-1]
 

@@ -3,27 +3,17 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
-from pipelines.ingest.engine import OperationsRequest, SyncReport, sync_stream
+from pipelines.ingest.engine import SyncReport, SyncRequest, sync
 from pipelines.ingest.progress import Progress
 from pipelines.ingest.streams import FRAUD
 from resources.data_api.endpoints import DataApi
-from resources.data_api.errors import Unauthorized
 from resources.settings import SyncSettings
 from resources.warehouse.engine import Warehouse
 
 logger = logging.getLogger(__name__)
-
-HOW_TO_GET_ACCESS = (
-    "reports of fraud need the role Risks or Merchant admin: grant it to the token's user (My team → the user's tab), "
-    "or set SYNC_FRAUD=off"
-)
-
-
-class NoFraudAccess(Unauthorized):
-    """The token's user may not see reports of fraud."""
 
 
 @dataclass(frozen=True)
@@ -37,34 +27,28 @@ def sync_fraud(
     api: DataApi,
     warehouse: Warehouse,
     settings: SyncSettings,
-    request: OperationsRequest,
+    request: SyncRequest,
     progress: Progress | None = None,
 ) -> SyncReport | Skipped:
-    """Load the reports received on the days asked for, as `sync_operations` does operations.
+    """Load the reports received on the days asked for, as `sync` does.
 
     `SYNC_FRAUD=off` asks for nothing. With `auto` a refusal is no failure as long as no report was ever loaded for
     this account: most tokens have no such role. Once it had the role, losing it is a failure.
 
     Raises:
-        NoFraudAccess: the platform refused with 401 or 403, and that is a failure.
-        Others as `sync_operations`.
+        NoAccess: the platform refused with 401 or 403, and that is a failure.
+        Others as `sync`.
     """
     if settings.fraud == "off":
         return Skipped("not asked for: SYNC_FRAUD=off.")
-    try:
-        return sync_stream(FRAUD, api, warehouse, settings, request, progress)
-    except Unauthorized as error:
-        message = f"{error} For {HOW_TO_GET_ACCESS}."
-        if settings.fraud == "on" or _was_loaded_before(warehouse, settings.account):
-            raise NoFraudAccess(message) from None
-        logger.warning("%s", message)
-        return Skipped(message)
+    strict = replace(request, refusal_is_failure=settings.fraud == "on")
+    report = sync(FRAUD, strict, api, warehouse, settings, progress)
+    if report.skipped:
+        logger.warning("%s", report.skipped)
+        return Skipped(report.skipped)
+    return report
 
 
 def first_day_of_night(settings: SyncSettings, last_day: date) -> date:
     """Return the first day that a night walks again: corrections of a report do not move it to another day."""
     return max(settings.first_day, last_day - timedelta(days=settings.fraud_look_back_days))
-
-
-def _was_loaded_before(warehouse: Warehouse, account: str) -> bool:
-    return bool(warehouse.query("warehouse/ledger/was_complete", account=account, stream=FRAUD.name))

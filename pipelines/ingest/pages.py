@@ -20,17 +20,17 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True)
-class Kept:
+class FetchedPage:
     """What one answer brought: typed rows and rejects, and the body as it was signed."""
 
     batch: Batch
     raw: RawPage
 
 
-def page_of(stream: Stream, answer: Answer) -> Page[Kept]:
+def page_of(stream: Stream, answer: Answer) -> Page[FetchedPage]:
     """Return an answer of the stream's endpoint as a page of the walk."""
     ids, batch = _typed(stream, answer)
-    return Page(ids=ids, payload=Kept(batch, raw_page(answer, len(ids))), span=_span(batch, stream.time_column))
+    return Page(ids=ids, payload=FetchedPage(batch, raw_page(answer, len(ids))), span=_span(batch, stream.time_column))
 
 
 def _typed(stream: Stream, answer: Answer) -> tuple[tuple[str, ...], Batch]:

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Protocol
 
-from pipelines.ingest.days import OpenDays
-from pipelines.ingest.windows import Window
+from pipelines.ingest.windows import DAY_SECONDS, Window, shares
+from resources.printable import duration
 from resources.warehouse.ledger import LoadReport
 
 logger = logging.getLogger(__name__)
@@ -56,10 +56,10 @@ class LogProgress:
         self._rows += report.rows_met
         if time.monotonic() >= self._next:
             self._next = time.monotonic() + self.interval
-            left = (time.monotonic() - self._began) * (self._total - self._done) / self._done
+            left = (time.monotonic() - self._began) * (self._total - self._done) / max(1, self._done)
             logger.info(
                 "%d %% of the time asked for, %d rows, %s left",
-                100 * self._done // self._total,
+                100 * self._done // max(1, self._total),
                 self._rows,
                 duration(left),
             )
@@ -68,11 +68,34 @@ class LogProgress:
         """Nothing: the summary is the caller's."""
 
 
-def duration(seconds: float) -> str:
-    """Return a duration as a person says it: seconds up to two minutes, then minutes, then hours."""
-    if seconds < 120:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} minutes" if seconds < 2 * 3600 else f"{seconds / 3600:.1f} hours"
+@dataclass
+class OpenDays:
+    """How many seconds of each day are still to be walked.
+
+    A day is whole once all of its seconds are covered, by windows of this sync or of an interrupted one. A day that
+    is not over never is.
+    """
+
+    _missing: dict[date, int] = field(default_factory=dict)
+
+    def begin(self, what: Window, holes: list[Window]) -> list[date]:
+        """Take in what is asked for and what is left of it; return the days that are whole already, in order."""
+        self._missing = {day: DAY_SECONDS - seconds for day, seconds in shares(what)}
+        for hole in holes:
+            for day, seconds in shares(hole):
+                self._missing[day] += seconds
+        return self._take([day for day, seconds in self._missing.items() if not seconds])
+
+    def committed(self, window: Window) -> list[date]:
+        """Take in a committed window; return the days that it made whole, in order."""
+        for day, seconds in shares(window):
+            self._missing[day] -= seconds
+        return self._take([day for day, _ in shares(window) if not self._missing[day]])
+
+    def _take(self, whole: list[date]) -> list[date]:
+        for day in whole:
+            del self._missing[day]
+        return whole
 
 
 @dataclass

@@ -23,7 +23,7 @@ from resources.warehouse.targets import Target
 
 
 @dataclass(frozen=True)
-class Ask:
+class PageRequest:
     """One page of a window: which projects (none: all that the token may see), where it begins, how many rows."""
 
     window: Window
@@ -37,7 +37,7 @@ class Stream:
     """Rows that the platform gives by intervals of time and by pages."""
 
     name: str  # as in the ledger
-    ask: Callable[[DataApi, SyncSettings, Ask], Answer]
+    ask: Callable[[DataApi, SyncSettings, PageRequest], Answer]
     rows_of: Callable[[dict[str, Any]], list[Any]]  # of a verified answer
     identity: Callable[[Any], str]
     normalize: Callable[[Sequence[Any], datetime], Batch]
@@ -45,6 +45,10 @@ class Stream:
     unite: Callable[[Sequence[Batch]], Batch]
     time_column: str | None  # tells about how dense a window is
     target: Target
+    look_back: Callable[[SyncSettings], int]  # days that every night walks again
+    optional: bool = False  # most tokens have no right to it: a refusal skips it
+    access: str = ""  # a sentence: which right it takes
+    snapshot: bool = False  # what it shows now, without an interval
     pages: bool = True  # else one answer holds all of a window
     longest: int = LONGEST  # seconds of a window
     shortest: int = 1  # seconds of a window that is not cut, however much it holds
@@ -54,7 +58,7 @@ def _operations_in(document: dict[str, Any]) -> list[Any]:
     return list(document["operations"])
 
 
-def _ask_operations(api: DataApi, settings: SyncSettings, ask: Ask) -> Answer:
+def _ask_operations(api: DataApi, settings: SyncSettings, ask: PageRequest) -> Answer:
     return api.operations(
         ask.window.first,
         ask.window.last,
@@ -65,7 +69,7 @@ def _ask_operations(api: DataApi, settings: SyncSettings, ask: Ask) -> Answer:
     )
 
 
-def _ask_fraud(api: DataApi, _: SyncSettings, ask: Ask) -> Answer:
+def _ask_fraud(api: DataApi, _: SyncSettings, ask: PageRequest) -> Answer:
     return api.fraud(ask.window.first, ask.window.last, offset=ask.offset, limit=ask.limit)
 
 
@@ -79,6 +83,7 @@ OPERATIONS = Stream(
     unite=unite,
     time_column="operation_completed_at",
     target=targets.OPERATIONS,
+    look_back=lambda settings: settings.look_back_days,
 )
 FRAUD = Stream(
     name="fraud",
@@ -90,5 +95,11 @@ FRAUD = Stream(
     unite=unite_fraud,
     time_column="received_on",
     target=targets.FRAUD,
+    look_back=lambda settings: settings.fraud_look_back_days,
+    optional=True,
+    access=(
+        "Reports of fraud need the role Risks or Merchant admin: grant it to the token's user (My team → the user's "
+        "tab), or set SYNC_FRAUD=off."
+    ),
 )
 STREAMS = {stream.name: stream for stream in (OPERATIONS, FRAUD)}

@@ -9,7 +9,7 @@ at once more: if it is still the first, no row entered at the head meanwhile, an
 before a page's edge would have shown at that edge.
 
 A server that once gave an empty or short answer, and another one when it was asked again, will do so again, at the
-worst twice in a row: from then on (`Doubt`) whatever says that no more rows follow is asked for more often.
+worst twice in a row: from then on (`Suspicion`) whatever says that no more rows follow is asked for more often.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ SURE_PROBE = 4  # pages after which the guess, if it never held, gives way to a 
 SHORTEST = timedelta(seconds=1)
 LOOKS_AT_AN_END = 2  # where more rows were likely
 LOOKS_AT_NOTHING = 3  # an empty window is the one answer that nothing else speaks for
-LOOKS_IN_DOUBT = 6
+LOOKS_WHEN_UNTRUSTED = 6
 WALKS = 3  # of a window that moves, before it is cut
 WALKS_OF_ONE_SECOND = 8  # of a window that cannot be cut
 
@@ -49,21 +49,21 @@ Fetch = Callable[[int, int], Page[T]]  # (offset, limit) → page
 
 
 @dataclass
-class Doubt:
+class Suspicion:
     """Whether the server's ends are believed; shared by all windows of a run, which learn from one another."""
 
-    aroused: bool = False
+    server_untrusted: bool = False
 
     def looks(self, usual: int) -> int:
         """Return how often an answer that says "no more rows" must come before it counts."""
-        return LOOKS_IN_DOUBT if self.aroused else usual
+        return LOOKS_WHEN_UNTRUSTED if self.server_untrusted else usual
 
 
 @dataclass
 class Walk(Generic[T]):
     """One pass over a window."""
 
-    doubt: Doubt = field(default_factory=Doubt)
+    suspicion: Suspicion = field(default_factory=Suspicion)
     pages: list[Page[T]] = field(default_factory=list)
     requests: int = 0
     probed: bool = False
@@ -72,12 +72,12 @@ class Walk(Generic[T]):
     moved_after_first_page: bool = False
     fits_a_page: bool = False  # what followed the first page was its end, only not the last row alone
     emptied: bool = False  # nothing followed the first page, not even its last row
-    met: set[str] = field(default_factory=set)
+    ids: set[str] = field(default_factory=set)
 
-    def take(self, page: Page[T]) -> None:
+    def add(self, page: Page[T]) -> None:
         """Add a page."""
         self.pages.append(page)
-        self.met.update(page.ids)
+        self.ids.update(page.ids)
 
     def first_page(self) -> set[str]:
         """Return the identities of the first page."""
@@ -85,7 +85,7 @@ class Walk(Generic[T]):
 
 
 @dataclass(frozen=True)
-class Settled(Generic[T]):
+class Complete(Generic[T]):
     """Every row of the window was met; `pages` in the order they were received."""
 
     pages: list[Page[T]]
@@ -104,7 +104,7 @@ class TooDense(Generic[T]):
 
 
 @dataclass(frozen=True)
-class Restless:
+class Unstable:
     """The data moved during every walk; or the server contradicts itself: always the same page, never its end."""
 
     drifts: int
@@ -112,58 +112,60 @@ class Restless:
     contradiction: bool = False
 
     @property
-    def why(self) -> str:
+    def reason(self) -> str:
         """Say why the window cannot be shown complete."""
         return CONTRADICTED if self.contradiction else MOVED
 
 
-def settle(fetch: Fetch[T], length: timedelta, doubt: Doubt | None = None) -> Settled[T] | TooDense[T] | Restless:
+def walk_until_stable(
+    fetch: Fetch[T], length: timedelta, suspicion: Suspicion | None = None
+) -> Complete[T] | TooDense[T] | Unstable:
     """Walk a window of that length until it is shown complete; or say that it must be cut, or cannot be shown.
 
     A window of one second cannot be cut. The rows of all walks are united by the caller: each was really there
-    when it was met. `doubt` is that of the run.
+    when it was met. `suspicion` is that of the run.
     """
-    doubt = doubt or Doubt()
+    suspicion = suspicion or Suspicion()
     pages: list[Page[T]] = []
-    met: set[str] = set()
+    ids: set[str] = set()
     requests = contradictions = 0
     before: set[str] | None = None  # the first page of the walk before
     can_be_cut = length > SHORTEST
     most = WALKS if can_be_cut else WALKS_OF_ONE_SECOND
     for number in range(1, most + 1):
-        walk = walk_once(fetch, length, doubt)
+        walk = walk_once(fetch, length, suspicion)
         requests += walk.requests
         if walk.too_deep:
             return TooDense(*_density(walk.pages), requests=requests)
         pages += walk.pages
-        unknown = walk.met - met
-        met |= unknown
+        unknown = walk.ids - ids
+        ids |= unknown
         if not walk.moved:
-            return Settled(pages, number, number - 1, requests)
+            return Complete(pages, number, number - 1, requests)
         first = walk.first_page()
         # one answer is a snapshot of the window, if all around it says that it held the whole of it
         snapshot = walk.fits_a_page or (walk.emptied and before is not None and first < before)
         if snapshot and (number == most or (number > 1 and not unknown)):
-            return Settled(pages, number, number, requests)
+            return Complete(pages, number, number, requests)
         contradictions += walk.moved_after_first_page and not snapshot and first == before
         before = first
-    return Restless(most, requests, contradiction=contradictions == most - 1)
+    return Unstable(most, requests, contradiction=contradictions == most - 1)
 
 
-def ask_once(fetch: Fetch[T], doubt: Doubt | None = None) -> Settled[T]:
+def fetch_whole(fetch: Fetch[T], suspicion: Suspicion | None = None) -> Complete[T]:
     """Ask for a window whose rows come in one answer, again when it is empty: nothing else can be shown of it."""
-    walk: Walk[T] = Walk(doubt or Doubt())
-    walk.take(_fetch_again_while_empty(fetch, walk, 0))
-    return Settled(walk.pages, 1, 0, walk.requests)
+    walk: Walk[T] = Walk(suspicion or Suspicion())
+    walk.add(_fetch_again_while_empty(fetch, walk, 0))
+    return Complete(walk.pages, 1, 0, walk.requests)
 
 
-def walk_once(fetch: Fetch[T], length: timedelta, doubt: Doubt) -> Walk[T]:
+def walk_once(fetch: Fetch[T], length: timedelta, suspicion: Suspicion) -> Walk[T]:
     """Pass over a window of that length once, until its end, a sign that the data moved, or `DEEPEST`."""
-    walk: Walk[T] = Walk(doubt)
+    walk: Walk[T] = Walk(suspicion)
     page = _fetch_again_while_empty(fetch, walk, 0)
     offset = 0
     while page.ids:
-        walk.take(page)
+        walk.add(page)
         received = offset + len(page.ids)
         if length > SHORTEST and _is_too_deep(fetch, walk, received, length):
             walk.too_deep = True
@@ -173,15 +175,15 @@ def walk_once(fetch: Fetch[T], length: timedelta, doubt: Doubt) -> Walk[T]:
         longest = max(len(page.ids) for page in walk.pages)
         if following.ids == page.ids[-1:] and longest == 1:
             return _end_after_one_row(fetch, walk)
-        if following.ids == page.ids[-1:] and (len(page.ids) == longest or doubt.aroused):
+        if following.ids == page.ids[-1:] and (len(page.ids) == longest or suspicion.server_untrusted):
             following = _look_at_the_end_again(fetch, walk, offset, following)
         # a row met before stands where another one should be
-        if following.ids[:1] != page.ids[-1:] or not walk.met.isdisjoint(following.ids[1:]):
+        if following.ids[:1] != page.ids[-1:] or not walk.ids.isdisjoint(following.ids[1:]):
             return _moved(walk, following)
         if len(following.ids) == 1:
             walk.moved = len(walk.pages) > 1 and _head_changed(fetch, walk)
             return walk
-        doubt.aroused |= len(page.ids) < longest  # a short page that was not the last
+        suspicion.server_untrusted |= len(page.ids) < longest  # a short page that was not the last
         page = following
     return walk
 
@@ -199,20 +201,20 @@ def _fetch_again_while_empty(fetch: Fetch[T], walk: Walk[T], offset: int, usual:
         walk.requests += 1
         page = fetch(offset, LIMIT)
         if page.ids:
-            walk.doubt.aroused |= looks > 1
+            walk.suspicion.server_untrusted |= looks > 1
             return page
-        if looks >= walk.doubt.looks(usual):
+        if looks >= walk.suspicion.looks(usual):
             return page
 
 
 def _look_at_the_end_again(fetch: Fetch[T], walk: Walk[T], offset: int, end: Page[T]) -> Page[T]:
     """Ask for the end until it was seen often enough; return it, or what was there instead."""
     looks = 1
-    while looks < walk.doubt.looks(LOOKS_AT_AN_END):
+    while looks < walk.suspicion.looks(LOOKS_AT_AN_END):
         looks += 1
         page = _fetch_again_while_empty(fetch, walk, offset)
         if page.ids != end.ids:
-            walk.doubt.aroused = True
+            walk.suspicion.server_untrusted = True
             return page
     return end
 
@@ -245,9 +247,9 @@ def _moved(walk: Walk[T], following: Page[T]) -> Walk[T]:
     walk.moved_after_first_page = len(walk.pages) == 1
     if walk.moved_after_first_page:
         walk.emptied = not following.ids
-        walk.fits_a_page = 0 < len(following.ids) < len(walk.pages[0].ids) and walk.met.issuperset(following.ids)
+        walk.fits_a_page = 0 < len(following.ids) < len(walk.pages[0].ids) and walk.ids.issuperset(following.ids)
     if following.ids:
-        walk.take(following)
+        walk.add(following)
     return walk
 
 

@@ -1,6 +1,8 @@
 """Which intervals to ask for: plan and split; how one is walked is in `walk`. Pure: no clock, no I/O.
 
-A window is a closed interval of whole seconds, as the API's `interval` is.
+A window is a closed interval between whole seconds, as the API's `interval` is. Neighbours share their boundary second:
+a platform that keeps fractions and compares them exactly would show neither of them what lies between 23:59:59 and
+00:00:00. What both meet is counted once, where it is loaded (`resources.warehouse.ledger.Neighbours`).
 """
 
 from __future__ import annotations
@@ -9,11 +11,12 @@ import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from itertools import pairwise
 
 SECOND = timedelta(seconds=1)
 DAY_SECONDS = 86_400
 DAY = timedelta(days=1)
-LONGEST = 180 * DAY_SECONDS  # the API processes longer intervals one by one, 10 s apart
+LONGEST = 179 * DAY_SECONDS  # the API processes what is longer than 180 days one by one; the end is a second more
 MOST_PIECES = 16
 ROWS_A_WINDOW = 5_000  # what a cut aims at
 CAUTION = 1.25
@@ -21,7 +24,7 @@ CAUTION = 1.25
 
 @dataclass(frozen=True, order=True)
 class Window:
-    """The seconds from `first` to `last`, both included, UTC."""
+    """The time from `first` to `last`, both included, UTC."""
 
     first: datetime
     last: datetime
@@ -32,38 +35,37 @@ class Window:
 
     @property
     def length(self) -> timedelta:
-        """How long it is; at least a second."""
-        return self.last - self.first + SECOND
+        """How long it is; nothing for a single moment."""
+        return self.last - self.first
 
     @property
     def seconds(self) -> int:
-        """How many seconds it has; at least 1."""
-        return round((self.last - self.first).total_seconds()) + 1
+        """How many seconds it lasts."""
+        return round(self.length.total_seconds())
 
     def days(self) -> tuple[date, date]:
-        """Return the first and the last UTC day that it touches."""
-        return self.first.date(), self.last.date()
+        """Return the first and the last UTC day that it is about; midnight at its end is only its boundary."""
+        return self.first.date(), max(self.first, self.last - SECOND).date()
 
     def __str__(self) -> str:
         return f"{self.first:%Y-%m-%d %H:%M:%S} to {self.last:%Y-%m-%d %H:%M:%S} UTC"
 
 
 def of_days(first: date, last: date) -> Window:
-    """Return the window of all seconds of the UTC days `first` to `last`, both included."""
-    return Window(
-        datetime.combine(first, time.min, UTC),
-        datetime.combine(last, time.min, UTC) + timedelta(days=1) - SECOND,
-    )
+    """Return the window of the UTC days `first` to `last`, both included: up to the midnight after them."""
+    return Window(datetime.combine(first, time.min, UTC), datetime.combine(last, time.min, UTC) + DAY)
+
+
+def interval_of_days(first: date, last: date) -> tuple[datetime, datetime]:
+    """Return the first and the last second of the UTC days, as the ledger keeps what a run was asked for."""
+    return datetime.combine(first, time.min, UTC), datetime.combine(last, time.min, UTC) + DAY - SECOND
 
 
 def plan(window: Window, longest: int = LONGEST) -> list[Window]:
     """Cut `window` into as few windows as the longest interval allows, oldest first; `longest` is in seconds."""
-    starts = range(0, window.seconds, longest)
+    starts = range(0, max(1, window.seconds), longest)
     return [
-        Window(
-            window.first + start * SECOND,
-            min(window.last, window.first + (start + longest) * SECOND - SECOND),
-        )
+        Window(window.first + start * SECOND, min(window.last, window.first + (start + longest) * SECOND))
         for start in starts
     ]
 
@@ -71,7 +73,8 @@ def plan(window: Window, longest: int = LONGEST) -> list[Window]:
 def cut(window: Window, pieces: int) -> list[Window]:
     """Cut `window` into `pieces` (fewer when it has fewer seconds), at midnight where a piece is longer than a day.
 
-    The pieces are adjacent, in order of time, cover the window and overlap nowhere.
+    The pieces cover the window in order of time; each begins with the second at which the one before it ends. What
+    lasts a second cannot be cut: its ends alone would not hold what lies between them.
     """
     pieces = max(1, min(pieces, window.seconds))
     starts = {window.first}
@@ -80,8 +83,7 @@ def cut(window: Window, pieces: int) -> list[Window]:
         midnight = datetime.combine(start.date(), time.min, UTC)
         starts.add(midnight if window.seconds // pieces > DAY_SECONDS and midnight > window.first else start)
     ordered = sorted(starts)
-    ends = [start - SECOND for start in ordered[1:]] + [window.last]
-    return [Window(start, end) for start, end in zip(ordered, ends, strict=True)]
+    return [Window(start, end) for start, end in pairwise([*ordered, window.last])]
 
 
 def pieces_for(window: Window, rows: int, span: timedelta | None, at_least: int) -> int:
@@ -95,23 +97,23 @@ def pieces_for(window: Window, rows: int, span: timedelta | None, at_least: int)
 
 
 def without(window: Window, done: Iterable[Window]) -> list[Window]:
-    """Return the parts of `window` that no window of `done` covers, oldest first."""
+    """Return the parts of `window` that no window of `done` covers, oldest first; they share their ends with those."""
     holes, start = [], window.first
     for covered in sorted(done):
         if covered.last < start or covered.first > window.last:
             continue
         if covered.first > start:
-            holes.append(Window(start, covered.first - SECOND))
-        start = covered.last + SECOND
-    if start <= window.last:
-        holes.append(Window(start, window.last))
-    return holes
+            holes.append(Window(start, covered.first))
+        start = covered.last
+        if start >= window.last:
+            return holes
+    return [*holes, Window(start, window.last)]
 
 
 def shares(window: Window) -> Iterator[tuple[date, int]]:
-    """Yield each day that the window touches, and how many of its seconds lie in it."""
+    """Yield each day that the window is about, and how many of its seconds lie in it."""
     start = window.first
-    while start <= window.last:
-        end = min(window.last, datetime.combine(start.date(), time.min, UTC) + DAY - SECOND)
-        yield start.date(), round((end - start).total_seconds()) + 1
-        start = end + SECOND
+    while start < window.last:
+        end = min(window.last, datetime.combine(start.date(), time.min, UTC) + DAY)
+        yield start.date(), round((end - start).total_seconds())
+        start = end

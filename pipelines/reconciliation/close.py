@@ -21,7 +21,7 @@ from pipelines.reports.document import Close, to_json
 from pipelines.reports.figures import gather
 from resources.errors import ConfigError, Incomplete, SyncError, WarehouseBroken
 from resources.warehouse.engine import Warehouse, run
-from resources.warehouse.locks import range_lock
+from resources.warehouse.locks import days_lock
 
 SCHEMA = 1
 LARGEST = 20  # breaks listed, of each currency
@@ -156,7 +156,7 @@ def _at_rest(warehouse: Warehouse, account: str, day: date) -> Iterator[Connecti
     """Yield a transaction while nothing loads or reconciles: what a running load observed would be known too late."""
     today = datetime.now(UTC).date()
     first = min(day, today) - timedelta(days=1)
-    with range_lock(warehouse, account, first, today, WAIT_SECONDS), warehouse.transaction() as connection:
+    with days_lock(warehouse, account, first, today, WAIT_SECONDS), warehouse.transaction() as connection:
         run(connection, "reconciliation/matching/lock_account", account=account)
         yield connection
 

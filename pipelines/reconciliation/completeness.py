@@ -1,41 +1,62 @@
 """Holds a stored day against a fresh, independent walk of it; writes the proof, never an operation.
 
-The walk is the engine's (`pipelines.ingest.walk`); what is compared is in sql/reconciliation.
+The walk is the engine's (`pipelines.ingest.engine.Walker`); what is compared is in sql/reconciliation.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import asdict, dataclass
-from datetime import UTC, date, datetime, timedelta
-from functools import partial
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, date, datetime
 from typing import Any
 
 import orjson
 import pyarrow as pa
 
 from pipelines.ingest import windows
-from pipelines.ingest.normalize import Batch, unite
-from pipelines.ingest.pages import Kept, page_of
+from pipelines.ingest.engine import Walker
 from pipelines.ingest.privacy import protect
-from pipelines.ingest.streams import OPERATIONS, Ask
-from pipelines.ingest.walk import DEEPEST, Doubt, Page, Restless, TooDense, settle
-from pipelines.ingest.windows import SECOND, Window
+from pipelines.ingest.streams import OPERATIONS
+from pipelines.ingest.walk import Unstable
+from pipelines.ingest.windows import Window
 from pipelines.reconciliation import breaks
 from resources.data_api.endpoints import DataApi
 from resources.errors import ConfigError
 from resources.settings import SyncSettings
-from resources.warehouse.engine import Warehouse, run
+from resources.warehouse import ledger
+from resources.warehouse.engine import Warehouse
+from resources.warehouse.engine import run as execute
 from resources.warehouse.load import stage_rows
+from resources.warehouse.rate_limit import TokenBudget
+
+STREAM = "completeness"
 
 
 @dataclass
-class Rewalk:
-    """What a walk without writing met; `restless`: the first interval not shown complete, and why."""
+class Rescan:
+    """A walk that loads nothing: what it counted, and the first interval that it could not show complete, and why."""
 
-    batch: Batch
     requests: int = 0
-    restless: str | None = None
+    rejects: set[str] = field(default_factory=set)
+    unstable: str | None = None
+
+    def walk(self, walker: Walker, window: Window) -> Iterator[pa.Table]:
+        """Walk `window` as the sync does, cut where it must be, and yield the rows of each piece."""
+        queue = deque(windows.plan(window))
+        while queue:
+            piece = queue.popleft()
+            outcome = walker.walk(piece)
+            if isinstance(outcome, list):
+                queue.extendleft(reversed(outcome))
+            elif isinstance(outcome, Unstable):
+                self.unstable = self.unstable or f"{piece}: {outcome.reason}"
+            else:
+                batch = OPERATIONS.unite([page.payload.batch for page in outcome.pages])
+                batch = protect(batch, walker.settings.personal)
+                self.rejects.update(reject.raw_json for reject in batch.rejects)
+                yield pa.Table.from_pandas(batch.frame, preserve_index=False)
+        self.requests = walker.api.counts.total
 
 
 @dataclass(frozen=True)
@@ -60,31 +81,39 @@ class CompletenessReport:
 def prove_completeness(api: DataApi, warehouse: Warehouse, settings: SyncSettings, day: date) -> CompletenessReport:
     """Walk a business day again and compare it with the store by control totals, digest and row by row.
 
+    The walk is a run of its own in the ledger. What it meets goes window by window into a temporary table.
+
     Raises:
-        ConfigError: the day is not over.
+        ConfigError: the day is not over at the platform.
         Retryable, Permanent, WarehouseUnavailable: no proof was written.
     """
-    window = day_window(warehouse, settings.account, day)
+    account = settings.account
+    window = day_window(warehouse, account, day)
     started = datetime.now(UTC)
-    if window.last >= started:
-        raise ConfigError(f"{day} is not over: reconcile it when it is.")
-    walked = rewalk(api, settings, window)
-    table = pa.Table.from_pandas(walked.batch.frame, preserve_index=False)
-    with warehouse.transaction() as connection:
-        stage_rows(connection, settings.account, table)
-        run(connection, "reconciliation/completeness/analyze_staging")
-        (row,) = run(
+    with (
+        api.run(TokenBudget(warehouse, account)) as run_api,
+        ledger.run(warehouse, run_api.counts, account=account, stream=STREAM),
+        warehouse.transaction() as connection,
+    ):
+        if run_api.last_second_over(window.last) < window.last:
+            raise ConfigError(f"{day} is not over: reconcile it when it is.")
+        execute(connection, "reconciliation/completeness/keep_transaction")
+        rescan = Rescan()
+        stage_rows(connection, account, rescan.walk(Walker(OPERATIONS, run_api, settings), window))
+        execute(connection, "reconciliation/completeness/keep_last_observed")
+        execute(connection, "reconciliation/completeness/analyze_staging")
+        (row,) = execute(
             connection,
             "reconciliation/completeness/compare_walk",
-            account=settings.account,
+            account=account,
             first=window.first,
             last=window.last,
         )
-        report = _report(walked, row._asdict())
-        run(
+        report = _report(rescan, row._asdict())
+        execute(
             connection,
             "reconciliation/completeness/add_completeness",
-            account=settings.account,
+            account=account,
             day=day,
             walked_at=started,
             first=window.first,
@@ -96,45 +125,17 @@ def prove_completeness(api: DataApi, warehouse: Warehouse, settings: SyncSetting
             },
         )
         figures = {"verdict": report.verdict, "rows_walked": report.rows_walked}
-        breaks.record_run(connection, settings.account, day, "completeness", started, figures)
+        breaks.record_run(connection, account, day, "completeness", started, figures)
     return report
 
 
 def day_window(warehouse: Warehouse, account: str, day: date) -> Window:
-    """Return the seconds of a business day, in UTC."""
+    """Return a business day, up to the midnight after it, in UTC."""
     (bounds,) = warehouse.query("reconciliation/matching/day_bounds", account=account, day=day)
-    return Window(bounds.starts_at.astimezone(UTC), bounds.ends_at.astimezone(UTC) - SECOND)
+    return Window(bounds.starts_at.astimezone(UTC), bounds.ends_at.astimezone(UTC))
 
 
-def rewalk(api: DataApi, settings: SyncSettings, window: Window) -> Rewalk:
-    """Walk `window` as the sync does, cut where it must be, and keep the rows in memory."""
-    result = Rewalk(unite([]))
-    batches: list[Batch] = []
-    queue = deque([window])
-    doubt = Doubt()
-    while queue:
-        piece = queue.popleft()
-        outcome = settle(partial(_fetch, api, settings, piece), piece.length, doubt)
-        result.requests += outcome.requests
-        if isinstance(outcome, TooDense):
-            pieces = windows.cut(piece, windows.pieces_for(piece, outcome.rows, outcome.span, DEEPEST))
-            queue.extendleft(reversed(pieces))
-        elif isinstance(outcome, Restless) and piece.length > timedelta(seconds=1) and not outcome.contradiction:
-            queue.extendleft(reversed(windows.cut(piece, 2)))
-        elif isinstance(outcome, Restless):
-            result.restless = result.restless or f"{piece}: {outcome.why}"
-        else:
-            batches += [page.payload.batch for page in outcome.pages]
-    result.batch = protect(unite(batches), settings.personal)
-    return result
-
-
-def _fetch(api: DataApi, settings: SyncSettings, window: Window, offset: int, limit: int) -> Page[Kept]:
-    return page_of(OPERATIONS, OPERATIONS.ask(api, settings, Ask(window, (), offset, limit)))
-
-
-def _report(walked: Rewalk, row: dict[str, Any]) -> CompletenessReport:
-    rejected = len(walked.batch.rejects)
+def _report(rescan: Rescan, row: dict[str, Any]) -> CompletenessReport:
     faults = [
         f"{count:,} operations {what}"
         for what, count in (
@@ -144,12 +145,12 @@ def _report(walked: Rewalk, row: dict[str, Any]) -> CompletenessReport:
         )
         if count
     ]
-    if walked.restless:
-        verdict, reason = "incomplete", f"not shown complete: {walked.restless}"
+    if rescan.unstable:
+        verdict, reason = "incomplete", f"not shown complete: {rescan.unstable}"
     elif faults:
         verdict = "differs"
         reason = f"{', '.join(faults)}, the first: {row['first_difference']}; load the day again"
     else:
         verdict, reason = "complete", None
     del row["first_difference"]
-    return CompletenessReport(verdict=verdict, reason=reason, requests=walked.requests, rows_rejected=rejected, **row)
+    return CompletenessReport(verdict, reason, rescan.requests, rows_rejected=len(rescan.rejects), **row)

@@ -72,6 +72,32 @@ class RequestCount:
     retries: int
 
 
+class RequestCounts:
+    """The requests of one caller; safe to use from several threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._requests: Counter[tuple[str, int]] = Counter()
+        self._retries: Counter[tuple[str, int]] = Counter()
+
+    def add(self, endpoint: str, status: int, *, is_retry: bool) -> None:
+        """Count a request that has ended."""
+        with self._lock:
+            self._requests[endpoint, status] += 1
+            self._retries[endpoint, status] += is_retry
+
+    @property
+    def total(self) -> int:
+        """How many requests have ended."""
+        with self._lock:
+            return self._requests.total()
+
+    def by_endpoint(self) -> list[RequestCount]:
+        """Return the counts by endpoint and status."""
+        with self._lock:
+            return [RequestCount(*key, self._requests[key], self._retries[key]) for key in sorted(self._requests)]
+
+
 @dataclass
 class _Sent:
     """One HTTP request as the log tells it; its parameters, which hold the token, are not in it."""
@@ -137,7 +163,14 @@ class Client:
         """Let requests start again, once all that `abort` ended have come back: another stream may ask."""
         self.pace.resume()
 
-    def call(self, endpoint: str, parameters: Mapping[str, Any], *, expect: str | None) -> Answer:
+    def call(
+        self,
+        endpoint: str,
+        parameters: Mapping[str, Any],
+        *,
+        expect: str | None,
+        counts: RequestCounts | None = None,
+    ) -> Answer:
         """Post to `endpoint` until a verified answer with a list under `expect` comes; None: with whatever content.
 
         Raises:
@@ -146,7 +179,7 @@ class Client:
         """
         for attempt in attempts(Backoff(self.policy, self.pace)):
             with attempt:
-                return self._attempt(endpoint, parameters, expect, attempt.num)
+                return self._attempt(endpoint, parameters, expect, attempt.num, counts)
         raise AssertionError  # stamina either returns from the block or raises
 
     def take_counts(self) -> list[RequestCount]:
@@ -159,7 +192,14 @@ class Client:
             retries[endpoint, status] += count if repeated else 0
         return [RequestCount(*key, requests[key], retries[key]) for key in sorted(requests)]
 
-    def _attempt(self, endpoint: str, parameters: Mapping[str, Any], expect: str | None, number: int) -> Answer:
+    def _attempt(
+        self,
+        endpoint: str,
+        parameters: Mapping[str, Any],
+        expect: str | None,
+        number: int,
+        counts: RequestCounts | None,
+    ) -> Answer:
         self.pace.wait()
         sent = _Sent(endpoint, number)
         try:
@@ -171,6 +211,8 @@ class Client:
         finally:
             with self._lock:
                 self._counts[endpoint, sent.status, number > 1] += 1
+            if counts is not None:
+                counts.add(endpoint, sent.status, is_retry=number > 1)
             sent.log()
 
     def _answer(self, sent: _Sent, parameters: Mapping[str, Any], expect: str | None) -> Answer:

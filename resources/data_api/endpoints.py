@@ -5,25 +5,45 @@ Each method returns the verified `Answer`; its rows are typed in `pipelines.inge
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from resources.data_api.client import Answer, Client
+from resources.data_api.client import Answer, Client, RequestCounts
+from resources.data_api.retry import Pause
 
 LARGEST_LIMIT = 1000
 TIME_FORMAT = "%Y-%m-%d %H:%M:%S"
 
 
 class DataApi:
-    """The platform's endpoints over one `Client`."""
+    """The platform's endpoints over one `Client`, for one caller; each run is a caller of its own."""
 
     def __init__(self, client: Client) -> None:
         self.client = client
+        self.counts = RequestCounts()
+
+    @contextmanager
+    def run(self, shared: Pause | None = None) -> Iterator[DataApi]:
+        """Yield the API of a run, with counts of its own; `shared` is where processes of one token say when to wait."""
+        self.client.pace.shared = shared
+        try:
+            yield DataApi(self.client)
+        finally:
+            self.client.resume()
+
+    def stop(self) -> None:
+        """End this caller's requests and let none start again: its workers get `Aborted`."""
+        self.client.abort()
+
+    def last_second_over(self, last: datetime) -> datetime:
+        """Return `last`, or the last second that is over if that is earlier."""
+        return min(last, datetime.now(UTC).replace(microsecond=0) - timedelta(seconds=1))
 
     def balances(self) -> Answer:
         """`balance/get`: the current state of the OUT balances, under `balance`."""
-        return self.client.call("balance/get", {}, expect="balance")
+        return self._call("balance/get", {}, "balance")
 
     def operations(
         self,
@@ -51,11 +71,11 @@ class DataApi:
             parameters["project_id"] = list(project_ids)
         if fields:
             parameters["fields"] = list(fields)
-        return self.client.call("operations/get", parameters, expect="operations")
+        return self._call("operations/get", parameters, "operations")
 
     def operations_by_payment(self, payment_id: str) -> Answer:
         """`operations/get-by-payment`: the operations of one payment; `amount` is in minor units."""
-        return self.client.call("operations/get-by-payment", {"payment_id": payment_id}, expect="operations")
+        return self._call("operations/get-by-payment", {"payment_id": payment_id}, "operations")
 
     def fraud(self, first: datetime, last: datetime, *, offset: int, limit: int = LARGEST_LIMIT) -> Answer:
         """`fraud/list`: one page of the reports received in `first` … `last`; amounts are in major units."""
@@ -63,11 +83,14 @@ class DataApi:
             "filter": {"received_on": [utc_text(first), utc_text(last)]},
             "pagination": {"limit": limit, "offset": offset},
         }
-        return self.client.call("fraud/list", parameters, expect="operations")
+        return self._call("fraud/list", parameters, "operations")
 
     def documents(self, endpoint: str, parameters: Mapping[str, Any]) -> Answer:
         """Any endpoint, with parameters as configured: the answer is proved, its content is not described to us."""
-        return self.client.call(endpoint, parameters, expect=None)
+        return self._call(endpoint, parameters, None)
+
+    def _call(self, endpoint: str, parameters: Mapping[str, Any], expect: str | None) -> Answer:
+        return self.client.call(endpoint, parameters, expect=expect, counts=self.counts)
 
 
 def utc_text(moment: datetime) -> str:

@@ -1,22 +1,28 @@
-"""The record of runs and windows: what was asked for, and whether it is complete. Rows are loaded in `load`."""
+"""The record of runs and windows: what was asked for, how it ended, whether it is complete; loading is in `load`."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext, suppress
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Literal
+from itertools import chain
+from typing import TYPE_CHECKING, Any, Literal
 
 import orjson
 from sqlalchemy import Connection
 
-from resources.warehouse.engine import Warehouse, run, run_many
+from resources.errors import Incomplete, SyncError, kind_of
+from resources.warehouse.engine import Warehouse, run_many
+from resources.warehouse.engine import run as execute
+from resources.warehouse.locks import Locks, open_locks
 
 if TYPE_CHECKING:
-    from resources.data_api.client import RequestCount
+    from resources.data_api.client import RequestCounts
 
-RunState = Literal["complete", "incomplete", "failed"]
+TotalKey = tuple[str | None, str | None, str | None]  # currency, type, status
+RunState = Literal["complete", "incomplete", "failed", "skipped"]
 
 
 @dataclass(frozen=True, order=True)
@@ -29,6 +35,35 @@ class ControlTotal:
     count: int
     minor: int | None
 
+    def __add__(self, other: ControlTotal) -> ControlTotal:
+        """Add a total of the same currency, type and status."""
+        minors = [minor for minor in (self.minor, other.minor) if minor is not None]
+        return replace(self, count=self.count + other.count, minor=sum(minors) if minors else None)
+
+
+class Neighbours:
+    """Keys of what a run's committed windows hold, for the windows that share a boundary second with them.
+
+    A row met in both is counted by the one that was committed first. Each window stays here until both of its
+    neighbours are committed; whatever the number of windows, few are open at a time.
+    """
+
+    def __init__(self) -> None:
+        self._at: dict[datetime, tuple[int, frozenset[str]]] = {}
+
+    def counted(self, connection: Connection, walk: WalkRecord, window_id: int, keys: frozenset[str]) -> frozenset[str]:
+        """Return which of `keys` a committed neighbour has counted, and note them for the neighbours to come.
+
+        The account is locked, from here to the commit: what a neighbour noted is either committed or never will be.
+        """
+        found = [self._at.pop(edge, None) for edge in (walk.interval_from, walk.interval_to)]
+        candidates = {number: theirs for number, theirs in filter(None, found) if not keys.isdisjoint(theirs)}
+        rows = execute(connection, "warehouse/ledger/committed", ids=list(candidates)) if candidates else []
+        for edge, neighbour in zip((walk.interval_from, walk.interval_to), found, strict=True):
+            if neighbour is None:
+                self._at[edge] = window_id, keys
+        return frozenset().union(*(keys & candidates[row.window_id] for row in rows))
+
 
 @dataclass(frozen=True)
 class Scope:
@@ -38,6 +73,7 @@ class Scope:
     run_id: int
     project_ids: tuple[int, ...] = ()
     stream: str = "operations"
+    neighbours: Neighbours = field(default_factory=Neighbours, compare=False, repr=False)
 
 
 @dataclass(frozen=True)
@@ -68,6 +104,62 @@ class LoadReport:
     totals: tuple[ControlTotal, ...] = field(default=())
 
 
+@dataclass
+class Run:
+    """A run under way. What it says of its end: a `message`, or why it is `skipped`; failures are exceptions."""
+
+    scope: Scope
+    message: str | None = None
+    skipped: str | None = None
+
+    @property
+    def run_id(self) -> int:
+        """Our own number of the run."""
+        return self.scope.run_id
+
+
+@contextmanager
+def run(
+    warehouse: Warehouse,
+    counts: RequestCounts,
+    *,
+    account: str,
+    stream: str,
+    interval: tuple[datetime, datetime] | None = None,
+    project_ids: Sequence[int] = (),
+    dagster_run_id: str | None = None,
+    locks: Locks | None = None,
+) -> Iterator[Run]:
+    """Write the beginning of a run, yield it, and write its end: state, kind of its error, the requests of `counts`.
+
+    To `sync.was_killed` it lives as long as the block lasts; runs of the account that were killed are ended before it
+    begins. `Incomplete` ends it incomplete, any other exception failed; all are raised again.
+
+    Raises:
+        WarehouseUnavailable: no connection.
+    """
+    warehouse.query("warehouse/ledger/end_killed_runs", account=account)
+    with nullcontext(locks) if locks else open_locks(warehouse, account, stream) as held:
+        run_id = start_run(
+            warehouse,
+            account=account,
+            stream=stream,
+            interval=interval,
+            project_ids=project_ids,
+            dagster_run_id=dagster_run_id,
+        )
+        this = Run(Scope(account, run_id, tuple(project_ids), stream))
+        try:
+            held.lock_run(run_id)
+            yield this
+        except BaseException as error:
+            state: RunState = "incomplete" if isinstance(error, Incomplete) else "failed"
+            with suppress(SyncError):  # the first failure is the one to tell of
+                _end_run(warehouse, run_id, counts, state, _message(error), kind_of(error))
+            raise
+        _end_run(warehouse, run_id, counts, "skipped" if this.skipped else "complete", this.skipped or this.message)
+
+
 def start_run(
     warehouse: Warehouse,
     *,
@@ -91,6 +183,11 @@ def start_run(
     return int(row.run_id)
 
 
+def was_loaded(warehouse: Warehouse, account: str, stream: str) -> bool:
+    """Whether a run of the stream was ever complete."""
+    return bool(warehouse.query("warehouse/ledger/was_complete", account=account, stream=stream))
+
+
 def windows_already_done(
     warehouse: Warehouse,
     account: str,
@@ -112,23 +209,9 @@ def windows_already_done(
     return [(row.interval_from, row.interval_to) for row in rows]
 
 
-def finish_run(
-    warehouse: Warehouse,
-    run_id: int,
-    state: RunState,
-    message: str | None,
-    requests: int,
-    counts: Sequence[RequestCount] = (),
-) -> None:
-    """Write how a run ended, and its requests by endpoint and status."""
-    with warehouse.transaction() as connection:
-        run(connection, "warehouse/ledger/finish_run", run_id=run_id, state=state, message=message, requests=requests)
-        run_many(connection, "warehouse/ledger/add_requests", [{"run_id": run_id, **asdict(count)} for count in counts])
-
-
 def next_window_id(connection: Connection) -> int:
     """Reserve the number of a walk."""
-    (row,) = run(connection, "warehouse/ledger/next_window_id")
+    (row,) = execute(connection, "warehouse/ledger/next_window_id")
     return int(row[0])
 
 
@@ -146,7 +229,7 @@ def add_window(
     Returns:
         Whether the rows in the store that this walk wrote have the control totals of all it met.
     """
-    (row,) = run(
+    (row,) = execute(
         connection,
         "warehouse/ledger/add_window",
         window_id=report.window_id,
@@ -176,10 +259,61 @@ def add_window(
     return bool(row.all_written)
 
 
+def written_totals(connection: Connection, window_id: int) -> list[ControlTotal]:
+    """Return the control totals of what a window has written, read back from the store."""
+    (row,) = execute(connection, "warehouse/ledger/written_totals", window_id=window_id)
+    return control_totals_of(row.totals)
+
+
+def sum_totals(*totals: Iterable[ControlTotal]) -> tuple[ControlTotal, ...]:
+    """Return the sums of control totals by currency, type and status."""
+    sums: dict[TotalKey, ControlTotal] = {}
+    for total in chain(*totals):
+        key = (total.currency, total.type, total.status)
+        sums[key] = sums[key] + total if key in sums else total
+    return tuple(sums.values())
+
+
+def control_totals_of(totals: Iterable[Mapping[str, Any]]) -> list[ControlTotal]:
+    """Return control totals as sync.windows keeps them."""
+    return [
+        ControlTotal(**{**total, "minor": None if total["minor"] is None else int(total["minor"])}) for total in totals
+    ]
+
+
 def add_incomplete_window(warehouse: Warehouse, scope: Scope, walk: WalkRecord) -> None:
     """Record a walk that could not be shown complete; none of its rows is loaded."""
     with warehouse.transaction() as connection:
         add_window(connection, scope, walk, LoadReport(next_window_id(connection)))
+
+
+def _end_run(
+    warehouse: Warehouse,
+    run_id: int,
+    counts: RequestCounts,
+    state: RunState,
+    message: str | None,
+    error_kind: str | None = None,
+) -> None:
+    requests = [{"run_id": run_id, **asdict(count)} for count in counts.by_endpoint()]
+    with warehouse.transaction() as connection:
+        execute(
+            connection,
+            "warehouse/ledger/end_run",
+            run_id=run_id,
+            state=state,
+            error_kind=error_kind,
+            message=message,
+            requests=counts.total,
+        )
+        run_many(connection, "warehouse/ledger/add_requests", requests)
+
+
+def _message(error: BaseException) -> str:
+    """Return what a run's row says of an error; of one that is not ours, nothing that may hold a secret."""
+    if isinstance(error, SyncError):
+        return str(error)
+    return f"unexpected: {type(error).__name__}" if isinstance(error, Exception) else "stopped from outside"
 
 
 def _totals_json(totals: Sequence[ControlTotal]) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import io
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -23,7 +23,16 @@ from pyarrow import csv
 import sql
 from resources.errors import WarehouseBroken
 from resources.warehouse.engine import Warehouse, affect, driver_of, run, run_many
-from resources.warehouse.ledger import ControlTotal, LoadReport, Scope, WalkRecord, add_window, next_window_id
+from resources.warehouse.ledger import (
+    ControlTotal,
+    LoadReport,
+    Scope,
+    WalkRecord,
+    add_window,
+    next_window_id,
+    sum_totals,
+    written_totals,
+)
 from resources.warehouse.targets import OPERATIONS, Target
 
 if TYPE_CHECKING:
@@ -74,28 +83,36 @@ def load_window(
 ) -> LoadReport:
     """Commit a complete walk into `target`. `frame` holds each row once, sorted by the target's key.
 
+    What a neighbour of the same run has counted counts here only if it has changed since.
+
     Raises:
         WarehouseUnavailable: the database failed; nothing of the window is stored.
         WarehouseBroken: what PostgreSQL received differs from what was sent; nothing is stored.
     """
     table = pa.Table.from_pandas(frame, preserve_index=False)
-    totals = control_totals(table, target)
     digest = rows_digest(table)
+    keys = frozenset([*table[target.key].to_pylist(), *(reject.raw_json for reject in rejects)])
     with warehouse.transaction() as connection:
         window_id = next_window_id(connection)
-        report = LoadReport(
-            window_id,
-            rows_met=table.num_rows + len(rejects),
-            rows_rejected=len(rejects),
-            totals=tuple(totals),
-        )
         lines = _lines(table, scope.account, window_id)  # before the lock, which the other windows wait for
         run(connection, "warehouse/load/lock_account", account=scope.account)
         run(connection, "warehouse/load/plan_by_key")
+        counted = scope.neighbours.counted(connection, walk, window_id, keys)
+        rejected = sum(reject.raw_json not in counted for reject in rejects)
+        report = LoadReport(window_id, rows_met=rejected, rows_rejected=rejected)
+        if counted:
+            is_shared = pa.array([key in counted for key in table[target.key].to_pylist()], pa.bool_())
+            report = _merge_shared(
+                connection, report, _lines(table.filter(is_shared), scope.account, window_id), target
+            )
+            table = table.filter(pc.invert(is_shared))
+            lines = _lines(table, scope.account, window_id)
+        totals = control_totals(table, target)
+        report = replace(report, rows_met=report.rows_met + table.num_rows, totals=sum_totals(report.totals, totals))
         all_new = table.num_rows > 0 and not _any_stored(connection, scope.account, table, target)
         if all_new:
             _copy_new(connection, lines, target)
-            report = replace(report, rows_new=table.num_rows)
+            report = replace(report, rows_new=report.rows_new + table.num_rows)
         elif table.num_rows:
             _stage(connection, lines, target)
             _check_staged(connection, totals, target)
@@ -141,9 +158,11 @@ def merge_again(
     return len(after - before), len(before - after)
 
 
-def stage_rows(connection: Connection, account: str, table: pa.Table) -> None:
+def stage_rows(connection: Connection, account: str, tables: Iterable[pa.Table]) -> None:
     """Copy typed rows into the temporary table staging_operations, to be compared; nothing is merged."""
-    _stage(connection, _lines(table, account, 0), OPERATIONS)
+    run(connection, OPERATIONS.stage)
+    for table in tables:
+        _copy(connection, OPERATIONS.copy, _lines(table, account, 0))
 
 
 def control_totals(table: pa.Table, target: Target = OPERATIONS) -> list[ControlTotal]:
@@ -263,7 +282,27 @@ def _arrived_otherwise() -> WarehouseBroken:
 def _merge(connection: Connection, report: LoadReport, staged: int, target: Target) -> LoadReport:
     changed = affect(connection, target.retire)
     written = affect(connection, target.insert)
-    return replace(report, rows_new=written - changed, rows_changed=changed, rows_unchanged=staged - written)
+    return replace(
+        report,
+        rows_new=report.rows_new + written - changed,
+        rows_changed=report.rows_changed + changed,
+        rows_unchanged=report.rows_unchanged + staged - written,
+    )
+
+
+def _merge_shared(connection: Connection, report: LoadReport, lines: bytes, target: Target) -> LoadReport:
+    """Merge what a neighbour has counted; count what has changed since. Nothing else of the window is written yet."""
+    _stage(connection, lines, target)
+    changed = affect(connection, target.retire)
+    written = affect(connection, target.insert)
+    run(connection, target.unstage)
+    return replace(
+        report,
+        rows_met=report.rows_met + written,
+        rows_new=written - changed,
+        rows_changed=changed,
+        totals=tuple(written_totals(connection, report.window_id)),
+    )
 
 
 def add_pages(connection: Connection, scope: Scope, window_id: int | None, pages: Sequence[RawPage]) -> None:

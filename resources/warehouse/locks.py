@@ -1,89 +1,216 @@
-"""Keeps two runs from loading the same days of an account at once; a lock dies with its connection."""
+"""Advisory locks: one connection holds all locks of a run, and they die with it.
+
+A short run locks the months of its days at once. A backfill must neither keep the nightly run waiting for hours nor
+take its share of the platform: it locks a month only while a window of that month is in flight, and keeps few windows
+in flight while a short run is under way. Its last window of a month then ends, and the short run, first in
+PostgreSQL's queue, goes on.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import date
 from typing import Any
 
 import psycopg
+import sqlalchemy
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.pool import NullPool
 
-import sql
 from resources.errors import SyncError
-from resources.warehouse.engine import CONNECT_TIMEOUT, Warehouse, explain
+from resources.printable import duration
+from resources.settings import SyncSettings
+from resources.warehouse.engine import CONNECT_TIMEOUT, Warehouse, explain, run
 
 WAIT_SECONDS = 600
+LONGEST_SHORT_RUN = 6 * 3600  # seconds a backfill waits for days that shorter runs are loading
 
 
 class DaysAreBusy(SyncError):
-    """Another run has been loading some of the same days for longer than was waited for."""
+    """Another run loads some of the same days for longer than this one waits."""
 
-    def __init__(self, what: str, waited_seconds: int) -> None:
+    kind = "busy"
+
+    def __init__(self, what: str, waited_seconds: float) -> None:
         super().__init__(
-            f"another run has been loading {what} for more than {waited_seconds // 60} minutes: see `ecommpay-sync "
+            f"another run has been loading {what} for more than {duration(waited_seconds)}: see `ecommpay-sync "
             "status`, and start this one again when that has ended."
         )
 
 
+class Locks:
+    """The locks of one run of a stream."""
+
+    def __init__(self, connection: sqlalchemy.Connection, place: str, account: str, stream: str) -> None:
+        self._connection = connection
+        self._place = place
+        self._stream = stream
+        self._scope = {"account": account, "stream": stream}
+
+    def lock_run(self, run_id: int) -> None:
+        """Hold the lock by which `sync.was_killed` sees that the run's process lives."""
+        self._execute("warehouse/locks/lock_run", run_id=run_id)
+
+    def lock_days(self, first: date, last: date, wait_seconds: float = WAIT_SECONDS) -> None:
+        """Lock all months from `first` to `last`, in order, so that no two runs wait for each other.
+
+        Raises:
+            DaysAreBusy: another run held one of them for longer than `wait_seconds`.
+        """
+        for month in _months(first, last):
+            self._wait("warehouse/locks/lock_month", f"{self._stream} of {first} to {last}", wait_seconds, month=month)
+
+    def begin(self, first: date, last: date, settings: SyncSettings, look_back_days: int) -> BackfillThrottle | None:
+        """Lock what a run over these days needs before it begins; a backfill gets the throttle of its windows.
+
+        Raises:
+            DaysAreBusy: other runs have been loading these days for too long.
+        """
+        if is_backfill(settings, first, last, look_back_days):
+            what = f"{self._stream} of {first} to {last}"
+            self._wait("warehouse/locks/lock_backfill", what, WAIT_SECONDS, first=str(first), last=str(last))
+            return BackfillThrottle(self, settings)
+        self._wait("warehouse/locks/lock_short_run", self._stream, WAIT_SECONDS)
+        self.lock_days(first, last)
+        return None
+
+    def short_run_is_under_way(self) -> bool:
+        """Whether a run of the account that is no backfill is under way."""
+        return self._execute("warehouse/locks/short_run_is_under_way")
+
+    def wait_for_months(self, first: date, last: date) -> None:
+        """Lock the months of these days, however long a short run takes."""
+        self.lock_days(first, last, LONGEST_SHORT_RUN)
+
+    def try_months(self, first: date, last: date) -> bool:
+        """Lock the months of these days if all of them are free."""
+        taken: list[int] = []
+        for month in _months(first, last):
+            if not self._execute("warehouse/locks/try_month", month=month):
+                for other in taken:
+                    self._execute("warehouse/locks/free_month", month=other)
+                return False
+            taken.append(month)
+        return True
+
+    def free_months(self, first: date, last: date) -> None:
+        """Free the months of these days once; PostgreSQL counts how often each was locked."""
+        for month in _months(first, last):
+            self._execute("warehouse/locks/free_month", month=month)
+
+    def _wait(self, name: str, what: str, wait_seconds: float, **parameters: Any) -> None:
+        self._execute("warehouse/locks/set_wait", milliseconds=f"{wait_seconds * 1000:.0f}")
+        try:
+            self._execute(name, **parameters)
+        except _LockNotFree:
+            raise DaysAreBusy(what, wait_seconds) from None
+
+    def _execute(self, name: str, **parameters: Any) -> bool:
+        try:
+            rows = run(self._connection, name, **(self._scope | parameters))
+        except DBAPIError as error:
+            if isinstance(error.orig, psycopg.errors.LockNotAvailable):
+                raise _LockNotFree from None
+            raise explain(error.orig, self._place) from None
+        return bool(rows and rows[0][0])
+
+
+class BackfillThrottle:
+    """Which windows of a backfill may be in flight; used by one thread."""
+
+    def __init__(self, locks: Locks, settings: SyncSettings) -> None:
+        self._locks = locks
+        self._settings = settings
+
+    def windows_in_flight(self) -> int:
+        """How many windows may be in flight now; at least 1."""
+        most = self._settings.windows_in_flight
+        if self._locks.short_run_is_under_way():
+            return min(most, self._settings.backfill_windows_beside_others)
+        return most
+
+    def acquire(self, first: date, last: date, *, is_first: bool) -> bool:
+        """Whether a window over these days may start. The first in flight waits: it holds no other lock, no deadlock.
+
+        Raises:
+            DaysAreBusy: a short run loads these days for hours.
+        """
+        if is_first:
+            self._locks.wait_for_months(first, last)
+            return True
+        return self._locks.try_months(first, last)
+
+    def release(self, first: date, last: date) -> None:
+        """A window over these days is done."""
+        self._locks.free_months(first, last)
+
+
 @contextmanager
-def range_lock(
+def open_locks(warehouse: Warehouse, account: str, stream: str) -> Iterator[Locks]:
+    """Yield the locks of a run, on a connection of their own.
+
+    Raises:
+        WarehouseUnavailable: no connection.
+    """
+    engine = sqlalchemy.create_engine(
+        "postgresql+psycopg://",
+        creator=lambda: psycopg.connect(
+            warehouse.url,
+            connect_timeout=CONNECT_TIMEOUT,
+            application_name="ecommpay-sync lock",
+            options="-c idle_session_timeout=0",
+            # it is idle for hours: what forgets idle connections on the way must not take the locks with it
+            keepalives_idle=60,
+            keepalives_interval=15,
+            keepalives_count=4,
+        ),
+        poolclass=NullPool,
+        isolation_level="AUTOCOMMIT",
+        hide_parameters=True,
+    )
+    try:
+        connection = engine.connect()
+    except (DBAPIError, psycopg.Error) as error:
+        raise explain(getattr(error, "orig", error), warehouse.place()) from None
+    try:
+        yield Locks(connection, warehouse.place(), account, stream)
+    finally:
+        with suppress(DBAPIError):  # the server may be gone
+            connection.close()
+
+
+@contextmanager
+def days_lock(
     warehouse: Warehouse,
     account: str,
     first: date,
     last: date,
-    wait_seconds: int = WAIT_SECONDS,
+    wait_seconds: float = WAIT_SECONDS,
     *,
     stream: str = "operations",
 ) -> Iterator[None]:
-    """Hold the advisory locks of all months from `first` to `last`, taken in order so that none waits for ever.
+    """Hold the locks of all months from `first` to `last`.
 
     Raises:
         DaysAreBusy: another run held one of them for longer than `wait_seconds`.
         WarehouseUnavailable: no connection.
     """
-    with lock_connection(warehouse, "ecommpay-sync lock", wait_seconds) as connection:
-        try:
-            for month in months(first, last):
-                connection.execute(
-                    sql.text("warehouse/locks/lock_month"), {"stream": stream, "account": account, "month": month}
-                )
-        except psycopg.errors.LockNotAvailable:
-            raise DaysAreBusy(f"{stream} of {first} to {last}", wait_seconds) from None
-        except psycopg.Error as error:
-            raise explain(error, warehouse.place()) from None
+    with open_locks(warehouse, account, stream) as locks:
+        locks.lock_days(first, last, wait_seconds)
         yield
 
 
-def months(first: date, last: date) -> range:
+def is_backfill(settings: SyncSettings, first: date, last: date, look_back_days: int | None = None) -> bool:
+    """Whether a run over these days is so long that it yields to others; the nightly run of a stream never is."""
+    look_back = settings.look_back_days if look_back_days is None else look_back_days
+    return (last - first).days + 1 > max(settings.backfill_days, look_back + 1)
+
+
+class _LockNotFree(Exception):
+    """PostgreSQL gave up waiting for a lock."""
+
+
+def _months(first: date, last: date) -> range:
     """Return the numbers of the months that the days touch; each has a lock of its own."""
     return range(first.year * 12 + first.month, last.year * 12 + last.month + 1)
-
-
-@contextmanager
-def lock_connection(
-    warehouse: Warehouse, name: str, wait_seconds: int = 0
-) -> Iterator[psycopg.Connection[tuple[Any, ...]]]:
-    """Yield a connection for advisory locks, which go with it; a lock is waited for so long (0: without end).
-
-    Raises:
-        WarehouseUnavailable: no connection.
-    """
-    try:
-        connection = psycopg.connect(
-            warehouse.url,
-            autocommit=True,
-            connect_timeout=CONNECT_TIMEOUT,
-            application_name=name,
-            options=f"-c lock_timeout={wait_seconds * 1000} -c idle_session_timeout=0",
-            # it is idle for hours: what forgets idle connections on the way must not take the locks with it
-            keepalives_idle=60,
-            keepalives_interval=15,
-            keepalives_count=4,
-        )
-    except psycopg.Error as error:
-        raise explain(error, warehouse.place()) from None
-    try:
-        yield connection
-    finally:
-        connection.close()  # also where the server is gone, which a `with` would complain of

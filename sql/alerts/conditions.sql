@@ -27,7 +27,7 @@ WHERE (last.state IN ('failed', 'incomplete') OR last.was_killed)
               AND later.run_id > last.run_id AND later.state = 'complete'
         )
         AND (last.interval_from IS NULL OR coalesce((
-            SELECT range_agg(tstzrange(w.interval_from, w.interval_to + interval '1 second'))
+            SELECT range_agg(tstzrange(w.interval_from, w.interval_to, '[]'))
             FROM sync.windows w
             WHERE w.account = :account AND w.stream = last.stream AND w.verdict = 'complete' AND w.project_ids = '{}'
               AND w.interval_from <= last.interval_to AND w.interval_to >= last.interval_from
@@ -55,7 +55,7 @@ WHERE NOT EXISTS (
     SELECT FROM sync.coverage c
     WHERE c.account = :account AND c.stream = 'operations' AND c.project_ids = '{}'
       AND c.covered_from <= day AT TIME ZONE 'UTC'
-      AND c.covered_to >= (day + interval '1 day' - interval '1 second') AT TIME ZONE 'UTC'
+      AND c.covered_to >= (day + interval '1 day') AT TIME ZONE 'UTC'
 )
 ORDER BY day
 

@@ -22,7 +22,11 @@ FROM (
                WHEN d.next_run_at + interval '1 hour' < now() AND landed.landed_at < d.next_run_at THEN 'late'
                ELSE 'fresh'
            END AS verdict
-    FROM (SELECT DISTINCT account, stream FROM sync.runs) AS s
+    FROM (
+        SELECT DISTINCT ON (account, stream) account, stream, state
+        FROM sync.runs WHERE stream NOT IN ('spot check', 'completeness')
+        ORDER BY account, stream, run_id DESC
+    ) AS s
     LEFT JOIN LATERAL (
         SELECT max(w.interval_to) AS data_as_of_at, max(w.committed_at) AS landed_at
         FROM sync.windows w
@@ -45,6 +49,7 @@ FROM (
     ) AS last ON true
     LEFT JOIN sync.due d ON d.account = s.account AND d.stream = s.stream
     LEFT JOIN sync.mart_refreshes m ON m.account = s.account AND m.mart_group = 'operations'
+    WHERE s.state <> 'skipped'
 ) AS f;
 COMMENT ON VIEW bi.data_freshness IS 'One row an account and stream: is what you see up to date, and if not, why.';
 COMMENT ON COLUMN bi.data_freshness.account IS 'Which token''s account (SYNC_ACCOUNT).';

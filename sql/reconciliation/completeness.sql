@@ -1,7 +1,18 @@
+-- name: keep_transaction
+-- Open while the day is walked, which takes as long as the platform takes to answer.
+SELECT set_config('idle_in_transaction_session_timeout', '0', true)
+
+-- name: keep_last_observed
+-- An operation that two windows met counts as it was observed last.
+DELETE FROM staging_operations s
+USING staging_operations later
+WHERE later.operation_id = s.operation_id AND (later.observed_at, later.ctid) > (s.observed_at, s.ctid)
+
 -- name: analyze_staging
 ANALYZE staging_operations
 
 -- name: compare_walk
+-- The day ends with the second :last, which the walk shares with the next day, and whose operations are of that one.
 -- A fresh walk (staging_operations) against the store: missing, stored otherwise, gone, moved; control totals and
 -- digests of both sides. gone: its stored state came from a walk of this very day alone, so that a walk of the day
 -- must still meet it, if it had not changed since.
@@ -43,6 +54,7 @@ WITH walked AS (
                extract(epoch FROM o.operation_completed_at))) END AS stored_digest
     FROM staging_operations s
     LEFT JOIN core.operations o ON o.account = s.account AND o.operation_id = s.operation_id
+    WHERE s.operation_completed_at IS DISTINCT FROM CAST(:last AS timestamptz)
 ), unmet AS (
     SELECT o.operation_id, coalesce(w.interval_from >= :first AND w.interval_to <= :last, false) AS is_gone,
            o.sum_initial_currency AS currency, o.operation_type AS type, o.operation_status AS status,
@@ -51,7 +63,7 @@ WITH walked AS (
                extract(epoch FROM o.operation_completed_at))) AS digest
     FROM core.operations o
     LEFT JOIN sync.windows w ON w.window_id = o.window_id
-    WHERE o.account = :account AND o.operation_completed_at BETWEEN :first AND :last
+    WHERE o.account = :account AND o.operation_completed_at >= :first AND o.operation_completed_at < :last
       AND NOT EXISTS (SELECT FROM staging_operations s WHERE s.operation_id = o.operation_id)
 ), stored AS (
     SELECT operation_id, stored_currency AS currency, stored_type AS type, stored_status AS status,

@@ -90,7 +90,7 @@ WITH asked AS (
     SELECT w.*
     FROM sync.windows w, asked
     WHERE w.account = :account AND w.stream = 'operations' AND w.project_ids = '{}'
-      AND w.interval_from < day_to AND w.interval_to >= day_from
+      AND w.interval_from < day_to AND w.interval_to > day_from
       AND NOT EXISTS (
           SELECT FROM sync.windows later
           WHERE later.account = w.account AND later.stream = w.stream AND later.project_ids = w.project_ids
@@ -104,8 +104,8 @@ SELECT count(*) FILTER (WHERE verdict = 'complete') AS windows,
        count(*) FILTER (WHERE verdict <> 'complete') AS incomplete_windows,
        coalesce(sum(requests), 0) AS requests, coalesce(sum(rows_met), 0) AS rows,
        coalesce(sum(rows_rejected), 0) AS rejects,
-       coalesce(range_agg(tstzrange(interval_from, interval_to + interval '1 second'))
-                    FILTER (WHERE verdict = 'complete') @> (SELECT tstzrange(day_from, day_to) FROM asked),
+       coalesce(range_agg(tstzrange(interval_from, interval_to, '[]'))
+                    FILTER (WHERE verdict = 'complete') @> (SELECT tstzrange(day_from, day_to, '[]') FROM asked),
                 false) AS covered,
        coalesce(bool_or(verdict = 'complete' AND walk_started_at > (SELECT day_to FROM asked)), false) AS walked_after_it_ended,
        (SELECT max(c.covered_to) FROM sync.coverage c

@@ -1,5 +1,5 @@
 -- name: end_killed_runs
-UPDATE sync.runs AS r SET finished_at = clock_timestamp(), state = 'failed',
+UPDATE sync.runs AS r SET finished_at = clock_timestamp(), state = 'failed', error_kind = 'interrupted',
     message = 'its process was killed, or lost the database; what it had committed stays'
 WHERE r.account = :account AND r.state = 'running' AND sync.was_killed(r)
 
@@ -12,10 +12,6 @@ SELECT account, operation_id, observed_at, known_to, window_id, operation_status
        sum_initial_amount, sum_initial_currency
 FROM core.operation_versions WHERE account = :account AND operation_id = :operation_id
 ORDER BY observed_at
-
--- name: hold_run
--- Held as long as the run's process lives; sync.was_killed looks for it.
-SELECT pg_advisory_lock(20090, CAST(mod(%(run_id)s, 2147483647) AS integer))
 
 -- name: entry_with_hash
 SELECT account, entry_no FROM sync.windows WHERE encode(entry_hash, 'hex') = :hash
@@ -54,8 +50,9 @@ WHERE r.account = :account AND r.stream = :stream AND r.project_ids = CAST(:proj
       ), 0)
 ORDER BY w.interval_from
 
--- name: finish_run
-UPDATE sync.runs SET finished_at = clock_timestamp(), state = :state, message = :message, requests = :requests
+-- name: end_run
+UPDATE sync.runs SET finished_at = clock_timestamp(), state = :state, error_kind = :error_kind, message = :message,
+    requests = :requests
 WHERE run_id = :run_id
 
 -- name: add_requests
@@ -66,6 +63,13 @@ SET requests = sync.requests.requests + excluded.requests, retries = sync.reques
 
 -- name: next_window_id
 SELECT nextval('sync.window_ids')
+
+-- name: committed
+-- Which of these windows are committed.
+SELECT window_id FROM sync.windows WHERE window_id = ANY(CAST(:ids AS bigint[]))
+
+-- name: written_totals
+SELECT sync.written_totals(:window_id) AS totals
 
 -- name: add_window
 -- totals_written is read back from the store, in the transaction that wrote it;
@@ -100,9 +104,11 @@ WHERE entry_no <> expected_no OR previous_hash <> expected_hash OR entry_hash <>
 ORDER BY account, entry_no
 
 -- name: windows_between
--- Complete walks of a stream that touch the days, in the order in which they were committed.
-SELECT window_id, account, stream, interval_from, interval_to, walk_started_at, rows_met, rows_rejected, rows_digest,
-       pages_digest, entry_no
+-- Complete walks of a stream that touch the days, in the order in which they were committed; only_boundary: they end
+-- where the days begin, or begin where they end.
+SELECT window_id, account, run_id, stream, interval_from, interval_to, walk_started_at, rows_met, rows_rejected,
+       rows_digest, pages_digest, totals_met, entry_no,
+       interval_from < interval_to AND (interval_from = :last OR interval_to = :first) AS only_boundary
 FROM sync.windows
 WHERE account = :account AND stream = :stream AND verdict = 'complete'
   AND interval_from <= :last AND interval_to >= :first

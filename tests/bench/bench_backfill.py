@@ -35,14 +35,16 @@ from resources.warehouse.migrate import migrate
 ALONE = """
 import sys
 from datetime import date
-from pipelines.ingest.engine import OperationsRequest, sync_operations
+from pipelines.ingest.engine import SyncRequest
+from pipelines.ingest.engine import sync as load_stream
+from pipelines.ingest.streams import OPERATIONS
 from resources.data_api.client import Client
 from resources.data_api.endpoints import DataApi
 from resources.settings import api_settings, database_url, sync_settings
 from resources.warehouse.engine import Warehouse
-days = OperationsRequest(*map(date.fromisoformat, sys.argv[1:3]))
+days = SyncRequest(*map(date.fromisoformat, sys.argv[1:3]))
 with Warehouse(database_url()) as store, Client(api_settings()) as client:
-    sync_operations(DataApi(client), store, sync_settings(), days)
+    load_stream(OPERATIONS, days, DataApi(client), store, sync_settings())
 """
 
 

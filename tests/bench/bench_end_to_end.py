@@ -21,7 +21,9 @@ with warnings.catch_warnings():
 
 from floor import floor_seconds
 
-from pipelines.ingest.engine import OperationsRequest, sync_operations
+from pipelines.ingest.engine import SyncRequest
+from pipelines.ingest.engine import sync as load_stream
+from pipelines.ingest.streams import OPERATIONS
 from resources.data_api.client import Client
 from resources.data_api.endpoints import DataApi
 from resources.sandbox import sandbox_process
@@ -45,12 +47,12 @@ def main() -> None:
         ):
             migrate(store)
             settings = checked_api_settings(base_url=sandbox.url, token=sandbox.token, secret=sandbox.secret)
-            request = OperationsRequest(end - timedelta(days=asked.days - 1), end)
+            request = SyncRequest(end - timedelta(days=asked.days - 1), end)
             sync_settings = SyncSettings(windows_in_flight=asked.in_flight)
             for name in ("first pass", "second pass, nothing changed"):
                 with Client(settings) as client:
                     started, cpu = time.perf_counter(), time.process_time()
-                    report = sync_operations(DataApi(client), store, sync_settings, request)
+                    report = load_stream(OPERATIONS, request, DataApi(client), store, sync_settings)
                     seconds, cpu = time.perf_counter() - started, time.process_time() - cpu
                 print(
                     f"{name:<30} {report.rows_met:>9,} operations {seconds:6.1f} s {report.rows_met / seconds:>9,.0f}/s"

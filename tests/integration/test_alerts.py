@@ -22,10 +22,11 @@ from pipelines.resources import WarehouseResource
 from pipelines.sensors import alerts_sensor
 from resources.accounts import accounts_of
 from resources.channels import ChannelFailed, EmailChannel, WebhookChannel, channels_of
+from resources.data_api.client import RequestCounts
 from resources.errors import SyncError
 from resources.sandbox import Account, SandboxServer, World
 from resources.settings import AlertSettings, Secret, alert_settings
-from resources.warehouse.runs import run_under_way
+from resources.warehouse import ledger
 
 TODAY = datetime.now(UTC).date()
 YESTERDAY = TODAY - timedelta(days=1)
@@ -123,10 +124,11 @@ def test_a_refused_token_is_one_cause_and_not_also_a_failed_run(loaded, sandbox,
 
 
 def test_a_run_whose_process_died_is_told_and_one_that_is_under_way_is_not(loaded, hook):
-    with run_under_way(loaded, account="default", stream="balances", interval=None):
+    with ledger.run(loaded, RequestCounts(), account="default", stream="balances") as run:
         execute(loaded, f"UPDATE sync.runs SET started_at = '{NOON - timedelta(hours=1)}' WHERE state = 'running'")
         tick(loaded, hook)
         assert hook.posts == [], "it is still running"
+    execute(loaded, f"UPDATE sync.runs SET state = 'running', finished_at = NULL WHERE run_id = {run.run_id}")
     tick(loaded, hook)
     assert "its process was killed" in hook.texts[0]
 

@@ -17,7 +17,7 @@ from psycopg.sql import SQL, Identifier
 from fixtures.commands import ROOT, client_of, command, execute, sync
 from pipelines.cli.demo_balances import FIELDS
 from pipelines.ingest.balances import sync_balances
-from pipelines.ingest.engine import OperationsRequest
+from pipelines.ingest.engine import SyncRequest
 from pipelines.ingest.fraud import sync_fraud
 from pipelines.marts.build import build_marts
 from pipelines.reconciliation.balances import roll_forward
@@ -86,7 +86,7 @@ def fill(uri: str, world: World) -> None:
             report(4, tr_amount="7", tr_ccy="XXQ"),
         ]
         with client_of(sandbox.url) as client:
-            sync_fraud(DataApi(client), store, SETTINGS, OperationsRequest(FIRST.date(), YESTERDAY.date()))
+            sync_fraud(DataApi(client), store, SETTINGS, SyncRequest(FIRST.date(), YESTERDAY.date()))
         build_marts(store, SETTINGS)
         roll_forward(store, "default", YESTERDAY.date())
 

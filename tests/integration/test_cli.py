@@ -101,7 +101,7 @@ def test_status_shows_what_is_stored_and_how_complete_it_is(environment):
     command("operations", *DAYS, environment=environment)
     shown = command("status", environment=environment)
     assert shown.returncode == 0
-    assert re.search(r"default\s+2024-03-01 00:00:00\s+2024-03-03 23:59:59", shown.stdout)
+    assert re.search(r"default\s+2024-03-01 00:00:00\s+2024-03-04 00:00:00", shown.stdout)
 
 
 def test_doctor_finds_all_in_place(environment):

@@ -42,8 +42,8 @@ def test_every_chargeback_arrives_through_pages_that_meet(store):
     assert all(request.params["tz"] == "UTC" for request in asked)
     assert {request.params["pagination"]["limit"] for request in asked} == {1, 10}
     assert {tuple(request.params["filter"]["updated_at"]) for request in asked} == {
-        ("2024-03-01 00:00:00", "2024-03-30 23:59:59"),
-        ("2024-03-31 00:00:00", "2024-03-31 23:59:59"),
+        ("2024-03-01 00:00:00", "2024-03-31 00:00:00"),
+        ("2024-03-31 00:00:00", "2024-04-01 00:00:00"),
     }
 
 

@@ -192,7 +192,7 @@ def test_no_configured_personal_value_is_anywhere_in_the_store(store, mode):
 
 
 def test_two_documents_under_one_key_on_two_pages_are_told_of_and_not_stored(store):
-    twins = [chargeback(7, "2024-03-05 12:00:00", note="x"), chargeback(7, "2024-03-05 12:00:59", note="y")]
+    twins = [chargeback(7, "2024-03-05 12:00:05", note="x"), chargeback(7, "2024-03-05 12:00:59", note="y")]
     between = [chargeback(number, f"2024-03-05 12:00:{number - 70:02}") for number in range(100, 125)]
     small = config("chargebacks", paging=replace(config("chargebacks").paging, size=10))
     with SandboxServer(told(*twins, *between)) as sandbox, pytest.raises(Incomplete):
@@ -201,7 +201,7 @@ def test_two_documents_under_one_key_on_two_pages_are_told_of_and_not_stored(sto
 
 
 def test_two_documents_under_one_key_in_two_windows_turn_a_check_yellow(store):
-    twins = [chargeback(7, "2024-03-05 12:00:00", note="x"), chargeback(7, "2024-03-31 12:00:00", note="y")]
+    twins = [chargeback(7, "2024-03-05 12:00:05", note="x"), chargeback(7, "2024-03-31 12:00:00", note="y")]
     with SandboxServer(told(*twins, chargeback(8))) as sandbox:
         done = load(sandbox, store, "chargebacks")
     found = store.query("checks/documents_keys_tell", run_ids=[done.run_id])

@@ -10,7 +10,7 @@ from fixtures.commands import client_of, command, fetch_all, sync
 from pipelines.audit.replay import Replayer, body_of
 from pipelines.audit.trace import trace
 from pipelines.ingest.documents import sync_documents
-from pipelines.ingest.engine import OperationsRequest
+from pipelines.ingest.engine import SyncRequest
 from pipelines.marts.build import build_marts, differences_from_core
 from pipelines.privacy.erase import erase
 from resources.data_api.endpoints import DataApi
@@ -157,7 +157,7 @@ def documented(loaded):
         told = [{**fields, "stage": stage} for fields in DOCUMENTS]
         world.documents.tell("chargeback/list", [Document.told("2024-03-02 10:00:00", **fields) for fields in told])
         with SandboxServer(world) as sandbox, client_of(sandbox.url) as client:
-            request = OperationsRequest(date(2024, 3, 2), date(2024, 3, 2))
+            request = SyncRequest(date(2024, 3, 2), date(2024, 3, 2))
             sync_documents(STREAM, DataApi(client), loaded, SyncSettings(), request)
     return loaded
 

@@ -9,8 +9,9 @@ from decimal import Decimal
 import pytest
 
 from fixtures.commands import client_of, command, execute, fetch_all, night, sync
-from pipelines.ingest.engine import OperationsRequest
-from pipelines.ingest.fraud import NoFraudAccess, Skipped, sync_fraud
+from pipelines.ingest.engine import NoAccess, SyncRequest
+from pipelines.ingest.fraud import Skipped, sync_fraud
+from pipelines.marts.build import build_marts
 from resources.data_api.endpoints import DataApi
 from resources.sandbox import DEMO_SECRET, DEMO_TOKEN, Account, Fraud, SandboxServer, World
 from resources.settings import SyncSettings
@@ -29,7 +30,7 @@ def report(number: int, received: str = "2024-03-05 12:00:00", **fields) -> Frau
 
 
 def load(sandbox, store, first=FIRST, last=LAST, **settings):
-    request = OperationsRequest(date.fromisoformat(first), date.fromisoformat(last))
+    request = SyncRequest(date.fromisoformat(first), date.fromisoformat(last))
     with client_of(sandbox.url) as client:
         return sync_fraud(DataApi(client), store, SyncSettings(**settings), request)
 
@@ -129,13 +130,23 @@ def test_without_the_role_nothing_fails_and_the_reason_says_what_to_do(store):
         assert isinstance(outcome, Skipped)
         assert "the role Risks or Merchant admin" in outcome.reason
         assert "SYNC_FRAUD=off" in outcome.reason
-        with pytest.raises(NoFraudAccess, match="role Risks"):
+        with pytest.raises(NoAccess, match="role Risks"):
             load(sandbox, store, fraud="on")
         asked = sandbox.request_count
         assert isinstance(load(sandbox, store, fraud="off"), Skipped)
         assert sandbox.request_count == asked
-    runs = fetch_all(store, "SELECT stream, state FROM sync.runs")
-    assert runs == [{"stream": "fraud", "state": "failed"}] * 2
+    runs = fetch_all(store, "SELECT stream, state, error_kind, message FROM sync.runs ORDER BY run_id")
+    assert [(run["stream"], run["state"]) for run in runs] == [("fraud", "skipped"), ("fraud", "failed")]
+    assert [run["error_kind"] for run in runs] == [None, NoAccess.kind]
+    assert all("the role Risks or Merchant admin" in run["message"] for run in runs)
+
+
+def test_a_stream_that_was_skipped_is_no_refused_token_and_not_late(store):
+    with SandboxServer(world_of(50), accounts=[Account(risks=False)]) as sandbox:
+        load(sandbox, store)
+    assert store.query("alerts/conditions/refused_token", account="default") == []
+    build_marts(store, SyncSettings())
+    assert fetch_all(store, "SELECT stream FROM bi.data_freshness") == []
 
 
 def test_a_role_that_was_lost_is_a_failure(store):
@@ -143,8 +154,11 @@ def test_a_role_that_was_lost_is_a_failure(store):
     with SandboxServer(world_of(50), accounts=[account]) as sandbox:
         load(sandbox, store)
         sandbox.accounts.put(replace(account, risks=False))
-        with pytest.raises(NoFraudAccess):
+        with pytest.raises(NoAccess, match="the role Risks or Merchant admin"):
             load(sandbox, store)
+    (run,) = fetch_all(store, "SELECT state, error_kind, message FROM sync.runs ORDER BY run_id DESC LIMIT 1")
+    assert (run["state"], run["error_kind"]) == ("failed", NoAccess.kind)
+    assert "the role Risks or Merchant admin" in run["message"]
 
 
 # As a user meets it

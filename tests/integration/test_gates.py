@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from datetime import date
 
 import pytest
@@ -12,13 +13,20 @@ import pytest
 from fixtures.commands import client_of, differences, fetch_all, sync
 from resources.sandbox import SandboxServer, World
 from resources.settings import SyncSettings
-from resources.warehouse.gates import is_backfill, open_gate
+from resources.warehouse.locks import is_backfill, open_locks
 from resources.warehouse.rate_limit import TokenBudget
 
 SETTINGS = SyncSettings(backfill_days=10)
 YEAR = date(2024, 1, 1), date(2024, 12, 31)
 NIGHT = date(2024, 3, 28), date(2024, 3, 31)
 MARCH = date(2024, 3, 1), date(2024, 3, 31)
+
+
+@contextmanager
+def begun(store, days, stream="operations"):
+    """A run over these days, which holds its locks; the throttle of a backfill."""
+    with open_locks(store, "default", stream) as locks:
+        yield locks.begin(*days, SETTINGS, SETTINGS.look_back_days)
 
 
 def wait_until(holds, seconds=20):
@@ -41,43 +49,43 @@ def test_a_short_run_is_let_in_when_the_backfills_window_lands_and_before_its_ne
     events = []
 
     def night():
-        with open_gate(store, SETTINGS, *NIGHT):
+        with begun(store, NIGHT):
             events.append("night in")
             wait_until(lambda: somebody_waits(store))
             events.append("night out")
 
-    with open_gate(store, SETTINGS, *YEAR) as gate:
-        assert gate.windows_in_flight() == 4
-        assert gate.enter(*MARCH, alone=True)
+    with begun(store, YEAR) as throttle:
+        assert throttle.windows_in_flight() == 4
+        assert throttle.acquire(*MARCH, is_first=True)
         thread = threading.Thread(target=night)
         thread.start()
         wait_until(lambda: somebody_waits(store))
-        assert gate.windows_in_flight() == 1, "a short run is under way: only its share is left to the backfill"
+        assert throttle.windows_in_flight() == 1, "a short run is under way: only its share is left to the backfill"
         events.append("window lands")
-        gate.leave(*MARCH)
-        assert gate.enter(*MARCH, alone=True)
+        throttle.release(*MARCH)
+        assert throttle.acquire(*MARCH, is_first=True)
         events.append("next window")
         thread.join(20)
-        wait_until(lambda: gate.windows_in_flight() == 4)  # PostgreSQL takes a moment to see that the night has gone
+        wait_until(lambda: throttle.windows_in_flight() == 4)  # PostgreSQL sees a moment later that the night is gone
     assert events == ["window lands", "night in", "night out", "next window"]
 
 
 def test_a_window_in_flight_does_not_lock_the_months_it_does_not_touch(store):
-    with open_gate(store, SETTINGS, *YEAR) as gate:
-        assert gate.enter(date(2024, 1, 1), date(2024, 2, 29), alone=True)
-        with open_gate(store, SETTINGS, *NIGHT):
-            assert not gate.enter(*MARCH, alone=False), "with a window in flight it does not wait, it comes again"
-            assert gate.enter(date(2024, 4, 1), date(2024, 5, 1), alone=False)
+    with begun(store, YEAR) as throttle:
+        assert throttle.acquire(date(2024, 1, 1), date(2024, 2, 29), is_first=True)
+        with begun(store, NIGHT):
+            assert not throttle.acquire(*MARCH, is_first=False), "with a window in flight it does not wait"
+            assert throttle.acquire(date(2024, 4, 1), date(2024, 5, 1), is_first=False)
 
 
 def test_a_month_is_free_only_when_both_windows_of_it_have_landed(store):
-    with open_gate(store, SETTINGS, *YEAR) as gate, open_gate(store, SETTINGS, *MARCH) as other:
-        assert gate.enter(*MARCH, alone=True)
-        assert gate.enter(*MARCH, alone=False)
-        gate.leave(*MARCH)
-        assert not other.enter(*MARCH, alone=False)
-        gate.leave(*MARCH)
-        assert other.enter(*MARCH, alone=False)
+    with begun(store, YEAR) as throttle, begun(store, MARCH) as other:
+        assert throttle.acquire(*MARCH, is_first=True)
+        assert throttle.acquire(*MARCH, is_first=False)
+        throttle.release(*MARCH)
+        assert not other.acquire(*MARCH, is_first=False)
+        throttle.release(*MARCH)
+        assert other.acquire(*MARCH, is_first=False)
 
 
 @pytest.mark.parametrize(("days", "look_back", "expected"), [(31, 3, False), (32, 3, True), (61, 60, False)])
@@ -92,8 +100,14 @@ def test_a_run_is_a_backfill_by_its_length_but_never_the_nightly_one(days, look_
 def test_a_night_of_fraud_reports_is_none_by_their_own_look_back(look_back, days, expected):
     last = date.fromordinal(YEAR[0].toordinal() + days - 1)
     settings = SyncSettings(look_back_days=3, fraud_look_back_days=look_back)
-    assert is_backfill(settings, YEAR[0], last, "fraud") is expected
+    assert is_backfill(settings, YEAR[0], last, look_back) is expected
     assert is_backfill(settings, YEAR[0], last) is (days > 31)
+
+
+def test_the_look_back_of_the_stream_itself_decides_what_a_backfill_is():
+    last = date.fromordinal(YEAR[0].toordinal() + 45)
+    assert is_backfill(SyncSettings(), YEAR[0], last)
+    assert not is_backfill(SyncSettings(), YEAR[0], last, look_back_days=45)
 
 
 def test_a_nightly_run_over_the_same_days_ends_long_before_the_backfill(store):

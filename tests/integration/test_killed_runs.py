@@ -7,15 +7,16 @@ import pytest
 
 from fixtures.commands import ROOT, SETTINGS, execute, fetch_all
 from pipelines.marts.build import build_marts
+from resources.data_api.client import RequestCounts
 from resources.warehouse import ledger
-from resources.warehouse.runs import run_under_way
 
 HOLD = """
 import sys, time
+from resources.data_api.client import RequestCounts
+from resources.warehouse import ledger
 from resources.warehouse.engine import Warehouse
-from resources.warehouse.runs import run_under_way
-with run_under_way(Warehouse(sys.argv[1]), account="default", stream="balances", interval=None) as number:
-    print(number, flush=True)
+with ledger.run(Warehouse(sys.argv[1]), RequestCounts(), account="default", stream="balances") as run:
+    print(run.run_id, flush=True)
     time.sleep(600)
 """
 
@@ -50,9 +51,10 @@ def test_status_calls_it_killed(store, killed):
 
 
 def test_the_next_run_of_the_account_writes_down_that_it_failed(store, killed):
-    with begin(store) as number:
-        assert states(store) == {killed: ("failed", "failed"), number: ("running", "running")}
-    (row,) = fetch_all(store, f"SELECT message, finished_at FROM sync.runs WHERE run_id = {killed}")
+    with begin(store) as run:
+        assert states(store) == {killed: ("failed", "failed"), run.run_id: ("running", "running")}
+    (row,) = fetch_all(store, f"SELECT message, finished_at, error_kind FROM sync.runs WHERE run_id = {killed}")
+    assert row["error_kind"] == "interrupted"
     assert row["message"] == "its process was killed, or lost the database; what it had committed stays"
     assert row["finished_at"] is not None
 
@@ -64,19 +66,19 @@ def test_a_run_of_another_account_leaves_it_alone(store, killed):
 
 def test_a_run_that_lives_or_has_ended_is_not_touched(store):
     with begin(store) as ended:
-        ledger.finish_run(store, ended, "complete", None, 1)
+        pass
     with begin(store) as first:
         begun_a_minute_ago(store)
         with begin(store) as second:
             assert states(store) == {
-                ended: ("complete", "complete"),
-                first: ("running", "running"),
-                second: ("running", "running"),
+                ended.run_id: ("complete", "complete"),
+                first.run_id: ("running", "running"),
+                second.run_id: ("running", "running"),
             }
 
 
 def begin(store, account="default"):
-    return run_under_way(store, account=account, stream="balances", interval=None)
+    return ledger.run(store, RequestCounts(), account=account, stream="balances")
 
 
 def begun_a_minute_ago(store):
@@ -86,7 +88,7 @@ def begun_a_minute_ago(store):
 def wait_until_gone(store):
     """PostgreSQL notices that a client is gone within moments."""
     for _ in range(1000):
-        if not fetch_all(store, "SELECT FROM pg_stat_activity WHERE application_name = 'ecommpay-sync run'"):
+        if not fetch_all(store, "SELECT FROM pg_stat_activity WHERE application_name = 'ecommpay-sync lock'"):
             return
         execute(store, "SELECT pg_sleep(0.01)")
     pytest.fail("the killed process still has its connection")

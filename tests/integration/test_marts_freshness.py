@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+import pytest
+
 from fixtures.commands import client_of, execute, fetch_all
 from fixtures.marts import SETTINGS, START, freshness, load, op
 from pipelines.ingest.balances import sync_balances
 from pipelines.marts.build import build_marts
+from resources.data_api.client import RequestCounts
 from resources.data_api.endpoints import DataApi
+from resources.errors import ConfigError
 from resources.sandbox import SandboxServer, World
 from resources.warehouse import ledger
 
@@ -42,8 +46,11 @@ def test_a_run_that_did_not_come_is_late_and_the_daemon_is_named(store):
 def test_a_run_that_failed_tells_its_own_message_as_the_cause(store):
     load(store, op(1))
     build_marts(store, SETTINGS)
-    run_id = ledger.start_run(store, account="default", stream="operations", interval=None)
-    ledger.finish_run(store, run_id, "failed", "the platform refused the token", 1)
+    with (
+        pytest.raises(ConfigError),
+        ledger.run(store, RequestCounts(), account="default", stream="operations"),
+    ):
+        raise ConfigError("the platform refused the token")
     row = freshness(store)
     assert (row["verdict"], row["cause"]) == ("incomplete", "the platform refused the token")
 

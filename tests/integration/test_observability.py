@@ -9,15 +9,25 @@ import subprocess
 import sys
 import threading
 import urllib.request
+from datetime import date
 from pathlib import Path
 
 import pytest
 
 from fixtures.commands import client_of, command, execute, fetch_all, sync
 from pipelines.alerts.metrics import text_of
+from pipelines.audit.spot_check import spot_check
+from pipelines.ingest.balances import sync_balances
+from pipelines.ingest.engine import SyncRequest
+from pipelines.ingest.engine import sync as load_stream
+from pipelines.ingest.streams import OPERATIONS
+from pipelines.marts.build import build_marts
+from pipelines.reconciliation.completeness import prove_completeness
 from resources import log
+from resources.data_api.endpoints import DataApi
 from resources.errors import ConfigError
 from resources.sandbox import DEMO_SECRET, DEMO_TOKEN, Faults, SandboxServer, World
+from resources.settings import SyncSettings
 
 FIRST, LAST = "2024-03-01", "2024-03-03"
 
@@ -74,6 +84,33 @@ def test_requests_are_counted_in_the_database_by_endpoint_and_status_retries_apa
     assert sum(row["retries"] for row in counts) == 2
     (run,) = fetch_all(store, "SELECT requests FROM sync.runs")
     assert run["requests"] == sum(row["requests"] for row in counts)
+
+
+def test_each_run_counts_its_own_requests_with_one_client_for_all(world, store):
+    """A load, a snapshot, a spot check and a fresh walk, one after the other: each has its own, and all add up."""
+    with SandboxServer(world) as sandbox, client_of(sandbox.url) as client:
+        api, settings = DataApi(client), SyncSettings()
+        days = SyncRequest(date.fromisoformat(FIRST), date.fromisoformat(LAST))
+        sent, asked = [], 0
+        for work in (
+            lambda: load_stream(OPERATIONS, days, api, store, settings),
+            lambda: load_stream(OPERATIONS, days, api, store, settings),
+            lambda: sync_balances(api, store, "default"),
+            lambda: spot_check(api, store, settings, date.fromisoformat(FIRST), sample=3),
+            lambda: prove_completeness(api, store, settings, date.fromisoformat(FIRST)),
+        ):
+            work()
+            sent.append(sandbox.request_count - asked)
+            asked = sandbox.request_count
+    runs = fetch_all(store, "SELECT stream, requests, run_id FROM sync.runs ORDER BY run_id")
+    assert [run["stream"] for run in runs] == ["operations", "operations", "balances", "spot check", "completeness"]
+    assert [run["requests"] for run in runs] == sent
+    by_run = fetch_all(store, "SELECT sum(requests)::bigint AS n FROM sync.requests GROUP BY run_id ORDER BY run_id")
+    assert [row["n"] for row in by_run] == sent
+    build_marts(store, settings)
+    assert fetch_all(store, "SELECT DISTINCT requests_retried FROM bi.ops_runs") == [{"requests_retried": 0}]
+    shown = fetch_all(store, "SELECT stream FROM bi.data_freshness ORDER BY 1")
+    assert shown == [{"stream": "balances"}, {"stream": "operations"}], "what writes no windows is not late"
 
 
 def test_requests_of_a_run_that_failed_are_counted_too(world, store):

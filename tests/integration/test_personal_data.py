@@ -16,7 +16,7 @@ from fixtures.commands import client_of, command, execute, fetch_all, sync
 from pipelines.audit.replay import Replayer, body_of
 from pipelines.audit.spot_check import spot_check
 from pipelines.audit.trace import trace
-from pipelines.ingest.engine import OperationsRequest
+from pipelines.ingest.engine import SyncRequest
 from pipelines.ingest.fraud import sync_fraud
 from pipelines.ingest.normalize import normalize_operations
 from pipelines.ingest.privacy import COLUMNS, keyed_hash, protect
@@ -68,7 +68,7 @@ def world(status: str = "success") -> World:
 
 def load(sandbox, store, mode):
     report = sync(sandbox, store, DAY, DAY, settings=settings_of(mode))
-    request = OperationsRequest(date.fromisoformat(DAY), date.fromisoformat(DAY))
+    request = SyncRequest(date.fromisoformat(DAY), date.fromisoformat(DAY))
     with client_of(sandbox.url) as client:
         return report, sync_fraud(DataApi(client), store, settings_of(mode), request)
 

@@ -78,14 +78,16 @@ def test_only_the_projects_asked_for_are_loaded(store):
     assert fetch_all(store, "SELECT DISTINCT project_ids FROM sync.windows") == [{"project_ids": [project]}]
 
 
-def test_both_ends_of_a_day_belong_to_it_and_no_second_of_the_next(store):
+def test_a_day_is_walked_from_its_first_second_to_the_midnight_after_it(store):
     times = ["2024-02-29 23:59:59", "2024-03-01 00:00:00", "2024-03-01 23:59:59", "2024-03-02 00:00:00"]
+    times += ["2024-03-02 00:00:01"]
     world = World.of([({"operation_id": str(number)}, time) for number, time in enumerate(times, 1)], now=NOW)
     with SandboxServer(world) as sandbox:
         sync(sandbox, store, FIRST, FIRST)
     assert [row["operation_id"] for row in fetch_all(store, "SELECT operation_id FROM core.operations")] == [
         "2",
         "3",
+        "4",
     ]
 
 
@@ -285,14 +287,16 @@ def test_a_killed_run_is_continued_where_it_stopped(store):
     from datetime import date
 
     from fixtures.commands import client_of
-    from pipelines.ingest.engine import OperationsRequest, sync_operations
+    from pipelines.ingest.engine import SyncRequest
+    from pipelines.ingest.engine import sync as load_stream
+    from pipelines.ingest.streams import OPERATIONS
     from resources.data_api.endpoints import DataApi
 
     with SandboxServer(world_of(40_000)) as sandbox:
-        request = OperationsRequest(date.fromisoformat(FIRST), date.fromisoformat(LAST))
+        request = SyncRequest(date.fromisoformat(FIRST), date.fromisoformat(LAST))
         settings = SyncSettings(windows_in_flight=1)
         with client_of(sandbox.url) as client, pytest.raises(Killed):
-            sync_operations(DataApi(client), store, settings, request, KilledAfterTwo())
+            load_stream(OPERATIONS, request, DataApi(client), store, settings, KilledAfterTwo())
         done = fetch_all(store, "SELECT count(*) FROM sync.windows")[0]["count"]
         report = sync(sandbox, store, FIRST, LAST)
         assert report.resumed_windows == done >= 2

@@ -15,7 +15,9 @@ from fixtures.receivers import webhook
 from pipelines.alerts.conditions import DagsterFacts, judge
 from pipelines.alerts.notifications import tell
 from pipelines.alerts.outage import Outage, begun, ended
-from pipelines.ingest.engine import OperationsRequest, sync_operations
+from pipelines.ingest.engine import SyncRequest
+from pipelines.ingest.engine import sync as load_stream
+from pipelines.ingest.streams import OPERATIONS
 from pipelines.schedules import days_of_night
 from resources.channels import WebhookChannel
 from resources.data_api.endpoints import DataApi
@@ -61,7 +63,7 @@ class Week:
         before = self._last_run()
         with client_of(self.sandbox.url, self.token, DEMO_SECRET, PATIENT) as client:
             try:
-                sync_operations(DataApi(client), store or self.store, SETTINGS, OperationsRequest(first, last))
+                load_stream(OPERATIONS, SyncRequest(first, last), DataApi(client), store or self.store, SETTINGS)
             except SyncError:
                 complete = False
             else:

@@ -8,7 +8,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipelines.ingest.days import OpenDays
+from pipelines.ingest.progress import OpenDays
 from pipelines.ingest.windows import SECOND, Window, cut, of_days, without
 
 START = date(2024, 2, 27)
@@ -21,7 +21,7 @@ def scattered(draw):
     what = of_days(START, START + timedelta(days=days - 1))
     seconds = sorted(draw(st.sets(st.integers(1, what.seconds - 1), max_size=25)))
     edges = [0, *seconds, what.seconds]
-    pieces = [Window(what.first + start * SECOND, what.first + (end - 1) * SECOND) for start, end in pairwise(edges)]
+    pieces = [Window(what.first + start * SECOND, what.first + end * SECOND) for start, end in pairwise(edges)]
     order = draw(st.permutations(pieces))
     return what, list(order), draw(st.integers(0, len(order)))
 
@@ -30,11 +30,11 @@ def whole_days(what, committed):
     """The days of `what` without a hole, found the slow way."""
     holes = without(what, committed)
     day, found = what.first, set()
-    while day <= what.last:
-        end = day + timedelta(days=1) - SECOND
-        if not any(hole.first <= end and hole.last >= day for hole in holes):
+    while day < what.last:
+        end = day + timedelta(days=1)
+        if not any(hole.first < end and hole.last > day for hole in holes):
             found.add(day.date())
-        day = end + SECOND
+        day = end
     return found
 
 

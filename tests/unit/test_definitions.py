@@ -38,7 +38,7 @@ def test_the_assets_are_as_pinned():
     assert {specs[name].group_name for name in ("operations", "balances")} == {"platform"}
     assert specs["operations"].metadata["dagster/table_name"] == "core.operations"
     operations = defs.get_assets_def("operations")
-    assert operations.backfill_policy == dg.BackfillPolicy.multi_run(max_partitions_per_run=180)
+    assert operations.backfill_policy == dg.BackfillPolicy.multi_run(max_partitions_per_run=179)
 
 
 def test_the_checks_are_as_pinned():

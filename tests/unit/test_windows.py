@@ -1,4 +1,4 @@
-"""Windows: closed intervals of whole seconds that cover what was asked for, exactly once."""
+"""Windows: they cover what was asked for, and share their boundary seconds, so that no fraction lies between two."""
 
 from __future__ import annotations
 
@@ -18,10 +18,12 @@ from pipelines.ingest.windows import (
     of_days,
     pieces_for,
     plan,
+    shares,
     without,
 )
 
 START = datetime(2020, 1, 1, tzinfo=UTC)
+MILLISECOND = timedelta(milliseconds=1)
 seconds = st.integers(0, 4_000 * DAY_SECONDS)
 
 
@@ -32,36 +34,65 @@ def windows(draw, longest=4_000 * DAY_SECONDS):
 
 
 def covers_exactly(pieces: list[Window], whole: Window) -> bool:
-    adjacent = all(a.last + SECOND == b.first for a, b in pairwise(pieces))
+    adjacent = all(a.last == b.first for a, b in pairwise(pieces))
     return adjacent and pieces[0].first == whole.first and pieces[-1].last == whole.last
 
 
 @given(windows())
-def test_a_plan_covers_every_second_once_and_never_exceeds_180_days(window):
+def test_a_plan_covers_every_moment_and_never_asks_for_more_than_180_days(window):
     planned = plan(window)
     assert covers_exactly(planned, window)
     assert all(piece.seconds <= LONGEST for piece in planned)
-    assert len(planned) == -(-window.seconds // LONGEST)
+    assert LONGEST + 1 <= 180 * DAY_SECONDS, "also where the platform counts both ends"
+    assert len(planned) == max(1, -(-window.seconds // LONGEST))
 
 
 @given(windows(), st.integers(1, 16))
-def test_a_cut_covers_every_second_once(window, pieces):
+def test_a_cut_covers_every_moment(window, pieces):
     parts = cut(window, pieces)
     assert covers_exactly(parts, window)
     assert 1 <= len(parts) <= pieces
+    if window.seconds > 1:
+        assert all(part.seconds >= 1 for part in parts), "a moment alone would hold nothing of what follows it"
     if window.seconds > 1 and pieces > 1:
         assert all(part.seconds < window.seconds for part in parts), "a cut must make progress"
+
+
+@given(st.data(), windows(longest=5 * DAY_SECONDS))
+def test_whatever_the_cuts_a_time_with_milliseconds_is_met_by_the_windows_on_its_sides_and_by_no_other(data, window):
+    parts = [window]
+    for pieces in data.draw(st.lists(st.integers(2, 16), max_size=4)):
+        number = data.draw(st.integers(0, len(parts) - 1))
+        parts[number : number + 1] = cut(parts[number], pieces)
+    milliseconds = data.draw(st.lists(st.integers(0, 1000 * window.seconds), min_size=1, max_size=20))
+    edges = {part.first for part in parts[1:]}
+    for moment in [window.first + number * MILLISECOND for number in milliseconds]:
+        met = [part for part in parts if part.first <= moment <= part.last]
+        assert len(met) == (2 if moment in edges else 1)
 
 
 @given(windows(), st.lists(windows(), max_size=8))
 def test_holes_are_what_no_window_covers(window, done):
     holes = without(window, done)
     marks = [window.first, window.last, *(edge for w in [*done, *holes] for edge in (w.first, w.last))]
-    for moment in {mark + step for mark in marks for step in (-SECOND, timedelta(0), SECOND)}:
+    for moment in {mark + step for mark in marks for step in (-SECOND / 2, SECOND / 2)}:
         asked = window.first <= moment <= window.last
         covered = any(w.first <= moment <= w.last for w in done)
         in_hole = any(hole.first <= moment <= hole.last for hole in holes)
         assert in_hole == (asked and not covered)
+    for moment in marks:
+        if window.first <= moment <= window.last:
+            assert any(part.first <= moment <= part.last for part in [*done, *holes])
+    assert all(one.last <= other.first for one, other in pairwise(holes))
+
+
+@given(windows(longest=5 * DAY_SECONDS))
+def test_the_shares_of_the_days_add_up(window):
+    found = list(shares(window))
+    assert sum(share for _, share in found) == window.seconds
+    assert all(0 < share <= DAY_SECONDS for _, share in found)
+    if found:
+        assert (found[0][0], found[-1][0]) == window.days()
 
 
 @given(windows(), st.integers(1, 10_000), st.none() | st.integers(0, 10**7).map(lambda s: timedelta(seconds=s)))
@@ -69,10 +100,18 @@ def test_a_window_too_dense_is_always_cut(window, rows, span):
     assert 2 <= pieces_for(window, rows, span, at_least=9_990) <= 16
 
 
-def test_days_are_whole_utc_days():
+def test_days_are_whole_utc_days_up_to_the_midnight_after_them():
     window = of_days(date(2024, 2, 28), date(2024, 2, 29))
-    assert str(window) == "2024-02-28 00:00:00 to 2024-02-29 23:59:59 UTC"
+    assert str(window) == "2024-02-28 00:00:00 to 2024-03-01 00:00:00 UTC"
     assert window.seconds == 2 * DAY_SECONDS
+    assert window.days() == (date(2024, 2, 28), date(2024, 2, 29))
+
+
+def test_what_lasts_a_second_is_not_cut():
+    second = Window(START, START + SECOND)
+    assert cut(second, 16) == [second]
+    moment = Window(START, START)
+    assert cut(moment, 16) == plan(moment) == without(moment, []) == [moment]
 
 
 def test_a_cut_longer_than_a_day_falls_on_midnight():

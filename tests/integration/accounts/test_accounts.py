@@ -101,7 +101,7 @@ def test_doctor_examines_each_account_and_status_shows_all(command, environment,
     assert f"{tmp_path}/globex_secret, mode 0644): chmod 600" in done.stdout
     command("operations", *DAYS, environment=environment)
     shown = command("status", environment=environment).stdout
-    assert re.findall(r"^(\w+) +2024-03-01 00:00:00 +2024-03-03 23:59:59$", shown, re.MULTILINE) == ["acme", "globex"]
+    assert re.findall(r"^(\w+) +2024-03-01 00:00:00 +2024-03-04 00:00:00$", shown, re.MULTILINE) == ["acme", "globex"]
     assert re.findall(rf"^{shared} +(\w+) +\d+ +not built yet", shown, re.MULTILINE) == ["acme", "globex"]
     one = command("status", "--account", "globex", environment=environment).stdout
     assert not re.search(r"^acme +2024", one, re.MULTILINE)

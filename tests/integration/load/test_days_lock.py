@@ -16,7 +16,7 @@ from fixtures.load import (
 )
 from resources.errors import WarehouseUnavailable
 from resources.warehouse.engine import Warehouse
-from resources.warehouse.locks import DaysAreBusy, range_lock
+from resources.warehouse.locks import DaysAreBusy, days_lock
 
 MARCH = (date(2024, 3, 1), date(2024, 3, 31))
 LOCKS = "ecommpay-sync lock"
@@ -28,7 +28,7 @@ def held(store: Warehouse, first: date, last: date, account="default"):
     holding, release = threading.Event(), threading.Event()
 
     def hold() -> None:
-        with range_lock(store, account, first, last, 1):
+        with days_lock(store, account, first, last, 1):
             holding.set()
             release.wait(20)
 
@@ -44,7 +44,7 @@ def held(store: Warehouse, first: date, last: date, account="default"):
 
 def is_busy(store: Warehouse, first: date, last: date, account="default", wait_seconds=0.1) -> bool:
     try:
-        with range_lock(store, account, first, last, wait_seconds):
+        with days_lock(store, account, first, last, wait_seconds):
             return False
     except DaysAreBusy:
         return True
@@ -57,11 +57,16 @@ def test_a_second_run_over_the_same_days_waits_and_then_says_that_they_are_busy(
         pytest.raises(
             DaysAreBusy, match="another run has been loading operations of 2024-03-15 to 2024-03-15"
         ) as error,
-        range_lock(store, "default", date(2024, 3, 15), date(2024, 3, 15), wait_seconds=1),
+        days_lock(store, "default", date(2024, 3, 15), date(2024, 3, 15), wait_seconds=1),
     ):
         pass
     assert 1 <= time.monotonic() - begun < 5
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(("seconds", "said"), [(1, "1 s"), (60, "60 s"), (600, "10 minutes"), (21_600, "6.0 hours")])
+def test_how_long_was_waited_is_said_as_a_person_says_it(seconds, said):
+    assert f"for more than {said}:" in str(DaysAreBusy("operations", seconds))
 
 
 def test_a_second_run_begins_as_soon_as_the_first_has_ended(store):
@@ -101,7 +106,7 @@ def test_a_run_that_gave_up_waiting_holds_nothing(store):
 
 
 def test_a_lock_ends_with_its_block_even_if_that_fails(store):
-    with pytest.raises(Killed), range_lock(store, "default", *MARCH, wait_seconds=1):
+    with pytest.raises(Killed), days_lock(store, "default", *MARCH, wait_seconds=1):
         raise Killed
     assert not is_busy(store, *MARCH)
 
@@ -116,7 +121,7 @@ def test_a_lock_on_an_unreachable_database_is_told_in_one_line():
     with (
         Warehouse("postgresql://loader:very-hidden@127.0.0.1:1/sales") as store,
         pytest.raises(WarehouseUnavailable, match=r"sales at 127\.0\.0\.1") as error,
-        range_lock(store, "default", *MARCH),
+        days_lock(store, "default", *MARCH),
     ):
         pass
     assert "very-hidden" not in str(error.value)

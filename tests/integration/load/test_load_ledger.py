@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -26,11 +26,13 @@ from fixtures.load import (
     walk,
 )
 from pipelines.ingest.normalize import unite
-from resources.errors import WarehouseBroken
+from resources.data_api.client import RequestCounts
+from resources.errors import ConfigError, Incomplete, WarehouseBroken, WarehouseUnavailable
 from resources.warehouse import ledger
 from resources.warehouse.engine import Warehouse
 from resources.warehouse.ledger import LoadReport, Scope
 from resources.warehouse.load import load_window
+from resources.warehouse.locks import DaysAreBusy
 
 
 def test_walks_that_commit_at_once_make_one_chain_and_count_each_change_once(store):
@@ -180,16 +182,50 @@ def test_an_entry_that_is_taken_out_breaks_the_chain(store):
 
 
 def test_a_run_is_written_when_it_begins_and_when_it_ends(store):
-    run_id = ledger.start_run(
-        store, account="a", stream="operations", interval=(at(0), at(9)), project_ids=[7, 8], dagster_run_id="d"
+    counts = RequestCounts()
+    asked = {"interval": (at(0), at(9)), "project_ids": [7, 8], "dagster_run_id": "d"}
+    with suppress(Incomplete), ledger.run(store, counts, account="a", stream="operations", **asked) as this:
+        (run,) = fetch_all(store, "SELECT * FROM sync.runs")
+        assert run["run_id"] == this.run_id == this.scope.run_id
+        assert (run["state"], run["finished_at"], run["project_ids"]) == ("running", None, [7, 8])
+        assert (run["interval_from"], run["interval_to"], run["dagster_run_id"]) == (at(0), at(9), "d")
+        for number in range(12):
+            counts.add("operations/get", 200, is_retry=number > 9)
+        raise Incomplete("it moved")
+    (run,) = fetch_all(
+        store, "SELECT state, error_kind, message, requests, finished_at >= started_at AS ended FROM sync.runs"
     )
-    (run,) = fetch_all(store, "SELECT * FROM sync.runs")
-    assert run["run_id"] == run_id
-    assert (run["state"], run["finished_at"], run["project_ids"]) == ("running", None, [7, 8])
-    assert (run["interval_from"], run["interval_to"], run["dagster_run_id"]) == (at(0), at(9), "d")
-    ledger.finish_run(store, run_id, "incomplete", "it moved", 12)
-    (run,) = fetch_all(store, "SELECT state, message, requests, finished_at >= started_at AS ended FROM sync.runs")
-    assert run == {"state": "incomplete", "message": "it moved", "requests": 12, "ended": True}
+    kind = "incomplete"
+    assert run == {"state": kind, "error_kind": kind, "message": "it moved", "requests": 12, "ended": True}
+    assert fetch_all(store, "SELECT endpoint, status, requests, retries FROM sync.requests") == [
+        {"endpoint": "operations/get", "status": 200, "requests": 12, "retries": 2}
+    ]
+
+
+@pytest.mark.parametrize(
+    ("error", "state", "kind", "message"),
+    [
+        (ConfigError("no such day."), "failed", "config", "no such day."),
+        (WarehouseUnavailable("no room."), "failed", "warehouse_unavailable", "no room."),
+        (WarehouseBroken("no table."), "failed", "warehouse_broken", "no table."),
+        (DaysAreBusy("operations of today", 60), "failed", "busy", None),
+        (ZeroDivisionError("secret"), "failed", "unexpected", "unexpected: ZeroDivisionError"),
+        (KeyboardInterrupt("secret"), "failed", "interrupted", "stopped from outside"),
+    ],
+)
+def test_a_failure_keeps_its_kind_and_only_a_message_of_ours(store, error, state, kind, message):
+    with pytest.raises(type(error)), ledger.run(store, RequestCounts(), account="a", stream="operations"):
+        raise error
+    (run,) = fetch_all(store, "SELECT state, error_kind, message FROM sync.runs")
+    assert run == {"state": state, "error_kind": kind, "message": message or str(error)}
+
+
+@pytest.mark.parametrize(("say", "state"), [("message", "complete"), ("skipped", "skipped")])
+def test_a_run_that_ends_well_has_no_kind_of_error(store, say, state):
+    with ledger.run(store, RequestCounts(), account="a", stream="operations") as run:
+        setattr(run, say, "so it was")
+    (row,) = fetch_all(store, "SELECT state, error_kind, message FROM sync.runs")
+    assert row == {"state": state, "error_kind": None, "message": "so it was"}
 
 
 def load_empty(store: Warehouse, scope: Scope, hours_ago: float = 0, until=None) -> None:
@@ -213,9 +249,9 @@ def test_a_run_over_the_same_days_continues_what_an_interrupted_one_committed(st
 
 def test_nothing_is_continued_of_a_run_that_was_completed(store):
     load_empty(store, started(store))
-    completed = started(store)
-    load_empty(store, completed)
-    ledger.finish_run(store, completed.run_id, "complete", None, 1)
+    asked = (START, START + timedelta(days=1))
+    with ledger.run(store, RequestCounts(), account="default", stream="operations", interval=asked) as completed:
+        load_empty(store, completed.scope)
     assert done_already(store) == []
     load_empty(store, started(store))
     assert len(done_already(store)) == 1
