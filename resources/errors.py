@@ -1,6 +1,7 @@
 """The errors a person can act on, by what that person can do; the platform's own are in `data_api.errors`.
 
-Each message is one line: what was wrong, where, and what to do. None ever holds a secret.
+Each message is one line: what was wrong, where, and what to do. None ever holds a secret. Each class has a `kind`,
+which the ledger keeps (`error_kind`) and alerts go by: it stays as it is, whatever becomes of the words.
 """
 
 from __future__ import annotations
@@ -12,16 +13,20 @@ class SyncError(Exception):
     """Any failure that is explained in one line; `exit_code` is what the command ends with."""
 
     exit_code: ClassVar[int] = 1
+    kind: ClassVar[str] = "failed"
 
 
 class ConfigError(SyncError):
     """A setting or an argument is wrong: nothing was sent, nothing was written."""
 
     exit_code = 2
+    kind = "config"
 
 
 class Incomplete(SyncError):
     """Some of what was asked for could not be proved complete; the ledger says which part."""
+
+    kind = "incomplete"
 
 
 class Failed(SyncError):
@@ -35,10 +40,24 @@ class Failed(SyncError):
 class Stopped(SyncError):
     """Somebody stopped the work: nothing that comes after it is begun."""
 
+    kind = "interrupted"
+
 
 class WarehouseUnavailable(SyncError):
     """PostgreSQL cannot be reached, or refused us."""
 
+    kind = "warehouse_unavailable"
+
 
 class WarehouseBroken(SyncError):
     """The database is not what its migrations and its ledger say it is."""
+
+    kind = "warehouse_broken"
+
+
+def kind_of(error: BaseException) -> str:
+    """Return the kind of any error: `unexpected` is a bug, or something that nobody has met yet."""
+    if isinstance(error, SyncError):
+        return error.kind
+    # KeyboardInterrupt, SystemExit, and Dagster's own interrupt, which derive from BaseException alone
+    return "unexpected" if isinstance(error, Exception) else "interrupted"

@@ -15,7 +15,6 @@ from pathlib import Path
 
 import pytest
 
-from resources.data_api.client import Client
 from resources.data_api.endpoints import DataApi
 from resources.data_api.errors import (
     DataApiError,
@@ -26,6 +25,7 @@ from resources.sandbox import (
     SandboxServer,
 )
 from resources.sandbox.signing import sign
+from support import client_of
 
 DATA = Path(__file__).parent / "data"
 NOW = "2024-04-01T00:00:00"
@@ -35,12 +35,19 @@ TWICE = RetryPolicy(attempts=2, first_wait=0.001, longest_wait=0.01)
 ROWS = [({"operation_id": str(number)}, f"2024-03-05 12:00:{number:02}") for number in range(1, 41)]
 
 
-def operations(client: Client, **options):
-    return DataApi(client).operations(FIRST, LAST, **{"offset": 0, **options})
+@contextmanager
+def api_of(url: str, *arguments, **options) -> Iterator[DataApi]:
+    """The endpoints over a client of a sandbox, quick to ask again."""
+    with client_of(url, *arguments, **options) as client:
+        yield DataApi(client)
 
 
-def balances(client: Client):
-    return DataApi(client).balances()
+def operations(api: DataApi, **options):
+    return api.operations(FIRST, LAST, **{"offset": 0, **options})
+
+
+def balances(api: DataApi):
+    return api.balances()
 
 
 def ids(answer) -> list[str]:
@@ -51,10 +58,10 @@ def true_ids(sandbox: SandboxServer) -> list[str]:
     return [row["operation_id"] for row in sandbox.world.truth(None, None, None)]
 
 
-def failure(kind: type[DataApiError], client: Client, call=balances) -> str:
+def failure(kind: type[DataApiError], api: DataApi, call=balances) -> str:
     """The message of a call's failure: one line, and a traceback without the library's own errors."""
     with pytest.raises(DataApiError) as caught:
-        call(client)
+        call(api)
     assert type(caught.value) is kind
     message = str(caught.value)
     assert message.isprintable(), "one line, without control characters"

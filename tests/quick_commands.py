@@ -18,7 +18,7 @@ from pathlib import Path
 
 LIBRARIES = (
     *("dagster", "httpx", "openpyxl", "orjson", "pandas", "psycopg"),
-    *("pyarrow", "sqlalchemy", "stamina", "typer", "xlsxwriter"),
+    *("pyarrow", "sqlalchemy", "typer", "xlsxwriter"),
 )
 
 

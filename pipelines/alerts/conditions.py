@@ -21,6 +21,7 @@ REACH_DAYS = 31  # how far back a missing day is still looked for
 LEAST_NIGHTS = 7  # before these nothing is usual
 FACTOR = 2.5  # a night with that many times more, or fewer, new operations than usual is told of
 LEAST_LATE = 10
+COMMANDS = {"spot check": "spot-check", "completeness": "reconcile"}  # of streams that are not called as theirs
 
 
 @dataclass(frozen=True)
@@ -214,7 +215,7 @@ def _failed(rows: Sequence[Any], jobs: Sequence[FailedJob], option: str) -> Iter
 
 def _again(row: Any) -> str:
     """Return the command that does a run's work again: of days, those that it was about."""
-    command = f"ecommpay-sync {row.stream.replace(':', ' ').replace('spot check', 'spot-check')}"
+    command = f"ecommpay-sync {COMMANDS.get(row.stream, row.stream.replace(':', ' '))}"
     if not row.interval_from:
         return command
     return f"{command} --from {row.interval_from:%Y-%m-%d} --to {row.interval_to:%Y-%m-%d}"

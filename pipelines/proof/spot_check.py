@@ -20,6 +20,7 @@ from resources.data_api.endpoints import DataApi
 from resources.errors import Incomplete, SyncError
 from resources.settings import SyncSettings
 from resources.warehouse import ledger
+from resources.warehouse.budget import TokenBudget
 from resources.warehouse.engine import Warehouse, run_many
 from resources.warehouse.ledger import Scope
 from resources.warehouse.load import add_pages
@@ -150,21 +151,25 @@ def spot_check(
         WarehouseUnavailable: the database failed.
     """
     account = settings.account
-    with run_under_way(
-        warehouse, account=account, stream=STREAM, interval=None, dagster_run_id=dagster_run_id
-    ) as run_id:
-        check = _SpotCheck(api, warehouse, settings, Scope(account, run_id, stream=STREAM))
+    with (
+        api.run(TokenBudget(warehouse, account)) as run_api,
+        run_under_way(
+            warehouse, account=account, stream=STREAM, interval=None, dagster_run_id=dagster_run_id
+        ) as run_id,
+    ):
+        counts = run_api.counts
+        check = _SpotCheck(run_api, warehouse, settings, Scope(account, run_id, stream=STREAM))
         report = SpotCheckReport(run_id, day)
         try:
             check.fill(report, settings.spot_check_sample if sample is None else sample)
         except BaseException as error:
             message = str(error) if isinstance(error, SyncError) else type(error).__name__
             with suppress(SyncError):  # the first failure is the one to tell of
-                ledger.finish_run(warehouse, run_id, "failed", message, api.client.requests_sent)
+                ledger.finish_run(warehouse, run_id, "failed", message, counts.total, counts.by_endpoint())
             raise
         different = report.of("different")
         told = f"{len(different)} differences, the first: {different[0]}" if different else None
-        ledger.finish_run(warehouse, run_id, "complete", told, api.client.requests_sent)
+        ledger.finish_run(warehouse, run_id, "complete", told, counts.total, counts.by_endpoint())
         return report
 
 

@@ -6,6 +6,7 @@ The walk is the engine's (`pipelines.sync.walk`); what is compared is in sql/rec
 from __future__ import annotations
 
 from collections import deque
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
@@ -23,10 +24,15 @@ from pipelines.sync.streams import OPERATIONS, Ask
 from pipelines.sync.walk import DEEPEST, Doubt, Page, Restless, TooDense, settle
 from pipelines.sync.windows import SECOND, Window
 from resources.data_api.endpoints import DataApi
-from resources.errors import ConfigError
+from resources.errors import ConfigError, SyncError
 from resources.settings import SyncSettings
+from resources.warehouse import ledger
+from resources.warehouse.budget import TokenBudget
 from resources.warehouse.engine import Warehouse, run
 from resources.warehouse.load import stage_rows
+from resources.warehouse.runs import run_under_way
+
+STREAM = "completeness"
 
 
 @dataclass
@@ -61,14 +67,12 @@ def prove_completeness(api: DataApi, warehouse: Warehouse, settings: SyncSetting
     """Walk a business day again and compare it with the store by control totals, digest and row by row.
 
     Raises:
-        ConfigError: the day is not over.
+        ConfigError: the day is not over at the platform.
         Retryable, Permanent, WarehouseUnavailable: no proof was written.
     """
     window = day_window(warehouse, settings.account, day)
     started = datetime.now(UTC)
-    if window.last >= started:
-        raise ConfigError(f"{day} is not over: reconcile it when it is.")
-    walked = rewalk(api, settings, window)
+    walked = _recorded_rewalk(api, warehouse, settings, window, day)
     table = pa.Table.from_pandas(walked.batch.frame, preserve_index=False)
     with warehouse.transaction() as connection:
         stage_rows(connection, settings.account, table)
@@ -98,6 +102,30 @@ def prove_completeness(api: DataApi, warehouse: Warehouse, settings: SyncSetting
         figures = {"verdict": report.verdict, "rows_walked": report.rows_walked}
         note_run(connection, settings.account, day, "completeness", started, figures)
     return report
+
+
+def _recorded_rewalk(api: DataApi, warehouse: Warehouse, settings: SyncSettings, window: Window, day: date) -> Rewalk:
+    """Walk as a run of its own, so that its requests are in the ledger."""
+    with (
+        api.run(TokenBudget(warehouse, settings.account)) as run_api,
+        run_under_way(warehouse, account=settings.account, stream=STREAM, interval=None) as run_id,
+    ):
+        counts = run_api.counts
+        try:
+            _assert_over(run_api, window, day)
+            walked = rewalk(run_api, settings, window)
+        except BaseException as error:
+            message = str(error) if isinstance(error, SyncError) else type(error).__name__
+            with suppress(SyncError):  # the first failure is the one to tell of
+                ledger.finish_run(warehouse, run_id, "failed", message, counts.total, counts.by_endpoint())
+            raise
+        ledger.finish_run(warehouse, run_id, "complete", None, counts.total, counts.by_endpoint())
+        return walked
+
+
+def _assert_over(api: DataApi, window: Window, day: date) -> None:
+    if api.last_second_over(window.last) < window.last:
+        raise ConfigError(f"{day} is not over: reconcile it when it is.")
 
 
 def day_window(warehouse: Warehouse, account: str, day: date) -> Window:

@@ -17,6 +17,7 @@ from resources.data_api.client import Answer
 from resources.data_api.endpoints import DataApi
 from resources.errors import SyncError
 from resources.warehouse import ledger
+from resources.warehouse.budget import TokenBudget
 from resources.warehouse.engine import Warehouse, run, run_many
 from resources.warehouse.ledger import Scope
 from resources.warehouse.load import Reject, add_pages, add_rejects
@@ -54,21 +55,23 @@ def sync_balances(
         Retryable, Permanent: the platform did not answer, or refused.
         WarehouseUnavailable: the database failed; nothing of the snapshot is stored.
     """
-    with run_under_way(
-        warehouse, account=account, stream="balances", interval=None, dagster_run_id=dagster_run_id
-    ) as run_id:
+    with (
+        api.run(TokenBudget(warehouse, account)) as run_api,
+        run_under_way(
+            warehouse, account=account, stream="balances", interval=None, dagster_run_id=dagster_run_id
+        ) as run_id,
+    ):
+        counts = run_api.counts
         try:
-            answer = _ask(api)
+            answer = _ask(run_api)
             balances, rejects = normalize_balances(answer.document["balance"], answer.requested_at)
             _store(warehouse, Scope(account, run_id), answer, balances, rejects)
         except BaseException as error:
             message = str(error) if isinstance(error, SyncError) else type(error).__name__
             with suppress(SyncError):  # the first failure is the one to tell of
-                ledger.finish_run(
-                    warehouse, run_id, "failed", message, api.client.requests_sent, api.client.take_counts()
-                )
+                ledger.finish_run(warehouse, run_id, "failed", message, counts.total, counts.by_endpoint())
             raise
-        ledger.finish_run(warehouse, run_id, "complete", None, api.client.requests_sent, api.client.take_counts())
+        ledger.finish_run(warehouse, run_id, "complete", None, counts.total, counts.by_endpoint())
         return BalancesReport(run_id, answer.requested_at, tuple(balances), tuple(rejects))
 
 

@@ -16,12 +16,6 @@ from resources.warehouse.engine import Warehouse
 
 logger = logging.getLogger(__name__)
 
-HOW_TO_GET_ACCESS = (
-    "reports of fraud need the role Risks or Merchant admin: grant it to the token's user (My team → the user's tab), "
-    "or set SYNC_FRAUD=off"
-)
-
-
 class NoFraudAccess(Unauthorized):
     """The token's user may not see reports of fraud."""
 
@@ -54,9 +48,9 @@ def sync_fraud(
     try:
         return sync_stream(FRAUD, api, warehouse, settings, request, progress)
     except Unauthorized as error:
-        message = f"{error} For {HOW_TO_GET_ACCESS}."
+        message = f"{str(error).removesuffix('.')}, or set SYNC_FRAUD=off."
         if settings.fraud == "on" or _was_loaded_before(warehouse, settings.account):
-            raise NoFraudAccess(message) from None
+            raise NoFraudAccess(message, error.right) from None
         logger.warning("%s", message)
         return Skipped(message)
 

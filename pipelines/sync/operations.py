@@ -88,8 +88,9 @@ def sync_operations(
 ) -> SyncReport:
     """Load all operations of the days asked for; return when every window is complete and committed.
 
-    Days that are not over are walked up to the current second. A run that was killed is continued: what it
-    committed within the last day is not walked again, but for the days of the look-back, which change.
+    Days that are not over are walked up to the last second that is over at the platform. A run that was killed is
+    continued: what it committed within the last day is not walked again, but for the days of the look-back, which
+    change.
 
     Raises:
         ConfigError: the days make no sense; nothing was asked or written.
@@ -113,8 +114,7 @@ def sync_stream(
         raise ConfigError(f"no day to sync: {request.first_day} to {request.last_day} (today is {now:%Y-%m-%d}, UTC).")
     asked = windows.of_days(request.first_day, request.last_day)
     return_what_is_freed()
-    sync = _Sync(stream, api, warehouse, settings, request, progress or LogProgress())
-    return sync.run(asked, min(asked.last, now))
+    return _Sync(stream, api, warehouse, settings, request, progress or LogProgress()).run(asked)
 
 
 def sync_snapshot(
@@ -129,7 +129,7 @@ def sync_snapshot(
     now = _now()
     request = OperationsRequest(now.date(), now.date(), (), dagster_run_id)
     sync = _Sync(stream, api, warehouse, settings, request, progress or LogProgress())
-    return sync.run(Window(now, now), now, is_snapshot=True)
+    return sync.run(Window(now, now), is_snapshot=True)
 
 
 def _now() -> datetime:
@@ -156,12 +156,14 @@ class _Sync:
         self.progress = progress
         self.doubt = Doubt()
 
-    def run(self, asked: Window, until: datetime, *, is_snapshot: bool = False) -> SyncReport:
+    def run(self, asked: Window, *, is_snapshot: bool = False) -> SyncReport:
         """Hold the locks of the days and of the run, and do the work."""
         account, projects = self.settings.account, tuple(sorted(set(self.request.project_ids)))
         name = self.stream.name
-        self.api.client.pace.shared = TokenBudget(self.warehouse, account)
-        with open_gate(self.warehouse, self.settings, asked.first.date(), asked.last.date(), name) as gate:
+        with (
+            self.api.run(TokenBudget(self.warehouse, account)) as self.api,
+            open_gate(self.warehouse, self.settings, asked.first.date(), asked.last.date(), name) as gate,
+        ):
             done = ledger.windows_already_done(
                 self.warehouse, account, (asked.first, asked.last), projects, self.settings.look_back_days, name
             )
@@ -173,14 +175,24 @@ class _Sync:
                 project_ids=projects,
                 dagster_run_id=self.request.dagster_run_id,
             ) as run_id:
-                report = SyncReport(run_id, Window(asked.first, until), resumed_windows=len(done))
-                self._fill(gate, Scope(account, run_id, projects, name), report, done)
+                report = SyncReport(run_id, asked, resumed_windows=len(done))
+                self._fill(gate, Scope(account, run_id, projects, name), report, done, is_snapshot=is_snapshot)
         return report
 
-    def _fill(self, gate: Gate, scope: Scope, report: SyncReport, done: Sequence[tuple[datetime, datetime]]) -> None:
+    def _fill(
+        self,
+        gate: Gate,
+        scope: Scope,
+        report: SyncReport,
+        done: Sequence[tuple[datetime, datetime]],
+        *,
+        is_snapshot: bool,
+    ) -> None:
         """Walk what is not done, and write how the run ended."""
-        holes = windows.without(report.window, [Window(first, last) for first, last in done])
         try:
+            if not is_snapshot:
+                report.window = self._over(report.window)
+            holes = windows.without(report.window, [Window(first, last) for first, last in done])
             self.progress.begin(report.window, holes)
             planned = [window for hole in holes for window in windows.plan(hole, self.stream.longest)]
             self._work(gate, scope, report, planned)
@@ -189,17 +201,23 @@ class _Sync:
             self._finish(report, "failed", message)
             raise
         finally:
-            self.api.client.resume()  # nothing is under way any more; another stream may ask
             self.progress.end()
         if report.incomplete:
             self._finish(report, "incomplete", report.incomplete[0])
             raise Incomplete(what_is_incomplete(report.incomplete, report.why_incomplete))
         self._finish(report, "complete", None)
 
+    def _over(self, asked: Window) -> Window:
+        """Return the part of `asked` that is over at the platform."""
+        last = self.api.last_second_over(asked.last)
+        if last < asked.first:
+            raise ConfigError(f"no second of {asked.first:%Y-%m-%d} is over at the platform: sync it later.")
+        return Window(asked.first, last)
+
     def _finish(self, report: SyncReport, state: ledger.RunState, message: str | None) -> None:
-        report.requests = self.api.client.requests_sent
+        report.requests = self.api.counts.total
         try:
-            counts = self.api.client.take_counts()
+            counts = self.api.counts.by_endpoint()
             ledger.finish_run(self.warehouse, report.run_id, state, message, report.requests, counts)
         except SyncError:
             if state == "complete":  # else the first failure is the one to tell of
@@ -223,7 +241,7 @@ class _Sync:
                         gate.leave(*window.days())
                         self._land(report, queue, window, future.result())
             except BaseException:
-                self.api.client.abort()  # or an answer that takes minutes would be waited for
+                self.api.stop()  # or an answer that takes minutes would be waited for
                 raise
 
     def _land(

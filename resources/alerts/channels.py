@@ -16,6 +16,7 @@ from resources.alerts.settings import AlertSettings, SmtpSettings
 from resources.data_api.transport import tls_context
 from resources.errors import SyncError
 from resources.printable import printable, printable_lines
+from resources.proxies import proxy_for
 from resources.settings import Secret
 
 TIMEOUT = 15.0
@@ -101,7 +102,7 @@ class WebhookChannel:
         host = urlsplit(url).hostname
         try:
             with httpx.Client(
-                verify=tls_context(), timeout=TIMEOUT, follow_redirects=False, trust_env=url.startswith("https")
+                verify=tls_context(), timeout=TIMEOUT, follow_redirects=False, trust_env=False, proxy=proxy_for(url)
             ) as client:
                 status = client.post(
                     url, json={"text": f"*{_plain(printable(title))}*\n{_plain(printable_lines(text))}"}

@@ -5,25 +5,68 @@ Each method returns the verified `Answer`; its rows are typed in `pipelines.sync
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from resources.data_api.caller import Caller, RequestCounts, SharedRateLimit
 from resources.data_api.client import Answer, Client
+from resources.data_api.clock import TOLERANCE
 
 LARGEST_LIMIT = 1000
 TIME_FORMAT = "%Y-%m-%d %H:%M:%S"
 
 
 class DataApi:
-    """The platform's endpoints over one `Client`."""
+    """The platform's endpoints over one `Client`, for one caller; each run is a caller of its own."""
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: Client, caller: Caller | None = None) -> None:
         self.client = client
+        self._caller = caller or Caller()
+
+    @contextmanager
+    def run(self, shared: SharedRateLimit | None = None) -> Iterator[DataApi]:
+        """Yield the API of a run: with counts of its own, stopped alone, its clock held against the platform's.
+
+        `shared` is where processes of the same token tell each other to wait.
+
+        Raises:
+            ClocksApart: at the first answer, our clock is more than a minute off.
+        """
+        yield DataApi(self.client, Caller(shared=shared, is_run=True))
+
+    @property
+    def counts(self) -> RequestCounts:
+        """The requests of this caller that have ended."""
+        return self._caller.counts
+
+    def stop(self) -> None:
+        """End this caller's requests and let none start again: its workers get `Aborted`."""
+        self.client.stop(self._caller)
+
+    def last_second_over(self, last: datetime) -> datetime:
+        """Return `last`, or the last second that is over at the platform if that is earlier.
+
+        What is long over by our clock needs no request: the first answer refuses a clock that is so far off.
+        """
+        if last < datetime.now(UTC) - timedelta(seconds=2 * TOLERANCE):
+            return last
+        return min(last, self.now().replace(microsecond=0) - timedelta(seconds=1))
+
+    def now(self) -> datetime:
+        """Return the platform's time, never ahead of it; where no answer has told it yet, the balances are asked for.
+
+        Raises:
+            Retryable, Permanent: the platform did not answer, or refused.
+        """
+        if not self.client.clock.is_known:
+            self.balances()
+        return self.client.clock.now()
 
     def balances(self) -> Answer:
         """`balance/get`: the current state of the OUT balances, under `balance`."""
-        return self.client.call("balance/get", {}, expect="balance")
+        return self._call("balance/get", {}, expect="balance")
 
     def operations(
         self,
@@ -51,11 +94,11 @@ class DataApi:
             parameters["project_id"] = list(project_ids)
         if fields:
             parameters["fields"] = list(fields)
-        return self.client.call("operations/get", parameters, expect="operations")
+        return self._call("operations/get", parameters, expect="operations")
 
     def operations_by_payment(self, payment_id: str) -> Answer:
         """`operations/get-by-payment`: the operations of one payment; `amount` is in minor units."""
-        return self.client.call("operations/get-by-payment", {"payment_id": payment_id}, expect="operations")
+        return self._call("operations/get-by-payment", {"payment_id": payment_id}, expect="operations")
 
     def fraud(self, first: datetime, last: datetime, *, offset: int, limit: int = LARGEST_LIMIT) -> Answer:
         """`fraud/list`: one page of the reports received in `first` … `last`; amounts are in major units."""
@@ -63,11 +106,14 @@ class DataApi:
             "filter": {"received_on": [utc_text(first), utc_text(last)]},
             "pagination": {"limit": limit, "offset": offset},
         }
-        return self.client.call("fraud/list", parameters, expect="operations")
+        return self._call("fraud/list", parameters, expect="operations")
 
     def documents(self, endpoint: str, parameters: Mapping[str, Any]) -> Answer:
         """Any endpoint, with parameters as configured: the answer is proved, its content is not described to us."""
-        return self.client.call(endpoint, parameters, expect=None)
+        return self._call(endpoint, parameters, expect=None)
+
+    def _call(self, endpoint: str, parameters: Mapping[str, Any], expect: str | None) -> Answer:
+        return self.client.call(endpoint, parameters, expect=expect, caller=self._caller)
 
 
 def utc_text(moment: datetime) -> str:

@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 from resources.warehouse.engine import Warehouse, run, run_many
 
 if TYPE_CHECKING:
-    from resources.data_api.client import RequestCount
+    from resources.data_api.caller import RequestCount
 
 RunState = Literal["complete", "incomplete", "failed"]
 

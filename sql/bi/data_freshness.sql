@@ -22,7 +22,7 @@ FROM (
                WHEN d.next_run_at + interval '1 hour' < now() AND landed.landed_at < d.next_run_at THEN 'late'
                ELSE 'fresh'
            END AS verdict
-    FROM (SELECT DISTINCT account, stream FROM sync.runs) AS s
+    FROM (SELECT DISTINCT account, stream FROM sync.runs WHERE stream NOT IN ('spot check', 'completeness')) AS s
     LEFT JOIN LATERAL (
         SELECT max(w.interval_to) AS data_as_of_at, max(w.committed_at) AS landed_at
         FROM sync.windows w

@@ -9,6 +9,7 @@ from datetime import date
 
 import pytest
 
+from resources.data_api.endpoints import DataApi
 from resources.sandbox import SandboxServer, World
 from resources.settings import SyncSettings
 from resources.warehouse.budget import TokenBudget
@@ -116,12 +117,15 @@ def test_a_429_to_one_process_makes_the_others_wait_too(store):
     """Two clients as of two processes: they share nothing but the database."""
     with SandboxServer(World.of(now="2024-05-01")) as sandbox:
         with client_of(sandbox.url) as one, client_of(sandbox.url) as other:
-            one.pace.shared, other.pace.shared = TokenBudget(store, "default"), TokenBudget(store, "default")
             sandbox.faults.next(("http_429", 1))
-            with ThreadPoolExecutor(1) as pool:
-                first = pool.submit(one.call, "balance/get", {}, expect="balance")
+            with (
+                DataApi(one).run(TokenBudget(store, "default")) as api,
+                DataApi(other).run(TokenBudget(store, "default")) as other_api,
+                ThreadPoolExecutor(1) as pool,
+            ):
+                first = pool.submit(api.balances)
                 wait_until(lambda: fetch_all(store, "SELECT 1 FROM sync.pace"))
-                other.call("balance/get", {}, expect="balance")
+                other_api.balances()
                 first.result(10)
         refused, *answered = sandbox.requests
     assert [request.status for request in sandbox.requests] == [429, 200, 200]

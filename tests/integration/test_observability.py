@@ -17,7 +17,7 @@ from pipelines.alerts.metrics import text_of
 from resources import log
 from resources.errors import ConfigError
 from resources.sandbox import DEMO_SECRET, DEMO_TOKEN, Faults, SandboxServer, World
-from support import client_of, command, execute, fetch_all, sync
+from support import command, execute, fetch_all, sync
 
 FIRST, LAST = "2024-03-01", "2024-03-03"
 
@@ -82,13 +82,6 @@ def test_requests_of_a_run_that_failed_are_counted_too(world, store):
         with pytest.raises(ConfigError, match=r"401|403"):
             sync(sandbox, store, FIRST, LAST)
     assert [row["status"] in {401, 403} for row in fetch_all(store, "SELECT status FROM sync.requests")] == [True]
-
-
-def test_counts_are_taken_once(world):
-    with SandboxServer(world) as sandbox, client_of(sandbox.url) as client:
-        client.call("balance/get", {}, expect="balance")
-        assert [(count.endpoint, count.requests) for count in client.take_counts()] == [("balance/get", 1)]
-        assert client.take_counts() == []
 
 
 def test_the_request_id_of_a_failure_is_in_the_log_line_of_its_retry(world, store, lines):

@@ -9,6 +9,7 @@ import pytest
 from client_support import (
     NOW,
     ROWS,
+    api_of,
 )
 from resources.data_api import transport
 from resources.sandbox import (
@@ -16,7 +17,6 @@ from resources.sandbox import (
     SandboxServer,
     World,
 )
-from support import client_of
 
 
 @pytest.fixture(autouse=True)
@@ -36,6 +36,6 @@ def sandbox():
 
 
 @pytest.fixture
-def client(sandbox):
-    with client_of(sandbox.url) as made:
+def api(sandbox):
+    with api_of(sandbox.url) as made:
         yield made

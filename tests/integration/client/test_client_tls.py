@@ -19,6 +19,7 @@ from client_support import (
     EMPTY,
     TWICE,
     always,
+    api_of,
     balances,
     failure,
     raw,
@@ -28,7 +29,6 @@ from resources.data_api.errors import (
     Unreachable,
     Untrusted,
 )
-from support import client_of
 
 
 @pytest.fixture(scope="module")
@@ -73,9 +73,9 @@ def tls_1_1_at_most(context: ssl.SSLContext) -> ssl.SSLContext:
 
 
 def test_a_server_with_a_certificate_signed_by_nobody_is_refused_before_it_sees_the_token(certificate, no_proxy):
-    with raw(always(200, EMPTY), tls_server(certificate)) as server, client_of(server.url) as client:
-        message = failure(Untrusted, client)
-        assert client.requests_sent == 1, "told at once: no retry makes a certificate valid"
+    with raw(always(200, EMPTY), tls_server(certificate)) as server, api_of(server.url) as api:
+        message = failure(Untrusted, api)
+        assert api.counts.total == 1, "told at once: no retry makes a certificate valid"
     assert message.startswith(f"no trusted connection to 127.0.0.1:{server.server_port}: ")
     assert "certificate verify failed" in message
     assert "check DATA_API_BASE_URL, this machine's clock" in message
@@ -84,9 +84,9 @@ def test_a_server_with_a_certificate_signed_by_nobody_is_refused_before_it_sees_
 
 
 def test_a_server_that_speaks_no_tls_at_all_is_told_at_once(certificate, no_proxy):
-    with raw(always(200, EMPTY)) as server, client_of(server.url.replace("http:", "https:")) as client:
-        message = failure(Untrusted, client)
-        assert client.requests_sent == 1
+    with raw(always(200, EMPTY)) as server, api_of(server.url.replace("http:", "https:")) as api:
+        message = failure(Untrusted, api)
+        assert api.counts.total == 1
     assert "no trusted connection" in message
     assert server.bodies == []
 
@@ -100,23 +100,23 @@ def test_a_connection_that_breaks_during_the_handshake_is_an_outage_and_asked_ag
                     listener.accept()[0].close()
 
         threading.Thread(target=hang_up, daemon=True).start()
-        with client_of(f"https://127.0.0.1:{listener.getsockname()[1]}/v1", policy=TWICE) as client:
-            failure(Unreachable, client)
-            assert client.requests_sent == 2
+        with api_of(f"https://127.0.0.1:{listener.getsockname()[1]}/v1", policy=TWICE) as api:
+            failure(Unreachable, api)
+            assert api.counts.total == 2
         listener.shutdown(socket.SHUT_RDWR)
 
 
 def test_a_company_may_have_its_own_certificate_trusted_as_openssl_programs_do(certificate, no_proxy, monkeypatch):
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
-    with raw(always(200, EMPTY), tls_server(certificate)) as server, client_of(server.url) as client:
-        assert balances(client).body == EMPTY
+    with raw(always(200, EMPTY), tls_server(certificate)) as server, api_of(server.url) as api:
+        assert balances(api).body == EMPTY
 
 
 def test_a_trusted_certificate_of_another_name_is_refused(certificate, no_proxy, monkeypatch):
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
     with raw(always(200, EMPTY), tls_server(certificate)) as server:
-        with client_of(f"https://localhost:{server.server_port}/v1") as client:
-            message = failure(Untrusted, client)
+        with api_of(f"https://localhost:{server.server_port}/v1") as api:
+            message = failure(Untrusted, api)
         assert "localhost" in message
         assert server.bodies == []
 
@@ -124,8 +124,8 @@ def test_a_trusted_certificate_of_another_name_is_refused(certificate, no_proxy,
 def test_a_server_that_knows_no_newer_tls_than_1_1_is_refused(certificate, no_proxy, monkeypatch):
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
     with raw(always(200, EMPTY), tls_1_1_at_most(tls_server(certificate))) as server:
-        with client_of(server.url) as client:
-            message = failure(Untrusted, client)
+        with api_of(server.url) as api:
+            message = failure(Untrusted, api)
         assert message.startswith(f"no trusted connection to 127.0.0.1:{server.server_port}: ")
         assert "protocol version" in message.lower() or "unsupported protocol" in message.lower()
         assert server.bodies == []
@@ -147,10 +147,10 @@ def test_a_stopped_run_hangs_up_on_an_encrypted_connection_too(certificate, no_p
 
     with (
         raw(answer, tls_server(certificate)) as server,
-        client_of(server.url) as client,
+        api_of(server.url) as api,
         ThreadPoolExecutor(1) as pool,
     ):
-        waiting = pool.submit(balances, client)
+        waiting = pool.submit(balances, api)
         assert asked.wait(5)
-        client.abort()
+        api.stop()
         assert isinstance(waiting.exception(timeout=5), Aborted)
