@@ -91,7 +91,8 @@ class SyncSettings:
     account: str = "default"
     first_day: date = date(2015, 1, 1)
     look_back_days: int = 3
-    windows_in_flight: int = 4
+    windows_in_flight: int = 8
+    requests_in_flight: int = 16  # at most, of a token; how many go well is found
     backfill_days: int = 31  # a run over more days yields to shorter ones
     backfill_windows_beside_others: int = 1
     retry_seconds: float = 900.0
@@ -137,6 +138,7 @@ def sync_settings(environment: Environment = os.environ) -> SyncSettings:
         first_day=day_of("SYNC_FIRST_DAY", environment.get("SYNC_FIRST_DAY"), default.first_day),
         look_back_days=number_of("SYNC_LOOK_BACK_DAYS", environment, default.look_back_days, 0, 365),
         windows_in_flight=number_of("SYNC_WINDOWS_IN_FLIGHT", environment, default.windows_in_flight, 1, 16),
+        requests_in_flight=number_of("SYNC_REQUESTS_IN_FLIGHT", environment, default.requests_in_flight, 1, 64),
         backfill_days=number_of("SYNC_BACKFILL_DAYS", environment, default.backfill_days, 1, 36_500),
         backfill_windows_beside_others=number_of(
             "SYNC_BACKFILL_WINDOWS_BESIDE_OTHERS", environment, default.backfill_windows_beside_others, 1, 16

@@ -152,7 +152,7 @@ def spot_check(
     """
     account = settings.account
     with (
-        api.run(TokenBudget(warehouse, account)) as run_api,
+        api.run(TokenBudget(warehouse, account), settings.requests_in_flight) as run_api,
         run_under_way(
             warehouse, account=account, stream=STREAM, interval=None, dagster_run_id=dagster_run_id
         ) as run_id,

@@ -107,7 +107,7 @@ def prove_completeness(api: DataApi, warehouse: Warehouse, settings: SyncSetting
 def _recorded_rewalk(api: DataApi, warehouse: Warehouse, settings: SyncSettings, window: Window, day: date) -> Rewalk:
     """Walk as a run of its own, so that its requests are in the ledger."""
     with (
-        api.run(TokenBudget(warehouse, settings.account)) as run_api,
+        api.run(TokenBudget(warehouse, settings.account), settings.requests_in_flight) as run_api,
         run_under_way(warehouse, account=settings.account, stream=STREAM, interval=None) as run_id,
     ):
         counts = run_api.counts

@@ -16,6 +16,7 @@ from resources.warehouse.engine import Warehouse
 
 logger = logging.getLogger(__name__)
 
+
 class NoFraudAccess(Unauthorized):
     """The token's user may not see reports of fraud."""
 

@@ -161,7 +161,7 @@ class _Sync:
         account, projects = self.settings.account, tuple(sorted(set(self.request.project_ids)))
         name = self.stream.name
         with (
-            self.api.run(TokenBudget(self.warehouse, account)) as self.api,
+            self.api.run(TokenBudget(self.warehouse, account), self.settings.requests_in_flight) as self.api,
             open_gate(self.warehouse, self.settings, asked.first.date(), asked.last.date(), name) as gate,
         ):
             done = ledger.windows_already_done(

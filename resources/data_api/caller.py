@@ -7,6 +7,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from resources.data_api.concurrency import MOST
+
 
 @dataclass(frozen=True)
 class RequestCount:
@@ -44,14 +46,26 @@ class RequestCounts:
             return [RequestCount(*key, self._requests[key], self._retries[key]) for key in sorted(self._requests)]
 
 
+@dataclass(frozen=True)
+class TokenState:
+    """What the processes of a token know together: how long all wait, how many there are, how much was found."""
+
+    seconds_left: float = 0.0  # 0 or less: nobody waits
+    processes: int = 1
+    in_flight_limit: float | None = None  # that one of them has found within the last day
+
+
 class SharedRateLimit(Protocol):
-    """Where several processes of one token tell each other to wait."""
+    """Where several processes of one token tell each other to wait, and how many requests in flight go well."""
 
     def slow_down(self, seconds: float) -> None:
         """Tell the others to wait so long."""
 
-    def seconds_left(self) -> float:
-        """Return how long to wait still; 0 or less: not at all."""
+    def exchange(self, process: str, in_flight_limit: int) -> TokenState:
+        """Tell what this process has found, and return what is known; cheap to call before each request."""
+
+    def leave(self, process: str) -> None:
+        """Tell that this process sends no more requests for now."""
 
 
 @dataclass(frozen=True)
@@ -60,5 +74,6 @@ class Caller:
 
     counts: RequestCounts = field(default_factory=RequestCounts)
     shared: SharedRateLimit | None = None
+    most_in_flight: int = MOST
     is_run: bool = False
     stopped: threading.Event = field(default_factory=threading.Event)

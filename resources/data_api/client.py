@@ -20,6 +20,7 @@ from resources import log
 from resources.data_api import signature
 from resources.data_api.caller import Caller
 from resources.data_api.clock import PlatformClock
+from resources.data_api.concurrency import Concurrency
 from resources.data_api.errors import BadSignature, BodyTooLarge, BrokenBody, DataApiError, error_for_status
 from resources.data_api.pace import Pace
 from resources.data_api.redaction import Redactor
@@ -75,7 +76,16 @@ class _Sent:
     status: int = 0
     size: int = 0
     error: str | None = None
-    _started: float = field(default_factory=time.monotonic)
+    _started: float | None = None
+
+    @property
+    def is_started(self) -> bool:
+        """Whether it was sent, and not only waited to be."""
+        return self._started is not None
+
+    def start(self) -> None:
+        """Note that it is sent now."""
+        self._started = time.monotonic()
 
     def log(self) -> None:
         log.REQUESTS.info(
@@ -86,7 +96,7 @@ class _Sent:
                 "attempt": self.attempt,
                 "status": self.status,
                 "bytes": self.size,
-                "milliseconds": round(1000 * (time.monotonic() - self._started)),
+                "milliseconds": round(1000 * (time.monotonic() - (self._started or 0.0))),
                 "error": self.error,
             },
         )
@@ -121,8 +131,14 @@ class Client:
     def stop(self, caller: Caller) -> None:
         """End the requests of a caller and let none of its start again: its workers get `Aborted`."""
         caller.stopped.set()
+        self.pace.wake()
         # which connection serves whom is the pool's affair, so all are hung up; other callers ask again
         self._transport.hang_up()
+
+    @property
+    def concurrency(self) -> Concurrency:
+        """How many requests may be in flight, as found until now."""
+        return self.pace.concurrency
 
     def probe(self) -> str:
         """Return how the host is reached, without a signed request.
@@ -133,41 +149,60 @@ class Client:
         return self._transport.probe()
 
     def call(
-        self, endpoint: str, parameters: Mapping[str, Any], *, expect: str | None, caller: Caller | None = None
+        self,
+        endpoint: str,
+        parameters: Mapping[str, Any],
+        *,
+        expect: str | None,
+        caller: Caller | None = None,
+        offset: int = 0,
     ) -> Answer:
         """Post to `endpoint` until a verified answer with a list under `expect` comes; None: with whatever content.
+
+        `offset` is where the page begins: the deeper, the longer an answer may take however few are in flight.
 
         Raises:
             Retryable: it failed every time, until the policy's deadline or count.
             Permanent: the platform refused; asking again is of no use.
         """
         caller = caller or Caller()
-        attempt = partial(self._attempt, endpoint, parameters, expect, caller)
+        attempt = partial(self._attempt, endpoint, parameters, expect, caller, offset)
         return retry(attempt, self.policy, self.pace, caller)
 
     def _attempt(
-        self, endpoint: str, parameters: Mapping[str, Any], expect: str | None, caller: Caller, number: int
+        self, endpoint: str, parameters: Mapping[str, Any], expect: str | None, caller: Caller, offset: int, number: int
     ) -> Answer:
-        self.pace.wait(caller)
-        sent = _Sent(endpoint, number)
+        sent, content = _Sent(endpoint, number), self._signed(parameters)
         try:
-            return self._answer(sent, parameters, expect, caller)
+            with self.pace.request(caller) as slot:
+                sent.start()
+                began = self.clock.instant()
+                received = self._transport.post(endpoint, content, caller.stopped)
+                ended = self.clock.instant()
+                sent.status, sent.size = received.status, len(received.body)
+                if received.status != HTTPStatus.OK:
+                    raise self._refusal(endpoint, received)
+                slot.kind = endpoint, offset.bit_length(), sent.size.bit_length() // 4
+            return self._answer(sent, parameters, expect, caller, (began, ended), received)
         except DataApiError as error:
             error.request_id = sent.request_id
             sent.error = type(error).__name__
             raise
         finally:
-            caller.counts.add(endpoint, sent.status, is_retry=number > 1)
-            sent.log()
+            if sent.is_started:
+                caller.counts.add(endpoint, sent.status, is_retry=number > 1)
+                sent.log()
 
-    def _answer(self, sent: _Sent, parameters: Mapping[str, Any], expect: str | None, caller: Caller) -> Answer:
-        endpoint, content = sent.endpoint, self._signed(parameters)
-        began = self.clock.instant()
-        received = self._transport.post(endpoint, content, caller.stopped)
-        ended = self.clock.instant()
-        sent.status, sent.size = received.status, len(received.body)
-        if received.status != HTTPStatus.OK:
-            raise self._refusal(endpoint, received)
+    def _answer(
+        self,
+        sent: _Sent,
+        parameters: Mapping[str, Any],
+        expect: str | None,
+        caller: Caller,
+        instants: tuple[float, float],
+        received: Received,
+    ) -> Answer:
+        endpoint, (began, ended) = sent.endpoint, instants
         read = self._verified(endpoint, received.body, expect)
         platform_time = parse_http_date(received.headers.get("Date"))
         self.clock.observe(began, ended, platform_time)

@@ -20,9 +20,7 @@ RESOLUTION = 1.0  # seconds of a Date header, which cuts fractions off
 class PlatformClock:
     """The platform's clock; safe to use from several threads. `wall` and `monotonic` are this machine's clocks."""
 
-    def __init__(
-        self, wall: Callable[[], float] = time.time, monotonic: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, wall: Callable[[], float] = time.time, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._wall = wall
         self._monotonic = monotonic
         self._lock = threading.Lock()

@@ -13,6 +13,7 @@ from typing import Any
 from resources.data_api.caller import Caller, RequestCounts, SharedRateLimit
 from resources.data_api.client import Answer, Client
 from resources.data_api.clock import TOLERANCE
+from resources.data_api.concurrency import MOST
 
 LARGEST_LIMIT = 1000
 TIME_FORMAT = "%Y-%m-%d %H:%M:%S"
@@ -26,15 +27,19 @@ class DataApi:
         self._caller = caller or Caller()
 
     @contextmanager
-    def run(self, shared: SharedRateLimit | None = None) -> Iterator[DataApi]:
+    def run(self, shared: SharedRateLimit | None = None, most_in_flight: int = MOST) -> Iterator[DataApi]:
         """Yield the API of a run: with counts of its own, stopped alone, its clock held against the platform's.
 
-        `shared` is where processes of the same token tell each other to wait.
+        `shared` is where processes of the same token tell each other to wait, and share `most_in_flight` requests.
 
         Raises:
             ClocksApart: at the first answer, our clock is more than a minute off.
         """
-        yield DataApi(self.client, Caller(shared=shared, is_run=True))
+        caller = Caller(shared=shared, most_in_flight=most_in_flight, is_run=True)
+        try:
+            yield DataApi(self.client, caller)
+        finally:
+            self.client.pace.leave(caller)
 
     @property
     def counts(self) -> RequestCounts:
@@ -94,7 +99,7 @@ class DataApi:
             parameters["project_id"] = list(project_ids)
         if fields:
             parameters["fields"] = list(fields)
-        return self._call("operations/get", parameters, expect="operations")
+        return self._call("operations/get", parameters, expect="operations", offset=offset)
 
     def operations_by_payment(self, payment_id: str) -> Answer:
         """`operations/get-by-payment`: the operations of one payment; `amount` is in minor units."""
@@ -106,14 +111,14 @@ class DataApi:
             "filter": {"received_on": [utc_text(first), utc_text(last)]},
             "pagination": {"limit": limit, "offset": offset},
         }
-        return self._call("fraud/list", parameters, expect="operations")
+        return self._call("fraud/list", parameters, expect="operations", offset=offset)
 
     def documents(self, endpoint: str, parameters: Mapping[str, Any]) -> Answer:
         """Any endpoint, with parameters as configured: the answer is proved, its content is not described to us."""
         return self._call(endpoint, parameters, expect=None)
 
-    def _call(self, endpoint: str, parameters: Mapping[str, Any], expect: str | None) -> Answer:
-        return self.client.call(endpoint, parameters, expect=expect, caller=self._caller)
+    def _call(self, endpoint: str, parameters: Mapping[str, Any], expect: str | None, offset: int = 0) -> Answer:
+        return self.client.call(endpoint, parameters, expect=expect, caller=self._caller, offset=offset)
 
 
 def utc_text(moment: datetime) -> str:

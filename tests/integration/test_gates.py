@@ -14,7 +14,7 @@ from resources.sandbox import SandboxServer, World
 from resources.settings import SyncSettings
 from resources.warehouse.budget import TokenBudget
 from resources.warehouse.gates import is_backfill, open_gate
-from support import client_of, differences, fetch_all, sync
+from support import client_of, differences, execute, fetch_all, sync
 
 SETTINGS = SyncSettings(backfill_days=10)
 YEAR = date(2024, 1, 1), date(2024, 12, 31)
@@ -48,7 +48,7 @@ def test_a_short_run_is_let_in_when_the_backfills_window_lands_and_before_its_ne
             events.append("night out")
 
     with open_gate(store, SETTINGS, *YEAR) as gate:
-        assert gate.windows_in_flight() == 4
+        assert gate.windows_in_flight() == SETTINGS.windows_in_flight
         assert gate.enter(*MARCH, alone=True)
         thread = threading.Thread(target=night)
         thread.start()
@@ -59,7 +59,8 @@ def test_a_short_run_is_let_in_when_the_backfills_window_lands_and_before_its_ne
         assert gate.enter(*MARCH, alone=True)
         events.append("next window")
         thread.join(20)
-        wait_until(lambda: gate.windows_in_flight() == 4)  # PostgreSQL takes a moment to see that the night has gone
+        # PostgreSQL takes a moment to see that the night has gone
+        wait_until(lambda: gate.windows_in_flight() == SETTINGS.windows_in_flight)
     assert events == ["window lands", "night in", "night out", "next window"]
 
 
@@ -132,13 +133,43 @@ def test_a_429_to_one_process_makes_the_others_wait_too(store):
     assert all(request.at - refused.at >= 0.9 for request in answered)
 
 
+def seconds_left(store, account):
+    return TokenBudget(store, account).exchange("a process", 2).seconds_left
+
+
 def test_another_account_does_not_wait(store):
     TokenBudget(store, "default").slow_down(60)
-    assert TokenBudget(store, "default").seconds_left() > 50
-    assert TokenBudget(store, "second").seconds_left() <= 0
+    assert seconds_left(store, "default") > 50
+    assert seconds_left(store, "second") <= 0
+
+
+def test_processes_share_what_they_have_found_about_requests_in_flight(store):
+    one, other = TokenBudget(store, "default"), TokenBudget(store, "default")
+    first = one.exchange("one", 12)
+    assert (first.processes, first.in_flight_limit) == (1, None)
+    second = other.exchange("other", 2)
+    assert (second.processes, second.in_flight_limit) == (2, 12)
+    one.leave("one")
+    execute(store, "UPDATE sync.requests_in_flight SET seen_at = seen_at - interval '1 hour' WHERE process = 'other'")
+    later = TokenBudget(store, "default").exchange("later", 2)
+    assert (later.processes, later.in_flight_limit) == (1, 12), "one that ended, or was killed, leaves what it found"
+    stranger = TokenBudget(store, "second").exchange("stranger", 2)
+    assert (stranger.processes, stranger.in_flight_limit) == (1, None)
+
+
+def test_a_run_that_has_ended_gives_its_share_back(store):
+    def active():
+        return [row["is_active"] for row in fetch_all(store, "SELECT is_active FROM sync.requests_in_flight")]
+
+    with SandboxServer(World.of(now="2024-05-01")) as sandbox, client_of(sandbox.url) as client:
+        for _ in range(2):
+            with DataApi(client).run(TokenBudget(store, "default")) as api:
+                api.balances()
+                assert active() == [True]
+            assert active() == [False]
 
 
 def test_a_shorter_pause_does_not_end_a_longer_one(store):
     TokenBudget(store, "default").slow_down(60)
     TokenBudget(store, "default").slow_down(1)
-    assert TokenBudget(store, "default").seconds_left() > 50
+    assert seconds_left(store, "default") > 50

@@ -5,6 +5,8 @@ from __future__ import annotations
 import itertools
 import logging
 import math
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta, timezone
 from email.utils import format_datetime
 from fractions import Fraction
@@ -13,7 +15,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from resources.data_api.caller import Caller
+from resources.data_api.caller import Caller, TokenState
+from resources.data_api.concurrency import Concurrency
 from resources.data_api.errors import (
     Aborted,
     BadRequest,
@@ -72,8 +75,8 @@ def backoff_of(
 def slept_of(pace: Pace, time: Time, caller: Caller | None = None) -> float:
     """How long a request that wants to start now has to wait."""
     before = time.seconds
-    pace.wait(caller or Caller())
-    return time.seconds - before
+    with pace.request(caller or Caller()):
+        return time.seconds - before
 
 
 def named(error: Exception) -> str:
@@ -273,8 +276,11 @@ class Elsewhere:
     def slow_down(self, seconds: float) -> None:
         self.heard.append(seconds)
 
-    def seconds_left(self) -> float:
-        return self.until - self.time.seconds
+    def exchange(self, process: str, in_flight_limit: int) -> TokenState:
+        return TokenState(self.until - self.time.seconds, processes=2, in_flight_limit=10)
+
+    def leave(self, process: str) -> None:
+        pass
 
 
 def test_processes_of_one_token_tell_each_other_to_wait():
@@ -287,13 +293,72 @@ def test_processes_of_one_token_tell_each_other_to_wait():
     assert others.heard == [wait]
 
 
+def test_processes_of_one_token_share_the_setting_and_what_was_found():
+    time = Time()
+    caller = Caller(shared=Elsewhere(time), most_in_flight=16)
+    pace = time.pace()
+    with pace.request(caller), pace.request(caller):
+        assert pace.concurrency == Concurrency(limit=5, most=8, in_flight=2, halvings=0)
+
+
+def test_a_429_to_another_process_halves_ours_once():
+    time = Time()
+    caller = Caller(shared=Elsewhere(time, until=time.seconds + 30.0))
+    pace = time.pace()
+    for _ in range(2):
+        with pace.request(caller):
+            assert pace.concurrency.halvings == 1
+
+
+@pytest.mark.parametrize(
+    ("error", "halvings"),
+    [
+        *((RateLimited("429"), 1), (ServerError("500"), 1), (Unreachable("time-out"), 1)),
+        *((BrokenBody("half"), 0), (BadSignature("wrong"), 0), (BadRequest("400"), 0), (ValueError("a bug"), 0)),
+    ],
+    ids=str,
+)
+def test_what_says_too_many_halves_the_requests_in_flight_and_nothing_else_does(error, halvings):
+    pace = Time().pace()
+    with pytest.raises(type(error)), pace.request(Caller()):
+        raise error
+    assert pace.concurrency == Concurrency(limit=2 - halvings, most=16, in_flight=0, halvings=halvings)
+
+
+def test_no_more_requests_are_in_flight_than_the_limit_and_a_stopped_run_leaves_the_queue():
+    pace, caller = Pace(), Caller()
+    together = []
+
+    def ask(who):
+        with pace.request(who):
+            together.append(pace.concurrency.in_flight)
+            held.wait(10)
+
+    held = threading.Event()
+    stopped = Caller()
+    with ThreadPoolExecutor(6) as pool:
+        calls = [pool.submit(ask, caller) for _ in range(5)]
+        while len(together) < 2:
+            held.wait(0.005)
+        waiting = pool.submit(ask, stopped)
+        stopped.stopped.set()
+        pace.wake()
+        assert isinstance(waiting.exception(10), Aborted)
+        assert len(together) == 2
+        held.set()
+        for call in calls:
+            call.result(10)
+    assert max(together) <= 2
+    assert pace.concurrency.in_flight == 0
+
+
 def test_a_stopped_run_starts_nothing_and_no_wait_of_its_own_while_another_goes_on():
     time = Time()
     pace = time.pace()
     stopped, other = Caller(), Caller()
     stopped.stopped.set()
-    with pytest.raises(Aborted, match="no further request is sent"):
-        pace.wait(stopped)
+    with pytest.raises(Aborted, match="no further request is sent"), pace.request(stopped):
+        pass
     assert Backoff(RetryPolicy(), pace, stopped).wait_after(ServerError("500")) is None
     assert slept_of(pace, time, other) == 0.0
 
