@@ -77,3 +77,4 @@ class Caller:
     most_in_flight: int = MOST
     is_run: bool = False
     stopped: threading.Event = field(default_factory=threading.Event)
+    clock_agrees: threading.Event = field(default_factory=threading.Event)

@@ -63,16 +63,20 @@ class PlatformClock:
             offset = self._offset if self._bounds else self._host_offset()
         return _moment(instant + offset)
 
-    def assert_near(self) -> None:
+    def assert_near(self) -> bool:
         """Refuse to work by a clock of ours that is far from the platform's.
+
+        Returns:
+            Whether the platform's time is known closely enough to be sure.
 
         Raises:
             ClocksApart: it is more than a minute off.
         """
         with self._lock:
             if self._bounds is None:
-                return
+                return False
             ours = self._host_offset()
+            is_sure = self._bounds[1] - self._bounds[0] <= TOLERANCE
             apart = max(self._bounds[0] - ours, ours - self._bounds[1])
             theirs = self._bounds[0] if ours < self._bounds[0] else self._bounds[1]
         if apart > TOLERANCE:
@@ -82,6 +86,7 @@ class PlatformClock:
                 f"{_moment(now + theirs):%Y-%m-%d %H:%M:%S} (UTC), {apart:,.0f} s apart where {TOLERANCE:.0f} s are "
                 "allowed: set this machine's clock, and let NTP keep it."
             )
+        return is_sure
 
     def _host_offset(self) -> float:
         return self._wall() - self._monotonic()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -19,6 +20,7 @@ from client_support import (
     raw,
 )
 from resources.data_api.caller import RequestCount
+from resources.data_api.clock import PlatformClock
 from resources.data_api.errors import Aborted, ClocksApart
 
 
@@ -115,6 +117,23 @@ def test_times_of_answers_are_the_platforms(seconds):
     assert moments == sorted(moments)
     expected = datetime.now(UTC) + timedelta(seconds=seconds)
     assert all(abs(moment - expected) < timedelta(seconds=5) for moment in moments)
+
+
+@pytest.mark.parametrize("jump", [-86_400.0, 86_400.0])
+def test_a_clock_of_ours_that_jumps_during_a_run_changes_nothing_of_it_and_stops_the_next(jump):
+    jumps = [0.0]
+    with raw(dated(0)) as server, api_of(server.url) as api:
+        api.client.clock = PlatformClock(lambda: time.time() + jumps[0])
+        with api.run() as run:
+            answers = [balances(run)]
+            jumps.append(jump)
+            del jumps[0]
+            answers += [balances(run), balances(run)]
+            times = [answer.requested_at for answer in answers]
+            assert times == sorted(times)
+            assert abs(run.now() - datetime.now(UTC)) < timedelta(seconds=5)
+        with api.run() as run:
+            failure(ClocksApart, run)
 
 
 def test_now_is_asked_for_once_and_is_not_ahead_of_the_platform():
