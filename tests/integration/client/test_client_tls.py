@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import select
 import shutil
 import socket
 import ssl
 import subprocess
 import threading
 import warnings
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -29,6 +32,7 @@ from resources.data_api.errors import (
     Unreachable,
     Untrusted,
 )
+from resources.errors import ConfigError
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +46,7 @@ def certificate(tmp_path_factory) -> Path:
     subprocess.run(
         [
             *(openssl, "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"),
-            *("-subj", "/CN=made for a test", "-addext", "subjectAltName=IP:127.0.0.1", "-days", "2"),
+            *("-subj", "/CN=made for a test", "-addext", "subjectAltName=IP:127.0.0.1,DNS:platform.test", "-days", "2"),
             *("-keyout", str(file), "-out", str(file.with_suffix(".crt"))),
         ],
         check=True,
@@ -154,3 +158,65 @@ def test_a_stopped_run_hangs_up_on_an_encrypted_connection_too(certificate, no_p
         assert asked.wait(5)
         api.stop()
         assert isinstance(waiting.exception(timeout=5), Aborted)
+
+
+class Proxy(BaseHTTPRequestHandler):
+    """Opens a tunnel to one server, whatever host it is asked for."""
+
+    def do_CONNECT(self) -> None:
+        self.server.asked.append(self.path)
+        with socket.create_connection(("127.0.0.1", self.server.target)) as tunnel:
+            self.send_response(200)
+            self.end_headers()
+            ends = {self.connection: tunnel, tunnel: self.connection}
+            while all(self.copy(end, ends[end]) for end in select.select(list(ends), [], [], 10)[0]):
+                pass
+        self.close_connection = True
+
+    def copy(self, source: socket.socket, target: socket.socket) -> bool:
+        data = source.recv(65_536)
+        target.sendall(data)
+        return bool(data)
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@contextmanager
+def proxy_to(port: int) -> Iterator[ThreadingHTTPServer]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Proxy)
+    server.asked, server.target = [], port
+    thread = threading.Thread(target=server.serve_forever, args=[0.005], daemon=True)
+    thread.start()
+    try:
+        yield server
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join(10)
+
+
+def test_loading_and_doctor_go_the_same_way_through_a_proxy(certificate, monkeypatch):
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    with (
+        raw(always(200, EMPTY), tls_server(certificate)) as server,
+        proxy_to(server.server_port) as proxy,
+    ):
+        server.RequestHandlerClass.do_GET = lambda request: request.reply(405, b"")
+        monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{proxy.server_port}")
+        try:
+            with api_of("https://platform.test/v1") as api:
+                assert balances(api).body == EMPTY
+                reached = api.client.probe()
+        finally:
+            del server.RequestHandlerClass.do_GET
+    assert reached == "platform.test answers, TLSv1.3, certificate verified, through the proxy 127.0.0.1"
+    assert set(proxy.asked) == {"platform.test:443"}
+
+
+def test_a_proxy_that_cannot_be_used_is_told_before_anything_is_sent(certificate, monkeypatch):
+    monkeypatch.setenv("ALL_PROXY", "socks5h://127.0.0.1:1080")
+    with pytest.raises(ConfigError, match=r"^ALL_PROXY names a proxy of the kind socks5h"), api_of("https://a.test/v1"):
+        pass
