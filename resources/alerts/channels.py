@@ -25,6 +25,8 @@ TIMEOUT = 15.0
 class ChannelFailed(SyncError):
     """A channel did not take the message; it is tried again."""
 
+    kind = "channel"
+
 
 class Channel(Protocol):
     """Delivers one message."""

@@ -48,10 +48,11 @@ class RequestCounts:
 
 @dataclass(frozen=True)
 class TokenState:
-    """What the processes of a token know together: how long all wait, how many there are, how much was found."""
+    """What the processes of a token know together: how long all wait, how many there are, what they have found."""
 
     seconds_left: float = 0.0  # 0 or less: nobody waits
     processes: int = 1
+    others_in_flight: int = 0  # at most, of the other processes
     in_flight_limit: float | None = None  # that one of them has found within the last day
 
 

@@ -12,7 +12,7 @@ from statistics import median
 
 MOST = 16
 START = 2.0
-FEW = 2  # so many in flight do not slow each other: what an answer takes then is what it takes
+FEW = 2  # so many of the token in flight do not slow each other: what an answer takes then is what it takes
 AS_FAST = 1.25  # times what an answer of its kind takes: up to here the limit grows
 SLOWER = 1.6  # from here on it is one less
 SLOW = 2.5  # from here on it is halved
@@ -38,6 +38,7 @@ class InFlightLimit:
     def __init__(self, most: int = MOST, start: float = START) -> None:
         self.most = most
         self.value = min(start, most)
+        self.others = 0  # requests that other processes of the token may have in flight
         self.halvings = 0
         self._doubles = True  # until it was halved for the first time
         self._usual: dict[Hashable, tuple[int, float]] = {}  # what an answer of each kind takes, of how many
@@ -60,7 +61,7 @@ class InFlightLimit:
         """Learn from a good answer of a `kind` whose answers take about the same time; `in_flight`: at its start."""
         seconds = max(now - started, 1e-6)
         count, usual = self._usual.get(kind, (0, seconds))
-        if in_flight <= FEW:
+        if in_flight + self.others <= FEW:
             count = min(count + 1, ENOUGH)
             self._usual[kind] = count, usual + (seconds - usual) / count
         elif count == 0:

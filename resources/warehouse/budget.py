@@ -57,5 +57,5 @@ class TokenBudget:
             (row,) = self._warehouse.query(
                 "budget/exchange", account=self._account, process=process, in_flight_limit=in_flight_limit
             )
-            return TokenState(row.seconds_left, row.processes, row.in_flight_limit)
+            return TokenState(row.seconds_left, row.processes, row.others_in_flight, row.in_flight_limit)
         return TokenState()

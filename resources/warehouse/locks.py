@@ -19,6 +19,8 @@ WAIT_SECONDS = 600
 class DaysAreBusy(SyncError):
     """Another run has been loading some of the same days for longer than was waited for."""
 
+    kind = "days_busy"
+
     def __init__(self, what: str, waited_seconds: int) -> None:
         super().__init__(
             f"another run has been loading {what} for more than {waited_seconds // 60} minutes: see `ecommpay-sync "

@@ -11,6 +11,9 @@ SELECT coalesce((
            SELECT extract(epoch FROM resume_at - clock_timestamp()) FROM sync.pace WHERE account = :account
        ), 0)::float8 AS seconds_left,
        1 + count(*) FILTER (WHERE is_active AND seen_at > clock_timestamp() - interval '6 minutes') AS processes,
+       coalesce(sum(in_flight_limit) FILTER (
+           WHERE is_active AND seen_at > clock_timestamp() - interval '6 minutes'
+       ), 0) AS others_in_flight,
        max(in_flight_limit) FILTER (WHERE seen_at > clock_timestamp() - interval '1 day')::float8 AS in_flight_limit
 FROM sync.requests_in_flight
 WHERE account = :account AND process <> :process

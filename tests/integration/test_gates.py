@@ -148,7 +148,7 @@ def test_processes_share_what_they_have_found_about_requests_in_flight(store):
     first = one.exchange("one", 12)
     assert (first.processes, first.in_flight_limit) == (1, None)
     second = other.exchange("other", 2)
-    assert (second.processes, second.in_flight_limit) == (2, 12)
+    assert (second.processes, second.others_in_flight, second.in_flight_limit) == (2, 12, 12)
     one.leave("one")
     execute(store, "UPDATE sync.requests_in_flight SET seen_at = seen_at - interval '1 hour' WHERE process = 'other'")
     later = TokenBudget(store, "default").exchange("later", 2)
