@@ -65,7 +65,7 @@ class InFlightLimit:
             count = min(count + 1, ENOUGH)
             self._usual[kind] = count, usual + (seconds - usual) / count
         elif count == 0:
-            self._usual[kind] = count, min(usual, seconds)
+            self._usual[kind] = count, usual
         if started < self._changed_at:
             return  # of another limit
         self._was_reached |= in_flight >= int(self)

@@ -208,8 +208,7 @@ def test_what_is_found_is_within_a_quarter_of_the_best_fixed_number(name):
 def test_two_processes_at_once_are_together_within_a_quarter_of_the_best_fixed_number(name):
     both = [Process(InFlightLimit(MOST // 2)) for _ in range(2)]
     assert simulate(PLATFORMS[name](), *both) >= 0.75 * best_fixed(PLATFORMS[name], 2)
-    fewer, more = sorted(process.answers for process in both)
-    assert more <= 3 * fewer, "and none of them starves"
+    assert min(process.answers for process in both) > sum(process.answers for process in both) / 10, "none starves"
 
 
 def test_it_starts_low_and_reaches_the_setting_within_a_few_answers_and_never_more():
