@@ -2,6 +2,7 @@
 # Is the process that entrypoint.sh started healthy? A command is, as long as it runs.
 # Where several run on one machine: healthcheck.sh webserver | daemon | code-server.
 set -eu
+export NO_PROXY='*' no_proxy='*'  # never through a proxy to ourselves
 export DAGSTER_HOME="${DAGSTER_HOME:-${APP_ROOT:-/app}/.data/dagster}"
 if [ -n "${DAGSTER_PG_PASSWORD_FILE:-}" ]; then
     DAGSTER_PG_PASSWORD="$(cat "$DAGSTER_PG_PASSWORD_FILE")"

@@ -15,13 +15,16 @@ import httpx
 from resources.data_api.transport import tls_context
 from resources.errors import SyncError
 from resources.printable import printable, printable_lines
-from resources.settings import AlertSettings, Secret, SmtpSettings, check_proxies
+from resources.proxies import proxy_for
+from resources.settings import AlertSettings, Secret, SmtpSettings
 
 TIMEOUT = 15.0
 
 
 class ChannelFailed(SyncError):
     """A channel did not take the message; it is tried again."""
+
+    kind = "channel"
 
 
 class Channel(Protocol):
@@ -100,7 +103,7 @@ class WebhookChannel:
         host = urlsplit(url).hostname
         try:
             with httpx.Client(
-                verify=tls_context(), timeout=TIMEOUT, follow_redirects=False, trust_env=url.startswith("https")
+                verify=tls_context(), timeout=TIMEOUT, follow_redirects=False, trust_env=False, proxy=proxy_for(url)
             ) as client:
                 status = client.post(
                     url, json={"text": f"*{_plain(printable(title))}*\n{_plain(printable_lines(text))}"}
@@ -129,7 +132,6 @@ def channels_of(settings: AlertSettings) -> list[Channel]:
     if settings.smtp:
         channels.append(EmailChannel(settings.smtp))
     if settings.webhook:
-        if settings.webhook.reveal().startswith("https"):
-            check_proxies()
+        proxy_for(settings.webhook.reveal())  # a proxy that cannot be used is named before anything is sent
         channels.append(WebhookChannel(settings.webhook))
     return channels

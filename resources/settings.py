@@ -12,7 +12,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import MISSING, dataclass, field, fields, is_dataclass
 from datetime import date, time
 from functools import cache
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, get_args, get_type_hints
 
@@ -40,7 +39,6 @@ HOW_TO_GET_A_SECRET = f"it is shown once, when the token is made; if it is lost,
 HOW_TO_GET_MAIL = "alerts by e-mail need ALERT_SMTP_URL, ALERT_EMAIL_FROM, ALERT_EMAIL_TO"
 PROJECT_ROOT = Path(__file__).resolve().parents[1]
 RUNBOOK = "docs/runbook.md"
-PROXIES = ("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY")
 
 T = TypeVar("T")
 FraudMode = Literal["auto", "on", "off"]
@@ -176,7 +174,10 @@ class SyncSettings:
         "SYNC_LOOK_BACK_DAYS", 3, "Days that every night walks again."
     )
     windows_in_flight: Annotated[int, values.whole(1, 16)] = setting(
-        "SYNC_WINDOWS_IN_FLIGHT", 4, "Intervals walked at once, at most."
+        "SYNC_WINDOWS_IN_FLIGHT", 8, "Intervals walked at once, at most."
+    )
+    requests_in_flight: Annotated[int, values.whole(1, 64)] = setting(
+        "SYNC_REQUESTS_IN_FLIGHT", 16, "Requests of a token in flight at once, at most; how many go well is found."
     )
     backfill_days: Annotated[int, values.whole(1, 36_500)] = setting(
         "SYNC_BACKFILL_DAYS", 31, "A longer run is a backfill: it tells a forecast first, and yields to shorter runs."
@@ -413,38 +414,6 @@ def report_dir(environment: Environment = os.environ) -> Path:
 def log_format(environment: Environment = os.environ) -> LogFormat:
     """Return how log lines are written."""
     return read(InstallationSettings, environment, only="log_format").log_format
-
-
-def check_proxies(environment: Environment = os.environ) -> None:
-    """Refuse what the HTTP library could not use as proxies of the environment.
-
-    Raises:
-        ConfigError: a proxy is no http URL, or NO_PROXY names what is no host.
-    """
-    from httpx import URL, InvalidURL
-
-    for name in (*PROXIES, *map(str.lower, PROXIES)):
-        value = environment.get(name, "")
-        try:
-            url = URL(value if "://" in value else f"http://{value}")
-        except InvalidURL:
-            url = URL()
-        if value and (url.scheme not in {"http", "https"} or not url.host):
-            # not its value, which can hold a password
-            raise ConfigError(f"{name} is no proxy that can be used: write http://host:port.")
-    for name in ("NO_PROXY", "no_proxy"):
-        for host in filter(None, map(str.strip, environment.get(name, "").split(","))):
-            try:
-                URL(host if "://" in host else f"all://[{host}]" if _is_ipv6(host) else f"all://*{host}")
-            except InvalidURL:
-                raise ConfigError(f"{name} has {host!r}, which is no host: write names and addresses.") from None
-
-
-def _is_ipv6(host: str) -> bool:
-    try:
-        return ip_address(host.partition("/")[0]).version == 6
-    except ValueError:
-        return False
 
 
 def open_secret_files(environment: Environment = os.environ, more: Iterable[tuple[str, str]] = ()) -> list[str]:

@@ -21,6 +21,6 @@ def told_in_one_line() -> Iterator[None]:
     except SyncError as error:
         raise dg.Failure(
             description=str(error),
-            metadata={EXIT_CODE: error.exit_code, "kind": type(error).__name__},
+            metadata={EXIT_CODE: error.exit_code, "kind": error.kind},
             allow_retries=not isinstance(error, Permanent | ConfigError | WarehouseBroken),
         ) from None

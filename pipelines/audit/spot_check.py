@@ -152,7 +152,7 @@ def spot_check(
     """
     account = settings.account
     with (
-        api.run(TokenBudget(warehouse, account)) as run_api,
+        api.run(TokenBudget(warehouse, account), settings.requests_in_flight) as run_api,
         ledger.run(warehouse, run_api.counts, account=account, stream=STREAM, dagster_run_id=dagster_run_id) as this,
     ):
         report = SpotCheckReport(this.run_id, day)

@@ -1,14 +1,13 @@
 """The demo's snapshots of past balances: taken as the asset takes them, with the clocks of both sides set back.
 
 Nothing is written but what the sandbox answered. A snapshot is stamped by the client's clock, so that clock stands at
-the moment that the sandbox is told to be at; of an ordinary command it is the machine's.
+the moment that the sandbox is told to be at; of an ordinary command it is the platform's.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
-from functools import partial
 from typing import TYPE_CHECKING
 
 from pipelines.cli import account
@@ -32,16 +31,13 @@ def snapshots_at(sandbox: SandboxProcess, moments: Iterable[datetime]) -> int:
     """Take a snapshot at each of these moments, as which the sandbox is set to; return how many balances there are."""
     from pipelines.ingest.balances import sync_balances
     from resources.data_api.client import Client
+    from resources.data_api.clock import FixedClock
     from resources.data_api.endpoints import DataApi
 
     count = 0
     with migrated_store() as store:
         for moment in moments:
             sandbox.set_clock(f"{moment:%Y-%m-%d %H:%M:%S}")
-            with Client(api_settings(), clock=partial(_stand_at, moment)) as client:
+            with Client(api_settings(), clock=FixedClock(moment)) as client:
                 count = len(sync_balances(DataApi(client), store, account.settings().account).balances)
     return count
-
-
-def _stand_at(moment: datetime) -> datetime:
-    return moment

@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-import socket
-import ssl
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from urllib.parse import urlsplit
 
 from pipelines.cli import account, show
 from pipelines.marts.projects import shared_projects
 from pipelines.resources import open_warehouse
 from resources.accounts import accounts_of
 from resources.data_api.client import Answer, Client
+from resources.data_api.clock import TOLERANCE, PlatformClock
 from resources.data_api.endpoints import DataApi
 from resources.data_api.retry import RetryPolicy
-from resources.data_api.transport import CONNECT_TIMEOUT, tls_context
 from resources.errors import ConfigError, SyncError
 from resources.settings import ApiSettings, database_url, unknown_names, what_was_meant
 from resources.warehouse.migrate import migrate
 
 ONE_TRY = RetryPolicy(attempts=2, deadline=30.0, never_answered_deadline=5.0)
-CLOCK_TOLERANCE = timedelta(seconds=60)
 SAMPLE = timedelta(days=30)
 
 
@@ -33,6 +29,7 @@ class Examination:
     exit_code: int = 0
     api: ApiSettings | None = None
     answer: Answer | None = None
+    clock: PlatformClock = field(default_factory=PlatformClock)
     _failed: set[str] = field(default_factory=set)
 
     def begin(self) -> None:
@@ -95,8 +92,13 @@ def _examine_account(examination: Examination) -> None:
         assert examination.api is not None  # noqa: S101 - `credentials` came first, or this is not run
         return examination.api
 
+    def connection() -> str:
+        with Client(settings(), ONE_TRY) as client:
+            return client.probe()
+
     def signature() -> str:
         with Client(settings(), ONE_TRY) as client:
+            examination.clock = client.clock
             examination.answer = DataApi(client).balances()
         return "our signature was accepted, the platform's verified"
 
@@ -106,9 +108,9 @@ def _examine_account(examination: Examination) -> None:
 
     check("settings", _settings)
     check("credentials", credentials)
-    check("connection", lambda: _connection(settings()), needs="credentials")
+    check("connection", connection, needs="credentials")
     check("signature", signature, needs="connection")
-    check("clock", lambda: _clock(answer()), needs="signature")
+    check("clock", lambda: _clock(examination.clock), needs="signature")
     check("balances", lambda: f"{len(answer().document['balance'])} visible", needs="signature")
     check("projects", lambda: _projects(settings()), needs="signature")
 
@@ -122,31 +124,11 @@ def _settings() -> str:
     )
 
 
-def _connection(settings: ApiSettings) -> str:
-    parts = urlsplit(settings.base_url)
-    host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
-    try:
-        with socket.create_connection((host, port), timeout=CONNECT_TIMEOUT) as plain:
-            if parts.scheme == "http":
-                return f"{host}:{port} answers, without TLS (a loopback address)"
-            with tls_context().wrap_socket(plain, server_hostname=host) as secure:
-                return f"{host}:{port} answers, {secure.version()}, certificate verified"
-    except ssl.SSLError as error:
-        raise SyncError(
-            f"{host}:{port}: TLS failed: {error.reason} — a proxy that opens TLS, or a wrong host?"
-        ) from None
-    except OSError as error:
-        reason = error.strerror or type(error).__name__
-        raise SyncError(f"{host}:{port}: {reason} — check DATA_API_BASE_URL, DNS, firewall and proxy.") from None
-
-
-def _clock(answer: Answer) -> str:
-    if answer.server_time is None:
+def _clock(clock: PlatformClock) -> str:
+    clock.assert_near()
+    if not clock.is_known:
         return "the platform's answer tells no time"
-    apart = abs(answer.received_at - answer.server_time)
-    if apart > CLOCK_TOLERANCE:
-        raise SyncError(f"this machine's clock is {apart.total_seconds():.0f} s off the platform's: set up time sync.")
-    return f"within {max(1, round(apart.total_seconds()))} s of the platform's"
+    return f"within {TOLERANCE:.0f} s of the platform's"
 
 
 def _projects(settings: ApiSettings) -> str:

@@ -117,7 +117,7 @@ def sync(
     projects = tuple(sorted(set(request.project_ids)))
     interval = None if stream.snapshot else windows.interval_of_days(*days)
     with (
-        api.run(TokenBudget(warehouse, account)) as run_api,
+        api.run(TokenBudget(warehouse, account), settings.requests_in_flight) as run_api,
         open_locks(warehouse, account, stream.name) as locks,
     ):
         throttle = locks.begin(*days, settings, look_back)

@@ -91,7 +91,7 @@ def prove_completeness(api: DataApi, warehouse: Warehouse, settings: SyncSetting
     window = day_window(warehouse, account, day)
     started = datetime.now(UTC)
     with (
-        api.run(TokenBudget(warehouse, account)) as run_api,
+        api.run(TokenBudget(warehouse, account), settings.requests_in_flight) as run_api,
         ledger.run(warehouse, run_api.counts, account=account, stream=STREAM),
         warehouse.transaction() as connection,
     ):

@@ -5,13 +5,11 @@ No body is ever logged, and no message holds a token, a secret or a signature of
 
 from __future__ import annotations
 
-import threading
 import time
-from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from functools import cached_property
+from datetime import datetime
+from functools import cached_property, partial
 from http import HTTPStatus
 from secrets import token_hex
 from typing import TYPE_CHECKING, Any, Self
@@ -20,14 +18,20 @@ import orjson
 
 from resources import log
 from resources.data_api import signature
+from resources.data_api.caller import Caller
+from resources.data_api.clock import PlatformClock
+from resources.data_api.concurrency import Concurrency
 from resources.data_api.errors import BadSignature, BodyTooLarge, BrokenBody, DataApiError, error_for_status
-from resources.data_api.excerpts import Excerpts
-from resources.data_api.retry import Backoff, Pace, RetryPolicy, attempts, parse_http_date, parse_retry_after
+from resources.data_api.pace import Pace
+from resources.data_api.redaction import Redactor
+from resources.data_api.retry import RetryPolicy, parse_http_date, parse_retry_after, retry
 from resources.data_api.transport import Received, Transport
 from resources.settings import ApiSettings
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+    from resources.data_api.signature_arrow import ProvedRows
 
 LARGE_BODY = 64 * 1024  # from here on Arrow is worth its import
 MOST_VALUES = 300_000  # a large page has 57,000; unsigned, as anything is until it is read, it could have 16 million
@@ -35,15 +39,15 @@ MOST_VALUES = 300_000  # a large page has 57,000; unsigned, as anything is until
 
 @dataclass(frozen=True)
 class Answer:
-    """A verified answer, with what an audit needs to know of the call that brought it."""
+    """A verified answer, with what an audit needs to know of the call that brought it; times are the platform's."""
 
     endpoint: str
     request: dict[str, Any]  # without token and signature
     body: bytes = field(repr=False)  # personal data
-    requested_at: datetime  # UTC, when the attempt that succeeded was started
+    requested_at: datetime  # when the attempt that succeeded was started
     received_at: datetime
-    server_time: datetime | None  # the answer's Date header
-    read: dict[str, Any] | signature.ProvedRows = field(repr=False)  # of a large page the rows alone
+    platform_time: datetime | None  # the answer's Date header
+    read: dict[str, Any] | ProvedRows = field(repr=False)  # of a large page the rows alone
     request_id: str = ""  # ours, as in the log; the platform does not see it
 
     @property
@@ -62,42 +66,6 @@ class Answer:
         return self.read if isinstance(self.read, dict) else signature.parsed(self.body)
 
 
-@dataclass(frozen=True)
-class RequestCount:
-    """How many requests to one endpoint ended with one status (0: no whole answer), repetitions among them."""
-
-    endpoint: str
-    status: int
-    requests: int
-    retries: int
-
-
-class RequestCounts:
-    """The requests of one caller; safe to use from several threads."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._requests: Counter[tuple[str, int]] = Counter()
-        self._retries: Counter[tuple[str, int]] = Counter()
-
-    def add(self, endpoint: str, status: int, *, is_retry: bool) -> None:
-        """Count a request that has ended."""
-        with self._lock:
-            self._requests[endpoint, status] += 1
-            self._retries[endpoint, status] += is_retry
-
-    @property
-    def total(self) -> int:
-        """How many requests have ended."""
-        with self._lock:
-            return self._requests.total()
-
-    def by_endpoint(self) -> list[RequestCount]:
-        """Return the counts by endpoint and status."""
-        with self._lock:
-            return [RequestCount(*key, self._requests[key], self._retries[key]) for key in sorted(self._requests)]
-
-
 @dataclass
 class _Sent:
     """One HTTP request as the log tells it; its parameters, which hold the token, are not in it."""
@@ -108,7 +76,16 @@ class _Sent:
     status: int = 0
     size: int = 0
     error: str | None = None
-    _started: float = field(default_factory=time.monotonic)
+    _started: float | None = None
+
+    @property
+    def is_started(self) -> bool:
+        """Whether it was sent, and not only waited to be."""
+        return self._started is not None
+
+    def start(self) -> None:
+        """Note that it is sent now."""
+        self._started = time.monotonic()
 
     def log(self) -> None:
         log.REQUESTS.info(
@@ -119,7 +96,7 @@ class _Sent:
                 "attempt": self.attempt,
                 "status": self.status,
                 "bytes": self.size,
-                "milliseconds": round(1000 * (time.monotonic() - self._started)),
+                "milliseconds": round(1000 * (time.monotonic() - (self._started or 0.0))),
                 "error": self.error,
             },
         )
@@ -132,17 +109,14 @@ class Client:
     """
 
     def __init__(
-        self, settings: ApiSettings, policy: RetryPolicy | None = None, clock: Callable[[], datetime] | None = None
+        self, settings: ApiSettings, policy: RetryPolicy | None = None, clock: PlatformClock | None = None
     ) -> None:
         self.settings = settings
         self.policy = policy or RetryPolicy()
-        self._now = clock or _utc_now
+        self.clock = clock or PlatformClock()
         self.pace = Pace()
-        self.requests_sent = 0
-        self._counts: Counter[tuple[str, int, bool]] = Counter()
-        self._lock = threading.Lock()
-        self._excerpts = Excerpts(settings.token, settings.secret)
-        self._transport = Transport(settings.base_url, self.pace, self._excerpts)
+        self._redactor = Redactor(settings.token, settings.secret)
+        self._transport = Transport(settings.base_url, self.pace, self._redactor)
 
     def __enter__(self) -> Self:
         return self
@@ -154,14 +128,25 @@ class Client:
         """Close the connections."""
         self._transport.close()
 
-    def abort(self) -> None:
-        """End the requests under way and let none start again: their callers get `Aborted`."""
-        self.pace.abort()
+    def stop(self, caller: Caller) -> None:
+        """End the requests of a caller and let none of its start again: its workers get `Aborted`."""
+        caller.stopped.set()
+        self.pace.wake()
+        # which connection serves whom is the pool's affair, so all are hung up; other callers ask again
         self._transport.hang_up()
 
-    def resume(self) -> None:
-        """Let requests start again, once all that `abort` ended have come back: another stream may ask."""
-        self.pace.resume()
+    @property
+    def concurrency(self) -> Concurrency:
+        """How many requests may be in flight, as found until now."""
+        return self.pace.concurrency
+
+    def probe(self) -> str:
+        """Return how the host is reached, without a signed request.
+
+        Raises:
+            Unreachable, Untrusted: it is not.
+        """
+        return self._transport.probe()
 
     def call(
         self,
@@ -169,89 +154,91 @@ class Client:
         parameters: Mapping[str, Any],
         *,
         expect: str | None,
-        counts: RequestCounts | None = None,
+        caller: Caller | None = None,
+        offset: int = 0,
     ) -> Answer:
         """Post to `endpoint` until a verified answer with a list under `expect` comes; None: with whatever content.
+
+        `offset` is where the page begins: the deeper, the longer an answer may take however few are in flight.
 
         Raises:
             Retryable: it failed every time, until the policy's deadline or count.
             Permanent: the platform refused; asking again is of no use.
         """
-        for attempt in attempts(Backoff(self.policy, self.pace)):
-            with attempt:
-                return self._attempt(endpoint, parameters, expect, attempt.num, counts)
-        raise AssertionError  # stamina either returns from the block or raises
-
-    def take_counts(self) -> list[RequestCount]:
-        """Return the requests since this was asked last, by endpoint and status."""
-        with self._lock:
-            taken, self._counts = self._counts, Counter()
-        requests, retries = Counter[tuple[str, int]](), Counter[tuple[str, int]]()
-        for (endpoint, status, repeated), count in taken.items():
-            requests[endpoint, status] += count
-            retries[endpoint, status] += count if repeated else 0
-        return [RequestCount(*key, requests[key], retries[key]) for key in sorted(requests)]
+        caller = caller or Caller()
+        attempt = partial(self._attempt, endpoint, parameters, expect, caller, offset)
+        return retry(attempt, self.policy, self.pace, caller)
 
     def _attempt(
-        self,
-        endpoint: str,
-        parameters: Mapping[str, Any],
-        expect: str | None,
-        number: int,
-        counts: RequestCounts | None,
+        self, endpoint: str, parameters: Mapping[str, Any], expect: str | None, caller: Caller, offset: int, number: int
     ) -> Answer:
-        self.pace.wait()
-        sent = _Sent(endpoint, number)
+        sent, content = _Sent(endpoint, number), self._signed(parameters)
         try:
-            return self._answer(sent, parameters, expect)
+            with self.pace.request(caller) as slot:
+                sent.start()
+                began = self.clock.instant()
+                received = self._transport.post(endpoint, content, caller.stopped)
+                ended = self.clock.instant()
+                sent.status, sent.size = received.status, len(received.body)
+                if received.status != HTTPStatus.OK:
+                    raise self._refusal(endpoint, received)
+                slot.kind = endpoint, offset.bit_length(), sent.size.bit_length() // 4
+            return self._answer(sent, parameters, expect, caller, (began, ended), received)
         except DataApiError as error:
             error.request_id = sent.request_id
             sent.error = type(error).__name__
             raise
         finally:
-            with self._lock:
-                self._counts[endpoint, sent.status, number > 1] += 1
-            if counts is not None:
-                counts.add(endpoint, sent.status, is_retry=number > 1)
-            sent.log()
+            if sent.is_started:
+                caller.counts.add(endpoint, sent.status, is_retry=number > 1)
+                sent.log()
 
-    def _answer(self, sent: _Sent, parameters: Mapping[str, Any], expect: str | None) -> Answer:
-        endpoint, requested_at = sent.endpoint, self._now()
-        content = self._signed(parameters)
-        self.requests_sent += 1
-        received = self._transport.post(endpoint, content)
-        sent.status, sent.size = received.status, len(received.body)
-        if received.status != HTTPStatus.OK:
-            raise self._refusal(endpoint, received)
+    def _answer(
+        self,
+        sent: _Sent,
+        parameters: Mapping[str, Any],
+        expect: str | None,
+        caller: Caller,
+        instants: tuple[float, float],
+        received: Received,
+    ) -> Answer:
+        endpoint, (began, ended) = sent.endpoint, instants
+        read = self._verified(endpoint, received.body, expect)
+        platform_time = parse_http_date(received.headers.get("Date"))
+        self.clock.observe(began, ended, platform_time)
+        if caller.is_run and not caller.clock_agrees.is_set() and self.clock.assert_near():
+            caller.clock_agrees.set()  # a jump of ours from now on moves no time of this run
         return Answer(
             endpoint=endpoint,
             request=dict(parameters),
             body=received.body,
-            requested_at=requested_at,
-            received_at=self._now(),
-            server_time=parse_http_date(received.headers.get("Date")),
-            read=self._verified(endpoint, received.body, expect),
+            requested_at=self.clock.at(began),
+            received_at=self.clock.at(ended),
+            platform_time=platform_time,
+            read=read,
             request_id=sent.request_id,
         )
 
     def _signed(self, parameters: Mapping[str, Any]) -> bytes:
         unsigned = {"token": self.settings.token.reveal(), **parameters}
-        mark = signature.sign(unsigned, self.settings.secret.reveal())
-        return orjson.dumps({**unsigned, "signature": mark})
+        signed = signature.sign(unsigned, self.settings.secret.reveal())
+        return orjson.dumps({**unsigned, "signature": signed})
 
     def _refusal(self, endpoint: str, received: Received) -> DataApiError:
-        message = self._excerpts.message_in(received.body)
+        message = self._redactor.message_in(received.body)
         retry_after = parse_retry_after(received.headers.get("Retry-After"))
         return error_for_status(endpoint, received.status, message, retry_after)
 
-    def _verified(self, endpoint: str, body: bytes, expect: str | None) -> dict[str, Any] | signature.ProvedRows:
+    def _verified(self, endpoint: str, body: bytes, expect: str | None) -> dict[str, Any] | ProvedRows:
         if body.count(b",") >= MOST_VALUES:
             raise BodyTooLarge(
                 f"the answer to {endpoint} holds more than {MOST_VALUES:,} values, which no page does; it was not "
                 "looked into: check DATA_API_BASE_URL and what answers there."
             )
         if expect is not None and len(body) >= LARGE_BODY:
-            proved = signature.decode_rows(body, self.settings.secret.reveal(), expect)
+            from resources.data_api.signature_arrow import decode_rows
+
+            proved = decode_rows(body, self.settings.secret.reveal(), expect)
             if proved is not None:
                 return proved
         try:
@@ -268,11 +255,7 @@ class Client:
         why = (
             f"the answer to {endpoint} does not carry the platform's signature over its content; nothing of it was used"
         )
-        said = self._excerpts.refusal_in(body)
-        if said:
-            return f"{why} — it is not signed at all, and says: {said}."
+        message = self._redactor.refusal_in(body)
+        if message:
+            return f"{why} — it is not signed at all, and says: {message}."
         return f"{why} — a proxy that rewrites bodies, or a secret of another token, does this."
-
-
-def _utc_now() -> datetime:
-    return datetime.now(UTC)

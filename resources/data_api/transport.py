@@ -1,4 +1,4 @@
-"""One HTTP exchange: TLS, time, size, and connections that can be ended; what is sent and what it means is in `client`.
+"""One HTTP exchange: TLS, proxy, time, size, connections that can be ended. What is sent, and means, is in `client`.
 
 No body is ever logged.
 """
@@ -11,6 +11,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from importlib.metadata import version
 from typing import Any
 from urllib.parse import urlsplit
@@ -20,9 +21,9 @@ import certifi
 import httpx
 
 from resources.data_api.errors import Aborted, BodyTooLarge, BrokenBody, Unreachable, Untrusted
-from resources.data_api.excerpts import Excerpts
-from resources.data_api.retry import Pace
-from resources.settings import check_proxies
+from resources.data_api.pace import Pace
+from resources.data_api.redaction import Redactor
+from resources.proxies import proxy_for
 
 CONNECT_TIMEOUT = 10.0
 READ_TIMEOUT = 330.0  # an answer may take five minutes (API: "Interaction concepts")
@@ -48,24 +49,22 @@ class Received:
 
 
 class Transport:
-    """Posts bodies to one platform; safe to use from several threads. `pace` is told that the host answers."""
+    """Posts bodies to one platform; safe to use from several threads. `pace` learns that the host answers."""
 
-    def __init__(self, base_url: str, pace: Pace, excerpts: Excerpts) -> None:
+    def __init__(self, base_url: str, pace: Pace, redactor: Redactor) -> None:
         self._base_url = base_url
         self._host = urlsplit(base_url).netloc
         self._pace = pace
-        self._excerpts = excerpts
+        self._redactor = redactor
+        self._proxy = proxy_for(base_url)
         self._connections: WeakSet[socket.socket] = WeakSet()
         self._lock = threading.Lock()
-        # a proxy of the environment must not see what is meant for this machine
-        uses_proxies = urlsplit(base_url).scheme == "https"
-        if uses_proxies:
-            check_proxies()
         self._http = httpx.Client(
             verify=tls_context(),
             timeout=httpx.Timeout(READ_TIMEOUT, connect=CONNECT_TIMEOUT),
             follow_redirects=False,
-            trust_env=uses_proxies,
+            proxy=self._proxy,
+            trust_env=False,  # `proxy_for` has read what of it concerns us
             headers={
                 "User-Agent": f"ecommpay-sync/{version('ecommpay-sync')}",
                 "Content-Type": "application/json",
@@ -79,14 +78,14 @@ class Transport:
         self._http.close()
 
     def hang_up(self) -> None:
-        """End the requests under way; with the pace aborted, a connection made meanwhile ends as well."""
+        """End all requests under way; those of a stopped run end whenever their connection is made, too."""
         with self._lock:
             connections = list(self._connections)
         for connection in connections:
             _hang_up(connection)
 
-    def post(self, endpoint: str, content: bytes) -> Received:
-        """Send one body and return the whole answer.
+    def post(self, endpoint: str, content: bytes, stopped: threading.Event) -> Received:
+        """Send one body and return the whole answer, unless the run is `stopped` meanwhile.
 
         Raises:
             Unreachable, BrokenBody: it did not come, or not whole.
@@ -94,21 +93,42 @@ class Transport:
             BodyTooLarge: it is larger than any page.
             Aborted: the run was stopped meanwhile.
         """
-        url, watched, late = f"{self._base_url}/{endpoint}", {"trace": self._watch}, threading.Event()
+        with self._exchange("POST", endpoint, stopped, content) as (response, late):
+            body = _whole_body(endpoint, response)
+            if late.is_set():  # what was hung up can look like an end
+                raise Unreachable(_why_late(endpoint))
+            return Received(response.status_code, response.headers, body)
+
+    def probe(self) -> str:
+        """Send a request without token or signature, whatever it is answered; return how the host is reached.
+
+        Raises:
+            Unreachable, Untrusted: it is not.
+        """
+        with self._exchange("GET", "balance/get", threading.Event()) as (response, _):
+            tls = response.extensions["network_stream"].get_extra_info("ssl_object")
+            how = f"{tls.version()}, certificate verified" if tls else "without TLS (a loopback address)"
+            way = f", through the proxy {httpx.URL(self._proxy).host}" if self._proxy else ""
+            return f"{self._host} answers, {how}{way}"
+
+    @contextmanager
+    def _exchange(
+        self, method: str, endpoint: str, stopped: threading.Event, content: bytes | None = None
+    ) -> Iterator[tuple[httpx.Response, threading.Event]]:
+        """Send a request and yield its response, and the event of its being late; explain what goes wrong."""
+        url, late = f"{self._base_url}/{endpoint}", threading.Event()
+        watch = {"trace": partial(self._watch, stopped)}
         try:
             with (
                 self._within(LONGEST_ANSWER, late),
-                self._http.stream("POST", url, content=content, extensions=watched) as response,
+                self._http.stream(method, url, content=content, extensions=watch) as response,
             ):
                 self._pace.answered = True
-                body = _whole_body(endpoint, response)
-                if late.is_set():  # what was hung up can look like an end
-                    raise Unreachable(_why_late(endpoint))
-                return Received(response.status_code, response.headers, body)
+                yield response, late
         except httpx.TransportError as error:
             # a host that takes five minutes is not a wrong address
             self._pace.answered |= isinstance(error, httpx.ReadTimeout)
-            if self._pace.aborted:
+            if stopped.is_set():
                 raise Aborted(f"the run was stopped during {endpoint}.") from None
             if late.is_set():
                 raise Unreachable(_why_late(endpoint)) from None
@@ -137,24 +157,24 @@ class Transport:
         finally:
             timer.cancel()
 
-    def _watch(self, event: str, info: dict[str, Any]) -> None:
+    def _watch(self, stopped: threading.Event, event: str, info: dict[str, Any]) -> None:
         """Remember every connection that is made (httpx's `trace`), so that `hang_up` can end it."""
         if event.endswith((".connect_tcp.complete", ".start_tls.complete")):
             connection = info["return_value"].get_extra_info("socket")
             with self._lock:
                 self._connections.add(connection)
-            if self._pace.aborted:
+            if stopped.is_set():
                 _hang_up(connection)
 
     def _why_unreachable(self, endpoint: str, error: httpx.TransportError) -> str:
-        reason = self._excerpts.line(str(error)).rstrip(".") or type(error).__name__
+        reason = self._redactor.line(str(error)).rstrip(".") or type(error).__name__
         if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout):
             return f"no connection to {self._host}: {reason} — check DATA_API_BASE_URL, DNS, firewall and proxy."
         return f"the connection to {self._host} broke during {endpoint}: {reason}."
 
     def _why_untrusted(self, error: httpx.TransportError) -> str:
         return (
-            f"no trusted connection to {self._host}: {self._excerpts.line(str(error))} — nothing was sent: check "
+            f"no trusted connection to {self._host}: {self._redactor.line(str(error))} — nothing was sent: check "
             "DATA_API_BASE_URL, this machine's clock, and the proxy or firewall between; a company's own "
             "certificate authority is trusted when SSL_CERT_FILE names its file."
         )

@@ -30,7 +30,7 @@ LONGEST_SHORT_RUN = 6 * 3600  # seconds a backfill waits for days that shorter r
 class DaysAreBusy(SyncError):
     """Another run loads some of the same days for longer than this one waits."""
 
-    kind = "busy"
+    kind = "days_busy"
 
     def __init__(self, what: str, waited_seconds: float) -> None:
         super().__init__(

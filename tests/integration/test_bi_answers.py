@@ -22,6 +22,7 @@ from pipelines.ingest.fraud import sync_fraud
 from pipelines.marts.build import build_marts
 from pipelines.reconciliation.balances import roll_forward
 from resources.data_api.client import Client
+from resources.data_api.clock import FixedClock
 from resources.data_api.endpoints import DataApi
 from resources.sandbox import DEMO_SECRET, DEMO_TOKEN, Fraud, SandboxServer, World
 from resources.sandbox.fields import DECIMALS
@@ -74,7 +75,7 @@ def fill(uri: str, world: World) -> None:
         for moment in (YESTERDAY, TODAY):
             world.set_now(f"{moment:%Y-%m-%d %H:%M:%S}")
             settings = checked_api_settings(base_url=sandbox.url, token=DEMO_TOKEN, secret=DEMO_SECRET)
-            client = Client(settings, clock=lambda at=moment: at)
+            client = Client(settings, clock=FixedClock(moment))
             sync_balances(DataApi(client), store, "default")
             client.close()
         world.advance(3600)

@@ -10,7 +10,8 @@ from datetime import date
 
 import pytest
 
-from fixtures.commands import client_of, differences, fetch_all, sync
+from fixtures.commands import client_of, differences, execute, fetch_all, sync
+from resources.data_api.endpoints import DataApi
 from resources.sandbox import SandboxServer, World
 from resources.settings import SyncSettings
 from resources.warehouse.locks import is_backfill, open_locks
@@ -55,7 +56,7 @@ def test_a_short_run_is_let_in_when_the_backfills_window_lands_and_before_its_ne
             events.append("night out")
 
     with begun(store, YEAR) as throttle:
-        assert throttle.windows_in_flight() == 4
+        assert throttle.windows_in_flight() == SETTINGS.windows_in_flight
         assert throttle.acquire(*MARCH, is_first=True)
         thread = threading.Thread(target=night)
         thread.start()
@@ -66,7 +67,8 @@ def test_a_short_run_is_let_in_when_the_backfills_window_lands_and_before_its_ne
         assert throttle.acquire(*MARCH, is_first=True)
         events.append("next window")
         thread.join(20)
-        wait_until(lambda: throttle.windows_in_flight() == 4)  # PostgreSQL sees a moment later that the night is gone
+        # PostgreSQL takes a moment to see that the night has gone
+        wait_until(lambda: throttle.windows_in_flight() == SETTINGS.windows_in_flight)
     assert events == ["window lands", "night in", "night out", "next window"]
 
 
@@ -140,25 +142,58 @@ def test_a_429_to_one_process_makes_the_others_wait_too(store):
     """Two clients as of two processes: they share nothing but the database."""
     with SandboxServer(World.of(now="2024-05-01")) as sandbox:
         with client_of(sandbox.url) as one, client_of(sandbox.url) as other:
-            one.pace.shared, other.pace.shared = TokenBudget(store, "default"), TokenBudget(store, "default")
             sandbox.faults.next(("http_429", 1))
-            with ThreadPoolExecutor(1) as pool:
-                first = pool.submit(one.call, "balance/get", {}, expect="balance")
+            with (
+                DataApi(one).run(TokenBudget(store, "default")) as api,
+                DataApi(other).run(TokenBudget(store, "default")) as other_api,
+                ThreadPoolExecutor(1) as pool,
+            ):
+                first = pool.submit(api.balances)
                 wait_until(lambda: fetch_all(store, "SELECT 1 FROM sync.pace"))
-                other.call("balance/get", {}, expect="balance")
+                other_api.balances()
                 first.result(10)
         refused, *answered = sandbox.requests
     assert [request.status for request in sandbox.requests] == [429, 200, 200]
     assert all(request.at - refused.at >= 0.9 for request in answered)
 
 
+def seconds_left(store, account):
+    return TokenBudget(store, account).exchange("a process", 2).seconds_left
+
+
 def test_another_account_does_not_wait(store):
     TokenBudget(store, "default").slow_down(60)
-    assert TokenBudget(store, "default").seconds_left() > 50
-    assert TokenBudget(store, "second").seconds_left() <= 0
+    assert seconds_left(store, "default") > 50
+    assert seconds_left(store, "second") <= 0
+
+
+def test_processes_share_what_they_have_found_about_requests_in_flight(store):
+    one, other = TokenBudget(store, "default"), TokenBudget(store, "default")
+    first = one.exchange("one", 12)
+    assert (first.processes, first.in_flight_limit) == (1, None)
+    second = other.exchange("other", 2)
+    assert (second.processes, second.others_in_flight, second.in_flight_limit) == (2, 12, 12)
+    one.leave("one")
+    execute(store, "UPDATE sync.requests_in_flight SET seen_at = seen_at - interval '1 hour' WHERE process = 'other'")
+    later = TokenBudget(store, "default").exchange("later", 2)
+    assert (later.processes, later.in_flight_limit) == (1, 12), "one that ended, or was killed, leaves what it found"
+    stranger = TokenBudget(store, "second").exchange("stranger", 2)
+    assert (stranger.processes, stranger.in_flight_limit) == (1, None)
+
+
+def test_a_run_that_has_ended_gives_its_share_back(store):
+    def active():
+        return [row["is_active"] for row in fetch_all(store, "SELECT is_active FROM sync.requests_in_flight")]
+
+    with SandboxServer(World.of(now="2024-05-01")) as sandbox, client_of(sandbox.url) as client:
+        for _ in range(2):
+            with DataApi(client).run(TokenBudget(store, "default")) as api:
+                api.balances()
+                assert active() == [True]
+            assert active() == [False]
 
 
 def test_a_shorter_pause_does_not_end_a_longer_one(store):
     TokenBudget(store, "default").slow_down(60)
     TokenBudget(store, "default").slow_down(1)
-    assert TokenBudget(store, "default").seconds_left() > 50
+    assert seconds_left(store, "default") > 50

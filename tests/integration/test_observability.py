@@ -121,13 +121,6 @@ def test_requests_of_a_run_that_failed_are_counted_too(world, store):
     assert [row["status"] in {401, 403} for row in fetch_all(store, "SELECT status FROM sync.requests")] == [True]
 
 
-def test_counts_are_taken_once(world):
-    with SandboxServer(world) as sandbox, client_of(sandbox.url) as client:
-        client.call("balance/get", {}, expect="balance")
-        assert [(count.endpoint, count.requests) for count in client.take_counts()] == [("balance/get", 1)]
-        assert client.take_counts() == []
-
-
 def test_the_request_id_of_a_failure_is_in_the_log_line_of_its_retry(world, store, lines):
     with SandboxServer(world, faults=Faults.script({1: "http_500"})) as sandbox:
         sync(sandbox, store, FIRST, LAST)

@@ -14,7 +14,6 @@ from resources.settings import (
     PROJECT_ROOT,
     ReferenceSettings,
     SyncSettings,
-    check_proxies,
     data_dir,
     database_url,
     report_dir,
@@ -39,6 +38,7 @@ def test_every_setting_of_the_sync_is_read():
         "SYNC_FIRST_DAY": "2021-02-03",
         "SYNC_LOOK_BACK_DAYS": "0",
         "SYNC_WINDOWS_IN_FLIGHT": "16",
+        "SYNC_REQUESTS_IN_FLIGHT": "5",
         "SYNC_RETRY_SECONDS": "60",
         "SYNC_NIGHTLY_CRON": "0 5 * * *",
         "SYNC_BALANCES_CRON": "*/5 * * * *",
@@ -50,6 +50,7 @@ def test_every_setting_of_the_sync_is_read():
         first_day=date(2021, 2, 3),
         look_back_days=0,
         windows_in_flight=16,
+        requests_in_flight=5,
         retry_seconds=60.0,
         nightly_cron="0 5 * * *",
         balances_cron="*/5 * * * *",
@@ -71,6 +72,7 @@ def test_every_setting_of_the_sync_is_read():
         ("SYNC_LOOK_BACK_DAYS", "366", "write a whole number from 0 to 365"),
         ("SYNC_LOOK_BACK_DAYS", "three", "write a whole number from 0 to 365"),
         ("SYNC_WINDOWS_IN_FLIGHT", "0", "write a whole number from 1 to 16"),
+        ("SYNC_REQUESTS_IN_FLIGHT", "65", "write a whole number from 1 to 64"),
         ("SYNC_WINDOWS_IN_FLIGHT", "1.5", "write a whole number from 1 to 16"),
         ("SYNC_RETRY_SECONDS", "inf", "write a whole number from 1 to 86400"),
         ("SYNC_RETRY_SECONDS", "9" * 5000, "write a whole number from 1 to 86400"),
@@ -159,36 +161,6 @@ def test_the_page_of_settings_is_as_the_settings_are():
 
 
 # Proxies
-
-
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [
-        ("ALL_PROXY", "socks5h://proxy:1080"),
-        ("HTTPS_PROXY", "http://hush-hush@proxy:3128\r"),
-        ("https_proxy", "http://proxy:port"),
-        ("HTTP_PROXY", "ftp://proxy"),
-        ("HTTPS_PROXY", "http://"),
-        ("NO_PROXY", "localhost,fe80::/10"),
-        ("no_proxy", "[::1]"),
-    ],
-)
-def test_a_proxy_that_cannot_be_used_is_named(name, value):
-    message = refusal(check_proxies, {name: value})
-    assert message.startswith(f"{name} ")
-    assert "hush-hush" not in message
-
-
-@pytest.mark.parametrize(
-    "environment",
-    [
-        {},
-        {"HTTPS_PROXY": "http://user:password@proxy:3128", "HTTP_PROXY": "proxy:3128", "ALL_PROXY": ""},
-        {"NO_PROXY": "localhost,127.0.0.1,::1,.svc.cluster.local,10.0.0.0/8,host:8080,*"},
-    ],
-)
-def test_proxies_that_can_be_used_are_left_as_they_are(environment):
-    check_proxies(environment)
 
 
 # The warehouse

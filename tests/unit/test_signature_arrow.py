@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from resources.data_api import signature
 from resources.data_api.signature import SignatureMismatch, UndecodableBody
+from resources.data_api.signature_arrow import decode_rows
 from tests.unit.test_signature_properties import (
     QUICK,
     SECRET,
@@ -29,7 +30,7 @@ def signed(*rows: dict, **others) -> bytes:
 
 
 def rows_of(body: bytes) -> list | None:
-    proved = signature.decode_rows(body, SECRET, "operations")
+    proved = decode_rows(body, SECRET, "operations")
     return None if proved is None else proved.rows.to_pylist()
 
 
@@ -40,7 +41,7 @@ def filled(row: dict) -> dict:
 
 def test_a_plain_page_is_read_with_its_signature():
     body = signed(ROW, ROW | {"operation_id": "2", "note": "é;:"})
-    proved = signature.decode_rows(body, SECRET, "operations")
+    proved = decode_rows(body, SECRET, "operations")
     assert proved.rows.to_pylist() == [ROW, ROW | {"operation_id": "2", "note": "é;:"}]
     assert proved.signature == json.loads(body)["signature"]
 
@@ -83,7 +84,7 @@ def test_pages_of_plain_rows_are_not_declined(rows):
 def test_what_is_read_is_what_the_exact_way_reads(document):
     body = body_of({**document, "signature": signature.sign(document, SECRET)})
     for name, rows in document.items():
-        proved = signature.decode_rows(body, SECRET, name)
+        proved = decode_rows(body, SECRET, name)
         if proved is not None:
             exact = signature.decode(body, SECRET)[name]
             assert [*map(_without_empty, proved.rows.to_pylist())] == [*map(_without_empty, exact)]
@@ -106,7 +107,7 @@ def test_what_the_exact_way_refuses_is_never_read(pair):
         try:
             signature.decode(changed, SECRET)
         except (SignatureMismatch, UndecodableBody):
-            assert signature.decode_rows(changed, SECRET, name) is None
+            assert decode_rows(changed, SECRET, name) is None
 
 
 CHANGES = {

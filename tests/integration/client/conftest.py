@@ -9,8 +9,8 @@ import pytest
 from fixtures.client import (
     NOW,
     ROWS,
+    api_of,
 )
-from fixtures.commands import client_of
 from resources.data_api import transport
 from resources.sandbox import (
     Balance,
@@ -36,6 +36,6 @@ def sandbox():
 
 
 @pytest.fixture
-def client(sandbox):
-    with client_of(sandbox.url) as made:
+def api(sandbox):
+    with api_of(sandbox.url) as made:
         yield made

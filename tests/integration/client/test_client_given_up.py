@@ -15,6 +15,7 @@ from fixtures.client import (
     ROWS,
     TWICE,
     always,
+    api_of,
     balances,
     failure,
     free_port,
@@ -22,7 +23,7 @@ from fixtures.client import (
     raw,
     signed,
 )
-from fixtures.commands import QUICK, client_of
+from fixtures.commands import QUICK
 from resources.data_api import transport
 from resources.data_api.errors import (
     BadRequest,
@@ -44,22 +45,22 @@ from resources.sandbox.signing import sign
 def test_a_host_that_never_answered_is_given_up_early_with_what_to_check():
     policy = RetryPolicy(10_000, first_wait=0.01, longest_wait=0.01, deadline=30.0, never_answered_deadline=0.2)
     port = free_port()
-    with client_of(f"http://127.0.0.1:{port}/v1", policy=policy) as client:
+    with api_of(f"http://127.0.0.1:{port}/v1", policy=policy) as api:
         start = time.monotonic()
-        message = failure(Unreachable, client)
+        message = failure(Unreachable, api)
         assert 0.1 < time.monotonic() - start < 2.0
-        assert client.requests_sent > 1
+        assert api.counts.total > 1
     assert message.startswith(f"no connection to 127.0.0.1:{port}: ")
     assert message.endswith("check DATA_API_BASE_URL, DNS, firewall and proxy.")
 
 
 def test_a_host_that_has_answered_gets_the_whole_deadline():
     policy = RetryPolicy(10_000, first_wait=0.01, longest_wait=0.01, deadline=0.3, never_answered_deadline=0.05)
-    with SandboxServer(World.of(ROWS, now=NOW)) as sandbox, client_of(sandbox.url, policy=policy) as client:
-        operations(client)
+    with SandboxServer(World.of(ROWS, now=NOW)) as sandbox, api_of(sandbox.url, policy=policy) as api:
+        operations(api)
         sandbox.stop()
         start = time.monotonic()
-        failure(Unreachable, client, operations)
+        failure(Unreachable, api, operations)
         assert 0.2 < time.monotonic() - start < 2.0
 
 
@@ -67,9 +68,9 @@ def test_a_host_that_has_answered_gets_the_whole_deadline():
 def test_half_an_answer_shows_that_the_host_is_there(sandbox, fault):
     policy = RetryPolicy(10_000, first_wait=0.01, longest_wait=0.01, deadline=0.25, never_answered_deadline=0.05)
     sandbox.faults.always(fault)
-    with client_of(sandbox.url, policy=policy) as client:
+    with api_of(sandbox.url, policy=policy) as api:
         start = time.monotonic()
-        message = failure(Unreachable, client, operations)
+        message = failure(Unreachable, api, operations)
         assert 0.2 < time.monotonic() - start < 2.0
     assert "broke during operations/get" in message
     assert ".." not in message
@@ -83,10 +84,10 @@ def test_half_an_answer_shows_that_the_host_is_there(sandbox, fault):
     ],
 )
 def test_an_answer_that_is_never_signed_right_is_refused_after_a_few_times_and_nothing_of_it_is_used(
-    sandbox, client, fault
+    sandbox, api, fault
 ):
     sandbox.faults.always(fault)
-    message = failure(BadSignature, client, operations)
+    message = failure(BadSignature, api, operations)
     assert "does not carry the platform's signature over its content; nothing of it was used" in message
     assert sandbox.request_count == QUICK.bad_signature_attempts == 5
 
@@ -94,22 +95,22 @@ def test_an_answer_that_is_never_signed_right_is_refused_after_a_few_times_and_n
 def test_a_refusal_under_status_200_is_not_used_but_its_words_are_shown_without_secrets():
     words = f"Wrong token {DEMO_TOKEN} or signature"
     body = {"name": "Authorization Required", "message": words, "code": 0, "status": 401}
-    with raw(always(200, body)) as server, client_of(server.url) as client:
-        message = failure(BadSignature, client)
+    with raw(always(200, body)) as server, api_of(server.url) as api:
+        message = failure(BadSignature, api)
     assert "not signed at all, and says: Wrong token **** or signature (status 401)" in message
 
 
 def test_of_an_unsigned_answer_without_a_message_nothing_is_shown():
     body = {"balance": [{"name": "of a merchant", "EUR": "1"}], "name": "of a person"}
-    with raw(always(200, body)) as server, client_of(server.url) as client:
-        assert "of a" not in failure(BadSignature, client).replace("of another", "")
+    with raw(always(200, body)) as server, api_of(server.url) as api:
+        assert "of a" not in failure(BadSignature, api).replace("of another", "")
 
 
 def test_an_answer_signed_with_another_tokens_secret_is_refused():
     document = {"balance": [{"name": "one", "EUR": "100"}]}
     body = json.dumps({**document, "signature": sign(document, "the secret of somebody else")})
-    with raw(always(200, body)) as server, client_of(server.url) as client:
-        assert "a secret of another token" in failure(BadSignature, client)
+    with raw(always(200, body)) as server, api_of(server.url) as api:
+        assert "a secret of another token" in failure(BadSignature, api)
     assert len(server.bodies) == 5
 
 
@@ -139,23 +140,23 @@ def test_an_answer_signed_with_another_tokens_secret_is_refused():
     ids=lambda value: str(value)[:30],
 )
 def test_a_body_that_is_no_answer_is_asked_for_again_and_then_told_apart(body, told):
-    with raw(always(200, body)) as server, client_of(server.url, policy=TWICE) as client:
-        message = failure(BrokenBody, client)
+    with raw(always(200, body)) as server, api_of(server.url, policy=TWICE) as api:
+        message = failure(BrokenBody, api)
         assert len(server.bodies) == 2
     assert "balance/get" in message
     assert told in message
 
 
 def test_a_deeply_nested_refusal_is_a_refusal_all_the_same():
-    with raw(always(400, b'{"message":' + b"[" * 10_000 + b"]" * 10_000 + b"}")) as server, client_of(server.url) as it:
+    with raw(always(400, b'{"message":' + b"[" * 10_000 + b"]" * 10_000 + b"}")) as server, api_of(server.url) as it:
         assert failure(BadRequest, it).startswith("the platform answered 400 to balance/get: ")
 
 
 def test_a_huge_number_of_keys_is_no_trouble():
     document = {"balance": [{f"key_{number}": str(number) for number in range(10_000)}]}
-    with raw(always(200, signed(document))) as server, client_of(server.url) as client:
+    with raw(always(200, signed(document))) as server, api_of(server.url) as api:
         start = time.monotonic()
-        assert balances(client).document["balance"] == document["balance"]
+        assert balances(api).document["balance"] == document["balance"]
         assert time.monotonic() - start < 5.0
 
 
@@ -174,8 +175,8 @@ def stream_of(size: int, status: int = 200):
 
 @pytest.mark.parametrize("status", [200, 500])
 def test_a_body_larger_than_any_page_is_not_read_to_its_end_nor_asked_for_again(status):
-    with raw(stream_of(70 << 20, status)) as server, client_of(server.url) as client:
-        message = failure(BodyTooLarge, client)
+    with raw(stream_of(70 << 20, status)) as server, api_of(server.url) as api:
+        message = failure(BodyTooLarge, api)
     assert "larger than 32 MiB" in message
     assert "check DATA_API_BASE_URL" in message
     assert len(server.bodies) == 1
@@ -185,8 +186,8 @@ def test_a_body_larger_than_any_page_is_not_read_to_its_end_nor_asked_for_again(
 def test_a_small_body_that_unpacks_to_a_huge_one_is_refused_likewise():
     bomb = gzip.compress(b" " * (70 << 20), 1)
     assert len(bomb) < 1 << 20
-    with raw(always(200, bomb, Content_Encoding="gzip")) as server, client_of(server.url) as client:
-        assert "larger than 32 MiB" in failure(BodyTooLarge, client)
+    with raw(always(200, bomb, Content_Encoding="gzip")) as server, api_of(server.url) as api:
+        assert "larger than 32 MiB" in failure(BodyTooLarge, api)
     assert len(server.bodies) == 1
 
 
@@ -225,18 +226,18 @@ def test_an_answer_is_given_up_in_time_whatever_of_it_drips(monkeypatch, what):
                 request.wfile.write(drop)
 
     monkeypatch.setattr(transport, "LONGEST_ANSWER", 0.1)
-    with raw(answer) as server, client_of(server.url, policy=TWICE) as client:
+    with raw(answer) as server, api_of(server.url, policy=TWICE) as api:
         start = time.monotonic()
-        assert "the answer to balance/get did not end within" in failure(Unreachable, client)
+        assert "the answer to balance/get did not end within" in failure(Unreachable, api)
         assert time.monotonic() - start < 5.0
     assert len(server.bodies) == 2
 
 
 def test_an_answer_that_never_ends_is_given_up_however_steadily_it_drips(monkeypatch):
     monkeypatch.setattr(transport, "LONGEST_ANSWER", 0.1)
-    with raw(drip) as server, client_of(server.url, policy=TWICE) as client:
+    with raw(drip) as server, api_of(server.url, policy=TWICE) as api:
         start = time.monotonic()
-        assert "the answer to balance/get did not end within" in failure(Unreachable, client)
+        assert "the answer to balance/get did not end within" in failure(Unreachable, api)
         assert 0.2 <= time.monotonic() - start < 2.0
     assert len(server.bodies) == 2
 
@@ -250,9 +251,9 @@ def test_an_answer_that_does_not_begin_in_time_is_asked_for_again(monkeypatch):
         else:
             request.reply(200, EMPTY)
 
-    with raw(answer) as server, client_of(server.url) as client:
-        balances(client)
-        assert balances(client).body == EMPTY
+    with raw(answer) as server, api_of(server.url) as api:
+        balances(api)
+        assert balances(api).body == EMPTY
     assert len(server.bodies) == 3
 
 

@@ -10,27 +10,30 @@ import pytest
 
 from fixtures.client import (
     EMPTY,
+    FIRST,
+    LAST,
     NOW,
     ROWS,
     TWICE,
     always,
+    api_of,
     balances,
     failure,
     operations,
     raw,
     signed,
 )
-from fixtures.commands import client_of
 from resources.data_api.errors import (
     BadRequest,
     DataApiError,
+    Forbidden,
     RateLimited,
     Redirected,
     Retryable,
     ServerError,
     Unauthorized,
 )
-from resources.errors import ConfigError
+from resources.errors import ConfigError, kind_of
 from resources.sandbox import (
     DEMO_SECRET,
     DEMO_TOKEN,
@@ -48,7 +51,7 @@ from resources.sandbox import (
     [
         (400, BadRequest, 2, "check the dates, the project ids and the fields asked for"),
         (401, Unauthorized, 2, "check DATA_API_TOKEN and DATA_API_SECRET"),
-        (403, Unauthorized, 2, "check DATA_API_TOKEN and DATA_API_SECRET"),
+        (403, Forbidden, 2, "check DATA_API_TOKEN and DATA_API_SECRET"),
         (404, BadRequest, 2, "check DATA_API_BASE_URL (it ends in /v1"),
         (405, BadRequest, 2, "check DATA_API_BASE_URL (it ends in /v1"),
         (408, ServerError, 1, "an error of the platform"),
@@ -67,8 +70,8 @@ def test_a_status_gives_an_error_that_says_what_the_platform_said_and_what_to_ch
     body = {"name": "Any", "message": "You have no access to project_id = 22", "code": 0, "status": status}
     if status == 304:
         body = ""  # by definition without a body
-    with raw(always(status, body)) as server, client_of(server.url, policy=TWICE) as client:
-        message = failure(kind, client)
+    with raw(always(status, body)) as server, api_of(server.url, policy=TWICE) as api:
+        message = failure(kind, api)
     said = "You have no access to project_id = 22" if body else "(no message)"
     assert message.startswith(f"the platform answered {status} to balance/get: {said} — ")
     assert check in message
@@ -83,7 +86,7 @@ def test_what_a_person_has_to_change_first_is_never_asked_again():
         ("x" * 30, DEMO_SECRET, {}, 401, Unauthorized, "Token is wrong, deactivated or replaced"),
         (DEMO_TOKEN, "another secret", {}, 401, Unauthorized, "Signature is wrong"),
         (DEMO_TOKEN, DEMO_SECRET, {"project_ids": [22]}, 401, Unauthorized, "You have no access to project_id = 22"),
-        (DEMO_TOKEN, DEMO_SECRET, {"project_ids": [22]}, 403, Unauthorized, "You have no access to project_id = 22"),
+        (DEMO_TOKEN, DEMO_SECRET, {"project_ids": [22]}, 403, Forbidden, "You have no access to project_id = 22"),
         (DEMO_TOKEN, DEMO_SECRET, {"project_ids": [22]}, 400, BadRequest, "You have no access to project_id = 22"),
         (DEMO_TOKEN, DEMO_SECRET, {"fields": ["nonsense"]}, 400, BadRequest, "Unknown field: nonsense"),
         (DEMO_TOKEN, DEMO_SECRET, {"limit": 1001}, 400, BadRequest, "limit must be an integer from 1 to 1000"),
@@ -92,19 +95,58 @@ def test_what_a_person_has_to_change_first_is_never_asked_again():
         behaviour = Behaviour(no_access_status=status)
         with (
             SandboxServer(world, accounts=[Account(projects=[198])], behaviour=behaviour) as sandbox,
-            client_of(sandbox.url, token, secret) as client,
+            api_of(sandbox.url, token, secret) as api,
         ):
-            message = failure(kind, client, lambda client, options=options: operations(client, **options))
+            message = failure(kind, api, lambda api, options=options: operations(api, **options))
             assert message.startswith(f"the platform answered {status} to operations/get: {said}")
-            assert (sandbox.request_count, client.requests_sent) == (1, 1)
+            assert (sandbox.request_count, api.counts.total) == (1, 1)
+
+
+@pytest.mark.parametrize(("status", "kind"), [(401, Unauthorized), (403, Forbidden)])
+def test_an_endpoint_that_needs_a_right_says_which_and_does_not_blame_the_token(status, kind):
+    def fraud(api):
+        return api.fraud(FIRST, LAST, offset=0)
+
+    with raw(always(status, {"message": "Access denied"})) as server, api_of(server.url) as api:
+        message = failure(kind, api, fraud)
+        assert message == (
+            f"the platform answered {status} to fraud/list: Access denied — fraud/list needs the role Risks or "
+            "Merchant admin: grant it to the token's user (My team → the user's tab)."
+        )
+        with pytest.raises(kind) as caught:
+            fraud(api)
+    assert (caught.value.status, caught.value.right) == (status, "the role Risks or Merchant admin")
+
+
+KINDS = {
+    400: "bad_request",
+    401: "unauthorized",
+    403: "forbidden",
+    404: "bad_request",
+    429: "rate_limited",
+    302: "redirected",
+    500: "unavailable",
+    503: "unavailable",
+}
+
+
+@pytest.mark.parametrize("status", KINDS)
+def test_a_failure_keeps_its_kind_whatever_the_platform_says_of_it(status):
+    with (
+        raw(always(status, {"message": "anything"})) as server,
+        api_of(server.url, policy=TWICE) as api,
+        pytest.raises(DataApiError) as caught,
+    ):
+        balances(api)
+    assert kind_of(caught.value) == KINDS[status]
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 def test_a_redirect_is_not_followed_and_the_signed_body_goes_nowhere_else(status):
     with raw(always(200, EMPTY)) as elsewhere:
         location = f"{elsewhere.url}/balance/get"
-        with raw(always(status, "", Location=location)) as server, client_of(server.url) as client:
-            failure(Redirected, client)
+        with raw(always(status, "", Location=location)) as server, api_of(server.url) as api:
+            failure(Redirected, api)
         assert len(server.bodies) == 1
         assert elsewhere.bodies == []
 
@@ -131,8 +173,8 @@ def test_a_redirect_is_not_followed_and_the_signed_body_goes_nowhere_else(status
     ids=lambda value: str(value)[:20],
 )
 def test_whatever_stands_in_a_refusal_its_words_come_out_in_one_short_line(body, said):
-    with raw(always(401, body)) as server, client_of(server.url) as client:
-        message = failure(Unauthorized, client)
+    with raw(always(401, body)) as server, api_of(server.url) as api:
+        message = failure(Unauthorized, api)
     shown = message.removeprefix("the platform answered 401 to balance/get: ").partition(" — check DATA_API_TOKEN")[0]
     assert shown.replace("\ufffd", "?") == said
 
@@ -171,10 +213,17 @@ def test_token_secret_and_signature_show_nowhere_even_when_the_server_echoes_the
     def answer(request, number):
         ECHOES[form](request, request.server.bodies[-1].decode())
 
-    with raw(answer) as server, client_of(server.url, policy=TWICE) as client:
+    with raw(answer) as server, api_of(server.url, policy=TWICE) as api:
         with pytest.raises(DataApiError) as caught:
-            balances(client)
-        texts = [str(caught.value), repr(caught.value), repr(client), repr(client.settings), caplog.text]
+            balances(api)
+        texts = [
+            str(caught.value),
+            repr(caught.value),
+            repr(api),
+            repr(api.client),
+            repr(api.client.settings),
+            caplog.text,
+        ]
     texts.append("".join(traceback.format_exception(caught.value)))
     texts.extend(str(record.__dict__) for record in caplog.records)
     signature = json.loads(server.bodies[0])["signature"]
@@ -187,8 +236,8 @@ def test_token_secret_and_signature_show_nowhere_even_when_the_server_echoes_the
 def test_a_good_answer_logs_no_body_and_its_repr_shows_no_row(caplog):
     document = {"balance": [{"name": f"whose holder is Jane Doe, {DEMO_TOKEN}, {DEMO_SECRET}", "EUR": "1"}]}
     caplog.set_level(logging.DEBUG)
-    with raw(always(200, signed(document))) as server, client_of(server.url) as client:
-        answer = balances(client)
+    with raw(always(200, signed(document))) as server, api_of(server.url) as api:
+        answer = balances(api)
     assert answer.document["balance"] == document["balance"]
     for text in (repr(answer), str(answer), f"{answer}", str([answer]), caplog.text):
         for hidden in ("Jane Doe", DEMO_TOKEN, DEMO_SECRET, answer.document["signature"]):

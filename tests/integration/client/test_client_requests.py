@@ -17,6 +17,7 @@ from fixtures.client import (
     NOW,
     ROWS,
     always,
+    api_of,
     balances,
     free_port,
     ids,
@@ -24,8 +25,6 @@ from fixtures.client import (
     raw,
     true_ids,
 )
-from fixtures.commands import client_of
-from resources.data_api.endpoints import DataApi
 from resources.sandbox import (
     DEMO_SECRET,
     DEMO_TOKEN,
@@ -39,8 +38,8 @@ from resources.sandbox.signing import verify
 # The endpoints, as the platform sees them
 
 
-def test_operations_asks_for_an_interval_of_utc_seconds_and_for_nothing_it_was_not_told_to(sandbox, client):
-    answer = operations(client, offset=3)
+def test_operations_asks_for_an_interval_of_utc_seconds_and_for_nothing_it_was_not_told_to(sandbox, api):
+    answer = operations(api, offset=3)
     assert ids(answer) == true_ids(sandbox)[3:]
     assert sandbox.requests[0].endpoint == "operations/get"
     assert sandbox.requests[0].params == {
@@ -51,9 +50,9 @@ def test_operations_asks_for_an_interval_of_utc_seconds_and_for_nothing_it_was_n
     }
 
 
-def test_operations_sends_projects_as_a_list_of_integers_and_fields_by_name(sandbox, client):
+def test_operations_sends_projects_as_a_list_of_integers_and_fields_by_name(sandbox, api):
     fields = ("operation_id", "sum_initial.amount", "customer_email")
-    answer = operations(client, limit=7, project_ids=(198,), fields=fields)
+    answer = operations(api, limit=7, project_ids=(198,), fields=fields)
     assert sandbox.requests[0].params == {
         "interval": {"from": "2024-03-01 00:00:00", "to": "2024-03-10 23:59:59"},
         "tz": "UTC",
@@ -65,33 +64,33 @@ def test_operations_sends_projects_as_a_list_of_integers_and_fields_by_name(sand
     assert len(answer.document["operations"]) == 7
 
 
-def test_a_moment_of_another_zone_is_sent_as_the_same_moment_in_utc(sandbox, client):
+def test_a_moment_of_another_zone_is_sent_as_the_same_moment_in_utc(sandbox, api):
     tokyo = timezone(timedelta(hours=9))
-    DataApi(client).operations(
+    api.operations(
         datetime(2024, 3, 5, 21, 0, 2, tzinfo=tokyo), datetime(2024, 3, 5, 21, 0, 4, 999_999, tzinfo=tokyo), offset=0
     )
     assert sandbox.requests[0].params["interval"] == {"from": "2024-03-05 12:00:02", "to": "2024-03-05 12:00:04"}
     assert sandbox.requests[0].params["tz"] == "UTC", "the account's own zone is Tokyo; its dashboard does not matter"
 
 
-def test_balances_asks_without_parameters(sandbox, client):
-    answer = balances(client)
+def test_balances_asks_without_parameters(sandbox, api):
+    answer = balances(api)
     assert answer.document["balance"] == [{"name": "one", "EUR": "100"}, {"name": "another", "JPY": "-5"}]
     assert [(request.endpoint, request.params) for request in sandbox.requests] == [("balance/get", {})]
 
 
-def test_operations_by_payment_asks_for_the_payment_alone(sandbox, client):
+def test_operations_by_payment_asks_for_the_payment_alone(sandbox, api):
     sandbox.world.add({"operation_id": "77", "payment_id": "INV/2026/ключ:1"}, "2024-03-06 00:00:00")
-    answer = DataApi(client).operations_by_payment("INV/2026/ключ:1")
+    answer = api.operations_by_payment("INV/2026/ключ:1")
     assert ids(answer) == ["77"]
     request = sandbox.requests[0]
     assert (request.endpoint, request.params) == ("operations/get-by-payment", {"payment_id": "INV/2026/ключ:1"})
 
 
-def test_fraud_asks_for_reports_by_the_time_they_were_received(sandbox, client):
+def test_fraud_asks_for_reports_by_the_time_they_were_received(sandbox, api):
     times = ["2024-02-29 23:59:59", "2024-03-01 00:00:00", "2024-03-10 23:59:59", "2024-03-11 00:00:00"]
     sandbox.world.frauds = [Fraud.told(operation_id=number, received_on=text) for number, text in enumerate(times)]
-    answer = DataApi(client).fraud(FIRST, LAST, offset=0, limit=5)
+    answer = api.fraud(FIRST, LAST, offset=0, limit=5)
     assert ids(answer) == [2, 1]
     request = sandbox.requests[0]
     assert request.endpoint == "fraud/list"
@@ -105,8 +104,8 @@ def test_fraud_asks_for_reports_by_the_time_they_were_received(sandbox, client):
 
 
 def test_a_request_is_signed_json_by_post_and_says_who_asks(sandbox):
-    with raw(always(200, EMPTY)) as server, client_of(server.url) as client:
-        balances(client)
+    with raw(always(200, EMPTY)) as server, api_of(server.url) as api:
+        balances(api)
     assert server.paths == ["/v1/balance/get"]
     headers = {name.lower(): value for name, value in server.headers[0].items()}
     assert headers["user-agent"] == f"ecommpay-sync/{version('ecommpay-sync')}"
@@ -119,16 +118,16 @@ def test_a_request_is_signed_json_by_post_and_says_who_asks(sandbox):
     assert DEMO_TOKEN not in str(server.headers + server.paths), "a token belongs into no access log"
 
 
-def test_an_answer_keeps_the_body_the_platform_signed_and_when_it_was_asked_for(sandbox, client):
+def test_an_answer_keeps_the_body_the_platform_signed_and_when_it_was_asked_for(sandbox, api):
     before = datetime.now(UTC)
-    answer = operations(client)
+    answer = operations(api)
     after = datetime.now(UTC)
     assert verify(json.loads(answer.body), DEMO_SECRET)
     assert json.loads(answer.body) == answer.document
     assert answer.endpoint == "operations/get"
     assert answer.request == sandbox.requests[0].params, "without token and signature"
     assert before <= answer.requested_at <= answer.received_at <= after
-    assert abs(answer.server_time - after) < timedelta(seconds=2)
+    assert abs(answer.platform_time - after) < timedelta(seconds=2)
 
 
 @pytest.mark.parametrize(
@@ -145,26 +144,26 @@ def test_the_platforms_clock_is_read_with_its_zone_or_left_out(date, expected):
         request.date_time_string = lambda: date
         request.reply(200, EMPTY)
 
-    with raw(answer) as server, client_of(server.url) as client:
-        assert balances(client).server_time == expected
+    with raw(answer) as server, api_of(server.url) as api:
+        assert balances(api).platform_time == expected
 
 
 @pytest.mark.parametrize("behaviour", [Behaviour(chunked=True), Behaviour(prefix="/another/brand/v1")], ids=str)
 def test_a_chunked_answer_or_another_brands_prefix_make_no_difference(behaviour):
-    with SandboxServer(World.of(ROWS, now=NOW), behaviour=behaviour) as sandbox, client_of(sandbox.url) as client:
-        assert ids(operations(client)) == true_ids(sandbox)
+    with SandboxServer(World.of(ROWS, now=NOW), behaviour=behaviour) as sandbox, api_of(sandbox.url) as api:
+        assert ids(operations(api)) == true_ids(sandbox)
 
 
 def test_a_compressed_answer_is_read():
-    with raw(always(200, gzip.compress(EMPTY), Content_Encoding="gzip")) as server, client_of(server.url) as client:
-        assert balances(client).body == EMPTY
+    with raw(always(200, gzip.compress(EMPTY), Content_Encoding="gzip")) as server, api_of(server.url) as api:
+        assert balances(api).body == EMPTY
 
 
-def test_a_client_may_be_used_by_many_threads_at_once(sandbox, client):
+def test_a_client_may_be_used_by_many_threads_at_once(sandbox, api):
     with ThreadPoolExecutor(8) as pool:
-        answers = list(pool.map(lambda offset: operations(client, offset=offset), range(40)))
+        answers = list(pool.map(lambda offset: operations(api, offset=offset), range(40)))
     assert [len(ids(answer)) for answer in answers] == list(range(40, 0, -1))
-    assert client.requests_sent == sandbox.request_count == 40
+    assert api.counts.total == sandbox.request_count == 40
 
 
 def test_a_proxy_of_the_environment_is_not_told_what_is_meant_for_this_machine(sandbox, monkeypatch):
@@ -172,5 +171,5 @@ def test_a_proxy_of_the_environment_is_not_told_what_is_meant_for_this_machine(s
         monkeypatch.setenv(name, f"http://127.0.0.1:{free_port()}")
     for name in ("NO_PROXY", "no_proxy"):
         monkeypatch.delenv(name, raising=False)
-    with client_of(sandbox.url) as client:
-        assert ids(operations(client)) == true_ids(sandbox)
+    with api_of(sandbox.url) as api:
+        assert ids(operations(api)) == true_ids(sandbox)

@@ -18,6 +18,7 @@ from fixtures.client import (
     NOW,
     ROWS,
     always,
+    api_of,
     balances,
     failure,
     free_port,
@@ -26,7 +27,6 @@ from fixtures.client import (
     raw,
     true_ids,
 )
-from fixtures.commands import client_of
 from resources.data_api.errors import (
     Aborted,
     RateLimited,
@@ -51,19 +51,19 @@ from resources.sandbox.signing import verify
         *("wrong_signature", "missing_signature"),
     ],
 )
-def test_what_passes_is_asked_again_until_the_true_answer_comes(sandbox, client, fault):
+def test_what_passes_is_asked_again_until_the_true_answer_comes(sandbox, api, fault):
     sandbox.faults.next(fault, times=3)
-    answer = operations(client)
+    answer = operations(api)
     assert ids(answer) == true_ids(sandbox)
     assert verify(answer.document, DEMO_SECRET)
     assert sandbox.faults.counts[fault] == 3
-    assert (sandbox.request_count, client.requests_sent) == (4, 4)
+    assert (sandbox.request_count, api.counts.total) == (4, 4)
 
 
-def test_all_faults_one_after_another_are_survived_within_one_call(sandbox, client):
+def test_all_faults_one_after_another_are_survived_within_one_call(sandbox, api):
     faults = ["cut", "http_500", "wrong_signature", "html_502", "cut_chunked", "broken_json", "tampered_swap"]
     sandbox.faults.set_script(faults)
-    assert ids(operations(client)) == true_ids(sandbox)
+    assert ids(operations(api)) == true_ids(sandbox)
     assert sandbox.request_count == len(faults) + 1
 
 
@@ -74,9 +74,9 @@ def test_a_platform_that_comes_up_while_it_is_asked_is_found():
     timer = threading.Timer(0.2, late.start)
     timer.start()
     try:
-        with client_of(f"http://127.0.0.1:{port}/v1", policy=policy) as client:
-            assert ids(operations(client)) == true_ids(late)
-            assert client.requests_sent > 1
+        with api_of(f"http://127.0.0.1:{port}/v1", policy=policy) as api:
+            assert ids(operations(api)) == true_ids(late)
+            assert api.counts.total > 1
     finally:
         timer.join()
         late.stop()
@@ -91,37 +91,37 @@ def test_a_server_that_hangs_up_without_a_word_or_talks_nonsense_is_asked_again(
         elif number > 3:
             request.reply(200, EMPTY)
 
-    with raw(answer) as server, client_of(server.url) as client:
-        assert balances(client).body == EMPTY
+    with raw(answer) as server, api_of(server.url) as api:
+        assert balances(api).body == EMPTY
     assert len(server.bodies) == 4
 
 
 @pytest.mark.parametrize("told", [("http_429", 1), ("http_429_date", 0.4)], ids=["in seconds", "as a date"])
-def test_a_429_is_waited_for_as_long_as_it_asks(sandbox, client, told):
+def test_a_429_is_waited_for_as_long_as_it_asks(sandbox, api, told):
     sandbox.faults.next(told)
     start = time.monotonic()
-    assert ids(operations(client)) == true_ids(sandbox)
+    assert ids(operations(api)) == true_ids(sandbox)
     assert told[1] <= time.monotonic() - start < told[1] + 2.0
     assert [request.status for request in sandbox.requests] == [429, 200]
 
 
-def test_a_429_that_names_no_time_is_asked_again_after_our_own_wait(sandbox, client):
+def test_a_429_that_names_no_time_is_asked_again_after_our_own_wait(sandbox, api):
     sandbox.faults.next("http_429_bare", times=2)
     start = time.monotonic()
-    assert ids(operations(client)) == true_ids(sandbox)
+    assert ids(operations(api)) == true_ids(sandbox)
     assert time.monotonic() - start < 1.0
 
 
-def test_a_429_to_one_worker_makes_the_others_wait_too(sandbox, client):
+def test_a_429_to_one_worker_makes_the_others_wait_too(sandbox, api):
     sandbox.faults.next(("http_429", 1))
     with ThreadPoolExecutor(4) as pool:
-        refused = pool.submit(operations, client)
+        refused = pool.submit(operations, api)
         until = time.monotonic() + 5
         while not sandbox.request_count and time.monotonic() < until:
             time.sleep(0.005)
         told_at = sandbox.requests[0].at
         time.sleep(0.05)  # for the answer to arrive
-        others = [pool.submit(balances, client) for _ in range(3)]
+        others = [pool.submit(balances, api) for _ in range(3)]
         assert ids(refused.result()) == true_ids(sandbox)
         assert all(other.result().document["balance"] for other in others)
     assert [request.status for request in sandbox.requests] == [429, 200, 200, 200, 200]
@@ -132,12 +132,12 @@ def test_a_429_to_one_worker_makes_the_others_wait_too(sandbox, client):
 def test_a_429_that_asks_for_more_than_the_deadline_is_given_up_at_once_in_the_platforms_words(told):
     due = format_datetime(datetime.now(UTC) + timedelta(hours=1), usegmt=True)
     answer = always(429, {"message": "Come back in an hour"}, Retry_After=due if told == "date" else told)
-    with raw(answer) as server, client_of(server.url) as client:
+    with raw(answer) as server, api_of(server.url) as api:
         start = time.monotonic()
-        message = failure(RateLimited, client)
+        message = failure(RateLimited, api)
         assert "the platform answered 429 to balance/get: Come back in an hour" in message
         assert re.search(r"it asks to wait (3600|3599) s$", message), "or why it was given up at once is not told"
-        failure(RateLimited, client)
+        failure(RateLimited, api)
         assert time.monotonic() - start < 2.0, "the next call is not held up either: it hears it from the platform"
     assert len(server.bodies) == 2
 
@@ -150,17 +150,17 @@ def test_an_error_of_the_platform_that_says_when_to_come_back_is_waited_for_as_l
         else:
             request.reply(200, EMPTY)
 
-    with raw(answer) as server, client_of(server.url) as client:
+    with raw(answer) as server, api_of(server.url) as api:
         start = time.monotonic()
-        assert balances(client).body == EMPTY
+        assert balances(api).body == EMPTY
         assert 1.0 <= time.monotonic() - start < 5.0
     assert len(server.bodies) == 2
 
 
 def test_a_503_that_asks_for_more_than_the_deadline_is_given_up_at_once():
     answer = always(503, {"message": "Maintenance until tomorrow"}, Retry_After="3600")
-    with raw(answer) as server, client_of(server.url) as client:
-        assert "503 to balance/get: Maintenance until tomorrow" in failure(ServerError, client)
+    with raw(answer) as server, api_of(server.url) as api:
+        assert "503 to balance/get: Maintenance until tomorrow" in failure(ServerError, api)
     assert len(server.bodies) == 1
 
 
@@ -186,8 +186,8 @@ def test_every_attempt_is_signed_anew_and_stamped_with_its_own_time():
         time.sleep(0.05)
         request.reply(500 if number < 3 else 200, EMPTY)
 
-    with raw(answer) as server, client_of(server.url) as client:
-        got = client.call("balance/get", Nonce(), expect="balance")
+    with raw(answer) as server, api_of(server.url) as api:
+        got = api.client.call("balance/get", Nonce(), expect="balance")
     sent = [json.loads(body) for body in server.bodies]
     assert len(sent) == len({one["nonce"] for one in sent}) == len({one["signature"] for one in sent}) == 3
     assert all(verify(one, DEMO_SECRET) for one in sent)
@@ -205,15 +205,15 @@ def test_a_stopped_run_waits_for_no_answer_and_sends_nothing_more():
         asked.set()
         request.server.ended.wait(20)
 
-    with raw(answer) as server, client_of(server.url) as client, ThreadPoolExecutor(2) as pool:
-        waiting = [pool.submit(balances, client) for _ in range(2)]
+    with raw(answer) as server, api_of(server.url) as api, ThreadPoolExecutor(2) as pool:
+        waiting = [pool.submit(balances, api) for _ in range(2)]
         assert asked.wait(5)
         start = time.monotonic()
-        client.abort()
+        api.stop()
         for call in waiting:
             assert isinstance(call.exception(timeout=5), Aborted)
         with pytest.raises(Aborted, match="no further request is sent"):
-            balances(client)
+            balances(api)
         assert time.monotonic() - start < 2.0
         assert len(server.bodies) <= 2
 
@@ -224,16 +224,16 @@ def test_a_stopped_run_does_not_sit_out_its_waits(retry_after):
     headers = {"Retry_After": retry_after} if retry_after else {}
     with (
         raw(always(429 if retry_after else 500, "", **headers)) as server,
-        client_of(server.url, policy=policy) as client,
+        api_of(server.url, policy=policy) as api,
         ThreadPoolExecutor(1) as pool,
     ):
-        waiting = pool.submit(balances, client)
+        waiting = pool.submit(balances, api)
         until = time.monotonic() + 5
         while not server.bodies and time.monotonic() < until:
             time.sleep(0.005)
         time.sleep(0.1)  # for the wait to begin
         start = time.monotonic()
-        client.abort()
+        api.stop()
         assert isinstance(waiting.exception(timeout=5), Aborted)
         assert time.monotonic() - start < 2.0
         assert len(server.bodies) == 1

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import select
 import shutil
 import socket
 import ssl
 import subprocess
 import threading
 import warnings
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -19,16 +22,17 @@ from fixtures.client import (
     EMPTY,
     TWICE,
     always,
+    api_of,
     balances,
     failure,
     raw,
 )
-from fixtures.commands import client_of
 from resources.data_api.errors import (
     Aborted,
     Unreachable,
     Untrusted,
 )
+from resources.errors import ConfigError
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +46,7 @@ def certificate(tmp_path_factory) -> Path:
     subprocess.run(
         [
             *(openssl, "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"),
-            *("-subj", "/CN=made for a test", "-addext", "subjectAltName=IP:127.0.0.1", "-days", "2"),
+            *("-subj", "/CN=made for a test", "-addext", "subjectAltName=IP:127.0.0.1,DNS:platform.test", "-days", "2"),
             *("-keyout", str(file), "-out", str(file.with_suffix(".crt"))),
         ],
         check=True,
@@ -73,9 +77,9 @@ def tls_1_1_at_most(context: ssl.SSLContext) -> ssl.SSLContext:
 
 
 def test_a_server_with_a_certificate_signed_by_nobody_is_refused_before_it_sees_the_token(certificate, no_proxy):
-    with raw(always(200, EMPTY), tls_server(certificate)) as server, client_of(server.url) as client:
-        message = failure(Untrusted, client)
-        assert client.requests_sent == 1, "told at once: no retry makes a certificate valid"
+    with raw(always(200, EMPTY), tls_server(certificate)) as server, api_of(server.url) as api:
+        message = failure(Untrusted, api)
+        assert api.counts.total == 1, "told at once: no retry makes a certificate valid"
     assert message.startswith(f"no trusted connection to 127.0.0.1:{server.server_port}: ")
     assert "certificate verify failed" in message
     assert "check DATA_API_BASE_URL, this machine's clock" in message
@@ -84,9 +88,9 @@ def test_a_server_with_a_certificate_signed_by_nobody_is_refused_before_it_sees_
 
 
 def test_a_server_that_speaks_no_tls_at_all_is_told_at_once(certificate, no_proxy):
-    with raw(always(200, EMPTY)) as server, client_of(server.url.replace("http:", "https:")) as client:
-        message = failure(Untrusted, client)
-        assert client.requests_sent == 1
+    with raw(always(200, EMPTY)) as server, api_of(server.url.replace("http:", "https:")) as api:
+        message = failure(Untrusted, api)
+        assert api.counts.total == 1
     assert "no trusted connection" in message
     assert server.bodies == []
 
@@ -100,23 +104,23 @@ def test_a_connection_that_breaks_during_the_handshake_is_an_outage_and_asked_ag
                     listener.accept()[0].close()
 
         threading.Thread(target=hang_up, daemon=True).start()
-        with client_of(f"https://127.0.0.1:{listener.getsockname()[1]}/v1", policy=TWICE) as client:
-            failure(Unreachable, client)
-            assert client.requests_sent == 2
+        with api_of(f"https://127.0.0.1:{listener.getsockname()[1]}/v1", policy=TWICE) as api:
+            failure(Unreachable, api)
+            assert api.counts.total == 2
         listener.shutdown(socket.SHUT_RDWR)
 
 
 def test_a_company_may_have_its_own_certificate_trusted_as_openssl_programs_do(certificate, no_proxy, monkeypatch):
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
-    with raw(always(200, EMPTY), tls_server(certificate)) as server, client_of(server.url) as client:
-        assert balances(client).body == EMPTY
+    with raw(always(200, EMPTY), tls_server(certificate)) as server, api_of(server.url) as api:
+        assert balances(api).body == EMPTY
 
 
 def test_a_trusted_certificate_of_another_name_is_refused(certificate, no_proxy, monkeypatch):
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
     with raw(always(200, EMPTY), tls_server(certificate)) as server:
-        with client_of(f"https://localhost:{server.server_port}/v1") as client:
-            message = failure(Untrusted, client)
+        with api_of(f"https://localhost:{server.server_port}/v1") as api:
+            message = failure(Untrusted, api)
         assert "localhost" in message
         assert server.bodies == []
 
@@ -124,8 +128,8 @@ def test_a_trusted_certificate_of_another_name_is_refused(certificate, no_proxy,
 def test_a_server_that_knows_no_newer_tls_than_1_1_is_refused(certificate, no_proxy, monkeypatch):
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
     with raw(always(200, EMPTY), tls_1_1_at_most(tls_server(certificate))) as server:
-        with client_of(server.url) as client:
-            message = failure(Untrusted, client)
+        with api_of(server.url) as api:
+            message = failure(Untrusted, api)
         assert message.startswith(f"no trusted connection to 127.0.0.1:{server.server_port}: ")
         assert "protocol version" in message.lower() or "unsupported protocol" in message.lower()
         assert server.bodies == []
@@ -147,10 +151,72 @@ def test_a_stopped_run_hangs_up_on_an_encrypted_connection_too(certificate, no_p
 
     with (
         raw(answer, tls_server(certificate)) as server,
-        client_of(server.url) as client,
+        api_of(server.url) as api,
         ThreadPoolExecutor(1) as pool,
     ):
-        waiting = pool.submit(balances, client)
+        waiting = pool.submit(balances, api)
         assert asked.wait(5)
-        client.abort()
+        api.stop()
         assert isinstance(waiting.exception(timeout=5), Aborted)
+
+
+class Proxy(BaseHTTPRequestHandler):
+    """Opens a tunnel to one server, whatever host it is asked for."""
+
+    def do_CONNECT(self) -> None:
+        self.server.asked.append(self.path)
+        with socket.create_connection(("127.0.0.1", self.server.target)) as tunnel:
+            self.send_response(200)
+            self.end_headers()
+            ends = {self.connection: tunnel, tunnel: self.connection}
+            while all(self.copy(end, ends[end]) for end in select.select(list(ends), [], [], 10)[0]):
+                pass
+        self.close_connection = True
+
+    def copy(self, source: socket.socket, target: socket.socket) -> bool:
+        data = source.recv(65_536)
+        target.sendall(data)
+        return bool(data)
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@contextmanager
+def proxy_to(port: int) -> Iterator[ThreadingHTTPServer]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Proxy)
+    server.asked, server.target = [], port
+    thread = threading.Thread(target=server.serve_forever, args=[0.005], daemon=True)
+    thread.start()
+    try:
+        yield server
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join(10)
+
+
+def test_loading_and_doctor_go_the_same_way_through_a_proxy(certificate, monkeypatch):
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    with (
+        raw(always(200, EMPTY), tls_server(certificate)) as server,
+        proxy_to(server.server_port) as proxy,
+    ):
+        server.RequestHandlerClass.do_GET = lambda request: request.reply(405, b"")
+        monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{proxy.server_port}")
+        try:
+            with api_of("https://platform.test/v1") as api:
+                assert balances(api).body == EMPTY
+                reached = api.client.probe()
+        finally:
+            del server.RequestHandlerClass.do_GET
+    assert reached == "platform.test answers, TLSv1.3, certificate verified, through the proxy 127.0.0.1"
+    assert set(proxy.asked) == {"platform.test:443"}
+
+
+def test_a_proxy_that_cannot_be_used_is_told_before_anything_is_sent(certificate, monkeypatch):
+    monkeypatch.setenv("ALL_PROXY", "socks5h://127.0.0.1:1080")
+    with pytest.raises(ConfigError, match=r"^ALL_PROXY names a proxy of the kind socks5h"), api_of("https://a.test/v1"):
+        pass

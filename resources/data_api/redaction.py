@@ -14,8 +14,8 @@ LONGEST_EXCERPT = 4000  # of what answers instead of the platform, tags included
 SIGNATURE = re.compile(r"(?:[A-Za-z0-9+/]|\\/){86}==")  # base64 of 64 bytes; JSON may escape its slashes
 
 
-class Excerpts:
-    """Excerpts of texts from outside; none of them shows one of the `hidden`."""
+class Redactor:
+    """Makes excerpts of texts from outside; none of them shows one of the `hidden`."""
 
     def __init__(self, *hidden: Secret) -> None:
         self._hidden = hidden
@@ -29,10 +29,10 @@ class Excerpts:
         body = body[:LARGEST_REFUSAL]
         try:
             document = orjson.loads(body)
-            said = self._masked(str(document.get("message") or document.get("name") or ""))
+            text = self._masked(str(document.get("message") or document.get("name") or ""))
         except (orjson.JSONDecodeError, AttributeError):
-            said = re.sub(r"<[^>]*>", " ", self._masked(body.decode("utf-8", "replace")))
-        return _one_line(said) or "(no message)"
+            text = re.sub(r"<[^>]*>", " ", self._masked(body.decode("utf-8", "replace")))
+        return _one_line(text) or "(no message)"
 
     def refusal_in(self, body: bytes) -> str:
         """Return the words of an unsigned refusal that came under status 200; "": it is none, and is not shown."""

@@ -1,0 +1,43 @@
+"""The kinds of errors, which the ledger keeps and alerts go by: names that other programs rely on."""
+
+from __future__ import annotations
+
+import pytest
+
+from resources.data_api import errors as api_errors
+from resources.errors import ConfigError, Failed, Incomplete, Stopped, WarehouseBroken, WarehouseUnavailable, kind_of
+
+KINDS = {
+    ConfigError: "config",
+    Incomplete: "incomplete",
+    Stopped: "interrupted",
+    WarehouseUnavailable: "warehouse_unavailable",
+    WarehouseBroken: "warehouse_broken",
+    api_errors.Unreachable: "unavailable",
+    api_errors.ServerError: "unavailable",
+    api_errors.RateLimited: "rate_limited",
+    api_errors.BrokenBody: "broken_body",
+    api_errors.BadSignature: "bad_signature",
+    api_errors.Unauthorized: "unauthorized",
+    api_errors.Forbidden: "forbidden",
+    api_errors.BadRequest: "bad_request",
+    api_errors.UnexpectedShape: "unexpected_shape",
+    api_errors.Aborted: "interrupted",
+    api_errors.BodyTooLarge: "body_too_large",
+    api_errors.Untrusted: "untrusted",
+    api_errors.ClocksApart: "clocks_apart",
+    api_errors.Redirected: "redirected",
+    KeyboardInterrupt: "interrupted",
+    SystemExit: "interrupted",
+    ValueError: "unexpected",
+    OSError: "unexpected",
+}
+
+
+@pytest.mark.parametrize("error", KINDS, ids=lambda error: error.__name__)
+def test_an_error_keeps_its_kind(error):
+    assert kind_of(error("anything")) == KINDS[error]
+
+
+def test_work_of_several_parts_that_failed_is_of_no_kind_of_theirs():
+    assert kind_of(Failed("two of three", 2)) == "failed"
