@@ -240,10 +240,6 @@ class SyncSettings:
         "[documents.example.toml](../deploy/documents.example.toml).",
     )
 
-    def look_back_of(self, stream: str) -> int:
-        """Return how many days every night walks again of a stream."""
-        return {"fraud": self.fraud_look_back_days}.get(stream, self.look_back_days)
-
 
 @dataclass(frozen=True)
 class SmtpSettings:

@@ -122,11 +122,6 @@ def test_the_carriage_return_of_a_sourced_file_is_taken_off_every_variable(tmp_p
     assert sync_settings({"SYNC_LOOK_BACK_DAYS": "\r"}) == SyncSettings(), "an empty one is unset there too"
 
 
-def test_each_stream_has_a_look_back_of_its_own():
-    settings = SyncSettings(look_back_days=3, fraud_look_back_days=60)
-    assert (settings.look_back_of("operations"), settings.look_back_of("fraud")) == (3, 60)
-
-
 # Names
 
 

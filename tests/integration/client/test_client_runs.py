@@ -9,7 +9,8 @@ from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
 import pytest
-from client_support import (
+
+from fixtures.client import (
     EMPTY,
     always,
     api_of,
@@ -18,7 +19,6 @@ from client_support import (
     operations,
     raw,
 )
-
 from resources.data_api.caller import RequestCount
 from resources.data_api.clock import PlatformClock
 from resources.data_api.errors import Aborted, ClocksApart
