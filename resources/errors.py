@@ -5,23 +5,42 @@ Each message is one line: what was wrong, where, and what to do. None ever holds
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Literal
+
+ErrorKind = Literal[
+    "unauthorized",
+    "forbidden",
+    "bad_request",
+    "bad_signature",
+    "rate_limited",
+    "unavailable",
+    "incomplete",
+    "config",
+    "warehouse_unavailable",
+    "warehouse_broken",
+    "interrupted",
+    "unexpected",
+]
 
 
 class SyncError(Exception):
     """Any failure that is explained in one line; `exit_code` is what the command ends with."""
 
     exit_code: ClassVar[int] = 1
+    kind: ClassVar[ErrorKind] = "unexpected"
 
 
 class ConfigError(SyncError):
     """A setting or an argument is wrong: nothing was sent, nothing was written."""
 
     exit_code = 2
+    kind = "config"
 
 
 class Incomplete(SyncError):
     """Some of what was asked for could not be proved complete; the ledger says which part."""
+
+    kind = "incomplete"
 
 
 class Failed(SyncError):
@@ -35,10 +54,23 @@ class Failed(SyncError):
 class Stopped(SyncError):
     """Somebody stopped the work: nothing that comes after it is begun."""
 
+    kind = "interrupted"
+
 
 class WarehouseUnavailable(SyncError):
     """PostgreSQL cannot be reached, or refused us."""
 
+    kind = "warehouse_unavailable"
+
 
 class WarehouseBroken(SyncError):
     """The database is not what its migrations and its ledger say it is."""
+
+    kind = "warehouse_broken"
+
+
+def kind_of(error: BaseException) -> ErrorKind:
+    """Return the kind of any error, as `sync.runs.error_kind` keeps it."""
+    if isinstance(error, SyncError):
+        return error.kind
+    return "unexpected" if isinstance(error, Exception) else "interrupted"

@@ -17,7 +17,7 @@ from pipelines.ingest.pages import raw_page
 from pipelines.ingest.privacy import without_body
 from resources.data_api.client import Answer
 from resources.data_api.endpoints import DataApi
-from resources.errors import Incomplete, SyncError
+from resources.errors import Incomplete, SyncError, kind_of
 from resources.settings import SyncSettings
 from resources.warehouse import ledger
 from resources.warehouse.engine import Warehouse, run_many
@@ -160,7 +160,9 @@ def spot_check(
         except BaseException as error:
             message = str(error) if isinstance(error, SyncError) else type(error).__name__
             with suppress(SyncError):  # the first failure is the one to tell of
-                ledger.finish_run(warehouse, run_id, "failed", message, api.client.requests_sent)
+                ledger.finish_run(
+                    warehouse, run_id, "failed", message, api.client.requests_sent, error_kind=kind_of(error)
+                )
             raise
         different = report.of("different")
         told = f"{len(different)} differences, the first: {different[0]}" if different else None

@@ -15,7 +15,7 @@ from pipelines.ingest.typing_values import typed
 from pipelines.ingest.walk import LOOKS_AT_NOTHING
 from resources.data_api.client import Answer
 from resources.data_api.endpoints import DataApi
-from resources.errors import SyncError
+from resources.errors import SyncError, kind_of
 from resources.warehouse import ledger
 from resources.warehouse.engine import Warehouse, run, run_many
 from resources.warehouse.ledger import Scope
@@ -64,8 +64,9 @@ def sync_balances(
         except BaseException as error:
             message = str(error) if isinstance(error, SyncError) else type(error).__name__
             with suppress(SyncError):  # the first failure is the one to tell of
+                counts = api.client.take_counts()
                 ledger.finish_run(
-                    warehouse, run_id, "failed", message, api.client.requests_sent, api.client.take_counts()
+                    warehouse, run_id, "failed", message, api.client.requests_sent, counts, error_kind=kind_of(error)
                 )
             raise
         ledger.finish_run(warehouse, run_id, "complete", None, api.client.requests_sent, api.client.take_counts())

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import date, timedelta
 from functools import partial
 from typing import Any
 
@@ -50,11 +49,6 @@ def sync_documents(
     # earlier state is kept as a version and told of, where it would be passed over as outdated
     own = replace(settings, look_back_days=config.look_back_days, windows_in_flight=1)
     return sync_stream(stream, api, warehouse, own, request, progress)
-
-
-def first_day_of_night(config: DocumentsConfig, settings: SyncSettings, last_day: date) -> date:
-    """Return the first day that a night walks again."""
-    return max(settings.first_day, last_day - timedelta(days=config.look_back_days))
 
 
 def shape_of(config: DocumentsConfig) -> Shape:

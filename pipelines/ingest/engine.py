@@ -22,7 +22,8 @@ from pipelines.ingest.walk import DEEPEST, SHORTEST, Doubt, Page, Restless, Sett
 from pipelines.ingest.windows import Window
 from resources import log
 from resources.data_api.endpoints import DataApi
-from resources.errors import ConfigError, Incomplete, SyncError
+from resources.data_api.errors import Unauthorized
+from resources.errors import ConfigError, ErrorKind, Incomplete, SyncError, kind_of
 from resources.settings import SyncSettings
 from resources.warehouse import ledger
 from resources.warehouse.engine import Warehouse
@@ -106,14 +107,20 @@ def sync_stream(
     settings: SyncSettings,
     request: OperationsRequest,
     progress: Progress | None = None,
+    *,
+    refusal_is_skipped: bool = False,
 ) -> SyncReport:
-    """Load the days asked for of any stream; `sync_operations` tells what that promises and raises."""
+    """Load the days asked for of any stream; `sync_operations` tells what that promises and raises.
+
+    With `refusal_is_skipped`, a run that the platform refuses (401, 403) is in the ledger as skipped, not as failed.
+    """
     now = _now()
     if not request.first_day <= request.last_day or request.first_day > now.date():
         raise ConfigError(f"no day to sync: {request.first_day} to {request.last_day} (today is {now:%Y-%m-%d}, UTC).")
     asked = windows.of_days(request.first_day, request.last_day)
     return_what_is_freed()
     sync = _Sync(stream, api, warehouse, settings, request, progress or LogProgress())
+    sync.refusal_is_skipped = refusal_is_skipped
     return sync.run(asked, min(asked.last, now))
 
 
@@ -155,6 +162,7 @@ class _Sync:
         self.request = request
         self.progress = progress
         self.doubt = Doubt()
+        self.refusal_is_skipped = False
 
     def run(self, asked: Window, until: datetime, *, is_snapshot: bool = False) -> SyncReport:
         """Hold the locks of the days and of the run, and do the work."""
@@ -186,21 +194,24 @@ class _Sync:
             self._work(gate, scope, report, planned)
         except BaseException as error:
             message = str(error) if isinstance(error, SyncError) else what_stopped_it(error)
-            self._finish(report, "failed", message)
+            skipped = self.refusal_is_skipped and isinstance(error, Unauthorized)
+            self._finish(report, "skipped" if skipped else "failed", message, kind_of(error))
             raise
         finally:
             self.api.client.resume()  # nothing is under way any more; another stream may ask
             self.progress.end()
         if report.incomplete:
-            self._finish(report, "incomplete", report.incomplete[0])
+            self._finish(report, "incomplete", report.incomplete[0], "incomplete")
             raise Incomplete(what_is_incomplete(report.incomplete, report.why_incomplete))
         self._finish(report, "complete", None)
 
-    def _finish(self, report: SyncReport, state: ledger.RunState, message: str | None) -> None:
+    def _finish(
+        self, report: SyncReport, state: ledger.RunState, message: str | None, error_kind: ErrorKind | None = None
+    ) -> None:
         report.requests = self.api.client.requests_sent
         try:
             counts = self.api.client.take_counts()
-            ledger.finish_run(self.warehouse, report.run_id, state, message, report.requests, counts)
+            ledger.finish_run(self.warehouse, report.run_id, state, message, report.requests, counts, error_kind)
         except SyncError:
             if state == "complete":  # else the first failure is the one to tell of
                 raise

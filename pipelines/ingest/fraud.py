@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from datetime import date, timedelta
 
 from pipelines.ingest.engine import OperationsRequest, SyncReport, sync_stream
 from pipelines.ingest.progress import Progress
@@ -51,19 +50,15 @@ def sync_fraud(
     """
     if settings.fraud == "off":
         return Skipped("not asked for: SYNC_FRAUD=off.")
+    tolerated = settings.fraud == "auto" and not _was_loaded_before(warehouse, settings.account)
     try:
-        return sync_stream(FRAUD, api, warehouse, settings, request, progress)
+        return sync_stream(FRAUD, api, warehouse, settings, request, progress, refusal_is_skipped=tolerated)
     except Unauthorized as error:
         message = f"{error} For {HOW_TO_GET_ACCESS}."
-        if settings.fraud == "on" or _was_loaded_before(warehouse, settings.account):
+        if not tolerated:
             raise NoFraudAccess(message) from None
         logger.warning("%s", message)
         return Skipped(message)
-
-
-def first_day_of_night(settings: SyncSettings, last_day: date) -> date:
-    """Return the first day that a night walks again: corrections of a report do not move it to another day."""
-    return max(settings.first_day, last_day - timedelta(days=settings.fraud_look_back_days))
 
 
 def _was_loaded_before(warehouse: Warehouse, account: str) -> bool:

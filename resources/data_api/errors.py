@@ -25,21 +25,31 @@ class Retryable(DataApiError):
 class Unreachable(Retryable):
     """No connection, a timeout, or a connection cut before the answer was whole."""
 
+    kind = "unavailable"
+
 
 class ServerError(Retryable):
     """The platform answered 5xx, or a status the documentation does not know."""
+
+    kind = "unavailable"
 
 
 class RateLimited(Retryable):
     """The platform answered 429."""
 
+    kind = "rate_limited"
+
 
 class BrokenBody(Retryable):
     """The answer was cut, not JSON, or not of the shape that the documentation gives."""
 
+    kind = "unavailable"
+
 
 class BadSignature(Retryable):
     """The answer's signature does not match its content. Asked again a few times, then refused."""
+
+    kind = "bad_signature"
 
 
 class Permanent(DataApiError):
@@ -47,19 +57,33 @@ class Permanent(DataApiError):
 
 
 class Unauthorized(Permanent, ConfigError):
-    """401 or 403: token, secret, or access to a project."""
+    """401, or 403 (`Forbidden`): token, secret, or access to a project."""
+
+    kind = "unauthorized"
+
+
+class Forbidden(Unauthorized):
+    """403: the token is known, and may not see this."""
+
+    kind = "forbidden"
 
 
 class BadRequest(Permanent, ConfigError):
     """400: the platform refused the parameters."""
 
+    kind = "bad_request"
+
 
 class UnexpectedShape(Permanent, ConfigError):
     """A proved answer does not have the shape that DOCUMENTS_FILE says: the configuration has to change."""
 
+    kind = "config"
+
 
 class Aborted(Permanent):
     """The run was stopped while this request was under way, or waiting to start."""
+
+    kind = "interrupted"
 
 
 class BodyTooLarge(Permanent):
@@ -69,9 +93,13 @@ class BodyTooLarge(Permanent):
 class Untrusted(Permanent, ConfigError):
     """No TLS connection to what can be trusted: its certificate, its name or its protocol; no retry changes that."""
 
+    kind = "config"
+
 
 class Redirected(Permanent, ConfigError):
     """The platform answered with a redirect; a signed body is never sent elsewhere."""
+
+    kind = "config"
 
 
 WHAT_TO_CHECK = (
@@ -88,7 +116,8 @@ def error_for_status(endpoint: str, status: int, message: str, retry_after: floa
     """
     said = f"the platform answered {status} to {endpoint}: {message}"
     if status in {401, 403}:
-        return Unauthorized(f"{said} — {WHAT_TO_CHECK}.")
+        refused = Forbidden if status == 403 else Unauthorized
+        return refused(f"{said} — {WHAT_TO_CHECK}.")
     if status == 429:
         return RateLimited(f"{said} — too many requests: {_when_again(retry_after)}", retry_after)
     if 300 <= status < 400:

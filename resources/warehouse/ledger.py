@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Literal
 import orjson
 from sqlalchemy import Connection
 
+from resources.errors import ErrorKind
 from resources.warehouse.engine import Warehouse, run, run_many
 
 if TYPE_CHECKING:
     from resources.data_api.client import RequestCount
 
-RunState = Literal["complete", "incomplete", "failed"]
+RunState = Literal["complete", "incomplete", "failed", "skipped"]
 
 
 @dataclass(frozen=True, order=True)
@@ -119,10 +120,12 @@ def finish_run(
     message: str | None,
     requests: int,
     counts: Sequence[RequestCount] = (),
+    error_kind: ErrorKind | None = None,
 ) -> None:
-    """Write how a run ended, and its requests by endpoint and status."""
+    """Write how a run ended, by which kind of error, and its requests by endpoint and status."""
+    ended = {"state": state, "message": message, "requests": requests, "error_kind": error_kind}
     with warehouse.transaction() as connection:
-        run(connection, "warehouse/ledger/finish_run", run_id=run_id, state=state, message=message, requests=requests)
+        run(connection, "warehouse/ledger/finish_run", run_id=run_id, **ended)
         run_many(connection, "warehouse/ledger/add_requests", [{"run_id": run_id, **asdict(count)} for count in counts])
 
 

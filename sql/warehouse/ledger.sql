@@ -1,5 +1,5 @@
 -- name: end_killed_runs
-UPDATE sync.runs AS r SET finished_at = clock_timestamp(), state = 'failed',
+UPDATE sync.runs AS r SET finished_at = clock_timestamp(), state = 'failed', error_kind = 'interrupted',
     message = 'its process was killed, or lost the database; what it had committed stays'
 WHERE r.account = :account AND r.state = 'running' AND sync.was_killed(r)
 
@@ -55,7 +55,8 @@ WHERE r.account = :account AND r.stream = :stream AND r.project_ids = CAST(:proj
 ORDER BY w.interval_from
 
 -- name: finish_run
-UPDATE sync.runs SET finished_at = clock_timestamp(), state = :state, message = :message, requests = :requests
+UPDATE sync.runs SET finished_at = clock_timestamp(), state = :state, message = :message, requests = :requests,
+    error_kind = :error_kind
 WHERE run_id = :run_id
 
 -- name: add_requests

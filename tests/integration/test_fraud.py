@@ -135,8 +135,11 @@ def test_without_the_role_nothing_fails_and_the_reason_says_what_to_do(store):
         asked = sandbox.request_count
         assert isinstance(load(sandbox, store, fraud="off"), Skipped)
         assert sandbox.request_count == asked
-    runs = fetch_all(store, "SELECT stream, state FROM sync.runs")
-    assert runs == [{"stream": "fraud", "state": "failed"}] * 2
+    runs = fetch_all(store, "SELECT stream, state, error_kind FROM sync.runs ORDER BY run_id")
+    assert runs == [
+        {"stream": "fraud", "state": "skipped", "error_kind": "unauthorized"},
+        {"stream": "fraud", "state": "failed", "error_kind": "unauthorized"},
+    ]
 
 
 def test_a_role_that_was_lost_is_a_failure(store):

@@ -6,7 +6,7 @@ import ast
 import os
 import subprocess
 import sys
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 import dagster as dg
@@ -16,8 +16,6 @@ from fixtures.commands import ROOT
 from pipelines.definitions import defs
 from pipelines.marts.build import MARTS
 from pipelines.resources import DataApiResource, WarehouseResource, data_api_from_env
-from pipelines.schedules import days_of_night
-from resources.settings import SyncSettings
 
 
 def test_all_definitions_load():
@@ -102,10 +100,6 @@ def test_the_night_asks_for_yesterday_and_three_days_before_in_one_run():
     assert request.tags["dagster/asset_partition_range_end"] == "2024-03-09"
 
 
-def test_the_first_night_does_not_reach_before_the_first_day():
-    assert days_of_night(SyncSettings(), date(2015, 1, 2)) == (date(2015, 1, 1), date(2015, 1, 1))
-
-
 @pytest.mark.parametrize("show", [repr, str])
 def test_no_resource_shows_its_secrets(show):
     api = DataApiResource(token="T" * 30, secret="very-secret")
@@ -148,15 +142,11 @@ def test_the_workspace_loads_from_any_folder(folder, tmp_path):
 
 
 THIN = {
-    "fraud_checks.py",
-    "mart_checks.py",
     "jobs.py",
     "definitions.py",
-    "partitions.py",
-    "schedules.py",
     "sensors.py",
     "checks.py",
-    "configured.py",
+    "resources.py",
     "run.py",
     "quick_events.py",
 }
