@@ -312,7 +312,7 @@ def test_the_sensor_tells_what_dagster_alone_knows(loaded, store_url, hook, monk
         cursor = None
         for _ in range(2):
             result, cursor = sensor_tick(instance, cursor, store_url)
-    assert "the job nightly failed before it could begin" in hook.texts[0]
+    assert "the step fails of the job nightly failed" in hook.texts[0]
     assert len(hook.posts) == 1
     assert "causes stand" in result.skip_message
 
