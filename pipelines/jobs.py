@@ -124,7 +124,7 @@ def schedules_of(scope: AccountScope) -> Iterator[dg.ScheduleDefinition]:
         if night.first_day > night.last_day:
             return dg.SkipReason(f"SYNC_FIRST_DAY is {settings.first_day}: there is no day to load yet")
         return dg.RunRequest(
-            run_key=context.scheduled_execution_time.isoformat(),
+            run_key=f"{night.yesterday} {night.business_day}",  # once a night, however often the cron is due
             tags=range_tags(night.first_day, night.last_day),
             run_config=night_config(scope, night),
         )

@@ -179,7 +179,7 @@ def _last_run(instance: dg.DagsterInstance, job: str, now: datetime) -> dg.Dagst
 
 def _streams_of_steps(scopes: Sequence[AccountScope]) -> dict[str, str]:
     """Return which stream of the ledger a step loads."""
-    found = {}
+    found: dict[str, str] = {}
     for scope in scopes:
         found |= {scope.op(name): name for name in ("operations", "fraud", "balances")}
         found |= {scope.op("backfill"): "operations", scope.op("spot_check"): SPOT_CHECK}

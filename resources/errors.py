@@ -34,7 +34,7 @@ class ConfigError(SyncError):
     """A setting or an argument is wrong: nothing was sent, nothing was written."""
 
     exit_code = 2
-    kind = "config"
+    kind: ClassVar[ErrorKind] = "config"
 
 
 class Incomplete(SyncError):

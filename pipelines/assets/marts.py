@@ -52,8 +52,8 @@ def marts_asset(scope: AccountScope) -> dg.AssetsDefinition:
             store = warehouse.warehouse()
             report = build_marts(store, scope.settings)
             for name, spec in specs.items():
-                metadata = {**_metadata(name, report), **column_schema(store, f"bi.{name}")}
-                yield dg.MaterializeResult(asset_key=spec.key, metadata=metadata)
+                columns = column_schema(store, f"bi.{name}")
+                yield dg.MaterializeResult(asset_key=spec.key, metadata={**_metadata(name, report), **columns})
 
     return marts
 

@@ -5,7 +5,9 @@ Retrying is decided by the type alone: `Retryable` or `Permanent`. How long to w
 
 from __future__ import annotations
 
-from resources.errors import ConfigError, SyncError
+from typing import ClassVar
+
+from resources.errors import ConfigError, ErrorKind, SyncError
 
 
 class DataApiError(SyncError):
@@ -59,7 +61,7 @@ class Permanent(DataApiError):
 class Unauthorized(Permanent, ConfigError):
     """401, or 403 (`Forbidden`): token, secret, or access to a project."""
 
-    kind = "unauthorized"
+    kind: ClassVar[ErrorKind] = "unauthorized"
 
 
 class Forbidden(Unauthorized):

@@ -60,8 +60,8 @@ def open_gate(
 
 def is_backfill(settings: SyncSettings, first: date, last: date) -> bool:
     """Whether a run over these days is so long that it yields to others."""
-    # the nightly run itself is none, however far it looks back
-    return (last - first).days + 1 > max(settings.backfill_days, settings.look_back_days + 1)
+    # the nightly run itself is none, however far it looks back: it may have two days more than that and yesterday
+    return (last - first).days + 1 > max(settings.backfill_days, settings.look_back_days + 3)
 
 
 class _OpenGate:

@@ -20,7 +20,7 @@ COMMENT ON VIEW bi.ops_runs IS 'One row a run: how it ended, how long it took, w
 COMMENT ON COLUMN bi.ops_runs.account IS 'Which token''s account (SYNC_ACCOUNT).';
 COMMENT ON COLUMN bi.ops_runs.run_id IS 'Our own number of the run.';
 COMMENT ON COLUMN bi.ops_runs.stream IS 'What was synced.';
-COMMENT ON COLUMN bi.ops_runs.state IS 'running, complete, incomplete or failed; a run that was killed has failed.';
+COMMENT ON COLUMN bi.ops_runs.state IS 'running, complete, incomplete, failed or skipped; a run that was killed has failed.';
 COMMENT ON COLUMN bi.ops_runs.started_at IS 'When it was started.';
 COMMENT ON COLUMN bi.ops_runs.finished_at IS 'When it ended; NULL while it runs.';
 COMMENT ON COLUMN bi.ops_runs.seconds IS 'How long it took, in whole seconds.';

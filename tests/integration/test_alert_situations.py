@@ -407,7 +407,7 @@ def test_a_failed_night_stays_in_view_behind_any_number_of_short_runs(loaded, st
     with webhook() as (hook, url), dg.instance_for_test() as instance:
         monkeypatch.setenv("ALERT_WEBHOOK_URL", url)
         nightly.execute_in_process(instance=instance, raise_on_error=False)
-        for _ in range(210):
+        for _ in range(201):
             instance.create_run_for_job(snapshot_balances, status=dg.DagsterRunStatus.SUCCESS)
         result, cursor = tick(instance, None, WarehouseResource(url=store_url))
         assert "1 causes stand" in result.skip_message
@@ -465,16 +465,16 @@ def test_the_night_of_a_token_without_the_right_to_fraud_is_quiet_and_losing_the
                 found = evaluate(store, SETTINGS, AlertSettings(), NOON, verify=False)
                 assert [alert.cause for alert in found.alerts if alert.kind != "nightly_late"] == []
             sandbox.faults.clear()
-            said, errors = process.communicate(timeout=300)
+            said, errors = process.communicate(timeout=1200)
             assert said.startswith("True "), errors[-3000:]
             assert open_causes(store, store_url, environment) == set()
 
         sandbox.accounts.put(replace(account, risks=True))
         process = start_night(environment)
-        assert process.communicate(timeout=300)[0].startswith("True ")
+        assert process.communicate(timeout=1200)[0].startswith("True ")
         sandbox.accounts.put(account)
         process = start_night(environment)
-        assert process.communicate(timeout=300)[0].startswith("False ")
+        assert process.communicate(timeout=1200)[0].startswith("False ")
         assert open_causes(store, store_url, environment) == {"right_refused:fraud"}
     order = fetch_all(
         store,

@@ -157,9 +157,14 @@ def test_nights_that_were_missed_and_are_made_up_for_are_each_about_their_own_da
 
 def test_two_nights_whose_ticks_are_on_one_utc_day_are_both_asked_for():
     """At 00:30 in London the clocks going forward bring two nights to one day of UTC."""
-    settings = {"schedule_time_zone": "Europe/London", "nightly_cron": "30 0 * * *"}
-    before, after = request_at("2026-03-29 00:30", **settings), request_at("2026-03-30 00:30", **settings)
+    settings = {"schedule_time_zone": "Europe/London", "reference": ReferenceSettings("Europe/London")}
+    before, after = (request_at(f"2026-03-{day} 00:30", **settings) for day in (29, 30))
     assert before.run_key != after.run_key
+    assert (days_of(before)[4], days_of(after)[4]) == ("2026-03-28", "2026-03-29")
+
+
+def test_a_night_is_asked_for_once_however_often_the_cron_is_due():
+    assert request_at("2026-07-10 03:30").run_key == request_at("2026-07-10 03:31").run_key
 
 
 def test_before_the_first_day_nothing_is_asked_for():
