@@ -165,14 +165,6 @@ SITUATIONS = {
     "one project refused": Situation(
         (replace(OPERATIONS, projects=(22,), state="failed", kind="forbidden"),), (NIGHT_FAILED,), then=(OPERATIONS,)
     ),
-    "run failed": Situation((replace(OPERATIONS, state="failed", kind="unavailable"),), (NIGHT_FAILED,), "is failed"),
-    "run failed, tried again and not ended yet": Situation(
-        (replace(FRAUD, state="failed", kind="unavailable"),),
-        (FRAUD_FAILED,),
-        "is failed",
-        then=(),
-        left=(FRAUD_FAILED,),
-    ),
     "run failed": Situation(
         (replace(OPERATIONS, state="failed", kind="unavailable"),), (NIGHT_FAILED,), "is failed", then=(OPERATIONS,)
     ),
@@ -376,7 +368,7 @@ def test_a_setting_of_one_channel_that_is_refused_is_told_through_the_other(load
         monkeypatch.setenv("ALERT_SMTP_URL", "mail.example.com")
         cursor = None
         for _ in range(2):
-            result, cursor = tick(instance, cursor, WarehouseResource(url=store_url))
+            _, cursor = tick(instance, cursor, WarehouseResource(url=store_url))
         (text,) = hook.texts
         assert "a setting is refused, and alerts are not evaluated" in text
         assert "ALERT_" in text
@@ -409,7 +401,7 @@ def test_a_failed_night_stays_in_view_behind_any_number_of_short_runs(loaded, st
         nightly.execute_in_process(instance=instance, raise_on_error=False)
         for _ in range(201):
             instance.create_run_for_job(snapshot_balances, status=dg.DagsterRunStatus.SUCCESS)
-        result, cursor = tick(instance, None, WarehouseResource(url=store_url))
+        result, _ = tick(instance, None, WarehouseResource(url=store_url))
         assert "1 causes stand" in result.skip_message
         assert "the step breaks of the job nightly failed" in hook.texts[0]
 
