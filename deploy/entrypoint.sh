@@ -25,6 +25,13 @@ fi
 workspace="$app/workspace.yaml"
 [ -z "${CODE_SERVER_HOST:-}" ] || workspace="$app/deploy/workspace.yaml"
 
+# a proxy of the environment is for the platform; the processes of this product reach each other without it
+own="localhost,127.0.0.1,::1${CODE_SERVER_HOST:+,$CODE_SERVER_HOST}"
+given="${no_proxy:-${NO_PROXY:-}}"
+no_proxy="${given:+$given,}$own"
+NO_PROXY="$no_proxy"
+export no_proxy NO_PROXY
+
 # no login of their own: beyond this machine only where a container or a proxy stands before them
 listen="${LISTEN_HOST:-127.0.0.1}"
 role="${1:-}"

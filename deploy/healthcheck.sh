@@ -8,6 +8,8 @@ if [ -n "${DAGSTER_PG_PASSWORD_FILE:-}" ]; then
     DAGSTER_PG_PASSWORD="$(cat "$DAGSTER_PG_PASSWORD_FILE")"
     export DAGSTER_PG_PASSWORD
 fi
+# the process is on this machine: a proxy of the environment must not stand before it
+unset http_proxy https_proxy all_proxy grpc_proxy HTTP_PROXY HTTPS_PROXY ALL_PROXY
 role="${1:-$(cat "${TMPDIR:-/tmp}/ecommpay-role")}"  # not there yet: not healthy yet
 case "$role" in
     webserver)

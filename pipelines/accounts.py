@@ -1,4 +1,4 @@
-"""Whose definitions these are: an account's settings, and what tells its assets and jobs from another account's."""
+"""Names of one account's assets, jobs and schedules in Dagster, and its settings; knows no Dagster."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from resources.settings import SyncSettings
 
 
 @dataclass(frozen=True)
-class Owner:
-    """An account as Dagster meets it. The only one has plain names, each of several its own.
+class AccountScope:
+    """One account's part of the definitions. A single account has plain names, each of several its own.
 
     Assets of account `acme-eu` have keys such as acme-eu/operations, its jobs names such as nightly_acme_eu.
     """
@@ -30,16 +30,16 @@ class Owner:
 
     @property
     def option(self) -> str:
-        """What a command needs to be about this account, with the space before it."""
+        """The option that names the account to a command, with the space before it."""
         return "" if self.is_only else f" --account {self.account}"
 
     def key(self, *path: str) -> list[str]:
         """Return the path of an asset's key."""
         return [*self.prefix, *path]
 
-    def op(self, name: str) -> str:
-        """Return the name of an op, as Dagster itself makes it of an asset's key."""
-        return "__".join(self.key(name)).replace("-", "_")
+    def op(self, *path: str) -> str:
+        """Return the name of the op of an asset, as Dagster itself makes it of the asset's key."""
+        return "__".join(self.key(*path)).replace("-", "_")
 
     def job(self, name: str) -> str:
         """Return the name of a job, a schedule or a group."""
@@ -49,15 +49,15 @@ class Owner:
     schedule = job
 
 
-def owner_of(accounts: Accounts, name: str) -> Owner:
-    """Return the owner of this name among the accounts.
+def account_scope(accounts: Accounts, name: str) -> AccountScope:
+    """Return the scope of the account with this name.
 
     Raises:
         ConfigError: there is none, or a setting is malformed.
     """
-    return Owner(accounts.settings(accounts.named(name).name), (name,) if accounts.several else ())
+    return AccountScope(accounts.settings(accounts.named(name).name), (name,) if accounts.several else ())
 
 
-def owners_of(accounts: Accounts) -> tuple[Owner, ...]:
-    """Return an owner for each account."""
-    return tuple(owner_of(accounts, account.name) for account in accounts.each)
+def account_scopes(accounts: Accounts) -> tuple[AccountScope, ...]:
+    """Return the scope of each account."""
+    return tuple(account_scope(accounts, account.name) for account in accounts.each)

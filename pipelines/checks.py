@@ -1,123 +1,215 @@
-"""Asset checks: what must hold in the store after a load. The same facts are also checked before each commit."""
+"""Asset checks, one table: what must hold in the store after a load, as it must before each commit."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import dagster as dg
 
-from pipelines.accounts import Owner
+from pipelines.accounts import AccountScope
+from pipelines.audit.spot_check import STREAM as SPOT_CHECK
+from pipelines.marts.build import currencies_missing_from_grain, differences_from_core
+from pipelines.marts.projects import shared_projects
 from pipelines.resources import WarehouseResource
 from resources.currencies import iso_codes
 from resources.warehouse.engine import Warehouse
 
-OPERATIONS_CHECKS = {
-    "keys_unique": "core.operations holds each operation once: its primary key stands, and no version is newer.",
-    "totals_equal_ledger": "What each walk wrote is in the store, by count and Σ minor units, as the ledger says.",
-    "windows_complete": "Every window of the run was shown complete.",
-    "no_rejects": "Every row could be typed; the others wait in core.rejects with their reason.",
-    "currency_known": "Every currency is in ISO 4217; another one is loaded all the same.",
-}
 SHOWN = 10
 CHECKED_RUN = "ecommpay/checked_run"  # tag of a run that checks what another run loaded: the other's id
 
+WARN, ERROR = dg.AssetCheckSeverity.WARN, dg.AssetCheckSeverity.ERROR
+Find = Callable[[Warehouse, AccountScope, list[int]], Sequence[Any]]
 
-def operations_checks(owner: Owner) -> dg.AssetChecksDefinition:
-    """Return the checks of the account's operations."""
-    key = dg.AssetKey(owner.key("operations"))
+
+@dataclass(frozen=True)
+class Check:
+    """What must not be found: rows of a statement, or sentences; `text` is the description."""
+
+    name: str
+    text: str
+    find: Find
+    severity: dg.AssetCheckSeverity = ERROR
+
+
+@dataclass(frozen=True)
+class AssetChecks:
+    """The checks of an asset; `stream` is the one in the ledger whose runs they look at."""
+
+    path: tuple[str, ...]
+    checks: tuple[Check, ...]
+    stream: str | None = None
+
+
+def _of_runs(statement: str) -> Find:
+    return lambda store, _, run_ids: store.query(statement, run_ids=run_ids)
+
+
+def _of_account(statement: str) -> Find:
+    return lambda store, scope, _: store.query(statement, account=scope.account)
+
+
+def _unknown_currencies(store: Warehouse, _: AccountScope, run_ids: list[int]) -> list[str]:
+    seen = {row.currency for row in store.query("checks/currencies", run_ids=run_ids)}
+    return [f"{currency} is not in ISO 4217" for currency in sorted(seen - iso_codes())]
+
+
+def _differences_from_core(store: Warehouse, scope: AccountScope, _: list[int]) -> list[Any]:
+    return [row for row in differences_from_core(store) if scope.is_only or row.account == scope.account]
+
+
+def _shared_projects(store: Warehouse, scope: AccountScope, _: list[int]) -> list[str]:
+    return [str(project) for project in shared_projects(store) if scope.account in project.accounts]
+
+
+NO_REJECTS = Check(
+    "no_rejects",
+    "Every row could be typed; the others wait in core.rejects with their reason.",
+    _of_runs("checks/no_rejects"),
+)
+OF_EVERY_STREAM = (
+    Check(
+        "totals_equal_ledger",
+        "What each walk wrote is in the store, by count and Σ minor units, as the ledger says.",
+        _of_runs("checks/totals_equal_ledger"),
+    ),
+    Check("windows_complete", "Every window of the run was shown complete.", _of_runs("checks/windows_complete")),
+    NO_REJECTS,
+)
+CURRENCY_KNOWN = Check(
+    "currency_known",
+    "Every currency is in ISO 4217; another one is loaded all the same.",
+    _unknown_currencies,
+    WARN,  # data, not an error
+)
+OPERATIONS = (
+    Check(
+        "keys_unique",
+        "core.operations holds each operation once: its primary key stands, and no version is newer.",
+        _of_runs("checks/keys_unique"),
+    ),
+    *OF_EVERY_STREAM,
+    CURRENCY_KNOWN,
+)
+FRAUD = (
+    *OF_EVERY_STREAM,
+    Check(
+        "units_agree",
+        "tr_amount in minor units is the operation's amount in the same currency, initial or converted.",
+        _of_runs("checks/fraud_units_agree"),
+    ),
+    Check(
+        "operation_known",
+        "Every report is about an operation of the store; load the days of the others.",
+        _of_runs("checks/fraud_operation_known"),
+        WARN,  # says what was loaded so far
+    ),
+    Check(
+        "received_in_window",
+        "Every report was received in the interval asked for: the platform counts in UTC here.",
+        _of_runs("checks/fraud_received_in_window"),
+        WARN,  # a fact of the data
+    ),
+    CURRENCY_KNOWN,
+)
+DOCUMENTS = (
+    *OF_EVERY_STREAM,
+    Check(
+        "documents_keys_tell",
+        "No two windows of the run brought different documents under one key.",
+        _of_runs("checks/documents_keys_tell"),
+        WARN,  # a document may have changed between two windows
+    ),
+)
+SPOT_CHECKS = (
+    Check(
+        "no_difference",
+        "What the platform answers about a payment is what the store holds, or has changed since the walk.",
+        _of_runs("checks/spot_differences"),
+    ),
+)
+RECONCILIATION = (
+    Check(
+        "complete",
+        "The last fresh walk of every day found the store complete.",
+        _of_account("checks/recon_complete"),
+    ),
+    # for people
+    Check("no_open_breaks", "No break is open, of whatever day.", _of_account("checks/recon_open_breaks"), WARN),
+)
+MARTS = (
+    Check(
+        "currency_in_grain",
+        "Every mart with amounts has the currency beside them, and in its key: no sum can mix currencies.",
+        lambda store, _scope, _runs: currencies_missing_from_grain(store),
+    ),
+    Check(
+        "marts_equal_core",
+        "Count and Σ minor units by currency, type and status are those of core.operations.",
+        _differences_from_core,
+    ),
+)
+PROJECTS_SEEN_ONCE = Check(
+    "projects_seen_once",
+    "No project of this account is seen by another account's token too; the marts count it for one.",
+    _shared_projects,
+    WARN,  # the marts count it once all the same
+)
+
+
+def table_of_checks(scope: AccountScope) -> tuple[AssetChecks, ...]:
+    """Return the checks of all assets of an account."""
+    return (
+        AssetChecks(("operations",), OPERATIONS, "operations"),
+        AssetChecks(("balances",), (NO_REJECTS,), "balances"),
+        AssetChecks(("fraud",), FRAUD, "fraud"),
+        *(AssetChecks(("documents", item.name), DOCUMENTS, item.stream) for item in scope.settings.documents),
+        AssetChecks(("spot_check",), SPOT_CHECKS, SPOT_CHECK),
+        AssetChecks(("reconciliation",), RECONCILIATION),
+        AssetChecks(("bi", "daily_overview"), MARTS if scope.is_only else (*MARTS, PROJECTS_SEEN_ONCE)),
+    )
+
+
+def asset_checks(scope: AccountScope, *group: str) -> Iterator[dg.AssetChecksDefinition]:
+    """Yield the checks of an account's assets, or only of those whose path begins with `group`."""
+    for item in table_of_checks(scope):
+        if item.path[: len(group)] == group:
+            yield _definition(item, scope)
+
+
+def _definition(item: AssetChecks, scope: AccountScope) -> dg.AssetChecksDefinition:
+    key = dg.AssetKey(scope.key(*item.path))
 
     @dg.multi_asset_check(
-        name=owner.op("operations_checks"),
-        specs=[
-            dg.AssetCheckSpec(name, asset=key, description=description)
-            for name, description in OPERATIONS_CHECKS.items()
-        ],
+        name=f"{scope.op(*item.path)}_checks",
+        specs=[dg.AssetCheckSpec(check.name, asset=key, description=check.text) for check in item.checks],
     )
     def checks(context: dg.AssetCheckExecutionContext, warehouse: WarehouseResource) -> Iterator[dg.AssetCheckResult]:
         """Check what this Dagster run loaded, or the last load when it loaded nothing."""
-        store = warehouse.warehouse()
-        run_ids = runs_to_check(store, owner, "operations", _checked_run(context))
-        for name in ("keys_unique", "totals_equal_ledger", "windows_complete", "no_rejects"):
-            yield none_found(name, store.query(f"checks/{name}", run_ids=run_ids), key)
-        yield currency_known(store, run_ids, key)
+        store, run_ids = warehouse.warehouse(), list[int]()
+        if item.stream:
+            checked = context.run.tags.get(CHECKED_RUN, context.run.run_id)
+            run_ids = _runs_to_check(store, scope.account, item.stream, checked)
+        for check in item.checks:
+            yield _result(check, key, check.find(store, scope, run_ids))
 
     return checks
 
 
-def runs_to_check(store: Warehouse, owner: Owner, stream: str, dagster_run_id: str) -> list[int]:
+def _runs_to_check(store: Warehouse, account: str, stream: str, dagster_run_id: str) -> list[int]:
     """Return the account's runs of a stream that a Dagster run made; without any, the last one."""
-    found = store.query("checks/runs_of_stream", stream=stream, account=owner.account, dagster_run_id=dagster_run_id)
-    return [row.run_id for row in found]
+    runs = store.query("checks/runs_of_stream", stream=stream, account=account, dagster_run_id=dagster_run_id)
+    return [row.run_id for row in runs]
 
 
-def _checked_run(context: dg.AssetCheckExecutionContext) -> str:
-    return context.run.tags.get(CHECKED_RUN, context.run.run_id)
-
-
-def balances_no_rejects(owner: Owner) -> dg.AssetChecksDefinition:
-    """Return the check of the account's balances."""
-    key = dg.AssetKey(owner.key("balances"))
-
-    @dg.asset_check(asset=key, name="no_rejects", description="Every balance could be typed.")
-    def no_rejects(context: dg.AssetCheckExecutionContext, warehouse: WarehouseResource) -> dg.AssetCheckResult:
-        """Check the snapshot of this Dagster run, or the last one."""
-        store = warehouse.warehouse()
-        run_ids = runs_to_check(store, owner, "balances", context.run.run_id)
-        return none_found("no_rejects", store.query("checks/no_rejects", run_ids=run_ids), key)
-
-    return no_rejects
-
-
-def reconciliation_checks(owner: Owner) -> dg.AssetChecksDefinition:
-    """Return the checks of the account's reconciliation."""
-    key = dg.AssetKey(owner.key("reconciliation"))
-
-    @dg.multi_asset_check(
-        name=owner.op("reconciliation_checks"),
-        specs=[
-            dg.AssetCheckSpec(
-                "complete", asset=key, description="The last fresh walk of every day found the store complete."
-            ),
-            dg.AssetCheckSpec("no_open_breaks", asset=key, description="No break is open, of whatever day."),
-        ],
-    )
-    def checks(warehouse: WarehouseResource) -> Iterator[dg.AssetCheckResult]:
-        """Check all days that were reconciled; an open break is for people, so it warns."""
-        store = warehouse.warehouse()
-        yield none_found("complete", store.query("checks/recon_complete", account=owner.account), key)
-        found = store.query("checks/recon_open_breaks", account=owner.account)
-        yield none_found("no_open_breaks", found, key, dg.AssetCheckSeverity.WARN)
-
-    return checks
-
-
-def none_found(
-    name: str,
-    found: Sequence[Any],
-    asset: dg.AssetKey,
-    severity: dg.AssetCheckSeverity = dg.AssetCheckSeverity.ERROR,
-) -> dg.AssetCheckResult:
-    """Return the result of a check whose statement names what should not be there."""
-    rows = [{key: str(value) for key, value in row._asdict().items()} for row in found]
-    count = sum(int(row.get("rows", 1)) for row in rows)
+def _result(check: Check, key: dg.AssetKey, found: Sequence[Any]) -> dg.AssetCheckResult:
+    sentences = [item for item in found if isinstance(item, str)]
+    rows = [{name: str(value) for name, value in item._asdict().items()} for item in found if not isinstance(item, str)]
+    count = len(sentences) + sum(int(row.get("rows", 1)) for row in rows)
     return dg.AssetCheckResult(
-        check_name=name,
-        asset_key=asset,
-        passed=not rows,
-        severity=severity,
-        description=f"{count} found" if rows else "none found",
-        metadata={"found": count, "first": dg.MetadataValue.json(rows[:SHOWN])},
-    )
-
-
-def currency_known(store: Warehouse, run_ids: Sequence[int], asset: dg.AssetKey) -> dg.AssetCheckResult:
-    """Return the result of `currency_known`: a warning that names the currencies ISO 4217 does not have."""
-    met = {row.currency for row in store.query("checks/currencies", run_ids=run_ids)}
-    unknown = sorted(met - iso_codes())
-    return dg.AssetCheckResult(
-        check_name="currency_known",
-        asset_key=asset,
-        passed=not unknown,
-        severity=dg.AssetCheckSeverity.WARN,  # data, not an error
-        description=f"not in ISO 4217: {', '.join(unknown)}" if unknown else "all are in ISO 4217",
-        metadata={"met": len(met), "unknown": dg.MetadataValue.json(unknown)},
+        check_name=check.name,
+        asset_key=key,
+        passed=not found,
+        severity=check.severity,
+        description="; ".join(sentences[:SHOWN]) or (f"{count} found" if found else "none found"),
+        metadata={"found": count, "first": dg.MetadataValue.json([*sentences, *rows][:SHOWN])},
     )

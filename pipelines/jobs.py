@@ -1,13 +1,24 @@
-"""The jobs of an account, by hand, from the command or nightly; when they run is in `schedules`."""
+"""The jobs of an account, the partitions that they share, and the schedules that run them when nobody asks."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from datetime import date
 from typing import Any
 
 import dagster as dg
 
-from pipelines.accounts import Owner
+from pipelines.accounts import AccountScope
+from pipelines.nights import Night, night_at
+from resources.settings import sync_settings
+
+# UTC days from SYNC_FIRST_DAY on, the same for every account; one day more than Dagster's default, so that today can
+# be loaded up to the current second
+DAYS = dg.DailyPartitionsDefinition(start_date=sync_settings().first_day.isoformat(), timezone="UTC", end_offset=1)
+
+# a backfill of the UI: single runs over as many days as the longest window has, so that there are few of both;
+# all assets share it, since Dagster asks that of the assets of one job
+BACKFILL = dg.BackfillPolicy.multi_run(max_partitions_per_run=180)
 
 # job → the only asset it makes, and what it is for
 OF_ONE_ASSET: Mapping[str, tuple[str, str]] = {
@@ -30,64 +41,123 @@ NAMES = (
 )
 
 
-def job_names(owner: Owner) -> frozenset[str]:
+def job_names(scope: AccountScope) -> frozenset[str]:
     """Return the names of all jobs of the account."""
-    names = (*NAMES, "load_documents") if owner.settings.documents else NAMES
-    return frozenset(owner.job(name) for name in names)
+    names = (*NAMES, "load_documents") if scope.settings.documents else NAMES
+    return frozenset(scope.job(name) for name in names)
 
 
-def jobs_of(owner: Owner) -> Iterator[Any]:
+def jobs_of(scope: AccountScope) -> Iterator[Any]:
     """Yield the account's jobs, but for `backfill_operations`, which is not made of assets."""
-    marts = dg.AssetSelection.groups(owner.group("bi"))
-    documents = document_selection(owner)
+    marts = dg.AssetSelection.groups(scope.group("bi"))
     for job, (asset, description) in OF_ONE_ASSET.items():
-        yield dg.define_asset_job(owner.job(job), selection=_assets(owner, asset), description=description)
+        yield dg.define_asset_job(scope.job(job), selection=_assets(scope, asset), description=description)
     yield dg.define_asset_job(
-        owner.job("nightly"),
-        selection=_assets(owner, *OF_THE_NIGHT) | marts | documents,
+        scope.job("nightly"),
+        selection=_assets(scope, *OF_THE_NIGHT) | marts | document_selection(scope),
         description="Load yesterday and the look-back days before it, reconcile, build the marts, write the report.",
+        config=night_config(scope),
         # an outage of the platform or of the database is worth another try; a refusal is not, and says so
         op_retry_policy=dg.RetryPolicy(max_retries=3, delay=300, backoff=dg.Backoff.EXPONENTIAL),
         tags={"dagster/max_runtime": "21600"},
     )
     yield dg.define_asset_job(
-        owner.job("build_marts"),
+        scope.job("build_marts"),
         selection=marts,
         description="Build the marts of schema bi from what is in the core now.",
     )
     yield dg.define_asset_job(
-        owner.job("check_operations"),
-        selection=dg.AssetSelection.checks_for_assets(_key(owner, "operations")),
+        scope.job("check_operations"),
+        selection=dg.AssetSelection.checks_for_assets(_key(scope, "operations")),
         description="Check the last load, or the one that a tag names; a backfill ends with it.",
     )
     yield dg.define_asset_job(
-        owner.job("reconcile"),
-        # the command tells what it found itself
-        selection=_assets(owner, "reconciliation").without_checks(),
+        scope.job("reconcile"),
+        # the command shows what it found itself
+        selection=_assets(scope, "reconciliation").without_checks(),
         description="Reconcile a business day by hand, or from the command.",
     )
-    if owner.settings.documents:
-        yield documents_job(owner)
+    if scope.settings.documents:
+        yield documents_job(scope)
 
 
-def documents_job(owner: Owner) -> Any:
+def documents_job(scope: AccountScope) -> Any:
     """Return the job that loads the account's configured streams of documents."""
     return dg.define_asset_job(
-        owner.job("load_documents"),
-        selection=document_selection(owner),
+        scope.job("load_documents"),
+        selection=document_selection(scope),
         description="Load the streams of DOCUMENTS_FILE by hand, or from the command.",
     )
 
 
-def document_selection(owner: Owner) -> dg.AssetSelection:
+def document_selection(scope: AccountScope) -> dg.AssetSelection:
     """Return the assets of the configured streams of documents; none without DOCUMENTS_FILE."""
-    keys = (owner.key("documents", config.name) for config in owner.settings.documents)
+    keys = (scope.key("documents", config.name) for config in scope.settings.documents)
     return dg.AssetSelection.assets(*map(dg.AssetKey, keys))
 
 
-def _assets(owner: Owner, *names: str) -> dg.AssetSelection:
-    return dg.AssetSelection.assets(*(_key(owner, name) for name in names))
+def _assets(scope: AccountScope, *names: str) -> dg.AssetSelection:
+    return dg.AssetSelection.assets(*(_key(scope, name) for name in names))
 
 
-def _key(owner: Owner, name: str) -> dg.AssetKey:
-    return dg.AssetKey(owner.key(name))
+def _key(scope: AccountScope, name: str) -> dg.AssetKey:
+    return dg.AssetKey(scope.key(name))
+
+
+def schedules_of(scope: AccountScope) -> Iterator[dg.ScheduleDefinition]:
+    """Yield the account's schedules."""
+    settings = scope.settings
+
+    @dg.schedule(
+        name=scope.schedule("nightly"),
+        job_name=scope.job("nightly"),
+        cron_schedule=settings.nightly_cron,
+        execution_timezone=settings.schedule_time_zone,
+        default_status=dg.DefaultScheduleStatus.RUNNING,
+    )
+    def nightly(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+        """Ask for the days of the night that was due, as one run over a range of partitions.
+
+        A tick that was missed is made up for later, and its run is about its own night.
+        """
+        night = night_at(context.scheduled_execution_time, settings)
+        if night.first_day > night.last_day:
+            return dg.SkipReason(f"SYNC_FIRST_DAY is {settings.first_day}: there is no day to load yet")
+        return dg.RunRequest(
+            run_key=f"{night.yesterday} {night.business_day}",  # once a night, however often the cron is due
+            tags=range_tags(night.first_day, night.last_day),
+            run_config=night_config(scope, night),
+        )
+
+    @dg.schedule(
+        name=scope.schedule("balances"),
+        job_name=scope.job("snapshot_balances"),
+        cron_schedule=settings.balances_cron,
+        execution_timezone=settings.schedule_time_zone,
+        default_status=dg.DefaultScheduleStatus.RUNNING,
+    )
+    def balances(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
+        """Ask for a snapshot."""
+        return dg.RunRequest(run_key=context.scheduled_execution_time.isoformat())
+
+    yield nightly
+    yield balances
+
+
+def night_config(scope: AccountScope, night: Night | None = None) -> dict[str, Any]:
+    """Return the run config of the job `nightly`; without a night, for a run over other days that somebody starts."""
+    streams = [("fraud",), *(("documents", config.name) for config in scope.settings.documents)]
+    ops: dict[str, dict[str, Any]] = {scope.op(*path): {"look_back": True} for path in streams}
+    if night:
+        ops[scope.op("spot_check")] = {"day": night.yesterday.isoformat()}
+        ops[scope.op("reconciliation")] = {"days": [day.isoformat() for day in night.business_days]}
+        ops[scope.op("report")] = {"day": night.business_day.isoformat()}
+    return {"ops": {op: {"config": config} for op, config in ops.items()}}
+
+
+def range_tags(first: date, last: date) -> dict[str, str]:
+    """Return the tags that make a run load the days `first` to `last`, both included."""
+    return {
+        "dagster/asset_partition_range_start": first.isoformat(),
+        "dagster/asset_partition_range_end": last.isoformat(),
+    }

@@ -106,7 +106,11 @@ class WarehouseResource(dg.ConfigurableResource[Any]):
         """
         if self._warehouse is None:
             warehouse = open_warehouse(_value("DATABASE_URL", self.url, self.url_file))
-            migrate(warehouse)
+            try:
+                migrate(warehouse)
+            except BaseException:
+                warehouse.close()
+                raise
             self._warehouse = warehouse
         return self._warehouse
 

@@ -1,105 +1,199 @@
-"""The sensor `alerts`: once a minute, what Dagster and the warehouse know is judged; see `pipelines.alerts`."""
+"""The sensor `alerts`: once a minute, causes are looked for and reported; which there are is in `pipelines.alerts`."""
 
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import dagster as dg
 
-from pipelines.accounts import Owner
-from pipelines.alerts.conditions import DagsterFacts, FailedCheck, FailedJob, judge
-from pipelines.alerts.notifications import Told, tell
-from pipelines.alerts.outage import Outage, begun, ended
+from pipelines.accounts import AccountScope
+from pipelines.alerts import outage
+from pipelines.alerts.conditions import DagsterFacts, FailedCheck, FailedJob, FailedStep, evaluate
+from pipelines.alerts.notifications import Delivery, notify
+from pipelines.alerts.outage import Outage
+from pipelines.audit.spot_check import STREAM as SPOT_CHECK
 from pipelines.jobs import job_names
 from pipelines.resources import WarehouseResource
-from resources.channels import channels_of
-from resources.errors import WarehouseUnavailable
-from resources.settings import alert_settings
+from resources.channels import Channel, channels_of
+from resources.errors import ConfigError
+from resources.settings import AlertSettings, Environment, alert_settings
 
 TICK_SECONDS = 60
 VERIFY_EVERY = timedelta(hours=1)  # the whole chain is hashed: too much for each minute
-RUNS_LOOKED_AT = 200  # for each account
-LOOK_BACK = timedelta(days=7)
+LOOK_BACK = timedelta(days=14)  # as far back as the ledger's own failed runs are looked for
+PAGE_OF_RUNS = 50
+OVER = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED]
+OF_A_COMMAND = "ecommpay/pid"  # tag of a run whose end somebody saw in a terminal
+CHANNEL_PREFIXES = (("ALERT_WEBHOOK_",), ("ALERT_SMTP_", "ALERT_EMAIL_"))
 
 
-def alerts_sensor(owners: Sequence[Owner]) -> dg.SensorDefinition:
-    """Return the one sensor, which judges every account."""
+@dataclass
+class _Cursor:
+    """What the sensor remembers between ticks, where no database is needed."""
+
+    outage: Outage
+    verified: float = 0.0  # when the ledger's chain was verified last
+
+    @classmethod
+    def read(cls, text: str | None) -> _Cursor:
+        state: dict[str, Any] = json.loads(text) if text else {}
+        known = {name: state[name] for name in ("since", "kind") if name in state}
+        return cls(Outage(**known, told=tuple(state.get("told", ()))), state.get("verified", 0.0))
+
+    def write(self) -> str:
+        return json.dumps({"verified": self.verified, **asdict(self.outage)})
+
+
+def alerts_sensor(scopes: Sequence[AccountScope]) -> dg.SensorDefinition:
+    """Return the one sensor, which looks at every account."""
 
     @dg.sensor(
         name="alerts",
         minimum_interval_seconds=TICK_SECONDS,
         default_status=dg.DefaultSensorStatus.RUNNING,
         description=(
-            "Tells of failed runs and checks, late nights, odd figures, a refused token, breaks, a broken ledger."
+            "Reports failed runs and checks, late nights, odd figures, a refused token or right, breaks, a broken "
+            "ledger, and what keeps it from looking for them."
         ),
     )
     def alerts(context: dg.SensorEvaluationContext, warehouse: WarehouseResource) -> dg.SkipReason:
-        """Judge and tell; what a channel did not take is told at the next tick."""
-        now = datetime.now(UTC)
-        state: dict[str, Any] = json.loads(context.cursor) if context.cursor else {}
-        outage = Outage(state.get("since"), tuple(state.get("told", ())))
-        alerting = alert_settings()
-        channels = channels_of(alerting)
-        everybody = ", ".join(owner.account for owner in owners)
-        verify = now.timestamp() - state.get("verified", 0) >= VERIFY_EVERY.total_seconds()
-        causes, told = 0, Told(0, ())
+        """Look for causes and report them; what a channel did not take is sent at the next tick.
+
+        Whatever fails is reported too, once: a sensor that only fails its ticks is seen by nobody.
+        """
+        now, cursor = datetime.now(UTC), _Cursor.read(context.cursor)
+        accounts = ", ".join(scope.account for scope in scopes)
+        channels: Sequence[Channel] = ()
+        runbook = AlertSettings().runbook
         try:
-            store = warehouse.warehouse()
-            facts = facts_of(context, now, RUNS_LOOKED_AT * len(owners))
-            for owner in owners:
-                own = own_facts(facts, owner, owners)
-                judgement = judge(store, owner.settings, alerting, now, own, verify=verify, option=owner.option)
-                causes += len(judgement.alerts)
-                told += tell(store, owner.account, judgement, channels, now, alerting.runbook)
-        except WarehouseUnavailable as error:
-            outage = begun(outage, channels, str(error), now, everybody, alerting.runbook)
-            context.update_cursor(json.dumps({**state, **asdict(outage)}))
-            return dg.SkipReason(f"the warehouse is away: {error}")
-        outage = ended(outage, channels, now, everybody)
-        verified = now.timestamp() if verify else state.get("verified", 0)
-        context.update_cursor(json.dumps({"verified": verified, **asdict(outage)}))
+            try:
+                alerting = alert_settings()
+            except ConfigError:
+                channels = _channels_that_are_right(os.environ)
+                raise
+            channels, runbook = channels_of(alerting), alerting.runbook
+            verify = now.timestamp() - cursor.verified >= VERIFY_EVERY.total_seconds()
+            causes, delivery = _look(context, warehouse, scopes, alerting, channels, now, verify=verify)
+        except Exception as error:
+            context.log.exception("alerts could not be evaluated")
+            cursor.outage = outage.begin(cursor.outage, channels, error, now, accounts, runbook)
+            context.update_cursor(cursor.write())
+            return dg.SkipReason(f"alerts could not be evaluated ({cursor.outage.kind}): {error}")
+        cursor.outage = outage.end(cursor.outage, channels, now, accounts)
+        cursor.verified = now.timestamp() if verify else cursor.verified
+        context.update_cursor(cursor.write())
         where = ", ".join(channel.name for channel in channels) or "no channel is set"
-        failed = f"; not delivered: {'; '.join(told.failures)}" if told.failures else ""
-        return dg.SkipReason(f"{causes} causes stand, {told.sent} messages sent ({where}){failed}")
+        failed = f"; not delivered: {'; '.join(delivery.failures)}" if delivery.failures else ""
+        return dg.SkipReason(f"{causes} causes stand, {delivery.sent} messages sent ({where}){failed}")
 
     return alerts
 
 
-def own_facts(facts: DagsterFacts, owner: Owner, owners: Sequence[Owner]) -> DagsterFacts:
-    """Return what of the facts is the account's; a job of no account is told of with the first."""
-    if owner.is_only:
+def _look(
+    context: dg.SensorEvaluationContext,
+    warehouse: WarehouseResource,
+    scopes: Sequence[AccountScope],
+    alerting: AlertSettings,
+    channels: Sequence[Channel],
+    now: datetime,
+    *,
+    verify: bool,
+) -> tuple[int, Delivery]:
+    """Look for causes of every account and report them; return how many stand, and what was sent.
+
+    An account that fails keeps no other from being looked at; the first failure is raised at the end.
+    """
+    store, facts = warehouse.warehouse(), dagster_facts(context, scopes, now)
+    causes, delivery, failures = 0, Delivery(0, ()), list[Exception]()
+    for scope in scopes:
+        own = facts_of_account(facts, scope, scopes)
+        try:
+            found = evaluate(store, scope.settings, alerting, now, own, verify=verify, option=scope.option)
+            causes += len(found.alerts)
+            delivery += notify(store, scope.account, found, channels, now, alerting.runbook)
+        except Exception as error:  # noqa: BLE001 - raised below
+            failures.append(error)
+    if failures:
+        raise failures[0]
+    return causes, delivery
+
+
+def _channels_that_are_right(environment: Environment) -> list[Channel]:
+    """Return the channels whose own variables are right, to report over them that others are not."""
+    found: list[Channel] = []
+    for prefixes in CHANNEL_PREFIXES:
+        try:
+            of_channel = {name: value for name, value in environment.items() if name.startswith(prefixes)}
+            found += channels_of(alert_settings(of_channel))
+        except ConfigError:
+            continue
+    return found
+
+
+def facts_of_account(facts: DagsterFacts, scope: AccountScope, scopes: Sequence[AccountScope]) -> DagsterFacts:
+    """Return what of the facts is the account's; a job of no account is reported with the first."""
+    if scope.is_only:
         return facts
-    others = {name for other in owners if other is not owner for name in job_names(other)}
-    mine = job_names(owner)
+    others = {name for other in scopes if other is not scope for name in job_names(other)}
+    mine = job_names(scope)
     return replace(
         facts,
         failed_jobs=tuple(
-            job for job in facts.failed_jobs if job.job in mine or (owner is owners[0] and job.job not in others)
+            job for job in facts.failed_jobs if job.job in mine or (scope is scopes[0] and job.job not in others)
         ),
         failed_checks=tuple(
-            check for check in facts.failed_checks if check.asset.startswith(f"{'/'.join(owner.prefix)}/")
+            check for check in facts.failed_checks if check.asset.startswith(f"{'/'.join(scope.prefix)}/")
         ),
     )
 
 
-def facts_of(context: dg.SensorEvaluationContext, now: datetime, most: int = RUNS_LOOKED_AT) -> DagsterFacts:
+def dagster_facts(context: dg.SensorEvaluationContext, scopes: Sequence[AccountScope], now: datetime) -> DagsterFacts:
     """Return what Dagster alone knows: jobs whose last run failed, checks whose last evaluation did."""
-    over = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED]
-    runs = context.instance.get_runs(dg.RunsFilter(statuses=over, updated_after=now - LOOK_BACK), limit=most)
-    last: dict[str, dg.DagsterRun] = {}
-    for run in runs:  # newest first; whoever ran the command saw how it ended
-        if "ecommpay/pid" not in run.tags:
-            last.setdefault(run.job_name, run)
-    return DagsterFacts(
-        failed_jobs=tuple(
-            FailedJob(name, run.run_id) for name, run in last.items() if run.status == dg.DagsterRunStatus.FAILURE
-        ),
-        failed_checks=tuple(_failed_checks(context)),
-    )
+    names = {name for scope in scopes for name in job_names(scope)}
+    if context.repository_def is not None:  # with the one that materializes assets by hand
+        names |= {job.name for job in context.repository_def.get_all_jobs()}
+    last_runs = [_last_run(context.instance, name, now) for name in sorted(names)]
+    streams = _streams_of_steps(scopes)
+    failed = [run for run in last_runs if run and run.status == dg.DagsterRunStatus.FAILURE]
+    jobs = (FailedJob(run.job_name, run.run_id, tuple(_failed_steps(context.instance, run, streams))) for run in failed)
+    return DagsterFacts(failed_jobs=tuple(jobs), failed_checks=tuple(_failed_checks(context)))
+
+
+def _last_run(instance: dg.DagsterInstance, job: str, now: datetime) -> dg.DagsterRun | None:
+    """Return the last run of a job that is over, other than a command's, however many runs other jobs had since."""
+    runs_over = dg.RunsFilter(job_name=job, statuses=OVER, updated_after=now - LOOK_BACK)
+    cursor = None
+    while runs := instance.get_runs(runs_over, cursor=cursor, limit=PAGE_OF_RUNS):
+        for run in runs:  # newest first
+            if OF_A_COMMAND not in run.tags:
+                return run
+        cursor = runs[-1].run_id
+    return None
+
+
+def _streams_of_steps(scopes: Sequence[AccountScope]) -> dict[str, str]:
+    """Return which stream of the ledger a step loads."""
+    found: dict[str, str] = {}
+    for scope in scopes:
+        found |= {scope.op(name): name for name in ("operations", "fraud", "balances")}
+        found |= {scope.op("backfill"): "operations", scope.op("spot_check"): SPOT_CHECK}
+        found |= {scope.op("documents", config.name): config.stream for config in scope.settings.documents}
+    return found
+
+
+def _failed_steps(instance: dg.DagsterInstance, run: dg.DagsterRun, streams: dict[str, str]) -> Iterator[FailedStep]:
+    for entry in instance.all_logs(run.run_id, of_type=dg.DagsterEventType.STEP_FAILURE):
+        event = entry.dagster_event
+        if event is None or event.step_key is None:
+            continue
+        failure = event.step_failure_data.user_failure_data
+        message = (failure.description if failure else None) or ""
+        yield FailedStep(event.step_key, streams.get(event.step_key), message)
 
 
 def _failed_checks(context: dg.SensorEvaluationContext) -> Iterator[FailedCheck]:

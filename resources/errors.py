@@ -6,7 +6,22 @@ which the ledger keeps (`error_kind`) and alerts go by: it stays as it is, whate
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Literal
+
+ErrorKind = Literal[
+    "unauthorized",
+    "forbidden",
+    "bad_request",
+    "bad_signature",
+    "rate_limited",
+    "unavailable",
+    "incomplete",
+    "config",
+    "warehouse_unavailable",
+    "warehouse_broken",
+    "interrupted",
+    "unexpected",
+]
 
 
 class SyncError(Exception):

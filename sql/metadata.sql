@@ -60,3 +60,24 @@ FROM core.documents
 WHERE window_id IN (SELECT window_id FROM sync.windows WHERE run_id = :run_id)
 ORDER BY document_key
 LIMIT 5
+
+-- name: columns
+-- Columns of a table or view, in their order, with the comments that the data dictionary shows.
+SELECT a.attname AS name, format_type(a.atttypid, a.atttypmod) AS type, a.attnotnull AS is_required,
+       col_description(a.attrelid, a.attnum) AS comment
+FROM pg_attribute a
+WHERE a.attrelid = to_regclass(:table) AND a.attnum > 0 AND NOT a.attisdropped
+ORDER BY a.attnum
+
+-- name: fraud_day_figures
+-- By day of receipt and currency: the reports that are stored, and what of them this Dagster run wrote as new or changed.
+SELECT (f.received_on AT TIME ZONE 'UTC')::date AS day, f.tr_ccy AS currency,
+       count(*) AS row_count, sum(f.tr_amount_minor) AS minor,
+       count(r.run_id) FILTER (WHERE f.first_seen_at = f.observed_at) AS new,
+       count(r.run_id) FILTER (WHERE f.first_seen_at < f.observed_at) AS changed
+FROM core.fraud_reports f
+LEFT JOIN sync.windows w ON w.window_id = f.window_id
+LEFT JOIN sync.runs r ON r.run_id = w.run_id AND r.dagster_run_id = :dagster_run_id
+WHERE f.account = :account AND f.received_on >= :first AND f.received_on < :after
+GROUP BY 1, 2
+ORDER BY 1, 2 NULLS LAST

@@ -1,21 +1,24 @@
-"""Which causes for an alert stand now, from the warehouse and from what Dagster told; nothing is sent here.
+"""Which causes for an alert stand now, from the warehouse and from what Dagster knows; nothing is sent here.
 
-`judge` asks the database, the rest is pure. Each alert says what happened, where to look, what to do.
+`evaluate` asks the database, the rest is pure: kinds and fields decide, never the words of a message. Each alert says
+what happened, where to look, what to do.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import UTC, date, datetime, time, timedelta
 from statistics import median
 from typing import Any
 
 from pipelines.alerts.deadline import required_day
+from pipelines.nights import night_at
 from resources.printable import printable
 from resources.settings import AlertSettings, SyncSettings
 from resources.warehouse.engine import Warehouse, run
 
+EVERY_TOKEN_SEES = ("operations", "balances", "spot check")  # for the other streams a token needs a right of its own
 REACH_DAYS = 31  # how far back a missing day is still looked for
 LEAST_NIGHTS = 7  # before these nothing is usual
 FACTOR = 2.5  # a night with that many times more, or fewer, new operations than usual is told of
@@ -43,11 +46,21 @@ class Alert:
 
 
 @dataclass(frozen=True)
+class FailedStep:
+    """A step that failed: the stream that it loads, if it loads one, and its failure in one line."""
+
+    name: str
+    stream: str | None = None
+    message: str = ""
+
+
+@dataclass(frozen=True)
 class FailedJob:
-    """A Dagster run that failed and is the last of its job."""
+    """A Dagster run that failed and is the last of its job; without steps it failed before one began."""
 
     job: str
     dagster_run_id: str
+    steps: tuple[FailedStep, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -68,7 +81,7 @@ class DagsterFacts:
 
 
 @dataclass(frozen=True)
-class Judgement:
+class Evaluation:
     """The causes that stand, and the kinds that were looked for: others are neither new nor over."""
 
     alerts: tuple[Alert, ...]
@@ -94,7 +107,7 @@ class _Found:
         self.alerts += alerts
 
 
-def judge(
+def evaluate(
     warehouse: Warehouse,
     settings: SyncSettings,
     alerting: AlertSettings,
@@ -103,7 +116,7 @@ def judge(
     *,
     verify: bool = True,
     option: str = "",
-) -> Judgement:
+) -> Evaluation:
     """Return every cause that stands at `now`. Without facts of Dagster, or `verify`, these kinds are left alone.
 
     `option` is what the commands of the advice need to be about this account, where there are several.
@@ -114,20 +127,27 @@ def judge(
     found, account = _Found(), settings.account
     facts = dagster or DagsterFacts()
     with warehouse.transaction() as connection:
-        refused = run(connection, "alerts/conditions/refused_token", account=account)
+        scope = {"account": account, "streams": list(EVERY_TOKEN_SEES)}
+        refused = run(connection, "alerts/conditions/refused_token", **scope)
         found.add(["token_refused"], _refused(account, refused))
+        rights = [] if refused else run(connection, "alerts/conditions/refused_rights", **scope)
+        found.add(["right_refused"], _rights(settings, rights, option))
         failed = run(connection, "alerts/conditions/failed_runs", account=account, now=now)
         ids = [job.dagster_run_id for job in facts.failed_jobs]
-        known = {row[0] for row in run(connection, "alerts/conditions/known_dagster_runs", dagster_run_ids=ids)}
-        jobs = [job for job in facts.failed_jobs if job.dagster_run_id not in known]
-        # without Dagster's facts, what it told of earlier would look as if it were over
-        found.add(["run_failed"] if dagster else [], _failed(failed, jobs, option))
+        known = run(connection, "alerts/conditions/failed_streams_of_jobs", dagster_run_ids=ids)
+        found.add(["run_failed"] if dagster else [], _failed(settings, failed, option))
+        # without Dagster's facts, what it knew earlier would look as if it were over
+        found.add([], _failed_jobs(facts.failed_jobs, {(row.dagster_run_id, row.stream) for row in known}))
         if dagster:
             found.add(["check_failed"], _checks(facts.failed_checks))
         day = required_day(now, settings)
         missing = run(connection, "alerts/conditions/missing_days", account=account, last_day=day, reach=REACH_DAYS)
-        found.add(["nightly_late"], _late(settings, [row.day for row in missing], option))
-        run(connection, "alerts/conditions/measure_nights", account=account, now=now, days=settings.look_back_days + 1)
+        stretches = run(connection, "alerts/conditions/late_stretches", account=account)
+        known_late = [(row.first_day, row.last_day) for row in stretches]
+        found.add(["nightly_late"], _late(settings, grouped([row.day for row in missing], known_late), option))
+        loads = run(connection, "alerts/conditions/unmeasured_runs", account=account, now=now)
+        nightly = [row.run_id for row in loads if _is_nightly(row, settings)]
+        run(connection, "alerts/conditions/measure_nights", account=account, run_ids=nightly)
         nights = [
             Night(row.last_day, row.rows_new, row.rows_late)
             for row in run(connection, "alerts/conditions/nights", account=account)
@@ -137,7 +157,7 @@ def judge(
         if verify:
             broken = run(connection, "warehouse/ledger/verify", account=account)
             found.add(["ledger_broken"], _broken(broken))
-    return Judgement(tuple(found.alerts), tuple(found.kinds))
+    return Evaluation(tuple(found.alerts), tuple(found.kinds))
 
 
 def unusual(nights: Sequence[Night]) -> Iterator[Alert]:
@@ -186,10 +206,51 @@ def _refused(account: str, rows: Sequence[Any]) -> Iterator[Alert]:
         )
 
 
-def _failed(rows: Sequence[Any], jobs: Sequence[FailedJob], option: str) -> Iterator[Alert]:
+def _rights(settings: SyncSettings, rows: Sequence[Any], option: str) -> Iterator[Alert]:
     for row in rows:
-        if row.message.startswith(("the platform answered 401 ", "the platform answered 403 ")):
-            continue  # that cause is the token's
+        if not _is_configured(row.stream, settings):
+            continue
+        right, how = _right(row.stream, settings)
+        yield Alert(
+            "right_refused",
+            f"right_refused:{row.stream}",
+            f"the token of account {settings.account} {'lost' if row.was_loaded else 'does not have'} the right to "
+            f"{right}",
+            row.message,
+            f"My team → the token's user in the Dashboard; run {row.run_id} of sync.runs.",
+            f"{how}, then `ecommpay-sync {_command(row.stream)}{option}`. Over when a run of it is complete.",
+        )
+
+
+def _right(stream: str, settings: SyncSettings) -> tuple[str, str]:
+    """Return what a right is for, and what to do without it."""
+    for config in settings.documents:
+        if config.stream == stream:
+            grant = f"give the token's user access to {config.endpoint}, or take [{config.name}] out of DOCUMENTS_FILE"
+            return f"documents of {config.endpoint} ({config.name})", grant
+    grant = "grant the role Risks or Merchant admin to the token's user, or set SYNC_FRAUD=off"
+    return "reports of fraud (role Risks or Merchant admin)", grant
+
+
+def _is_configured(stream: str, settings: SyncSettings) -> bool:
+    """Return whether a stream is still loaded: what was taken out of the settings is no cause for an alert."""
+    if stream.startswith("documents:"):
+        return any(config.stream == stream for config in settings.documents)
+    return stream != "fraud" or settings.fraud != "off"
+
+
+def _is_nightly(row: Any, settings: SyncSettings) -> bool:
+    """Return whether a run was over exactly the days of the night that was due when it started."""
+    night = night_at(row.started_at, settings)
+    first = datetime.combine(night.first_day, time.min, UTC)
+    after = datetime.combine(night.last_day, time.min, UTC) + timedelta(days=1)
+    return bool((row.interval_from, row.interval_to) == (first, after - timedelta(seconds=1)))
+
+
+def _failed(settings: SyncSettings, rows: Sequence[Any], option: str) -> Iterator[Alert]:
+    for row in rows:
+        if not _is_configured(row.stream, settings):
+            continue
         days = f" of {row.interval_from:%Y-%m-%d} to {row.interval_to:%Y-%m-%d}" if row.interval_from else ""
         yield Alert(
             "run_failed",
@@ -200,24 +261,44 @@ def _failed(rows: Sequence[Any], jobs: Sequence[FailedJob], option: str) -> Iter
             f"remove what the message names, then `{_again(row)}{option}`; what was committed stays. It is over when a "
             "later run is complete and no day of these is missing.",
         )
+
+
+def _failed_jobs(jobs: Sequence[FailedJob], known: set[tuple[str, str]]) -> Iterator[Alert]:
+    """Yield what failed beside the streams whose failure the ledger has, by (Dagster run, stream)."""
     for job in jobs:
-        yield Alert(
-            "run_failed",
-            f"run_failed:job:{job.job}",
-            f"the job {job.job} failed before it could begin",
-            "Dagster's run ended as failed, and the ledger does not know it: settings, the code or the database "
-            "stopped it at its start.",
-            f"Dagster run {job.dagster_run_id}; `ecommpay-sync doctor`.",
-            "remove what the run's last line names, and start the job again in Dagster's UI.",
-        )
+        run_id, in_ledger = job.dagster_run_id, any(job.dagster_run_id == known_id for known_id, _ in known)
+        for step in job.steps:
+            if (run_id, step.stream) in known:
+                continue
+            yield Alert(
+                "run_failed",
+                f"run_failed:job:{job.job}:{step.name}",
+                f"the step {step.name} of the job {job.job} failed",
+                step.message or "an error that is not known: its stack trace is with Dagster's run.",
+                f"Dagster run {run_id}; `ecommpay-sync doctor`.",
+                "remove what the message names, and start the job again in Dagster's UI. Over when the job succeeds.",
+            )
+        if not job.steps and not in_ledger:
+            yield Alert(
+                "run_failed",
+                f"run_failed:job:{job.job}",
+                f"the job {job.job} failed before it could begin",
+                "Dagster's run ended as failed, and the ledger does not know it: settings, the code or the database "
+                "stopped it at its start.",
+                f"Dagster run {run_id}; `ecommpay-sync doctor`.",
+                "remove what the run's last line names, and start the job again in Dagster's UI.",
+            )
 
 
 def _again(row: Any) -> str:
     """Return the command that does a run's work again: of days, those that it was about."""
-    command = f"ecommpay-sync {COMMANDS.get(row.stream, row.stream.replace(':', ' '))}"
     if not row.interval_from:
-        return command
-    return f"{command} --from {row.interval_from:%Y-%m-%d} --to {row.interval_to:%Y-%m-%d}"
+        return f"ecommpay-sync {_command(row.stream)}"
+    return f"ecommpay-sync {_command(row.stream)} --from {row.interval_from:%Y-%m-%d} --to {row.interval_to:%Y-%m-%d}"
+
+
+def _command(stream: str) -> str:
+    return stream.replace(":", " ").replace("spot check", "spot-check")
 
 
 def _checks(checks: Sequence[FailedCheck]) -> Iterator[Alert]:
@@ -233,16 +314,36 @@ def _checks(checks: Sequence[FailedCheck]) -> Iterator[Alert]:
         )
 
 
-def _late(settings: SyncSettings, days: Sequence[date], option: str) -> Iterator[Alert]:
+def grouped(days: Sequence[date], known: Sequence[tuple[date, date]]) -> dict[tuple[date, date], tuple[date, date]]:
+    """Return the first and the last of the missing days (in order) of each alert, by the stretch that names it.
+
+    A day belongs to the `known` stretch that it lies in, so that an alert stays one while its days are loaded in any
+    order; a day behind another to the stretch of that one. The others make new stretches.
+    """
+    homes: dict[date, tuple[date, date]] = {}
     for day in days:
+        before = homes.get(day - timedelta(days=1))
+        homes[day] = next((stretch for stretch in known if stretch[0] <= day <= stretch[1]), before or (day, day))
+    found: dict[tuple[date, date], tuple[date, date]] = {}
+    for day, home in homes.items():
+        found[home] = (found.get(home, (day, day))[0], day)
+    return {home if home in known else stretch: stretch for home, stretch in found.items()}
+
+
+def _late(
+    settings: SyncSettings, stretches: dict[tuple[date, date], tuple[date, date]], option: str
+) -> Iterator[Alert]:
+    deadline = f"the deadline is {settings.nightly_deadline:%H:%M} {settings.reference.reporting_zone}"
+    for (known_first, known_last), (first, last) in stretches.items():
+        several = first != last
+        days = f"{first} to {last}" if several else str(first)
         yield Alert(
             "nightly_late",
-            f"nightly_late:{day}",
-            f"{day} is not complete at its deadline",
-            f"the UTC day {day} is not shown complete; the deadline is {settings.nightly_deadline:%H:%M} "
-            f"{settings.reference.reporting_zone}.",
+            f"nightly_late:{known_first}:{known_last}",
+            f"{days} {'are' if several else 'is'} not complete at {'their' if several else 'its'} deadline",
+            f"the UTC day{'s' if several else ''} {days} {'are' if several else 'is'} not shown complete; {deadline}.",
             "`ecommpay-sync status`; the schedule nightly and the daemon's state in Dagster's UI.",
-            f"start the daemon if it is down, then `ecommpay-sync operations --from {day} --to {day}{option}`.",
+            f"start the daemon if it is down, then `ecommpay-sync operations --from {first} --to {last}{option}`.",
         )
 
 

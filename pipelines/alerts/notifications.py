@@ -1,4 +1,4 @@
-"""Tells each cause once, and once that it is over; what is still untold is tried again. Causes are in `conditions`."""
+"""Sends each cause once, and once that it is over; what a channel did not take is sent again. Causes: `conditions`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from pipelines.alerts.conditions import Judgement
+from pipelines.alerts.conditions import Evaluation
 from resources.channels import Channel, ChannelFailed
 from resources.warehouse.engine import Warehouse, run
 
@@ -16,26 +16,26 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Told:
+class Delivery:
     """What one round did: messages that were taken, and what the channels that took none said."""
 
     sent: int
     failures: tuple[str, ...]
 
-    def __add__(self, other: Told) -> Told:
+    def __add__(self, other: Delivery) -> Delivery:
         """Return what both rounds did."""
-        return Told(self.sent + other.sent, tuple(dict.fromkeys((*self.failures, *other.failures))))
+        return Delivery(self.sent + other.sent, tuple(dict.fromkeys((*self.failures, *other.failures))))
 
 
-def tell(
+def notify(
     warehouse: Warehouse,
     account: str,
-    judgement: Judgement,
+    evaluation: Evaluation,
     channels: Sequence[Channel],
     now: datetime,
     runbook: str,
-) -> Told:
-    """Write the causes down, then send what no channel, or not every channel, has taken yet.
+) -> Delivery:
+    """Record the causes, then send what no channel, or not every channel, has taken yet.
 
     Two processes never send at once; a cause is marked as sent after the channel took it, so that a process killed
     in between sends it again rather than never.
@@ -43,20 +43,20 @@ def tell(
     Raises:
         WarehouseUnavailable: the database is away.
     """
-    _write_down(warehouse, account, judgement, now, runbook)
+    _record(warehouse, account, evaluation, now, runbook)
     with warehouse.transaction() as connection:
         (lock,) = run(connection, "alerts/notifications/lock", account=account)
         if not lock.mine:
-            return Told(0, ())
+            return Delivery(0, ())
         try:
             return _send(warehouse, account, channels, now)
         finally:
             run(connection, "alerts/notifications/unlock", account=account)
 
 
-def _write_down(warehouse: Warehouse, account: str, judgement: Judgement, now: datetime, runbook: str) -> None:
+def _record(warehouse: Warehouse, account: str, evaluation: Evaluation, now: datetime, runbook: str) -> None:
     with warehouse.transaction() as connection:
-        for alert in judgement.alerts:
+        for alert in evaluation.alerts:
             run(
                 connection,
                 "alerts/notifications/see",
@@ -67,23 +67,23 @@ def _write_down(warehouse: Warehouse, account: str, judgement: Judgement, now: d
                 title=alert.title,
                 message=alert.message(runbook),
             )
-        causes = [alert.cause for alert in judgement.alerts]
+        causes = [alert.cause for alert in evaluation.alerts]
         run(
             connection,
             "alerts/notifications/resolve",
             account=account,
             now=now,
-            kinds=list(judgement.kinds),
+            kinds=list(evaluation.kinds),
             causes=causes,
         )
 
 
-def _send(warehouse: Warehouse, account: str, channels: Sequence[Channel], now: datetime) -> Told:
+def _send(warehouse: Warehouse, account: str, channels: Sequence[Channel], now: datetime) -> Delivery:
     sent, failures, names = 0, dict[str, str](), [channel.name for channel in channels]
     for row in warehouse.query("alerts/notifications/to_send", account=account):
         over = row.resolved_at is not None
         for channel in channels:
-            # of what is over, only who was told of it hears
+            # that it is over goes only to the channels that took the cause
             done = set(row.over_sent_to) | (set(names) - set(row.sent_to)) if over else set(row.sent_to)
             if channel.name in done or channel.name in failures:
                 continue
@@ -94,17 +94,17 @@ def _send(warehouse: Warehouse, account: str, channels: Sequence[Channel], now: 
                 logger.warning("alert not delivered, tried again at the next tick: %s", error)
                 continue
             sent += 1
-            told = [name for name in names if not over or name in row.sent_to]
+            audience = [name for name in names if not over or name in row.sent_to]
             warehouse.query(
                 "alerts/notifications/sent_over" if over else "alerts/notifications/sent",
                 account=account,
                 cause=row.cause,
                 first_seen_at=row.first_seen_at,
                 channel=channel.name,
-                channels=told,
+                channels=audience,
                 now=now,
             )
-    return Told(sent, tuple(failures.values()))
+    return Delivery(sent, tuple(failures.values()))
 
 
 def _text(account: str, row: Any, *, over: bool) -> tuple[str, str]:

@@ -1,4 +1,4 @@
-"""The one cause that the warehouse cannot record: that it is away. Its record is a small state, kept elsewhere."""
+"""What keeps alerts from being evaluated at all, told once each; the warehouse cannot record it, so the caller does."""
 
 from __future__ import annotations
 
@@ -8,44 +8,82 @@ from datetime import datetime
 
 from pipelines.alerts.conditions import Alert
 from resources.channels import Channel, ChannelFailed
+from resources.errors import kind_of
+
+# kind of the error → kind and title of the alert, where to look, what to do
+DATABASE_AWAY = (
+    "database_away",
+    "the warehouse is away",
+    "PostgreSQL's own log and disk; `ecommpay-sync doctor`.",
+    "bring it back; runs that failed meanwhile are told of then. Nothing is half-written.",
+)
+DATABASE_BROKEN = (
+    "database_broken",
+    "the warehouse is not what its migrations say",
+    "`ecommpay-sync doctor`; the version of the product that the sensor's process runs.",
+    "remove what the message names. Alerts are not evaluated until then.",
+)
+SETTINGS_REFUSED = (
+    "settings_refused",
+    "a setting is refused, and alerts are not evaluated",
+    "the environment of the code server; `ecommpay-sync doctor` in the same environment.",
+    "correct what the message names and restart the code server.",
+)
+ALERTS_FAILED = (
+    "alerts_failed",
+    "alerts cannot be evaluated",
+    "the sensor `alerts` in Dagster's UI: its last tick has the stack trace in its log.",
+    "run `ecommpay-sync alert`, and report the line that it ends with.",
+)
+CAUSES = {
+    "warehouse_unavailable": DATABASE_AWAY,
+    "warehouse_broken": DATABASE_BROKEN,
+    "config": SETTINGS_REFUSED,
+}
 
 
 @dataclass(frozen=True)
 class Outage:
-    """Since when the database is away (ISO 8601, UTC), and which channels were told; `since` None: it is there."""
+    """Kind of the alert, since when (ISO 8601, UTC), which channels took it; `since` None: nothing is in the way."""
 
     since: str | None = None
     told: tuple[str, ...] = ()
+    kind: str = DATABASE_AWAY[0]
 
 
-def begun(state: Outage, channels: Sequence[Channel], reason: str, now: datetime, account: str, runbook: str) -> Outage:
-    """Tell the channels that have not taken it yet; return the new state."""
-    alert = Alert(
-        "database_away",
-        "database_away",
-        "the warehouse is away",
-        reason,
-        "PostgreSQL's own log and disk; `ecommpay-sync doctor`.",
-        "bring it back; runs that failed meanwhile are told of then. Nothing is half-written.",
-    )
-    state = state if state.since else Outage(now.isoformat(timespec="seconds"))
+def begin(
+    state: Outage, channels: Sequence[Channel], error: Exception, now: datetime, account: str, runbook: str
+) -> Outage:
+    """Tell the channels that have not taken this cause yet; return the new state."""
+    alert = _alert(error)
+    if not state.since or state.kind != alert.kind:
+        state = Outage(now.isoformat(timespec="seconds"), (), alert.kind)
     for channel in channels:
         if channel.name not in state.told and _sent(channel, f"{account}: {alert.title}", alert.message(runbook)):
             state = replace(state, told=(*state.told, channel.name))
     return state
 
 
-def ended(state: Outage, channels: Sequence[Channel], now: datetime, account: str) -> Outage:
-    """Tell those who were told that it is over; return the new state."""
+def end(state: Outage, channels: Sequence[Channel], now: datetime, account: str) -> Outage:
+    """Tell the channels that took the cause that it is over; return the new state."""
     if not state.since:
         return state
-    text = f"The database answers again; it was away from {state.since} to {now:%Y-%m-%dT%H:%M:%S+00:00}."
+    title = next(title for kind, title, _, _ in (*CAUSES.values(), ALERTS_FAILED) if kind == state.kind)
+    text = f"Alerts are evaluated again; that stood from {state.since} to {now:%Y-%m-%dT%H:%M:%S+00:00}."
     told = set(state.told)
     for channel in channels:
-        if channel.name in told and _sent(channel, f"{account}: over: the warehouse is away", text):
+        if channel.name in told and _sent(channel, f"{account}: over: {title}", text):
             told.discard(channel.name)
     left = tuple(name for name in state.told if name in told and name in {channel.name for channel in channels})
-    return Outage(state.since, left) if left else Outage()
+    return Outage(state.since, left, state.kind) if left else Outage()
+
+
+def _alert(error: Exception) -> Alert:
+    error_kind = kind_of(error)
+    kind, title, where, todo = CAUSES.get(error_kind, ALERTS_FAILED)
+    # the text of an error that is not ours may hold anything
+    what = str(error) if kind != ALERTS_FAILED[0] else f"{type(error).__name__} while causes were looked for."
+    return Alert(kind, kind, title, what, where, todo)
 
 
 def _sent(channel: Channel, title: str, text: str) -> bool:

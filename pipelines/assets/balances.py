@@ -2,28 +2,33 @@
 
 import dagster as dg
 
-from pipelines.accounts import Owner
-from pipelines.assets.failures import told_in_one_line
+from pipelines.accounts import AccountScope
+from pipelines.assets import as_dagster_failure, asset_spec, column_schema
 from pipelines.ingest.balances import BalancesReport, sync_balances
 from pipelines.resources import DataApiResource, WarehouseResource
 
 
-def balances_of(owner: Owner) -> dg.AssetsDefinition:
+def balances_asset(scope: AccountScope) -> dg.AssetsDefinition:
     """Return the account's asset."""
-
-    @dg.asset(
-        key=owner.key("balances"),
-        group_name=owner.group("platform"),
-        kinds={"postgres"},
-        metadata={"dagster/table_name": "core.balance_snapshots"},
+    spec = asset_spec(
+        scope,
+        "balances",
+        group="platform",
+        description="Current state of the OUT balances, one row a balance and currency, in minor units.",
+        table="core.balance_snapshots",
     )
+
+    @dg.multi_asset(name=scope.op("balances"), specs=[spec])
     def balances(
         context: dg.AssetExecutionContext, data_api: DataApiResource, warehouse: WarehouseResource
     ) -> dg.MaterializeResult[None]:
-        """Current state of the OUT balances, one row a balance and currency, in minor units."""
-        with told_in_one_line():
-            report = sync_balances(data_api.api(owner.account), warehouse.warehouse(), owner.account, context.run_id)
-            return dg.MaterializeResult(metadata=_metadata(report))
+        """Take a snapshot."""
+        with as_dagster_failure():
+            store = warehouse.warehouse()
+            report = sync_balances(data_api.api(scope.account), store, scope.account, context.run_id)
+            return dg.MaterializeResult(
+                asset_key=spec.key, metadata={**_metadata(report), **column_schema(store, "core.balance_snapshots")}
+            )
 
     return balances
 

@@ -4,43 +4,58 @@ from collections.abc import Iterator
 
 import dagster as dg
 
-from pipelines.accounts import Owner
-from pipelines.assets.failures import told_in_one_line
+from pipelines.accounts import AccountScope
+from pipelines.assets import as_dagster_failure, asset_spec, column_schema
 from pipelines.marts.build import MARTS, MartsReport, build_marts
 from pipelines.resources import WarehouseResource
 
+# in short; what each column means is in the database's comments
+DESCRIPTIONS = {
+    "dim_date": "One row a business day: ISO week, month, fiscal year.",
+    "dim_project": "One row a project that was ever seen.",
+    "dim_operation_status": "One row a pair of type and status: what it means for money and for approval.",
+    "dim_currency": "Decimals of each currency, by period.",
+    "daily_overview": "Count and amount of operations by business day, project, currency, type and status.",
+    "fct_payments": "One row a payment and currency: authorised, captured, sold, refunded, reversed, paid out.",
+    "fct_operations": "One row an operation as last observed, without personal data.",
+    "fct_fraud": "One row a report of fraud, without personal data, with the operation it is about.",
+    "fct_balances_daily": "Each balance by business day: first, last, lowest and highest snapshot.",
+    "approval_rate_daily": "Attempts and approvals by business day, project, currency and type.",
+    "control_totals": "Control totals of each walk by currency, type and status, as the ledger keeps them.",
+    "data_freshness": "One row an account and stream: is what is shown up to date, and if not, why.",
+    "ops_runs": "One row a run: how it ended, how long it took, what it brought.",
+    "ops_lateness": "How long after its completion an operation was first seen, by UTC day.",
+}
+# the marts that are made of something else than operations
 SOURCES = {"fct_balances_daily": ["balances"], "dim_currency": [], "data_freshness": ["operations", "balances"]}
 
 
-def marts_of(owner: Owner) -> dg.AssetsDefinition:
+def marts_asset(scope: AccountScope) -> dg.AssetsDefinition:
     """Return the account's assets; the tables behind them are of all accounts, so each build brings all up to date."""
+    specs = {
+        name: asset_spec(
+            scope,
+            "bi",
+            name,
+            group="bi",
+            description=DESCRIPTIONS[name],
+            table=f"bi.{name}",
+            deps=[(source,) for source in SOURCES.get(name, ["operations"])],
+        )
+        for name in MARTS
+    }
 
-    @dg.multi_asset(
-        name=owner.op("marts"),
-        specs=[
-            dg.AssetSpec(
-                mart_key(owner, name),
-                deps=[dg.AssetKey(owner.key(source)) for source in SOURCES.get(name, ["operations"])],
-                group_name=owner.group("bi"),
-                kinds={"postgres"},
-                metadata={"dagster/table_name": f"bi.{name}"},
-            )
-            for name in MARTS
-        ],
-    )
+    @dg.multi_asset(name=scope.op("marts"), specs=list(specs.values()))
     def marts(warehouse: WarehouseResource) -> Iterator[dg.MaterializeResult[None]]:
         """Bring the marts to the state of the core: what the ledger says is new, or everything."""
-        with told_in_one_line():
-            report = build_marts(warehouse.warehouse(), owner.settings)
-        for name in MARTS:
-            yield dg.MaterializeResult(asset_key=mart_key(owner, name), metadata=_metadata(name, report))
+        with as_dagster_failure():
+            store = warehouse.warehouse()
+            report = build_marts(store, scope.settings)
+            for name, spec in specs.items():
+                columns = column_schema(store, f"bi.{name}")
+                yield dg.MaterializeResult(asset_key=spec.key, metadata={**_metadata(name, report), **columns})
 
     return marts
-
-
-def mart_key(owner: Owner, name: str) -> dg.AssetKey:
-    """Return the key of a mart's asset."""
-    return dg.AssetKey(owner.key("bi", name))
 
 
 def _metadata(name: str, report: MartsReport) -> dict[str, dg.MetadataValue]:

@@ -5,42 +5,37 @@ from datetime import date
 
 import dagster as dg
 
-from pipelines.accounts import Owner
-from pipelines.assets.failures import told_in_one_line
-from pipelines.partitions import BACKFILL, DAYS
+from pipelines.accounts import AccountScope
+from pipelines.assets import as_dagster_failure, asset_spec
+from pipelines.jobs import BACKFILL, DAYS
 from pipelines.reconciliation.reconcile import LEGS, DayReport, Leg, is_over, is_proved, reconcile_day
 from pipelines.resources import DataApiResource, WarehouseResource
 
 
 class ReconciliationConfig(dg.Config):
-    """Which legs; and whether to walk a day again that was proved complete before."""
+    """Which legs of which business days are done."""
 
     legs: list[str] = list(LEGS)  # noqa: RUF012 - pydantic copies it
-    prove_again: bool = False
+    days: list[str] = []  # noqa: RUF012 - the same; none: the days of the partitions
+    prove_again: bool = False  # walk a day again that was proved complete before
 
 
-def reconciliation_of(owner: Owner) -> dg.AssetsDefinition:
+def reconciliation_asset(scope: AccountScope) -> dg.AssetsDefinition:
     """Return the account's asset."""
-    key = dg.AssetKey(owner.key("reconciliation"))
-
-    @dg.multi_asset(
-        name=owner.op("reconciliation"),
-        specs=[
-            dg.AssetSpec(
-                key,
-                deps=[dg.AssetKey(owner.key("operations"))],
-                partitions_def=DAYS,
-                group_name=owner.group("finance"),
-                kinds={"postgres"},
-                description=(
-                    "Business days held against a fresh walk of the platform, the merchant's own books and the "
-                    "balances (recon.completeness, recon.matches, recon.breaks, recon.balance_rollforward)."
-                ),
-                metadata={"dagster/table_name": "recon.breaks"},
-            )
-        ],
-        backfill_policy=BACKFILL,
+    spec = asset_spec(
+        scope,
+        "reconciliation",
+        group="finance",
+        description=(
+            "Business days held against a fresh walk of the platform, the merchant's own books and the "
+            "balances (recon.completeness, recon.matches, recon.breaks, recon.balance_rollforward)."
+        ),
+        table="recon.breaks",
+        deps=[("operations",)],
+        partitions_def=DAYS,
     )
+
+    @dg.multi_asset(name=scope.op("reconciliation"), specs=[spec], backfill_policy=BACKFILL)
     def reconciliation(
         context: dg.AssetExecutionContext,
         config: ReconciliationConfig,
@@ -48,19 +43,19 @@ def reconciliation_of(owner: Owner) -> dg.AssetsDefinition:
         warehouse: WarehouseResource,
     ) -> Iterator[dg.MaterializeResult[None]]:
         """Reconcile the business days of the partition range that are over."""
-        asked = {leg for leg in LEGS if leg in config.legs}
-        with told_in_one_line():
+        chosen = {leg for leg in LEGS if leg in config.legs}
+        with as_dagster_failure():
             store = warehouse.warehouse()
-            for text in context.partition_keys:
+            for text in config.days or context.partition_keys:
                 day = date.fromisoformat(text)
-                if not is_over(store, owner.account, day):
+                if not is_over(store, scope.account, day):
                     context.log.info("%s is not over in the reporting zone: left for the next night", day)
                     continue
-                walk = "completeness" in asked and (config.prove_again or not is_proved(store, owner.account, day))
-                legs: tuple[Leg, ...] = tuple(leg for leg in LEGS if leg in asked and (leg != "completeness" or walk))
-                report = reconcile_day(data_api.api(owner.account) if walk else None, store, owner.settings, day, legs)
-                context.add_asset_metadata(_metadata(report), asset_key=key, partition_key=text)
-            yield dg.MaterializeResult(asset_key=key)
+                walk = "completeness" in chosen and (config.prove_again or not is_proved(store, scope.account, day))
+                legs: tuple[Leg, ...] = tuple(leg for leg in LEGS if leg in chosen and (leg != "completeness" or walk))
+                report = reconcile_day(data_api.api(scope.account) if walk else None, store, scope.settings, day, legs)
+                context.add_asset_metadata(_metadata(report), asset_key=spec.key, partition_key=text)
+            yield dg.MaterializeResult(asset_key=spec.key)
 
     return reconciliation
 

@@ -1,12 +1,12 @@
 """The asset `report`: the daily close report of the last business day; the work is in `pipelines.reports`."""
 
-from datetime import UTC, datetime, timedelta
-from zoneinfo import ZoneInfo
+from datetime import UTC, date, datetime
 
 import dagster as dg
 
-from pipelines.accounts import Owner
-from pipelines.assets.failures import told_in_one_line
+from pipelines.accounts import AccountScope
+from pipelines.assets import as_dagster_failure, asset_spec
+from pipelines.nights import last_business_day
 from pipelines.reports.page import sentence
 from pipelines.reports.publish import publish
 from pipelines.resources import WarehouseResource
@@ -19,27 +19,29 @@ class ReportConfig(dg.Config):
     day: str = ""
 
 
-def report_of(owner: Owner) -> dg.AssetsDefinition:
+def report_asset(scope: AccountScope) -> dg.AssetsDefinition:
     """Return the account's asset."""
-
-    @dg.asset(
-        key=owner.key("report"),
-        group_name=owner.group("finance"),
-        kinds={"html", "excel"},
-        deps=[dg.AssetKey(owner.key("reconciliation"))],
+    spec = asset_spec(
+        scope,
+        "report",
+        group="finance",
         description="Daily close report of a business day: one page and one workbook in SYNC_REPORT_DIR.",
+        deps=[("reconciliation",)],
+        kinds=("html", "excel"),
     )
+
+    @dg.multi_asset(name=scope.op("report"), specs=[spec])
     def report(
         context: dg.AssetExecutionContext, config: ReportConfig, warehouse: WarehouseResource
     ) -> dg.MaterializeResult[None]:
         """Write page and workbook."""
-        zone = owner.settings.reference.reporting_zone
-        yesterday = (datetime.now(UTC).astimezone(ZoneInfo(zone)) - timedelta(days=1)).date()
-        with told_in_one_line():
-            day = datetime.strptime(config.day, "%Y-%m-%d").replace(tzinfo=UTC).date() if config.day else yesterday
-            published = publish(warehouse.warehouse(), owner.account, day, zone, report_dir())
+        zone = scope.settings.reference.reporting_zone
+        with as_dagster_failure():
+            day = date.fromisoformat(config.day) if config.day else last_business_day(datetime.now(UTC), zone)
+            published = publish(warehouse.warehouse(), scope.account, day, zone, report_dir())
         context.log.info(sentence(published.document))
         return dg.MaterializeResult(
+            asset_key=spec.key,
             metadata={
                 "business_date": day.isoformat(),
                 "in_one_line": sentence(published.document),
@@ -47,7 +49,7 @@ def report_of(owner: Owner) -> dg.AssetsDefinition:
                 "workbook": dg.MetadataValue.path(published.workbook),
                 "open_breaks": sum(group.count for group in published.document.breaks),
                 "ledger_head": published.document.completeness.ledger_head or "—",
-            }
+            },
         )
 
     return report

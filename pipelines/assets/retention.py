@@ -2,32 +2,35 @@
 
 import dagster as dg
 
-from pipelines.accounts import Owner
-from pipelines.assets.failures import told_in_one_line
+from pipelines.accounts import AccountScope
+from pipelines.assets import as_dagster_failure, asset_spec
 from pipelines.resources import WarehouseResource
 from resources.warehouse.retention import delete_old_pages
 
 
-def raw_pages_of(owner: Owner) -> dg.AssetsDefinition:
+def raw_pages_asset(scope: AccountScope) -> dg.AssetsDefinition:
     """Return the account's asset."""
-
-    @dg.asset(
-        key=owner.key("raw_pages"),
-        group_name=owner.group("platform"),
-        kinds={"postgres"},
-        deps=[dg.AssetKey(owner.key("operations"))],
-        metadata={"dagster/table_name": "raw.pages"},
+    spec = asset_spec(
+        scope,
+        "raw_pages",
+        group="platform",
+        description="Answers as the platform signed them, kept SYNC_RAW_DAYS (0: for ever); the ledger keeps digests.",
+        table="raw.pages",
+        deps=[("operations",)],
     )
+
+    @dg.multi_asset(name=scope.op("raw_pages"), specs=[spec])
     def raw_pages(warehouse: WarehouseResource) -> dg.MaterializeResult[None]:
-        """Answers as the platform signed them, kept SYNC_RAW_DAYS (0: for ever); the ledger keeps their digests."""
-        with told_in_one_line():
-            deleted = delete_old_pages(warehouse.warehouse(), owner.account, owner.settings.raw_days)
+        """Delete the pages that are older."""
+        with as_dagster_failure():
+            deleted = delete_old_pages(warehouse.warehouse(), scope.account, scope.settings.raw_days)
             before = f"{deleted.received_before:%Y-%m-%d %H:%M:%S} UTC" if deleted.received_before else "never"
             return dg.MaterializeResult(
+                asset_key=spec.key,
                 metadata={
                     "deleted": dg.MetadataValue.int(deleted.pages),
                     "received_before": dg.MetadataValue.text(before),
-                }
+                },
             )
 
     return raw_pages

@@ -1,53 +1,54 @@
-"""The asset `spot_check` and its check: payments asked for by id; the work is in `pipelines.audit.spot_check`."""
+"""The asset `spot_check`: payments asked for by id; the work is in `pipelines.audit.spot_check`."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import dagster as dg
 
-from pipelines.accounts import Owner
-from pipelines.assets.failures import told_in_one_line
-from pipelines.audit.spot_check import STREAM, SpotCheckReport
+from pipelines.accounts import AccountScope
+from pipelines.assets import as_dagster_failure, asset_spec
+from pipelines.audit.spot_check import SpotCheckReport
 from pipelines.audit.spot_check import spot_check as check_payments
-from pipelines.checks import none_found, runs_to_check
+from pipelines.checks import SHOWN
 from pipelines.resources import DataApiResource, WarehouseResource
-
-SHOWN = 20
 
 
 class SpotCheckConfig(dg.Config):
-    """How many payments to ask for; none: SYNC_SPOT_CHECK_SAMPLE."""
+    """How many payments to ask for (none: SYNC_SPOT_CHECK_SAMPLE), drawn for which UTC day (none: yesterday)."""
 
     sample: int | None = None
+    day: str = ""
 
 
-def spot_check_of(owner: Owner) -> dg.AssetsDefinition:
+def spot_check_asset(scope: AccountScope) -> dg.AssetsDefinition:
     """Return the account's asset."""
-
-    @dg.asset(
-        key=owner.key("spot_check"),
-        group_name=owner.group("platform"),
-        kinds={"postgres"},
-        deps=[dg.AssetKey(owner.key("operations"))],
-        metadata={"dagster/table_name": "sync.spot_checks"},
+    spec = asset_spec(
+        scope,
+        "spot_check",
+        group="platform",
+        description="A sample of payments, drawn anew for each day, asked for by id and compared with the store.",
+        table="sync.spot_checks",
+        deps=[("operations",)],
     )
+
+    @dg.multi_asset(name=scope.op("spot_check"), specs=[spec])
     def spot_check(
         context: dg.AssetExecutionContext,
         config: SpotCheckConfig,
         data_api: DataApiResource,
         warehouse: WarehouseResource,
     ) -> dg.MaterializeResult[None]:
-        """A sample of payments, drawn anew for each day, asked for by id and compared with the store."""
+        """Ask for the payments and compare them."""
         yesterday = datetime.now(UTC).date() - timedelta(days=1)
-        with told_in_one_line():
+        with as_dagster_failure():
             report = check_payments(
-                data_api.api(owner.account),
+                data_api.api(scope.account),
                 warehouse.warehouse(),
-                owner.settings,
-                yesterday,
+                scope.settings,
+                date.fromisoformat(config.day) if config.day else yesterday,
                 config.sample,
                 context.run_id,
             )
-            return dg.MaterializeResult(metadata=_metadata(report))
+            return dg.MaterializeResult(asset_key=spec.key, metadata=_metadata(report))
 
     return spot_check
 
@@ -63,23 +64,3 @@ def _metadata(report: SpotCheckReport) -> dict[str, dg.MetadataValue]:
         "first": dg.MetadataValue.json([str(item) for item in differences[:SHOWN]]),
         "sync_run_id": dg.MetadataValue.int(report.run_id),
     }
-
-
-def spot_check_checks(owner: Owner) -> dg.AssetChecksDefinition:
-    """Return the check of the account's asset."""
-    key = dg.AssetKey(owner.key("spot_check"))
-
-    @dg.asset_check(
-        asset=key,
-        name="no_difference",
-        description="What the platform answers about a payment is what the store holds, or has changed since the walk.",
-    )
-    def spot_check_no_difference(
-        context: dg.AssetCheckExecutionContext, warehouse: WarehouseResource
-    ) -> dg.AssetCheckResult:
-        """Check what this Dagster run compared, or the last spot check."""
-        store = warehouse.warehouse()
-        run_ids = runs_to_check(store, owner, STREAM, context.run.run_id)
-        return none_found("no_difference", store.query("checks/spot_differences", run_ids=run_ids), key)
-
-    return spot_check_no_difference

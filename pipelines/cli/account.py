@@ -21,7 +21,7 @@ from resources.printable import printable
 from resources.settings import ApiSettings, SyncSettings
 
 if TYPE_CHECKING:
-    from pipelines.accounts import Owner
+    from pipelines.accounts import AccountScope
 
 Command = Callable[..., None]
 _CURRENT: ContextVar[str | None] = ContextVar("account", default=None)
@@ -145,12 +145,12 @@ def name_one(accounts: Accounts) -> str:
     return f"name the account with --account: one of {accounts.names}."
 
 
-def owner() -> Owner:
+def owner() -> AccountScope:
     """Return the account in hand as Dagster meets it."""
-    from pipelines.accounts import owner_of
+    from pipelines.accounts import account_scope
 
     accounts = accounts_of()
-    return owner_of(accounts, current_name(accounts))
+    return account_scope(accounts, current_name(accounts))
 
 
 def settings_of_all() -> tuple[SyncSettings, ...]:

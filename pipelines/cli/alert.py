@@ -12,7 +12,7 @@ from resources.settings import alert_settings
 
 
 def run_alert(*, test: bool) -> None:
-    """Send the test message, or judge and tell."""
+    """Send the test message, or look for causes and report them."""
     alerting = alert_settings()
     channels = channels_of(alerting)
     if test:
@@ -35,7 +35,7 @@ def run_alert(*, test: bool) -> None:
         if failures:
             raise ChannelFailed(failures[0])
         return
-    _judge_and_tell()
+    _evaluate_and_notify()
 
 
 def everybody() -> str:
@@ -43,23 +43,23 @@ def everybody() -> str:
     return ", ".join(settings.account for settings in account.settings_of_all())
 
 
-def _judge_and_tell() -> None:
-    from pipelines.accounts import owners_of
-    from pipelines.alerts.conditions import judge
-    from pipelines.alerts.notifications import Told, tell
+def _evaluate_and_notify() -> None:
+    from pipelines.accounts import account_scopes
+    from pipelines.alerts.conditions import evaluate
+    from pipelines.alerts.notifications import Delivery, notify
     from resources.accounts import accounts_of
 
     alerting, now = alert_settings(), datetime.now(UTC)
     channels = channels_of(alerting)
-    causes, told = 0, Told(0, ())
+    causes, delivery = 0, Delivery(0, ())
     with migrated_store() as store:
-        for owner in owners_of(accounts_of()):
-            judgement = judge(store, owner.settings, alerting, now, option=owner.option)
-            for item in judgement.alerts:
+        for scope in account_scopes(accounts_of()):
+            found = evaluate(store, scope.settings, alerting, now, option=scope.option)
+            for item in found.alerts:
                 show.line(item.title)
                 show.lines(f"{item.message(alerting.runbook)}\n")
-            causes += len(judgement.alerts)
-            told += tell(store, owner.account, judgement, channels, now, alerting.runbook)
-    show.line(f"{causes} causes stand; {told.sent} messages were sent")
-    if told.failures:
-        raise ChannelFailed(told.failures[0])
+            causes += len(found.alerts)
+            delivery += notify(store, scope.account, found, channels, now, alerting.runbook)
+    show.line(f"{causes} causes stand; {delivery.sent} messages were sent")
+    if delivery.failures:
+        raise ChannelFailed(delivery.failures[0])

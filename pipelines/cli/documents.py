@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
-from pipelines.accounts import Owner
+from pipelines.accounts import AccountScope
 from pipelines.cli import account, show
 from pipelines.cli.run import check_days, check_settings, execute
 from pipelines.resources import open_warehouse
@@ -26,10 +26,10 @@ def run_documents(names: Sequence[str], days: tuple[date, date] | None) -> None:
     first, last = days or (yesterday, yesterday)
     check_days(first, last)
     check_settings()
-    from pipelines.assets.documents import documents_definitions, op_name
-    from pipelines.schedules import range_tags
+    from pipelines.assets.streams import documents_definitions
+    from pipelines.jobs import range_tags
 
-    config = {"ops": {op_name(owner, stream): {"config": {"look_back": days is None}} for stream in chosen}}
+    config = {"ops": {owner.op("documents", stream.name): {"config": {"look_back": days is None}} for stream in chosen}}
     run_id = execute(
         "load_documents",
         tags=range_tags(first, last) if by_days else {},
@@ -43,7 +43,7 @@ def run_documents(names: Sequence[str], days: tuple[date, date] | None) -> None:
             show.completed(run, f"documents of {stream.name}")
 
 
-def _only(owner: Owner, chosen: Sequence[DocumentsConfig]) -> Owner:
+def _only(owner: AccountScope, chosen: Sequence[DocumentsConfig]) -> AccountScope:
     return replace(owner, settings=replace(owner.settings, documents=tuple(chosen)))
 
 

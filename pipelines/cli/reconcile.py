@@ -36,7 +36,7 @@ def run_reconcile(day: date, legs: Sequence[str]) -> None:
     with migrated_store() as store:
         if not is_over(store, settings.account, day):
             raise ConfigError(f"{day} is not over in {settings.reference.reporting_zone}: reconcile it when it is.")
-    from pipelines.schedules import range_tags
+    from pipelines.jobs import range_tags
 
     config = {"ops": {account.owner().op("reconciliation"): {"config": {"legs": wanted, "prove_again": True}}}}
     execute("reconcile", tags=range_tags(day, day), config=config)

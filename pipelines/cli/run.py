@@ -13,7 +13,7 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipelines.assets.failures import EXIT_CODE
+from pipelines.assets import EXIT_CODE
 from pipelines.cli import account, show
 from pipelines.cli.quick_events import quick_events
 from pipelines.ingest.progress import LogProgress, Progress
@@ -49,7 +49,7 @@ def run_operations(
         work = backfill.print_forecast if dry_run else backfill.backfill
         work(settings, first, last, project_ids)
         return
-    from pipelines.schedules import range_tags
+    from pipelines.jobs import range_tags
 
     config = {"ops": {account.owner().op("operations"): {"config": {"project_ids": list(project_ids)}}}}
     run_id = execute("load_operations", tags=range_tags(first, last), config=config, progress=show.progress())

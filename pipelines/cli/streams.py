@@ -19,7 +19,7 @@ def run_fraud(first: date, last: date) -> None:
         raise ConfigError("reports of fraud are not asked for: SYNC_FRAUD=off; unset it, or set it to on.")
     check_days(first, last)
     check_settings()
-    from pipelines.schedules import range_tags
+    from pipelines.jobs import range_tags
 
     # whoever asks by name wants to know of a refusal
     config = {"ops": {account.owner().op("fraud"): {"config": {"refusal_is_failure": True}}}}

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import date, timedelta
 from functools import partial
 from typing import Any
 
@@ -47,11 +46,6 @@ def sync_documents(
     # one window at a time: of two that bring one key, the later observed is then the later committed, so that the
     # earlier state is kept as a version and told of, where it would be passed over as outdated
     return sync(stream, request, api, warehouse, replace(settings, windows_in_flight=1), progress)
-
-
-def first_day_of_night(config: DocumentsConfig, settings: SyncSettings, last_day: date) -> date:
-    """Return the first day that a night walks again."""
-    return max(settings.first_day, last_day - timedelta(days=config.look_back_days))
 
 
 def shape_of(config: DocumentsConfig) -> Shape:

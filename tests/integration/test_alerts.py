@@ -13,9 +13,10 @@ from aiosmtpd.smtp import AuthResult
 from fixtures.commands import ROOT, SETTINGS, command, execute, fetch_all, sync
 from fixtures.receivers import mail_server, webhook
 from fixtures.reconciliation import CUTOFF, DAY, add_entries, add_operations, breaks_of, reconcile
-from pipelines.accounts import owners_of
-from pipelines.alerts.conditions import DagsterFacts, FailedCheck, FailedJob, judge
-from pipelines.alerts.notifications import tell
+from pipelines.accounts import account_scopes
+from pipelines.alerts.conditions import DagsterFacts, FailedCheck, FailedJob, evaluate
+from pipelines.alerts.notifications import notify
+from pipelines.alerts.outage import ALERTS_FAILED, CAUSES
 from pipelines.definitions import defs
 from pipelines.reconciliation.matching import reconcile_ledger
 from pipelines.resources import WarehouseResource
@@ -43,8 +44,8 @@ def hook():
 
 def tick(store, hook, now=NOON, facts=None, alerting=None):
     """One round over the webhook."""
-    judgement = judge(store, SETTINGS, alerting or AlertSettings(), now, facts or DagsterFacts())
-    return tell(store, SETTINGS.account, judgement, [WebhookChannel(Secret(hook.url))], now, RUNBOOK)
+    found = evaluate(store, SETTINGS, alerting or AlertSettings(), now, facts or DagsterFacts())
+    return notify(store, SETTINGS.account, found, [WebhookChannel(Secret(hook.url))], now, RUNBOOK)
 
 
 def days_back(first: int, last: int = 1) -> tuple[str, str]:
@@ -220,7 +221,7 @@ def test_a_channel_that_fails_loses_nothing_and_the_other_is_not_told_twice(load
         channels = [EmailChannel(settings.smtp), WebhookChannel(Secret(hook.url))]
 
         def round_(now):
-            return tell(loaded, "default", judge(loaded, SETTINGS, settings, now, facts), channels, now, RUNBOOK)
+            return notify(loaded, "default", evaluate(loaded, SETTINGS, settings, now, facts), channels, now, RUNBOOK)
 
         mailbox.refuse = True
         told = round_(NOON)
@@ -312,7 +313,7 @@ def test_the_sensor_tells_what_dagster_alone_knows(loaded, store_url, hook, monk
         cursor = None
         for _ in range(2):
             result, cursor = sensor_tick(instance, cursor, store_url)
-    assert "the job nightly failed before it could begin" in hook.texts[0]
+    assert "the step fails of the job nightly failed" in hook.texts[0]
     assert len(hook.posts) == 1
     assert "causes stand" in result.skip_message
 
@@ -333,8 +334,8 @@ def test_every_kind_of_alert_has_its_section_in_the_runbook():
     text = (ROOT / "docs" / "runbook.md").read_text(encoding="utf-8")
     source = (ROOT / "pipelines/alerts/conditions.py").read_text(encoding="utf-8")
     kinds = set(re.findall(r'Alert\(\s+"([a-z_]+)"', source))
-    assert len(kinds) == 8
-    for kind in [*kinds, "database_away"]:
+    assert len(kinds) == 9
+    for kind in [*kinds, *(cause[0] for cause in (*CAUSES.values(), ALERTS_FAILED))]:
         assert f"### Alert {kind.replace('_', ' ')}\n" in text
 
 
@@ -352,7 +353,7 @@ def sensor_tick(instance, cursor, url):
         repository_def=defs.get_repository_def(),
         resources={"warehouse": WarehouseResource(url=url)},
     ) as context:
-        return alerts_sensor(owners_of(accounts_of({})))(context), context.cursor
+        return alerts_sensor(account_scopes(accounts_of({})))(context), context.cursor
 
 
 def _impatient():

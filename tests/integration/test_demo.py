@@ -69,7 +69,7 @@ def test_what_the_demo_did_is_on_its_dagster_instance(demo):
         assert event is not None
         metadata = event.asset_materialization.metadata
         days = instance.get_materialized_partitions(dg.AssetKey("operations"))
-    assert {"rows_met", "control_totals", "preview", "dagster/row_count"} <= metadata.keys()
+    assert {"run_rows_met", "control_totals", "preview", "dagster/row_count"} <= metadata.keys()
     assert len(days) == 31
 
 

@@ -90,7 +90,9 @@ def test_a_month_is_free_only_when_both_windows_of_it_have_landed(store):
         assert other.acquire(*MARCH, is_first=False)
 
 
-@pytest.mark.parametrize(("days", "look_back", "expected"), [(31, 3, False), (32, 3, True), (61, 60, False)])
+@pytest.mark.parametrize(
+    ("days", "look_back", "expected"), [(31, 3, False), (32, 3, True), (61, 60, False), (63, 60, False), (64, 60, True)]
+)
 def test_a_run_is_a_backfill_by_its_length_but_never_the_nightly_one(days, look_back, expected):
     last = date.fromordinal(YEAR[0].toordinal() + days - 1)
     assert is_backfill(SyncSettings(look_back_days=look_back), YEAR[0], last) is expected

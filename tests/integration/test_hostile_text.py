@@ -21,8 +21,8 @@ from openpyxl import load_workbook
 
 from fixtures.commands import execute, fetch_all, same
 from fixtures.receivers import mail_server, webhook
-from pipelines.alerts.conditions import Alert, Judgement
-from pipelines.alerts.notifications import tell
+from pipelines.alerts.conditions import Alert, Evaluation
+from pipelines.alerts.notifications import notify
 from pipelines.reports.page import page
 from pipelines.reports.publish import document_of
 from resources.channels import EmailChannel, WebhookChannel
@@ -273,14 +273,14 @@ def test_the_page_of_the_sealed_day_is_the_same_again(journey):
 def test_an_alert_about_hostile_text_is_delivered_as_plain_text(store, text):
     now = datetime(2024, 3, 6, tzinfo=UTC)
     alert = Alert("run_failed", f"run_failed:{text}", f"failed: {text}", text, "where", "todo")
-    judgement = Judgement((alert,), ("run_failed",))
+    judgement = Evaluation((alert,), ("run_failed",))
     with mail_server() as (mailbox, mail_url), webhook() as (hook, hook_url):
         mail = alert_settings(
             {"ALERT_SMTP_URL": mail_url, "ALERT_EMAIL_FROM": "a@a.example", "ALERT_EMAIL_TO": "b@b.example"}
         )
         channels = [EmailChannel(mail.smtp), WebhookChannel(Secret(hook_url))]
-        assert tell(store, "default", judgement, channels, now, "docs/runbook.md").sent == 2
-        assert tell(store, "default", judgement, channels, now + timedelta(minutes=1), "docs/runbook.md").sent == 0
+        assert notify(store, "default", judgement, channels, now, "docs/runbook.md").sent == 2
+        assert notify(store, "default", judgement, channels, now + timedelta(minutes=1), "docs/runbook.md").sent == 0
     ((subject, body, recipients),) = mailbox.messages
     assert recipients == ("b@b.example",)
     for said in (subject, *body.splitlines(), *hook.texts[0].splitlines()):

@@ -7,7 +7,8 @@ from decimal import Decimal
 
 import pytest
 
-from fixtures.commands import fetch_all
+from fixtures.commands import execute, fetch_all
+from pipelines.nights import starts_at
 from resources.currencies import ExponentOverride, exponents
 from resources.errors import ConfigError
 from resources.settings import ReferenceSettings
@@ -116,3 +117,21 @@ def test_only_types_that_move_money_have_a_sign_and_only_success_is_a_success(st
     statuses = fetch_all(store, "SELECT * FROM core.operation_statuses")
     assert {row["operation_status"] for row in statuses if row["is_success"]} == {"success"}
     assert {row["operation_status"] for row in statuses if row["is_final"]} == {"success", "decline", "error"}
+
+
+@pytest.mark.parametrize(
+    "zone", ["UTC", "America/Havana", "America/Santiago", "America/New_York", "Atlantic/Azores", "Asia/Kolkata"]
+)
+def test_a_business_day_starts_at_the_first_moment_that_shows_it_also_where_midnight_comes_twice_or_never(store, zone):
+    execute(store, f"UPDATE core.settings SET value = '{zone}' WHERE key = 'reporting_zone'")
+    rows = fetch_all(
+        store,
+        "SELECT day::date AS day, core.business_day_starts_at(day::date) AS starts_at,"
+        " core.business_date(core.business_day_starts_at(day::date)) AS first,"
+        " core.business_date(core.business_day_starts_at(day::date) - interval '1 second') AS before "
+        "FROM generate_series(date '2025-01-01', date '2026-12-31', interval '1 day') AS day",
+    )
+    assert len(rows) == 730
+    for row in rows:
+        assert row["starts_at"] == starts_at(row["day"], zone)
+        assert row["first"] == row["day"] > row["before"]

@@ -12,13 +12,13 @@ import pytest
 
 from fixtures.commands import SETTINGS, client_of, differences, execute, fetch_all
 from fixtures.receivers import webhook
-from pipelines.alerts.conditions import DagsterFacts, judge
-from pipelines.alerts.notifications import tell
-from pipelines.alerts.outage import Outage, begun, ended
+from pipelines.alerts.conditions import DagsterFacts, evaluate
+from pipelines.alerts.notifications import notify
+from pipelines.alerts.outage import Outage, begin, end
 from pipelines.ingest.engine import SyncRequest
 from pipelines.ingest.engine import sync as load_stream
 from pipelines.ingest.streams import OPERATIONS
-from pipelines.schedules import days_of_night
+from pipelines.nights import night_at
 from resources.channels import WebhookChannel
 from resources.data_api.endpoints import DataApi
 from resources.data_api.retry import RetryPolicy
@@ -59,11 +59,17 @@ class Week:
     def night(self, day: date, store: Warehouse | None = None) -> bool:
         """The nightly run of `day` at 03:30; True when it is complete."""
         self.go_to(at(day, 3, 30))
-        first, last = days_of_night(SETTINGS, day)
+        night = night_at(self.now, SETTINGS)
         before = self._last_run()
         with client_of(self.sandbox.url, self.token, DEMO_SECRET, PATIENT) as client:
             try:
-                load_stream(OPERATIONS, SyncRequest(first, last), DataApi(client), store or self.store, SETTINGS)
+                load_stream(
+                    OPERATIONS,
+                    SyncRequest(night.first_day, night.last_day),
+                    DataApi(client),
+                    store or self.store,
+                    SETTINGS,
+                )
             except SyncError:
                 complete = False
             else:
@@ -84,12 +90,12 @@ class Week:
         self.go_to(moment)
         channels, target = [WebhookChannel(Secret(self.url))], store or self.store
         try:
-            judgement = judge(target, SETTINGS, AlertSettings(), moment, DagsterFacts())
-            tell(target, "default", judgement, channels, moment, "docs/runbook.md")
+            found = evaluate(target, SETTINGS, AlertSettings(), moment, DagsterFacts())
+            notify(target, "default", found, channels, moment, "docs/runbook.md")
         except WarehouseUnavailable as error:
-            self.outage = begun(self.outage, channels, str(error), moment, "default", "docs/runbook.md")
+            self.outage = begin(self.outage, channels, error, moment, "default", "docs/runbook.md")
         else:
-            self.outage = ended(self.outage, channels, moment, "default")
+            self.outage = end(self.outage, channels, moment, "default")
         new = self.hook.texts[self.seen :]
         self.seen += len(new)
         return [re.match(r"\*default: (.*)\*", text)[1] for text in new]

@@ -5,14 +5,13 @@ from __future__ import annotations
 import dagster as dg
 import pytest
 
-from pipelines.accounts import owners_of
+from pipelines.accounts import account_scopes
 from pipelines.alerts.conditions import DagsterFacts, FailedCheck, FailedJob
 from pipelines.definitions import definitions
 from pipelines.jobs import job_names
-from pipelines.mart_checks import mart_checks
 from pipelines.marts.build import MARTS
 from pipelines.resources import data_api_from_env
-from pipelines.sensors import own_facts
+from pipelines.sensors import facts_of_account
 from resources.accounts import accounts_of
 from resources.errors import ConfigError
 from resources.settings import DEFAULT_BASE_URL, ProjectOwner
@@ -109,7 +108,7 @@ def test_one_account_in_a_file_has_plain_names_and_its_own_token(by_file):
     by_file.write_text(f'[accounts.acme]\ntoken = "{TOKEN["acme"]}"\nsecret = "{SECRET["acme"]}"\n')
     accounts = accounts_of({"ACCOUNTS_FILE": str(by_file)})
     assert not accounts.several
-    assert owners_of(accounts)[0].key("operations") == ["operations"]
+    assert account_scopes(accounts)[0].key("operations") == ["operations"]
     assert accounts.api_settings("acme").token.reveal() == TOKEN["acme"]
     assert data_api_from_env({"ACCOUNTS_FILE": str(by_file)}).of_accounts
 
@@ -285,19 +284,18 @@ def test_every_check_is_there_for_each_account_and_shared_projects_only_where_th
 
 
 def test_the_jobs_that_alerts_are_told_of_are_those_there_are(two):
-    owners = owners_of(accounts_of(BY_NAME | {"ACCOUNTS": "acme,globex-eu"}))
+    scopes = account_scopes(accounts_of(BY_NAME | {"ACCOUNTS": "acme,globex-eu"}))
     jobs = {job.name for job in two.get_repository_def().get_all_jobs() if not job.name.startswith("__")}
-    assert job_names(owners[0]) | job_names(owners[1]) == jobs
-    assert len(list(mart_checks(owners[0]))) == 3
+    assert job_names(scopes[0]) | job_names(scopes[1]) == jobs
 
 
 def test_what_dagster_knows_of_an_account_is_told_under_its_name_and_a_job_of_nobody_with_the_first():
-    owners = owners_of(accounts_of(BY_NAME))
+    scopes = account_scopes(accounts_of(BY_NAME))
     facts = DagsterFacts(
         failed_jobs=(FailedJob("nightly_globex", "1"), FailedJob("__ASSET_JOB", "2")),
         failed_checks=(FailedCheck("acme/operations", "no_rejects", ""), FailedCheck("globex/fraud", "no_rejects", "")),
     )
-    acme, globex = (own_facts(facts, owner, owners) for owner in owners)
+    acme, globex = (facts_of_account(facts, scope, scopes) for scope in scopes)
     assert ([job.job for job in acme.failed_jobs], [check.asset for check in acme.failed_checks]) == (
         ["__ASSET_JOB"],
         ["acme/operations"],
@@ -306,8 +304,8 @@ def test_what_dagster_knows_of_an_account_is_told_under_its_name_and_a_job_of_no
         ["nightly_globex"],
         ["globex/fraud"],
     )
-    (only,) = owners_of(accounts_of({}))
-    assert own_facts(facts, only, [only]) == facts
+    (only,) = account_scopes(accounts_of({}))
+    assert facts_of_account(facts, only, [only]) == facts
 
 
 def test_nothing_of_several_accounts_is_a_secret_in_dagsters_configuration(by_file):

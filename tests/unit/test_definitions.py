@@ -8,16 +8,18 @@ import subprocess
 import sys
 from datetime import UTC, date, datetime
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import dagster as dg
 import pytest
 
 from fixtures.commands import ROOT
+from pipelines.accounts import AccountScope
 from pipelines.definitions import defs
+from pipelines.jobs import schedules_of
 from pipelines.marts.build import MARTS
 from pipelines.resources import DataApiResource, WarehouseResource, data_api_from_env
-from pipelines.schedules import days_of_night
-from resources.settings import SyncSettings
+from resources.settings import ReferenceSettings, SyncSettings
 
 
 def test_all_definitions_load():
@@ -102,8 +104,96 @@ def test_the_night_asks_for_yesterday_and_three_days_before_in_one_run():
     assert request.tags["dagster/asset_partition_range_end"] == "2024-03-09"
 
 
-def test_the_first_night_does_not_reach_before_the_first_day():
-    assert days_of_night(SyncSettings(), date(2015, 1, 2)) == (date(2015, 1, 1), date(2015, 1, 1))
+def request_at(moment: str, **settings) -> dg.RunRequest:
+    """What the nightly schedule of these settings asks for at a tick."""
+    nightly, _ = schedules_of(AccountScope(SyncSettings(**settings)))
+    tick = datetime.fromisoformat(moment).replace(tzinfo=ZoneInfo(settings.get("schedule_time_zone", "UTC")))
+    (request,) = nightly.evaluate_tick(dg.build_schedule_context(scheduled_execution_time=tick)).run_requests
+    dg.validate_run_config(defs.resolve_job_def("nightly"), request.run_config)
+    return request
+
+
+def days_of(request: dg.RunRequest) -> tuple[str, ...]:
+    """First and last UTC day loaded; first and last business day reconciled; the report's and the spot check's day."""
+    ops = request.run_config["ops"]
+    reconciled = ops["reconciliation"]["config"]["days"]
+    return (
+        request.tags["dagster/asset_partition_range_start"],
+        request.tags["dagster/asset_partition_range_end"],
+        *(reconciled[0], reconciled[-1]),
+        ops["report"]["config"]["day"],
+        ops["spot_check"]["config"]["day"],
+    )
+
+
+@pytest.mark.parametrize(
+    ("zone", "tick", "loaded", "reconciled"),
+    [
+        ("UTC", "2026-07-10 03:30", ("2026-07-06", "2026-07-09"), ("2026-07-06", "2026-07-09")),
+        ("America/New_York", "2026-07-10 03:30", ("2026-07-06", "2026-07-10"), ("2026-07-06", "2026-07-09")),
+        ("Asia/Kolkata", "2026-07-10 03:30", ("2026-07-05", "2026-07-09"), ("2026-07-06", "2026-07-09")),
+        ("Asia/Tokyo", "2026-07-10 03:30", ("2026-07-05", "2026-07-09"), ("2026-07-06", "2026-07-09")),
+        # the night in which midnight comes twice, and the one in which there is none
+        ("America/Havana", "2026-11-01 03:30", ("2026-10-28", "2026-11-01"), ("2026-10-28", "2026-10-31")),
+        ("America/Havana", "2026-03-08 03:30", ("2026-03-04", "2026-03-08"), ("2026-03-04", "2026-03-07")),
+        ("Atlantic/Azores", "2026-10-25 03:30", ("2026-10-21", "2026-10-24"), ("2026-10-21", "2026-10-24")),
+        ("Atlantic/Azores", "2026-03-29 03:30", ("2026-03-25", "2026-03-29"), ("2026-03-25", "2026-03-28")),
+    ],
+)
+def test_a_tick_asks_for_whole_business_days_of_its_zone(zone, tick, loaded, reconciled):
+    request = request_at(tick, schedule_time_zone=zone, reference=ReferenceSettings(zone))
+    assert days_of(request)[:5] == (*loaded, *reconciled, reconciled[-1])
+    assert request.run_config["ops"]["fraud"]["config"] == {"look_back": True}
+
+
+def test_nights_that_were_missed_and_are_made_up_for_are_each_about_their_own_days():
+    requests = [request_at(f"2026-07-{day:02} 03:30") for day in (10, 11, 12)]
+    assert len({request.run_key for request in requests}) == 3
+    assert [days_of(request) for request in requests] == [
+        (f"2026-07-{day - 4:02}", last, f"2026-07-{day - 4:02}", last, last, last)
+        for day, last in ((10, "2026-07-09"), (11, "2026-07-10"), (12, "2026-07-11"))
+    ]
+
+
+def test_two_nights_whose_ticks_are_on_one_utc_day_are_both_asked_for():
+    """At 00:30 in London the clocks going forward bring two nights to one day of UTC."""
+    settings = {"schedule_time_zone": "Europe/London", "reference": ReferenceSettings("Europe/London")}
+    before, after = (request_at(f"2026-03-{day} 00:30", **settings) for day in (29, 30))
+    assert before.run_key != after.run_key
+    assert (days_of(before)[4], days_of(after)[4]) == ("2026-03-28", "2026-03-29")
+
+
+def test_a_night_is_asked_for_once_however_often_the_cron_is_due():
+    assert request_at("2026-07-10 03:30").run_key == request_at("2026-07-10 03:31").run_key
+
+
+def test_before_the_first_day_nothing_is_asked_for():
+    nightly, _ = schedules_of(AccountScope(SyncSettings(first_day=date(2026, 7, 10))))
+    tick = dg.build_schedule_context(scheduled_execution_time=datetime(2026, 7, 10, 3, 30, tzinfo=UTC))
+    assert nightly.evaluate_tick(tick).run_requests == []
+
+
+def test_a_night_that_somebody_starts_walks_the_look_back_of_each_stream_too():
+    nightly = defs.resolve_job_def("nightly")
+    config = nightly.partitioned_config.get_run_config_for_partition_key("2026-07-09")
+    assert config == {"ops": {"fraud": {"config": {"look_back": True}}}}
+
+
+def test_the_night_loads_operations_before_all_that_is_made_of_them():
+    graph = defs.get_repository_def().asset_graph
+    operations = dg.AssetKey("operations")
+    for path in (["fraud"], ["spot_check"], ["reconciliation"], ["raw_pages"], ["bi", "daily_overview"]):
+        assert operations in graph.get(dg.AssetKey(path)).parent_keys
+    assert graph.get(dg.AssetKey("report")).parent_keys == {dg.AssetKey("reconciliation")}
+    assert not graph.get(operations).parent_keys
+
+
+def test_every_asset_says_what_it_is_of_what_kind_and_whose():
+    for spec in defs.resolve_all_asset_specs():
+        assert spec.description, spec.key
+        assert spec.kinds, spec.key
+        assert spec.tags["account"] == "default"
+        assert spec.group_name in {"platform", "finance", "bi"}
 
 
 @pytest.mark.parametrize("show", [repr, str])
@@ -148,15 +238,11 @@ def test_the_workspace_loads_from_any_folder(folder, tmp_path):
 
 
 THIN = {
-    "fraud_checks.py",
-    "mart_checks.py",
     "jobs.py",
     "definitions.py",
-    "partitions.py",
-    "schedules.py",
     "sensors.py",
     "checks.py",
-    "configured.py",
+    "resources.py",
     "run.py",
     "quick_events.py",
 }

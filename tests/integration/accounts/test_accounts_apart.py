@@ -12,7 +12,7 @@ import pytest
 
 from fixtures.accounts import DAYS, SECRET, TOKEN, load, truth
 from fixtures.commands import assert_nowhere, fetch_all, night
-from pipelines.accounts import owners_of
+from pipelines.accounts import account_scopes
 from pipelines.definitions import definitions
 from pipelines.resources import WarehouseResource
 from pipelines.sensors import alerts_sensor
@@ -126,7 +126,7 @@ def test_the_one_sensor_judges_every_account(command, environment, store, store_
             resources={"warehouse": WarehouseResource(url=store_url)},
         ) as context,
     ):
-        said = alerts_sensor(owners_of(accounts))(context).skip_message
+        said = alerts_sensor(account_scopes(accounts))(context).skip_message
     assert re.match(r"[1-9] causes stand, 0 messages sent", said), said
     kinds = fetch_all(store, "SELECT account, kind FROM sync.alerts WHERE kind <> 'nightly_late'")
     assert kinds == [{"account": "globex", "kind": "token_refused"}]

@@ -8,8 +8,8 @@ import dagster as dg
 
 from fixtures.accounts import FIRST, LAST, SETTINGS, TOKEN, load, truth
 from fixtures.commands import execute, fetch_all
-from pipelines.accounts import Owner
-from pipelines.mart_checks import mart_checks
+from pipelines.accounts import AccountScope
+from pipelines.checks import asset_checks
 from pipelines.marts.build import build_marts, differences_from_core
 from pipelines.marts.projects import shared_projects
 from pipelines.resources import WarehouseResource
@@ -124,12 +124,13 @@ def test_who_sees_a_shared_project_is_told_with_what_is_counted_nowhere(world, s
 
 def run_check(store_url, account, name):
     """The asset check of an account's marts, run as Dagster runs it."""
-    checks = {check.check_key.name: check for check in mart_checks(Owner(SETTINGS[account], (account,)))}
+    checks = list(asset_checks(AccountScope(SETTINGS[account], (account,)), "bi"))
     with dg.DagsterInstance.ephemeral() as instance:
         job = dg.Definitions(
-            asset_checks=[checks[name]], resources={"warehouse": WarehouseResource(url=store_url)}
+            asset_checks=checks, resources={"warehouse": WarehouseResource(url=store_url)}
         ).resolve_implicit_global_asset_job_def()
-        (evaluation,) = job.execute_in_process(instance=instance).get_asset_check_evaluations()
+        evaluations = job.execute_in_process(instance=instance).get_asset_check_evaluations()
+        (evaluation,) = (item for item in evaluations if item.check_name == name)
         return evaluation
 
 

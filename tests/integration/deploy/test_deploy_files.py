@@ -5,10 +5,17 @@ from __future__ import annotations
 import os
 import re
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
+import grpc
 import pytest
 import yaml
+from grpc_health.v1.health import HealthServicer
+from grpc_health.v1.health_pb2 import HealthCheckResponse
+from grpc_health.v1.health_pb2_grpc import add_HealthServicer_to_server
 
 from fixtures.commands import ROOT
 from fixtures.deploy import BIN, DEPLOY
@@ -66,6 +73,85 @@ def test_before_its_process_has_begun_nothing_is_healthy(tmp_path):
         subprocess.run([str(DEPLOY / "healthcheck.sh")], env=environment, capture_output=True, check=False).returncode
         != 0
     )
+
+
+class _Healthy(BaseHTTPRequestHandler):
+    """Answers as a web server of Dagster's that is well."""
+
+    def do_GET(self):
+        self.send_response(200)
+        self.end_headers()
+
+    def log_message(self, *_):
+        """Say nothing."""
+
+
+@pytest.fixture
+def web_server():
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Healthy) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        yield server.server_port
+        server.shutdown()
+
+
+@pytest.fixture
+def code_server():
+    server = grpc.server(ThreadPoolExecutor(1))
+    service = HealthServicer()
+    service.set("DagsterApi", HealthCheckResponse.SERVING)
+    add_HealthServicer_to_server(service, server)
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    yield port
+    server.stop(None)
+
+
+NO_PROXY_ANSWERS = "http://127.0.0.1:9"
+PROXIES = {
+    name: NO_PROXY_ANSWERS
+    for lower in ("http_proxy", "https_proxy", "all_proxy", "grpc_proxy")
+    for name in (lower, lower.upper())
+}
+
+
+@pytest.mark.parametrize("role", ["webserver", "code-server"])
+def test_a_health_check_never_goes_through_a_proxy(role, web_server, code_server, tmp_path):
+    environment = {
+        **PROXIES,
+        "PATH": f"{BIN}:/usr/bin:/bin",
+        "HOME": str(tmp_path),
+        "DAGSTER_HOME": str(tmp_path),
+        "WEBSERVER_PORT": str(web_server),
+        "CODE_SERVER_PORT": str(code_server),
+    }
+    done = subprocess.run(
+        [str(DEPLOY / "healthcheck.sh"), role], env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("given", "left_out"),
+    [
+        ({}, {"localhost", "127.0.0.1", "::1", "code"}),
+        ({"NO_PROXY": "db.example"}, {"db.example", "localhost", "127.0.0.1", "::1", "code"}),
+        ({"no_proxy": "a.example", "NO_PROXY": "b.example"}, {"a.example", "localhost", "127.0.0.1", "::1", "code"}),
+    ],
+)
+def test_the_processes_reach_each_other_without_a_proxy(given, left_out, tmp_path):
+    environment = {"PATH": "/usr/bin:/bin", "DAGSTER_YAML": "keep", "APP_ROOT": str(tmp_path), "TMPDIR": str(tmp_path)}
+    (tmp_path / "dagster").write_text("#!/bin/sh\nenv\n")
+    (tmp_path / "dagster").chmod(0o755)
+    done = subprocess.run(
+        [str(DEPLOY / "entrypoint.sh"), "dagster"],
+        env=environment | given | {"PATH": f"{tmp_path}:/usr/bin:/bin", "CODE_SERVER_HOST": "code"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    variables = dict(line.split("=", 1) for line in done.stdout.splitlines())
+    assert set(variables["no_proxy"].split(",")) == left_out
+    assert variables["NO_PROXY"] == variables["no_proxy"]
 
 
 def test_compose_gives_the_token_to_the_code_server_alone(compose):
@@ -136,6 +222,16 @@ def test_the_helm_values_use_keys_of_the_chart_and_a_pod_for_each_run():
     )
     assert values["dagsterDaemon"]["runRetries"]["retryOnAssetOrOpFailure"] is False
     assert values["telemetry"]["enabled"] is False
+
+
+def test_the_reports_of_kubernetes_outlive_the_pod_that_writes_them():
+    (deployment,) = parsed(DEPLOY / "kubernetes.values.yaml")["dagster-user-deployments"]["deployments"]
+    (folder,) = (item["value"] for item in deployment["env"] if item["name"] == "SYNC_REPORT_DIR")
+    (mount,) = (item for item in deployment["volumeMounts"] if item["mountPath"] == folder)
+    (volume,) = (item for item in deployment["volumes"] if item["name"] == mount["name"])
+    assert "persistentVolumeClaim" in volume
+    assert not mount.get("readOnly")
+    assert deployment["includeConfigInLaunchedRuns"]["enabled"], "or the run pods have neither"
 
 
 def test_no_secret_is_written_into_what_is_deployed():

@@ -1,0 +1,308 @@
+"""The assets of the streams: `operations`, `fraud` and `documents/NAME`, all made by one factory.
+
+What tells one stream from another stands in `StreamAsset`; the work is in `pipelines.ingest`, the checks in `checks`.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, time, timedelta
+from functools import partial
+from typing import Any
+
+import dagster as dg
+
+from pipelines.accounts import AccountScope
+from pipelines.assets import as_dagster_failure, asset_spec, column_schema
+from pipelines.checks import asset_checks
+from pipelines.ingest.documents import sync_documents
+from pipelines.ingest.engine import SyncReport, SyncRequest, sync
+from pipelines.ingest.fraud import Skipped, sync_fraud
+from pipelines.ingest.progress import DayProgress, LogProgress, Progress
+from pipelines.ingest.streams import OPERATIONS
+from pipelines.jobs import BACKFILL, DAYS, documents_job
+from pipelines.resources import DataApiResource, WarehouseResource, data_api_from_env, warehouse_from_env
+from resources.documents import DocumentsConfig
+from resources.warehouse.engine import Warehouse
+from resources.warehouse.ledger import ControlTotal
+
+COUNTS = ("rows_met", "rows_new", "rows_changed", "rows_unchanged", "rows_rejected", "windows", "requests")
+
+
+@dataclass(frozen=True)
+class StreamAsset:
+    """A stream as Dagster shows it; statements are names of `sql/metadata.sql`."""
+
+    path: tuple[str, ...]
+    group: str
+    table: str
+    description: str
+    sync: Callable[..., SyncReport | Skipped]
+    preview: str  # a few rows of a run, without personal data
+    day_figures: str | None = None  # figures of each day by currency; None: no time of a row is known
+    look_back_days: int = 0  # beyond the days that the run is about, where its config says so
+    is_partitioned: bool = True  # else a snapshot of what the platform shows now
+    is_optional: bool = False  # most tokens have no right to see it
+    is_counted: bool = False  # whether the rows of the whole table are counted
+    deps: tuple[tuple[str, ...], ...] = (("operations",),)
+
+
+class StreamConfig(dg.Config):
+    """What a run loads beside its days, and how it takes a refusal."""
+
+    project_ids: list[int] = []  # noqa: RUF012 - pydantic copies it; of operations; none: all that the token may see
+    look_back: bool = False  # whether the stream's own look-back days are walked too
+    refusal_is_failure: bool = False  # also where SYNC_FRAUD=auto tolerates it
+
+
+def streams_of(scope: AccountScope) -> tuple[StreamAsset, ...]:
+    """Return the streams of an account, with those of DOCUMENTS_FILE."""
+    operations = StreamAsset(
+        path=("operations",),
+        group="platform",
+        table="core.operations",
+        description=(
+            "Payment operations of the platform, one row an operation, as last observed (core.operations); "
+            "a partition is a UTC day of latest actions."
+        ),
+        sync=lambda api, store, settings, request, days: sync(OPERATIONS, request, api, store, settings, days),
+        preview="metadata/preview_operations",
+        day_figures="metadata/day_figures",
+        is_counted=True,
+        deps=(),
+    )
+    fraud = StreamAsset(
+        path=("fraud",),
+        group="platform",
+        table="core.fraud_reports",
+        description=(
+            "Operations that payment systems reported as fraudulent, one row a report, as last observed "
+            "(core.fraud_reports); a partition is a UTC day of receipt."
+        ),
+        sync=sync_fraud,
+        preview="metadata/preview_fraud_reports",
+        day_figures="metadata/fraud_day_figures",
+        look_back_days=scope.settings.fraud_look_back_days,
+        is_optional=True,
+    )
+    return operations, fraud, *map(_documents, scope.settings.documents)
+
+
+def _documents(config: DocumentsConfig) -> StreamAsset:
+    days = "a partition is a UTC day" if config.interval_days else "a snapshot of what it shows now"
+    return StreamAsset(
+        path=("documents", config.name),
+        group="documents",
+        table="core.documents",
+        description=f"Documents of {config.endpoint}, as last observed (core.documents); {days}.",
+        sync=partial(sync_documents, config),
+        preview="metadata/preview_documents",
+        look_back_days=config.look_back_days,
+        is_partitioned=config.interval_days is not None,
+    )
+
+
+def stream_assets(scope: AccountScope) -> list[dg.AssetsDefinition]:
+    """Return an asset for each stream of an account."""
+    return [_asset(stream, scope) for stream in streams_of(scope)]
+
+
+def documents_definitions(scope: AccountScope) -> dg.Definitions:
+    """Return the job over some streams only, since a job's part cannot be run with a progress of the command's own."""
+    streams = [stream for stream in streams_of(scope) if stream.group == "documents"]
+    return dg.Definitions(
+        assets=[_asset(stream, scope) for stream in streams],
+        asset_checks=list(asset_checks(scope, "documents")),
+        jobs=[documents_job(scope)],
+        resources={"data_api": data_api_from_env(), "warehouse": warehouse_from_env(), "progress": LogProgress()},
+        executor=dg.in_process_executor,
+    )
+
+
+def _asset(stream: StreamAsset, scope: AccountScope) -> dg.AssetsDefinition:
+    spec = asset_spec(
+        scope,
+        *stream.path,
+        group=stream.group,
+        description=stream.description,
+        table=stream.table,
+        deps=stream.deps,
+        partitions_def=DAYS if stream.is_partitioned else None,
+        skippable=stream.is_optional,
+    )
+
+    @dg.multi_asset(
+        name=scope.op(*stream.path), specs=[spec], backfill_policy=BACKFILL if stream.is_partitioned else None
+    )
+    def load(
+        context: dg.AssetExecutionContext,
+        config: StreamConfig,
+        data_api: DataApiResource,
+        warehouse: WarehouseResource,
+        progress: dg.ResourceParam[Progress],
+    ) -> Iterator[dg.MaterializeResult[None]]:
+        """Walk the days of the partition range, prove them complete, load what is new or changed."""
+        settings = replace(scope.settings, fraud="on") if config.refusal_is_failure else scope.settings
+        request = _request(context, config, stream, scope)
+        with as_dagster_failure():
+            store = warehouse.warehouse()
+            with _report_finished_days(context, store, stream, scope, progress) as days:
+                report = stream.sync(data_api.api(scope.account), store, settings, request, days)
+            if isinstance(report, Skipped):
+                context.log.warning("%s is not loaded: %s", "/".join(stream.path), report.reason)
+                return
+            metadata = _run_metadata(report, store, stream, scope)
+            if stream.is_partitioned:
+                # of each day its own figures, and those of the run with the last: Dagster would write what a result
+                # holds once for each day of the range
+                keys = context.partition_keys
+                for day, figures in _day_figures(store, stream, scope, context.run_id, list(map(_day, keys))).items():
+                    context.add_asset_metadata(figures, asset_key=spec.key, partition_key=day.isoformat())
+                context.add_asset_metadata(metadata, asset_key=spec.key, partition_key=keys[-1])
+                metadata = {}
+            yield dg.MaterializeResult(asset_key=spec.key, metadata=metadata)
+
+    return load
+
+
+def _request(
+    context: dg.AssetExecutionContext, config: StreamConfig, stream: StreamAsset, scope: AccountScope
+) -> SyncRequest:
+    if not stream.is_partitioned:
+        today = datetime.now(UTC).date()
+        return SyncRequest(today, today, (), context.run_id)
+    first, last = _day(context.partition_keys[0]), _day(context.partition_keys[-1])
+    if config.look_back:
+        first = min(first, max(scope.settings.first_day, last - timedelta(days=stream.look_back_days)))
+    return SyncRequest(first, last, tuple(config.project_ids), context.run_id)
+
+
+_day = date.fromisoformat
+
+
+# Finished days
+
+
+def day_materializations(
+    store: Warehouse, scope: AccountScope, dagster_run_id: str, days: Sequence[date]
+) -> Iterator[dg.AssetMaterialization]:
+    """Yield a materialization of each of `days`, with what the store holds of operations completed on it."""
+    yield from _materializations(store, streams_of(scope)[0], scope, dagster_run_id, days)
+
+
+@contextmanager
+def _report_finished_days(
+    context: dg.AssetExecutionContext,
+    store: Warehouse,
+    stream: StreamAsset,
+    scope: AccountScope,
+    progress: Progress,
+) -> Iterator[Progress]:
+    """Yield a progress; when the load is stopped or fails, report the days that were finished all the same.
+
+    The result of a load that succeeds reports them, once each.
+    """
+    if not stream.is_partitioned:
+        yield progress
+        return
+    finished: list[date] = []
+    try:
+        yield DayProgress(progress, finished.extend, finished.extend)
+    except BaseException:
+        keys = set(context.partition_keys)
+        days = [day for day in finished if day.isoformat() in keys]
+        for materialization in _materializations(store, stream, scope, context.run_id, days):
+            context.log_event(materialization)
+        raise
+
+
+def _materializations(
+    store: Warehouse, stream: StreamAsset, scope: AccountScope, dagster_run_id: str, days: Sequence[date]
+) -> Iterator[dg.AssetMaterialization]:
+    key = dg.AssetKey(scope.key(*stream.path))
+    figures = _day_figures(store, stream, scope, dagster_run_id, days) if days else {}
+    for day in days:
+        metadata = {**figures.get(day, {}), "verdict": "complete"}
+        yield dg.AssetMaterialization(key, partition=day.isoformat(), metadata=metadata)
+
+
+# Metadata
+
+
+def _day_figures(
+    store: Warehouse, stream: StreamAsset, scope: AccountScope, dagster_run_id: str, days: Sequence[date]
+) -> dict[date, dict[str, Any]]:
+    """Return the metadata of each day: how many rows are stored, what of them the run wrote, their sums."""
+    if stream.day_figures is None:
+        return {}
+    rows: dict[date, list[Any]] = {day: [] for day in days}
+    bounds = {
+        "first": datetime.combine(min(days), time.min, UTC),
+        "after": datetime.combine(max(days) + timedelta(days=1), time.min, UTC),
+    }
+    for row in store.query(stream.day_figures, account=scope.account, dagster_run_id=dagster_run_id, **bounds):
+        rows[row.day].append(row)
+    return {
+        day: {
+            "dagster/partition_row_count": dg.MetadataValue.int(sum(row.row_count for row in of_day)),
+            "rows_new": sum(row.new for row in of_day),
+            "rows_changed": sum(row.changed for row in of_day),
+            # as text: JavaScript would round large sums
+            "minor_units": {row.currency or "none": str(row.minor) for row in of_day},
+        }
+        for day, of_day in rows.items()
+    }
+
+
+def _run_metadata(
+    report: SyncReport, store: Warehouse, stream: StreamAsset, scope: AccountScope
+) -> dict[str, dg.MetadataValue | dg.TableSchema]:
+    """Return what the run walked, its counts, a preview, its control totals, the columns of the table."""
+    changed = store.query(stream.preview, run_id=report.run_id)
+    found: dict[str, dg.MetadataValue | dg.TableSchema] = {
+        "walked": dg.MetadataValue.text(str(report.window)),
+        **{f"run_{name}": dg.MetadataValue.int(getattr(report, name)) for name in COUNTS},
+        "sync_run_id": dg.MetadataValue.int(report.run_id),
+        "preview": _preview(changed) if changed else dg.MetadataValue.text("this run changed nothing"),
+        **column_schema(store, stream.table),
+    }
+    if stream.day_figures:
+        found["control_totals"] = _totals_table(sorted(report.totals.values(), key=str))
+    if stream.is_counted:
+        (row,) = store.query("metadata/count_operations", account=scope.account)
+        found["dagster/row_count"] = dg.MetadataValue.int(row.row_count)
+        found["lateness"] = _lateness(store, report.run_id)
+    return found
+
+
+def _preview(rows: Sequence[Any]) -> dg.MetadataValue:
+    records = [dg.TableRecord({name: str(value) for name, value in row._asdict().items()}) for row in rows]
+    return dg.MetadataValue.table(records, schema=dg.TableSchema([dg.TableColumn(name) for name in rows[0]._asdict()]))
+
+
+def _totals_table(totals: Sequence[ControlTotal]) -> dg.MetadataValue:
+    """Return control totals as a table: count and Σ minor units for each currency, type and status."""
+    records = [
+        dg.TableRecord(
+            {
+                "currency": total.currency or "—",
+                "type": total.type or "—",
+                "status": total.status or "—",
+                "count": total.count,
+                # as text: a table of the UI would round large integers
+                "minor_units": "—" if total.minor is None else str(total.minor),
+            }
+        )
+        for total in totals
+    ]
+    texts = [dg.TableColumn(name) for name in ("currency", "type", "status")]
+    columns = [*texts, dg.TableColumn("count", "int"), dg.TableColumn("minor_units")]
+    return dg.MetadataValue.table(records, schema=dg.TableSchema(columns))
+
+
+def _lateness(store: Warehouse, run_id: int) -> dg.MetadataValue:
+    """Return first seen minus completed, of the operations that this run met first, as a histogram."""
+    rows = store.query("metadata/lateness_of_run", run_id=run_id)
+    records = [dg.TableRecord({"lateness": row.lateness, "operations": row.operations}) for row in rows]
+    columns = [dg.TableColumn("lateness"), dg.TableColumn("operations", "int")]
+    return dg.MetadataValue.table(records, schema=dg.TableSchema(columns))

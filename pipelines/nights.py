@@ -1,0 +1,55 @@
+"""The days of one night: which UTC days it loads and which business days it reports. Pure: no clock, no I/O.
+
+The zones of schedule, reporting and platform may all differ: a night loads whole every business day that it reports.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+from resources.settings import SyncSettings
+
+DAY = timedelta(days=1)
+
+
+@dataclass(frozen=True)
+class Night:
+    """UTC days to load, both included, of which the last may not be over; business days, oldest first."""
+
+    first_day: date
+    last_day: date
+    yesterday: date  # the last UTC day that is over
+    business_days: tuple[date, ...]  # those that the load covers from their first to their last second
+    business_day: date  # the last that is over: the report's
+
+
+def night_at(tick: datetime, settings: SyncSettings) -> Night:
+    """Return the days of the night whose schedule is due at `tick`.
+
+    Beside the look-back days in UTC it loads what the same number of business days needs: in a zone west of UTC the
+    last one ends today, in a zone east of it the first one starts a day earlier.
+    """
+    zone, back = settings.reference.reporting_zone, timedelta(days=settings.look_back_days)
+    yesterday = tick.astimezone(UTC).date() - DAY
+    newest = last_business_day(tick, zone)
+    first = min(yesterday - back, starts_at(newest - back, zone).date())
+    last = max(yesterday, (starts_at(newest + DAY, zone) - timedelta(seconds=1)).date())
+    first = max(first, settings.first_day)
+    days = (newest - timedelta(days=number) for number in range(settings.look_back_days, -1, -1))
+    whole = tuple(day for day in days if starts_at(day, zone).date() >= first)
+    return Night(first, last, yesterday, whole, newest)
+
+
+def last_business_day(moment: datetime, zone: str) -> date:
+    """Return the newest business day that is over at `moment`."""
+    day = moment.astimezone(ZoneInfo(zone)).date()
+    while starts_at(day + DAY, zone) > moment:
+        day -= DAY
+    return day
+
+
+def starts_at(day: date, zone: str) -> datetime:
+    """Return the first moment of a business day, in UTC: of two midnights the first, of a skipped one the next."""
+    return datetime.combine(day, time.min, ZoneInfo(zone)).astimezone(UTC)

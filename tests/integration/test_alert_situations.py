@@ -1,0 +1,476 @@
+"""Situations of real nights, each with exactly the alerts that it raises and clears; then the night itself."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime, timedelta
+
+import dagster as dg
+import pytest
+import sqlalchemy
+
+from fixtures.commands import NIGHT, ROOT, SETTINGS, execute, fetch_all, sync
+from fixtures.receivers import webhook
+from pipelines.accounts import account_scopes
+from pipelines.alerts.conditions import DagsterFacts, FailedJob, FailedStep, evaluate, grouped
+from pipelines.definitions import defs
+from pipelines.nights import night_at
+from pipelines.resources import WarehouseResource
+from pipelines.sensors import alerts_sensor
+from resources.accounts import accounts_of
+from resources.documents import DocumentsConfig
+from resources.sandbox import DEMO_SECRET, DEMO_TOKEN, Account, SandboxServer, World
+from resources.settings import AlertSettings
+
+TODAY = datetime.now(UTC).date()
+NOON = datetime.combine(TODAY, datetime.min.time(), UTC) + timedelta(hours=12)
+NIGHT_OF_TODAY = night_at(NOON, SETTINGS)
+CHARGEBACKS = DocumentsConfig("chargebacks", "chargeback/list", {}, interval_days=1)
+
+
+@pytest.fixture
+def loaded(store):
+    """A warehouse that has all it should have."""
+    world = World.generate(seed=5, start=TODAY - timedelta(days=6), days=6, operations=50)
+    with SandboxServer(world) as sandbox:
+        sync(sandbox, store, NIGHT_OF_TODAY.first_day.isoformat(), NIGHT_OF_TODAY.last_day.isoformat())
+    return store
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run as the ledger has it: of the night's days, unless `days` names others."""
+
+    stream: str
+    state: str
+    kind: str | None = None
+    days: tuple[int, int] | None = (4, 1)  # days back; None: without an interval
+    projects: tuple[int, ...] = ()
+    dagster_run: str | None = None
+
+    def write(self, store) -> None:
+        first, last = (TODAY - timedelta(days=back) for back in self.days) if self.days else (None, None)
+        with store.transaction() as connection:
+            connection.execute(
+                sqlalchemy.text(
+                    "INSERT INTO sync.runs (account, stream, interval_from, interval_to, project_ids, dagster_run_id,"
+                    " product_version, state, error_kind, message, started_at, finished_at) VALUES ('default', :stream,"
+                    " CAST(:first AS timestamptz), CAST(:last AS timestamptz) + interval '1 day' - interval '1 second',"
+                    " :projects, :dagster_run, '0', :state, :kind, :message, now() - interval '1 minute',"
+                    " CASE WHEN :state <> 'running' THEN now() END)"
+                ),
+                {
+                    "stream": self.stream,
+                    "first": first,
+                    "last": last,
+                    "projects": list(self.projects),
+                    "dagster_run": self.dagster_run,
+                    "state": self.state,
+                    "kind": self.kind,
+                    "message": None if self.state in ("complete", "running") else "words that no decision reads",
+                },
+            )
+
+
+@dataclass(frozen=True)
+class Situation:
+    """What the ledger and Dagster have, which alerts that raises, and what clears them."""
+
+    runs: tuple[Run, ...] = ()
+    raises: tuple[str, ...] = ()
+    says: str = ""  # in the title of the first
+    job: FailedJob | None = None
+    settings: dict = field(default_factory=dict)
+    then: tuple[Run, ...] = ()
+    left: tuple[str, ...] = ()
+    then_settings: dict = field(default_factory=dict)
+
+
+def failed_job(*steps: FailedStep) -> FailedJob:
+    return FailedJob("nightly", "night", steps)
+
+
+OPERATIONS = Run("operations", "complete")
+FRAUD = Run("fraud", "complete")
+BALANCES = Run("balances", "complete", days=None)
+REFUSED = {"state": "failed", "kind": "unauthorized"}
+NIGHT_FAILED = f"run_failed:operations:{TODAY - timedelta(days=4)}:{TODAY - timedelta(days=1)}"
+FRAUD_FAILED = f"run_failed:fraud:{TODAY - timedelta(days=4)}:{TODAY - timedelta(days=1)}"
+DOCUMENTS = Run("documents:chargebacks", "complete")
+WITH_DOCUMENTS = {"documents": (CHARGEBACKS,)}
+
+SITUATIONS = {
+    "nothing happened": Situation(),
+    "right never held": Situation((OPERATIONS, Run("fraud", "skipped", "unauthorized"))),
+    "right never held, and no operation loaded yet": Situation((Run("fraud", "skipped", "forbidden"),)),
+    "right lost": Situation(
+        (FRAUD, OPERATIONS, Run("fraud", "failed", "forbidden")),
+        ("right_refused:fraud",),
+        "the token of account default lost the right to reports of fraud (role Risks or Merchant admin)",
+        then=(FRAUD,),
+    ),
+    "right lost, and operations load every hour since": Situation(
+        (FRAUD, replace(FRAUD, **REFUSED), OPERATIONS, BALANCES), ("right_refused:fraud",), then=(FRAUD,)
+    ),
+    "right lost, and then not wanted any more": Situation(
+        (FRAUD, OPERATIONS, replace(FRAUD, **REFUSED)), ("right_refused:fraud",), then_settings={"fraud": "off"}
+    ),
+    "right demanded that was never held": Situation(
+        (OPERATIONS, replace(FRAUD, **REFUSED)),
+        ("right_refused:fraud",),
+        "does not have the right to reports of fraud",
+        settings={"fraud": "on"},
+        then=(FRAUD,),
+    ),
+    "right lost in a night of Dagster's": Situation(
+        (FRAUD, replace(OPERATIONS, dagster_run="night"), replace(FRAUD, **REFUSED, dagster_run="night")),
+        ("right_refused:fraud",),
+        job=failed_job(FailedStep("fraud", "fraud", "refused")),
+        then=(FRAUD,),
+    ),
+    "documents endpoint refused from the start": Situation(
+        (OPERATIONS, replace(DOCUMENTS, **REFUSED)),
+        ("right_refused:documents:chargebacks",),
+        "does not have the right to documents of chargeback/list (chargebacks)",
+        settings=WITH_DOCUMENTS,
+        then=(DOCUMENTS,),
+    ),
+    "documents endpoint refused after it was loaded": Situation(
+        (DOCUMENTS, OPERATIONS, replace(DOCUMENTS, state="failed", kind="forbidden")),
+        ("right_refused:documents:chargebacks",),
+        "lost the right to documents of chargeback/list",
+        settings=WITH_DOCUMENTS,
+        then_settings={"documents": ()},
+    ),
+    "token replaced": Situation(
+        (replace(OPERATIONS, **REFUSED), replace(BALANCES, **REFUSED)),
+        ("token_refused:default",),
+        "the platform refuses the token of account default",
+        then=(BALANCES,),
+    ),
+    "token replaced, seen by every stream": Situation(
+        (FRAUD, replace(OPERATIONS, **REFUSED), replace(FRAUD, **REFUSED), replace(BALANCES, **REFUSED)),
+        ("token_refused:default",),
+        then=(OPERATIONS,),
+    ),
+    "token replaced, seen by fraud first": Situation(
+        (FRAUD, OPERATIONS, replace(FRAUD, **REFUSED), replace(BALANCES, state="failed", kind="forbidden")),
+        ("token_refused:default",),
+        then=(BALANCES,),
+    ),
+    "one project refused": Situation(
+        (replace(OPERATIONS, projects=(22,), state="failed", kind="forbidden"),), (NIGHT_FAILED,), then=(OPERATIONS,)
+    ),
+    "run failed": Situation(
+        (replace(OPERATIONS, state="failed", kind="unavailable"),), (NIGHT_FAILED,), "is failed", then=(OPERATIONS,)
+    ),
+    "run failed, and other days are complete": Situation(
+        (replace(FRAUD, state="failed", kind="unavailable"),),
+        (FRAUD_FAILED,),
+        then=(replace(FRAUD, days=(9, 9)),),
+        left=(FRAUD_FAILED,),
+    ),
+    "run partial": Situation(
+        (replace(OPERATIONS, state="incomplete", kind="incomplete"),),
+        (NIGHT_FAILED,),
+        "is incomplete",
+        then=(OPERATIONS,),
+    ),
+    "run killed": Situation((Run("operations", "running"),), (NIGHT_FAILED,), "is not ended", then=(OPERATIONS,)),
+    "run retried": Situation((replace(OPERATIONS, state="failed", kind="rate_limited"), OPERATIONS)),
+    "stream failed, and is refused and tolerated since": Situation(
+        (replace(FRAUD, state="failed", kind="unavailable", days=(5, 2)),),
+        (f"run_failed:fraud:{TODAY - timedelta(days=5)}:{TODAY - timedelta(days=2)}",),
+        then=(Run("fraud", "skipped", "unauthorized"),),
+    ),
+    "stream failed that is not wanted any more": Situation(
+        (replace(FRAUD, state="failed", kind="unavailable"),), (FRAUD_FAILED,), then_settings={"fraud": "off"}
+    ),
+    "a step failed behind a complete load": Situation(
+        (replace(OPERATIONS, dagster_run="night"),),
+        ("run_failed:job:nightly:marts",),
+        "the step marts of the job nightly failed",
+        job=failed_job(FailedStep("marts", None, "no space left")),
+        left=("run_failed:job:nightly:marts",),
+    ),
+    "a step failed behind a load that was retried": Situation(
+        (
+            replace(OPERATIONS, state="failed", kind="unavailable", dagster_run="night"),
+            replace(OPERATIONS, dagster_run="night"),
+        ),
+        ("run_failed:job:nightly:report",),
+        job=failed_job(FailedStep("report", None, "no folder")),
+        left=("run_failed:job:nightly:report",),
+    ),
+    "a stream failed in Dagster, once": Situation(
+        (replace(OPERATIONS, state="failed", kind="unavailable", dagster_run="night"),),
+        (NIGHT_FAILED,),
+        job=failed_job(FailedStep("operations", "operations", "away")),
+        then=(OPERATIONS,),
+    ),
+    "a stream failed before the ledger had it": Situation(
+        (),
+        ("run_failed:job:nightly:operations",),
+        job=failed_job(FailedStep("operations", "operations", "other runs load these days")),
+        left=("run_failed:job:nightly:operations",),
+    ),
+    "a job failed before a step began": Situation(
+        (),
+        ("run_failed:job:nightly",),
+        "failed before it could begin",
+        job=failed_job(),
+        left=("run_failed:job:nightly",),
+    ),
+}
+
+
+def evaluated(store, situation, changes, now=NOON):
+    settings = replace(SETTINGS, **{**situation.settings, **changes})
+    facts = DagsterFacts(failed_jobs=(situation.job,) if situation.job else ())
+    return evaluate(store, settings, AlertSettings(), now, facts, verify=False)
+
+
+@pytest.mark.parametrize("name", SITUATIONS)
+def test_a_situation_raises_exactly_its_alerts_and_they_are_cleared(loaded, name):
+    situation = SITUATIONS[name]
+    for run in situation.runs:
+        run.write(loaded)
+    found = evaluated(loaded, situation, {})
+    assert {alert.cause for alert in found.alerts} == set(situation.raises)
+    if situation.says:
+        assert situation.says in found.alerts[0].title
+    if situation.then or situation.then_settings or situation.left:
+        for run in situation.then:
+            run.write(loaded)
+        after = evaluated(loaded, situation, situation.then_settings)
+        assert {alert.cause for alert in after.alerts} == set(situation.left)
+        assert {alert.kind for alert in found.alerts} <= set(after.kinds), "or they would stay open"
+
+
+def test_a_retry_under_way_does_not_end_the_alert_of_the_run_that_failed(loaded):
+    replace(OPERATIONS, state="failed", kind="unavailable").write(loaded)
+    with loaded.transaction() as connection:
+        (run_id,) = connection.exec_driver_sql(
+            "INSERT INTO sync.runs (account, stream, interval_from, interval_to, product_version) "
+            "SELECT account, stream, interval_from, interval_to, '0' FROM sync.runs ORDER BY run_id DESC LIMIT 1 "
+            "RETURNING run_id"
+        ).one()
+    with loaded.transaction() as connection:
+        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock(20090, {run_id})")  # its process lives
+        assert [alert.cause for alert in evaluated(loaded, Situation(), {}).alerts] == [NIGHT_FAILED]
+
+
+# Missing days
+
+
+def test_days_that_are_missing_in_a_row_are_one_alert_with_the_command_that_loads_them(loaded):
+    (alert,) = evaluated(loaded, Situation(), {}, NOON + timedelta(days=6)).alerts
+    first, last = TODAY, TODAY + timedelta(days=5)
+    assert alert.title == f"{first} to {last} are not complete at their deadline"
+    assert f"`ecommpay-sync operations --from {first} --to {last}`" in alert.todo
+
+
+DAY = date(2026, 3, 1)
+
+
+def days(text: str) -> list[date]:
+    """Days by their letters: `a` is the first, `b` the next."""
+    return [DAY + timedelta(days=ord(letter) - ord("a")) for letter in text]
+
+
+@pytest.mark.parametrize(
+    ("missing", "known", "alerts"),
+    [
+        ("", [], {}),
+        ("a", [], {"aa": "aa"}),
+        ("abc", [], {"ac": "ac"}),
+        ("abdf", [], {"ab": "ab", "dd": "dd", "ff": "ff"}),
+        # loaded in any order, it stays one
+        ("bc", ["ac"], {"ac": "bc"}),
+        ("acg", ["ah"], {"ah": "ag"}),
+        # it grows
+        ("abcd", ["ac"], {"ac": "ad"}),
+        ("de", ["ac"], {"de": "de"}),
+        ("acde", ["ac", "gh"], {"ac": "ae"}),
+    ],
+)
+def test_an_alert_of_missing_days_stays_one_while_they_are_loaded_and_while_they_become_more(missing, known, alerts):
+    def stretch(text):
+        return tuple(days(text))
+
+    found = grouped(days(missing), [stretch(item) for item in known])
+    assert found == {stretch(name): stretch(span) for name, span in alerts.items()}
+
+
+# Failures of the sensor itself
+
+
+def tick(instance, cursor, warehouse):
+    with dg.build_sensor_context(
+        instance=instance, cursor=cursor, repository_def=defs.get_repository_def(), resources={"warehouse": warehouse}
+    ) as context:
+        return alerts_sensor(account_scopes(accounts_of({})))(context), context.cursor
+
+
+class Unexpected(WarehouseResource):
+    """A warehouse that fails as no warehouse should."""
+
+    def warehouse(self):
+        raise ZeroDivisionError("a secret of somebody's")
+
+
+SENSOR_FAILURES = {
+    "away": (lambda url: WarehouseResource(url=re.sub(r"ecommpay_test_\w+", "no_such_database", url)), "is away"),
+    "a URL that cannot be read": (lambda _: WarehouseResource(url="postgresql://a:b@c@d/e"), "a setting is refused"),
+    "a file that is not there": (lambda _: WarehouseResource(url_file="/nowhere/url"), "a setting is refused"),
+    "an error of no kind": (lambda _: Unexpected(), "alerts cannot be evaluated"),
+}
+
+
+@pytest.mark.parametrize("name", SENSOR_FAILURES)
+def test_whatever_keeps_the_sensor_from_its_work_is_told_once_and_once_that_it_is_over(
+    loaded, store_url, monkeypatch, name
+):
+    make, title = SENSOR_FAILURES[name]
+    with webhook() as (hook, url), dg.instance_for_test() as instance:
+        monkeypatch.setenv("ALERT_WEBHOOK_URL", url)
+        cursor = None
+        for warehouse in (*[make(store_url)] * 3, *[WarehouseResource(url=store_url)] * 2):
+            result, cursor = tick(instance, cursor, warehouse)
+            assert isinstance(result, dg.SkipReason)
+        assert len(hook.texts) == 2, hook.texts
+        assert title in hook.texts[0]
+        assert "somebody's" not in hook.texts[0]
+        assert "over: " in hook.texts[1]
+        assert title in hook.texts[1]
+
+
+def test_a_broken_warehouse_is_told_after_an_absent_one_as_a_cause_of_its_own(loaded, store_url, monkeypatch):
+    with webhook() as (hook, url), dg.instance_for_test() as instance:
+        monkeypatch.setenv("ALERT_WEBHOOK_URL", url)
+        _, cursor = tick(instance, None, SENSOR_FAILURES["away"][0](store_url))
+        execute(loaded, "UPDATE sync.migrations SET sha256 = 'edited' WHERE version = 1")
+        for _ in range(2):
+            _, cursor = tick(instance, cursor, WarehouseResource(url=store_url))
+        assert len(hook.texts) == 2, hook.texts
+        assert "is away" in hook.texts[0]
+        assert "the warehouse is not what its migrations say" in hook.texts[1]
+        assert "was edited after it was applied" in hook.texts[1]
+
+
+def test_a_setting_of_one_channel_that_is_refused_is_told_through_the_other(loaded, store_url, monkeypatch):
+    with webhook() as (hook, url), dg.instance_for_test() as instance:
+        monkeypatch.setenv("ALERT_WEBHOOK_URL", url)
+        monkeypatch.setenv("ALERT_SMTP_URL", "mail.example.com")
+        cursor = None
+        for _ in range(2):
+            _, cursor = tick(instance, cursor, WarehouseResource(url=store_url))
+        (text,) = hook.texts
+        assert "a setting is refused, and alerts are not evaluated" in text
+        assert "ALERT_" in text
+        monkeypatch.delenv("ALERT_SMTP_URL")
+        tick(instance, cursor, WarehouseResource(url=store_url))
+        assert "over: a setting is refused" in hook.texts[1]
+
+
+@dg.op
+def breaks():
+    raise ValueError("no")
+
+
+@dg.op
+def works():
+    pass
+
+
+def test_a_failed_night_stays_in_view_behind_any_number_of_short_runs(loaded, store_url, monkeypatch):
+    @dg.job(name="nightly")
+    def nightly():
+        breaks()
+
+    @dg.job(name="snapshot_balances")
+    def snapshot_balances():
+        works()
+
+    with webhook() as (hook, url), dg.instance_for_test() as instance:
+        monkeypatch.setenv("ALERT_WEBHOOK_URL", url)
+        nightly.execute_in_process(instance=instance, raise_on_error=False)
+        for _ in range(201):
+            instance.create_run_for_job(snapshot_balances, status=dg.DagsterRunStatus.SUCCESS)
+        result, _ = tick(instance, None, WarehouseResource(url=store_url))
+        assert "1 causes stand" in result.skip_message
+        assert "the step breaks of the job nightly failed" in hook.texts[0]
+
+
+# The real night
+
+
+@pytest.fixture
+def night_environment(store_url, tmp_path):
+    (tmp_path / "home").mkdir()
+    return {
+        "DATABASE_URL": store_url,
+        "DATA_API_TOKEN": DEMO_TOKEN,
+        "DATA_API_SECRET": DEMO_SECRET,
+        "SYNC_DATA_DIR": str(tmp_path),
+        "DAGSTER_HOME": str(tmp_path / "home"),
+        "HOME": str(tmp_path),
+        "PATH": "/usr/bin:/bin",
+        "SYNC_SPOT_CHECK_SAMPLE": "3",
+    }
+
+
+def start_night(environment) -> subprocess.Popen:
+    days = (NIGHT_OF_TODAY.first_day.isoformat(), NIGHT_OF_TODAY.last_day.isoformat())
+    arguments = [sys.executable, "-c", NIGHT, "nightly", *days, "get"]
+    return subprocess.Popen(
+        arguments, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+
+
+def open_causes(store, store_url, environment) -> set[str]:
+    """What a tick of the real sensor leaves open in the warehouse."""
+    with dg.DagsterInstance.from_config(environment["DAGSTER_HOME"]) as instance:
+        tick(instance, None, WarehouseResource(url=store_url))
+    return {row["cause"] for row in fetch_all(store, "SELECT cause FROM sync.alerts WHERE resolved_at IS NULL")}
+
+
+def test_the_night_of_a_token_without_the_right_to_fraud_is_quiet_and_losing_the_right_is_told(
+    store, store_url, night_environment
+):
+    world = World.generate(seed=5, start=TODAY - timedelta(days=6), days=6, operations=300)
+    account = Account(risks=False)
+    with SandboxServer(world, accounts=[account]) as sandbox:
+        environment = night_environment | {"DATA_API_BASE_URL": sandbox.url}
+        for _ in range(2):  # the second night begins with a refusal of the first behind it
+            sandbox.faults.always(("slow", 0.5), "operations/get")
+            before = len(fetch_all(store, "SELECT 1 FROM sync.runs WHERE stream = 'operations'"))
+            process = start_night(environment)
+            while len(fetch_all(store, "SELECT 1 FROM sync.runs WHERE stream = 'operations'")) == before:
+                assert process.poll() is None, process.communicate()[1][-3000:]
+                time.sleep(0.2)
+            while process.poll() is None and fetch_all(store, "SELECT 1 FROM sync.runs WHERE state = 'running'"):
+                found = evaluate(store, SETTINGS, AlertSettings(), NOON, verify=False)
+                assert [alert.cause for alert in found.alerts if alert.kind != "nightly_late"] == []
+            sandbox.faults.clear()
+            said, errors = process.communicate(timeout=1200)
+            assert said.startswith("True "), errors[-3000:]
+            assert open_causes(store, store_url, environment) == set()
+
+        sandbox.accounts.put(replace(account, risks=True))
+        process = start_night(environment)
+        assert process.communicate(timeout=1200)[0].startswith("True ")
+        sandbox.accounts.put(account)
+        process = start_night(environment)
+        assert process.communicate(timeout=1200)[0].startswith("False ")
+        assert open_causes(store, store_url, environment) == {"right_refused:fraud"}
+    order = fetch_all(
+        store,
+        "SELECT stream FROM sync.runs WHERE dagster_run_id = (SELECT dagster_run_id FROM sync.runs LIMIT 1) "
+        "AND stream IN ('operations', 'fraud') ORDER BY run_id",
+    )
+    assert [row["stream"] for row in order] == ["operations", "fraud"]
