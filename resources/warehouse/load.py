@@ -134,6 +134,7 @@ def merge_again(
         run(connection, target.forget, **who)
         for window_id, table in walks:
             _stage(connection, _lines(table, account, window_id), target)
+            affect(connection, target.drop_unchanged)
             affect(connection, target.retire)
             affect(connection, target.insert)
             run(connection, target.unstage)
@@ -261,6 +262,7 @@ def _arrived_otherwise() -> WarehouseBroken:
 
 
 def _merge(connection: Connection, report: LoadReport, staged: int, target: Target) -> LoadReport:
+    affect(connection, target.drop_unchanged)
     changed = affect(connection, target.retire)
     written = affect(connection, target.insert)
     return replace(report, rows_new=written - changed, rows_changed=changed, rows_unchanged=staged - written)

@@ -19,6 +19,7 @@ class Target:
     stage: str
     copy: str
     totals: str
+    drop_unchanged: str
     retire: str
     insert: str
     differences: str
@@ -41,6 +42,7 @@ OPERATIONS = Target(
     stage="ingest/operations/stage",
     copy="ingest/operations/copy",
     totals="ingest/operations/totals",
+    drop_unchanged="ingest/operations/drop_unchanged",
     retire="ingest/operations/retire",
     insert="ingest/operations/insert",
     differences="ingest/operations/differences",
@@ -62,6 +64,7 @@ FRAUD = Target(
     stage="ingest/fraud/stage",
     copy="ingest/fraud/copy",
     totals="ingest/fraud/totals",
+    drop_unchanged="ingest/fraud/drop_unchanged",
     retire="ingest/fraud/retire",
     insert="ingest/fraud/insert",
     differences="ingest/fraud/differences",
@@ -87,6 +90,7 @@ def documents(stream: str) -> Target:
         stage="ingest/documents/stage",
         copy="ingest/documents/copy",
         totals="ingest/documents/totals",
+        drop_unchanged="ingest/documents/drop_unchanged",
         retire="ingest/documents/retire",
         insert="ingest/documents/insert",
         differences="ingest/documents/differences",

@@ -136,7 +136,7 @@ COMMENT ON COLUMN core.operations.first_seen_at IS 'When the operation was first
 COMMENT ON COLUMN core.operations.window_id IS 'The walk that brought this state: sync.windows.window_id.';
 
 CREATE TABLE core.operation_versions (
-    LIKE core.operations,
+    LIKE core.operations INCLUDING COMMENTS,
     known_to                  timestamptz NOT NULL,
     PRIMARY KEY (account, operation_id, observed_at)
 );
@@ -144,68 +144,9 @@ CREATE INDEX operation_versions_window ON core.operation_versions (window_id);
 CREATE INDEX operation_versions_known_to ON core.operation_versions (account, known_to);
 
 COMMENT ON TABLE core.operation_versions IS 'What an operation was before: known from observed_at until known_to.';
-COMMENT ON COLUMN core.operation_versions.account IS 'Which token''s account it came through (SYNC_ACCOUNT).';
 COMMENT ON COLUMN core.operation_versions.operation_id IS 'The platform''s id of the operation.';
-COMMENT ON COLUMN core.operation_versions.project_id IS 'The platform''s project id, digits.';
-COMMENT ON COLUMN core.operation_versions.payment_id IS 'The merchant''s own id of the payment, unique within a project.';
-COMMENT ON COLUMN core.operation_versions.operation_type IS 'sale, auth, capture, cancel, recurring, refund, reversal, payout, account verification; new ones may come.';
-COMMENT ON COLUMN core.operation_versions.operation_status IS 'success, decline, processing, awaiting …, error; new ones may come.';
-COMMENT ON COLUMN core.operation_versions.account_number IS 'Personal data: the payment instrument, a masked card number or a wallet id.';
-COMMENT ON COLUMN core.operation_versions.customer_ip IS 'Personal data: the customer''s IP address.';
-COMMENT ON COLUMN core.operation_versions.payment_method_name IS 'For example visa.';
-COMMENT ON COLUMN core.operation_versions.payment_method_type IS 'For example visa.';
-COMMENT ON COLUMN core.operation_versions.payment_description IS 'Free text of the merchant: escape it wherever it is shown.';
-COMMENT ON COLUMN core.operation_versions.operation_created_at IS 'When the operation was created.';
-COMMENT ON COLUMN core.operation_versions.operation_completed_at IS 'When the operation became final; NULL until then.';
-COMMENT ON COLUMN core.operation_versions.provider_date IS 'When the provider completed it.';
-COMMENT ON COLUMN core.operation_versions.shipment_date IS 'When it was posted for clearing.';
-COMMENT ON COLUMN core.operation_versions.sum_initial_amount IS 'Amount as requested, in minor units of sum_initial_currency.';
-COMMENT ON COLUMN core.operation_versions.sum_initial_currency IS 'ISO 4217 alpha-3 code of sum_initial_amount.';
-COMMENT ON COLUMN core.operation_versions.sum_converted_amount IS 'Amount in the provider''s currency, in minor units of sum_converted_currency.';
-COMMENT ON COLUMN core.operation_versions.sum_converted_currency IS 'ISO 4217 alpha-3 code of sum_converted_amount.';
-COMMENT ON COLUMN core.operation_versions.arn IS 'Acquirer reference number; leading zeros kept.';
-COMMENT ON COLUMN core.operation_versions.rrn IS 'Retrieval reference number; leading zeros kept.';
-COMMENT ON COLUMN core.operation_versions.payment_provider_code IS 'The issuer''s or provider''s answer code; leading zeros kept.';
-COMMENT ON COLUMN core.operation_versions.payment_provider_message IS 'The issuer''s or provider''s answer in words.';
-COMMENT ON COLUMN core.operation_versions.bin IS 'First digits of the card number.';
-COMMENT ON COLUMN core.operation_versions.bank_name IS 'The issuer''s name.';
-COMMENT ON COLUMN core.operation_versions.card_enroll_check IS '3-D Secure enrolment: E, N or U.';
-COMMENT ON COLUMN core.operation_versions.card_holder IS 'Personal data: the name on the card.';
-COMMENT ON COLUMN core.operation_versions.card_product_name IS 'The card product.';
-COMMENT ON COLUMN core.operation_versions.card_token IS 'The platform''s token of the card.';
-COMMENT ON COLUMN core.operation_versions.expiration_date IS 'The card''s expiry as given.';
-COMMENT ON COLUMN core.operation_versions.country_by_bin IS 'The issuer''s country.';
-COMMENT ON COLUMN core.operation_versions.eci IS 'Electronic commerce indicator; leading zeros kept.';
-COMMENT ON COLUMN core.operation_versions.secure_3ds_check IS '3-D Secure passed: 0 or 1.';
-COMMENT ON COLUMN core.operation_versions.auth_code IS 'Authorisation code; leading zeros kept.';
-COMMENT ON COLUMN core.operation_versions.avs_post_code IS 'Personal data: post code of the address check.';
-COMMENT ON COLUMN core.operation_versions.avs_street_address IS 'Personal data: street of the address check.';
-COMMENT ON COLUMN core.operation_versions.avs_result IS 'Result of the address check.';
-COMMENT ON COLUMN core.operation_versions.customer_id IS 'Personal data: the merchant''s own id of the customer.';
-COMMENT ON COLUMN core.operation_versions.customer_email IS 'Personal data: the customer''s e-mail address.';
-COMMENT ON COLUMN core.operation_versions.country_by_ip IS 'The customer''s country by IP address.';
-COMMENT ON COLUMN core.operation_versions.completed_refund IS 'Refunded so far, in minor units.';
-COMMENT ON COLUMN core.operation_versions.remaining_refund IS 'Left to refund, in minor units.';
-COMMENT ON COLUMN core.operation_versions.currency_rate IS 'Conversion rate as given by the platform, kept to the byte.';
-COMMENT ON COLUMN core.operation_versions.payment_currency IS 'Currency of the payment, ISO 4217 alpha-3.';
-COMMENT ON COLUMN core.operation_versions.balance_id IS 'The platform''s id of the balance it moved.';
-COMMENT ON COLUMN core.operation_versions.payment_type IS '3 sale, 31 two-step purchase, 6 recurring, 24 transfer, 11 payout.';
-COMMENT ON COLUMN core.operation_versions.transaction_created_at IS 'When the transaction was created.';
-COMMENT ON COLUMN core.operation_versions.transaction_completed_at IS 'When the transaction became final.';
-COMMENT ON COLUMN core.operation_versions.transaction_status IS 'Status of the transaction.';
-COMMENT ON COLUMN core.operation_versions.provider_payment_id IS 'The provider''s own id of the payment.';
-COMMENT ON COLUMN core.operation_versions.recurring_id IS 'The platform''s id of the recurring agreement.';
-COMMENT ON COLUMN core.operation_versions.recurring_register IS 'Registers a recurring agreement: 0 or 1.';
-COMMENT ON COLUMN core.operation_versions.recurring_valid_thru IS 'End of the recurring agreement as given.';
-COMMENT ON COLUMN core.operation_versions.acquirer_bank_name IS 'The acquirer''s name.';
-COMMENT ON COLUMN core.operation_versions.legal_entity_name IS 'The merchant''s legal entity.';
-COMMENT ON COLUMN core.operation_versions.merchant_id IS 'The platform''s id of the merchant.';
-COMMENT ON COLUMN core.operation_versions.project_name IS 'The project''s name.';
-COMMENT ON COLUMN core.operation_versions.project_url IS 'The project''s address.';
 COMMENT ON COLUMN core.operation_versions.extra IS 'Fields of the API that this version does not know, as they came.';
 COMMENT ON COLUMN core.operation_versions.observed_at IS 'Known from: when the request that first brought this state was started.';
-COMMENT ON COLUMN core.operation_versions.first_seen_at IS 'When the operation was first observed in any state.';
-COMMENT ON COLUMN core.operation_versions.window_id IS 'The walk that brought this state: sync.windows.window_id.';
 COMMENT ON COLUMN core.operation_versions.known_to IS 'Known until: when the request that brought the next state was started.';
 
 CREATE FUNCTION core.operations_as_of(moment timestamptz) RETURNS SETOF core.operations

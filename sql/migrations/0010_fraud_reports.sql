@@ -69,42 +69,14 @@ COMMENT ON COLUMN core.fraud_reports.first_seen_at IS 'When the report was first
 COMMENT ON COLUMN core.fraud_reports.window_id IS 'The walk that brought this state: sync.windows.window_id.';
 
 CREATE TABLE core.fraud_report_versions (
-    LIKE core.fraud_reports,
+    LIKE core.fraud_reports INCLUDING COMMENTS,
     known_to                             timestamptz NOT NULL,
     PRIMARY KEY (account, report_key, observed_at)
 );
 CREATE INDEX fraud_report_versions_window ON core.fraud_report_versions (window_id);
 
 COMMENT ON TABLE core.fraud_report_versions IS 'What a report of fraud was before: known from observed_at until known_to.';
-COMMENT ON COLUMN core.fraud_report_versions.account IS 'Which token''s account it came through (SYNC_ACCOUNT).';
-COMMENT ON COLUMN core.fraud_report_versions.report_key IS 'Our own id of the report: SHA-256 of what identifies it, since the API gives none (docs/decisions/010).';
-COMMENT ON COLUMN core.fraud_report_versions.project_id IS 'The platform''s project id, digits.';
-COMMENT ON COLUMN core.fraud_report_versions.payment_id IS 'The merchant''s own id of the payment.';
-COMMENT ON COLUMN core.fraud_report_versions.operation_id IS 'The platform''s id of the reported operation, digits; an integer in this part of the API, text here as in core.operations.';
-COMMENT ON COLUMN core.fraud_report_versions.tr_amount IS 'Amount of the transaction in MAJOR units of tr_ccy, as given (exact decimal).';
-COMMENT ON COLUMN core.fraud_report_versions.tr_ccy IS 'ISO 4217 alpha-3 code of tr_amount.';
-COMMENT ON COLUMN core.fraud_report_versions.tr_amount_minor IS 'tr_amount in minor units, by the exponent of tr_ccy; NULL when that is not known.';
-COMMENT ON COLUMN core.fraud_report_versions.account_number IS 'Personal data: the payment instrument, a masked card number or a wallet id.';
-COMMENT ON COLUMN core.fraud_report_versions.payment_method_type IS 'For example visa.';
-COMMENT ON COLUMN core.fraud_report_versions.row_updated_at IS 'When the platform last changed the report.';
-COMMENT ON COLUMN core.fraud_report_versions.customer_id IS 'Personal data: the merchant''s own id of the customer.';
-COMMENT ON COLUMN core.fraud_report_versions.project_name IS 'The project''s name.';
-COMMENT ON COLUMN core.fraud_report_versions.arn IS 'Acquirer reference number; leading zeros kept.';
-COMMENT ON COLUMN core.fraud_report_versions.fraud_type IS 'Kind of fraud as the payment system names it.';
-COMMENT ON COLUMN core.fraud_report_versions.fraud_report_date IS 'When the issuer reported it.';
-COMMENT ON COLUMN core.fraud_report_versions.issuer_country IS 'The issuer''s country, ISO 3166-1 alpha-2.';
-COMMENT ON COLUMN core.fraud_report_versions.received_on IS 'When the platform received the report; what the windows of this stream select by.';
-COMMENT ON COLUMN core.fraud_report_versions.purchase_date IS 'When the purchase was made.';
-COMMENT ON COLUMN core.fraud_report_versions.channel_amount_in_usd IS 'Amount in US dollars, MAJOR units, as given (exact decimal); for information.';
-COMMENT ON COLUMN core.fraud_report_versions.issuer_bank_name IS 'The issuer''s name.';
-COMMENT ON COLUMN core.fraud_report_versions.bin IS 'First digits of the card number.';
-COMMENT ON COLUMN core.fraud_report_versions.country_by_ip IS 'The customer''s country by IP address.';
-COMMENT ON COLUMN core.fraud_report_versions.customer_email IS 'Personal data: the customer''s e-mail address.';
-COMMENT ON COLUMN core.fraud_report_versions.report_and_purchase_date_difference IS 'Days from the purchase to the report.';
-COMMENT ON COLUMN core.fraud_report_versions.extra IS 'Fields of the API that this version does not know, as they came; NULL when there are none.';
 COMMENT ON COLUMN core.fraud_report_versions.observed_at IS 'Known from: when the request that first brought this state was started.';
-COMMENT ON COLUMN core.fraud_report_versions.first_seen_at IS 'When the report was first observed in any state.';
-COMMENT ON COLUMN core.fraud_report_versions.window_id IS 'The walk that brought this state: sync.windows.window_id.';
 COMMENT ON COLUMN core.fraud_report_versions.known_to IS 'Known until: when the request that brought the next state was started.';
 
 -- The ledger's control totals now count what a walk of either stream wrote; window ids are unique over all streams.

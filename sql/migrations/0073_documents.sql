@@ -16,33 +16,25 @@ CREATE TABLE core.documents (
 );
 CREATE INDEX documents_window ON core.documents (window_id);
 
+COMMENT ON TABLE core.documents IS 'One row a document of an endpoint without a described response format (DOCUMENTS_FILE), as last observed. May hold personal data anywhere.';
+COMMENT ON COLUMN core.documents.account IS 'Which token''s account it came through (SYNC_ACCOUNT).';
+COMMENT ON COLUMN core.documents.stream IS 'documents: and the name of the stream in DOCUMENTS_FILE; as in sync.windows and core.rejects.';
+COMMENT ON COLUMN core.documents.document_key IS 'What tells it: the value at the configured path, a JSON list of the values at several; without a configured key, document_sha256 at first sight.';
+COMMENT ON COLUMN core.documents.endpoint IS 'Endpoint of the Data API it came from, for example chargeback/list.';
+COMMENT ON COLUMN core.documents.document IS 'Personal data, possibly: the document as it came; numbers exact at any size.';
+COMMENT ON COLUMN core.documents.document_sha256 IS 'SHA-256 of the document''s canonical text: keys sorted, no spaces, numbers spelled as they came.';
+COMMENT ON COLUMN core.documents.observed_at IS 'When the request that first brought this state was started; of a version, known from.';
+COMMENT ON COLUMN core.documents.first_seen_at IS 'When the document was first observed in any state.';
+COMMENT ON COLUMN core.documents.window_id IS 'The walk that brought this state: sync.windows.window_id.';
+
 CREATE TABLE core.document_versions (
-    LIKE core.documents,
+    LIKE core.documents INCLUDING COMMENTS,
     known_to          timestamptz NOT NULL,
     PRIMARY KEY (account, stream, document_key, observed_at)
 );
 CREATE INDEX document_versions_window ON core.document_versions (window_id);
 
-COMMENT ON TABLE core.documents IS 'One row a document of an endpoint without a described response format (DOCUMENTS_FILE), as last observed. May hold personal data anywhere.';
 COMMENT ON TABLE core.document_versions IS 'What a document was before: known from observed_at until known_to. May hold personal data anywhere.';
-COMMENT ON COLUMN core.documents.account IS 'Which token''s account it came through (SYNC_ACCOUNT).';
-COMMENT ON COLUMN core.document_versions.account IS 'Which token''s account it came through (SYNC_ACCOUNT).';
-COMMENT ON COLUMN core.documents.stream IS 'documents: and the name of the stream in DOCUMENTS_FILE; as in sync.windows and core.rejects.';
-COMMENT ON COLUMN core.document_versions.stream IS 'documents: and the name of the stream in DOCUMENTS_FILE; as in sync.windows and core.rejects.';
-COMMENT ON COLUMN core.documents.document_key IS 'What tells it: the value at the configured path, a JSON list of the values at several; without a configured key, document_sha256 at first sight.';
-COMMENT ON COLUMN core.document_versions.document_key IS 'What tells it: the value at the configured path, a JSON list of the values at several; without a configured key, document_sha256 at first sight.';
-COMMENT ON COLUMN core.documents.endpoint IS 'Endpoint of the Data API it came from, for example chargeback/list.';
-COMMENT ON COLUMN core.document_versions.endpoint IS 'Endpoint of the Data API it came from, for example chargeback/list.';
-COMMENT ON COLUMN core.documents.document IS 'Personal data, possibly: the document as it came; numbers exact at any size.';
-COMMENT ON COLUMN core.document_versions.document IS 'Personal data, possibly: the document as it came; numbers exact at any size.';
-COMMENT ON COLUMN core.documents.document_sha256 IS 'SHA-256 of the document''s canonical text: keys sorted, no spaces, numbers spelled as they came.';
-COMMENT ON COLUMN core.document_versions.document_sha256 IS 'SHA-256 of the document''s canonical text: keys sorted, no spaces, numbers spelled as they came.';
-COMMENT ON COLUMN core.documents.observed_at IS 'When the request that first brought this state was started; of a version, known from.';
-COMMENT ON COLUMN core.document_versions.observed_at IS 'When the request that first brought this state was started; of a version, known from.';
-COMMENT ON COLUMN core.documents.first_seen_at IS 'When the document was first observed in any state.';
-COMMENT ON COLUMN core.document_versions.first_seen_at IS 'When the document was first observed in any state.';
-COMMENT ON COLUMN core.documents.window_id IS 'The walk that brought this state: sync.windows.window_id.';
-COMMENT ON COLUMN core.document_versions.window_id IS 'The walk that brought this state: sync.windows.window_id.';
 COMMENT ON COLUMN core.document_versions.known_to IS 'Known until: when the request that brought the next state was started.';
 
 CREATE FUNCTION core.documents_as_of(moment timestamptz) RETURNS SETOF core.documents

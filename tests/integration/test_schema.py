@@ -146,16 +146,6 @@ def test_the_staging_table_has_the_columns_of_operations(store):
         assert [*result.keys()] == [*columns_of(store, "core.operations")]
 
 
-def test_retiring_compares_every_column_of_content_with_its_own():
-    """What comparing them does is in load/test_load_stored."""
-    statement = re.sub(r"--.*", "", sql.text("ingest/operations/retire"))
-    stored, staged = statement.split("IS DISTINCT FROM")
-    stored, staged = stored.rpartition(" (")[2], staged.partition(")")[0]
-    content = [name for name in COLUMNS if name not in ("operation_id", "observed_at")]
-    assert re.findall(r"\bo\.(\w+)", stored) == content
-    assert re.findall(r"\bs\.(\w+)", staged) == content
-
-
 # Keyed by account
 
 
