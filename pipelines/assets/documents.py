@@ -9,7 +9,7 @@ from pipelines.accounts import Owner
 from pipelines.assets.failures import told_in_one_line
 from pipelines.assets.metadata import of_report
 from pipelines.checks import none_found
-from pipelines.ingest.documents import first_day_of_night, sync_documents
+from pipelines.ingest.documents import document_stream, sync_documents
 from pipelines.ingest.engine import OperationsRequest, SyncReport
 from pipelines.ingest.progress import LogProgress, Progress
 from pipelines.jobs import documents_job
@@ -107,7 +107,7 @@ def _request(
     keys = context.partition_keys
     first, last = date.fromisoformat(keys[0]), date.fromisoformat(keys[-1])
     if look_back or context.run.job_name == owner.job("nightly"):
-        first = min(first, first_day_of_night(stream, owner.settings, last))
+        first = min(first, document_stream(stream).first_day_of_night(owner.settings, last))
     return OperationsRequest(first, last, (), context.run_id)
 
 

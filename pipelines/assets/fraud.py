@@ -10,7 +10,7 @@ from pipelines.accounts import Owner
 from pipelines.assets.failures import told_in_one_line
 from pipelines.assets.metadata import of_report, totals_table
 from pipelines.ingest.engine import OperationsRequest, SyncReport
-from pipelines.ingest.fraud import Skipped, first_day_of_night, sync_fraud
+from pipelines.ingest.fraud import FRAUD, Skipped, sync_fraud
 from pipelines.ingest.progress import Progress
 from pipelines.partitions import BACKFILL, DAYS
 from pipelines.resources import DataApiResource, WarehouseResource
@@ -57,7 +57,7 @@ def fraud_of(owner: Owner) -> dg.AssetsDefinition:
         first, last = date.fromisoformat(keys[0]), date.fromisoformat(keys[-1])
         settings = replace(owner.settings, fraud="on") if config.refusal_is_failure else owner.settings
         if context.run.job_name == owner.job("nightly"):
-            first = min(first, first_day_of_night(settings, last))
+            first = min(first, FRAUD.first_day_of_night(settings, last))
         with told_in_one_line():
             store = warehouse.warehouse()
             outcome = sync_fraud(

@@ -11,11 +11,13 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from typing import Any
 
+import pandas as pd
 import pyarrow as pa
 
 from pipelines.ingest import windows
-from pipelines.ingest.documents import stored_streams
-from pipelines.ingest.streams import STREAMS, Stream
+from pipelines.ingest.normalize import Batch, concat, normalize
+from pipelines.ingest.registry import all_streams
+from pipelines.ingest.streams import Stream
 from resources.data_api import signature
 from resources.warehouse.engine import Warehouse
 from resources.warehouse.load import merge_again, pages_digest, rows_digest, staged_differences
@@ -70,7 +72,7 @@ class PagesUnusable(Exception):
 class Rebuilt:
     """A window's typed rows, from its pages."""
 
-    table: pa.Table
+    frame: pd.DataFrame
     pages: int
 
 
@@ -81,7 +83,7 @@ class Replayer:
         self.warehouse = warehouse
         self.account = account
         self.secret = secret
-        self.streams = {**STREAMS, **stored_streams(warehouse, account)}
+        self.streams = all_streams(warehouse, account)
         self.deleted = deleted_because_of_age(warehouse, account)
 
     def replay(self, first: date, last: date, tell: Callable[[str], None]) -> Replay:
@@ -97,7 +99,7 @@ class Replayer:
             for entry in self._entries(stream, asked.first, asked.last):
                 self._check(stream, entry, result, tell)
             if result.windows:
-                orphans = self.warehouse.query(stream.target.orphans, account=self.account, stream=stream.name)
+                orphans = self.warehouse.query(stream.sql("orphans"), account=self.account, stream=stream.name)
                 _note(result, stream, "", orphans, tell)
         return result
 
@@ -111,13 +113,12 @@ class Replayer:
         for name, keys in damaged.items():
             stream = self.streams[name]
             walks, unusable = self._walks_of(stream, keys)
-            states = self.warehouse.query(stream.target.states, account=self.account, stream=name, keys=sorted(keys))
+            states = self.warehouse.query(stream.sql("states"), account=self.account, stream=name, keys=sorted(keys))
             left = {state.key for state in states if state.window_id in unusable}
             impossible += [f"{name} {key}" for key in sorted(left)]
             chosen = sorted(keys - left)
-            key_column = stream.target.key
-            filtered = [(number, _only(table, key_column, set(chosen))) for number, table in walks]
-            added, gone = merge_again(self.warehouse, self.account, chosen, filtered, stream.target)
+            filtered = [(number, _only(frame, stream.key, set(chosen))) for number, frame in walks]
+            added, gone = merge_again(self.warehouse, stream, self.account, chosen, filtered)
             rows, put_back, removed = rows + len(chosen), put_back + added, removed + gone
         return Repair(rows, put_back, removed, tuple(impossible))
 
@@ -147,12 +148,12 @@ class Replayer:
             tell(result.problems[-1])
             return
         result.pages += rebuilt.pages
-        result.rows += rebuilt.table.num_rows
-        if rows_digest(rebuilt.table) != entry.rows_digest:
+        result.rows += len(rebuilt.frame)
+        if rows_digest(rebuilt.frame) != entry.rows_digest:
             result.differences += 1
             result.problems.append(f"{where}the rows of its pages do not have the digest of the ledger")
             tell(result.problems[-1])
-        found = staged_differences(self.warehouse, self.account, entry.window_id, rebuilt.table, stream.target)
+        found = staged_differences(self.warehouse, stream, self.account, entry.window_id, rebuilt.frame)
         _note(result, stream, where, found, tell)
 
     def rebuild(self, stream: Stream, entry: Any) -> Rebuilt:
@@ -183,30 +184,30 @@ class Replayer:
             raise PagesUnusable("its raw pages are not those that the ledger names: some were added or removed")
         if no_bodies:
             raise PagesNotKept
-        return Rebuilt(pa.Table.from_pandas(stream.unite(batches).frame, preserve_index=False), len(pages))
+        return Rebuilt(concat(stream.schema, batches).frame, len(pages))
 
-    def _typed(self, stream: Stream, page: Any) -> Any:
+    def _typed(self, stream: Stream, page: Any) -> Batch:
         body = readable_body(page)
         kept = body is not None and hashlib.sha256(body).digest() == page.body_sha256
         if body is None or not kept or not signature.verify(body, self.secret):
             raise PagesUnusable(
                 f"page {page.page_id} is not what the platform signed (or was signed with another secret)"
             )
-        rows = stream.rows_of(signature.decode(body, self.secret))
-        return stream.normalize(rows, page.requested_at.astimezone(UTC))
+        rows = stream.rows(signature.decode(body, self.secret))
+        return normalize(stream.schema, rows, page.requested_at.astimezone(UTC))
 
-    def _walks_of(self, stream: Stream, keys: set[str]) -> tuple[list[tuple[int, pa.Table]], set[int]]:
+    def _walks_of(self, stream: Stream, keys: set[str]) -> tuple[list[tuple[int, pd.DataFrame]], set[int]]:
         """Return the rows of the keys in each walk that met any, in order, and the windows that cannot be read."""
-        walks: list[tuple[int, pa.Table]] = []
+        walks: list[tuple[int, pd.DataFrame]] = []
         unusable: set[int] = set()
         for entry in self._entries(stream, BEGINNING, END):
             try:
-                table = _only(self.rebuild(stream, entry).table, stream.target.key, keys)
+                frame = _only(self.rebuild(stream, entry).frame, stream.key, keys)
             except (PagesDeleted, PagesErased, PagesNotKept, PagesUnusable):
                 unusable.add(entry.window_id)
                 continue
-            if table.num_rows:
-                walks.append((entry.window_id, table))
+            if len(frame):
+                walks.append((entry.window_id, frame))
         return walks, unusable
 
 
@@ -219,15 +220,14 @@ def _note(result: Replay, stream: Stream, where: str, found: list[Any], tell: Ca
 
 
 def _lines(stream: Stream, where: str, found: list[Any]) -> Iterator[str]:
-    what = {"operations": "operation", "fraud": "report"}.get(stream.name, "document")
     for row in found[:SHOWN]:
-        yield f"{where}{what} {row.key} is {row.reason}"
+        yield f"{where}{stream.row_name} {row.key} is {row.reason}"
     if len(found) > SHOWN:
         yield f"{where}and {len(found) - SHOWN:,} more"
 
 
-def _only(table: pa.Table, column: str, keys: set[str]) -> pa.Table:
-    return table.filter(pa.array([value in keys for value in table[column].to_pylist()], pa.bool_()))
+def _only(frame: pd.DataFrame, column: str, keys: set[str]) -> pd.DataFrame:
+    return frame[frame[column].isin(keys)]
 
 
 def body_of(page: Any) -> bytes:

@@ -13,10 +13,12 @@ from datetime import UTC, date, datetime
 
 from pipelines.ingest import windows
 from pipelines.ingest.memory import return_what_is_freed
-from pipelines.ingest.pages import Kept, page_of
-from pipelines.ingest.privacy import protect, without_body
+from pipelines.ingest.normalize import concat
+from pipelines.ingest.operations import OPERATIONS
+from pipelines.ingest.pages import FetchedPage, page_of
+from pipelines.ingest.privacy import mask, without_body
 from pipelines.ingest.progress import LogProgress, Progress
-from pipelines.ingest.streams import OPERATIONS, Ask, Stream
+from pipelines.ingest.streams import PageRequest, Stream
 from pipelines.ingest.verdicts import record_of, what_is_incomplete, what_stopped_it
 from pipelines.ingest.walk import DEEPEST, SHORTEST, Doubt, Page, Restless, Settled, TooDense, ask_once, settle
 from pipelines.ingest.windows import Window
@@ -162,8 +164,9 @@ class _Sync:
         name = self.stream.name
         self.api.client.pace.shared = TokenBudget(self.warehouse, account)
         with open_gate(self.warehouse, self.settings, asked.first.date(), asked.last.date(), name) as gate:
+            look_back = self.stream.look_back_days(self.settings)
             done = ledger.windows_already_done(
-                self.warehouse, account, (asked.first, asked.last), projects, self.settings.look_back_days, name
+                self.warehouse, account, (asked.first, asked.last), projects, look_back, name
             )
             with run_under_way(
                 self.warehouse,
@@ -258,25 +261,27 @@ class _Sync:
             ledger.add_incomplete_window(self.warehouse, scope, record)
             return outcome
         personal = self.settings.personal
-        batch = protect(self.stream.unite([page.payload.batch for page in outcome.pages]), personal)
+        rows = mask(concat(self.stream.schema, [page.payload.batch for page in outcome.pages]), personal)
         return load_window(
             self.warehouse,
+            self.stream,
             scope,
             record,
-            batch.frame,
-            batch.rejects,
+            rows.frame,
+            rows.rejects,
             [without_body(page.payload.raw, personal) for page in outcome.pages],
-            self.stream.target,
         )
 
-    def _settle(self, scope: Scope, window: Window, *, can_be_cut: bool) -> Settled[Kept] | TooDense[Kept] | Restless:
-        def fetch(offset: int, limit: int) -> Page[Kept]:
+    def _settle(
+        self, scope: Scope, window: Window, *, can_be_cut: bool
+    ) -> Settled[FetchedPage] | TooDense[FetchedPage] | Restless:
+        def fetch(offset: int, limit: int) -> Page[FetchedPage]:
             return self._fetch(scope, window, offset, limit)
 
-        if not self.stream.pages:
+        if not self.stream.has_pages:
             return ask_once(fetch, self.doubt)
         return settle(fetch, window.length if can_be_cut else SHORTEST, self.doubt)
 
-    def _fetch(self, scope: Scope, window: Window, offset: int, limit: int) -> Page[Kept]:
-        answer = self.stream.ask(self.api, self.settings, Ask(window, scope.project_ids, offset, limit))
+    def _fetch(self, scope: Scope, window: Window, offset: int, limit: int) -> Page[FetchedPage]:
+        answer = self.stream.request(self.api, self.settings, PageRequest(window, scope.project_ids, offset, limit))
         return page_of(self.stream, answer)

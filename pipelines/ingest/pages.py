@@ -1,4 +1,4 @@
-"""From a verified answer to what is kept of it: the page for the walk, the typed batch, the signed body."""
+"""From a verified answer to what is kept of it: the page for the walk, the typed rows, the signed body."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipelines.ingest.normalize import Batch
+from pipelines.ingest.normalize import Batch, normalize, normalize_columns
 from pipelines.ingest.streams import Stream
 from pipelines.ingest.walk import Page
 from resources.data_api.client import Answer
@@ -20,26 +20,26 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True)
-class Kept:
+class FetchedPage:
     """What one answer brought: typed rows and rejects, and the body as it was signed."""
 
     batch: Batch
     raw: RawPage
 
 
-def page_of(stream: Stream, answer: Answer) -> Page[Kept]:
+def page_of(stream: Stream, answer: Answer) -> Page[FetchedPage]:
     """Return an answer of the stream's endpoint as a page of the walk."""
     ids, batch = _typed(stream, answer)
-    return Page(ids=ids, payload=Kept(batch, raw_page(answer, len(ids))), span=_span(batch, stream.time_column))
+    return Page(ids=ids, payload=FetchedPage(batch, raw_page(answer, len(ids))), span=_span(batch, stream.time_column))
 
 
 def _typed(stream: Stream, answer: Answer) -> tuple[tuple[str, ...], Batch]:
     if answer.rows is not None:
-        batch = stream.normalize_columns(answer.rows, answer.requested_at)
+        batch = normalize_columns(stream.schema, answer.rows, answer.requested_at)
         if batch is not None:
-            return tuple(batch.table[stream.target.key].to_pylist()), batch
-    rows = stream.rows_of(answer.document)
-    return tuple(map(stream.identity, rows)), stream.normalize(rows, answer.requested_at)
+            return tuple(batch.table[stream.key].to_pylist()), batch
+    rows = stream.rows(answer.document)
+    return tuple(map(stream.identity, rows)), normalize(stream.schema, rows, answer.requested_at)
 
 
 def raw_page(answer: Answer, row_count: int) -> RawPage:

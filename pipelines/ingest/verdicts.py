@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from pipelines.ingest.pages import Kept
+from pipelines.ingest.pages import FetchedPage
 from pipelines.ingest.walk import Restless, Settled
 from pipelines.ingest.windows import Window
 from resources.warehouse.ledger import WalkRecord
 
 
-def record_of(window: Window, started: datetime, outcome: Settled[Kept] | Restless) -> WalkRecord:
+def record_of(window: Window, started: datetime, outcome: Settled[FetchedPage] | Restless) -> WalkRecord:
     """Return what the ledger keeps of a walk that has just ended."""
     return WalkRecord(
         interval_from=window.first,

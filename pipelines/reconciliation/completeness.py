@@ -12,13 +12,13 @@ from functools import partial
 from typing import Any
 
 import orjson
-import pyarrow as pa
 
 from pipelines.ingest import windows
-from pipelines.ingest.normalize import Batch, unite
-from pipelines.ingest.pages import Kept, page_of
-from pipelines.ingest.privacy import protect
-from pipelines.ingest.streams import OPERATIONS, Ask
+from pipelines.ingest.normalize import Batch, Frame, concat
+from pipelines.ingest.operations import OPERATIONS
+from pipelines.ingest.pages import FetchedPage, page_of
+from pipelines.ingest.privacy import mask
+from pipelines.ingest.streams import PageRequest
 from pipelines.ingest.walk import DEEPEST, Doubt, Page, Restless, TooDense, settle
 from pipelines.ingest.windows import SECOND, Window
 from pipelines.reconciliation.matching import note_run
@@ -33,7 +33,7 @@ from resources.warehouse.load import stage_rows
 class Rewalk:
     """What a walk without writing met; `restless`: the first interval not shown complete, and why."""
 
-    batch: Batch
+    rows: Frame
     requests: int = 0
     restless: str | None = None
 
@@ -69,9 +69,8 @@ def prove_completeness(api: DataApi, warehouse: Warehouse, settings: SyncSetting
     if window.last >= started:
         raise ConfigError(f"{day} is not over: reconcile it when it is.")
     walked = rewalk(api, settings, window)
-    table = pa.Table.from_pandas(walked.batch.frame, preserve_index=False)
     with warehouse.transaction() as connection:
-        stage_rows(connection, settings.account, table)
+        stage_rows(connection, OPERATIONS, settings.account, walked.rows.frame)
         run(connection, "reconciliation/completeness/analyze_staging")
         (row,) = run(
             connection,
@@ -108,7 +107,7 @@ def day_window(warehouse: Warehouse, account: str, day: date) -> Window:
 
 def rewalk(api: DataApi, settings: SyncSettings, window: Window) -> Rewalk:
     """Walk `window` as the sync does, cut where it must be, and keep the rows in memory."""
-    result = Rewalk(unite([]))
+    result = Rewalk(concat(OPERATIONS.schema, []))
     batches: list[Batch] = []
     queue = deque([window])
     doubt = Doubt()
@@ -125,16 +124,16 @@ def rewalk(api: DataApi, settings: SyncSettings, window: Window) -> Rewalk:
             result.restless = result.restless or f"{piece}: {outcome.why}"
         else:
             batches += [page.payload.batch for page in outcome.pages]
-    result.batch = protect(unite(batches), settings.personal)
+    result.rows = mask(concat(OPERATIONS.schema, batches), settings.personal)
     return result
 
 
-def _fetch(api: DataApi, settings: SyncSettings, window: Window, offset: int, limit: int) -> Page[Kept]:
-    return page_of(OPERATIONS, OPERATIONS.ask(api, settings, Ask(window, (), offset, limit)))
+def _fetch(api: DataApi, settings: SyncSettings, window: Window, offset: int, limit: int) -> Page[FetchedPage]:
+    return page_of(OPERATIONS, OPERATIONS.request(api, settings, PageRequest(window, (), offset, limit)))
 
 
 def _report(walked: Rewalk, row: dict[str, Any]) -> CompletenessReport:
-    rejected = len(walked.batch.rejects)
+    rejected = len(walked.rows.rejects)
     faults = [
         f"{count:,} operations {what}"
         for what, count in (

@@ -1,7 +1,7 @@
 """Loads one window in one transaction: rows, versions, rejects, raw pages and the verdict, or nothing at all.
 
-The frame's columns are those of core.operations between account and first_seen_at, in that order
-(`pipelines.ingest.schema.COLUMNS`); what the statements do is in sql/load.
+The frame's columns are those of the stream's table between account and first_seen_at, in that order
+(`pipelines.ingest.schema`); what the statements do is in the stream's file of sql/ingest, and in sql/warehouse/load.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import orjson
 import psycopg
@@ -24,7 +24,6 @@ import sql
 from resources.errors import WarehouseBroken
 from resources.warehouse.engine import Warehouse, affect, driver_of, run, run_many
 from resources.warehouse.ledger import ControlTotal, LoadReport, Scope, WalkRecord, add_window, next_window_id
-from resources.warehouse.targets import OPERATIONS, Target
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,12 +33,42 @@ CSV = csv.WriteOptions(include_header=False)
 
 
 @dataclass(frozen=True)
+class Total:
+    """The columns of a table whose values its control totals are taken by; None: there is none."""
+
+    currency: str | None
+    type: str | None
+    status: str | None
+    minor: str | None
+
+
+class Loadable(Protocol):
+    """What loading needs to know of a stream (`pipelines.ingest.streams.Stream`)."""
+
+    @property
+    def name(self) -> str:
+        """Its name in the ledger."""
+
+    @property
+    def key(self) -> str:
+        """The column that, after the account, tells a row."""
+
+    @property
+    def total(self) -> Total:
+        """The columns of its control totals."""
+
+    def sql(self, statement: str) -> str:
+        """Return the name of one of its statements."""
+
+
+@dataclass(frozen=True)
 class Reject:
-    """A row that could not be typed: why, and its JSON."""
+    """A row that could not be typed: why, its JSON, and the column that the reason speaks of."""
 
     reason: str
     raw_json: str
     observed_at: datetime
+    field: str | None = None
 
 
 @dataclass(frozen=True)
@@ -65,22 +94,22 @@ def compress(body: bytes) -> bytes:
 
 def load_window(
     warehouse: Warehouse,
+    stream: Loadable,
     scope: Scope,
     walk: WalkRecord,
     frame: pd.DataFrame,
     rejects: Sequence[Reject],
     pages: Sequence[RawPage],
-    target: Target = OPERATIONS,
 ) -> LoadReport:
-    """Commit a complete walk into `target`. `frame` holds each row once, sorted by the target's key.
+    """Commit a complete walk into the stream's table. `frame` holds each row once, sorted by the stream's key.
 
     Raises:
         WarehouseUnavailable: the database failed; nothing of the window is stored.
         WarehouseBroken: what PostgreSQL received differs from what was sent; nothing is stored.
     """
-    table = pa.Table.from_pandas(frame, preserve_index=False)
-    totals = control_totals(table, target)
-    digest = rows_digest(table)
+    table = _arrow(frame)
+    totals = control_totals(stream, frame)
+    digest = _rows_digest(table)
     with warehouse.transaction() as connection:
         window_id = next_window_id(connection)
         report = LoadReport(
@@ -92,16 +121,16 @@ def load_window(
         lines = _lines(table, scope.account, window_id)  # before the lock, which the other windows wait for
         run(connection, "warehouse/load/lock_account", account=scope.account)
         run(connection, "warehouse/load/plan_by_key")
-        all_new = table.num_rows > 0 and not _any_stored(connection, scope.account, table, target)
+        all_new = table.num_rows > 0 and not _any_stored(connection, stream, scope.account, frame)
         if all_new:
-            _copy_new(connection, lines, target)
+            _copy_new(connection, stream, lines)
             report = replace(report, rows_new=table.num_rows)
         elif table.num_rows:
-            _stage(connection, lines, target)
-            _check_staged(connection, totals, target)
-            report = _merge(connection, report, table.num_rows, target)
+            _stage(connection, stream, lines)
+            _check_staged(connection, stream, totals)
+            report = _merge(connection, stream, report, table.num_rows)
         add_pages(connection, scope, window_id, pages)
-        add_rejects(connection, scope, target.stream, rejects, window_id)
+        add_rejects(connection, scope, stream.name, rejects, window_id)
         all_written = add_window(connection, scope, walk, report, digest=digest, pages_digest=pages_digest(pages))
         if all_new and not all_written:
             raise _arrived_otherwise()
@@ -109,18 +138,22 @@ def load_window(
 
 
 def staged_differences(
-    warehouse: Warehouse, account: str, window_id: int, table: pa.Table, target: Target = OPERATIONS
+    warehouse: Warehouse, stream: Loadable, account: str, window_id: int, frame: pd.DataFrame
 ) -> list[Row[Any]]:
     """Return (key, observed_at, reason) wherever the store and the rows of a window differ, in either direction."""
     with warehouse.transaction() as connection:
-        _stage(connection, _lines(table, account, window_id), target)
+        _stage(connection, stream, _lines(_arrow(frame), account, window_id))
         run(connection, "warehouse/load/plan_by_key")
-        missing = run(connection, target.differences)
-        return missing + run(connection, target.unfounded, account=account, window_id=window_id)
+        missing = run(connection, stream.sql("differences"))
+        return missing + run(connection, stream.sql("unfounded"), account=account, window_id=window_id)
 
 
 def merge_again(
-    warehouse: Warehouse, account: str, keys: Sequence[str], walks: Sequence[tuple[int, pa.Table]], target: Target
+    warehouse: Warehouse,
+    stream: Loadable,
+    account: str,
+    keys: Sequence[str],
+    walks: Sequence[tuple[int, pd.DataFrame]],
 ) -> tuple[int, int]:
     """Build all states of some rows again from the walks that met them, in order; in one transaction.
 
@@ -129,31 +162,30 @@ def merge_again(
     with warehouse.transaction() as connection:
         run(connection, "warehouse/load/lock_account", account=account)
         run(connection, "warehouse/load/plan_by_key")
-        who = {"account": account, "stream": target.stream, "keys": list(keys)}
-        before = {tuple(row) for row in run(connection, target.states, **who)}
-        run(connection, target.forget, **who)
-        for window_id, table in walks:
-            _stage(connection, _lines(table, account, window_id), target)
-            affect(connection, target.drop_unchanged)
-            affect(connection, target.retire)
-            affect(connection, target.insert)
-            run(connection, target.unstage)
-        after = {tuple(row) for row in run(connection, target.states, **who)}
+        who = {"account": account, "stream": stream.name, "keys": list(keys)}
+        before = {tuple(row) for row in run(connection, stream.sql("states"), **who)}
+        run(connection, stream.sql("forget"), **who)
+        for window_id, frame in walks:
+            _stage(connection, stream, _lines(_arrow(frame), account, window_id))
+            _merge_staged(connection, stream)
+            run(connection, stream.sql("unstage"))
+        after = {tuple(row) for row in run(connection, stream.sql("states"), **who)}
     return len(after - before), len(before - after)
 
 
-def stage_rows(connection: Connection, account: str, table: pa.Table) -> None:
-    """Copy typed rows into the temporary table staging_operations, to be compared; nothing is merged."""
-    _stage(connection, _lines(table, account, 0), OPERATIONS)
+def stage_rows(connection: Connection, stream: Loadable, account: str, frame: pd.DataFrame) -> None:
+    """Copy typed rows into the stream's temporary table, to be compared; nothing is merged."""
+    _stage(connection, stream, _lines(_arrow(frame), account, 0))
 
 
-def control_totals(table: pa.Table, target: Target = OPERATIONS) -> list[ControlTotal]:
-    """Return count and exact sum of the target's amount for each currency, type and status of `table`."""
-    groups = (_values(table, name) for name in (target.currency, target.type, target.status))
+def control_totals(stream: Loadable, frame: pd.DataFrame) -> list[ControlTotal]:
+    """Return count and exact sum of the stream's amount for each currency, type and status of the rows."""
+    total = stream.total
+    groups = (_values(frame, name) for name in (total.currency, total.type, total.status))
     counts: Counter[tuple[str | None, str | None, str | None]] = Counter()
     sums: dict[tuple[str | None, str | None, str | None], int] = {}
     # Python's integers: 64-bit sums could wrap around silently, and pyarrow's grouping is 9 MB of imports
-    for currency, kind, status, minor in zip(*groups, _values(table, target.minor), strict=True):
+    for currency, kind, status, minor in zip(*groups, _values(frame, total.minor), strict=True):
         key = (currency, kind, status)
         counts[key] += 1
         if minor is not None:
@@ -161,12 +193,16 @@ def control_totals(table: pa.Table, target: Target = OPERATIONS) -> list[Control
     return [ControlTotal(*key, count=count, minor=sums.get(key)) for key, count in counts.items()]
 
 
-def _values(table: pa.Table, name: str | None) -> list[Any]:
-    return [None] * table.num_rows if name is None else table[name].to_pylist()
+def _values(frame: pd.DataFrame, name: str | None) -> list[Any]:
+    return [None] * len(frame) if name is None else pa.array(frame[name]).to_pylist()
 
 
-def rows_digest(table: pa.Table) -> str:
+def rows_digest(frame: pd.DataFrame) -> str:
     """Return the SHA-256 of the rows' content as CSV (times in µs since 1970), rows as sorted; without observed_at."""
+    return _rows_digest(_arrow(frame))
+
+
+def _rows_digest(table: pa.Table) -> str:
     content = _with_times_as(pa.int64(), table.drop_columns(["observed_at"]))
     return hashlib.sha256(_csv(content)).hexdigest()
 
@@ -175,6 +211,10 @@ def pages_digest(pages: Sequence[Any]) -> str:
     """Return the SHA-256 over the SHA-256 of raw pages, in the order of their requests."""
     ordered = sorted(pages, key=lambda page: (page.requested_at, bytes(page.body_sha256)))
     return hashlib.sha256(b"".join(bytes(page.body_sha256) for page in ordered)).hexdigest()
+
+
+def _arrow(frame: pd.DataFrame) -> pa.Table:
+    return pa.Table.from_pandas(frame, preserve_index=False)
 
 
 def _with_times_as(kind: pa.DataType, table: pa.Table) -> pa.Table:
@@ -216,22 +256,22 @@ def _lines(table: pa.Table, account: str, window_id: int) -> bytes:
     return _csv(_with_times_as(pa.timestamp("us"), whole))
 
 
-def _any_stored(connection: Connection, account: str, table: pa.Table, target: Target) -> bool:
-    keys = table[target.key].to_pylist()
-    (row,) = run(connection, target.any_stored, account=account, stream=target.stream, keys=keys)
+def _any_stored(connection: Connection, stream: Loadable, account: str, frame: pd.DataFrame) -> bool:
+    keys = _values(frame, stream.key)
+    (row,) = run(connection, stream.sql("any_stored"), account=account, stream=stream.name, keys=keys)
     return bool(row.found)
 
 
-def _copy_new(connection: Connection, lines: bytes, target: Target) -> None:
+def _copy_new(connection: Connection, stream: Loadable, lines: bytes) -> None:
     try:
-        _copy(connection, target.copy_new, lines)
+        _copy(connection, stream.sql("copy_new"), lines)
     except psycopg.errors.UniqueViolation:  # the account is locked, and none of them was stored
         raise _arrived_otherwise() from None
 
 
-def _stage(connection: Connection, lines: bytes, target: Target) -> None:
-    run(connection, target.stage)
-    _copy(connection, target.copy, lines)
+def _stage(connection: Connection, stream: Loadable, lines: bytes) -> None:
+    run(connection, stream.sql("stage"))
+    _copy(connection, stream.sql("copy"), lines)
 
 
 def _copy(connection: Connection, name: str, lines: bytes) -> None:
@@ -245,10 +285,10 @@ def _csv(table: pa.Table) -> bytes:
     return out.getvalue()
 
 
-def _check_staged(connection: Connection, sent: Sequence[ControlTotal], target: Target) -> None:
+def _check_staged(connection: Connection, stream: Loadable, sent: Sequence[ControlTotal]) -> None:
     received = [
         ControlTotal(row.currency, row.type, row.status, row.row_count, None if row.minor is None else int(row.minor))
-        for row in run(connection, target.totals)
+        for row in run(connection, stream.sql("totals"))
     ]
     if set(received) != set(sent):
         raise _arrived_otherwise()
@@ -261,11 +301,16 @@ def _arrived_otherwise() -> WarehouseBroken:
     )
 
 
-def _merge(connection: Connection, report: LoadReport, staged: int, target: Target) -> LoadReport:
-    affect(connection, target.drop_unchanged)
-    changed = affect(connection, target.retire)
-    written = affect(connection, target.insert)
+def _merge(connection: Connection, stream: Loadable, report: LoadReport, staged: int) -> LoadReport:
+    changed, written = _merge_staged(connection, stream)
     return replace(report, rows_new=written - changed, rows_changed=changed, rows_unchanged=staged - written)
+
+
+def _merge_staged(connection: Connection, stream: Loadable) -> tuple[int, int]:
+    """Merge what is staged; return how many rows changed, and how many were written."""
+    affect(connection, stream.sql("drop_unchanged"))
+    changed = affect(connection, stream.sql("retire"))
+    return changed, affect(connection, stream.sql("insert"))
 
 
 def add_pages(connection: Connection, scope: Scope, window_id: int | None, pages: Sequence[RawPage]) -> None:

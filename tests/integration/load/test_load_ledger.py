@@ -22,10 +22,11 @@ from fixtures.load import (
     row,
     started,
     stored,
+    typed,
     versions,
     walk,
 )
-from pipelines.ingest.normalize import unite
+from pipelines.ingest.operations import OPERATIONS
 from resources.errors import WarehouseBroken
 from resources.warehouse import ledger
 from resources.warehouse.engine import Warehouse
@@ -195,7 +196,9 @@ def test_a_run_is_written_when_it_begins_and_when_it_ends(store):
 def load_empty(store: Warehouse, scope: Scope, hours_ago: float = 0, until=None) -> None:
     begun = datetime.now(UTC) - timedelta(hours=hours_ago)
     record = replace(walk(), walk_started_at=begun, walk_ended_at=begun)
-    load_window(store, scope, replace(record, interval_to=until or record.interval_to), unite([]).frame, [], [])
+    load_window(
+        store, OPERATIONS, scope, replace(record, interval_to=until or record.interval_to), typed({}).frame, [], []
+    )
 
 
 def done_already(store: Warehouse, account="default", days=1, projects=(), look_back_days=3) -> list:
