@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from typing import Any
 
-import pandas as pd
 import pyarrow as pa
 
 from pipelines.ingest import windows
@@ -20,7 +19,7 @@ from pipelines.ingest.registry import all_streams
 from pipelines.ingest.streams import Stream
 from resources.data_api import signature
 from resources.warehouse.engine import Warehouse
-from resources.warehouse.load import merge_again, pages_digest, rows_digest, staged_differences
+from resources.warehouse.load import WindowRows, merge_again, pages_digest, rows_digest, staged_differences
 from resources.warehouse.retention import deleted_because_of_age
 
 SHOWN = 20  # differences of one window that are told one by one
@@ -72,7 +71,7 @@ class PagesUnusable(Exception):
 class Rebuilt:
     """A window's typed rows, from its pages."""
 
-    frame: pd.DataFrame
+    rows: WindowRows
     pages: int
 
 
@@ -117,7 +116,7 @@ class Replayer:
             left = {state.key for state in states if state.window_id in unusable}
             impossible += [f"{name} {key}" for key in sorted(left)]
             chosen = sorted(keys - left)
-            filtered = [(number, _only(frame, stream.key, set(chosen))) for number, frame in walks]
+            filtered = [_only(rows, stream.key, set(chosen)) for rows in walks]
             added, gone = merge_again(self.warehouse, stream, self.account, chosen, filtered)
             rows, put_back, removed = rows + len(chosen), put_back + added, removed + gone
         return Repair(rows, put_back, removed, tuple(impossible))
@@ -148,12 +147,12 @@ class Replayer:
             tell(result.problems[-1])
             return
         result.pages += rebuilt.pages
-        result.rows += len(rebuilt.frame)
-        if rows_digest(rebuilt.frame) != entry.rows_digest:
+        result.rows += len(rebuilt.rows.frame)
+        if rows_digest(rebuilt.rows.frame) != entry.rows_digest:
             result.differences += 1
             result.problems.append(f"{where}the rows of its pages do not have the digest of the ledger")
             tell(result.problems[-1])
-        found = staged_differences(self.warehouse, stream, self.account, entry.window_id, rebuilt.frame)
+        found = staged_differences(self.warehouse, stream, self.account, rebuilt.rows)
         _note(result, stream, where, found, tell)
 
     def rebuild(self, stream: Stream, entry: Any) -> Rebuilt:
@@ -184,7 +183,8 @@ class Replayer:
             raise PagesUnusable("its raw pages are not those that the ledger names: some were added or removed")
         if no_bodies:
             raise PagesNotKept
-        return Rebuilt(concat(stream.schema, batches).frame, len(pages))
+        unrequested = stream.unrequested(pages[0].request) if pages else ()
+        return Rebuilt(WindowRows(entry.window_id, concat(stream.schema, batches).frame, unrequested), len(pages))
 
     def _typed(self, stream: Stream, page: Any) -> Batch:
         body = readable_body(page)
@@ -196,18 +196,18 @@ class Replayer:
         rows = stream.rows(signature.decode(body, self.secret))
         return normalize(stream.schema, rows, page.requested_at.astimezone(UTC))
 
-    def _walks_of(self, stream: Stream, keys: set[str]) -> tuple[list[tuple[int, pd.DataFrame]], set[int]]:
+    def _walks_of(self, stream: Stream, keys: set[str]) -> tuple[list[WindowRows], set[int]]:
         """Return the rows of the keys in each walk that met any, in order, and the windows that cannot be read."""
-        walks: list[tuple[int, pd.DataFrame]] = []
+        walks: list[WindowRows] = []
         unusable: set[int] = set()
         for entry in self._entries(stream, BEGINNING, END):
             try:
-                frame = _only(self.rebuild(stream, entry).frame, stream.key, keys)
+                rows = _only(self.rebuild(stream, entry).rows, stream.key, keys)
             except (PagesDeleted, PagesErased, PagesNotKept, PagesUnusable):
                 unusable.add(entry.window_id)
                 continue
-            if len(frame):
-                walks.append((entry.window_id, frame))
+            if len(rows.frame):
+                walks.append(rows)
         return walks, unusable
 
 
@@ -226,8 +226,8 @@ def _lines(stream: Stream, where: str, found: list[Any]) -> Iterator[str]:
         yield f"{where}and {len(found) - SHOWN:,} more"
 
 
-def _only(frame: pd.DataFrame, column: str, keys: set[str]) -> pd.DataFrame:
-    return frame[frame[column].isin(keys)]
+def _only(rows: WindowRows, column: str, keys: set[str]) -> WindowRows:
+    return replace(rows, frame=rows.frame[rows.frame[column].isin(keys)])
 
 
 def body_of(page: Any) -> bytes:

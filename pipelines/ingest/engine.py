@@ -16,7 +16,7 @@ from pipelines.ingest.memory import return_what_is_freed
 from pipelines.ingest.normalize import concat
 from pipelines.ingest.operations import OPERATIONS
 from pipelines.ingest.pages import FetchedPage, page_of
-from pipelines.ingest.privacy import mask, without_body
+from pipelines.ingest.privacy import mask, unknown_columns, without_body
 from pipelines.ingest.progress import LogProgress, Progress
 from pipelines.ingest.streams import PageRequest, Stream
 from pipelines.ingest.verdicts import record_of, what_is_incomplete, what_stopped_it
@@ -262,14 +262,10 @@ class _Sync:
             return outcome
         personal = self.settings.personal
         rows = mask(concat(self.stream.schema, [page.payload.batch for page in outcome.pages]), personal)
+        pages = [without_body(page.payload.raw, personal) for page in outcome.pages]
+        unknown = unknown_columns(self.stream.unrequested(pages[0].request) if pages else (), personal)
         return load_window(
-            self.warehouse,
-            self.stream,
-            scope,
-            record,
-            rows.frame,
-            rows.rejects,
-            [without_body(page.payload.raw, personal) for page in outcome.pages],
+            self.warehouse, self.stream, scope, record, rows.frame, rows.rejects, pages, unrequested=unknown
         )
 
     def _settle(

@@ -5,9 +5,11 @@ Source of the fields: the platform's public documentation. A field that is not h
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from operator import attrgetter, itemgetter
+from typing import Any
 
-from pipelines.ingest.schema import EXTRA, Kind, Schema
+from pipelines.ingest.schema import EXTRA, SUM_PARTS, Kind, Schema
 from pipelines.ingest.streams import PageRequest, Stream
 from resources.data_api.client import Answer
 from resources.data_api.endpoints import DataApi
@@ -75,6 +77,9 @@ ON_REQUEST: dict[str, Kind] = {
     "project_name": "text",
     "project_url": "text",
 }
+COLUMNS: dict[str, Kind] = {**BY_DEFAULT, **ON_REQUEST, EXTRA: "json"}
+KEY = "operation_id"
+SUMS = ("sum_initial", "sum_converted")
 
 
 def _request(api: DataApi, settings: SyncSettings, page: PageRequest) -> Answer:
@@ -88,6 +93,21 @@ def _request(api: DataApi, settings: SyncSettings, page: PageRequest) -> Answer:
     )
 
 
+def _unrequested(request: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the columns that a request did not ask for: without `fields`, those on request; else all not named.
+
+    `extra` holds what is in no column: whatever comes by default, or what is named and not known.
+    """
+    names = {*(request.get("fields") or ())}
+    if not names:
+        return tuple(ON_REQUEST)
+    parts = {f"{name}_{part}": {name, f"{name}.{part}"} for name in SUMS for part in SUM_PARTS}
+    requested = {column for column in COLUMNS if parts.get(column, {column}) & names}
+    if names - {*COLUMNS}.union(*parts.values()):
+        requested.add(EXTRA)
+    return tuple(column for column in COLUMNS if column not in requested and column != KEY)
+
+
 OPERATIONS = Stream(
     name="operations",
     row_name="operation",
@@ -97,13 +117,14 @@ OPERATIONS = Stream(
     request=_request,
     rows=itemgetter("operations"),
     schema=Schema(
-        key="operation_id",
-        columns={**BY_DEFAULT, **ON_REQUEST, EXTRA: "json"},
-        sums=("sum_initial", "sum_converted"),
-        required=("operation_id",),
-        indexed=("operation_id", "payment_id"),
+        key=KEY,
+        columns=COLUMNS,
+        sums=SUMS,
+        required=(KEY,),
+        indexed=(KEY, "payment_id"),
     ),
     total=Total("sum_initial_currency", "operation_type", "operation_status", "sum_initial_amount"),
     look_back_days=attrgetter("look_back_days"),
+    unrequested=_unrequested,
     time_column="operation_completed_at",
 )

@@ -63,6 +63,11 @@ def without_body(page: RawPage, personal: PersonalSettings) -> RawPage:
     return page if personal.mode == "keep" else replace(page, body_zstd=None)
 
 
+def unknown_columns(unrequested: Sequence[str], personal: PersonalSettings) -> tuple[str, ...]:
+    """Return which of the columns not asked for keep what is stored: under hash and drop no clear value does."""
+    return tuple(name for name in unrequested if personal.mode == "keep" or name not in MASKED_COLUMNS)
+
+
 def keyed_hash(key: str, column: str, value: str) -> str:
     """Return the HMAC-SHA256, as hex, of a value of a column: the same every time, another one in another column."""
     return hmac.new(key.encode(), f"{column}\0{value}".encode(), hashlib.sha256).hexdigest()

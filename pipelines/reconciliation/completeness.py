@@ -17,7 +17,7 @@ from pipelines.ingest import windows
 from pipelines.ingest.normalize import Batch, Frame, concat
 from pipelines.ingest.operations import OPERATIONS
 from pipelines.ingest.pages import FetchedPage, page_of
-from pipelines.ingest.privacy import mask
+from pipelines.ingest.privacy import mask, unknown_columns
 from pipelines.ingest.streams import PageRequest
 from pipelines.ingest.walk import DEEPEST, Doubt, Page, Restless, TooDense, settle
 from pipelines.ingest.windows import SECOND, Window
@@ -78,6 +78,7 @@ def prove_completeness(api: DataApi, warehouse: Warehouse, settings: SyncSetting
             account=settings.account,
             first=window.first,
             last=window.last,
+            unrequested=list(unknown_columns(OPERATIONS.unrequested({"fields": settings.fields}), settings.personal)),
         )
         report = _report(walked, row._asdict())
         run(

@@ -87,6 +87,15 @@ class RawPage:
     request_id: str | None = None  # as in the log
 
 
+@dataclass(frozen=True)
+class WindowRows:
+    """The rows that one window observed, and the columns that its requests did not ask for."""
+
+    window_id: int
+    frame: pd.DataFrame
+    unrequested: Sequence[str] = ()
+
+
 def compress(body: bytes) -> bytes:
     """Compress a body for raw.pages."""
     return bytes(pa.compress(body, codec="zstd", asbytes=True))
@@ -100,8 +109,11 @@ def load_window(
     frame: pd.DataFrame,
     rejects: Sequence[Reject],
     pages: Sequence[RawPage],
+    unrequested: Sequence[str] = (),
 ) -> LoadReport:
     """Commit a complete walk into the stream's table. `frame` holds each row once, sorted by the stream's key.
+
+    A column of `unrequested` that came empty is unknown: it overwrites nothing, and is no change.
 
     Raises:
         WarehouseUnavailable: the database failed; nothing of the window is stored.
@@ -128,7 +140,7 @@ def load_window(
         elif table.num_rows:
             _stage(connection, stream, lines)
             _check_staged(connection, stream, totals)
-            report = _merge(connection, stream, report, table.num_rows)
+            report = _merge(connection, stream, report, unrequested)
         add_pages(connection, scope, window_id, pages)
         add_rejects(connection, scope, stream.name, rejects, window_id)
         all_written = add_window(connection, scope, walk, report, digest=digest, pages_digest=pages_digest(pages))
@@ -137,15 +149,13 @@ def load_window(
     return report
 
 
-def staged_differences(
-    warehouse: Warehouse, stream: Loadable, account: str, window_id: int, frame: pd.DataFrame
-) -> list[Row[Any]]:
+def staged_differences(warehouse: Warehouse, stream: Loadable, account: str, rows: WindowRows) -> list[Row[Any]]:
     """Return (key, observed_at, reason) wherever the store and the rows of a window differ, in either direction."""
     with warehouse.transaction() as connection:
-        _stage(connection, stream, _lines(_arrow(frame), account, window_id))
+        _stage(connection, stream, _lines(_arrow(rows.frame), account, rows.window_id))
         run(connection, "warehouse/load/plan_by_key")
-        missing = run(connection, stream.sql("differences"))
-        return missing + run(connection, stream.sql("unfounded"), account=account, window_id=window_id)
+        missing = run(connection, stream.sql("differences"), unrequested=list(rows.unrequested))
+        return missing + run(connection, stream.sql("unfounded"), account=account, window_id=rows.window_id)
 
 
 def merge_again(
@@ -153,9 +163,9 @@ def merge_again(
     stream: Loadable,
     account: str,
     keys: Sequence[str],
-    walks: Sequence[tuple[int, pd.DataFrame]],
+    windows: Sequence[WindowRows],
 ) -> tuple[int, int]:
-    """Build all states of some rows again from the walks that met them, in order; in one transaction.
+    """Build all states of some rows again from the windows that met them, in order; in one transaction.
 
     Returns how many states stand in the store now that did not before, and how many are gone that did.
     """
@@ -165,9 +175,9 @@ def merge_again(
         who = {"account": account, "stream": stream.name, "keys": list(keys)}
         before = {tuple(row) for row in run(connection, stream.sql("states"), **who)}
         run(connection, stream.sql("forget"), **who)
-        for window_id, frame in walks:
-            _stage(connection, stream, _lines(_arrow(frame), account, window_id))
-            _merge_staged(connection, stream)
+        for rows in windows:
+            _stage(connection, stream, _lines(_arrow(rows.frame), account, rows.window_id))
+            _merge_staged(connection, stream, rows.unrequested)
             run(connection, stream.sql("unstage"))
         after = {tuple(row) for row in run(connection, stream.sql("states"), **who)}
     return len(after - before), len(before - after)
@@ -301,14 +311,17 @@ def _arrived_otherwise() -> WarehouseBroken:
     )
 
 
-def _merge(connection: Connection, stream: Loadable, report: LoadReport, staged: int) -> LoadReport:
-    changed, written = _merge_staged(connection, stream)
-    return replace(report, rows_new=written - changed, rows_changed=changed, rows_unchanged=staged - written)
+def _merge(connection: Connection, stream: Loadable, report: LoadReport, unrequested: Sequence[str]) -> LoadReport:
+    changed, written = _merge_staged(connection, stream, unrequested)
+    unchanged = report.rows_met - report.rows_rejected - written
+    return replace(report, rows_new=written - changed, rows_changed=changed, rows_unchanged=unchanged)
 
 
-def _merge_staged(connection: Connection, stream: Loadable) -> tuple[int, int]:
+def _merge_staged(connection: Connection, stream: Loadable, unrequested: Sequence[str]) -> tuple[int, int]:
     """Merge what is staged; return how many rows changed, and how many were written."""
     affect(connection, stream.sql("drop_unchanged"))
+    if unrequested:
+        affect(connection, stream.sql("fill"), unrequested=list(unrequested))
     changed = affect(connection, stream.sql("retire"))
     return changed, affect(connection, stream.sql("insert"))
 

@@ -37,6 +37,17 @@ USING core.fraud_reports o
 WHERE o.account = s.account AND o.report_key = s.report_key
   AND (o.observed_at >= s.observed_at OR core.same_content(o, s))
 
+-- name: fill
+-- A column that was not asked for, and came empty, is unknown: it keeps what is stored. A row that then says the same
+-- is dropped.
+WITH partial AS (
+    DELETE FROM staging_fraud_reports s
+    USING core.fraud_reports o
+    WHERE o.account = s.account AND o.report_key = s.report_key
+    RETURNING o AS stored, core.fill_unrequested(o, s, CAST(:unrequested AS text[])) AS filled
+)
+INSERT INTO staging_fraud_reports SELECT (filled).* FROM partial WHERE NOT core.same_content(stored, filled)
+
 -- name: retire
 -- A stored row that a later observation changes leaves for core.fraud_report_versions.
 -- Rows affected: the changed reports of fraud.
@@ -58,7 +69,8 @@ WHERE v.account = s.account AND v.report_key = s.report_key
 INSERT INTO core.fraud_reports SELECT * FROM staging_fraud_reports
 
 -- name: differences
--- Staged rows that the store does not hold as they were observed, at the time they were observed.
+-- Staged rows that the store does not hold as they were observed, at the time they were observed; what was not asked
+-- for must be as it was before.
 -- No difference: a row observed earlier than a state that another window had committed before; the last
 -- observation wins, so the load left it out (windows in flight commit in any order).
 SELECT s.report_key AS key, s.observed_at,
@@ -73,7 +85,18 @@ LEFT JOIN LATERAL (
     WHERE v.account = s.account AND v.report_key = s.report_key
       AND v.observed_at <= s.observed_at AND v.known_to > s.observed_at
 ) AS o ON true
-WHERE ((o.state).report_key IS NULL OR NOT core.same_content(o.state, s))
+LEFT JOIN LATERAL (
+    SELECT jsonb_populate_record(NULL::core.fraud_reports, to_jsonb(v)) AS state FROM core.fraud_report_versions v
+    WHERE v.account = s.account AND v.report_key = s.report_key
+      AND v.known_to = (o.state).observed_at AND s.window_id = (o.state).window_id
+) AS before ON true
+WHERE ((o.state).report_key IS NULL OR NOT CASE
+        WHEN (before.state).report_key IS NOT NULL
+            THEN core.same_content(o.state, core.fill_unrequested(before.state, s, CAST(:unrequested AS text[])))
+        WHEN (o.state).window_id = s.window_id THEN core.same_content(o.state, s)
+        ELSE core.same_content(o.state, s)
+            OR core.same_content(o.state, core.fill_unrequested(o.state, s, CAST(:unrequested AS text[])))
+    END)
   AND NOT EXISTS (
     SELECT FROM sync.windows mine
     JOIN LATERAL (

@@ -7,7 +7,8 @@ ANALYZE staging_operations
 -- must still meet it, if it had not changed since.
 WITH walked AS (
     SELECT s.operation_id, o.operation_id IS NULL AS is_missing,
-           o.operation_id IS NOT NULL AND NOT core.same_content(o, s) AS is_different,
+           o.operation_id IS NOT NULL AND NOT core.same_content(o, s)
+               AND NOT core.same_content(o, core.fill_unrequested(o, s, CAST(:unrequested AS text[]))) AS is_different,
            s.sum_initial_currency AS currency, s.operation_type AS type, s.operation_status AS status,
            s.sum_initial_amount AS minor, o.sum_initial_currency AS stored_currency, o.operation_type AS stored_type,
            o.operation_status AS stored_status, o.sum_initial_amount AS stored_minor,

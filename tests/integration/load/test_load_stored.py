@@ -27,7 +27,7 @@ from pipelines.ingest.operations import OPERATIONS
 from resources.warehouse import ledger, load
 from resources.warehouse.engine import Warehouse
 from resources.warehouse.ledger import LoadReport
-from resources.warehouse.load import Reject, load_window
+from resources.warehouse.load import Reject, WindowRows, load_window
 
 # What is stored
 
@@ -108,7 +108,7 @@ def test_an_older_observation_that_commits_late_changes_nothing(store):
 def differences_of(store: Warehouse, window_id: int, *rows, second: int) -> list[tuple[str, str]]:
     """What a replay of a window with these rows says."""
     frame = typed({second: [*rows]}).frame
-    found = load.staged_differences(store, OPERATIONS, "default", window_id, frame)
+    found = load.staged_differences(store, OPERATIONS, "default", WindowRows(window_id, frame))
     return [(difference.key, difference.reason) for difference in found]
 
 
