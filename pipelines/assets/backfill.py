@@ -13,8 +13,8 @@ from pipelines.accounts import AccountScope
 from pipelines.assets import as_dagster_failure
 from pipelines.assets.streams import day_materializations
 from pipelines.ingest.engine import SyncRequest, sync
+from pipelines.ingest.operations import OPERATIONS
 from pipelines.ingest.progress import DayProgress, Progress
-from pipelines.ingest.streams import OPERATIONS
 from pipelines.resources import DataApiResource, WarehouseResource
 from resources.warehouse.engine import Warehouse
 

@@ -18,8 +18,8 @@ from pipelines.checks import asset_checks
 from pipelines.ingest.documents import sync_documents
 from pipelines.ingest.engine import SyncReport, SyncRequest, sync
 from pipelines.ingest.fraud import Skipped, sync_fraud
+from pipelines.ingest.operations import OPERATIONS
 from pipelines.ingest.progress import DayProgress, LogProgress, Progress
-from pipelines.ingest.streams import OPERATIONS
 from pipelines.jobs import BACKFILL, DAYS, documents_job
 from pipelines.resources import DataApiResource, WarehouseResource, data_api_from_env, warehouse_from_env
 from resources.documents import DocumentsConfig

@@ -9,20 +9,31 @@ import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
 from pipelines.ingest import windows
-from pipelines.ingest.documents import stored_streams
-from pipelines.ingest.streams import STREAMS, Stream
+from pipelines.ingest.normalize import Batch, concat, normalize
+from pipelines.ingest.registry import all_streams
+from pipelines.ingest.streams import Stream
 from resources.data_api import signature
 from resources.warehouse import ledger
 from resources.warehouse.engine import Warehouse
-from resources.warehouse.load import control_totals, merge_again, pages_digest, rows_digest, staged_differences
+from resources.warehouse.load import (
+    WindowRows,
+    control_totals,
+    merge_again,
+    pages_digest,
+    rows_digest,
+    staged_differences,
+)
 from resources.warehouse.retention import deleted_because_of_age
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 SHOWN = 20  # differences of one window that are told one by one
 BEGINNING, END = datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, tzinfo=UTC)
@@ -73,7 +84,7 @@ class PagesUnusable(Exception):
 class Rebuilt:
     """A window's typed rows, from its pages."""
 
-    table: pa.Table
+    rows: WindowRows
     pages: int
 
 
@@ -108,7 +119,7 @@ class Replayer:
         self.warehouse = warehouse
         self.account = account
         self.secret = secret
-        self.streams = {**STREAMS, **stored_streams(warehouse, account)}
+        self.streams = all_streams(warehouse, account)
         self.deleted = deleted_because_of_age(warehouse, account)
 
     def replay(self, first: date, last: date, tell: Callable[[str], None]) -> Replay:
@@ -125,11 +136,11 @@ class Replayer:
             shared = SharedRows(entries)
             for entry in entries:
                 rebuilt = self._rebuilt(stream, entry, result, tell)
-                counted = shared.counted(entry, rebuilt.table[stream.target.key].to_pylist() if rebuilt else None)
+                counted = shared.counted(entry, list(rebuilt.rows.frame[stream.key]) if rebuilt else None)
                 if rebuilt and not entry.only_boundary:
                     self._check(stream, entry, rebuilt, counted, result, tell)
             if any(not entry.only_boundary for entry in entries):
-                orphans = self.warehouse.query(stream.target.orphans, account=self.account, stream=stream.name)
+                orphans = self.warehouse.query(stream.sql("orphans"), account=self.account, stream=stream.name)
                 _note(result, stream, "", orphans, tell)
         return result
 
@@ -143,13 +154,12 @@ class Replayer:
         for name, keys in damaged.items():
             stream = self.streams[name]
             walks, unusable = self._walks_of(stream, keys)
-            states = self.warehouse.query(stream.target.states, account=self.account, stream=name, keys=sorted(keys))
+            states = self.warehouse.query(stream.sql("states"), account=self.account, stream=name, keys=sorted(keys))
             left = {state.key for state in states if state.window_id in unusable}
             impossible += [f"{name} {key}" for key in sorted(left)]
             chosen = sorted(keys - left)
-            key_column = stream.target.key
-            filtered = [(number, _only(table, key_column, set(chosen))) for number, table in walks]
-            added, gone = merge_again(self.warehouse, self.account, chosen, filtered, stream.target)
+            filtered = [_only(rows, stream.key, set(chosen)) for rows in walks]
+            added, gone = merge_again(self.warehouse, stream, self.account, chosen, filtered)
             rows, put_back, removed = rows + len(chosen), put_back + added, removed + gone
         return Repair(rows, put_back, removed, tuple(impossible))
 
@@ -190,33 +200,31 @@ class Replayer:
         tell: Callable[[str], None],
     ) -> None:
         """Hold a rebuilt window against ledger and store; `counted`: keys that count in a neighbour, if known."""
-        table, target = rebuilt.table, stream.target
-        own = self._own(stream, entry, table, counted or set())
+        own = self._own(stream, entry, rebuilt.rows.frame, counted or set())
         result.pages += rebuilt.pages
-        result.rows += own.num_rows
+        result.rows += len(own)
         faults = []
-        if rows_digest(table) != entry.rows_digest:
+        if rows_digest(rebuilt.rows.frame) != entry.rows_digest:
             faults.append("the rows of its pages do not have the digest of the ledger")
         totals = set(ledger.control_totals_of(entry.totals_met))
-        if not faults and counted is not None and set(control_totals(own, target)) != totals:
+        if not faults and counted is not None and set(control_totals(stream, own)) != totals:
             faults.append("the rows of its pages do not have the control totals of the ledger")
         for fault in faults:
             result.differences += 1
             result.problems.append(f"{_where(stream, entry)}{fault}")
             tell(result.problems[-1])
-        found = staged_differences(self.warehouse, self.account, entry.window_id, table, target)
+        found = staged_differences(self.warehouse, stream, self.account, rebuilt.rows)
         _note(result, stream, _where(stream, entry), found, tell)
 
-    def _own(self, stream: Stream, entry: Any, table: pa.Table, counted: set[str]) -> pa.Table:
+    def _own(self, stream: Stream, entry: Any, frame: pd.DataFrame, counted: set[str]) -> pd.DataFrame:
         """Return the rows that count in this window: those that no neighbour counted, and those that it changed."""
         if not counted:
-            return table
+            return frame
         states = self.warehouse.query(
-            stream.target.states, account=self.account, stream=stream.name, keys=sorted(counted)
+            stream.sql("states"), account=self.account, stream=stream.name, keys=sorted(counted)
         )
         theirs = counted - {state.key for state in states if state.window_id == entry.window_id}
-        key = stream.target.key
-        return _only(table, key, set(table[key].to_pylist()) - theirs)
+        return frame[~frame[stream.key].isin(theirs)]
 
     def rebuild(self, stream: Stream, entry: Any) -> Rebuilt:
         """Return the rows of a window from its raw pages.
@@ -246,30 +254,31 @@ class Replayer:
             raise PagesUnusable("its raw pages are not those that the ledger names: some were added or removed")
         if no_bodies:
             raise PagesNotKept
-        return Rebuilt(pa.Table.from_pandas(stream.unite(batches).frame, preserve_index=False), len(pages))
+        unrequested = stream.unrequested(pages[0].request) if pages else ()
+        return Rebuilt(WindowRows(entry.window_id, concat(stream.schema, batches).frame, unrequested), len(pages))
 
-    def _typed(self, stream: Stream, page: Any) -> Any:
+    def _typed(self, stream: Stream, page: Any) -> Batch:
         body = readable_body(page)
         kept = body is not None and hashlib.sha256(body).digest() == page.body_sha256
         if body is None or not kept or not signature.verify(body, self.secret):
             raise PagesUnusable(
                 f"page {page.page_id} is not what the platform signed (or was signed with another secret)"
             )
-        rows = stream.rows_of(signature.decode(body, self.secret))
-        return stream.normalize(rows, page.requested_at.astimezone(UTC))
+        rows = stream.rows(signature.decode(body, self.secret))
+        return normalize(stream.schema, rows, page.requested_at.astimezone(UTC))
 
-    def _walks_of(self, stream: Stream, keys: set[str]) -> tuple[list[tuple[int, pa.Table]], set[int]]:
+    def _walks_of(self, stream: Stream, keys: set[str]) -> tuple[list[WindowRows], set[int]]:
         """Return the rows of the keys in each walk that met any, in order, and the windows that cannot be read."""
-        walks: list[tuple[int, pa.Table]] = []
+        walks: list[WindowRows] = []
         unusable: set[int] = set()
         for entry in self._entries(stream, BEGINNING, END):
             try:
-                table = _only(self.rebuild(stream, entry).table, stream.target.key, keys)
+                rows = _only(self.rebuild(stream, entry).rows, stream.key, keys)
             except (PagesDeleted, PagesErased, PagesNotKept, PagesUnusable):
                 unusable.add(entry.window_id)
                 continue
-            if table.num_rows:
-                walks.append((entry.window_id, table))
+            if len(rows.frame):
+                walks.append(rows)
         return walks, unusable
 
 
@@ -286,15 +295,14 @@ def _note(result: Replay, stream: Stream, where: str, found: list[Any], tell: Ca
 
 
 def _lines(stream: Stream, where: str, found: list[Any]) -> Iterator[str]:
-    what = {"operations": "operation", "fraud": "report"}.get(stream.name, "document")
     for row in found[:SHOWN]:
-        yield f"{where}{what} {row.key} is {row.reason}"
+        yield f"{where}{stream.row_name} {row.key} is {row.reason}"
     if len(found) > SHOWN:
         yield f"{where}and {len(found) - SHOWN:,} more"
 
 
-def _only(table: pa.Table, column: str, keys: set[str]) -> pa.Table:
-    return table.filter(pa.array([value in keys for value in table[column].to_pylist()], pa.bool_()))
+def _only(rows: WindowRows, column: str, keys: set[str]) -> WindowRows:
+    return replace(rows, frame=rows.frame[rows.frame[column].isin(keys)])
 
 
 def body_of(page: Any) -> bytes:

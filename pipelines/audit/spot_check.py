@@ -13,9 +13,9 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from pipelines.ingest.engine import SyncRequest, sync
+from pipelines.ingest.operations import OPERATIONS
 from pipelines.ingest.pages import raw_page
 from pipelines.ingest.privacy import without_body
-from pipelines.ingest.streams import OPERATIONS
 from resources.data_api.client import Answer
 from resources.data_api.endpoints import DataApi
 from resources.errors import Incomplete

@@ -13,7 +13,7 @@ from decimal import Decimal
 from typing import Any
 
 from pipelines.audit.replay import readable_body
-from pipelines.ingest.normalize import identity
+from pipelines.ingest.operations import OPERATIONS
 from resources.data_api import signature
 from resources.warehouse.engine import Warehouse
 from resources.warehouse.retention import deleted_because_of_age
@@ -84,4 +84,4 @@ def _sighting(warehouse: Warehouse, state: Any, operation_id: str, secret: str) 
 
 def _row_in(body: bytes, operation_id: str) -> dict[str, Any] | None:
     rows = json.loads(body, parse_float=Decimal)["operations"]
-    return next((row for row in rows if identity(row) == operation_id), None)
+    return next((row for row in rows if OPERATIONS.identity(row) == operation_id), None)

@@ -9,7 +9,7 @@ from pipelines.audit.replay import Replay, Replayer
 from pipelines.audit.trace import Sighting, trace
 from pipelines.cli import account, show
 from pipelines.cli.store import migrated_store
-from pipelines.ingest.normalize import json_text
+from pipelines.ingest.typing_values import json_text
 from resources.errors import ConfigError, SyncError, WarehouseBroken
 
 

@@ -1,29 +1,79 @@
-"""Documents of endpoints whose answers are not described to us: what is asked, and their way through the engine.
+"""Streams of documents: endpoints whose answers are not described to us, made streams by their configuration.
 
-How a document is found, keyed and protected is in `document_rows`; what is configured in `resources.documents`.
+What is configured is in `resources.documents`; what of a document is personal in `privacy`.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from pipelines.ingest.document_rows import Shape, documents_in, identity, normalize_documents, unite_documents
+import pyarrow as pa
+
 from pipelines.ingest.engine import SyncReport, SyncRequest, sync
+from pipelines.ingest.normalize import LONGEST_INDEXED
+from pipelines.ingest.privacy import mask_document
 from pipelines.ingest.progress import Progress
+from pipelines.ingest.schema import Rows, Schema
 from pipelines.ingest.streams import PageRequest, Stream
-from pipelines.ingest.windows import DAY_SECONDS, LONGEST
+from pipelines.ingest.typing_values import canonical, json_text, why_not_storable
+from pipelines.ingest.windows import DAY_SECONDS
 from resources.data_api.client import Answer
 from resources.data_api.endpoints import DataApi, utc_text
+from resources.data_api.errors import UnexpectedShape
 from resources.documents import FROM, TO, DocumentsConfig
 from resources.errors import ConfigError
 from resources.settings import PersonalSettings, SyncSettings
-from resources.warehouse import targets
 from resources.warehouse.engine import Warehouse, run
+from resources.warehouse.load import Total
 
 SHORTEST = 3600  # seconds of a window that is not cut: an endpoint that ignores the interval would be asked for ever
+CLASH = (
+    "another document of the same answer has the same key and another content: the key does not tell documents apart"
+)
+TWIN = "the same document stands more than once in the answer, and no key is configured to tell the two apart"
+
+Path = tuple[str, ...]
+
+
+class NoKey(ValueError):
+    """Why a document has no key."""
+
+
+def document_stream(config: DocumentsConfig, personal: PersonalSettings | None = None) -> Stream:
+    """Return the stream that a table of DOCUMENTS_FILE configures."""
+    return Stream(
+        name=config.stream,
+        row_name="document",
+        endpoint=config.endpoint,
+        table="core.documents",
+        statements="ingest/documents",
+        request=partial(_request, config),
+        rows=partial(documents_in, config),
+        schema=Schema(
+            key="document_key",
+            columns={
+                "stream": "text",
+                "document_key": "text",
+                "endpoint": "text",
+                "document": "json",
+                "document_sha256": "text",
+            },
+            derived=("stream", "document_key", "endpoint", "document", "document_sha256"),
+            derive=partial(_derive, config),
+            prepare=partial(mask_document, personal=personal or PersonalSettings(), paths=config.personal),
+        ),
+        total=Total(None, "stream", None, None),  # an amount in a document is not known to be one
+        look_back_days=lambda _settings: config.look_back_days,
+        row_identity=partial(identity, config),
+        is_snapshot=config.interval_days is None,
+        has_pages=config.paging is not None,
+        longest=DAY_SECONDS * (config.interval_days or 1),
+        shortest=SHORTEST,
+    )
 
 
 def sync_documents(
@@ -40,64 +90,136 @@ def sync_documents(
         ConfigError: the stream was loaded before with another endpoint, rows or key; or the answer has another shape.
         Others as `sync`.
     """
-    shape = shape_of(config)
-    _hold_shape(warehouse, settings.account, shape)
-    stream = document_stream(shape, config, settings.personal)
+    _hold_shape(warehouse, settings.account, config)
+    stream = document_stream(config, settings.personal)
     # one window at a time: of two that bring one key, the later observed is then the later committed, so that the
     # earlier state is kept as a version and told of, where it would be passed over as outdated
     return sync(stream, request, api, warehouse, replace(settings, windows_in_flight=1), progress)
 
 
-def shape_of(config: DocumentsConfig) -> Shape:
-    """Return how the documents of a stream are found and told apart."""
-    return Shape(config.stream, config.endpoint, config.rows, config.key)
-
-
-def document_stream(
-    shape: Shape, config: DocumentsConfig | None = None, personal: PersonalSettings | None = None
-) -> Stream:
-    """Return the stream of the engine; without a configuration it can replay answers, but not ask."""
-    paths = config.personal if config else ()
-    return Stream(
-        name=shape.stream,
-        ask=partial(_ask, config),
-        rows_of=partial(documents_in, shape),
-        identity=partial(identity, shape),
-        normalize=partial(normalize_documents, shape, personal or PersonalSettings(), paths),
-        normalize_columns=lambda _rows, _observed_at: None,
-        unite=partial(unite_documents, shape),
-        time_column=None,  # which of its times an interval selects by is not known
-        target=targets.documents(shape.stream),
-        look_back=lambda _: config.look_back_days if config else 0,
-        snapshot=bool(config and config.interval_days is None),
-        pages=bool(config and config.paging),
-        longest=min(LONGEST, DAY_SECONDS * (config.interval_days or 1)) if config else DAY_SECONDS,
-        shortest=SHORTEST,
-    )
-
-
 def stored_streams(warehouse: Warehouse, account: str) -> dict[str, Stream]:
     """Return every stream of documents that was ever loaded, as replay needs it: what is configured now may differ."""
     rows = warehouse.query("ingest/document_shapes/shapes", account=account)
-    return {row.stream: document_stream(_shape_of_row(row.stream, row)) for row in rows}
+    return {row.stream: document_stream(_stored_config(row.stream, row)) for row in rows}
 
 
-def parameters(config: DocumentsConfig, ask: PageRequest) -> dict[str, Any]:
+def documents_in(config: DocumentsConfig, answer: dict[str, Any]) -> list[Any]:
+    """Return the documents of a verified answer.
+
+    Raises:
+        UnexpectedShape: it has no such list, or several and none is configured; what it has is named, without values.
+    """
+    content = {name: value for name, value in answer.items() if name != "signature"}
+    if config.rows is None:
+        lists = [value for value in content.values() if isinstance(value, list)]
+        if len(lists) > 1:
+            raise _unexpected(config, content, "several lists: name one of them as rows")
+        return list(lists[0]) if lists else [content]
+    found = _at(content, config.rows)
+    if not isinstance(found, list):
+        raise _unexpected(config, content, f"no list at rows = {'.'.join(config.rows)}")
+    return list(found)
+
+
+def identity(config: DocumentsConfig, row: Any) -> str:
+    """Return what tells one document of a walk from another: its key; without one, all of it."""
+    try:
+        return _configured_key(config, row)
+    except NoKey:
+        return _digest(canonical(row))
+
+
+def parameters(config: DocumentsConfig, page: PageRequest) -> dict[str, Any]:
     """Return the parameters of one request: as configured, with the ends of the window and the page in their places."""
-    ends = {FROM: utc_text(ask.window.first), TO: utc_text(ask.window.last)}
+    ends = {FROM: utc_text(page.window.first), TO: utc_text(page.window.last)}
     found: dict[str, Any] = _filled(config.params, ends)
     if config.interval_days is not None:
         found["tz"] = "UTC"
     if config.paging is not None:
-        _put(found, config.paging.limit, min(ask.limit, config.paging.size))
-        _put(found, config.paging.offset, ask.offset)
+        _put(found, config.paging.limit, min(page.limit, config.paging.size))
+        _put(found, config.paging.offset, page.offset)
     return found
 
 
-def _ask(config: DocumentsConfig | None, api: DataApi, _: SyncSettings, ask: PageRequest) -> Answer:
-    if config is None:
-        raise ConfigError("this stream is not in DOCUMENTS_FILE.")
-    return api.documents(config.endpoint, parameters(config, ask))
+def _derive(config: DocumentsConfig, rows: Rows) -> dict[str, pa.Array]:
+    """Make the key, the canonical text and its digest of each document.
+
+    Two with one key and another content are both rejected, since which of them is right cannot be told.
+    """
+    texts = [canonical(document) for document in rows.objects]
+    keys: list[str] = []
+    numbers_by_key: dict[str, list[int]] = {}
+    for number, (document, text) in enumerate(zip(rows.objects, texts, strict=True)):
+        keys.append(_digest(text))
+        why = why_not_storable(document, text)
+        if why is not None:
+            rows.reject(number, f"the document {why}")
+            continue
+        try:
+            keys[number] = _configured_key(config, document) if config.key else keys[number]
+        except NoKey as error:
+            rows.reject(number, str(error))
+            continue
+        if len(keys[number].encode()) > LONGEST_INDEXED:
+            rows.reject(number, "the key is too long for an index")
+            continue
+        numbers_by_key.setdefault(keys[number], []).append(number)
+    for numbers in numbers_by_key.values():
+        clash = len({texts[number] for number in numbers}) > 1
+        for number in numbers if clash else () if config.key else numbers[1:]:
+            rows.reject(number, CLASH if clash else TWIN)
+    count = len(texts)
+    return {
+        "stream": pa.array([config.stream] * count, pa.string()),
+        "document_key": pa.array(keys, pa.string()),
+        "endpoint": pa.array([config.endpoint] * count, pa.string()),
+        "document": pa.array(texts, pa.string()),
+        "document_sha256": pa.array(map(_digest, texts), pa.string()),
+    }
+
+
+def _configured_key(config: DocumentsConfig, row: Any) -> str:
+    """Return the value at the path, or a JSON list of the values at several, so that no two pairs look alike.
+
+    Raises:
+        NoKey: a path has no value, or one that is no text or number; or no key is configured.
+    """
+    values = [_key_value(row, path) for path in config.key]
+    if not values:
+        raise NoKey("no key is configured")
+    return values[0] if len(values) == 1 else json_text(values)
+
+
+def _key_value(row: Any, path: Path) -> str:
+    value = _at(row, path)
+    if value is None or value == "":
+        raise NoKey(f"the document has no value at {'.'.join(path)}, which is part of its key")
+    if isinstance(value, bool | dict | list):
+        raise NoKey(f"the value at {'.'.join(path)}, which is part of the key, is no text or number")
+    return str(value)
+
+
+def _at(value: Any, path: Path) -> Any:
+    for name in path:
+        value = value.get(name) if isinstance(value, dict) else None
+    return value
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _unexpected(config: DocumentsConfig, content: dict[str, Any], what: str) -> UnexpectedShape:
+    kinds: dict[type, str] = {dict: "an object", list: "a list"}
+    parts = [f"{name[:60]} ({kinds.get(type(value), 'a value')})" for name, value in list(content.items())[:10]]
+    return UnexpectedShape(
+        f"the answer to {config.endpoint} has {what} (table documents.{config.name} of DOCUMENTS_FILE); "
+        f"it has {', '.join(parts) or 'nothing'}."
+    )
+
+
+def _request(config: DocumentsConfig, api: DataApi, _: SyncSettings, page: PageRequest) -> Answer:
+    return api.documents(config.endpoint, parameters(config, page))
 
 
 def _filled(value: Any, ends: Mapping[str, str]) -> Any:
@@ -108,29 +230,32 @@ def _filled(value: Any, ends: Mapping[str, str]) -> Any:
     return ends.get(value, value) if isinstance(value, str) else value
 
 
-def _put(table: dict[str, Any], path: tuple[str, ...], value: int) -> None:
+def _put(table: dict[str, Any], path: Path, value: int) -> None:
     for name in path[:-1]:
         table = table.setdefault(name, {})
     table[path[-1]] = value
 
 
-def _hold_shape(warehouse: Warehouse, account: str, shape: Shape) -> None:
+def _hold_shape(warehouse: Warehouse, account: str, config: DocumentsConfig) -> None:
     """Note how the stream is read at its first load, and refuse another way later: keys and replay would not fit."""
     values = {
-        "endpoint": shape.endpoint,
-        "rows_path": ".".join(shape.rows) if shape.rows else None,
-        "key_paths": [".".join(path) for path in shape.key],
+        "endpoint": config.endpoint,
+        "rows_path": ".".join(config.rows) if config.rows else None,
+        "key_paths": [".".join(path) for path in config.key],
     }
     with warehouse.transaction() as connection:
-        run(connection, "ingest/document_shapes/note_shape", account=account, stream=shape.stream, **values)
-        (row,) = run(connection, "ingest/document_shapes/shape", account=account, stream=shape.stream)
-    if _shape_of_row(shape.stream, row) != shape:
+        run(connection, "ingest/document_shapes/note_shape", account=account, stream=config.stream, **values)
+        (row,) = run(connection, "ingest/document_shapes/shape", account=account, stream=config.stream)
+    stored = _stored_config(config.stream, row)
+    if (stored.endpoint, stored.rows, stored.key) != (config.endpoint, config.rows, config.key):
         raise ConfigError(
-            f"{shape.stream} was loaded before with another endpoint, rows or key (endpoint {row.endpoint}, rows "
+            f"{config.stream} was loaded before with another endpoint, rows or key (endpoint {row.endpoint}, rows "
             f"{row.rows_path or 'not set'}, key {row.key_paths}): write it as it was, or give the table a new name."
         )
 
 
-def _shape_of_row(stream: str, row: Any) -> Shape:
+def _stored_config(stream: str, row: Any) -> DocumentsConfig:
+    """Return what is stored of a configuration: enough to read an answer, not to ask for one."""
     rows = tuple(row.rows_path.split(".")) if row.rows_path else None
-    return Shape(stream, row.endpoint, rows, tuple(tuple(path.split(".")) for path in row.key_paths))
+    key = tuple(tuple(path.split(".")) for path in row.key_paths)
+    return DocumentsConfig(stream.removeprefix("documents:"), row.endpoint, {}, rows=rows, key=key)

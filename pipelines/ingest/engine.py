@@ -12,8 +12,9 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 
 from pipelines.ingest import windows
+from pipelines.ingest.normalize import concat
 from pipelines.ingest.pages import FetchedPage, page_of
-from pipelines.ingest.privacy import protect, without_body
+from pipelines.ingest.privacy import mask, unknown_columns, without_body
 from pipelines.ingest.progress import LogProgress, Progress
 from pipelines.ingest.streams import PageRequest, Stream
 from pipelines.ingest.walk import (
@@ -39,10 +40,6 @@ from resources.warehouse.ledger import ControlTotal, LoadReport, Scope, TotalKey
 from resources.warehouse.load import load_window
 from resources.warehouse.locks import BackfillThrottle, open_locks
 from resources.warehouse.rate_limit import TokenBudget
-
-
-class NoAccess(Unauthorized):
-    """The token's user may not see this stream; the message says which right that takes."""
 
 
 @dataclass(frozen=True)
@@ -106,16 +103,16 @@ def sync(
     Raises:
         ConfigError: the days make no sense; nothing was asked or written.
         Incomplete: some window could not be shown complete; the rest is committed, the ledger names the holes.
-        NoAccess: the token lost the right to the stream, or must have it.
+        Unauthorized: the platform refused; the message names the right that the stream takes, if it takes one.
         Retryable, Permanent, WarehouseUnavailable: the sync stopped; what was committed stays.
     """
     days = request.first_day, request.last_day
     today = datetime.now(UTC).date()
     if not days[0] <= days[1] or days[0] > today:
         raise ConfigError(f"no day to sync: {days[0]} to {days[1]} (today is {today}, UTC).")
-    account, look_back = settings.account, stream.look_back(settings)
+    account, look_back = settings.account, stream.look_back_days(settings)
     projects = tuple(sorted(set(request.project_ids)))
-    interval = None if stream.snapshot else windows.interval_of_days(*days)
+    interval = None if stream.is_snapshot else windows.interval_of_days(*days)
     with (
         api.run(TokenBudget(warehouse, account), settings.requests_in_flight) as run_api,
         open_locks(warehouse, account, stream.name) as locks,
@@ -140,12 +137,10 @@ def sync(
             try:
                 return engine.load(request, [Window(first, last) for first, last in done])
             except Unauthorized as error:
-                if not stream.optional:
+                was_held = stream.optional and ledger.was_loaded(warehouse, account, stream.name)
+                if not stream.optional or request.refusal_is_failure or was_held:
                     raise
-                refusal = NoAccess(f"{error} {stream.access}")
-                if request.refusal_is_failure or ledger.was_loaded(warehouse, account, stream.name):
-                    raise refusal from None
-                run.skipped = str(refusal)
+                run.skipped = str(error)
                 return SyncReport(run.run_id, windows.of_days(*days), skipped=run.skipped)
 
 
@@ -164,9 +159,9 @@ class Walker:
 
         def fetch(offset: int, limit: int) -> Page[FetchedPage]:
             request = PageRequest(window, self.project_ids, offset, limit)
-            return page_of(self.stream, self.stream.ask(self.api, self.settings, request))
+            return page_of(self.stream, self.stream.request(self.api, self.settings, request))
 
-        if not self.stream.pages:
+        if not self.stream.has_pages:
             return fetch_whole(fetch, self.suspicion)
         can_be_cut = window.seconds > self.stream.shortest
         outcome = walk_until_stable(fetch, window.length if can_be_cut else SHORTEST, self.suspicion)
@@ -216,7 +211,7 @@ class _Engine:
 
     def _whole(self, request: SyncRequest) -> Window:
         """Return the window of the days as far as they are over; of a snapshot, the present second."""
-        if self.stream.snapshot:
+        if self.stream.is_snapshot:
             now = datetime.now(UTC).replace(microsecond=0)
             return Window(now, now)
         asked = windows.of_days(request.first_day, request.last_day)
@@ -273,15 +268,11 @@ class _Engine:
             ledger.add_incomplete_window(self.warehouse, self.scope, record)
             return outcome
         personal = self.settings.personal
-        batch = protect(self.stream.unite([page.payload.batch for page in outcome.pages]), personal)
+        rows = mask(concat(self.stream.schema, [page.payload.batch for page in outcome.pages]), personal)
+        pages = [without_body(page.payload.raw, personal) for page in outcome.pages]
+        unknown = unknown_columns(self.stream.unrequested(pages[0].request) if pages else (), personal)
         return load_window(
-            self.warehouse,
-            self.scope,
-            record,
-            batch.frame,
-            batch.rejects,
-            [without_body(page.payload.raw, personal) for page in outcome.pages],
-            self.stream.target,
+            self.warehouse, self.stream, self.scope, record, rows.frame, rows.rejects, pages, unrequested=unknown
         )
 
 

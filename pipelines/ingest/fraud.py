@@ -1,19 +1,140 @@
-"""Reports of fraud: the second stream of the engine, and what happens when the token may not see them."""
+"""The stream of reports of fraud (`fraud/list`): its declaration, and what happens when the token may not see them."""
 
 from __future__ import annotations
 
+import hashlib
+import json
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import date, timedelta
+from datetime import datetime
+from decimal import Decimal
+from operator import attrgetter, itemgetter
+from typing import Any
+
+import pyarrow as pa
 
 from pipelines.ingest.engine import SyncReport, SyncRequest, sync
 from pipelines.ingest.progress import Progress
-from pipelines.ingest.streams import FRAUD
+from pipelines.ingest.schema import Rows, Schema
+from pipelines.ingest.streams import PageRequest, Stream
+from pipelines.ingest.typing_values import LARGEST, json_text
+from resources.currencies import exponents
+from resources.data_api.client import Answer
 from resources.data_api.endpoints import DataApi
 from resources.settings import SyncSettings
 from resources.warehouse.engine import Warehouse
+from resources.warehouse.load import Total
 
 logger = logging.getLogger(__name__)
+
+# What does not change when a report is corrected; the rest (amount, type, …) is its content. The API gives no id.
+IDENTIFYING = ("project_id", "payment_id", "operation_id", "arn", "received_on", "fraud_report_date")
+CLASH = "another report of the same answer has the same project, payment, operation, arn, received_on and report date"
+RIGHT = "Risks or Merchant admin"
+
+
+def report_key(identifying: Mapping[str, Any]) -> str:
+    """Return the id of a report: SHA-256 over its identifying values, typed, times as UTC."""
+    values = [identifying[name] for name in IDENTIFYING]
+    texts = [value.isoformat() if isinstance(value, datetime) else value for value in values]
+    return hashlib.sha256(json.dumps(texts, ensure_ascii=False).encode()).hexdigest()
+
+
+def minor_units(amount: Decimal, currency: str | None) -> int | None:
+    """Return an amount of major units in minor units; None when the currency's exponent is unknown.
+
+    Raises:
+        ValueError: it is no whole number of minor units, or too large for 64 bits.
+    """
+    exponent = exponents().get(currency or "")
+    if exponent is None:
+        return None
+    minor = amount.scaleb(exponent)
+    if minor != minor.to_integral_value():
+        raise ValueError(f"is {amount} {currency}, which is no whole number of minor units")
+    if not -LARGEST - 1 <= minor <= LARGEST:
+        raise ValueError(f"is {amount} {currency}, larger than a bigint holds in minor units")
+    return int(minor)
+
+
+def _derive(rows: Rows) -> dict[str, pa.Array]:
+    """Add the amount in minor units and the key of each report.
+
+    Two different reports with one key: the second is rejected, so that neither is lost silently. A report that stands
+    twice, to the byte, is one.
+    """
+    minors: list[int | None] = []
+    amounts, currencies = rows.columns["tr_amount"].to_pylist(), rows.columns["tr_ccy"].to_pylist()
+    for number, (amount, currency) in enumerate(zip(amounts, currencies, strict=True)):
+        try:
+            minors.append(None if amount is None else minor_units(Decimal(amount), currency))
+        except ValueError as error:
+            minors.append(None)
+            rows.reject(number, f"tr_amount {error}", "tr_amount")
+    keys: list[str] = []
+    reports: dict[str, str] = {}
+    for number, values in enumerate(zip(*(rows.columns[name].to_pylist() for name in IDENTIFYING), strict=True)):
+        keys.append(report_key(dict(zip(IDENTIFYING, values, strict=True))))
+        if number not in rows.faults:
+            text = json_text(rows.objects[number])
+            if reports.setdefault(keys[-1], text) != text:
+                rows.reject(number, CLASH)
+    return {"tr_amount_minor": pa.array(minors, pa.int64()), "report_key": pa.array(keys, pa.string())}
+
+
+def _request(api: DataApi, _: SyncSettings, page: PageRequest) -> Answer:
+    return api.fraud(page.window.first, page.window.last, offset=page.offset, limit=page.limit)
+
+
+FRAUD = Stream(
+    name="fraud",
+    row_name="report",
+    endpoint="fraud/list",
+    table="core.fraud_reports",
+    statements="ingest/fraud",
+    request=_request,
+    rows=itemgetter("operations"),  # so the platform calls the list of reports
+    schema=Schema(
+        key="report_key",
+        columns={
+            "report_key": "text",
+            "project_id": "text",
+            "payment_id": "text",
+            "operation_id": "text",
+            "tr_amount": "decimal",  # in major units
+            "tr_ccy": "text",
+            "tr_amount_minor": "amount",
+            "account_number": "text",
+            "payment_method_type": "text",
+            "row_updated_at": "time",
+            "customer_id": "text",
+            "project_name": "text",
+            "arn": "text",
+            "fraud_type": "text",
+            "fraud_report_date": "time",
+            "issuer_country": "text",
+            "received_on": "time",
+            "purchase_date": "time",
+            "channel_amount_in_usd": "decimal",
+            "issuer_bank_name": "text",
+            "bin": "text",
+            "country_by_ip": "text",
+            "customer_email": "text",
+            "report_and_purchase_date_difference": "integer",
+            "extra": "json",
+        },
+        derived=("report_key", "tr_amount_minor"),
+        derive=_derive,
+        required=("operation_id",),
+        indexed=("payment_id", "operation_id"),
+    ),
+    total=Total("tr_ccy", "fraud_type", None, "tr_amount_minor"),
+    look_back_days=attrgetter("fraud_look_back_days"),  # corrections of a report do not move it to another day
+    time_column="received_on",
+    optional=True,
+    required_right=RIGHT,
+)
 
 
 @dataclass(frozen=True)
@@ -47,8 +168,3 @@ def sync_fraud(
         logger.warning("%s", report.skipped)
         return Skipped(report.skipped)
     return report
-
-
-def first_day_of_night(settings: SyncSettings, last_day: date) -> date:
-    """Return the first day that a night walks again: corrections of a report do not move it to another day."""
-    return max(settings.first_day, last_day - timedelta(days=settings.fraud_look_back_days))

@@ -1,4 +1,4 @@
-"""From a verified answer to what is kept of it: the page for the walk, the typed batch, the signed body."""
+"""From a verified answer to what is kept of it: the page for the walk, the typed rows, the signed body."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipelines.ingest.normalize import Batch
+from pipelines.ingest.normalize import Batch, normalize, normalize_columns
 from pipelines.ingest.streams import Stream
 from pipelines.ingest.walk import Page
 from resources.data_api.client import Answer
@@ -35,11 +35,11 @@ def page_of(stream: Stream, answer: Answer) -> Page[FetchedPage]:
 
 def _typed(stream: Stream, answer: Answer) -> tuple[tuple[str, ...], Batch]:
     if answer.rows is not None:
-        batch = stream.normalize_columns(answer.rows, answer.requested_at)
+        batch = normalize_columns(stream.schema, answer.rows, answer.requested_at)
         if batch is not None:
-            return tuple(batch.table[stream.target.key].to_pylist()), batch
-    rows = stream.rows_of(answer.document)
-    return tuple(map(stream.identity, rows)), stream.normalize(rows, answer.requested_at)
+            return tuple(batch.table[stream.key].to_pylist()), batch
+    rows = stream.rows(answer.document)
+    return tuple(map(stream.identity, rows)), normalize(stream.schema, rows, answer.requested_at)
 
 
 def raw_page(answer: Answer, row_count: int) -> RawPage:

@@ -1,4 +1,4 @@
-"""Personal columns of a window's typed rows: kept, hashed with a key, or dropped. Pure; loading is elsewhere.
+"""Personal values of rows and documents: kept, hashed with a key, or dropped. Pure; loading and erasing are elsewhere.
 
 Unless they are kept, rejects and unknown fields are masked by name, and the signed bodies are not kept at all.
 """
@@ -8,31 +8,54 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
-import pyarrow as pa
+import pandas as pd
 
-from pipelines.ingest.normalize import Batch, json_text
+from pipelines.ingest.normalize import Frame
+from pipelines.ingest.schema import EXTRA
+from pipelines.ingest.typing_values import canonical, json_text
 from resources.settings import PersonalSettings
 from resources.warehouse.load import RawPage, Reject
 
-COLUMNS = ("account_number", "customer_ip", "customer_email", "card_holder", "avs_post_code", "avs_street_address")
+# what SYNC_PERSONAL_DATA=hash or drop covers
+MASKED_COLUMNS = (
+    *("account_number", "customer_ip", "customer_email", "card_holder", "avs_post_code", "avs_street_address"),
+)
+# what may tell of a person beside that: an id of the merchant's, by which rows are joined, and free text
+PERSONAL_COLUMNS = frozenset(
+    {*MASKED_COLUMNS, "customer_id", "card_token", "payment_description", "expiration_date"},
+)
 MASK = "****"
 
+Path = tuple[str, ...]
 
-def protect(batch: Batch, personal: PersonalSettings) -> Batch:
+
+def mask(rows: Frame, personal: PersonalSettings) -> Frame:
     """Return the rows of a window as they are to be stored and compared."""
     if personal.mode == "keep":
-        return batch
-    table = batch.table
-    for number, name in enumerate(table.column_names):
-        if name in COLUMNS:
-            table = table.set_column(number, name, _protected(table[name], name, personal))
-        elif name == "extra":
-            table = table.set_column(number, name, _masked_texts(table[name]))
-    return Batch(table, tuple(_masked_reject(reject) for reject in batch.rejects))
+        return rows
+    masked = {name: _masked_column(rows.frame[name], personal) for name in rows.frame if name in MASKED_COLUMNS}
+    if EXTRA in rows.frame:
+        masked[EXTRA] = _masked_texts(rows.frame[EXTRA])
+    return Frame(rows.frame.assign(**masked), tuple(_masked_reject(reject) for reject in rows.rejects))
+
+
+def mask_document(document: Any, personal: PersonalSettings, paths: Sequence[Path]) -> Any:
+    """Return a document with its personal values hashed or dropped, as SYNC_PERSONAL_DATA says.
+
+    Personal are the configured paths (through lists, each of their elements), and anywhere what is named as a
+    masked column. A value has the same hash as in such a column of the same name.
+    """
+    if personal.mode == "keep":
+        return document
+    hidden = _hide_named(document, personal)
+    for path in paths:
+        hidden = _hide_at(hidden, path, personal)
+    return hidden
 
 
 def without_body(page: RawPage, personal: PersonalSettings) -> RawPage:
@@ -40,30 +63,31 @@ def without_body(page: RawPage, personal: PersonalSettings) -> RawPage:
     return page if personal.mode == "keep" else replace(page, body_zstd=None)
 
 
+def unknown_columns(unrequested: Sequence[str], personal: PersonalSettings) -> tuple[str, ...]:
+    """Return which of the columns not asked for keep what is stored: under hash and drop no clear value does."""
+    return tuple(name for name in unrequested if personal.mode == "keep" or name not in MASKED_COLUMNS)
+
+
 def keyed_hash(key: str, column: str, value: str) -> str:
     """Return the HMAC-SHA256, as hex, of a value of a column: the same every time, another one in another column."""
     return hmac.new(key.encode(), f"{column}\0{value}".encode(), hashlib.sha256).hexdigest()
 
 
-def _protected(column: pa.ChunkedArray, name: str, personal: PersonalSettings) -> pa.Array:
+def _masked_column(column: pd.Series, personal: PersonalSettings) -> pd.Series:
     if personal.key is None or personal.mode == "drop":
-        return pa.nulls(len(column), column.type)
+        return pd.Series(pd.NA, column.index, column.dtype)
     key = personal.key.reveal()
-    encoded = column.combine_chunks().dictionary_encode()
-    hashes = [keyed_hash(key, name, value) for value in encoded.dictionary.to_pylist()]
-    return pa.array(hashes, column.type).take(encoded.indices)
+    hashes = {value: keyed_hash(key, str(column.name), value) for value in column.dropna().unique()}
+    return column.map(hashes, na_action="ignore").astype(column.dtype)
 
 
-def _masked_texts(column: pa.ChunkedArray) -> pa.ChunkedArray | pa.Array:
-    if column.null_count == len(column):
-        return column
-    texts = [None if text is None else _masked_json(text) for text in column.to_pylist()]
-    return pa.array(texts, column.type)
+def _masked_texts(column: pd.Series) -> pd.Series:
+    return column.map(_masked_json, na_action="ignore").astype(column.dtype)
 
 
 def _masked_reject(reject: Reject) -> Reject:
-    name = reject.reason.split(" ", 1)[0]
-    reason = f"{name} cannot be typed" if name in COLUMNS else reject.reason  # a reason quotes the value
+    # a reason quotes the value
+    reason = f"{reject.field} cannot be typed" if reject.field in MASKED_COLUMNS else reject.reason
     return replace(reject, reason=reason, raw_json=_masked_json(reject.raw_json))
 
 
@@ -77,6 +101,35 @@ def _masked_json(text: str) -> str:
 def _masked(value: Any) -> Any:
     if isinstance(value, dict):
         return {
-            name: MASK if name in COLUMNS and part not in (None, "") else _masked(part) for name, part in value.items()
+            name: MASK if name in MASKED_COLUMNS and part not in (None, "") else _masked(part)
+            for name, part in value.items()
         }
     return [_masked(part) for part in value] if isinstance(value, list) else value
+
+
+def _hide_named(value: Any, personal: PersonalSettings) -> Any:
+    if isinstance(value, dict):
+        return {
+            name: _hidden(part, name, personal) if name in MASKED_COLUMNS else _hide_named(part, personal)
+            for name, part in value.items()
+        }
+    return [_hide_named(part, personal) for part in value] if isinstance(value, list) else value
+
+
+def _hide_at(value: Any, path: Path, personal: PersonalSettings) -> Any:
+    if isinstance(value, list):
+        return [_hide_at(part, path, personal) for part in value]
+    name, rest = path[0], path[1:]
+    if not isinstance(value, dict) or name not in value:
+        return value
+    if rest:
+        return {**value, name: _hide_at(value[name], rest, personal)}
+    # what has a personal name is hidden already
+    return value if name in MASKED_COLUMNS else {**value, name: _hidden(value[name], name, personal)}
+
+
+def _hidden(value: Any, name: str, personal: PersonalSettings) -> str | None:
+    if value is None or value == "" or personal.key is None or personal.mode == "drop":
+        return None
+    text = value if isinstance(value, str) else canonical(value)
+    return keyed_hash(personal.key.reveal(), name, text)

@@ -1,75 +1,74 @@
-"""The fields of an operation and their kinds, in the order of the columns of core.operations.
+"""What the rows of a stream are: their columns and kinds, and what is made of them beside that.
 
-Source: the platform's public documentation of `operations/get`. A field that is not here lands in `extra`.
+How a value becomes one of a kind is in `typing_values`, how rows become a frame in `normalize`.
 """
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-Kind = Literal["text", "time", "amount"]
+if TYPE_CHECKING:
+    import pyarrow as pa
 
-SUMS = ("sum_initial", "sum_converted")  # objects of `amount` (minor units) and `currency`
+# amount: minor units, 64 bits; decimal: exact, any size, as text; integer: 32 bits; json: as JSON text
+Kind = Literal["text", "time", "amount", "decimal", "integer", "json"]
 
-KINDS: dict[str, Kind] = {
-    "operation_id": "text",
-    "project_id": "text",
-    "payment_id": "text",
-    "operation_type": "text",
-    "operation_status": "text",
-    "account_number": "text",
-    "customer_ip": "text",
-    "payment_method_name": "text",
-    "payment_method_type": "text",
-    "payment_description": "text",
-    "operation_created_at": "time",
-    "operation_completed_at": "time",
-    "provider_date": "time",
-    "shipment_date": "time",
-    "sum_initial_amount": "amount",
-    "sum_initial_currency": "text",
-    "sum_converted_amount": "amount",
-    "sum_converted_currency": "text",
-    "arn": "text",
-    "rrn": "text",
-    "payment_provider_code": "text",
-    "payment_provider_message": "text",
-    # on request only
-    "bin": "text",
-    "bank_name": "text",
-    "card_enroll_check": "text",
-    "card_holder": "text",
-    "card_product_name": "text",
-    "card_token": "text",
-    "expiration_date": "text",
-    "country_by_bin": "text",
-    "eci": "text",
-    "secure_3ds_check": "text",
-    "auth_code": "text",
-    "avs_post_code": "text",
-    "avs_street_address": "text",
-    "avs_result": "text",
-    "customer_id": "text",
-    "customer_email": "text",
-    "country_by_ip": "text",
-    "completed_refund": "amount",
-    "remaining_refund": "amount",
-    "currency_rate": "text",
-    "payment_currency": "text",
-    "balance_id": "text",
-    "payment_type": "text",
-    "transaction_created_at": "time",
-    "transaction_completed_at": "time",
-    "transaction_status": "text",
-    "provider_payment_id": "text",
-    "recurring_id": "text",
-    "recurring_register": "text",
-    "recurring_valid_thru": "text",
-    "acquirer_bank_name": "text",
-    "legal_entity_name": "text",
-    "merchant_id": "text",
-    "project_name": "text",
-    "project_url": "text",
-}
+EXTRA = "extra"  # the column of the fields that a schema does not know
+SUM_PARTS = ("amount", "currency")
 
-COLUMNS = (*KINDS, "extra", "observed_at")  # of a normalized frame
+
+class Fault(NamedTuple):
+    """Why a row is rejected, and the column whose value is the reason."""
+
+    reason: str
+    field: str | None = None
+
+
+@dataclass
+class Rows:
+    """The rows of one answer on their way to a frame: as they came, as columns, and what is wrong with which."""
+
+    objects: list[dict[str, Any]]
+    columns: dict[str, pa.Array] = field(default_factory=dict)
+    faults: dict[int, Fault] = field(default_factory=dict)
+
+    def reject(self, number: int, reason: str, column: str | None = None) -> None:
+        """Reject a row; the first reason counts."""
+        self.faults.setdefault(number, Fault(reason, column))
+
+
+@dataclass(frozen=True)
+class Schema:
+    """The columns of a table between `account` and `observed_at`, in its order, and where their values come from."""
+
+    key: str  # the column that, after the account, tells a row
+    columns: Mapping[str, Kind]
+    sums: tuple[str, ...] = ()  # objects of `amount` and `currency`, which become two columns each
+    derived: tuple[str, ...] = ()  # columns that no field of the API has: `derive` makes them
+    derive: Callable[[Rows], Mapping[str, pa.Array]] | None = None
+    required: tuple[str, ...] = ()  # a row without a value there is rejected
+    indexed: tuple[str, ...] = ()  # columns of an index, which holds no long text
+    prepare: Callable[[Any], Any] | None = None  # what a row becomes before anything else, rejects included
+
+    @cached_property
+    def frame_columns(self) -> tuple[str, ...]:
+        """The columns of a frame, in order."""
+        return (*self.columns, "observed_at")
+
+    @cached_property
+    def parts(self) -> frozenset[str]:
+        """The columns that are parts of sums: a field of the API that is spelled like one is another."""
+        return frozenset(f"{name}_{part}" for name in self.sums for part in SUM_PARTS)
+
+    @cached_property
+    def typed(self) -> dict[str, Kind]:
+        """The columns that hold values of the API, each typed by itself."""
+        return {name: kind for name, kind in self.columns.items() if name not in {*self.derived, EXTRA}}
+
+    @cached_property
+    def fields(self) -> frozenset[str]:
+        """The fields of the API that are known."""
+        return frozenset(self.typed.keys() - self.parts) | frozenset(self.sums)

@@ -1,25 +1,22 @@
-"""The incremental streams: what each asks, how its rows are told apart and typed, where they go.
+"""What a stream declares; the streams themselves stand each in its module, all of them in `registry`.
 
-The engine (`operations`) walks any of them in the same way; nothing here asks or stores.
+The engine walks any stream in the same way, and the loader, replay and checks take what they need from it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, timedelta
 from typing import Any
 
-import pyarrow as pa
-
-from pipelines.ingest.fraud_rows import fraud_identity, normalize_fraud, unite_fraud
-from pipelines.ingest.normalize import Batch, identity, normalize_columns, normalize_operations, unite
+from pipelines.ingest.schema import Schema
+from pipelines.ingest.typing_values import json_text
 from pipelines.ingest.windows import LONGEST, Window
 from resources.data_api.client import Answer
 from resources.data_api.endpoints import DataApi
 from resources.settings import SyncSettings
-from resources.warehouse import targets
-from resources.warehouse.targets import Target
+from resources.warehouse.load import Total
 
 
 @dataclass(frozen=True)
@@ -34,72 +31,44 @@ class PageRequest:
 
 @dataclass(frozen=True)
 class Stream:
-    """Rows that the platform gives by intervals of time and by pages."""
+    """Rows that the platform gives by intervals of time or as a snapshot, and the table they are merged into."""
 
     name: str  # as in the ledger
-    ask: Callable[[DataApi, SyncSettings, PageRequest], Answer]
-    rows_of: Callable[[dict[str, Any]], list[Any]]  # of a verified answer
-    identity: Callable[[Any], str]
-    normalize: Callable[[Sequence[Any], datetime], Batch]
-    normalize_columns: Callable[[pa.StructArray, datetime], Batch | None]  # the same of columns; None: not possible
-    unite: Callable[[Sequence[Batch]], Batch]
-    time_column: str | None  # tells about how dense a window is
-    target: Target
-    look_back: Callable[[SyncSettings], int]  # days that every night walks again
-    optional: bool = False  # most tokens have no right to it: a refusal skips it
-    access: str = ""  # a sentence: which right it takes
-    snapshot: bool = False  # what it shows now, without an interval
-    pages: bool = True  # else one answer holds all of a window
+    row_name: str  # what a person calls one of its rows
+    endpoint: str
+    table: str
+    statements: str  # the file below sql/ that holds them, without its ending
+    request: Callable[[DataApi, SyncSettings, PageRequest], Answer]
+    rows: Callable[[dict[str, Any]], list[Any]]  # of a verified answer
+    schema: Schema
+    total: Total
+    look_back_days: Callable[[SyncSettings], int]  # which every night walks again
+    row_identity: Callable[[Any], str] | None = None  # what tells a row of an answer; None: its key, or all of it
+    unrequested: Callable[[Mapping[str, Any]], Sequence[str]] = lambda _request: ()  # columns not asked for
+    time_column: str | None = None  # tells about how dense a window is
+    optional: bool = False  # a token may lack the right: that is no failure as long as nothing was ever loaded
+    required_right: str | None = None  # what the platform calls it
+    is_snapshot: bool = False  # no intervals: a window is the second of its request
+    has_pages: bool = True  # else one answer holds all of a window
     longest: int = LONGEST  # seconds of a window
     shortest: int = 1  # seconds of a window that is not cut, however much it holds
 
+    @property
+    def key(self) -> str:
+        """The column that, after the account, tells a row of its table."""
+        return self.schema.key
 
-def _operations_in(document: dict[str, Any]) -> list[Any]:
-    return list(document["operations"])
+    def sql(self, statement: str) -> str:
+        """Return the name of one of its statements; each file of a stream has the same ones."""
+        return f"{self.statements}/{statement}"
 
+    def identity(self, row: Any) -> str:
+        """Return what tells one row of an answer from another."""
+        if self.row_identity is not None:
+            return self.row_identity(row)
+        key = row.get(self.key) if isinstance(row, dict) and self.key in self.schema.fields else None
+        return str(key) if key else json_text(row)
 
-def _ask_operations(api: DataApi, settings: SyncSettings, ask: PageRequest) -> Answer:
-    return api.operations(
-        ask.window.first,
-        ask.window.last,
-        offset=ask.offset,
-        limit=ask.limit,
-        project_ids=ask.project_ids,
-        fields=settings.fields,
-    )
-
-
-def _ask_fraud(api: DataApi, _: SyncSettings, ask: PageRequest) -> Answer:
-    return api.fraud(ask.window.first, ask.window.last, offset=ask.offset, limit=ask.limit)
-
-
-OPERATIONS = Stream(
-    name="operations",
-    ask=_ask_operations,
-    rows_of=_operations_in,
-    identity=identity,
-    normalize=normalize_operations,
-    normalize_columns=normalize_columns,
-    unite=unite,
-    time_column="operation_completed_at",
-    target=targets.OPERATIONS,
-    look_back=lambda settings: settings.look_back_days,
-)
-FRAUD = Stream(
-    name="fraud",
-    ask=_ask_fraud,
-    rows_of=_operations_in,  # so the platform calls the list of reports
-    identity=fraud_identity,
-    normalize=normalize_fraud,
-    normalize_columns=lambda _rows, _observed_at: None,  # few rows, of many kinds
-    unite=unite_fraud,
-    time_column="received_on",
-    target=targets.FRAUD,
-    look_back=lambda settings: settings.fraud_look_back_days,
-    optional=True,
-    access=(
-        "Reports of fraud need the role Risks or Merchant admin: grant it to the token's user (My team → the user's "
-        "tab), or set SYNC_FRAUD=off."
-    ),
-)
-STREAMS = {stream.name: stream for stream in (OPERATIONS, FRAUD)}
+    def first_day_of_night(self, settings: SyncSettings, last_day: date) -> date:
+        """Return the first day that a night walks again."""
+        return max(settings.first_day, last_day - timedelta(days=self.look_back_days(settings)))

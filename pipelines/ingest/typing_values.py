@@ -1,13 +1,15 @@
 """One column of JSON values to one Arrow array: a fast path for clean columns, an exact one for the rest.
 
-Both give the same result; the exact one also says which values cannot be typed, and why. What a column
-means is in `fields`, what becomes of a bad row in `normalize`.
+Both give the same result; the exact one also says which values cannot be typed, and why. Which columns there are is in
+`schema`, what becomes of a bad row in `normalize`.
 """
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Callable, Sequence
+import secrets
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -18,9 +20,17 @@ import pyarrow.compute as pc
 from pipelines.ingest.schema import Kind
 
 TIME = pa.timestamp("us", tz="UTC")
-ARROW_TYPES: dict[Kind, pa.DataType] = {"text": pa.string(), "time": TIME, "amount": pa.int64()}
+ARROW_TYPES: dict[Kind, pa.DataType] = {
+    **dict.fromkeys(("text", "decimal", "json"), pa.string()),
+    **dict.fromkeys(("amount", "integer"), pa.int64()),
+    "time": TIME,
+}
 TIME_PATTERN = r"^\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}:\d{2}(\.\d{1,6})?(Z|[+-]\d{2}:?\d{2})?$"
+DECIMAL_PATTERN = r"[+-]?\d{1,24}(\.\d{1,12})?"
 LARGEST = 2**63 - 1
+LARGEST_INTEGER = 2**31 - 1
+MOST_DIGITS = 100_000  # before the decimal point; numeric, and so jsonb, holds 131,072
+MOST_DECIMALS = 16_000  # after it; 16,383
 FIRST_TIME = pa.scalar(datetime.min.replace(tzinfo=UTC), TIME).value
 LAST_TIME = pa.scalar(datetime.max.replace(tzinfo=UTC), TIME).value
 
@@ -30,7 +40,7 @@ Reasons = dict[int, str]  # row number → why its value cannot be typed
 def typed(values: Sequence[Any], kind: Kind) -> tuple[pa.Array, Reasons]:
     """Return the column (null where a value is null, `""` or cannot be typed) and the reasons for the latter."""
     types = set(map(type, values))
-    fast = _FAST[kind](values) if types <= _CLEAN[kind] else None
+    fast = _FAST[kind](values) if kind in _FAST and types <= _CLEAN[kind] else None
     return (fast, {}) if fast is not None else _typed_one_by_one(values, kind)
 
 
@@ -53,7 +63,7 @@ def typed_column(column: pa.Array | None, kind: Kind, count: int) -> pa.Array | 
         return pa.nulls(count, ARROW_TYPES[kind])
     if kind == "amount":
         return column if column.type == pa.int64() else None
-    if column.type != pa.string():
+    if kind not in _FAST or column.type != pa.string():
         return None
     return _clean_text(_no_empty(column)) if kind == "text" else _clean_time(_no_empty(column))
 
@@ -125,6 +135,28 @@ def _exact_amount(value: Any) -> int:
     return int(amount)
 
 
+def _exact_integer(value: Any) -> int:
+    number = _exact_amount(value)
+    if abs(number) > LARGEST_INTEGER:
+        raise ValueError(f"is {number}, larger than an integer holds")
+    return number
+
+
+def _exact_decimal(value: Any) -> str:
+    # a float would have been rounded already; a Decimal is the literal of the JSON
+    text = str(value)
+    if isinstance(value, bool | float | dict | list) or not re.fullmatch(DECIMAL_PATTERN, text):
+        raise ValueError(f"is {text[:60]!r}, not a decimal number of major units")
+    return text
+
+
+def _exact_json(value: Any) -> str:
+    text = json_text(value)
+    if (why := why_not_storable(value, text)) is not None:
+        raise ValueError(why)
+    return text
+
+
 def _exact_time(value: Any) -> datetime:
     if not isinstance(value, str) or not re.match(TIME_PATTERN, value):
         raise ValueError(f"is {str(value)[:60]!r}, not a time (YYYY-MM-DD hh:mm:ss)")
@@ -139,6 +171,58 @@ def _json_name(value: Any) -> str:
     return {bool: "a boolean", dict: "an object", list: "a list"}[type(value)]
 
 
+def json_text(value: Any) -> str:
+    """Return `value` as JSON with every number as exact as it came (decimal.Decimal included)."""
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=_mark_number)
+    return _MARKED.sub(r"\1", text) if _MARK in text else text
+
+
+def canonical(value: Any) -> str:
+    """Return the JSON that a digest is taken over: keys sorted, no spaces, numbers as they came."""
+    return json_text(_sorted(value))
+
+
+def _sorted(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _sorted(value[name]) for name in sorted(value)}
+    return [_sorted(part) for part in value] if isinstance(value, list) else value
+
+
+def why_not_storable(value: Any, text: str) -> str | None:
+    """Return why PostgreSQL's jsonb cannot hold a value, whose JSON is `text`; None: it can."""
+    if _NUL.search(text):
+        return "contains U+0000, which PostgreSQL cannot store"
+    if any(map(_is_too_long, _numbers_in(value))):
+        return "contains a number that is too long for PostgreSQL"
+    return None
+
+
+def _mark_number(value: Any) -> str:
+    if isinstance(value, Decimal):
+        return f"{_MARK}{value}"
+    raise TypeError(f"{type(value).__name__} is no JSON value")
+
+
+def _numbers_in(value: Any) -> Iterator[int | Decimal]:
+    if isinstance(value, dict):
+        value = list(value.values())
+    if isinstance(value, list):
+        for part in value:
+            yield from _numbers_in(part)
+    elif isinstance(value, int | Decimal) and not isinstance(value, bool):
+        yield value
+
+
+def _is_too_long(number: int | Decimal) -> bool:
+    if isinstance(number, int):
+        return number.bit_length() > 3 * MOST_DIGITS
+    exponent = number.as_tuple().exponent
+    return number.adjusted() > MOST_DIGITS or (isinstance(exponent, int) and -exponent > MOST_DECIMALS)
+
+
+_NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")  # the escape itself, not a backslash that stands before "u0000"
+_MARK = secrets.token_hex(8)  # cannot be foreseen, so no text of a merchant can look like a marked number
+_MARKED = re.compile(rf'"{_MARK}([^"]*)"')
 _NULL = type(None)
 _CLEAN: dict[Kind, set[type]] = {"text": {str, _NULL}, "time": {str, _NULL}, "amount": {int, _NULL}}
 _FAST: dict[Kind, Callable[[Sequence[Any]], pa.Array | None]] = {
@@ -146,4 +230,11 @@ _FAST: dict[Kind, Callable[[Sequence[Any]], pa.Array | None]] = {
     "time": _fast_time,
     "amount": _fast_amount,
 }
-_EXACT: dict[Kind, Callable[[Any], Any]] = {"text": _exact_text, "time": _exact_time, "amount": _exact_amount}
+_EXACT: dict[Kind, Callable[[Any], Any]] = {
+    "text": _exact_text,
+    "time": _exact_time,
+    "amount": _exact_amount,
+    "integer": _exact_integer,
+    "decimal": _exact_decimal,
+    "json": _exact_json,
+}

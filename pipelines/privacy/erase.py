@@ -15,21 +15,16 @@ from typing import Any
 from sqlalchemy import Connection
 
 from pipelines.audit.replay import body_of
-from pipelines.ingest.document_rows import canonical
-from pipelines.ingest.normalize import identity, json_text
-from pipelines.ingest.schema import KINDS
+from pipelines.ingest.operations import OPERATIONS
+from pipelines.ingest.privacy import PERSONAL_COLUMNS
+from pipelines.ingest.registry import TYPED
+from pipelines.ingest.typing_values import canonical, json_text
 from pipelines.privacy import erase_documents
 from pipelines.privacy.erase_documents import Named
 from resources.warehouse.engine import Warehouse, affect, run
 from resources.warehouse.load import compress
 
-PERSONAL = frozenset(
-    {
-        *("account_number", "customer_ip", "customer_email", "customer_id", "card_holder", "card_token"),
-        *("avs_post_code", "avs_street_address", "payment_description", "expiration_date"),
-    }
-)
-KEPT = (KINDS.keys() - PERSONAL) | {"operation_id", "sum_initial", "sum_converted"}
+KEPT = frozenset[str]().union(*(stream.schema.fields for stream in TYPED)) - PERSONAL_COLUMNS
 REDACT = {
     "documents": "privacy/erase/redact_documents",
     "document_versions": "privacy/erase/redact_document_versions",
@@ -67,7 +62,7 @@ class _Person:
 
     def is_in(self, row: Mapping[str, Any]) -> bool:
         named = {str(row.get("customer_id") or ""), str(row.get("customer_email") or "").lower()} - {""}
-        return bool(named & self.names) or identity(dict(row)) in self.operation_ids
+        return bool(named & self.names) or OPERATIONS.identity(dict(row)) in self.operation_ids
 
 
 def erase(warehouse: Warehouse, account: str, customer: str) -> Erasure:

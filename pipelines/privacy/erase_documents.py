@@ -13,18 +13,12 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from pipelines.ingest.privacy import COLUMNS
-from pipelines.ingest.schema import KINDS
+from pipelines.ingest.operations import OPERATIONS
+from pipelines.ingest.privacy import PERSONAL_COLUMNS
 
 ERASED = "erased"
-PERSONAL = frozenset(
-    {
-        *COLUMNS,
-        *("customer_id", "card_token", "payment_description", "expiration_date"),
-    }
-)
 # text under these names stays; any other text of the document goes
-HARMLESS = (KINDS.keys() - PERSONAL) | {"currency", "stage", "status", "type"}
+HARMLESS = (OPERATIONS.schema.typed.keys() - PERSONAL_COLUMNS) | {"currency", "stage", "status", "type"}
 TIME_OR_AMOUNT = re.compile(r"\d{4}-\d{2}-\d{2}([T ][\d:.+Z-]{5,})?|-?\d{1,12}\.\d{1,4}")
 
 
@@ -73,7 +67,7 @@ class Named:
         if value is None or value == "" or isinstance(value, bool):
             return value
         is_plain = not isinstance(value, str) or name in HARMLESS or TIME_OR_AMOUNT.fullmatch(value) is not None
-        return value if is_plain and name not in PERSONAL and not self.is_name(str(value)) else ERASED
+        return value if is_plain and name not in PERSONAL_COLUMNS and not self.is_name(str(value)) else ERASED
 
     def redacted_body(self, body: Any) -> Any:
         """Return an answer in which every document that names the person is redacted."""

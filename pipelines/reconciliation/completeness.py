@@ -9,15 +9,15 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, date, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
-import pyarrow as pa
 
 from pipelines.ingest import windows
 from pipelines.ingest.engine import Walker
-from pipelines.ingest.privacy import protect
-from pipelines.ingest.streams import OPERATIONS
+from pipelines.ingest.normalize import concat
+from pipelines.ingest.operations import OPERATIONS
+from pipelines.ingest.privacy import mask, unknown_columns
 from pipelines.ingest.walk import Unstable
 from pipelines.ingest.windows import Window
 from pipelines.reconciliation import breaks
@@ -30,6 +30,9 @@ from resources.warehouse.engine import run as execute
 from resources.warehouse.load import stage_rows
 from resources.warehouse.rate_limit import TokenBudget
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 STREAM = "completeness"
 
 
@@ -41,7 +44,7 @@ class Rescan:
     rejects: set[str] = field(default_factory=set)
     unstable: str | None = None
 
-    def walk(self, walker: Walker, window: Window) -> Iterator[pa.Table]:
+    def walk(self, walker: Walker, window: Window) -> Iterator[pd.DataFrame]:
         """Walk `window` as the sync does, cut where it must be, and yield the rows of each piece."""
         queue = deque(windows.plan(window))
         while queue:
@@ -52,10 +55,10 @@ class Rescan:
             elif isinstance(outcome, Unstable):
                 self.unstable = self.unstable or f"{piece}: {outcome.reason}"
             else:
-                batch = OPERATIONS.unite([page.payload.batch for page in outcome.pages])
-                batch = protect(batch, walker.settings.personal)
-                self.rejects.update(reject.raw_json for reject in batch.rejects)
-                yield pa.Table.from_pandas(batch.frame, preserve_index=False)
+                pages = [page.payload.batch for page in outcome.pages]
+                rows = mask(concat(OPERATIONS.schema, pages), walker.settings.personal)
+                self.rejects.update(reject.raw_json for reject in rows.rejects)
+                yield rows.frame
         self.requests = walker.api.counts.total
 
 
@@ -99,7 +102,7 @@ def prove_completeness(api: DataApi, warehouse: Warehouse, settings: SyncSetting
             raise ConfigError(f"{day} is not over: reconcile it when it is.")
         execute(connection, "reconciliation/completeness/keep_transaction")
         rescan = Rescan()
-        stage_rows(connection, account, rescan.walk(Walker(OPERATIONS, run_api, settings), window))
+        stage_rows(connection, OPERATIONS, account, rescan.walk(Walker(OPERATIONS, run_api, settings), window))
         execute(connection, "reconciliation/completeness/keep_last_observed")
         execute(connection, "reconciliation/completeness/analyze_staging")
         (row,) = execute(
@@ -108,6 +111,7 @@ def prove_completeness(api: DataApi, warehouse: Warehouse, settings: SyncSetting
             account=account,
             first=window.first,
             last=window.last,
+            unrequested=list(unknown_columns(OPERATIONS.unrequested({"fields": settings.fields}), settings.personal)),
         )
         report = _report(rescan, row._asdict())
         execute(

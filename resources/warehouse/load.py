@@ -1,7 +1,7 @@
 """Loads one window in one transaction: rows, versions, rejects, raw pages and the verdict, or nothing at all.
 
-The frame's columns are those of core.operations between account and first_seen_at, in that order
-(`pipelines.ingest.schema.COLUMNS`); what the statements do is in sql/load.
+The frame's columns are those of the stream's table between account and first_seen_at, in that order
+(`pipelines.ingest.schema`); what the statements do is in the stream's file of sql/ingest, and in sql/warehouse/load.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import orjson
 import psycopg
@@ -33,7 +33,6 @@ from resources.warehouse.ledger import (
     sum_totals,
     written_totals,
 )
-from resources.warehouse.targets import OPERATIONS, Target
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -43,12 +42,42 @@ CSV = csv.WriteOptions(include_header=False)
 
 
 @dataclass(frozen=True)
+class Total:
+    """The columns of a table whose values its control totals are taken by; None: there is none."""
+
+    currency: str | None
+    type: str | None
+    status: str | None
+    minor: str | None
+
+
+class Loadable(Protocol):
+    """What loading needs to know of a stream (`pipelines.ingest.streams.Stream`)."""
+
+    @property
+    def name(self) -> str:
+        """Its name in the ledger."""
+
+    @property
+    def key(self) -> str:
+        """The column that, after the account, tells a row."""
+
+    @property
+    def total(self) -> Total:
+        """The columns of its control totals."""
+
+    def sql(self, statement: str) -> str:
+        """Return the name of one of its statements."""
+
+
+@dataclass(frozen=True)
 class Reject:
-    """A row that could not be typed: why, and its JSON."""
+    """A row that could not be typed: why, its JSON, and the column that the reason speaks of."""
 
     reason: str
     raw_json: str
     observed_at: datetime
+    field: str | None = None
 
 
 @dataclass(frozen=True)
@@ -67,6 +96,15 @@ class RawPage:
     request_id: str | None = None  # as in the log
 
 
+@dataclass(frozen=True)
+class WindowRows:
+    """The rows that one window observed, and the columns that its requests did not ask for."""
+
+    window_id: int
+    frame: pd.DataFrame
+    unrequested: Sequence[str] = ()
+
+
 def compress(body: bytes) -> bytes:
     """Compress a body for raw.pages."""
     return bytes(pa.compress(body, codec="zstd", asbytes=True))
@@ -74,14 +112,17 @@ def compress(body: bytes) -> bytes:
 
 def load_window(
     warehouse: Warehouse,
+    stream: Loadable,
     scope: Scope,
     walk: WalkRecord,
     frame: pd.DataFrame,
     rejects: Sequence[Reject],
     pages: Sequence[RawPage],
-    target: Target = OPERATIONS,
+    unrequested: Sequence[str] = (),
 ) -> LoadReport:
-    """Commit a complete walk into `target`. `frame` holds each row once, sorted by the target's key.
+    """Commit a complete walk into the stream's table. `frame` holds each row once, sorted by the stream's key.
+
+    A column of `unrequested` that came empty is unknown: it overwrites nothing, and is no change.
 
     What a neighbour of the same run has counted counts here only if it has changed since.
 
@@ -89,9 +130,9 @@ def load_window(
         WarehouseUnavailable: the database failed; nothing of the window is stored.
         WarehouseBroken: what PostgreSQL received differs from what was sent; nothing is stored.
     """
-    table = pa.Table.from_pandas(frame, preserve_index=False)
-    digest = rows_digest(table)
-    keys = frozenset([*table[target.key].to_pylist(), *(reject.raw_json for reject in rejects)])
+    table = _arrow(frame)
+    digest = _rows_digest(table)
+    keys = frozenset([*_values(frame, stream.key), *(reject.raw_json for reject in rejects)])
     with warehouse.transaction() as connection:
         window_id = next_window_id(connection)
         lines = _lines(table, scope.account, window_id)  # before the lock, which the other windows wait for
@@ -101,77 +142,78 @@ def load_window(
         rejected = sum(reject.raw_json not in counted for reject in rejects)
         report = LoadReport(window_id, rows_met=rejected, rows_rejected=rejected)
         if counted:
-            is_shared = pa.array([key in counted for key in table[target.key].to_pylist()], pa.bool_())
-            report = _merge_shared(
-                connection, report, _lines(table.filter(is_shared), scope.account, window_id), target
-            )
-            table = table.filter(pc.invert(is_shared))
-            lines = _lines(table, scope.account, window_id)
-        totals = control_totals(table, target)
-        report = replace(report, rows_met=report.rows_met + table.num_rows, totals=sum_totals(report.totals, totals))
-        all_new = table.num_rows > 0 and not _any_stored(connection, scope.account, table, target)
+            is_shared = frame[stream.key].isin(counted)
+            shared_lines = _lines(_arrow(frame[is_shared]), scope.account, window_id)
+            report = _merge_shared(connection, stream, report, shared_lines, unrequested)
+            frame = frame[~is_shared]
+            lines = _lines(_arrow(frame), scope.account, window_id)
+        totals = control_totals(stream, frame)
+        report = replace(report, rows_met=report.rows_met + len(frame), totals=sum_totals(report.totals, totals))
+        all_new = len(frame) > 0 and not _any_stored(connection, stream, scope.account, frame)
         if all_new:
-            _copy_new(connection, lines, target)
-            report = replace(report, rows_new=report.rows_new + table.num_rows)
-        elif table.num_rows:
-            _stage(connection, lines, target)
-            _check_staged(connection, totals, target)
-            report = _merge(connection, report, table.num_rows, target)
+            _copy_new(connection, stream, lines)
+            report = replace(report, rows_new=report.rows_new + len(frame))
+        elif len(frame):
+            _stage(connection, stream, lines)
+            _check_staged(connection, stream, totals)
+            report = _merge(connection, stream, report, len(frame), unrequested)
         add_pages(connection, scope, window_id, pages)
-        add_rejects(connection, scope, target.stream, rejects, window_id)
+        add_rejects(connection, scope, stream.name, rejects, window_id)
         all_written = add_window(connection, scope, walk, report, digest=digest, pages_digest=pages_digest(pages))
         if all_new and not all_written:
             raise _arrived_otherwise()
     return report
 
 
-def staged_differences(
-    warehouse: Warehouse, account: str, window_id: int, table: pa.Table, target: Target = OPERATIONS
-) -> list[Row[Any]]:
+def staged_differences(warehouse: Warehouse, stream: Loadable, account: str, rows: WindowRows) -> list[Row[Any]]:
     """Return (key, observed_at, reason) wherever the store and the rows of a window differ, in either direction."""
     with warehouse.transaction() as connection:
-        _stage(connection, _lines(table, account, window_id), target)
+        _stage(connection, stream, _lines(_arrow(rows.frame), account, rows.window_id))
         run(connection, "warehouse/load/plan_by_key")
-        missing = run(connection, target.differences)
-        return missing + run(connection, target.unfounded, account=account, window_id=window_id)
+        missing = run(connection, stream.sql("differences"), unrequested=list(rows.unrequested))
+        return missing + run(connection, stream.sql("unfounded"), account=account, window_id=rows.window_id)
 
 
 def merge_again(
-    warehouse: Warehouse, account: str, keys: Sequence[str], walks: Sequence[tuple[int, pa.Table]], target: Target
+    warehouse: Warehouse,
+    stream: Loadable,
+    account: str,
+    keys: Sequence[str],
+    windows: Sequence[WindowRows],
 ) -> tuple[int, int]:
-    """Build all states of some rows again from the walks that met them, in order; in one transaction.
+    """Build all states of some rows again from the windows that met them, in order; in one transaction.
 
     Returns how many states stand in the store now that did not before, and how many are gone that did.
     """
     with warehouse.transaction() as connection:
         run(connection, "warehouse/load/lock_account", account=account)
         run(connection, "warehouse/load/plan_by_key")
-        who = {"account": account, "stream": target.stream, "keys": list(keys)}
-        before = {tuple(row) for row in run(connection, target.states, **who)}
-        run(connection, target.forget, **who)
-        for window_id, table in walks:
-            _stage(connection, _lines(table, account, window_id), target)
-            affect(connection, target.retire)
-            affect(connection, target.insert)
-            run(connection, target.unstage)
-        after = {tuple(row) for row in run(connection, target.states, **who)}
+        who = {"account": account, "stream": stream.name, "keys": list(keys)}
+        before = {tuple(row) for row in run(connection, stream.sql("states"), **who)}
+        run(connection, stream.sql("forget"), **who)
+        for rows in windows:
+            _stage(connection, stream, _lines(_arrow(rows.frame), account, rows.window_id))
+            _merge_staged(connection, stream, rows.unrequested)
+            run(connection, stream.sql("unstage"))
+        after = {tuple(row) for row in run(connection, stream.sql("states"), **who)}
     return len(after - before), len(before - after)
 
 
-def stage_rows(connection: Connection, account: str, tables: Iterable[pa.Table]) -> None:
-    """Copy typed rows into the temporary table staging_operations, to be compared; nothing is merged."""
-    run(connection, OPERATIONS.stage)
-    for table in tables:
-        _copy(connection, OPERATIONS.copy, _lines(table, account, 0))
+def stage_rows(connection: Connection, stream: Loadable, account: str, frames: Iterable[pd.DataFrame]) -> None:
+    """Copy typed rows into the stream's temporary table, to be compared; nothing is merged."""
+    run(connection, stream.sql("stage"))
+    for frame in frames:
+        _copy(connection, stream.sql("copy"), _lines(_arrow(frame), account, 0))
 
 
-def control_totals(table: pa.Table, target: Target = OPERATIONS) -> list[ControlTotal]:
-    """Return count and exact sum of the target's amount for each currency, type and status of `table`."""
-    groups = (_values(table, name) for name in (target.currency, target.type, target.status))
+def control_totals(stream: Loadable, frame: pd.DataFrame) -> list[ControlTotal]:
+    """Return count and exact sum of the stream's amount for each currency, type and status of the rows."""
+    total = stream.total
+    groups = (_values(frame, name) for name in (total.currency, total.type, total.status))
     counts: Counter[tuple[str | None, str | None, str | None]] = Counter()
     sums: dict[tuple[str | None, str | None, str | None], int] = {}
     # Python's integers: 64-bit sums could wrap around silently, and pyarrow's grouping is 9 MB of imports
-    for currency, kind, status, minor in zip(*groups, _values(table, target.minor), strict=True):
+    for currency, kind, status, minor in zip(*groups, _values(frame, total.minor), strict=True):
         key = (currency, kind, status)
         counts[key] += 1
         if minor is not None:
@@ -179,12 +221,16 @@ def control_totals(table: pa.Table, target: Target = OPERATIONS) -> list[Control
     return [ControlTotal(*key, count=count, minor=sums.get(key)) for key, count in counts.items()]
 
 
-def _values(table: pa.Table, name: str | None) -> list[Any]:
-    return [None] * table.num_rows if name is None else table[name].to_pylist()
+def _values(frame: pd.DataFrame, name: str | None) -> list[Any]:
+    return [None] * len(frame) if name is None else pa.array(frame[name]).to_pylist()
 
 
-def rows_digest(table: pa.Table) -> str:
+def rows_digest(frame: pd.DataFrame) -> str:
     """Return the SHA-256 of the rows' content as CSV (times in µs since 1970), rows as sorted; without observed_at."""
+    return _rows_digest(_arrow(frame))
+
+
+def _rows_digest(table: pa.Table) -> str:
     content = _with_times_as(pa.int64(), table.drop_columns(["observed_at"]))
     return hashlib.sha256(_csv(content)).hexdigest()
 
@@ -193,6 +239,10 @@ def pages_digest(pages: Sequence[Any]) -> str:
     """Return the SHA-256 over the SHA-256 of raw pages, in the order of their requests."""
     ordered = sorted(pages, key=lambda page: (page.requested_at, bytes(page.body_sha256)))
     return hashlib.sha256(b"".join(bytes(page.body_sha256) for page in ordered)).hexdigest()
+
+
+def _arrow(frame: pd.DataFrame) -> pa.Table:
+    return pa.Table.from_pandas(frame, preserve_index=False)
 
 
 def _with_times_as(kind: pa.DataType, table: pa.Table) -> pa.Table:
@@ -234,22 +284,22 @@ def _lines(table: pa.Table, account: str, window_id: int) -> bytes:
     return _csv(_with_times_as(pa.timestamp("us"), whole))
 
 
-def _any_stored(connection: Connection, account: str, table: pa.Table, target: Target) -> bool:
-    keys = table[target.key].to_pylist()
-    (row,) = run(connection, target.any_stored, account=account, stream=target.stream, keys=keys)
+def _any_stored(connection: Connection, stream: Loadable, account: str, frame: pd.DataFrame) -> bool:
+    keys = _values(frame, stream.key)
+    (row,) = run(connection, stream.sql("any_stored"), account=account, stream=stream.name, keys=keys)
     return bool(row.found)
 
 
-def _copy_new(connection: Connection, lines: bytes, target: Target) -> None:
+def _copy_new(connection: Connection, stream: Loadable, lines: bytes) -> None:
     try:
-        _copy(connection, target.copy_new, lines)
+        _copy(connection, stream.sql("copy_new"), lines)
     except psycopg.errors.UniqueViolation:  # the account is locked, and none of them was stored
         raise _arrived_otherwise() from None
 
 
-def _stage(connection: Connection, lines: bytes, target: Target) -> None:
-    run(connection, target.stage)
-    _copy(connection, target.copy, lines)
+def _stage(connection: Connection, stream: Loadable, lines: bytes) -> None:
+    run(connection, stream.sql("stage"))
+    _copy(connection, stream.sql("copy"), lines)
 
 
 def _copy(connection: Connection, name: str, lines: bytes) -> None:
@@ -263,10 +313,10 @@ def _csv(table: pa.Table) -> bytes:
     return out.getvalue()
 
 
-def _check_staged(connection: Connection, sent: Sequence[ControlTotal], target: Target) -> None:
+def _check_staged(connection: Connection, stream: Loadable, sent: Sequence[ControlTotal]) -> None:
     received = [
         ControlTotal(row.currency, row.type, row.status, row.row_count, None if row.minor is None else int(row.minor))
-        for row in run(connection, target.totals)
+        for row in run(connection, stream.sql("totals"))
     ]
     if set(received) != set(sent):
         raise _arrived_otherwise()
@@ -279,9 +329,10 @@ def _arrived_otherwise() -> WarehouseBroken:
     )
 
 
-def _merge(connection: Connection, report: LoadReport, staged: int, target: Target) -> LoadReport:
-    changed = affect(connection, target.retire)
-    written = affect(connection, target.insert)
+def _merge(
+    connection: Connection, stream: Loadable, report: LoadReport, staged: int, unrequested: Sequence[str]
+) -> LoadReport:
+    changed, written = _merge_staged(connection, stream, unrequested)
     return replace(
         report,
         rows_new=report.rows_new + written - changed,
@@ -290,12 +341,13 @@ def _merge(connection: Connection, report: LoadReport, staged: int, target: Targ
     )
 
 
-def _merge_shared(connection: Connection, report: LoadReport, lines: bytes, target: Target) -> LoadReport:
+def _merge_shared(
+    connection: Connection, stream: Loadable, report: LoadReport, lines: bytes, unrequested: Sequence[str]
+) -> LoadReport:
     """Merge what a neighbour has counted; count what has changed since. Nothing else of the window is written yet."""
-    _stage(connection, lines, target)
-    changed = affect(connection, target.retire)
-    written = affect(connection, target.insert)
-    run(connection, target.unstage)
+    _stage(connection, stream, lines)
+    changed, written = _merge_staged(connection, stream, unrequested)
+    run(connection, stream.sql("unstage"))
     return replace(
         report,
         rows_met=report.rows_met + written,
@@ -303,6 +355,15 @@ def _merge_shared(connection: Connection, report: LoadReport, lines: bytes, targ
         rows_changed=changed,
         totals=tuple(written_totals(connection, report.window_id)),
     )
+
+
+def _merge_staged(connection: Connection, stream: Loadable, unrequested: Sequence[str]) -> tuple[int, int]:
+    """Merge what is staged; return how many rows changed, and how many were written."""
+    affect(connection, stream.sql("drop_unchanged"))
+    if unrequested:
+        affect(connection, stream.sql("fill"), unrequested=list(unrequested))
+    changed = affect(connection, stream.sql("retire"))
+    return changed, affect(connection, stream.sql("insert"))
 
 
 def add_pages(connection: Connection, scope: Scope, window_id: int | None, pages: Sequence[RawPage]) -> None:

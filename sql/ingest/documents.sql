@@ -4,15 +4,15 @@
 SELECT EXISTS (
     SELECT FROM unnest(CAST(:keys AS text[])) AS met (key)
     CROSS JOIN LATERAL (
-        SELECT FROM core.documents d
-        WHERE d.account = :account AND d.stream = :stream AND d.document_key = met.key COLLATE "C"
+        SELECT FROM core.documents o
+        WHERE o.account = :account AND o.stream = :stream AND o.document_key = met.key COLLATE "C"
         LIMIT 1
     ) AS stored
 ) AS found
 
 -- name: copy_new
 -- Rows of which none is stored: half the work of staging and merging them. An empty unquoted value is NULL.
--- The account is locked (load/lock_account); what arrived is held against what was sent by load/add_window.
+-- The account is locked (load/lock_account); what arrived is held against what was sent by ledger/add_window.
 COPY core.documents FROM STDIN (FORMAT csv)
 
 -- name: stage
@@ -29,15 +29,32 @@ SELECT NULL AS currency, stream AS type, NULL AS status, count(*) AS row_count, 
 FROM staging_documents
 GROUP BY stream
 
+-- name: drop_unchanged
+-- A stored row that says the same stays untouched (no lock, no WAL), and so does one observed later or at the same
+-- time: the last observation wins. What is left in the staging table is new or changed.
+DELETE FROM staging_documents s
+USING core.documents o
+WHERE o.account = s.account AND o.stream = s.stream AND o.document_key = s.document_key
+  AND (o.observed_at >= s.observed_at OR core.same_content(o, s))
+
+-- name: fill
+-- A column that was not asked for, and came empty, is unknown: it keeps what is stored. A row that then says the same
+-- is dropped.
+WITH partial AS (
+    DELETE FROM staging_documents s
+    USING core.documents o
+    WHERE o.account = s.account AND o.stream = s.stream AND o.document_key = s.document_key
+    RETURNING o AS stored, core.fill_unrequested(o, s, CAST(:unrequested AS text[])) AS filled
+)
+INSERT INTO staging_documents SELECT (filled).* FROM partial WHERE NOT core.same_content(stored, filled)
+
 -- name: retire
--- A stored document that differs from a later observation leaves for core.document_versions; the last observation
--- wins, so one that is not later than the stored row changes nothing. Rows affected: the changed documents.
+-- A stored row that a later observation changes leaves for core.document_versions.
+-- Rows affected: the changed documents.
 WITH outdated AS (
     DELETE FROM core.documents o
     USING staging_documents s
     WHERE o.account = s.account AND o.stream = s.stream AND o.document_key = s.document_key
-      AND o.observed_at < s.observed_at
-      AND (o.endpoint, o.document, o.document_sha256) IS DISTINCT FROM (s.endpoint, s.document, s.document_sha256)
     RETURNING o.*, s.observed_at AS known_to
 ), versioned AS (
     INSERT INTO core.document_versions SELECT * FROM outdated
@@ -48,27 +65,52 @@ FROM versioned v
 WHERE v.account = s.account AND v.stream = s.stream AND v.document_key = s.document_key
 
 -- name: insert
--- Inserts what is new or was retired; an unchanged row is not touched at all (no lock, no WAL).
 -- Rows affected: the new and the changed documents.
 INSERT INTO core.documents SELECT * FROM staging_documents
-ON CONFLICT (account, stream, document_key) DO NOTHING
 
 -- name: differences
--- Staged documents that the store does not hold as they were observed, at the time they were observed.
+-- Staged rows that the store does not hold as they were observed, at the time they were observed; what was not asked
+-- for must be as it was before.
+-- No difference: a row observed earlier than a state that another window had committed before; the last
+-- observation wins, so the load left it out (windows in flight commit in any order).
 SELECT s.document_key AS key, s.observed_at,
-       CASE WHEN o.document_key IS NULL THEN 'missing in the store' ELSE 'stored otherwise' END AS reason
+       CASE WHEN (o.state).document_key IS NULL THEN 'missing in the store' ELSE 'stored otherwise' END AS reason
 FROM staging_documents s
 LEFT JOIN LATERAL (
-    SELECT c.*, 'infinity'::timestamptz AS known_to FROM core.documents c
+    SELECT c AS state FROM core.documents c
     WHERE c.account = s.account AND c.stream = s.stream AND c.document_key = s.document_key
       AND c.observed_at <= s.observed_at
     UNION ALL
-    SELECT v.* FROM core.document_versions v
+    SELECT jsonb_populate_record(NULL::core.documents, to_jsonb(v)) FROM core.document_versions v
     WHERE v.account = s.account AND v.stream = s.stream AND v.document_key = s.document_key
       AND v.observed_at <= s.observed_at AND v.known_to > s.observed_at
 ) AS o ON true
-WHERE o.document_key IS NULL
-   OR (o.endpoint, o.document, o.document_sha256) IS DISTINCT FROM (s.endpoint, s.document, s.document_sha256)
+LEFT JOIN LATERAL (
+    SELECT jsonb_populate_record(NULL::core.documents, to_jsonb(v)) AS state FROM core.document_versions v
+    WHERE v.account = s.account AND v.stream = s.stream AND v.document_key = s.document_key
+      AND v.known_to = (o.state).observed_at AND s.window_id = (o.state).window_id
+) AS before ON true
+WHERE ((o.state).document_key IS NULL OR NOT CASE
+        WHEN (before.state).document_key IS NOT NULL
+            THEN core.same_content(o.state, core.fill_unrequested(before.state, s, CAST(:unrequested AS text[])))
+        WHEN (o.state).window_id = s.window_id THEN core.same_content(o.state, s)
+        ELSE core.same_content(o.state, s)
+            OR core.same_content(o.state, core.fill_unrequested(o.state, s, CAST(:unrequested AS text[])))
+    END)
+  AND NOT EXISTS (
+    SELECT FROM sync.windows mine
+    JOIN LATERAL (
+        SELECT c.window_id FROM core.documents c
+        WHERE c.account = s.account AND c.stream = s.stream AND c.document_key = s.document_key
+          AND c.observed_at >= s.observed_at
+        UNION ALL
+        SELECT v.window_id FROM core.document_versions v
+        WHERE v.account = s.account AND v.stream = s.stream AND v.document_key = s.document_key
+          AND v.observed_at >= s.observed_at
+    ) AS held ON true
+    JOIN sync.windows theirs ON theirs.window_id = held.window_id
+    WHERE mine.window_id = s.window_id AND theirs.account = mine.account AND theirs.entry_no < mine.entry_no
+  )
 ORDER BY s.document_key
 
 -- name: unfounded

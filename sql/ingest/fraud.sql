@@ -4,15 +4,15 @@
 SELECT EXISTS (
     SELECT FROM unnest(CAST(:keys AS text[])) AS met (key)
     CROSS JOIN LATERAL (
-        SELECT FROM core.fraud_reports r
-        WHERE r.account = :account AND r.report_key = met.key COLLATE "C"
+        SELECT FROM core.fraud_reports o
+        WHERE o.account = :account AND o.report_key = met.key COLLATE "C"
         LIMIT 1
     ) AS stored
 ) AS found
 
 -- name: copy_new
 -- Rows of which none is stored: half the work of staging and merging them. An empty unquoted value is NULL.
--- The account is locked (load/lock_account); what arrived is held against what was sent by load/add_window.
+-- The account is locked (load/lock_account); what arrived is held against what was sent by ledger/add_window.
 COPY core.fraud_reports FROM STDIN (FORMAT csv)
 
 -- name: stage
@@ -29,27 +29,32 @@ SELECT tr_ccy AS currency, fraud_type AS type, NULL AS status, count(*) AS row_c
 FROM staging_fraud_reports
 GROUP BY 1, 2
 
+-- name: drop_unchanged
+-- A stored row that says the same stays untouched (no lock, no WAL), and so does one observed later or at the same
+-- time: the last observation wins. What is left in the staging table is new or changed.
+DELETE FROM staging_fraud_reports s
+USING core.fraud_reports o
+WHERE o.account = s.account AND o.report_key = s.report_key
+  AND (o.observed_at >= s.observed_at OR core.same_content(o, s))
+
+-- name: fill
+-- A column that was not asked for, and came empty, is unknown: it keeps what is stored. A row that then says the same
+-- is dropped.
+WITH partial AS (
+    DELETE FROM staging_fraud_reports s
+    USING core.fraud_reports o
+    WHERE o.account = s.account AND o.report_key = s.report_key
+    RETURNING o AS stored, core.fill_unrequested(o, s, CAST(:unrequested AS text[])) AS filled
+)
+INSERT INTO staging_fraud_reports SELECT (filled).* FROM partial WHERE NOT core.same_content(stored, filled)
+
 -- name: retire
--- A stored report that differs from a later observation leaves for core.fraud_report_versions; the last observation
--- wins, so one that is not later than the stored row changes nothing. Rows affected: the changed reports.
+-- A stored row that a later observation changes leaves for core.fraud_report_versions.
+-- Rows affected: the changed reports of fraud.
 WITH outdated AS (
     DELETE FROM core.fraud_reports o
     USING staging_fraud_reports s
     WHERE o.account = s.account AND o.report_key = s.report_key
-      AND o.observed_at < s.observed_at
-      AND (
-        o.project_id, o.payment_id, o.operation_id, o.tr_amount, o.tr_ccy, o.tr_amount_minor, o.account_number,
-        o.payment_method_type, o.row_updated_at, o.customer_id, o.project_name, o.arn, o.fraud_type,
-        o.fraud_report_date, o.issuer_country, o.received_on, o.purchase_date, o.channel_amount_in_usd,
-        o.issuer_bank_name, o.bin, o.country_by_ip, o.customer_email, o.report_and_purchase_date_difference,
-        o.extra
-      ) IS DISTINCT FROM (
-        s.project_id, s.payment_id, s.operation_id, s.tr_amount, s.tr_ccy, s.tr_amount_minor, s.account_number,
-        s.payment_method_type, s.row_updated_at, s.customer_id, s.project_name, s.arn, s.fraud_type,
-        s.fraud_report_date, s.issuer_country, s.received_on, s.purchase_date, s.channel_amount_in_usd,
-        s.issuer_bank_name, s.bin, s.country_by_ip, s.customer_email, s.report_and_purchase_date_difference,
-        s.extra
-      )
     RETURNING o.*, s.observed_at AS known_to
 ), versioned AS (
     INSERT INTO core.fraud_report_versions SELECT * FROM outdated
@@ -60,37 +65,52 @@ FROM versioned v
 WHERE v.account = s.account AND v.report_key = s.report_key
 
 -- name: insert
--- Inserts what is new or was retired; an unchanged row is not touched at all (no lock, no WAL).
--- Rows affected: the new and the changed reports.
+-- Rows affected: the new and the changed reports of fraud.
 INSERT INTO core.fraud_reports SELECT * FROM staging_fraud_reports
-ON CONFLICT (account, report_key) DO NOTHING
 
 -- name: differences
--- Staged reports that the store does not hold as they were observed, at the time they were observed.
+-- Staged rows that the store does not hold as they were observed, at the time they were observed; what was not asked
+-- for must be as it was before.
+-- No difference: a row observed earlier than a state that another window had committed before; the last
+-- observation wins, so the load left it out (windows in flight commit in any order).
 SELECT s.report_key AS key, s.observed_at,
-       CASE WHEN o.report_key IS NULL THEN 'missing in the store' ELSE 'stored otherwise' END AS reason
+       CASE WHEN (o.state).report_key IS NULL THEN 'missing in the store' ELSE 'stored otherwise' END AS reason
 FROM staging_fraud_reports s
 LEFT JOIN LATERAL (
-    SELECT c.*, 'infinity'::timestamptz AS known_to FROM core.fraud_reports c
-    WHERE c.account = s.account AND c.report_key = s.report_key AND c.observed_at <= s.observed_at
+    SELECT c AS state FROM core.fraud_reports c
+    WHERE c.account = s.account AND c.report_key = s.report_key
+      AND c.observed_at <= s.observed_at
     UNION ALL
-    SELECT v.* FROM core.fraud_report_versions v
+    SELECT jsonb_populate_record(NULL::core.fraud_reports, to_jsonb(v)) FROM core.fraud_report_versions v
     WHERE v.account = s.account AND v.report_key = s.report_key
       AND v.observed_at <= s.observed_at AND v.known_to > s.observed_at
 ) AS o ON true
-WHERE o.report_key IS NULL OR (
-        o.project_id, o.payment_id, o.operation_id, o.tr_amount, o.tr_ccy, o.tr_amount_minor, o.account_number,
-        o.payment_method_type, o.row_updated_at, o.customer_id, o.project_name, o.arn, o.fraud_type,
-        o.fraud_report_date, o.issuer_country, o.received_on, o.purchase_date, o.channel_amount_in_usd,
-        o.issuer_bank_name, o.bin, o.country_by_ip, o.customer_email, o.report_and_purchase_date_difference,
-        o.extra
-      ) IS DISTINCT FROM (
-        s.project_id, s.payment_id, s.operation_id, s.tr_amount, s.tr_ccy, s.tr_amount_minor, s.account_number,
-        s.payment_method_type, s.row_updated_at, s.customer_id, s.project_name, s.arn, s.fraud_type,
-        s.fraud_report_date, s.issuer_country, s.received_on, s.purchase_date, s.channel_amount_in_usd,
-        s.issuer_bank_name, s.bin, s.country_by_ip, s.customer_email, s.report_and_purchase_date_difference,
-        s.extra
-      )
+LEFT JOIN LATERAL (
+    SELECT jsonb_populate_record(NULL::core.fraud_reports, to_jsonb(v)) AS state FROM core.fraud_report_versions v
+    WHERE v.account = s.account AND v.report_key = s.report_key
+      AND v.known_to = (o.state).observed_at AND s.window_id = (o.state).window_id
+) AS before ON true
+WHERE ((o.state).report_key IS NULL OR NOT CASE
+        WHEN (before.state).report_key IS NOT NULL
+            THEN core.same_content(o.state, core.fill_unrequested(before.state, s, CAST(:unrequested AS text[])))
+        WHEN (o.state).window_id = s.window_id THEN core.same_content(o.state, s)
+        ELSE core.same_content(o.state, s)
+            OR core.same_content(o.state, core.fill_unrequested(o.state, s, CAST(:unrequested AS text[])))
+    END)
+  AND NOT EXISTS (
+    SELECT FROM sync.windows mine
+    JOIN LATERAL (
+        SELECT c.window_id FROM core.fraud_reports c
+        WHERE c.account = s.account AND c.report_key = s.report_key
+          AND c.observed_at >= s.observed_at
+        UNION ALL
+        SELECT v.window_id FROM core.fraud_report_versions v
+        WHERE v.account = s.account AND v.report_key = s.report_key
+          AND v.observed_at >= s.observed_at
+    ) AS held ON true
+    JOIN sync.windows theirs ON theirs.window_id = held.window_id
+    WHERE mine.window_id = s.window_id AND theirs.account = mine.account AND theirs.entry_no < mine.entry_no
+  )
 ORDER BY s.report_key
 
 -- name: unfounded
@@ -98,12 +118,15 @@ ORDER BY s.report_key
 -- and states of what the window met whose times do not follow one another.
 SELECT t.key, t.observed_at, 'stored, but not in the signed pages of its window' AS reason
 FROM (
-    SELECT report_key AS key, observed_at FROM core.fraud_reports WHERE account = :account AND window_id = :window_id
+    SELECT report_key AS key, observed_at FROM core.fraud_reports
+    WHERE account = :account AND window_id = :window_id
     UNION ALL
-    SELECT report_key, observed_at FROM core.fraud_report_versions WHERE account = :account AND window_id = :window_id
+    SELECT report_key, observed_at FROM core.fraud_report_versions
+    WHERE account = :account AND window_id = :window_id
 ) AS t
 WHERE NOT EXISTS (
-    SELECT FROM staging_fraud_reports s WHERE s.report_key = t.key AND s.observed_at = t.observed_at
+    SELECT FROM staging_fraud_reports s
+    WHERE s.report_key = t.key AND s.observed_at = t.observed_at
 )
 UNION ALL
 SELECT c.key, c.observed_at, 'stored with times that do not follow one another' AS reason
@@ -126,9 +149,11 @@ ORDER BY 1, 2
 -- Stored states that name no complete window of this stream as their origin.
 SELECT t.key, t.observed_at, 'stored, but from no window of the ledger' AS reason
 FROM (
-    SELECT report_key AS key, observed_at, window_id FROM core.fraud_reports WHERE account = :account
+    SELECT report_key AS key, observed_at, window_id FROM core.fraud_reports
+    WHERE account = :account
     UNION ALL
-    SELECT report_key, observed_at, window_id FROM core.fraud_report_versions WHERE account = :account
+    SELECT report_key, observed_at, window_id FROM core.fraud_report_versions
+    WHERE account = :account
 ) AS t
 LEFT JOIN sync.windows w ON w.window_id = t.window_id AND w.account = :account AND w.stream = :stream
     AND w.verdict = 'complete'
@@ -136,7 +161,7 @@ WHERE w.window_id IS NULL
 ORDER BY 1, 2
 
 -- name: states
--- Every stored state of some rows, as text to compare before and after, and the window it came from.
+-- Every stored state of some reports of fraud, as text to compare before and after, and the window it came from.
 SELECT o.report_key AS key, o.window_id, md5(o::text) AS state
 FROM core.fraud_reports o WHERE o.account = :account AND o.report_key = ANY(:keys)
 UNION ALL
@@ -144,8 +169,10 @@ SELECT v.report_key, v.window_id, md5(v::text)
 FROM core.fraud_report_versions v WHERE v.account = :account AND v.report_key = ANY(:keys)
 
 -- name: forget
--- Takes all states of some rows out of the store, to build them again in the same transaction.
-WITH current AS (DELETE FROM core.fraud_reports WHERE account = :account AND report_key = ANY(:keys))
+-- Takes all states of some reports of fraud out of the store, to build them again in the same transaction.
+WITH current AS (
+    DELETE FROM core.fraud_reports WHERE account = :account AND report_key = ANY(:keys)
+)
 DELETE FROM core.fraud_report_versions WHERE account = :account AND report_key = ANY(:keys)
 
 -- name: unstage

@@ -1,8 +1,8 @@
 """Orchestration of a backfill: the command over many daily partitions, against the same sync without Dagster.
 
 Both load the same days of the same sandbox into a fresh PostgreSQL. Two figures: the time of the command outside
-`sync_operations` (start, forecast, checks, summary; days are told to Dagster inside, while windows are in flight), and
-all that it takes beyond `sync_operations` alone in a plain process, those events included. CPU seconds leave PostgreSQL
+`sync` (start, forecast, checks, summary; days are told to Dagster inside, while windows are in flight), and
+all that it takes beyond `sync` alone in a plain process, those events included. CPU seconds leave PostgreSQL
 and the sandbox out; on a busy machine they are the ones to read.
 """
 
@@ -37,7 +37,7 @@ import sys
 from datetime import date
 from pipelines.ingest.engine import SyncRequest
 from pipelines.ingest.engine import sync as load_stream
-from pipelines.ingest.streams import OPERATIONS
+from pipelines.ingest.operations import OPERATIONS
 from resources.data_api.client import Client
 from resources.data_api.endpoints import DataApi
 from resources.settings import api_settings, database_url, sync_settings
@@ -49,7 +49,7 @@ with Warehouse(database_url()) as store, Client(api_settings()) as client:
 
 
 class Times(NamedTuple):
-    """Wall and CPU seconds of the whole process, and the wall seconds inside `sync_operations`."""
+    """Wall and CPU seconds of the whole process, and the wall seconds inside `sync`."""
 
     wall: float
     cpu: float
@@ -94,7 +94,7 @@ def main() -> None:
             print(
                 f"{asked.days:,} days of {a_day:>5,} a day {asked.days * a_day:>10,}"
                 f"{alone.wall:>8.1f} s {alone.cpu:>5.1f} CPU{command.wall:>8.1f} s {command.cpu:>5.1f} CPU"
-                f"{1 - command.inside / command.wall:>8.0%} of the time outside sync_operations, beyond the sync alone "
+                f"{1 - command.inside / command.wall:>8.0%} of the time outside the engine, beyond the sync alone "
                 f"{1 - alone.wall / command.wall:.0%} of the time, {1 - alone.cpu / command.cpu:.0%} of the CPU",
                 flush=True,
             )

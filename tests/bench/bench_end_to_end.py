@@ -23,7 +23,7 @@ from floor import floor_seconds
 
 from pipelines.ingest.engine import SyncRequest
 from pipelines.ingest.engine import sync as load_stream
-from pipelines.ingest.streams import OPERATIONS
+from pipelines.ingest.operations import OPERATIONS
 from resources.data_api.client import Client
 from resources.data_api.endpoints import DataApi
 from resources.sandbox import sandbox_process

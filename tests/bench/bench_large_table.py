@@ -25,7 +25,8 @@ with warnings.catch_warnings():
 
 import psycopg
 
-from pipelines.ingest.normalize import normalize_operations, unite
+from pipelines.ingest.normalize import concat, normalize
+from pipelines.ingest.operations import OPERATIONS
 from resources.warehouse.engine import Warehouse
 from resources.warehouse.ledger import LoadReport, Scope, WalkRecord, start_run
 from resources.warehouse.load import load_window
@@ -132,14 +133,14 @@ def _scope(store: Warehouse) -> Scope:
 
 def _load(store: Warehouse, scope: Scope, frame: pd.DataFrame) -> LoadReport:
     walk = WalkRecord(LAST_DAY, LAST_DAY, LAST_DAY, LAST_DAY, walks=1, drifts=0, pages=0, requests=0)
-    return load_window(store, scope, walk, frame, [], [])
+    return load_window(store, OPERATIONS, scope, walk, frame, [], [])
 
 
 def _windows(ids: list[int], payment: str) -> Iterator[pd.DataFrame]:
     dice = random.Random(5)
     for start in range(0, len(ids), ROWS_A_WINDOW):
         rows = [_row(number, payment, dice) for number in ids[start : start + ROWS_A_WINDOW]]
-        yield unite([normalize_operations(rows, LAST_DAY)]).frame
+        yield concat(OPERATIONS.schema, [normalize(OPERATIONS.schema, rows, LAST_DAY)]).frame
 
 
 def _row(number: int, payment: str, dice: random.Random) -> dict[str, object]:

@@ -14,8 +14,8 @@ import pandas as pd
 import psycopg
 import pyarrow as pa
 
-from pipelines.ingest.normalize import empty_frame
-from pipelines.ingest.schema import COLUMNS
+from pipelines.ingest.normalize import concat
+from pipelines.ingest.operations import OPERATIONS
 from resources.warehouse.engine import Warehouse
 from resources.warehouse.ledger import Scope, WalkRecord, start_run
 from resources.warehouse.load import load_window
@@ -32,20 +32,20 @@ def floor_seconds(source_url: str, target: Warehouse, account: str = "default") 
     started = time.perf_counter()
     for start in range(0, len(frame), ROWS):
         walk = WalkRecord(now, now, now, now, walks=1, drifts=0, pages=0, requests=0)
-        load_window(target, scope, walk, frame.iloc[start : start + ROWS].reset_index(drop=True), [], [])
+        load_window(target, OPERATIONS, scope, walk, frame.iloc[start : start + ROWS].reset_index(drop=True), [], [])
     return time.perf_counter() - started
 
 
 def _ready_rows(url: str) -> pd.DataFrame:
     with psycopg.connect(url) as connection:
-        columns: dict[str, list] = {name: [] for name in COLUMNS}
+        columns: dict[str, list] = {name: [] for name in OPERATIONS.schema.frame_columns}
         rows = connection.execute("SELECT * FROM core.operations ORDER BY operation_id")
         names = [column.name for column in rows.description]
         for row in rows:
             values = dict(zip(names, row, strict=True))
-            for name in COLUMNS:
+            for name in OPERATIONS.schema.frame_columns:
                 columns[name].append(values[name])
-    schema = pa.Table.from_pandas(empty_frame(), preserve_index=False).schema
+    schema = pa.Table.from_pandas(concat(OPERATIONS.schema, []).frame, preserve_index=False).schema
     return pa.table(columns, schema=schema).to_pandas(types_mapper=pd.ArrowDtype)
 
 

@@ -28,7 +28,7 @@ from fixtures.sync_process import PATIENT
 from pipelines.audit.replay import Replayer
 from pipelines.ingest.engine import SyncRequest
 from pipelines.ingest.engine import sync as load_stream
-from pipelines.ingest.streams import OPERATIONS
+from pipelines.ingest.operations import OPERATIONS
 from resources.data_api.endpoints import DataApi
 from resources.errors import SyncError
 from resources.sandbox import DEMO_SECRET, Faults, SandboxServer, World

@@ -22,14 +22,14 @@ from pipelines.nights import night_at
 from pipelines.resources import WarehouseResource
 from pipelines.sensors import alerts_sensor
 from resources.accounts import accounts_of
-from resources.documents import DocumentsConfig
+from resources.documents import DocumentsConfig, Interval
 from resources.sandbox import DEMO_SECRET, DEMO_TOKEN, Account, SandboxServer, World
 from resources.settings import AlertSettings
 
 TODAY = datetime.now(UTC).date()
 NOON = datetime.combine(TODAY, datetime.min.time(), UTC) + timedelta(hours=12)
 NIGHT_OF_TODAY = night_at(NOON, SETTINGS)
-CHARGEBACKS = DocumentsConfig("chargebacks", "chargeback/list", {}, interval_days=1)
+CHARGEBACKS = DocumentsConfig("chargebacks", "chargeback/list", {}, interval=Interval(1))
 
 
 @pytest.fixture

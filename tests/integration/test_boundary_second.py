@@ -13,7 +13,7 @@ from fixtures.exact_platform import ExactPlatform, times_between
 from pipelines.audit.replay import Replayer
 from pipelines.ingest.engine import SyncRequest, sync
 from pipelines.ingest.fraud import sync_fraud
-from pipelines.ingest.streams import OPERATIONS
+from pipelines.ingest.operations import OPERATIONS
 from pipelines.reconciliation.completeness import prove_completeness
 from resources.data_api.endpoints import DataApi
 from resources.sandbox import DEMO_SECRET

@@ -9,10 +9,11 @@ from decimal import Decimal
 import pytest
 
 from fixtures.commands import client_of, command, execute, fetch_all, night, sync
-from pipelines.ingest.engine import NoAccess, SyncRequest
+from pipelines.ingest.engine import SyncRequest
 from pipelines.ingest.fraud import Skipped, sync_fraud
 from pipelines.marts.build import build_marts
 from resources.data_api.endpoints import DataApi
+from resources.data_api.errors import Unauthorized
 from resources.sandbox import DEMO_SECRET, DEMO_TOKEN, Account, Fraud, SandboxServer, World
 from resources.settings import SyncSettings
 
@@ -130,7 +131,7 @@ def test_without_the_role_nothing_fails_and_the_reason_says_what_to_do(store):
         assert isinstance(outcome, Skipped)
         assert "the role Risks or Merchant admin" in outcome.reason
         assert "SYNC_FRAUD=off" in outcome.reason
-        with pytest.raises(NoAccess, match="role Risks"):
+        with pytest.raises(Unauthorized, match="role Risks"):
             load(sandbox, store, fraud="on")
         asked = sandbox.request_count
         assert isinstance(load(sandbox, store, fraud="off"), Skipped)
@@ -154,7 +155,7 @@ def test_a_role_that_was_lost_is_a_failure(store):
     with SandboxServer(world_of(50), accounts=[account]) as sandbox:
         load(sandbox, store)
         sandbox.accounts.put(replace(account, risks=False))
-        with pytest.raises(NoAccess, match="the role Risks or Merchant admin"):
+        with pytest.raises(Unauthorized, match="the role Risks or Merchant admin"):
             load(sandbox, store)
     (run,) = fetch_all(store, "SELECT state, error_kind, message FROM sync.runs ORDER BY run_id DESC LIMIT 1")
     assert (run["state"], run["error_kind"]) == ("failed", "unauthorized")

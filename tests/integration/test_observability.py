@@ -20,7 +20,7 @@ from pipelines.audit.spot_check import spot_check
 from pipelines.ingest.balances import sync_balances
 from pipelines.ingest.engine import SyncRequest
 from pipelines.ingest.engine import sync as load_stream
-from pipelines.ingest.streams import OPERATIONS
+from pipelines.ingest.operations import OPERATIONS
 from pipelines.marts.build import build_marts
 from pipelines.reconciliation.completeness import prove_completeness
 from resources import log

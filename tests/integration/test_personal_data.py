@@ -18,8 +18,9 @@ from pipelines.audit.spot_check import spot_check
 from pipelines.audit.trace import trace
 from pipelines.ingest.engine import SyncRequest
 from pipelines.ingest.fraud import sync_fraud
-from pipelines.ingest.normalize import normalize_operations
-from pipelines.ingest.privacy import COLUMNS, keyed_hash, protect
+from pipelines.ingest.normalize import concat, normalize
+from pipelines.ingest.operations import OPERATIONS
+from pipelines.ingest.privacy import MASKED_COLUMNS, keyed_hash, mask
 from pipelines.reconciliation.completeness import prove_completeness
 from resources.data_api.endpoints import DataApi
 from resources.errors import ConfigError
@@ -30,7 +31,7 @@ KEY = "a-key-of-the-tests-only"
 DAY = "2024-03-02"
 FIELDS = (
     *("operation_id", "payment_id", "project_id", "operation_type", "operation_status", "operation_created_at"),
-    *("operation_completed_at", "sum_initial.amount", "sum_initial.currency", "customer_id", *COLUMNS),
+    *("operation_completed_at", "sum_initial.amount", "sum_initial.currency", "customer_id", *MASKED_COLUMNS),
 )
 MARK = "clear-person"
 MODES = ("hash", "drop")
@@ -50,7 +51,7 @@ def row(number: int, status: str = "success", amount=100, **more) -> dict:
         "operation_status": status,
         "sum_initial": {"amount": amount, "currency": "EUR"},
         "customer_id": f"customer {number % 2}",
-        **dict.fromkeys(COLUMNS, f"{MARK} {number % 2}"),
+        **dict.fromkeys(MASKED_COLUMNS, f"{MARK} {number % 2}"),
         **more,
     }
 
@@ -108,11 +109,11 @@ def test_a_hash_is_the_hmac_of_column_and_value_and_so_differs_by_column(store):
     with SandboxServer(world()) as sandbox:
         load(sandbox, store, "hash")
     rows = {item["operation_id"]: item for item in fetch_all(store, "SELECT * FROM core.operations")}
-    for name in COLUMNS:
+    for name in MASKED_COLUMNS:
         message = f"{name}\0{MARK} 1".encode()
         assert rows["1"][name] == rows["3"][name] == hmac.new(KEY.encode(), message, hashlib.sha256).hexdigest()
         assert rows["1"][name] != rows["2"][name]
-    assert len({rows["1"][name] for name in COLUMNS}) == len(COLUMNS)
+    assert len({rows["1"][name] for name in MASKED_COLUMNS}) == len(MASKED_COLUMNS)
     (fraud,) = fetch_all(store, "SELECT account_number, customer_email FROM core.fraud_reports")
     assert fraud == {name: rows["1"][name] for name in ("account_number", "customer_email")}
 
@@ -121,7 +122,7 @@ def test_dropped_columns_are_null_and_the_rest_is_there(store):
     with SandboxServer(world()) as sandbox:
         load(sandbox, store, "drop")
     rows = fetch_all(store, "SELECT * FROM core.operations ORDER BY operation_id")
-    assert {item[name] for item in rows for name in COLUMNS} == {None}
+    assert {item[name] for item in rows for name in MASKED_COLUMNS} == {None}
     assert [(item["customer_id"], item["sum_initial_amount"]) for item in rows] == [
         ("customer 1", 100),
         ("customer 0", 100),
@@ -134,7 +135,7 @@ def test_a_reject_keeps_its_other_values_and_its_reason_quotes_nothing_personal(
         load(sandbox, store, "hash")
     rejects = {json.loads(item["raw_json"])["operation_id"]: item for item in fetch_all(store, "TABLE core.rejects")}
     assert json.loads(rejects["4"]["raw_json"])["sum_initial"] == {"amount": "much", "currency": "EUR"}
-    assert {json.loads(rejects["4"]["raw_json"])[name] for name in COLUMNS} == {"****"}
+    assert {json.loads(rejects["4"]["raw_json"])[name] for name in MASKED_COLUMNS} == {"****"}
     assert rejects["5"]["reason"] == "card_holder cannot be typed"
 
 
@@ -190,11 +191,12 @@ def test_personal_names_in_unknown_fields_and_in_what_is_no_object_are_masked_an
         "avs_post_code": "",
     }
     rows = [row(1, loyalty=[unknown]), [f"{MARK} in a list"]]
-    batch = protect(normalize_operations(rows, datetime(2024, 3, 2, tzinfo=UTC)), settings_of("drop").personal)
-    (extra,) = batch.table["extra"].to_pylist()
+    typed = normalize(OPERATIONS.schema, rows, datetime(2024, 3, 2, tzinfo=UTC))
+    masked_rows = mask(concat(OPERATIONS.schema, [typed]), settings_of("drop").personal)
+    (extra,) = masked_rows.frame["extra"]
     masked = '{"customer_email":"****","n":9007199254740993,"rate":0.10,"avs_post_code":""}'
     assert extra == f'{{"loyalty":[{masked}]}}'
-    assert [reject.raw_json for reject in batch.rejects] == ['"****"']
+    assert [reject.raw_json for reject in masked_rows.rejects] == ['"****"']
 
 
 # The setting
@@ -233,6 +235,6 @@ def test_doctor_tells_the_setting(store_url):
     assert "personal data: drop" in told.stdout
 
 
-@given(st.text(), st.sampled_from(COLUMNS), st.sampled_from(COLUMNS))
+@given(st.text(), st.sampled_from(MASKED_COLUMNS), st.sampled_from(MASKED_COLUMNS))
 def test_equal_values_of_two_columns_never_join(value, one, other):
     assert (keyed_hash(KEY, one, value) == keyed_hash(KEY, other, value)) == (one == other)

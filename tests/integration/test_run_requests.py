@@ -10,7 +10,7 @@ from fixtures.commands import client_of, execute, fetch_all
 from pipelines.audit.spot_check import spot_check
 from pipelines.ingest.balances import sync_balances
 from pipelines.ingest.engine import SyncRequest, sync
-from pipelines.ingest.streams import OPERATIONS
+from pipelines.ingest.operations import OPERATIONS
 from pipelines.reconciliation.completeness import prove_completeness
 from resources.data_api.endpoints import DataApi
 from resources.errors import SyncError

@@ -9,11 +9,21 @@ from psycopg.conninfo import make_conninfo
 
 import sql
 from fixtures.commands import fetch_all
-from pipelines.ingest.schema import COLUMNS, KINDS
+from pipelines.ingest.documents import document_stream
+from pipelines.ingest.registry import TYPED
+from pipelines.ingest.streams import Stream
+from resources.documents import DocumentsConfig
 from resources.warehouse.engine import Warehouse
 
 SCHEMAS = ["core", "raw", "recon", "sync"]
-POSTGRES_TYPES = {"text": "text", "time": "timestamp with time zone", "amount": "bigint"}
+POSTGRES_TYPES = {
+    "text": "text",
+    "time": "timestamp with time zone",
+    "amount": "bigint",
+    "decimal": "numeric",
+    "integer": "integer",
+    "json": "jsonb",
+}
 # of the database, not of an account
 OF_NO_ACCOUNT = {
     "sync.migrations": ["version"],
@@ -119,41 +129,41 @@ def test_the_personal_columns_say_so(store, table):
 # In the order that is copied
 
 
-def test_the_columns_of_operations_are_those_of_a_frame_between_our_own(store):
-    columns = columns_of(store, "core.operations")
-    assert [*columns] == ["account", *COLUMNS, "first_seen_at", "window_id"]
-    assert [*COLUMNS] == [*KINDS, "extra", "observed_at"]
-    assert {name: columns[name] for name in KINDS} == {name: POSTGRES_TYPES[kind] for name, kind in KINDS.items()}
-    assert columns["extra"] == "jsonb"
+STREAMS = [*TYPED, document_stream(DocumentsConfig("x", "a/b", {}))]
+EACH_STREAM = pytest.mark.parametrize("stream", STREAMS, ids=lambda stream: stream.table)
 
 
-def test_a_version_has_all_columns_of_an_operation_in_their_order_and_then_until_when_it_was_known(store):
-    operation = columns_of(store, "core.operations")
-    version = columns_of(store, "core.operation_versions")
-    assert [*version.items()] == [*operation.items(), ("known_to", "timestamp with time zone")]
+def versions_of(stream: Stream) -> str:
+    return {"core.operations": "core.operation_versions"}.get(stream.table, f"{stream.table[:-1]}_versions")
 
 
-def test_what_was_known_at_a_moment_has_the_columns_of_operations(store):
+@EACH_STREAM
+def test_the_columns_of_a_table_are_those_of_a_frame_between_our_own(store, stream):
+    columns = columns_of(store, stream.table)
+    assert [*columns] == ["account", *stream.schema.frame_columns, "first_seen_at", "window_id"]
+    kinds = stream.schema.columns
+    assert {name: columns[name] for name in kinds} == {name: POSTGRES_TYPES[kind] for name, kind in kinds.items()}
+
+
+@EACH_STREAM
+def test_a_version_has_all_columns_of_its_table_in_their_order_and_then_until_when_it_was_known(store, stream):
+    version = columns_of(store, versions_of(stream))
+    assert [*version.items()] == [*columns_of(store, stream.table).items(), ("known_to", "timestamp with time zone")]
+
+
+@EACH_STREAM
+def test_the_staging_table_has_the_columns_of_its_table(store, stream):
     with store.transaction() as connection:
-        result = connection.exec_driver_sql("SELECT * FROM core.operations_as_of(now())")
-        assert [*result.keys()] == [*columns_of(store, "core.operations")]
+        connection.exec_driver_sql(sql.text(stream.sql("stage")))
+        result = connection.exec_driver_sql(f"SELECT * FROM staging_{stream.table.removeprefix('core.')}")
+        assert [*result.keys()] == [*columns_of(store, stream.table)]
 
 
-def test_the_staging_table_has_the_columns_of_operations(store):
+@pytest.mark.parametrize("name", ["operations", "documents"])
+def test_what_was_known_at_a_moment_has_the_columns_of_its_table(store, name):
     with store.transaction() as connection:
-        connection.exec_driver_sql(sql.text("ingest/operations/stage"))
-        result = connection.exec_driver_sql("SELECT * FROM staging_operations")
-        assert [*result.keys()] == [*columns_of(store, "core.operations")]
-
-
-def test_retiring_compares_every_column_of_content_with_its_own():
-    """What comparing them does is in load/test_load_stored."""
-    statement = re.sub(r"--.*", "", sql.text("ingest/operations/retire"))
-    stored, staged = statement.split("IS DISTINCT FROM")
-    stored, staged = stored.rpartition(" (")[2], staged.partition(")")[0]
-    content = [name for name in COLUMNS if name not in ("operation_id", "observed_at")]
-    assert re.findall(r"\bo\.(\w+)", stored) == content
-    assert re.findall(r"\bs\.(\w+)", staged) == content
+        result = connection.exec_driver_sql(f"SELECT * FROM core.{name}_as_of(now())")
+        assert [*result.keys()] == [*columns_of(store, f"core.{name}")]
 
 
 # Keyed by account

@@ -289,7 +289,7 @@ def test_a_killed_run_is_continued_where_it_stopped(store):
     from fixtures.commands import client_of
     from pipelines.ingest.engine import SyncRequest
     from pipelines.ingest.engine import sync as load_stream
-    from pipelines.ingest.streams import OPERATIONS
+    from pipelines.ingest.operations import OPERATIONS
     from resources.data_api.endpoints import DataApi
 
     with SandboxServer(world_of(40_000)) as sandbox:

@@ -17,7 +17,7 @@ from pipelines.alerts.notifications import notify
 from pipelines.alerts.outage import Outage, begin, end
 from pipelines.ingest.engine import SyncRequest
 from pipelines.ingest.engine import sync as load_stream
-from pipelines.ingest.streams import OPERATIONS
+from pipelines.ingest.operations import OPERATIONS
 from pipelines.nights import night_at
 from resources.channels import WebhookChannel
 from resources.data_api.endpoints import DataApi

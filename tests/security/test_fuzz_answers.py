@@ -10,9 +10,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pipelines.ingest.balances import normalize_balances
-from pipelines.ingest.fraud_rows import COLUMNS as FRAUD_COLUMNS
-from pipelines.ingest.fraud_rows import normalize_fraud
-from pipelines.ingest.normalize import json_text, normalize_operations
+from pipelines.ingest.fraud import FRAUD
+from pipelines.ingest.normalize import concat, normalize
+from pipelines.ingest.operations import OPERATIONS
+from pipelines.ingest.typing_values import json_text
 from resources.data_api import signature
 from resources.sandbox import DEMO_SECRET as SECRET
 from resources.sandbox import signing
@@ -100,21 +101,21 @@ def answers(fields):
 def test_every_row_of_an_answer_of_operations_is_typed_or_kept_as_a_reject(rows, with_ids):
     if with_ids:
         rows = [{**row, "operation_id": str(at)} if isinstance(row, dict) else row for at, row in enumerate(rows)]
-    batch = normalize_operations(rows, AT)
-    assert len(batch.frame) + len(batch.rejects) == len(rows)
+    batch = normalize(OPERATIONS.schema, rows, AT)
+    assert batch.table.num_rows + len(batch.rejects) == len(rows)
     left = [json_text(row) for row in rows]
     for reject in batch.rejects:
         left.remove(reject.raw_json)
         assert reject.reason
-    assert len(left) == len(batch.frame)
+    assert len(left) == batch.table.num_rows
 
 
 @FUZZ
-@given(answers(set(FRAUD_COLUMNS)))
+@given(answers(set(FRAUD.schema.columns)))
 def test_every_report_of_fraud_is_typed_or_kept_as_a_reject(rows):
-    batch = normalize_fraud(rows, AT)
-    assert len(batch.frame) + len(batch.rejects) == len({json_text(row) for row in rows})
-    assert all(reject.reason for reject in batch.rejects)
+    reports = concat(FRAUD.schema, [normalize(FRAUD.schema, rows, AT)])
+    assert len(reports.frame) + len(reports.rejects) == len({json_text(row) for row in rows})
+    assert all(reject.reason for reject in reports.rejects)
 
 
 @FUZZ

@@ -44,13 +44,13 @@ def test_without_the_variable_nothing_is_configured():
 
 def test_the_ends_of_the_window_the_page_and_the_time_zone_stand_where_the_file_says():
     streams = {stream.name: stream for stream in read_documents_file(str(EXAMPLE))}
-    ask = PageRequest(WINDOW, (), 99, 1000)
-    assert parameters(streams["chargebacks"], ask) == {
+    page = PageRequest(WINDOW, (), 99, 1000)
+    assert parameters(streams["chargebacks"], page) == {
         "filter": {"updated_at": ["2024-03-01 00:00:00", "2024-03-01 23:59:59"]},
         "pagination": {"limit": 100, "offset": 99},
         "tz": "UTC",
     }
-    assert parameters(streams["one_chargeback"], ask) == {"id": "1"}
+    assert parameters(streams["one_chargeback"], page) == {"id": "1"}
     assert parameters(streams["financial_report"], PageRequest(WINDOW, (), 0, 1))["limit"] == 1
     assert streams["chargebacks"].params == {"filter": {"updated_at": ["{from}", "{to}"]}}, "left as it is"
 

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipelines.ingest.fraud_rows import CLASH, COLUMNS, minor_units, normalize_fraud, unite_fraud
-from pipelines.ingest.normalize import json_text
+from pipelines.ingest.fraud import CLASH, FRAUD, minor_units
+from pipelines.ingest.normalize import Batch, Frame, concat, normalize
+from pipelines.ingest.typing_values import json_text
 from resources.currencies import exponents
 
 AT = datetime(2024, 4, 1, tzinfo=UTC)
@@ -28,17 +29,25 @@ ROW = {
 }
 
 
-def records(*rows, at=AT):
-    return normalize_fraud(rows, at).frame.to_dict("records")
+def answer(*rows, at=AT) -> Batch:
+    return normalize(FRAUD.schema, rows, at)
+
+
+def united(*answers: Batch) -> Frame:
+    return concat(FRAUD.schema, answers)
+
+
+def records(*rows):
+    return united(answer(*rows)).frame.to_dict("records")
 
 
 def reasons(*rows):
-    return [reject.reason for reject in normalize_fraud(rows, AT).rejects]
+    return [reject.reason for reject in answer(*rows).rejects]
 
 
 def test_a_report_is_typed_exactly():
     (row,) = records(ROW)
-    assert list(row) == list(COLUMNS)
+    assert list(row) == list(FRAUD.schema.frame_columns)
     assert row["operation_id"] == "1234567890123456789", "an integer here is the text that operations have"
     assert (row["tr_amount"], row["tr_amount_minor"]) == ("180.00", 18_000)
     assert row["arn"] == "00012"
@@ -56,10 +65,10 @@ def test_minor_units_follow_the_exponent_of_iso_4217(currency, amount, minor):
 
 
 def test_an_unknown_currency_keeps_its_major_units_and_has_no_minor_ones():
-    batch = normalize_fraud([{**ROW, "tr_ccy": "QQQ"}], AT)
-    assert batch.rejects == ()
-    assert batch.frame["tr_amount"].to_list() == ["180.00"]
-    assert batch.frame["tr_amount_minor"].isna().to_list() == [True]
+    rows = united(answer({**ROW, "tr_ccy": "QQQ"}))
+    assert rows.rejects == ()
+    assert rows.frame["tr_amount"].to_list() == ["180.00"]
+    assert rows.frame["tr_amount_minor"].isna().to_list() == [True]
 
 
 @pytest.mark.parametrize(
@@ -97,9 +106,9 @@ def test_a_corrected_report_keeps_its_key_and_a_different_report_has_another():
 
 
 def test_two_different_reports_of_one_identity_are_not_merged_silently():
-    batch = normalize_fraud([ROW, ROW, {**ROW, "fraud_type": "other"}], AT)
-    assert len(batch.frame) == 1
-    assert [reject.reason for reject in batch.rejects] == [CLASH]
+    rows = united(answer(ROW, ROW, {**ROW, "fraud_type": "other"}))
+    assert len(rows.frame) == 1
+    assert [reject.reason for reject in rows.rejects] == [CLASH]
 
 
 def test_an_unknown_field_is_kept_in_extra():
@@ -107,13 +116,13 @@ def test_an_unknown_field_is_kept_in_extra():
 
 
 def test_of_a_report_met_twice_the_later_observation_counts():
-    later = normalize_fraud([{**ROW, "fraud_type": "corrected"}], AT + timedelta(seconds=1))
-    earlier = normalize_fraud([ROW, {**ROW, "operation_id": 2}], AT)
+    later = answer({**ROW, "fraud_type": "corrected"}, at=AT + timedelta(seconds=1))
+    earlier = answer(ROW, {**ROW, "operation_id": 2})
     for order in ([earlier, later], [later, earlier]):
-        united = unite_fraud(order).frame
-        assert sorted(united["fraud_type"]) == ["corrected", "stolen card"]
-        assert list(united["report_key"]) == sorted(united["report_key"])
-    assert list(unite_fraud([]).frame.columns) == list(COLUMNS)
+        frame = united(*order).frame
+        assert sorted(frame["fraud_type"]) == ["corrected", "stolen card"]
+        assert list(frame["report_key"]) == sorted(frame["report_key"])
+    assert list(united().frame.columns) == list(FRAUD.schema.frame_columns)
 
 
 @given(minor=st.integers(-(2**63), 2**63 - 1), currency=st.sampled_from(sorted(exponents())))
@@ -127,5 +136,5 @@ ROWS = st.dictionaries(st.sampled_from([*ROW, "unknown"]), VALUES, max_size=4).m
 
 @given(st.lists(ROWS | st.sampled_from([None, "text", 1]), max_size=6))
 def test_every_row_is_typed_or_rejected_and_none_vanishes(rows):
-    batch = normalize_fraud(rows, AT)
-    assert len(batch.frame) + len(batch.rejects) == len({json_text(row) for row in rows})
+    reports = united(answer(*rows))
+    assert len(reports.frame) + len(reports.rejects) == len({json_text(row) for row in rows})

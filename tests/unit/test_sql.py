@@ -1,4 +1,7 @@
-"""Every statement of sql/ is called by its literal name, and every name that is called is a statement."""
+"""Every statement of sql/ is called by its literal name, and every name that is called is a statement.
+
+Those of a stream are called by convention, as in `stream.sql("retire")`: the file of each stream has the same ones.
+"""
 
 import re
 
@@ -6,6 +9,9 @@ import pytest
 
 import sql
 from fixtures.commands import ROOT
+from pipelines.ingest.documents import document_stream
+from pipelines.ingest.registry import TYPED
+from resources.documents import DocumentsConfig
 
 FILES = sorted(
     str(path.relative_to(sql.FOLDER).with_suffix(""))
@@ -15,6 +21,8 @@ FILES = sorted(
 SOURCES = "\n".join(
     path.read_text(encoding="utf-8") for folder in ("pipelines", "resources") for path in (ROOT / folder).rglob("*.py")
 )
+STREAMS = [stream.statements for stream in (*TYPED, document_stream(DocumentsConfig("x", "a/b", {})))]
+CONVENTION = {*re.findall(r'stream\.sql\("(\w+)"\)', SOURCES)}
 CALLED = re.compile(r'"((?:' + "|".join(map(re.escape, FILES)) + r')/\w+)"')
 
 
@@ -30,7 +38,13 @@ def test_a_file_holds_named_statements_and_nothing_before_the_first(file):
     assert len(re.findall("^-- name: ", sql.script(file), re.MULTILINE)) == len(sql.statements(file))
 
 
-@pytest.mark.parametrize("file", FILES)
+@pytest.mark.parametrize("file", STREAMS)
+def test_the_statements_of_a_stream_are_those_of_the_convention_in_one_order(file):
+    assert {*sql.statements(file)} == CONVENTION
+    assert [*sql.statements(file)] == [*sql.statements(STREAMS[0])]
+
+
+@pytest.mark.parametrize("file", [file for file in FILES if file not in STREAMS])
 def test_every_statement_has_a_caller(file):
     called = set(CALLED.findall(SOURCES))
     uncalled = [name for name in sql.statements(file) if f"{file}/{name}" not in called]

@@ -22,10 +22,11 @@ from fixtures.load import (
     row,
     started,
     stored,
+    typed,
     versions,
     walk,
 )
-from pipelines.ingest.normalize import unite
+from pipelines.ingest.operations import OPERATIONS
 from resources.data_api.caller import RequestCounts
 from resources.errors import ConfigError, Incomplete, WarehouseBroken, WarehouseUnavailable
 from resources.warehouse import ledger
@@ -231,7 +232,9 @@ def test_a_run_that_ends_well_has_no_kind_of_error(store, say, state):
 def load_empty(store: Warehouse, scope: Scope, hours_ago: float = 0, until=None) -> None:
     begun = datetime.now(UTC) - timedelta(hours=hours_ago)
     record = replace(walk(), walk_started_at=begun, walk_ended_at=begun)
-    load_window(store, scope, replace(record, interval_to=until or record.interval_to), unite([]).frame, [], [])
+    load_window(
+        store, OPERATIONS, scope, replace(record, interval_to=until or record.interval_to), typed({}).frame, [], []
+    )
 
 
 def done_already(store: Warehouse, account="default", days=1, projects=(), look_back_days=3) -> list:

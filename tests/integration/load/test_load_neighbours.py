@@ -11,7 +11,8 @@ import sqlalchemy
 
 from fixtures.commands import fetch_all
 from fixtures.load import START, Killed, at, ledger_is_sound, row, started, stored, versions, walk
-from pipelines.ingest.normalize import normalize_operations, unite
+from pipelines.ingest.normalize import concat, normalize
+from pipelines.ingest.operations import OPERATIONS
 from resources.warehouse.ledger import sum_totals
 from resources.warehouse.load import load_window
 
@@ -21,8 +22,8 @@ DAY = timedelta(days=1)
 def load(store, scope, day, *rows, second=0):
     """Commit the window of the day that begins `day` days after START, as met at a second."""
     record = replace(walk(second), interval_from=START + day * DAY, interval_to=START + (day + 1) * DAY)
-    batch = unite([normalize_operations([*rows], at(second))])
-    return load_window(store, scope, record, batch.frame, batch.rejects, [])
+    batch = concat(OPERATIONS.schema, [normalize(OPERATIONS.schema, [*rows], at(second))])
+    return load_window(store, OPERATIONS, scope, record, batch.frame, batch.rejects, [])
 
 
 def counts(report) -> tuple[int, int, int, int]:

@@ -19,15 +19,15 @@ from fixtures.load import (
     row,
     started,
     stored,
+    typed,
     versions,
     walk,
 )
-from pipelines.ingest.normalize import normalize_operations, unite
-from pipelines.ingest.schema import KINDS
+from pipelines.ingest.operations import OPERATIONS
 from resources.warehouse import ledger, load
 from resources.warehouse.engine import Warehouse
 from resources.warehouse.ledger import LoadReport
-from resources.warehouse.load import Reject, load_window
+from resources.warehouse.load import Reject, WindowRows, load_window
 
 # What is stored
 
@@ -66,13 +66,14 @@ def test_a_changed_row_leaves_its_predecessor_and_keeps_when_it_was_first_seen(s
 
 def test_a_change_of_any_one_column_is_noticed_and_so_is_its_coming_and_going(store):
     """Every column by itself: from a value to another, to null, and back; what was known before stays known."""
-    content = [name for name in KINDS if name != "operation_id"] + ["extra"]
+    kinds = OPERATIONS.schema.columns
+    content = [name for name in kinds if name != "operation_id"]
     value = {"text": ("a", "b"), "time": ("2024-03-01 00:00:00", "2024-03-01 00:00:01"), "amount": (1, 2)}
 
     def with_value(name, which) -> dict:
         if name == "extra":
             return {"operation_id": name, "unknown": which}
-        chosen = value[KINDS[name]][which]
+        chosen = value[kinds[name]][which]
         for money in ("sum_initial", "sum_converted"):
             if name.startswith(money):
                 return {"operation_id": name, money: {name.removeprefix(f"{money}_"): chosen}}
@@ -106,9 +107,9 @@ def test_an_older_observation_that_commits_late_changes_nothing(store):
 
 def differences_of(store: Warehouse, window_id: int, *rows, second: int) -> list[tuple[str, str]]:
     """What a replay of a window with these rows says."""
-    batch = unite([normalize_operations([*rows], at(second))])
-    table = pa.Table.from_pandas(batch.frame, preserve_index=False)
-    return [(found.key, found.reason) for found in load.staged_differences(store, "default", window_id, table)]
+    frame = typed({second: [*rows]}).frame
+    found = load.staged_differences(store, OPERATIONS, "default", WindowRows(window_id, frame))
+    return [(difference.key, difference.reason) for difference in found]
 
 
 @pytest.mark.parametrize("known_before", [False, True])
@@ -191,6 +192,5 @@ def test_rejects_are_kept_to_the_byte_whatever_is_in_them(store):
 
 def test_a_reject_with_a_raw_nul_is_stored_escaped(store):
     scope = started(store)
-    frame = unite([]).frame
-    load_window(store, scope, walk(), frame, [Reject("why", '"\x00"', at(0))], [])
+    load_window(store, OPERATIONS, scope, walk(), typed({}).frame, [Reject("why", '"\x00"', at(0))], [])
     assert fetch_all(store, "SELECT raw_json FROM core.rejects") == [{"raw_json": '"\\u0000"'}]

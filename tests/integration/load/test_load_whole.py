@@ -56,7 +56,7 @@ def loaded(store):
 def load_second(store: Warehouse) -> LoadReport:
     """A window that has everything: a new, a changed, an unchanged row, a reject met before and a new one, pages."""
     rows = [row(1, "success"), row(2), row(3), {"arn": "without id"}, {"arn": "nor this"}]
-    return load_rows(store, *rows, second=5, pages=[page_of(), page_of()])
+    return load_rows(store, *rows, second=5, pages=[page_of(), page_of()], unrequested=["bank_name"])
 
 
 def nothing_of_it_is_stored(store: Warehouse, before: dict) -> bool:

@@ -25,11 +25,9 @@ from fixtures.normalize import (
     written_times,
 )
 from pipelines.ingest import typing_values
-from pipelines.ingest.normalize import (
-    json_text,
-    normalize_columns,
-)
-from pipelines.ingest.typing_values import ARROW_TYPES, typed
+from pipelines.ingest.normalize import normalize_columns
+from pipelines.ingest.operations import OPERATIONS
+from pipelines.ingest.typing_values import ARROW_TYPES, json_text, typed
 
 # Both ways to a column
 
@@ -164,12 +162,12 @@ NOT_TYPED_IN_COLUMNS = {
 @pytest.mark.parametrize("what", TYPED_IN_COLUMNS)
 def test_columns_are_typed_as_rows_are(what):
     rows = [PLAIN | TYPED_IN_COLUMNS[what], PLAIN | TYPED_IN_COLUMNS[what] | {"operation_id": "2"}]
-    batch = normalize_columns(pa.array(rows), NOW)
-    check_types(batch.frame)
+    batch = normalize_columns(OPERATIONS.schema, pa.array(rows), NOW)
+    check_types(batch)
     assert batch.rejects == ()
     assert records(batch) == records(normalized(*rows))
 
 
 @pytest.mark.parametrize("what", NOT_TYPED_IN_COLUMNS)
 def test_columns_that_are_not_plain_are_left_to_the_rows(what):
-    assert normalize_columns(pa.array([PLAIN | NOT_TYPED_IN_COLUMNS[what]]), NOW) is None
+    assert normalize_columns(OPERATIONS.schema, pa.array([PLAIN | NOT_TYPED_IN_COLUMNS[what]]), NOW) is None

@@ -13,7 +13,6 @@ from fixtures.normalize import (
     NOW,
     QUICK,
     SOME,
-    check_types,
     exactly,
     normalized,
     numbers,
@@ -21,14 +20,12 @@ from fixtures.normalize import (
     reason_of,
     records,
     texts,
+    united,
     values,
     written_times,
 )
-from pipelines.ingest.normalize import (
-    identity,
-    json_text,
-    unite,
-)
+from pipelines.ingest.operations import OPERATIONS
+from pipelines.ingest.typing_values import json_text
 
 # Unknown fields
 
@@ -150,7 +147,7 @@ def rows(draw):
 @given(answer=st.lists(rows(), max_size=6))
 def test_no_row_is_ever_dropped(answer):
     batch = normalized(*answer)
-    assert len(batch.frame) + len(batch.rejects) == len(answer)
+    assert batch.table.num_rows + len(batch.rejects) == len(answer)
     left = list(answer)
     for reject in batch.rejects:
         left.remove(exactly(reject.raw_json))  # the row itself, number by number
@@ -171,7 +168,7 @@ def test_a_row_is_typed_the_same_whatever_rows_and_keys_stand_beside_it(answer):
     [({"operation_id": "7"}, "7"), ({"operation_id": 7}, "7"), ({"arn": "1"}, '{"arn":"1"}'), ([1], "[1]")],
 )
 def test_rows_are_told_apart_by_their_id_and_without_one_by_all_they_say(row, name):
-    assert identity(row) == name
+    assert OPERATIONS.identity(row) == name
 
 
 # Several answers of one window
@@ -181,27 +178,26 @@ def test_of_an_operation_met_twice_the_later_observation_stays():
     first = normalized({"operation_id": "1", "arn": "old"}, {"operation_id": "2"}, at=NOW)
     later = NOW + timedelta(seconds=1)
     second = normalized({"operation_id": "1", "arn": "new"}, {"operation_id": "3"}, at=later)
-    united = unite([first, second])
-    check_types(united.frame)
-    found = [(record["operation_id"], record["arn"], record["observed_at"]) for record in records(united)]
+    rows = united(first, second)
+    found = [(record["operation_id"], record["arn"], record["observed_at"]) for record in records(rows)]
     assert found == [("1", "new", later), ("2", None, NOW), ("3", None, later)]
 
 
 def test_of_an_operation_twice_in_one_answer_one_row_stays():
-    united = unite([normalized({"operation_id": "1", "arn": "a"}, {"operation_id": "1", "arn": "b"})])
-    assert [record["arn"] for record in records(united)] == ["b"]
+    rows = united(normalized({"operation_id": "1", "arn": "a"}, {"operation_id": "1", "arn": "b"}))
+    assert [record["arn"] for record in records(rows)] == ["b"]
 
 
 def test_united_rows_are_sorted_by_byte():
     ids = ["10", "9", "09", "1", "a", "B", "é", "e", "\uffff", "\U00010000", " ", "日", "~"]
-    united = unite([normalized(*({"operation_id": number} for number in ids))])
-    assert [record["operation_id"] for record in records(united)] == sorted(ids, key=str.encode)
+    rows = united(normalized(*({"operation_id": number} for number in ids)))
+    assert [record["operation_id"] for record in records(rows)] == sorted(ids, key=str.encode)
 
 
 def test_a_reject_met_twice_is_one_reject_the_later():
     later = NOW + timedelta(seconds=1)
-    united = unite([normalized(["x"], {"arn": "1"}), normalized({"arn": "1"}, ["y"], at=later)])
-    assert {(reject.raw_json, reject.observed_at) for reject in united.rejects} == {
+    rows = united(normalized(["x"], {"arn": "1"}), normalized({"arn": "1"}, ["y"], at=later))
+    assert {(reject.raw_json, reject.observed_at) for reject in rows.rejects} == {
         ('["x"]', NOW),
         ('{"arn":"1"}', later),
         ('["y"]', later),
@@ -209,23 +205,19 @@ def test_a_reject_met_twice_is_one_reject_the_later():
 
 
 def test_a_row_rejected_once_and_typed_later_stands_on_both_sides():
-    united = unite([normalized({"operation_id": "1", "arn": True}), normalized({"operation_id": "1", "arn": "a"})])
-    assert [record["arn"] for record in records(united)] == ["a"]
-    assert len(united.rejects) == 1
+    rows = united(normalized({"operation_id": "1", "arn": True}), normalized({"operation_id": "1", "arn": "a"}))
+    assert [record["arn"] for record in records(rows)] == ["a"]
+    assert len(rows.rejects) == 1
 
 
 def test_nothing_united_is_an_empty_frame_with_all_columns():
-    for united in (unite([]), unite([normalized()]), unite([normalized(), normalized()])):
-        check_types(united.frame)
-        assert (len(united.frame), united.rejects) == (0, ())
+    for rows in (united(), united(normalized()), united(normalized(), normalized())):
+        assert (len(rows.frame), rows.rejects) == (0, ())
 
 
 def test_an_answer_without_a_column_does_not_change_its_type():
-    united = unite(
-        [normalized({"operation_id": "1"}), normalized({"operation_id": "2", "completed_refund": 2**53 + 1})]
-    )
-    check_types(united.frame)
-    assert [record["completed_refund"] for record in records(united)] == [None, 2**53 + 1]
+    rows = united(normalized({"operation_id": "1"}), normalized({"operation_id": "2", "completed_refund": 2**53 + 1}))
+    assert [record["completed_refund"] for record in records(rows)] == [None, 2**53 + 1]
 
 
 @SOME
@@ -236,8 +228,7 @@ def test_united_answers_hold_each_operation_met_as_it_was_met_last(answers):
         at = NOW + timedelta(seconds=second)
         batches.append(normalized(*({"operation_id": name, "arn": str(second)} for name in ids), at=at))
         last |= dict.fromkeys(ids, (str(second), at))
-    united = unite(batches)
-    check_types(united.frame)
-    assert [(record["operation_id"], (record["arn"], record["observed_at"])) for record in records(united)] == sorted(
+    rows = united(*batches)
+    assert [(record["operation_id"], (record["arn"], record["observed_at"])) for record in records(rows)] == sorted(
         last.items(), key=lambda item: item[0].encode()
     )

@@ -15,38 +15,37 @@ from fixtures.normalize import (
     BIGINT_EDGES,
     NOW,
     QUICK,
-    check_types,
     exactly,
     normalized,
     only,
     reason_of,
     records,
     told,
+    united,
     written_times,
 )
-from pipelines.ingest.normalize import (
-    API_FIELDS,
-    empty_frame,
-)
-from pipelines.ingest.schema import KINDS, SUMS
+from pipelines.ingest.operations import BY_DEFAULT, OPERATIONS
 from pipelines.ingest.typing_values import TIME, typed
 from resources.sandbox import fields as sandbox_fields
+
+FIELDS = OPERATIONS.schema.fields
+SUMS = OPERATIONS.schema.sums
 
 # The fields
 
 
 def test_every_field_that_the_sandbox_can_give_is_known_by_its_kind():
-    assert set(sandbox_fields.DEFAULT) | set(sandbox_fields.ON_REQUEST) == API_FIELDS
-    assert {name for name, kind in KINDS.items() if kind == "time"} == sandbox_fields.TIMES
-    assert {name for name, kind in KINDS.items() if kind == "amount"} == {
+    assert set(sandbox_fields.DEFAULT) | set(sandbox_fields.ON_REQUEST) == FIELDS
+    kinds = OPERATIONS.schema.typed
+    assert {name for name, kind in kinds.items() if kind == "time"} == sandbox_fields.TIMES
+    assert {name for name, kind in kinds.items() if kind == "amount"} == {
         *(f"{name}_amount" for name in SUMS),
         *("completed_refund", "remaining_refund"),
     }
 
 
 def test_the_default_fields_stand_before_those_on_request():
-    first_on_request = list(KINDS).index("bin")
-    assert {*list(KINDS)[:first_on_request]} == {
+    assert {*BY_DEFAULT} == {
         *(set(sandbox_fields.DEFAULT) - set(SUMS)),
         *(f"{name}_{part}" for name in SUMS for part in ("amount", "currency")),
     }
@@ -54,8 +53,8 @@ def test_the_default_fields_stand_before_those_on_request():
 
 def test_no_rows_give_an_empty_frame_with_all_columns_and_types():
     batch = normalized()
-    assert (len(batch.frame), batch.rejects) == (0, ())
-    check_types(empty_frame())
+    assert (batch.table.num_rows, batch.rejects) == (0, ())
+    assert (len(united().frame), united().rejects) == (0, ())
 
 
 def test_every_row_bears_the_time_of_its_request():
@@ -68,8 +67,8 @@ def test_every_row_bears_the_time_of_its_request():
 def test_a_field_that_is_missing_null_or_empty_is_null():
     batch = normalized(
         {"operation_id": "1"},
-        {"operation_id": "2"} | dict.fromkeys(API_FIELDS - {"operation_id"}),
-        {"operation_id": "3"} | dict.fromkeys(API_FIELDS - {"operation_id"}, ""),
+        {"operation_id": "2"} | dict.fromkeys(FIELDS - {"operation_id"}),
+        {"operation_id": "3"} | dict.fromkeys(FIELDS - {"operation_id"}, ""),
     )
     assert [told(record) for record in records(batch)] == [{"operation_id": number} for number in "123"]
 
@@ -247,7 +246,7 @@ def test_a_null_beside_an_amount_does_not_make_it_a_float():
         {"operation_id": "3"},
         {"operation_id": "4", "sum_initial": {"amount": None, "currency": "EUR"}},
     )
-    assert batch.frame["sum_initial_amount"].dtype == pd.ArrowDtype(pa.int64())
+    assert united(batch).frame["sum_initial_amount"].dtype == pd.ArrowDtype(pa.int64())
     assert [record["sum_initial_amount"] for record in records(batch)] == [9_007_199_254_740_993, None, None, None]
 
 
