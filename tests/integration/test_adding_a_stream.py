@@ -14,7 +14,8 @@ import sql
 from fixtures.commands import ROOT, client_of, execute, fetch_all
 from fixtures.documents import CHARGEBACKS, chargeback, told
 from pipelines.audit.replay import Replayer
-from pipelines.ingest.engine import SyncRequest, sync
+from pipelines.ingest.engine import SyncRequest
+from pipelines.ingest.engine import sync as load
 from pipelines.ingest.fraud import FRAUD
 from resources.data_api.endpoints import DataApi
 from resources.sandbox import DEMO_SECRET, SandboxServer
@@ -51,7 +52,7 @@ def sandbox():
 
 def sync(sandbox, store, stream):
     with client_of(sandbox.url) as client:
-        return sync(stream, SyncRequest(DAY, DAY), DataApi(client), store, SyncSettings())
+        return load(stream, SyncRequest(DAY, DAY), DataApi(client), store, SyncSettings())
 
 
 def change(sandbox, number: int, **fields) -> None:
