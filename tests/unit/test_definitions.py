@@ -156,9 +156,8 @@ THIN = {
     "schedules.py",
     "sensors.py",
     "checks.py",
-    "configured.py",
-    "run.py",
-    "quick_events.py",
+    "resources.py",
+    "dagster_runs.py",
 }
 
 
