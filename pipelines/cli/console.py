@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import logging
+import os
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -109,13 +110,15 @@ def progress() -> Progress:
 def _bar() -> Bar:
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+    # while a step runs, Dagster redirects stderr into a file
+    terminal = os.fdopen(os.dup(sys.stderr.fileno()), "w", encoding=sys.stderr.encoding, errors="replace")
     return Progress(
         TextColumn("{task.description}"),
         BarColumn(),
         TextColumn("{task.percentage:>3.0f} %  {task.fields[rows]:,} rows"),
         TimeElapsedColumn(),
         TimeRemainingColumn(),
-        console=err,
+        console=Console(file=terminal, highlight=False, soft_wrap=True),
         transient=True,
     )
 

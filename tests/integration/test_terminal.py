@@ -126,7 +126,7 @@ for arguments in json.loads(sys.argv[1]):
     try:
         main()
     except SystemExit as end:
-        codes.append(end.code)
+        codes.append(end.code or 0)
 print(codes, file=sys.stderr)
 """
 
