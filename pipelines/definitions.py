@@ -43,7 +43,7 @@ def definitions(accounts: Accounts) -> dg.Definitions:
         schedules=[schedule for owner in owners for schedule in schedules_of(owner)],
         sensors=[alerts_sensor(owners)],
         resources={"data_api": data_api_from_env(), "warehouse": warehouse_from_env(), "progress": LogProgress()},
-        # a process for each step would cost seconds and gain nothing: a run has one or two steps
+        # a process for each step would cost seconds and gain nothing: the dozen steps of a night wait for one another
         executor=dg.in_process_executor,
     )
 

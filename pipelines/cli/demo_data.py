@@ -123,7 +123,7 @@ def reversed_entry(sale: Row) -> Row:
 
 
 def _operations(warehouse: Warehouse, account: str, day: date) -> list[Row]:
-    return [dict(row._asdict()) for row in warehouse.query("cli/demo/demo_operations", account=account, day=day)]
+    return [dict(row._asdict()) for row in warehouse.query("cli/demo_data/operations", account=account, day=day)]
 
 
 def _write(path: Path, rows: Sequence[Row]) -> None:

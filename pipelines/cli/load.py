@@ -213,9 +213,6 @@ def _chosen_streams(configured: Sequence[DocumentsConfig], names: Sequence[str])
     return [known[name] for name in dict.fromkeys(names)] or list(configured)
 
 
-# What a run did
-
-
 def _run_of(store: Warehouse, dagster_run_id: str, stream: str) -> Any:
     (run,) = store.query("cli/load/run_of_dagster", dagster_run_id=dagster_run_id, stream=stream)
     return run
@@ -280,9 +277,6 @@ def _print_differences(store: Warehouse, account: str) -> None:
     if rows:
         columns = ("payment", "operation", "field", "stored", "answered")
         console.table("Differences of the last spot check", columns, rows)
-
-
-# The forecast of a backfill
 
 
 def forecast_text(forecast: Forecast) -> str:

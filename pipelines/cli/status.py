@@ -334,7 +334,7 @@ def _projects(settings: ApiSettings) -> str:
 def _database() -> str:
     url = database_url()
     with open_warehouse(url) as store:
-        (row,) = store.query("cli/admin/server")
+        (row,) = store.query("cli/status/server")
         if not row.may_create:
             raise ConfigError(
                 f"role {row.role} may not create schemas in {store.place()}: grant CREATE on the database."
