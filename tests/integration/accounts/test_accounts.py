@@ -117,8 +117,9 @@ def test_status_shows_the_balances_of_each_account_at_the_moment_of_its_own_snap
     )
     assert moments["acme"]["at"] != moments["globex"]["at"]
     shown = command("status", environment=environment).stdout
+    table = shown.split("Balances (times in UTC)\n")[1].split("\n\n")[0].splitlines()
     for account, row in moments.items():
-        lines = re.findall(rf"^{account} +Project_\S+ .*", shown, re.MULTILINE)
+        lines = [line for line in table if line.startswith(f"{account} ")]
         assert lines
         assert [line for line in lines if not line.endswith(row["at"])] == []
         alone = command("status", "--account", account, environment=environment).stdout
