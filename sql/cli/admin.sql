@@ -21,7 +21,3 @@ JOIN pg_namespace n ON n.oid = c.relnamespace
 JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
 WHERE n.nspname = ANY(:schemas) AND c.relkind IN ('r', 'p', 'v', 'm') AND NOT c.relispartition
 ORDER BY c.relname COLLATE "C", a.attnum
-
--- name: server
-SELECT split_part(current_setting('server_version'), ' ', 1) AS version, current_user AS role,
-       has_database_privilege(current_database(), 'CREATE') AS may_create

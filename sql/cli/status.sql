@@ -56,3 +56,7 @@ FROM sync.runs r
 WHERE CAST(:account AS text) IS NULL OR account = :account
 ORDER BY run_id DESC
 LIMIT :most
+
+-- name: server
+SELECT split_part(current_setting('server_version'), ' ', 1) AS version, current_user AS role,
+       has_database_privilege(current_database(), 'CREATE') AS may_create

@@ -15,7 +15,7 @@ from psycopg.conninfo import make_conninfo
 from psycopg.sql import SQL, Identifier
 
 from fixtures.commands import ROOT, client_of, command, execute, sync
-from pipelines.cli.demo_balances import FIELDS
+from pipelines.cli.demo_data import FIELDS
 from pipelines.ingest.balances import sync_balances
 from pipelines.ingest.engine import SyncRequest
 from pipelines.ingest.fraud import sync_fraud

@@ -59,7 +59,7 @@ OPEN_AT_ONCE = """
 import sys, time
 from pathlib import Path
 import dagster
-from pipelines.cli.run import dagster_instance
+from pipelines.cli.dagster_runs import dagster_instance
 Path(sys.argv[1], f"ready {sys.argv[2]}").touch()
 while not Path(sys.argv[1], "go").exists():
     time.sleep(0.001)

@@ -8,7 +8,7 @@ import pytest
 
 from fixtures.commands import execute, fetch_all, sync
 from fixtures.reconciliation import DAY, NEXT
-from pipelines.cli.demo_ledger import late_change, platform_faults, write_demo_ledger
+from pipelines.cli.demo_data import late_change, platform_faults, write_demo_ledger
 from resources.sandbox import DEMO_SECRET, DEMO_TOKEN, SandboxServer, World
 
 

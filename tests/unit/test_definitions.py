@@ -243,8 +243,7 @@ THIN = {
     "sensors.py",
     "checks.py",
     "resources.py",
-    "run.py",
-    "quick_events.py",
+    "dagster_runs.py",
 }
 
 

@@ -107,6 +107,25 @@ def test_doctor_examines_each_account_and_status_shows_all(command, environment,
     assert not re.search(r"^acme +2024", one, re.MULTILINE)
 
 
+def test_status_shows_the_balances_of_each_account_at_the_moment_of_its_own_snapshot(command, environment, store):
+    for account in ("acme", "globex"):
+        assert command("balances", "--account", account, environment=environment).returncode == 0
+    moments = of_account(
+        store,
+        "SELECT DISTINCT account, to_char(captured_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS') AS at "
+        "FROM core.balance_snapshots",
+    )
+    assert moments["acme"]["at"] != moments["globex"]["at"]
+    shown = command("status", environment=environment).stdout
+    table = shown.split("Balances (times in UTC)\n")[1].split("\n\n")[0].splitlines()
+    for account, row in moments.items():
+        lines = [line for line in table if line.startswith(f"{account} ")]
+        assert lines
+        assert [line for line in lines if not line.endswith(row["at"])] == []
+        alone = command("status", "--account", account, environment=environment).stdout
+        assert f"Balances at {row['at']} UTC" in alone
+
+
 def test_reports_and_reconciliations_are_of_each_account(command, environment, store, tmp_path):
     assert command("operations", *DAYS, environment=environment).returncode == 0
     done = command("reconcile", "--date", "2024-03-02", "--leg", "completeness", environment=environment)

@@ -1,37 +1,63 @@
-"""A made-up merchant's ledger for the demo: the store's own operations of a day, with one break of each type worked in.
+"""The made-up data of the demo: snapshots of past balances, and a merchant's ledger with one break of each type.
 
-What only the platform can get wrong (a double charge, refunds without a payment, a late change) is asked of the
-sandbox's own route `/_sandbox/operations`, before the day is loaded: `platform_faults`, and later `late_change`.
+The ledger is the store's own operations of a day with the breaks worked in. What only the platform can get wrong (a
+double charge, refunds without a payment, a late change) is asked of the sandbox's own route `/_sandbox/operations`,
+before the day is loaded: `platform_faults`, and later `late_change`.
 """
 
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator, Sequence
-from datetime import date
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import date, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from pipelines.cli.accounts import migrated_warehouse
 from resources.errors import ConfigError
+from resources.settings import api_settings, sync_settings
 from resources.warehouse.engine import Warehouse
+
+if TYPE_CHECKING:
+    from resources.sandbox import SandboxProcess
 
 Row = dict[str, Any]
 
+TOP_UP = (198, "EUR", 250_000)  # project, currency, minor units: which no operation of the Data API tells of
+# the default block, and the project's name: by it payouts are told from those of the currency's other balances
+FIELDS = (
+    *("project_id", "operation_id", "payment_id", "operation_type", "operation_status", "account_number"),
+    *("customer_ip", "payment_method_name", "payment_method_type", "payment_description"),
+    *("operation_created_at", "operation_completed_at", "provider_date", "shipment_date", "arn", "rrn"),
+    *("payment_provider_code", "payment_provider_message", "sum_initial", "sum_converted", "project_name"),
+)
 COLUMNS = (
-    "entry_id",
-    "booked_at",
-    "operation_type",
-    "status",
-    "currency",
-    "amount_minor",
-    "fee_minor",
-    "operation_id",
-    "project_id",
-    "payment_id",
+    *("entry_id", "booked_at", "operation_type", "status", "currency", "amount_minor", "fee_minor"),
+    *("operation_id", "project_id", "payment_id"),
 )
 OFF_BY = 250  # minor units of the amount break
-ELIGIBLE = 6  # successful operations that get a fault of the books each
+ELIGIBLE = 6  # successful operations that get a fault of the ledger each
 TOO_FEW = "a day has too few operations to make a fault of each kind: ask for more with --rows, or for fewer --days."
+
+
+def snapshots_at(sandbox: SandboxProcess, moments: Iterable[datetime]) -> int:
+    """Take a snapshot of the balances at each of these moments, and return how many balances there are.
+
+    Nothing is written but what the sandbox answers. The client's clock stamps a snapshot, so both clocks are set to
+    the moment: the sandbox's and the client's.
+    """
+    from pipelines.ingest.balances import sync_balances
+    from resources.data_api.client import Client
+    from resources.data_api.clock import FixedClock
+    from resources.data_api.endpoints import DataApi
+
+    count = 0
+    with migrated_warehouse() as store:
+        for moment in moments:
+            sandbox.set_clock(f"{moment:%Y-%m-%d %H:%M:%S}")
+            with Client(api_settings(), clock=FixedClock(moment)) as client:
+                count = len(sync_balances(DataApi(client), store, sync_settings().account).balances)
+    return count
 
 
 def platform_faults(day: date) -> list[Row]:
@@ -93,7 +119,7 @@ def reversed_entry(sale: Row) -> Row:
 
 
 def _operations(warehouse: Warehouse, account: str, day: date) -> list[Row]:
-    return [dict(row._asdict()) for row in warehouse.query("cli/demo/demo_operations", account=account, day=day)]
+    return [dict(row._asdict()) for row in warehouse.query("cli/demo_data/operations", account=account, day=day)]
 
 
 def _write(path: Path, rows: Sequence[Row]) -> None:

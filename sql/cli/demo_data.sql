@@ -1,4 +1,4 @@
--- name: demo_operations
+-- name: operations
 -- Operations of a business day, for the demo's made-up ledger.
 SELECT o.operation_id, o.project_id, coalesce(o.payment_id, '') AS payment_id, o.operation_type, o.operation_status,
        o.sum_initial_currency AS currency, o.sum_initial_amount AS minor, o.operation_completed_at AS at,

@@ -1,0 +1,124 @@
+"""Which accounts a command is about, by its option `--account`; and the warehouse that it opens.
+
+Without the option a command works on each account in turn (`EachAccount`), asks for one (`OneAccount`), or shows all of
+them together (`AllAccounts`). What a command does is in the module of its group.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Annotated
+
+import typer
+
+from pipelines.accounts import AccountScope, account_scope
+from pipelines.cli import console
+from resources.accounts import Accounts, accounts_of
+from resources.errors import ConfigError, Failed, Stopped, SyncError
+from resources.printable import printable
+from resources.settings import ApiSettings, ReferenceSettings, SyncSettings, database_url
+from resources.warehouse.engine import Warehouse, open_warehouse
+from resources.warehouse.migrate import migrate
+
+EachAccount = Annotated[
+    str | None, typer.Option("--account", metavar="NAME", help="only this account; else each of them in turn")
+]
+OneAccount = Annotated[
+    str | None, typer.Option("--account", metavar="NAME", help="which account; needed where there are several")
+]
+AllAccounts = Annotated[
+    str | None, typer.Option("--account", metavar="NAME", help="only this account; else all of them")
+]
+
+
+class SomeFailed(Failed):
+    """Some of several accounts failed, each reported already; the exit code is the worst of theirs: 2 over 1."""
+
+
+def each_in_turn(name: str | None, work: Callable[[AccountScope], None]) -> None:
+    """Do the work for the named account; without a name for each, report what fails, and end with the worst of it.
+
+    Raises:
+        SomeFailed: at least one of several failed.
+        Stopped: somebody stopped it; the accounts after that are left alone.
+    """
+    accounts = accounts_of()
+    if name is not None or not accounts.several:
+        work(account_scope(accounts, name or accounts.each[0].name))
+        return
+    failed: dict[str, int] = {}
+    reported = set()
+    for account in accounts.each:
+        console.line(f"account {account.name}")
+        try:
+            work(account_scope(accounts, account.name))
+        except Stopped:
+            raise
+        except Exception as error:  # noqa: BLE001 - the next account is not to suffer from it
+            message, failed[account.name] = explained(error)
+            # what is wrong with the command itself is the same for all
+            if not (isinstance(error, ConfigError) and message in reported):
+                print(f"ecommpay-sync: {account.name}: {message}", file=sys.stderr)  # noqa: T201
+            reported.add(message)
+    if failed:
+        raise SomeFailed(
+            f"{len(failed)} of {len(accounts.each)} accounts failed: {', '.join(failed)}.", max(failed.values())
+        )
+
+
+def only_account(name: str | None) -> AccountScope:
+    """Return the named account, or the only one.
+
+    Raises:
+        ConfigError: there are several and none is named, or none has this name.
+    """
+    accounts = accounts_of()
+    if name is None and accounts.several:
+        raise ConfigError(f"name the account with --account: one of {accounts.names}.")
+    return account_scope(accounts, name or accounts.each[0].name)
+
+
+def chosen_names(accounts: Accounts, name: str | None) -> tuple[str, ...]:
+    """Return the name of the named account, or the names of all.
+
+    Raises:
+        ConfigError: there is no account of this name.
+    """
+    return tuple(account.name for account in accounts.each) if name is None else (accounts.named(name).name,)
+
+
+def settings_of_all() -> tuple[SyncSettings, ...]:
+    """Return the settings of every account, for what is done once for all of them."""
+    accounts = accounts_of()
+    return tuple(accounts.settings(account.name) for account in accounts.each)
+
+
+def api_settings(owner: AccountScope) -> ApiSettings:
+    """Return where the platform is, and the account's token and secret.
+
+    Raises:
+        ConfigError: a setting is missing or malformed.
+    """
+    return accounts_of().api_settings(owner.account)
+
+
+def explained(error: Exception) -> tuple[str, int]:
+    """Return the message of an error, in one line, and the exit code."""
+    if isinstance(error, SyncError):
+        return printable(str(error)), error.exit_code
+    return f"unexpected: {type(error).__name__}: {printable(' '.join(str(error).split())[:400])}", 1
+
+
+@contextmanager
+def migrated_warehouse(reference: ReferenceSettings | None = None) -> Iterator[Warehouse]:
+    """Yield the warehouse of the settings, migrated; its reference data follows `reference` (None: the environment).
+
+    Raises:
+        ConfigError: a setting of the database, or of the reference data, is malformed.
+        WarehouseUnavailable, WarehouseBroken: it cannot be reached or migrated.
+    """
+    with open_warehouse(database_url()) as warehouse:
+        migrate(warehouse, reference)
+        yield warehouse

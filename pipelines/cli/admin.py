@@ -1,0 +1,249 @@
+"""Commands that keep the warehouse: marts, data dictionary, rights, erasure of a person, figures and alerts."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from itertools import groupby
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from pipelines.cli import console
+from pipelines.cli.accounts import OneAccount, migrated_warehouse, only_account, settings_of_all
+from resources.errors import ConfigError, WarehouseBroken
+from resources.settings import database_url, role_prefix
+from resources.warehouse.engine import Warehouse, open_warehouse, run, script
+
+app = typer.Typer()
+
+SCHEMAS = ("bi", "core", "recon", "raw", "sync")  # in the order of those who read them
+DICTIONARY_HEAD = """# Data dictionary
+
+Every table and view of the warehouse, from the comments in the database itself (`\\d+` in psql shows the same).
+Written by `make dictionary`; a test fails when it is not what the database says.
+"""
+
+
+@app.command()
+def marts(
+    *, full: Annotated[bool, typer.Option("--full", help="build everything anew, not only what is new")] = False
+) -> None:
+    """Build the marts of schema bi now, and hold them against the core."""
+    from pipelines.marts.build import build_marts, currencies_missing_from_grain, differences_from_core
+
+    settings = settings_of_all()
+    with migrated_warehouse(settings[0].reference) as store:
+        built = build_marts(store, *settings, full=full)
+        how = "everything" if built.is_full else f"{built.windows:,} ledger entries that were new"
+        console.line(f"built: {how}: {built.days:,} business days, {built.payments:,} payments")
+        missing = currencies_missing_from_grain(store)
+        if missing:
+            raise WarehouseBroken(f"a mart could mix currencies: {missing[0]}.")
+        different = differences_from_core(store)
+        if different:
+            raise WarehouseBroken(
+                f"the marts differ from the core in {len(different)} totals, the first: {different[0]}: "
+                "run `ecommpay-sync marts --full`."
+            )
+    console.line("equal to the core: count and Σ minor units of every currency, type and status")
+
+
+@app.command()
+def grant() -> None:
+    """Make the roles of loader, BI and finance, and give each what it needs and no more."""
+    from pipelines.marts.build import build_marts
+
+    prefix, settings = role_prefix(), settings_of_all()
+    with migrated_warehouse(settings[0].reference) as store:
+        build_marts(store, *settings)
+        with store.transaction() as connection:
+            run(connection, "cli/admin/name_prefix", prefix=prefix)
+            script(connection, "roles")
+    console.line(f"{prefix}_loader    owns core, raw, sync, bi (and recon): run ecommpay-sync as this role")
+    console.line(f"{prefix}_bi        reads bi.*, without personal data, read-only, 30 s a statement")
+    console.line(f"{prefix}_finance   reads bi.* and recon.*, writes owner and note of a break")
+    console.line(f"no role has a password from here: ALTER ROLE {prefix}_bi PASSWORD '…' (or \\password in psql)")
+
+
+@app.command()
+def erase(
+    customer: Annotated[str, typer.Option(metavar="ID", help="the person's customer_id or e-mail address")],
+    account: OneAccount = None,
+) -> None:
+    """Remove a person's data from every table and raw page; keys, totals and the ledger stay."""
+    from pipelines.privacy.erase import erase as erase_customer
+
+    owner = only_account(account)
+    if not customer.strip():
+        raise ConfigError("--customer is empty: give a customer_id or an e-mail address.")
+    with migrated_warehouse(owner.settings.reference) as store:
+        erased = erase_customer(store, owner.account, customer.strip())
+    if not erased.found:
+        raise ConfigError(f"nothing of account {owner.account} names this customer: nothing was changed.")
+    console.line(
+        f"erased: {erased.operations:,} operations, {erased.operation_versions:,} former states, "
+        f"{erased.fraud_reports:,} fraud reports, {erased.rejects:,} rejects, {erased.pages:,} raw pages, "
+        f"{erased.documents:,} documents; keys, amounts and the ledger stay"
+    )
+
+
+@app.command()
+def metrics(
+    port: Annotated[int | None, typer.Option(min=0, max=65535, help="serve on this port until Ctrl-C")] = None,
+    host: Annotated[str, typer.Option(help="address to listen on")] = "127.0.0.1",
+    textfile: Annotated[Path | None, typer.Option(metavar="PATH", help="write into this file instead")] = None,
+) -> None:
+    """Give the figures of the warehouse to Prometheus: on a port, in a file, or printed."""
+    from pipelines.alerts.metrics import registry_of, text_of
+
+    if port is not None and textfile is not None:
+        raise ConfigError("--port and --textfile exclude each other: give one of them.")
+    if port is None:
+        with migrated_warehouse() as store:
+            text = text_of(store)
+        if textfile is None:
+            console.out.out(text, end="", highlight=False)
+        else:
+            _replace_file(textfile, text)
+        return
+    from prometheus_client import start_http_server
+
+    # the server starts while the database is away, too, and reports that as ecommpay_up
+    with open_warehouse(database_url()) as store:
+        try:
+            server, thread = start_http_server(port, addr=host, registry=registry_of(store))
+        except OSError as error:
+            raise ConfigError(f"--port {port} of {host} cannot be listened on: {error.strerror}.") from None
+        console.line(f"metrics: http://{host}:{server.server_port}/metrics — stop with Ctrl-C")
+        try:
+            threading.Event().wait()
+        except KeyboardInterrupt:
+            server.shutdown()
+            thread.join()
+
+
+def _replace_file(path: Path, text: str) -> None:
+    """Write the file at once: a reader never sees half of it."""
+    beside = path.with_name(f"{path.name}.{os.getpid()}")
+    try:
+        beside.write_text(text, encoding="utf-8")
+        beside.replace(path)
+    except OSError as error:
+        raise ConfigError(f"--textfile {path} cannot be written: {error.strerror}.") from None
+
+
+@app.command()
+def alert(
+    *, test: Annotated[bool, typer.Option("--test", help="send a made-up message through every channel")] = False
+) -> None:
+    """Look for causes and tell of them now; with --test, only try the channels."""
+    from pipelines.accounts import account_scopes
+    from pipelines.alerts.conditions import evaluate
+    from pipelines.alerts.notifications import Delivery, notify
+    from resources.accounts import accounts_of
+    from resources.channels import ChannelFailed, channels_of
+    from resources.settings import alert_settings
+
+    alerting, now = alert_settings(), datetime.now(UTC)
+    channels = channels_of(alerting)
+    if test:
+        _test_channels(channels, alerting.runbook)
+        return
+    causes, delivery = 0, Delivery(0, ())
+    with migrated_warehouse() as store:
+        for scope in account_scopes(accounts_of()):
+            found = evaluate(store, scope.settings, alerting, now, option=scope.option)
+            for item in found.alerts:
+                console.line(item.title)
+                console.lines(f"{item.message(alerting.runbook)}\n")
+            causes += len(found.alerts)
+            delivery += notify(store, scope.account, found, channels, now, alerting.runbook)
+    console.line(f"{causes} causes stand; {delivery.sent} messages were sent")
+    if delivery.failures:
+        raise ChannelFailed(delivery.failures[0])
+
+
+def _test_channels(channels: Sequence[Any], runbook: str) -> None:
+    """Send a test message through each channel.
+
+    Raises:
+        ConfigError: there is no channel.
+        ChannelFailed: at least one did not take the message.
+    """
+    from resources.channels import ChannelFailed
+
+    if not channels:
+        raise ConfigError(
+            "no channel is set: ALERT_WEBHOOK_URL_FILE, or ALERT_SMTP_URL, ALERT_EMAIL_FROM and ALERT_EMAIL_TO."
+        )
+    names = ", ".join(settings.account for settings in settings_of_all())
+    failures = []
+    for channel in channels:
+        try:
+            channel.send(
+                f"{names}: test",
+                "What happened: nothing, somebody ran `ecommpay-sync alert --test`.\n"
+                f"What to do: nothing. Runbook: {runbook}",
+            )
+            console.line(f"ok    {channel.name}: a test message was taken")
+        except ChannelFailed as error:
+            failures.append(str(error))
+            console.line(f"FAIL  {channel.name}: {error}")
+    if failures:
+        raise ChannelFailed(failures[0])
+
+
+@app.command()
+def dictionary(
+    output: Annotated[Path | None, typer.Option(metavar="FILE", help="write it here instead of printing it")] = None,
+) -> None:
+    """Give the data dictionary: every table, view and column, from the comments in the database."""
+    from pipelines.marts.build import build_marts
+
+    settings = settings_of_all()
+    with migrated_warehouse(settings[0].reference) as store:
+        build_marts(store, *settings)
+        text = dictionary_text(store)
+    if output is None:
+        console.lines(text.rstrip("\n"))
+        return
+    try:
+        output.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(f"--output {output} cannot be written: {error.strerror}.") from None
+    console.line(f"written: {output}")
+
+
+def dictionary_text(warehouse: Warehouse) -> str:
+    """Return the dictionary of the migrated database whose marts are built, as Markdown.
+
+    It depends on the migrations and the marts alone: not on the server's version, nor on what is stored.
+    """
+    schemas = {row.name: row.explained for row in warehouse.query("cli/admin/schemas", schemas=[*SCHEMAS])}
+    columns = warehouse.query("cli/admin/columns", schemas=[*SCHEMAS])
+    parts = [DICTIONARY_HEAD]
+    for schema in SCHEMAS:
+        parts.append(f"## Schema `{schema}`\n\n{schemas[schema]}\n")
+        own = [column for column in columns if column.schema_name == schema]
+        parts += [_relation(list(of_one)) for _, of_one in groupby(own, key=lambda column: column.relation)]
+    return "\n".join(parts)
+
+
+def _relation(columns: Sequence[Any]) -> str:
+    first = columns[0]
+    title = f"### `{first.schema_name}.{first.relation}` ({first.kind})"
+    return "\n".join([title, "", first.relation_explained, "", *_dictionary_rows(columns)]) + "\n"
+
+
+def _dictionary_rows(columns: Sequence[Any]) -> Iterator[str]:
+    is_view = columns[0].kind == "view"
+    yield "| Column | Type | Meaning |" if is_view else "| Column | Type | Null | Meaning |"
+    yield "|---|---|---|" if is_view else "|---|---|---|---|"
+    for column in columns:
+        null = "" if is_view else f" {'yes' if column.is_nullable else 'no'} |"
+        meaning = " ".join(column.explained.split()).replace("|", "\\|")
+        yield f"| `{column.column_name}` | {column.type} |{null} {meaning} |"

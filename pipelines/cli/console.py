@@ -1,0 +1,162 @@
+"""The terminal: days as arguments, tables and bars on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import io
+import logging
+import os
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from resources import log
+from resources.errors import ConfigError
+from resources.printable import printable, printable_lines
+
+if TYPE_CHECKING:
+    from rich.progress import Progress as Bar
+    from rich.progress import TaskID
+
+    from pipelines.ingest.progress import Progress
+    from pipelines.ingest.windows import Window
+    from resources.warehouse.ledger import LoadReport
+
+FirstDay = Annotated[str, typer.Option("--from", metavar="DAY", help="first UTC day (YYYY-MM-DD, today, yesterday)")]
+LastDay = Annotated[str, typer.Option("--to", metavar="DAY", help="last UTC day, included")]
+BusinessDay = Annotated[str, typer.Option("--date", metavar="DAY", help="business day (YYYY-MM-DD, yesterday)")]
+
+out = Console(highlight=False, soft_wrap=True)
+err = Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+def read_days(first: str, last: str) -> tuple[date, date]:
+    """Return the days that `--from` and `--to` name.
+
+    Raises:
+        ConfigError: one of them is no day, or they are in the wrong order.
+    """
+    days = read_day("--from", first), read_day("--to", last)
+    if days[1] < days[0]:
+        raise ConfigError(f"--to {last} is before --from {first}: swap them.")
+    return days
+
+
+def read_day(option: str, text: str) -> date:
+    """Return the day that an option names.
+
+    Raises:
+        ConfigError: it is no day.
+    """
+    today = datetime.now(UTC).date()
+    named = {"today": today, "yesterday": today - timedelta(days=1)}
+    try:
+        return named[text] if text in named else datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC).date()
+    except ValueError:
+        raise ConfigError(f"{option} {text!r} is no day: write YYYY-MM-DD, today or yesterday.") from None
+
+
+def replace_unencodable() -> None:
+    """Print a question mark for a character that the terminal's encoding lacks."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
+
+
+def line(text: str = "") -> None:
+    """Print one line; control characters in it are printed as their escapes."""
+    out.print(escape(printable(text)))
+
+
+def lines(text: str) -> None:
+    """Print a text of several lines, likewise."""
+    out.print(escape(printable_lines(text)))
+
+
+def warnings_to_stderr() -> None:
+    """Show the product's own warnings (a retried request, for example) as lines on stderr, or as JSON."""
+    if log.wants_json():
+        log.configure()
+        return
+    for name in ("pipelines", "resources"):
+        logger = logging.getLogger(name)
+        if not any(isinstance(handler, _LineHandler) for handler in logger.handlers):
+            logger.addHandler(_LineHandler())
+        logger.setLevel(logging.INFO)
+        logger.propagate = False
+
+
+class _LineHandler(logging.Handler):
+    def emit(self, record: logging.LogRecord) -> None:
+        prefix = "" if record.levelno < logging.WARNING else f"{record.levelname.lower()}: "
+        err.print(escape(printable(f"{prefix}{record.getMessage()}")))
+
+
+def progress() -> Progress:
+    """Return a bar on a terminal, log lines elsewhere."""
+    if err.is_terminal:
+        return BarProgress()
+    from pipelines.ingest.progress import LogProgress
+
+    return LogProgress()
+
+
+def _bar() -> Bar:
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+    # while a step runs, Dagster redirects stderr into a file
+    terminal = os.fdopen(os.dup(sys.stderr.fileno()), "w", encoding=sys.stderr.encoding, errors="replace")
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.percentage:>3.0f} %  {task.fields[rows]:,} rows"),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        console=Console(file=terminal, highlight=False, soft_wrap=True),
+        transient=True,
+    )
+
+
+@dataclass
+class BarProgress:
+    """A bar over the time that a load covers, with the rows seen so far."""
+
+    _rows: int = 0
+    _bar: Bar = field(default_factory=_bar)
+    _task: TaskID | None = None
+
+    def begin(self, what: Window, holes: list[Window]) -> None:
+        """Show the bar."""
+        seconds = sum(hole.seconds for hole in holes)
+        self._bar.start()
+        first, last = what.days()
+        self._task = self._bar.add_task(f"{first} to {last}", total=seconds, rows=0)
+
+    def committed(self, window: Window, report: LoadReport) -> None:
+        """Move the bar."""
+        self._rows += report.rows_met
+        if self._task is not None:
+            self._bar.update(self._task, advance=window.seconds, rows=self._rows)
+
+    def end(self) -> None:
+        """Remove the bar."""
+        self._bar.stop()
+
+
+def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]], right: Sequence[str] = ()) -> None:
+    """Print a table on a terminal; elsewhere the same in aligned plain text."""
+    drawn = Table(box=None, pad_edge=False, header_style="dim")
+    for name in columns:
+        drawn.add_column(escape(printable(name)), justify="right" if name in right else "left", no_wrap=True)
+    for row in rows:
+        drawn.add_row(*(escape(printable(str(value))) for value in row))
+    wide = out if out.is_terminal else Console(highlight=False, width=500, file=out.file)
+    wide.print(f"[bold]{escape(printable(title))}[/bold]")
+    wide.print(drawn)
+    line()

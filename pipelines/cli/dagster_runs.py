@@ -1,0 +1,191 @@
+"""Runs the product's own Dagster jobs in this process, on the user's Dagster instance.
+
+What a run loaded is printed by the command, from the warehouse.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import os
+import socket
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipelines.cli import console
+from pipelines.cli.accounts import api_settings
+from resources.errors import ConfigError, Failed, Stopped, SyncError
+from resources.settings import PROJECT_ROOT, SyncSettings, data_dir, database_url
+
+if TYPE_CHECKING:
+    import dagster as dg
+
+    from pipelines.accounts import AccountScope
+
+DAGSTER_YAML = PROJECT_ROOT / "deploy" / "dagster.local.yaml"
+STOPPED = "stopped; what was committed stays, and the same command continues from there."
+QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+
+
+class RunFailed(Failed):
+    """A Dagster run ended badly."""
+
+
+def check_days(settings: SyncSettings, first: date, last: date) -> None:
+    """Refuse days that the partitions do not have.
+
+    Raises:
+        ConfigError: a day lies before SYNC_FIRST_DAY, or in the future.
+    """
+    if first < settings.first_day:
+        raise ConfigError(
+            f"{first} is before the first day this system keeps, {settings.first_day}: set SYNC_FIRST_DAY earlier."
+        )
+    today = datetime.now(UTC).date()
+    if last > today:
+        raise ConfigError(f"{max(first, today + timedelta(days=1))} is in the future: today is {today} in UTC.")
+
+
+def check_settings(owner: AccountScope) -> None:
+    """Refuse a missing or malformed setting of platform or database before a job is started."""
+    api_settings(owner)
+    database_url()
+
+
+def execute(
+    owner: AccountScope,
+    job: str,
+    *,
+    days: tuple[date, date] | None = None,
+    config: Mapping[str, Mapping[str, Any]] | None = None,
+    tags: Mapping[str, str] | None = None,
+    definitions: dg.Definitions | None = None,
+) -> str:
+    """Run a job of the account and return its Dagster run id.
+
+    Args:
+        owner: the account.
+        job: the job's name without the account.
+        days: the first and last day of the job's partitions.
+        config: the configuration of each op, by its name.
+        tags: tags of the run.
+        definitions: where the job is; the product's own definitions if None.
+
+    Raises:
+        RunFailed: a step failed, or a check that is not a warning; with the message of the first.
+        Stopped: somebody interrupted the run.
+    """
+    console.warnings_to_stderr()
+    with dagster_instance() as instance:
+        import dagster as dg
+
+        from pipelines.definitions import defs
+        from pipelines.jobs import range_tags
+        from pipelines.resources import data_api_from_env, warehouse_from_env
+
+        tags = {"ecommpay/host": socket.gethostname(), "ecommpay/pid": str(os.getpid()), **(tags or {})}
+        ops = {op: {"config": dict(values)} for op, values in (config or {}).items()}
+        try:
+            result = (
+                (definitions or defs)
+                .resolve_job_def(owner.job(job))
+                .execute_in_process(
+                    instance=instance,
+                    tags=tags | (range_tags(*days) if days else {}),
+                    run_config={**QUIET, "ops": ops},
+                    resources={
+                        "data_api": data_api_from_env(),
+                        "warehouse": warehouse_from_env(),
+                        "progress": console.progress(),
+                    },
+                    raise_on_error=False,
+                )
+            )
+        except (KeyboardInterrupt, dg.DagsterExecutionInterruptedError):
+            raise Stopped(STOPPED) from None
+        _raise_failure(result)
+        return result.run_id
+
+
+def _raise_failure(result: dg.ExecuteInProcessResult) -> None:
+    for event in result.all_events:
+        if event.is_step_failure or event.is_failure:
+            raise _failure(event, result.run_id)
+    for check in result.get_asset_check_evaluations():
+        if not check.passed and check.severity.value == "ERROR":
+            raise RunFailed(
+                f"loaded, but the check {check.check_name} of {check.asset_key.to_user_string()} failed: "
+                f"{check.description}; see `ecommpay-sync status`.",
+                1,
+            )
+
+
+def _failure(event: dg.DagsterEvent, run_id: str) -> SyncError:
+    import dagster as dg
+
+    from pipelines.assets import EXIT_CODE
+
+    data = event.step_failure_data if event.is_step_failure else None
+    failure = data.user_failure_data if data else None
+    if failure and failure.description and EXIT_CODE in failure.metadata:
+        return RunFailed(failure.description, int(str(failure.metadata[EXIT_CODE].value)))
+    cause = data.error if data else None
+    if cause and cause.cls_name == dg.DagsterExecutionInterruptedError.__name__:
+        return Stopped(STOPPED)
+    while cause and cause.cause:
+        cause = cause.cause
+    message = cause.message.strip().splitlines()[0] if cause else (event.message or "the run failed")
+    return RunFailed(f"unexpected: {message} — the stack trace is with Dagster's run {run_id}.", 1)
+
+
+@contextmanager
+def dagster_instance() -> Iterator[dg.DagsterInstance]:
+    """Yield the instance of DAGSTER_HOME; without one, of a folder beside the embedded database.
+
+    A home without a dagster.yaml gets ours, since Dagster's own default sends telemetry.
+    """
+    home = Path(os.environ.get("DAGSTER_HOME") or data_dir() / "dagster").absolute()
+    if os.environ.get("DAGSTER_HOME") and not home.is_dir():
+        raise ConfigError(f"DAGSTER_HOME is no folder: {home}. Make it, or unset DAGSTER_HOME.")
+    os.environ["DAGSTER_HOME"] = str(home)
+    home.mkdir(parents=True, exist_ok=True)
+    os.environ.setdefault("DAGSTER_DISABLE_TELEMETRY", "1")
+    import dagster as dg
+
+    logging.getLogger("dagster").setLevel(logging.CRITICAL)
+    with _lock(home):
+        if not (home / "dagster.yaml").exists():
+            (home / "dagster.yaml").write_text(DAGSTER_YAML.read_text(encoding="utf-8"), encoding="utf-8")
+        opened = dg.DagsterInstance.get()
+    with opened as instance:
+        _end_runs_of_dead_processes(instance)
+        yield instance
+
+
+@contextmanager
+def _lock(home: Path) -> Iterator[None]:
+    """Serialize the creation of Dagster's SQLite files; concurrent creation corrupts them."""
+    folder = os.open(home, os.O_RDONLY)
+    try:
+        with suppress(OSError):  # a file system that knows no locks
+            fcntl.flock(folder, fcntl.LOCK_EX)  # ends with the process, even a killed one
+        yield
+    finally:
+        os.close(folder)
+
+
+def _end_runs_of_dead_processes(instance: dg.DagsterInstance) -> None:
+    """Mark the runs of killed commands as failed; otherwise they count as running for ever."""
+    import dagster as dg
+
+    started = dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED], tags={"ecommpay/host": socket.gethostname()})
+    for run in instance.get_runs(started):
+        try:
+            os.kill(int(run.tags["ecommpay/pid"]), 0)
+        except (ProcessLookupError, KeyError):
+            instance.report_run_failed(run, "its process was killed")
+        except PermissionError:
+            continue  # it lives, as of another user

@@ -1,0 +1,399 @@
+"""Commands that load from the platform: operations, reports of fraud, documents, balances, a spot check.
+
+Each runs the Dagster job of the same name and prints from the warehouse what the run did.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from pipelines.accounts import AccountScope
+from pipelines.cli import console
+from pipelines.cli.accounts import EachAccount, api_settings, each_in_turn
+from pipelines.cli.console import FirstDay, LastDay, read_days
+from pipelines.cli.dagster_runs import RunFailed, check_days, check_settings, execute
+from resources.documents import DocumentsConfig
+from resources.errors import ConfigError, WarehouseBroken
+from resources.settings import data_dir, database_url
+from resources.warehouse.engine import Warehouse, open_warehouse
+
+if TYPE_CHECKING:
+    from pipelines.ingest.forecast import Forecast, Rate
+    from pipelines.ingest.windows import Window
+
+app = typer.Typer()
+
+FIRST_STATUSES = ("success", "decline", "error", "processing")  # the columns that stand before the others
+
+
+@app.command()
+def operations(
+    first: FirstDay,
+    last: LastDay,
+    project: Annotated[
+        list[int] | None,
+        typer.Option("--project", metavar="ID", help="only this project; may be given again"),
+    ] = None,
+    *,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="only forecast what it takes; write nothing")] = False,
+    account: EachAccount = None,
+) -> None:
+    """Load the operations of some days; again, to see what changed."""
+    days = read_days(first, last)
+    projects = tuple(project or ())
+    if any(not 0 <= identifier < 2**63 for identifier in projects):
+        raise ConfigError("--project takes a project id: digits, at most 19.")
+    each_in_turn(account, lambda owner: load_operations(owner, days, projects, dry_run=dry_run))
+
+
+def load_operations(
+    owner: AccountScope,
+    days: tuple[date, date],
+    project_ids: tuple[int, ...] = (),
+    *,
+    totals: bool = True,
+    dry_run: bool = False,
+) -> None:
+    """Load the days and print a summary, with or without control totals.
+
+    More days than `SYNC_BACKFILL_DAYS` are a backfill: it begins with a forecast, which is all that a dry run prints.
+    """
+    from resources.warehouse.locks import is_backfill
+
+    check_days(owner.settings, *days)
+    check_settings(owner)
+    backfill = is_backfill(owner.settings, *days)
+    if backfill or dry_run:
+        console.lines(forecast_text(_forecast(owner, days, tuple(sorted(set(project_ids))))))
+    if dry_run:
+        return
+    projects = {"project_ids": list(project_ids)}
+    if backfill:
+        from pipelines.checks import CHECKED_RUN
+
+        range_of_days = {"first_day": str(days[0]), "last_day": str(days[1])}
+        run_id = execute(owner, "backfill_operations", config={owner.op("backfill"): range_of_days | projects})
+        execute(owner, "check_operations", tags={CHECKED_RUN: run_id})
+    else:
+        run_id = execute(owner, "load_operations", days=days, config={owner.op("operations"): projects})
+    with open_warehouse(database_url()) as store:
+        run = _run_of(store, run_id, "operations")
+        _print_completed(run, "operations", None if run.rows_new or run.rows_changed else "no row changed")
+        console.line()
+        if totals:
+            _print_control_totals(store, run.run_id)
+
+
+@app.command()
+def fraud(first: FirstDay, last: LastDay, account: EachAccount = None) -> None:
+    """Load the reports of fraud received on some days; again, to see what changed."""
+    days = read_days(first, last)
+
+    def load(owner: AccountScope) -> None:
+        if owner.settings.fraud == "off":
+            raise ConfigError("reports of fraud are not asked for: SYNC_FRAUD=off; unset it, or set it to on.")
+        check_days(owner.settings, *days)
+        check_settings(owner)
+        # whoever asks by name wants to know of a refusal
+        run_id = execute(owner, "load_fraud", days=days, config={owner.op("fraud"): {"refusal_is_failure": True}})
+        with open_warehouse(database_url()) as store:
+            run = _run_of(store, run_id, "fraud")
+            _print_completed(run, "reports of fraud")
+            console.line()
+            _print_fraud_totals(store, run.run_id)
+
+    each_in_turn(account, load)
+
+
+@app.command()
+def documents(
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[NAME]...", help="tables of DOCUMENTS_FILE; none: all", show_default=False),
+    ] = None,
+    first: Annotated[
+        str | None, typer.Option("--from", metavar="DAY", help="first UTC day; none: the look-back")
+    ] = None,
+    last: Annotated[str | None, typer.Option("--to", metavar="DAY", help="last UTC day, included")] = None,
+    account: EachAccount = None,
+) -> None:
+    """Load documents of endpoints without a described format, as DOCUMENTS_FILE says."""
+    if (first is None) is not (last is None):
+        raise ConfigError("--from and --to belong together: give both, or neither for yesterday and the look-back.")
+    given = read_days(first, last) if first and last else None
+
+    def load(owner: AccountScope) -> None:
+        streams = _chosen_streams(owner.settings.documents, names or [])
+        by_days = any(stream.interval_days for stream in streams)
+        if given and not by_days:
+            raise ConfigError("none of these streams has an interval: leave --from and --to out.")
+        yesterday = datetime.now(UTC).date() - timedelta(days=1)
+        days = given or (yesterday, yesterday)
+        check_days(owner.settings, *days)
+        check_settings(owner)
+        from pipelines.assets.streams import documents_definitions
+
+        only = replace(owner, settings=replace(owner.settings, documents=tuple(streams)))
+        run_id = execute(
+            owner,
+            "load_documents",
+            days=days if by_days else None,
+            config={owner.op("documents", stream.name): {"look_back": given is None} for stream in streams},
+            definitions=documents_definitions(only),
+        )
+        with open_warehouse(database_url()) as store:
+            for stream in streams:
+                _print_completed(_run_of(store, run_id, stream.stream), f"documents of {stream.name}")
+
+    each_in_turn(account, load)
+
+
+@app.command(name="spot-check")
+def spot_check(
+    sample: Annotated[
+        int | None, typer.Option(min=1, max=1000, help="how many payments; else SYNC_SPOT_CHECK_SAMPLE")
+    ] = None,
+    account: EachAccount = None,
+) -> None:
+    """Ask for a sample of payments by id, and compare them with the store."""
+
+    def compare(owner: AccountScope) -> None:
+        check_settings(owner)
+        config = {owner.op("spot_check"): {"sample": sample}} if sample else None
+        try:
+            run_id = execute(owner, "spot_check_payments", config=config)
+        except RunFailed:
+            with open_warehouse(database_url()) as store:
+                _print_differences(store, owner.account)
+            raise
+        with open_warehouse(database_url()) as store:
+            outcomes = sorted(
+                f"{row.operations:,} {row.outcome}"
+                for row in store.query("cli/load/spot_check_of_dagster", dagster_run_id=run_id)
+            )
+        counted = ", ".join(outcomes) or "no payment in the store to ask for"
+        console.line(f"no difference: {counted} (operations)")
+
+    each_in_turn(account, compare)
+
+
+@app.command()
+def balances(account: EachAccount = None) -> None:
+    """Take a snapshot of the balances."""
+    from resources.currencies import major_units
+
+    def snapshot(owner: AccountScope) -> None:
+        check_settings(owner)
+        run_id = execute(owner, "snapshot_balances")
+        with open_warehouse(database_url()) as store:
+            rows = store.query("cli/load/balances_of_dagster", dagster_run_id=run_id)
+        at = f" at {rows[0].captured_at:%Y-%m-%d %H:%M:%S} UTC" if rows else ""
+        lines = [(row.balance_name, row.currency, major_units(row.amount_minor, row.currency)) for row in rows]
+        console.table(f"Balances{at}", ("balance", "currency", "amount"), lines, ("amount",))
+
+    each_in_turn(account, snapshot)
+
+
+def _chosen_streams(configured: Sequence[DocumentsConfig], names: Sequence[str]) -> list[DocumentsConfig]:
+    if not configured:
+        raise ConfigError(
+            "no stream of documents is configured: point DOCUMENTS_FILE at a copy of deploy/documents.example.toml."
+        )
+    known = {config.name: config for config in configured}
+    for name in names:
+        if name not in known:
+            raise ConfigError(f"{name!r} is no table of DOCUMENTS_FILE: there are {', '.join(known)}.")
+    return [known[name] for name in dict.fromkeys(names)] or list(configured)
+
+
+def _run_of(store: Warehouse, dagster_run_id: str, stream: str) -> Any:
+    (run,) = store.query("cli/load/run_of_dagster", dagster_run_id=dagster_run_id, stream=stream)
+    return run
+
+
+def _print_completed(run: Any, rows: str, changes: str | None = None) -> None:
+    """Print one line about a run of a stream: `rows` names its rows, `changes` replaces their counts."""
+    counts = f"{run.rows_new:,} new, {run.rows_changed:,} changed, {run.rows_unchanged:,} unchanged"
+    console.line(
+        f"complete: {run.rows_met:,} {rows} in {run.windows} window{'s' * (run.windows != 1)}, {changes or counts} "
+        f"({run.requests:,} requests, {run.seconds:.1f} s, run {run.run_id})"
+    )
+
+
+def _print_control_totals(store: Warehouse, run_id: int) -> None:
+    """Print the control totals of a run: one row a currency, the rows of each status, the amount of success."""
+    from resources.currencies import major_units
+
+    counts: dict[str, dict[str, int]] = {}
+    amounts: dict[str, int] = {}
+    for row in store.query("cli/load/totals_of_run", run_id=run_id):
+        currency, status = row.currency or "(none)", row.status or "(none)"
+        counts.setdefault(currency, {})[status] = row.row_count
+        if status == "success":
+            amounts[currency] = row.minor
+    statuses = sorted({status for row in counts.values() for status in row}, key=_status_order)
+    rows = [
+        (
+            currency,
+            f"{sum(counts[currency].values()):,}",
+            *(f"{counts[currency].get(status, 0):,}" for status in statuses),
+            major_units(amounts.get(currency), currency),
+        )
+        for currency in sorted(counts)
+    ]
+    short = [status.removeprefix("awaiting ") + " …" * status.startswith("awaiting ") for status in statuses]
+    columns = ("currency", "rows", *short, "amount of success")
+    console.table("Operations met, by currency and status (… awaiting)", columns, rows, columns[1:])
+
+
+def _status_order(status: str) -> tuple[int, str]:
+    return (FIRST_STATUSES.index(status) if status in FIRST_STATUSES else len(FIRST_STATUSES)), status
+
+
+def _print_fraud_totals(store: Warehouse, run_id: int) -> None:
+    from resources.currencies import major_units
+
+    rows = [
+        (row.currency or "(none)", row.type or "(none)", f"{row.row_count:,}", major_units(row.minor, row.currency))
+        for row in store.query("cli/load/fraud_totals_of_run", run_id=run_id)
+    ]
+    if rows:
+        columns = ("currency", "type", "reports", "amount")
+        console.table("Reports met, by currency and type", columns, rows, columns[2:])
+
+
+def _print_differences(store: Warehouse, account: str) -> None:
+    rows = [
+        (row.payment_id, row.operation_id, row.field, row.stored, row.answered)
+        for row in store.query("cli/load/spot_differences", account=account)
+    ]
+    if rows:
+        columns = ("payment", "operation", "field", "stored", "answered")
+        console.table("Differences of the last spot check", columns, rows)
+
+
+def forecast_text(forecast: Forecast) -> str:
+    """Return the forecast in two lines, or in one when nothing is left to do."""
+    from resources.printable import duration
+
+    if not forecast.days:
+        return f"forecast: nothing is left to do; an interrupted run has done all {forecast.days_done:,} days."
+    done = f" ({forecast.days_done:,} more were done by an interrupted run)" if forecast.days_done else ""
+    lasts = [duration(60 * minutes) for minutes in forecast.minutes]
+    return (
+        f"forecast: {forecast.days:,} days{done}, {_range(forecast.rows)} rows, {_range(forecast.requests)} requests, "
+        f"about {lasts[0]} ({lasts[1]} to {lasts[2]})\n"
+        f"guessed from {forecast.because}."
+    )
+
+
+def _range(values: tuple[int, int, int]) -> str:
+    likely, least, most = map(_rounded, values)
+    return f"{likely:,}" if least == most else f"about {likely:,} ({least:,} to {most:,})"
+
+
+def _rounded(value: int) -> int:
+    """Round to two digits: more would not be true."""
+    return value if value < 100 else round(value, 2 - len(str(value)))
+
+
+def _forecast(owner: AccountScope, interval: tuple[date, date], project_ids: tuple[int, ...]) -> Forecast:
+    """Forecast the load of some days, from the ledger where they were walked before, else from a sample."""
+    from pipelines.ingest import forecast
+
+    first, last = interval
+    days = [first + timedelta(days=number) for number in range((last - first).days + 1)]
+    done: set[date] = set()
+    known: dict[date, float] = {}
+    speed = None
+    with ExitStack() as stack:
+        if store := _existing_warehouse(stack):
+            done = _days_done(store, owner, interval, project_ids)
+            days = [day for day in days if day not in done]
+            known = _rows_by_day(store, owner.account, days, project_ids)
+            speed = next(
+                (row.rows_a_second for row in store.query("ingest/forecast/speed", account=owner.account)), None
+            )
+        rates, seconds = _sample(owner, forecast.unknown_stretches(days, known), project_ids)
+    return forecast.guess(
+        days,
+        known,
+        rates,
+        days_done=len(done),
+        rows_a_second=speed,
+        seconds_a_request=seconds,
+        in_flight=owner.settings.windows_in_flight,
+    )
+
+
+def _existing_warehouse(stack: ExitStack) -> Warehouse | None:
+    """Return the warehouse unless there is none yet: a forecast creates no database and no tables."""
+    url = database_url()
+    if url is None and not (data_dir() / "postgres").exists():
+        return None
+    store = stack.enter_context(open_warehouse(url))
+    try:
+        store.query("ingest/forecast/speed", account="")
+    except WarehouseBroken:  # its tables are not made yet
+        return None
+    return store
+
+
+def _days_done(
+    store: Warehouse, owner: AccountScope, interval: tuple[date, date], project_ids: Sequence[int]
+) -> set[date]:
+    """Return the days that an interrupted run has finished."""
+    from pipelines.ingest import windows
+    from resources.warehouse import ledger
+
+    wanted = windows.of_days(*interval)
+    walked = ledger.windows_already_done(
+        store, owner.account, windows.interval_of_days(*interval), project_ids, owner.settings.look_back_days
+    )
+    holes = windows.without(wanted, [windows.Window(start, end) for start, end in walked])
+    left = {day for hole in holes for day, _ in windows.shares(hole)}
+    return {day for day, _ in windows.shares(wanted)} - left
+
+
+def _rows_by_day(store: Warehouse, account: str, days: Sequence[date], project_ids: Sequence[int]) -> dict[date, float]:
+    """Return how many rows the ledger counted on each of the days that were walked before."""
+    from pipelines.ingest import forecast, windows
+
+    if not days:
+        return {}
+    wanted = windows.of_days(days[0], days[-1])
+    rows = store.query(
+        "ingest/forecast/walked", account=account, project_ids=list(project_ids), first=wanted.first, last=wanted.last
+    )
+    walked = [(windows.Window(row.interval_from, row.interval_to), row.run_id, row.rows_met) for row in rows]
+    return forecast.rows_by_day(walked, days)
+
+
+def _sample(owner: AccountScope, stretches: Sequence[Window], project_ids: tuple[int, ...]) -> tuple[list[Rate], float]:
+    """Return the rates of a few places, and the seconds a request takes; no request where every day is known."""
+    from pipelines.ingest import forecast
+    from resources.data_api.client import Client
+    from resources.data_api.endpoints import DataApi
+    from resources.data_api.retry import RetryPolicy
+
+    if not stretches:
+        return [], 0.0
+    seconds: list[float] = []
+    with Client(api_settings(owner), RetryPolicy(deadline=owner.settings.retry_seconds)) as client:
+        api = DataApi(client)
+
+        def count(window: Window, offset: int, limit: int) -> int:
+            began = time.monotonic()
+            answer = api.operations(window.first, window.last, offset=offset, limit=limit, project_ids=project_ids)
+            seconds.append(time.monotonic() - began)
+            return len(answer.document["operations"])
+
+        rates = forecast.sample(stretches, count)
+    return rates, sum(seconds) / len(seconds)
