@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, date, datetime
 
 import pytest
@@ -10,7 +11,8 @@ from fixtures.commands import client_of, command, fetch_all, sync
 from pipelines.audit.replay import Replayer, body_of
 from pipelines.audit.trace import trace
 from pipelines.ingest.documents import sync_documents
-from pipelines.ingest.engine import SyncRequest
+from pipelines.ingest.engine import OperationsRequest, SyncRequest
+from pipelines.ingest.fraud import sync_fraud
 from pipelines.marts.build import build_marts, differences_from_core
 from pipelines.privacy.erase import erase
 from resources.data_api.endpoints import DataApi
@@ -183,3 +185,18 @@ def test_a_person_named_anywhere_in_a_document_is_nowhere_any_more(documented):
     today = datetime.now(UTC).date()
     result = Replayer(documented, "default", DEMO_SECRET).replay(today, today, print)
     assert (result.problems, result.erased) == ([], 2)
+
+
+def test_amounts_of_a_report_of_fraud_stay_in_its_page_and_the_person_does_not(store):
+    world = World.of(now="2024-03-05 00:00:00")
+    reported = {"received_on": "2024-03-02 12:00:00", "fraud_type": "x", "tr_amount": "1.00", "tr_ccy": "EUR"}
+    world.frauds = [Fraud.told(operation_id=1, customer_email=f"{MARK}@a.example", customer_id=MARK, **reported)]
+    request = OperationsRequest(date(2024, 3, 2), date(2024, 3, 2))
+    with SandboxServer(world) as sandbox, client_of(sandbox.url) as client:
+        sync_fraud(DataApi(client), store, SyncSettings(), request)
+    assert erase(store, "default", MARK).fraud_reports == 1
+    text = everything(store)
+    assert MARK not in text
+    (page,) = fetch_all(store, "SELECT body_bytes, body_zstd FROM raw.pages WHERE row_count = 1 LIMIT 1")
+    (report,) = json.loads(body_of(type("Page", (), page)))["operations"]
+    assert (report["tr_amount"], report["tr_ccy"], report["fraud_type"]) == ("1.00", "EUR", "x")

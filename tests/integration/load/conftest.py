@@ -26,6 +26,6 @@ def database_url(server_url, template):
 def store(database_url):
     with Warehouse(database_url) as warehouse:
         with warehouse.transaction() as connection:
-            for table in (*TABLES, "sync.requests", "sync.runs"):
+            for table in (*TABLES, "core.fraud_reports", "core.fraud_report_versions", "sync.requests", "sync.runs"):
                 connection.exec_driver_sql(f"DELETE FROM {table}")
         yield warehouse

@@ -23,11 +23,15 @@ from fixtures.load import (
     versions,
     walk,
 )
+from pipelines.ingest.fraud import IDENTIFYING
 from pipelines.ingest.operations import OPERATIONS
-from resources.warehouse import ledger, load
+from pipelines.ingest.registry import TYPED
+from pipelines.ingest.schema import EXTRA
+from pipelines.ingest.streams import Stream
+from resources.warehouse import ledger
 from resources.warehouse.engine import Warehouse
 from resources.warehouse.ledger import LoadReport
-from resources.warehouse.load import Reject, WindowRows, load_window
+from resources.warehouse.load import Reject, WindowRows, load_window, staged_differences
 
 # What is stored
 
@@ -64,36 +68,69 @@ def test_a_changed_row_leaves_its_predecessor_and_keeps_when_it_was_first_seen(s
     assert stored(store)[1] == other
 
 
-def test_a_change_of_any_one_column_is_noticed_and_so_is_its_coming_and_going(store):
+VALUES = {
+    "text": ("a", "b"),
+    "time": ("2024-03-01 00:00:00", "2024-03-01 00:00:01"),
+    "amount": (1, 2),
+    "decimal": ("1.00", "1.01"),
+    "integer": (1, 2),
+}
+IDS = {"operations": ("operation_id",), "fraud": IDENTIFYING}
+VERSIONS = {"operations": "core.operation_versions", "fraud": "core.fraud_report_versions"}
+
+
+def with_value(stream: Stream, column: str, which: int) -> dict:
+    """A row with an id of its own that has a value in one column."""
+    if column == EXTRA:
+        return {"operation_id": column, "unknown": which}
+    chosen = VALUES[stream.schema.columns[column]][which]
+    for money in stream.schema.sums:
+        if column.startswith(money):
+            return {"operation_id": column, money: {column.removeprefix(f"{money}_"): chosen}}
+    return {"operation_id": column, column: chosen}
+
+
+def known(store: Warehouse, stream: Stream, second: int) -> list:
+    """The rows of a stream as they were known at a moment."""
+    return fetch_all(
+        store,
+        f"""SELECT to_jsonb(c) AS row FROM {stream.table} c WHERE observed_at <= :moment
+            UNION ALL
+            SELECT to_jsonb(v) - 'known_to' FROM {VERSIONS[stream.name]} v
+            WHERE observed_at <= :moment AND known_to > :moment
+            ORDER BY 1""",
+        moment=at(second),
+    )
+
+
+@pytest.mark.parametrize("stream", TYPED, ids=lambda stream: stream.name)
+def test_a_change_of_any_one_column_is_noticed_and_so_is_its_coming_and_going(store, stream):
     """Every column by itself: from a value to another, to null, and back; what was known before stays known."""
-    kinds = OPERATIONS.schema.columns
-    content = [name for name in kinds if name != "operation_id"]
-    value = {"text": ("a", "b"), "time": ("2024-03-01 00:00:00", "2024-03-01 00:00:01"), "amount": (1, 2)}
-
-    def with_value(name, which) -> dict:
-        if name == "extra":
-            return {"operation_id": name, "unknown": which}
-        chosen = value[kinds[name]][which]
-        for money in ("sum_initial", "sum_converted"):
-            if name.startswith(money):
-                return {"operation_id": name, money: {name.removeprefix(f"{money}_"): chosen}}
-        return {"operation_id": name, name: chosen}
-
+    content = [name for name in (*stream.schema.typed, EXTRA) if name not in IDS[stream.name]]
     states = [
-        [with_value(name, 0) for name in content],
-        [with_value(name, 1) for name in content],
+        [with_value(stream, name, 0) for name in content],
+        [with_value(stream, name, 1) for name in content],
         [{"operation_id": name} for name in content],
-        [with_value(name, 0) for name in content],
+        [with_value(stream, name, 0) for name in content],
     ]
-    known = []
+    scope = started(store, stream=stream.name)
+    remembered = []
     for second, rows in enumerate(states):
-        report = load_rows(store, *rows, second=second)
-        assert report.rows_changed + report.rows_new == len(content)
-        known.append(stored(store))
-    for second, rows in enumerate(known):
-        statement = "SELECT * FROM core.operations_as_of(:moment) ORDER BY operation_id"
-        assert fetch_all(store, statement, moment=at(second)) == rows
+        typed_rows = typed({second: rows}, stream)
+        report = load_window(store, stream, scope, walk(second), typed_rows.frame, typed_rows.rejects, [])
+        assert (report.rows_changed + report.rows_new, report.rows_rejected) == (len(content), 0)
+        remembered.append(known(store, stream, second))
+        assert staged_differences(store, stream, "default", WindowRows(report.window_id, typed_rows.frame)) == []
+    assert [known(store, stream, second) for second in range(len(states))] == remembered
     assert ledger_is_sound(store)
+
+
+def test_what_was_known_at_a_moment_is_told_by_as_of(store):
+    for second, status in enumerate(("processing", "success")):
+        load_rows(store, row(1, status), row(2), second=second)
+    for second in range(2):
+        as_of = "SELECT to_jsonb(o) AS row FROM core.operations_as_of(:moment) o ORDER BY 1"
+        assert fetch_all(store, as_of, moment=at(second)) == known(store, OPERATIONS, second)
 
 
 def test_an_older_observation_that_commits_late_changes_nothing(store):
@@ -108,7 +145,7 @@ def test_an_older_observation_that_commits_late_changes_nothing(store):
 def differences_of(store: Warehouse, window_id: int, *rows, second: int) -> list[tuple[str, str]]:
     """What a replay of a window with these rows says."""
     frame = typed({second: [*rows]}).frame
-    found = load.staged_differences(store, OPERATIONS, "default", WindowRows(window_id, frame))
+    found = staged_differences(store, OPERATIONS, "default", WindowRows(window_id, frame))
     return [(difference.key, difference.reason) for difference in found]
 
 

@@ -73,6 +73,11 @@ def test_an_unknown_field_is_refused_for_the_character_u0000_and_not_for_text_th
         assert [exactly(record["extra"]) for record in records(batch)] == [*rows]
 
 
+@pytest.mark.parametrize("number", [Decimal("1E+200000"), Decimal("1E-17000")])
+def test_an_unknown_number_beyond_what_the_database_holds_is_refused(number):
+    assert reason_of({"loyalty": [number]}) == "an unknown field contains a number that is too long for PostgreSQL"
+
+
 # Rejects
 
 
