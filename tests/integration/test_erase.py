@@ -17,7 +17,7 @@ from pipelines.marts.build import build_marts, differences_from_core
 from pipelines.privacy.erase import erase
 from resources.data_api.endpoints import DataApi
 from resources.documents import DocumentsConfig
-from resources.sandbox import DEMO_SECRET, SandboxServer, World
+from resources.sandbox import DEMO_SECRET, Fraud, SandboxServer, World
 from resources.sandbox.documents import Document
 from resources.settings import SyncSettings
 
