@@ -76,7 +76,7 @@ def _print_day(store: Warehouse, account: str, day: date, legs: Sequence[str]) -
     figures_of_leg = {row.leg: row.figures for row in store.query("cli/finance/day_summary", account=account, day=day)}
     incomplete = None
     if "completeness" in legs:
-        (proof,) = store.query("cli/finance/seal_completeness", account=account, day=day)
+        (proof,) = store.query("reconciliation/close/seal_completeness", account=account, day=day)
         console.line(
             f"completeness: {proof.verdict}, {proof.rows_walked:,} operations walked in {proof.requests:,} requests"
         )
@@ -296,6 +296,9 @@ def ledger_import(
     accept_partial: Annotated[
         bool, typer.Option("--accept-partial", help="import the good rows although others are rejected")
     ] = False,
+    replace_day: Annotated[
+        bool, typer.Option("--replace-day", help="withdraw the entries of the file's days that it no longer has")
+    ] = False,
     rejects: Annotated[Path | None, typer.Option(metavar="FILE", help="write all rejected rows' faults here")] = None,
     account: OneAccount = None,
 ) -> None:
@@ -306,7 +309,9 @@ def ledger_import(
     owner = only_account(account)
     zone = owner.settings.reference.reporting_zone
     with migrated_warehouse() as store:
-        result = import_ledger(store, owner.account, file, zone, exponent_of, accept_partial=accept_partial)
+        result = import_ledger(
+            store, owner.account, file, zone, exponent_of, accept_partial=accept_partial, replace_day=replace_day
+        )
     if rejects is not None:
         _write_faults(rejects, result.faults)
     if result.faults:
@@ -323,6 +328,7 @@ def ledger_import(
     console.line(
         f"imported: {result.rows_new:,} new, {result.rows_changed:,} corrected, {result.rows_unchanged:,} unchanged "
         f"entries of {result.rows_read:,} rows (import {result.import_id})"
+        + (f"; {result.rows_withdrawn:,} withdrawn" if replace_day else "")
     )
     if result.faults:
         raise Incomplete(f"{rejected}: correct and import them again.")

@@ -197,7 +197,7 @@ def _document(connection: Connection, account: str, day: date) -> dict[str, Any]
         "business_date": day,
         **head,
         "totals": {name: rows("reconciliation/close/seal_totals", day=that) for name, that in days.items()},
-        "completeness": rows("cli/finance/seal_completeness", day=day)[0],
+        "completeness": rows("reconciliation/close/seal_completeness", day=day)[0],
         "books": rows("reconciliation/close/seal_books", day=day)[0]["figures"],
         "breaks": {
             "by_type_and_age": rows("reconciliation/close/seal_breaks", day=day),
@@ -236,7 +236,7 @@ def _figures_digest(connection: Connection, account: str, day: date) -> str:
 
     figures = {
         "totals": rows("reconciliation/close/seal_totals"),
-        "verdict": rows("cli/finance/seal_completeness")[0]["verdict"],
+        "verdict": rows("reconciliation/close/seal_completeness")[0]["verdict"],
         "books": rows("reconciliation/close/seal_books")[0]["figures"],
         "breaks": rows("reconciliation/close/close_breaks"),
         "balances": rows("reconciliation/close/seal_balances"),

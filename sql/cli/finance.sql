@@ -3,14 +3,6 @@ SELECT DISTINCT ON (leg) leg, figures FROM recon.runs
 WHERE account = :account AND business_date = :day
 ORDER BY leg, run_no DESC
 
--- name: seal_completeness
-SELECT verdict, reason, walked_at, requests, rows_walked, rows_rejected, rows_missing, rows_differing, rows_gone, rows_moved,
-       totals_walked, totals_stored, digest_walked, digest_stored
-FROM recon.completeness
-WHERE account = :account AND business_date = :day
-ORDER BY walked_at DESC
-LIMIT 1
-
 -- name: day_breaks
 SELECT break_type, state, count(*) AS count FROM recon.breaks
 WHERE account = :account AND business_date = :day AND state <> 'resolved'

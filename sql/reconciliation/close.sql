@@ -112,6 +112,14 @@ WHERE o.account = :account
 GROUP BY 1, 2, 3, 4, 5, 6
 ORDER BY o.sum_initial_currency COLLATE "C", o.operation_type COLLATE "C", o.operation_status COLLATE "C"
 
+-- name: seal_completeness
+SELECT verdict, reason, walked_at, requests, rows_walked, rows_rejected, rows_missing, rows_differing, rows_gone, rows_moved,
+       totals_walked, totals_stored, digest_walked, digest_stored
+FROM recon.completeness
+WHERE account = :account AND business_date = :day
+ORDER BY walked_at DESC
+LIMIT 1
+
 -- name: seal_books
 SELECT figures FROM recon.runs
 WHERE account = :account AND business_date = :day AND leg = 'books'
