@@ -126,7 +126,7 @@ def test_a_refused_token_is_one_cause_and_not_also_a_failed_run(loaded, sandbox,
 
 def test_a_run_whose_process_died_is_told_and_one_that_is_under_way_is_not(loaded, hook):
     with ledger.run(loaded, RequestCounts(), account="default", stream="balances") as run:
-        execute(loaded, f"UPDATE sync.runs SET started_at = '{NOON - timedelta(hours=1)}' WHERE state = 'running'")
+        execute(loaded, "UPDATE sync.runs SET started_at = now() - interval '1 hour' WHERE state = 'running'")
         tick(loaded, hook)
         assert hook.posts == [], "it is still running"
     execute(loaded, f"UPDATE sync.runs SET state = 'running', finished_at = NULL WHERE run_id = {run.run_id}")
