@@ -13,12 +13,17 @@ from statistics import median
 from typing import Any
 
 from pipelines.alerts.deadline import required_day
+from pipelines.ingest.registry import TYPED
 from pipelines.nights import night_at
 from resources.printable import printable
 from resources.settings import AlertSettings, SyncSettings
 from resources.warehouse.engine import Warehouse, run
 
-EVERY_TOKEN_SEES = ("operations", "balances", "spot check")  # for the other streams a token needs a right of its own
+# for the other streams a token needs a right of its own
+EVERY_TOKEN_SEES = (
+    *(stream.name for stream in TYPED if not stream.optional),
+    *("balances", "spot check", "completeness"),
+)
 REACH_DAYS = 31  # how far back a missing day is still looked for
 LEAST_NIGHTS = 7  # before these nothing is usual
 FACTOR = 2.5  # a night with that many times more, or fewer, new operations than usual is told of
@@ -228,8 +233,8 @@ def _right(stream: str, settings: SyncSettings) -> tuple[str, str]:
         if config.stream == stream:
             grant = f"give the token's user access to {config.endpoint}, or take [{config.name}] out of DOCUMENTS_FILE"
             return f"documents of {config.endpoint} ({config.name})", grant
-    grant = "grant the role Risks or Merchant admin to the token's user, or set SYNC_FRAUD=off"
-    return "reports of fraud (role Risks or Merchant admin)", grant
+    right = next(typed.required_right for typed in TYPED if typed.name == stream)
+    return f"{stream} (role {right})", f"grant the role {right} to the token's user, or set SYNC_{stream.upper()}=off"
 
 
 def _is_configured(stream: str, settings: SyncSettings) -> bool:

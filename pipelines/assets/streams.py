@@ -15,11 +15,12 @@ import dagster as dg
 from pipelines.accounts import AccountScope
 from pipelines.assets import as_dagster_failure, asset_spec, column_schema
 from pipelines.checks import asset_checks
-from pipelines.ingest.documents import sync_documents
+from pipelines.ingest.documents import document_stream, sync_documents
 from pipelines.ingest.engine import SyncReport, SyncRequest, sync
-from pipelines.ingest.fraud import Skipped, sync_fraud
+from pipelines.ingest.fraud import FRAUD, Skipped, sync_fraud
 from pipelines.ingest.operations import OPERATIONS
 from pipelines.ingest.progress import DayProgress, LogProgress, Progress
+from pipelines.ingest.streams import Stream
 from pipelines.jobs import BACKFILL, DAYS, documents_job
 from pipelines.resources import DataApiResource, WarehouseResource, data_api_from_env, warehouse_from_env
 from resources.documents import DocumentsConfig
@@ -33,18 +34,25 @@ COUNTS = ("rows_met", "rows_new", "rows_changed", "rows_unchanged", "rows_reject
 class StreamAsset:
     """A stream as Dagster shows it; statements are names of `sql/metadata.sql`."""
 
+    declared: Stream
     path: tuple[str, ...]
     group: str
-    table: str
     description: str
     sync: Callable[..., SyncReport | Skipped]
     preview: str  # a few rows of a run, without personal data
     day_figures: str | None = None  # figures of each day by currency; None: no time of a row is known
-    look_back_days: int = 0  # beyond the days that the run is about, where its config says so
-    is_partitioned: bool = True  # else a snapshot of what the platform shows now
-    is_optional: bool = False  # most tokens have no right to see it
     is_counted: bool = False  # whether the rows of the whole table are counted
     deps: tuple[tuple[str, ...], ...] = (("operations",),)
+
+    @property
+    def table(self) -> str:
+        """The table that its rows are merged into."""
+        return self.declared.table
+
+    @property
+    def is_partitioned(self) -> bool:
+        """Whether it has days; else it is a snapshot of what the platform shows now."""
+        return not self.declared.is_snapshot
 
 
 class StreamConfig(dg.Config):
@@ -58,9 +66,9 @@ class StreamConfig(dg.Config):
 def streams_of(scope: AccountScope) -> tuple[StreamAsset, ...]:
     """Return the streams of an account, with those of DOCUMENTS_FILE."""
     operations = StreamAsset(
+        declared=OPERATIONS,
         path=("operations",),
         group="platform",
-        table="core.operations",
         description=(
             "Payment operations of the platform, one row an operation, as last observed (core.operations); "
             "a partition is a UTC day of latest actions."
@@ -72,9 +80,9 @@ def streams_of(scope: AccountScope) -> tuple[StreamAsset, ...]:
         deps=(),
     )
     fraud = StreamAsset(
+        declared=FRAUD,
         path=("fraud",),
         group="platform",
-        table="core.fraud_reports",
         description=(
             "Operations that payment systems reported as fraudulent, one row a report, as last observed "
             "(core.fraud_reports); a partition is a UTC day of receipt."
@@ -82,8 +90,6 @@ def streams_of(scope: AccountScope) -> tuple[StreamAsset, ...]:
         sync=sync_fraud,
         preview="metadata/preview_fraud_reports",
         day_figures="metadata/fraud_day_figures",
-        look_back_days=scope.settings.fraud_look_back_days,
-        is_optional=True,
     )
     return operations, fraud, *map(_documents, scope.settings.documents)
 
@@ -91,14 +97,12 @@ def streams_of(scope: AccountScope) -> tuple[StreamAsset, ...]:
 def _documents(config: DocumentsConfig) -> StreamAsset:
     days = "a partition is a UTC day" if config.interval_days else "a snapshot of what it shows now"
     return StreamAsset(
+        declared=document_stream(config),
         path=("documents", config.name),
         group="documents",
-        table="core.documents",
         description=f"Documents of {config.endpoint}, as last observed (core.documents); {days}.",
         sync=partial(sync_documents, config),
         preview="metadata/preview_documents",
-        look_back_days=config.look_back_days,
-        is_partitioned=config.interval_days is not None,
     )
 
 
@@ -128,7 +132,7 @@ def _asset(stream: StreamAsset, scope: AccountScope) -> dg.AssetsDefinition:
         table=stream.table,
         deps=stream.deps,
         partitions_def=DAYS if stream.is_partitioned else None,
-        skippable=stream.is_optional,
+        skippable=stream.declared.optional,
     )
 
     @dg.multi_asset(
@@ -173,7 +177,7 @@ def _request(
         return SyncRequest(today, today, (), context.run_id)
     first, last = _day(context.partition_keys[0]), _day(context.partition_keys[-1])
     if config.look_back:
-        first = min(first, max(scope.settings.first_day, last - timedelta(days=stream.look_back_days)))
+        first = min(first, stream.declared.first_day_of_night(scope.settings, last))
     return SyncRequest(first, last, tuple(config.project_ids), context.run_id)
 
 

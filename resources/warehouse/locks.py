@@ -204,7 +204,8 @@ def days_lock(
 def is_backfill(settings: SyncSettings, first: date, last: date, look_back_days: int | None = None) -> bool:
     """Whether a run over these days is so long that it yields to others; the nightly run of a stream never is."""
     look_back = settings.look_back_days if look_back_days is None else look_back_days
-    return (last - first).days + 1 > max(settings.backfill_days, look_back + 1)
+    # a night loads the day before, its look-back, and up to two days more where its zones differ
+    return (last - first).days + 1 > max(settings.backfill_days, look_back + 3)
 
 
 class _LockNotFree(Exception):
