@@ -105,19 +105,21 @@ class WarehouseResource(dg.ConfigurableResource[Any]):
             WarehouseUnavailable, WarehouseBroken: it cannot be reached or migrated.
         """
         if self._warehouse is None:
-            warehouse = open_warehouse(_value("DATABASE_URL", self.url, self.url_file))
+            warehouse = open_warehouse(_value("DATABASE_URL", self.url, self.url_file), self.url_file)
             migrate(warehouse)
             self._warehouse = warehouse
         return self._warehouse
 
 
-def open_warehouse(url: str | None) -> Warehouse:
-    """Return the warehouse at `url`, or the embedded one; not migrated."""
+def open_warehouse(url: str | None, url_file: str | None = None) -> Warehouse:
+    """Return the warehouse at `url`, or the embedded one; not migrated. `url_file` is read at each new connection."""
+    if url and not url_file and not os.environ.get("DATABASE_URL"):
+        url_file = os.environ.get("DATABASE_URL_FILE") or None
     if url is None:
         from resources.warehouse.embedded import embedded_url
 
-        url = embedded_url(data_dir())
-    return Warehouse(url)
+        return Warehouse(embedded_url(data_dir()))
+    return Warehouse(url, url_file=url_file)
 
 
 def data_api_from_env(environment: Environment = os.environ) -> DataApiResource:

@@ -11,7 +11,7 @@ import psycopg
 
 import sql
 from resources.errors import SyncError
-from resources.warehouse.engine import CONNECT_TIMEOUT, Warehouse, explain
+from resources.warehouse.engine import Warehouse, explain
 
 WAIT_SECONDS = 600
 
@@ -64,25 +64,12 @@ def months(first: date, last: date) -> range:
 def lock_connection(
     warehouse: Warehouse, name: str, wait_seconds: int = 0
 ) -> Iterator[psycopg.Connection[tuple[Any, ...]]]:
-    """Yield a connection for advisory locks, which go with it; a lock is waited for so long (0: without end).
+    """Yield a connection for advisory locks, which go with it; a lock is waited for so long (0: as long as elsewhere).
 
     Raises:
         WarehouseUnavailable: no connection.
     """
-    try:
-        connection = psycopg.connect(
-            warehouse.url,
-            autocommit=True,
-            connect_timeout=CONNECT_TIMEOUT,
-            application_name=name,
-            options=f"-c lock_timeout={wait_seconds * 1000} -c idle_session_timeout=0",
-            # it is idle for hours: what forgets idle connections on the way must not take the locks with it
-            keepalives_idle=60,
-            keepalives_interval=15,
-            keepalives_count=4,
-        )
-    except psycopg.Error as error:
-        raise explain(error, warehouse.place()) from None
+    connection = warehouse.connect(name, autocommit=True, lock_seconds=wait_seconds)
     try:
         yield connection
     finally:

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, text
 import sql
 from resources.errors import WarehouseBroken
 from resources.settings import ReferenceSettings, reference_settings
-from resources.warehouse.engine import OLDEST_SERVER, Warehouse, run
+from resources.warehouse.engine import Warehouse, run
 from resources.warehouse.reference import fill_reference
 
 Migration = tuple[int, str, str]
@@ -31,32 +31,43 @@ def migrate(warehouse: Warehouse, reference: ReferenceSettings | None = None) ->
     """
     reference = reference_settings() if reference is None else reference
     with warehouse.transaction() as connection:
-        _check_server(connection)
-        run(connection, "warehouse/migrate/lock")
-        run(connection, "warehouse/migrate/create_table")
-        applied = {row.version: row.sha256 for row in run(connection, "warehouse/migrate/applied")}
-        files = sql.migrations()
-        _check_history(files, applied)
-        pending = [file for file in files if file[0] not in applied]
-        for version, name, statements in pending:
-            connection.exec_driver_sql(statements)
-            connection.execute(
-                text(sql.text("warehouse/migrate/record")),
-                {"version": version, "name": name, "sha256": fingerprint(statements)},
-            )
+        applied = _apply(connection)
         fill_reference(connection, reference)
-        return [f"{version:04} {name}" for version, name, _ in pending]
+    return applied
+
+
+def pending_migrations(connection: Connection) -> list[Migration]:
+    """Return the files that the database does not have yet; only looks.
+
+    Raises:
+        WarehouseBroken: an applied file was edited, or the database is newer than this product.
+    """
+    files, applied = sql.migrations(), {}
+    if run(connection, "warehouse/migrate/table"):
+        applied = {row.version: row.sha256 for row in run(connection, "warehouse/migrate/applied")}
+    _check_history(files, applied)
+    return [file for file in files if file[0] not in applied]
+
+
+def _apply(connection: Connection) -> list[str]:
+    if not pending_migrations(connection):
+        return []  # without a lock, and without a right to create anything
+    run(connection, "warehouse/migrate/lock")
+    if not run(connection, "warehouse/migrate/table"):
+        run(connection, "warehouse/migrate/create_table")
+    pending = pending_migrations(connection)  # another process may have been faster
+    for version, name, statements in pending:
+        connection.exec_driver_sql(statements)
+        connection.execute(
+            text(sql.text("warehouse/migrate/record")),
+            {"version": version, "name": name, "sha256": fingerprint(statements)},
+        )
+    return [f"{version:04} {name}" for version, name, _ in pending]
 
 
 def fingerprint(statements: str) -> str:
     """Return the SHA-256 of a migration, the same whatever line endings a checkout gave it."""
     return hashlib.sha256(statements.replace("\r\n", "\n").encode()).hexdigest()
-
-
-def _check_server(connection: Connection) -> None:
-    version = int(connection.exec_driver_sql("SHOW server_version_num").scalar_one())
-    if version < OLDEST_SERVER:
-        raise WarehouseBroken(f"this server is PostgreSQL {version // 10000}; 14 or newer is needed.")
 
 
 def _check_history(files: list[Migration], applied: dict[int, str]) -> None:
