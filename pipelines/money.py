@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from functools import cache
 
 from resources.currencies import CurrencyPeriod, exponent_at, iso_exponents, periods
 from resources.settings import exponent_overrides
+
+_OVERRIDES: ContextVar[str | None] = ContextVar("overrides", default=None)
 
 
 def exponents(day: date | None = None) -> dict[str, int]:
@@ -43,8 +47,19 @@ def with_decimals(minor: int, exponent: int | None) -> str:
     return f"{'-' if minor < 0 else ''}{int(whole):,}{fraction}"
 
 
+@contextmanager
+def exponents_by(overrides: str) -> Iterator[None]:
+    """Let amounts within have the decimals of a warehouse, whose overrides these are, instead of the environment's."""
+    token = _OVERRIDES.set(overrides)
+    try:
+        yield
+    finally:
+        _OVERRIDES.reset(token)
+
+
 def _periods() -> Mapping[str, list[CurrencyPeriod]]:
-    return _periods_with(os.environ.get("SYNC_CURRENCY_EXPONENTS", ""))
+    overrides = _OVERRIDES.get()
+    return _periods_with(os.environ.get("SYNC_CURRENCY_EXPONENTS", "") if overrides is None else overrides)
 
 
 @cache

@@ -106,20 +106,20 @@ class WarehouseResource(dg.ConfigurableResource[Any]):
         """
         if self._warehouse is None:
             warehouse = open_warehouse(_value("DATABASE_URL", self.url, self.url_file), self.url_file)
-            migrate(warehouse)
+            migrate(warehouse, loads=True)
             self._warehouse = warehouse
         return self._warehouse
 
 
-def open_warehouse(url: str | None, url_file: str | None = None) -> Warehouse:
+def open_warehouse(url: str | None, url_file: str | None = None, *, read_only: bool = False) -> Warehouse:
     """Return the warehouse at `url`, or the embedded one; not migrated. `url_file` is read at each new connection."""
     if url and not url_file and not os.environ.get("DATABASE_URL"):
         url_file = os.environ.get("DATABASE_URL_FILE") or None
     if url is None:
         from resources.warehouse.embedded import embedded_url
 
-        return Warehouse(embedded_url(data_dir()))
-    return Warehouse(url, url_file=url_file)
+        return Warehouse(embedded_url(data_dir()), read_only=read_only)
+    return Warehouse(url, url_file=url_file, read_only=read_only)
 
 
 def data_api_from_env(environment: Environment = os.environ) -> DataApiResource:

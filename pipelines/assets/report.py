@@ -11,6 +11,7 @@ from pipelines.reports.page import sentence
 from pipelines.reports.publish import publish
 from pipelines.resources import WarehouseResource
 from resources.settings import report_dir
+from resources.warehouse.reference import settings_in_force
 
 
 class ReportConfig(dg.Config):
@@ -33,11 +34,12 @@ def report_of(owner: Owner) -> dg.AssetsDefinition:
         context: dg.AssetExecutionContext, config: ReportConfig, warehouse: WarehouseResource
     ) -> dg.MaterializeResult[None]:
         """Write page and workbook."""
-        zone = owner.settings.reference.reporting_zone
-        yesterday = (datetime.now(UTC).astimezone(ZoneInfo(zone)) - timedelta(days=1)).date()
         with told_in_one_line():
+            store = warehouse.warehouse()
+            zone = settings_in_force(store, owner.settings).reference.reporting_zone
+            yesterday = (datetime.now(UTC).astimezone(ZoneInfo(zone)) - timedelta(days=1)).date()
             day = datetime.strptime(config.day, "%Y-%m-%d").replace(tzinfo=UTC).date() if config.day else yesterday
-            published = publish(warehouse.warehouse(), owner.account, day, zone, report_dir())
+            published = publish(store, owner.account, day, zone, report_dir())
         context.log.info(sentence(published.document))
         return dg.MaterializeResult(
             metadata={

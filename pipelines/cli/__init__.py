@@ -13,6 +13,7 @@ import sys
 
 import typer
 
+from pipelines.cli import settings
 from pipelines.cli.account import explained
 from pipelines.cli.commands import finance, loading, proving, running
 from resources.printable import printable
@@ -27,6 +28,7 @@ app = typer.Typer(
 )
 for group in (loading, proving, finance, running):
     app.add_typer(group.app)
+app.add_typer(settings.app)
 
 
 def main() -> None:

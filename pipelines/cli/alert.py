@@ -9,6 +9,7 @@ from pipelines.cli.store import migrated_store
 from resources.alerts.settings import alert_settings
 from resources.channels import ChannelFailed, channels_of
 from resources.errors import ConfigError
+from resources.warehouse.reference import settings_in_force
 
 
 def run_alert(*, test: bool) -> None:
@@ -54,7 +55,7 @@ def _judge_and_tell() -> None:
     causes, told = 0, Told(0, ())
     with migrated_store() as store:
         for owner in owners_of(accounts_of()):
-            judgement = judge(store, owner.settings, alerting, now, option=owner.option)
+            judgement = judge(store, settings_in_force(store, owner.settings), alerting, now, option=owner.option)
             for item in judgement.alerts:
                 show.line(item.title)
                 show.lines(f"{item.message(alerting.runbook)}\n")

@@ -8,7 +8,7 @@ from datetime import date
 from pipelines.audit.replay import Replay, Replayer
 from pipelines.audit.trace import Sighting, trace
 from pipelines.cli import account, show
-from pipelines.cli.store import migrated_store
+from pipelines.cli.store import migrated_store, reading_store
 from pipelines.ingest.normalize import json_text
 from resources.errors import ConfigError, SyncError, WarehouseBroken
 
@@ -24,7 +24,7 @@ def verify_ledger(head: str | None) -> None:
         raise ConfigError(
             f"--head {head!r} is no head: 64 hexadecimal digits, as `verify` and the daily report print it."
         )
-    with migrated_store() as store:
+    with reading_store() as store:
         broken = store.query("warehouse/ledger/verify", account=None)
         if broken:
             first = broken[0]
@@ -53,7 +53,7 @@ def verify_ledger(head: str | None) -> None:
 def trace_operation(operation_id: str) -> None:
     """Print each state of an operation and the signed page that it came from, verified again."""
     secret = account.api_settings().secret.reveal()
-    with migrated_store() as store:
+    with reading_store() as store:
         sightings = trace(store, account.settings().account, operation_id, secret)
     if not sightings:
         raise ConfigError(f"operation {operation_id} is not in core.operations: load its day first.")

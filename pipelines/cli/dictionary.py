@@ -31,7 +31,7 @@ def write_dictionary(output: Path | None) -> None:
         ConfigError: the file cannot be written.
     """
     settings = account.settings_of_all()
-    with migrated_store(settings[0].reference) as store:
+    with migrated_store() as store:
         build_marts(store, *settings)
         text = dictionary(store)
     if output is None:

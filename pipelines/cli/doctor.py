@@ -19,7 +19,7 @@ from resources.data_api.retry import RetryPolicy
 from resources.data_api.transport import CONNECT_TIMEOUT, tls_context
 from resources.errors import ConfigError, SyncError
 from resources.settings import ApiSettings, database_url
-from resources.warehouse.migrate import migrate
+from resources.warehouse.migrate import NotMigrated, check_migrated
 
 ONE_TRY = RetryPolicy(attempts=2, deadline=30.0, never_answered_deadline=5.0)
 CLOCK_TOLERANCE = timedelta(seconds=60)
@@ -160,23 +160,29 @@ def _projects(settings: ApiSettings) -> str:
 
 def _database() -> str:
     url = database_url()
-    with open_warehouse(url) as store:
+    with open_warehouse(url, read_only=True) as store:
         (row,) = store.query("cli/admin/server")
-        if not row.may_create:
-            raise ConfigError(
-                f"role {row.role} may not create schemas in {store.place()}: grant CREATE on the database."
-            )
         kind = "embedded PostgreSQL" if url is None else "PostgreSQL"
         return f"{kind} {row.version}, {store.place()}, role {row.role}"
 
 
 def _migrations() -> str:
-    with open_warehouse(database_url()) as store:
-        applied = migrate(store)
-        return f"applied now: {', '.join(applied)}" if applied else "up to date"
+    with open_warehouse(database_url(), read_only=True) as store:
+        try:
+            check_migrated(store)
+        except NotMigrated as error:
+            (row,) = store.query("cli/admin/server")
+            if not row.may_create:
+                raise ConfigError(
+                    f"role {row.role} may not create schemas in {store.place()}: grant CREATE on the database."
+                ) from None
+            if not error.is_empty:
+                raise
+            return "not yet made: the first load makes the tables"
+        return "up to date"
 
 
 def _shared_projects() -> str:
-    with open_warehouse(database_url()) as store:
+    with open_warehouse(database_url(), read_only=True) as store:
         found = shared_projects(store)
     return "; ".join(map(str, found)) or "no project is seen by several accounts"

@@ -13,7 +13,7 @@ def erase_customer(customer: str) -> None:
     settings = account.settings()
     if not customer.strip():
         raise ConfigError("--customer is empty: give a customer_id or an e-mail address.")
-    with migrated_store(settings.reference) as store:
+    with migrated_store() as store:
         done = erase(store, settings.account, customer.strip())
     if not done.found:
         raise ConfigError(f"nothing of account {settings.account} names this customer: nothing was changed.")

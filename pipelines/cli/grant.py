@@ -12,7 +12,7 @@ from resources.warehouse.engine import run, script
 def grant_roles() -> None:
     """Make the marts and the roles; safe to run again."""
     prefix, settings = role_prefix(), account.settings_of_all()
-    with migrated_store(settings[0].reference) as store:
+    with migrated_store() as store:
         build_marts(store, *settings)
         with store.transaction() as connection:
             run(connection, "cli/admin/name_prefix", prefix=prefix)

@@ -11,7 +11,7 @@ from resources.errors import WarehouseBroken
 def build(*, full: bool) -> None:
     """Build what is new, or everything, and hold it against the core."""
     settings = account.settings_of_all()
-    with migrated_store(settings[0].reference) as store:
+    with migrated_store() as store:
         report = build_marts(store, *settings, full=full)
         how = "everything" if report.is_full else f"{report.windows:,} ledger entries that were new"
         show.line(f"built: {how}: {report.days:,} business days, {report.payments:,} payments")

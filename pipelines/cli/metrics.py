@@ -11,16 +11,16 @@ from pipelines.cli import show
 from pipelines.resources import open_warehouse
 from resources.errors import ConfigError
 from resources.settings import database_url
-from resources.warehouse.migrate import migrate
+from resources.warehouse.migrate import check_migrated
 
 
 def show_metrics(host: str, port: int | None, textfile: Path | None) -> None:
     """Serve the figures until Ctrl-C, write them into a file at once, or print them."""
     if port is not None and textfile is not None:
         raise ConfigError("--port and --textfile exclude each other: give one of them.")
-    with open_warehouse(database_url()) as store:
+    with open_warehouse(database_url(), read_only=True) as store:
         if port is None:
-            migrate(store)
+            check_migrated(store)
             _write(text_of(store), textfile)
             return
         # the server starts with a database that is away too, and says so by ecommpay_up

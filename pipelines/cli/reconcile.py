@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pipelines.cli import account, show
 from pipelines.cli.run import execute
-from pipelines.cli.store import migrated_store
+from pipelines.cli.store import migrated_store, reading_store
 from pipelines.money import exponent_of, major_units
 from pipelines.reconciliation.close import Sealed, close_day, reopen_day
 from pipelines.reconciliation.entry_rows import Fault
@@ -18,6 +18,7 @@ from pipelines.reconciliation.preparing import is_same_person
 from pipelines.reconciliation.reconcile import LEGS, is_over
 from resources.errors import ConfigError, Incomplete
 from resources.warehouse.engine import Warehouse, run
+from resources.warehouse.reference import settings_in_force
 
 SHOWN_FAULTS = 20
 MOST_BREAKS = 200
@@ -36,12 +37,13 @@ def run_reconcile(day: date, legs: Sequence[str]) -> None:
         raise ConfigError(f"{day} is before the first day this system keeps, {settings.first_day}.")
     with migrated_store() as store:
         if not is_over(store, settings.account, day):
-            raise ConfigError(f"{day} is not over in {settings.reference.reporting_zone}: reconcile it when it is.")
+            zone = settings_in_force(store, settings).reference.reporting_zone
+            raise ConfigError(f"{day} is not over in {zone}: reconcile it when it is.")
     from pipelines.schedules import range_tags
 
     config = {"ops": {account.owner().op("reconciliation"): {"config": {"legs": wanted, "prove_again": True}}}}
     execute("reconcile", tags=range_tags(day, day), config=config)
-    with migrated_store() as store:
+    with reading_store() as store:
         _print_day(store, settings.account, day, wanted)
 
 
@@ -81,9 +83,8 @@ def run_import(path: Path, rejects: Path | None, *, accept_partial: bool) -> Non
     """Import a ledger file and print what it brought, or what is wrong with it."""
     settings = account.settings()
     with migrated_store() as store:
-        report = import_ledger(
-            store, settings.account, path, settings.reference.reporting_zone, exponent_of, accept_partial=accept_partial
-        )
+        zone = settings_in_force(store, settings).reference.reporting_zone
+        report = import_ledger(store, settings.account, path, zone, exponent_of, accept_partial=accept_partial)
     if rejects is not None:
         _write_faults(rejects, report.faults)
     if report.faults:
@@ -130,7 +131,7 @@ _BEGINS_A_FORMULA = frozenset("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")
 def list_breaks(day: date | None, *, everything: bool) -> None:
     """Print the open breaks, oldest first; with `everything` also the explained ones."""
     name = account.settings().account
-    with migrated_store() as store:
+    with reading_store() as store:
         rows = store.query("cli/finance/breaks_list", account=name, day=day, explained=everything, most=MOST_BREAKS)
     if not rows:
         show.line("no breaks" if everything else "no open breaks")

@@ -6,18 +6,20 @@ from datetime import date
 from pathlib import Path
 
 from pipelines.cli import account, show
-from pipelines.cli.store import migrated_store
+from pipelines.cli.store import reading_store
 from pipelines.reports.document import DayDocument
 from pipelines.reports.publish import Published, publish
 from pipelines.reports.words import amount, break_name, change, rate
 from resources.settings import report_dir
+from resources.warehouse.reference import settings_in_force
 
 
 def write_report(day: date, folder: Path | None = None) -> Published:
     """Write the report of `day` and print its summary."""
     settings = account.settings()
-    with migrated_store() as store:
-        published = publish(store, settings.account, day, settings.reference.reporting_zone, folder or report_dir())
+    with reading_store() as store:
+        zone = settings_in_force(store, settings).reference.reporting_zone
+        published = publish(store, settings.account, day, zone, folder or report_dir())
     summary(published.document)
     show.line(f"page:     {published.page}")
     show.line(f"workbook: {published.workbook}")

@@ -8,13 +8,13 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from pipelines.cli import account, show
-from pipelines.cli.store import migrated_store
+from pipelines.cli.store import reading_store
 from pipelines.marts.projects import shared_projects
 from pipelines.money import major_units
 from pipelines.resources import open_warehouse
 from resources.accounts import accounts_of
 from resources.settings import database_url
-from resources.warehouse.migrate import migrate
+from resources.warehouse.migrate import NotMigrated, migrate
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from resources.warehouse.engine import Warehouse
 
 LAST_RUNS = 8
+EMPTY = "The store is empty: load days with `ecommpay-sync operations --from DAY --to DAY`."
 
 
 def show_status() -> None:
@@ -29,7 +30,16 @@ def show_status() -> None:
     accounts = accounts_of()
     named = account.chosen(accounts)
     only = named[0] if accounts.several and len(named) == 1 else None
-    with migrated_store() as store:
+    try:
+        _show(only, several=accounts.several)
+    except NotMigrated as error:
+        if not error.is_empty:
+            raise
+        show.line(EMPTY)
+
+
+def _show(only: str | None, *, several: bool) -> None:
+    with reading_store() as store:
         show.line(f"Warehouse: {store.place()}")
         show.line()
         if _store(store, only) > 1:
@@ -38,7 +48,7 @@ def show_status() -> None:
         _coverage(store, only)
         _balances(store, only)
         _rejects(store, only)
-        _runs(store, only, several=accounts.several)
+        _runs(store, only, several=several)
 
 
 def keep_database() -> None:
@@ -71,7 +81,7 @@ def _store(store: Warehouse, only: str | None) -> int:
     if rows:
         show.table("Store (times in UTC)", columns, rows, ("operations",))
     else:
-        show.line("The store is empty: load days with `ecommpay-sync operations --from DAY --to DAY`.")
+        show.line(EMPTY)
         show.line()
     return len(found)
 

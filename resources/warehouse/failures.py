@@ -104,6 +104,8 @@ REFUSALS: dict[str, tuple[str, ...]] = {
     "08P01": (
         "(for|configuration|startup) parameter",
         "permission denied to set",
+        "requires a value",
+        "command-line argument",
         "cannot be changed",
         "definition of service",
         "service file",

@@ -11,29 +11,67 @@ from sqlalchemy import Connection, text
 
 import sql
 from resources.errors import WarehouseBroken
-from resources.settings import ReferenceSettings, reference_settings
+from resources.settings import ReferenceSettings
 from resources.warehouse.engine import Warehouse, run
-from resources.warehouse.reference import fill_reference
+from resources.warehouse.reference import check_settings, fill_reference, settle_settings
 
 Migration = tuple[int, str, str]
 
 
-def migrate(warehouse: Warehouse, reference: ReferenceSettings | None = None) -> list[str]:
+class NotMigrated(WarehouseBroken):
+    """The database waits for migrations, and the command only reads; `is_empty`: it never had any."""
+
+    def __init__(self, message: str, *, is_empty: bool) -> None:
+        super().__init__(message)
+        self.is_empty = is_empty
+
+
+def migrate(
+    warehouse: Warehouse,
+    reference: ReferenceSettings | None = None,
+    *,
+    loads: bool = False,
+    changes_settings: bool = False,
+) -> list[str]:
     """Bring the database to this version of the product; return the names of the files applied now.
 
-    Currencies and settings of the database follow `reference` (None: the environment) in the same transaction.
+    Settings that belong to the warehouse are held against the environment's in the same transaction, more of them
+    where the process `loads`, none where it `changes_settings`; or they are made `reference`, where that is given.
 
     Raises:
-        ConfigError: a setting of the reference data is malformed, or unknown to the server.
+        ConfigError: a setting is malformed, unknown to the server, or differs from the warehouse's.
         WarehouseBroken: an applied file was edited, the database is newer than this product, or the server
             is older than PostgreSQL 14. Nothing has been applied then.
         WarehouseUnavailable: no connection.
     """
-    reference = reference_settings() if reference is None else reference
     with warehouse.transaction() as connection:
         applied = _apply(connection)
-        fill_reference(connection, reference)
+        if changes_settings:
+            pass  # by `apply_settings`, next
+        elif reference is None:
+            settle_settings(connection, warehouse.place(), loads=loads)
+        else:
+            fill_reference(connection, reference)
     return applied
+
+
+def check_migrated(warehouse: Warehouse) -> None:
+    """Only look whether the database fits this version of the product, and its settings this process.
+
+    Raises:
+        ConfigError: a setting differs from the warehouse's.
+        NotMigrated: migrations are pending.
+        WarehouseBroken: an applied file was edited, or the database is newer than this product.
+    """
+    with warehouse.transaction() as connection:
+        pending = pending_migrations(connection)
+        if pending:
+            raise NotMigrated(
+                f"{len(pending)} migrations are pending in {warehouse.place()}, the first {pending[0][0]:04} "
+                f"{pending[0][1]}: run `ecommpay-sync marts`, or load days, which applies them.",
+                is_empty=len(pending) == len(sql.migrations()),
+            )
+        check_settings(connection, warehouse.place())
 
 
 def pending_migrations(connection: Connection) -> list[Migration]:
