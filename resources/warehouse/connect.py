@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import psycopg
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.rows import namedtuple_row
 
 import sql
@@ -47,7 +48,7 @@ SESSION = {
     "idle_session_timeout": "0",
 }
 # what forgets idle connections on the way must not take the locks with it, nor leave us waiting for a dead server
-DEFAULTS = {
+DEFAULTS: dict[str, Any] = {
     "connect_timeout": CONNECT_TIMEOUT,
     "application_name": APPLICATION,
     "keepalives_idle": 60,
@@ -68,7 +69,7 @@ def place_of(url: str) -> str:
         ConfigError: libpq cannot read it.
     """
     try:
-        parts = psycopg.conninfo.conninfo_to_dict(url)
+        parts = conninfo_to_dict(url)
     except psycopg.ProgrammingError:
         parts = None  # what libpq says can hold the password
     if parts is None or (url.startswith("postgres") and not URL.match(url)):
@@ -94,16 +95,12 @@ def connect(
         WarehouseUnavailable: the server is not there, or read-only and `read_only` was not asked for.
         WarehouseBroken: the server is too old.
     """
-    place, given = place_of(url), psycopg.conninfo.conninfo_to_dict(url)
-    wanted = DEFAULTS | {"application_name": application}
+    place, given = place_of(url), conninfo_to_dict(url)
+    wanted = {key: value for key, value in (DEFAULTS | {"application_name": application}).items() if key not in given}
     if "PGCONNECT_TIMEOUT" in os.environ:
-        del wanted["connect_timeout"]
+        wanted.pop("connect_timeout", None)
     try:
-        connection: Driver = psycopg.connect(
-            url,
-            autocommit=True,
-            **({key: value for key, value in wanted.items() if key not in given} | {"client_encoding": "UTF8"}),
-        )
+        connection: Driver = psycopg.connect(make_conninfo(url, **wanted, client_encoding="UTF8"), autocommit=True)
     except (psycopg.Error, OSError, ValueError) as error:
         raise explain_refusal(error, place) from None
     try:
@@ -129,9 +126,7 @@ def _set_up(connection: Driver, url: str, place: str, more: dict[str, str], *, r
     wanted = SESSION | more | ({"role": facts.owner} if facts.owner else {})
     if read_only:
         wanted["default_transaction_read_only"] = "on"
-    with connection.cursor(row_factory=namedtuple_row) as cursor:
-        cursor.execute(sql.text("warehouse/connect/configure"), _lists(wanted))
-        settings = {row.name: row.value for row in cursor}
+    settings = {row.name: row.value for row in _rows(connection, "warehouse/connect/configure", **_lists(wanted))}
     found = _row(connection, "warehouse/connect/differences", **_lists(settings))
     if found.backend != facts.backend:
         raise ConfigError(f"PostgreSQL ({place}) {TRANSACTION_POOLER.event}: {TRANSACTION_POOLER.advice}")
@@ -174,9 +169,14 @@ def _check_pooler(connection: Driver, url: str, place: str) -> None:
         raise ConfigError(f"PostgreSQL ({place}) {TRANSACTION_POOLER.event}: {TRANSACTION_POOLER.advice}")
 
 
-def _row(connection: Driver, name: str, **parameters: Any) -> Any:
+def _rows(connection: Driver, name: str, **parameters: Any) -> list[Any]:
     with connection.cursor(row_factory=namedtuple_row) as cursor:
-        return cursor.execute(sql.text(name), parameters).fetchone()
+        return list(cursor.execute(sql.text(name), parameters))
+
+
+def _row(connection: Driver, name: str, **parameters: Any) -> Any:
+    (row,) = _rows(connection, name, **parameters)
+    return row
 
 
 def _lists(settings: dict[str, str]) -> dict[str, list[str]]:
@@ -219,9 +219,7 @@ class Blockers:
             return  # whoever waits is told without a name then
 
     def _look(self, connection: Driver) -> list[str]:
-        with connection.cursor(row_factory=namedtuple_row) as cursor:
-            rows = cursor.execute(sql.text("warehouse/connect/blockers"), {"pid": self._backend}).fetchall()
-        return [_described(row) for row in rows]
+        return [_described(row) for row in _rows(connection, "warehouse/connect/blockers", pid=self._backend)]
 
 
 def _described(row: Any) -> str:

