@@ -19,6 +19,8 @@ from resources.warehouse.failures import explain
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Row
 
+__all__ = ["Warehouse", "affect", "driver_of", "explain", "run", "run_many", "script"]
+
 
 class Warehouse:
     """A PostgreSQL database by its libpq URL. Safe to use from several threads; close it, or use `with`.
