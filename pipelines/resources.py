@@ -104,9 +104,9 @@ class WarehouseResource(dg.ConfigurableResource[Any]):
             WarehouseUnavailable, WarehouseBroken: it cannot be reached or migrated.
         """
         if self._warehouse is None:
-            warehouse = open_warehouse(_value("DATABASE_URL", self.url, self.url_file))
+            warehouse = open_warehouse(_value("DATABASE_URL", self.url, self.url_file), self.url_file)
             try:
-                migrate(warehouse)
+                migrate(warehouse, loads=True)
             except BaseException:
                 warehouse.close()
                 raise

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -17,6 +19,7 @@ from typing import Any, Literal
 from resources.errors import ConfigError
 
 VARIABLE = "SYNC_CURRENCY_EXPONENTS"
+_OVERRIDES: ContextVar[str | None] = ContextVar("overrides", default=None)
 FIRST_DAY = date(1900, 1, 1)  # spreadsheets and BI tools know no day before
 MOST_DECIMALS = 18
 # ISO gives the day of a withdrawal for ever (its list three), but the decimals only of currencies in use (list one):
@@ -176,8 +179,19 @@ def with_decimals(minor: int, exponent: int | None) -> str:
     return f"{'-' if minor < 0 else ''}{int(whole):,}{fraction}"
 
 
+@contextmanager
+def exponents_by(overrides: str) -> Iterator[None]:
+    """Let amounts within have the decimals of a warehouse, whose overrides these are, instead of the environment's."""
+    token = _OVERRIDES.set(overrides)
+    try:
+        yield
+    finally:
+        _OVERRIDES.reset(token)
+
+
 def _periods() -> Mapping[str, list[CurrencyPeriod]]:
-    return _periods_with(os.environ.get(VARIABLE, ""))
+    overrides = _OVERRIDES.get()
+    return _periods_with(os.environ.get(VARIABLE, "") if overrides is None else overrides)
 
 
 @cache

@@ -376,6 +376,11 @@ def reference_settings(environment: Environment = os.environ) -> ReferenceSettin
     return read(ReferenceSettings, environment)
 
 
+def personal_settings(environment: Environment = os.environ) -> PersonalSettings:
+    """Return what becomes of personal columns before they are stored."""
+    return read(PersonalSettings, environment)
+
+
 def alert_settings(environment: Environment = os.environ) -> AlertSettings:
     """Return where alerts go; without any of its variables there is no channel.
 

@@ -1,6 +1,7 @@
 -- The three roles and what each may do; run again after an upgrade. Needs to be run by a superuser, or by the owner of
 -- the database and the schemas who has CREATEROLE (managed servers); an owner without it needs the roles to be there.
 -- Names begin with the setting ecommpay_sync.role_prefix; no role gets a password here.
+SET LOCAL ROLE NONE;  -- our sessions act as the schemas' owner
 DO $$
 DECLARE
     prefix text := current_setting('ecommpay_sync.role_prefix');

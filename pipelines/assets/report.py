@@ -11,6 +11,7 @@ from pipelines.reports.page import sentence
 from pipelines.reports.publish import publish
 from pipelines.resources import WarehouseResource
 from resources.settings import report_dir
+from resources.warehouse.reference import settings_in_force
 
 
 class ReportConfig(dg.Config):
@@ -35,10 +36,11 @@ def report_asset(scope: AccountScope) -> dg.AssetsDefinition:
         context: dg.AssetExecutionContext, config: ReportConfig, warehouse: WarehouseResource
     ) -> dg.MaterializeResult[None]:
         """Write page and workbook."""
-        zone = scope.settings.reference.reporting_zone
         with as_dagster_failure():
+            store = warehouse.warehouse()
+            zone = settings_in_force(store, scope.settings).reference.reporting_zone
             day = date.fromisoformat(config.day) if config.day else last_business_day(datetime.now(UTC), zone)
-            published = publish(warehouse.warehouse(), scope.account, day, zone, report_dir())
+            published = publish(store, scope.account, day, zone, report_dir())
         context.log.info(sentence(published.document))
         return dg.MaterializeResult(
             asset_key=spec.key,

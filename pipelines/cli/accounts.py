@@ -16,11 +16,13 @@ import typer
 from pipelines.accounts import AccountScope, account_scope
 from pipelines.cli import console
 from resources.accounts import Accounts, accounts_of
+from resources.currencies import exponents_by
 from resources.errors import ConfigError, Failed, Stopped, SyncError
 from resources.printable import printable
 from resources.settings import ApiSettings, ReferenceSettings, SyncSettings, database_url
 from resources.warehouse.engine import Warehouse, open_warehouse
-from resources.warehouse.migrate import migrate
+from resources.warehouse.migrate import check_migrated, migrate
+from resources.warehouse.reference import exponents_in_force
 
 EachAccount = Annotated[
     str | None, typer.Option("--account", metavar="NAME", help="only this account; else each of them in turn")
@@ -113,12 +115,27 @@ def explained(error: Exception) -> tuple[str, int]:
 
 @contextmanager
 def migrated_warehouse(reference: ReferenceSettings | None = None) -> Iterator[Warehouse]:
-    """Yield the warehouse of the settings, migrated; its reference data follows `reference` (None: the environment).
+    """Yield the warehouse of the settings, migrated; its settings become `reference`, where that is given.
 
     Raises:
-        ConfigError: a setting of the database, or of the reference data, is malformed.
+        ConfigError: a setting of the database is malformed, or differs from the warehouse's.
         WarehouseUnavailable, WarehouseBroken: it cannot be reached or migrated.
     """
     with open_warehouse(database_url()) as warehouse:
         migrate(warehouse, reference)
-        yield warehouse
+        with exponents_by(exponents_in_force(warehouse)):
+            yield warehouse
+
+
+@contextmanager
+def reading_warehouse() -> Iterator[Warehouse]:
+    """Yield the warehouse for a command that only reads: nothing is written, not even by a migration.
+
+    Raises:
+        ConfigError: a setting of the database is malformed, or differs from the warehouse's.
+        WarehouseUnavailable, WarehouseBroken: it cannot be reached, or is not migrated.
+    """
+    with open_warehouse(database_url(), read_only=True) as warehouse:
+        check_migrated(warehouse)
+        with exponents_by(exponents_in_force(warehouse)):
+            yield warehouse

@@ -13,12 +13,16 @@ from typing import Annotated, Any
 import typer
 
 from pipelines.cli import console
-from pipelines.cli.accounts import OneAccount, migrated_warehouse, only_account, settings_of_all
+from pipelines.cli.accounts import OneAccount, migrated_warehouse, only_account, reading_warehouse, settings_of_all
 from resources.errors import ConfigError, WarehouseBroken
 from resources.settings import database_url, role_prefix
 from resources.warehouse.engine import Warehouse, open_warehouse, run, script
 
 app = typer.Typer()
+settings_app = typer.Typer(
+    name="settings", help="What belongs to the warehouse: reporting zone, fiscal year, exponents, personal data."
+)
+app.add_typer(settings_app)
 
 SCHEMAS = ("bi", "core", "recon", "raw", "sync")  # in the order of those who read them
 DICTIONARY_HEAD = """# Data dictionary
@@ -36,7 +40,7 @@ def marts(
     from pipelines.marts.build import build_marts, currencies_missing_from_grain, differences_from_core
 
     settings = settings_of_all()
-    with migrated_warehouse(settings[0].reference) as store:
+    with migrated_warehouse() as store:
         built = build_marts(store, *settings, full=full)
         how = "everything" if built.is_full else f"{built.windows:,} ledger entries that were new"
         console.line(f"built: {how}: {built.days:,} business days, {built.payments:,} payments")
@@ -58,7 +62,7 @@ def grant() -> None:
     from pipelines.marts.build import build_marts
 
     prefix, settings = role_prefix(), settings_of_all()
-    with migrated_warehouse(settings[0].reference) as store:
+    with migrated_warehouse() as store:
         build_marts(store, *settings)
         with store.transaction() as connection:
             run(connection, "cli/admin/name_prefix", prefix=prefix)
@@ -80,7 +84,7 @@ def erase(
     owner = only_account(account)
     if not customer.strip():
         raise ConfigError("--customer is empty: give a customer_id or an e-mail address.")
-    with migrated_warehouse(owner.settings.reference) as store:
+    with migrated_warehouse() as store:
         erased = erase_customer(store, owner.account, customer.strip())
     if not erased.found:
         raise ConfigError(f"nothing of account {owner.account} names this customer: nothing was changed.")
@@ -103,7 +107,7 @@ def metrics(
     if port is not None and textfile is not None:
         raise ConfigError("--port and --textfile exclude each other: give one of them.")
     if port is None:
-        with migrated_warehouse() as store:
+        with reading_warehouse() as store:
             text = text_of(store)
         if textfile is None:
             console.out.out(text, end="", highlight=False)
@@ -113,7 +117,7 @@ def metrics(
     from prometheus_client import start_http_server
 
     # the server starts while the database is away, too, and reports that as ecommpay_up
-    with open_warehouse(database_url()) as store:
+    with open_warehouse(database_url(), read_only=True) as store:
         try:
             server, thread = start_http_server(port, addr=host, registry=registry_of(store))
         except OSError as error:
@@ -147,6 +151,7 @@ def alert(
     from resources.accounts import accounts_of
     from resources.channels import ChannelFailed, channels_of
     from resources.settings import alert_settings
+    from resources.warehouse.reference import settings_in_force
 
     alerting, now = alert_settings(), datetime.now(UTC)
     channels = channels_of(alerting)
@@ -156,7 +161,7 @@ def alert(
     causes, delivery = 0, Delivery(0, ())
     with migrated_warehouse() as store:
         for scope in account_scopes(accounts_of()):
-            found = evaluate(store, scope.settings, alerting, now, option=scope.option)
+            found = evaluate(store, settings_in_force(store, scope.settings), alerting, now, option=scope.option)
             for item in found.alerts:
                 console.line(item.title)
                 console.lines(f"{item.message(alerting.runbook)}\n")
@@ -205,7 +210,7 @@ def dictionary(
     from pipelines.marts.build import build_marts
 
     settings = settings_of_all()
-    with migrated_warehouse(settings[0].reference) as store:
+    with migrated_warehouse() as store:
         build_marts(store, *settings)
         text = dictionary_text(store)
     if output is None:
@@ -247,3 +252,31 @@ def _dictionary_rows(columns: Sequence[Any]) -> Iterator[str]:
         null = "" if is_view else f" {'yes' if column.is_nullable else 'no'} |"
         meaning = " ".join(column.explained.split()).replace("|", "\\|")
         yield f"| `{column.column_name}` | {column.type} |{null} {meaning} |"
+
+
+@settings_app.callback(invoke_without_command=True)
+def show_settings(context: typer.Context) -> None:
+    """Show the settings of the warehouse."""
+    from resources.warehouse.reference import settings_of
+
+    if context.invoked_subcommand is None:
+        with open_warehouse(database_url(), read_only=True) as store:
+            rows = [(variable, value or "none") for variable, value in settings_of(store).items()]
+        console.table("Settings of the warehouse", ("variable", "value"), rows)
+
+
+@settings_app.command("apply")
+def settings_apply() -> None:
+    """Give the warehouse the settings of this environment; what the environment does not name stays."""
+    from resources.warehouse.migrate import migrate
+    from resources.warehouse.reference import apply_settings
+
+    with open_warehouse(database_url()) as store:
+        migrate(store, reference=None, changes_settings=True)
+        changes = apply_settings(store)
+    for change in changes:
+        console.line(
+            f"{change.variable}: {change.before or 'none'} → {change.after or 'none'}; rebuilt: {change.rebuilt}"
+        )
+    if not changes:
+        console.line("nothing changed: the warehouse has these settings already")

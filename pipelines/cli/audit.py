@@ -10,7 +10,15 @@ import typer
 
 from pipelines.accounts import AccountScope
 from pipelines.cli import console
-from pipelines.cli.accounts import EachAccount, OneAccount, api_settings, each_in_turn, migrated_warehouse, only_account
+from pipelines.cli.accounts import (
+    EachAccount,
+    OneAccount,
+    api_settings,
+    each_in_turn,
+    migrated_warehouse,
+    only_account,
+    reading_warehouse,
+)
 from pipelines.cli.console import FirstDay, LastDay, read_days
 from resources.errors import ConfigError, SyncError, WarehouseBroken
 
@@ -32,7 +40,7 @@ def verify(
         raise ConfigError(
             f"--head {head!r} is no head: 64 hexadecimal digits, as `verify` and the daily report print it."
         )
-    with migrated_warehouse() as store:
+    with reading_warehouse() as store:
         broken = store.query("warehouse/ledger/verify", account=None)
         if broken:
             first = broken[0]
@@ -68,7 +76,7 @@ def trace(
 
     owner = only_account(account)
     secret = api_settings(owner).secret.reveal()
-    with migrated_warehouse() as store:
+    with reading_warehouse() as store:
         sightings = sightings_of(store, owner.account, operation_id, secret)
     if not sightings:
         raise ConfigError(f"operation {operation_id} is not in core.operations: load its day first.")

@@ -12,12 +12,21 @@ import typer
 
 from pipelines.accounts import AccountScope
 from pipelines.cli import console
-from pipelines.cli.accounts import EachAccount, OneAccount, api_settings, each_in_turn, migrated_warehouse, only_account
+from pipelines.cli.accounts import (
+    EachAccount,
+    OneAccount,
+    api_settings,
+    each_in_turn,
+    migrated_warehouse,
+    only_account,
+    reading_warehouse,
+)
 from pipelines.cli.console import BusinessDay, read_day
 from pipelines.cli.dagster_runs import execute
 from resources.errors import ConfigError, Incomplete
 from resources.settings import report_dir
 from resources.warehouse.engine import Warehouse, run
+from resources.warehouse.reference import settings_in_force
 
 if TYPE_CHECKING:
     from pipelines.reconciliation.ledger_entries import Fault
@@ -56,12 +65,11 @@ def reconcile(
             raise ConfigError(f"{business_day} is before the first day this system keeps, {settings.first_day}.")
         with migrated_warehouse() as store:
             if not is_over(store, owner.account, business_day):
-                raise ConfigError(
-                    f"{business_day} is not over in {settings.reference.reporting_zone}: reconcile it when it is."
-                )
+                zone = settings_in_force(store, settings).reference.reporting_zone
+                raise ConfigError(f"{business_day} is not over in {zone}: reconcile it when it is.")
         config = {owner.op("reconciliation"): {"legs": legs, "prove_again": True}}
         execute(owner, "reconcile", days=(business_day, business_day), config=config)
-        with migrated_warehouse() as store:
+        with reading_warehouse() as store:
             _print_day(store, owner.account, business_day, legs)
 
     each_in_turn(account, work)
@@ -117,7 +125,7 @@ def breaks(
     business_day = read_day("--date", day) if day else None
 
     def show(owner: AccountScope) -> None:
-        with migrated_warehouse() as store:
+        with reading_warehouse() as store:
             rows = store.query(
                 "cli/finance/breaks_list",
                 account=owner.account,
@@ -240,8 +248,8 @@ def report(
     business_day = read_day("--date", day)
 
     def write(owner: AccountScope) -> None:
-        zone = owner.settings.reference.reporting_zone
-        with migrated_warehouse() as store:
+        with reading_warehouse() as store:
+            zone = settings_in_force(store, owner.settings).reference.reporting_zone
             published = publish(store, owner.account, business_day, zone, folder or report_dir())
         _print_report(published.document)
         console.line(f"page:     {published.page}")
@@ -307,8 +315,8 @@ def ledger_import(
     from resources.currencies import exponent_of
 
     owner = only_account(account)
-    zone = owner.settings.reference.reporting_zone
     with migrated_warehouse() as store:
+        zone = settings_in_force(store, owner.settings).reference.reporting_zone
         result = import_ledger(
             store, owner.account, file, zone, exponent_of, accept_partial=accept_partial, replace_day=replace_day
         )

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from pipelines.cli import console
-from pipelines.cli.accounts import AllAccounts, chosen_names, migrated_warehouse
+from pipelines.cli.accounts import AllAccounts, chosen_names, migrated_warehouse, reading_warehouse
 from resources.accounts import Accounts, accounts_of
 from resources.errors import ConfigError, SyncError
 from resources.settings import ApiSettings, database_url, unknown_names, what_was_meant
 from resources.warehouse.engine import Warehouse, open_warehouse
-from resources.warehouse.migrate import migrate
+from resources.warehouse.migrate import NotMigrated, check_migrated
 
 if TYPE_CHECKING:
     from resources.data_api.client import Answer, Client
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 app = typer.Typer()
 
 LAST_RUNS = 8
+EMPTY = "The store is empty: load days with `ecommpay-sync operations --from DAY --to DAY`."
 SAMPLE = timedelta(days=30)
 
 
@@ -36,7 +37,16 @@ def status(account: AllAccounts = None) -> None:
     accounts = accounts_of()
     names = chosen_names(accounts, account)
     only = names[0] if accounts.several and len(names) == 1 else None
-    with migrated_warehouse() as store:
+    try:
+        _print_status(only, several=accounts.several)
+    except NotMigrated as error:
+        if not error.is_empty:
+            raise
+        console.line(EMPTY)
+
+
+def _print_status(only: str | None, *, several: bool) -> None:
+    with reading_warehouse() as store:
         console.line(f"Warehouse: {store.place()}")
         console.line()
         if _print_store(store, only) > 1:
@@ -45,7 +55,7 @@ def status(account: AllAccounts = None) -> None:
         _print_coverage(store, only)
         _print_balances(store, only)
         _print_rejects(store, only)
-        _print_runs(store, only, several=accounts.several)
+        _print_runs(store, only, several=several)
 
 
 @app.command()
@@ -78,7 +88,7 @@ def _print_store(store: Warehouse, only: str | None) -> int:
     if rows:
         console.table("Store (times in UTC)", columns, rows, ("operations",))
     else:
-        console.line("The store is empty: load days with `ecommpay-sync operations --from DAY --to DAY`.")
+        console.line(EMPTY)
         console.line()
     return len(found)
 
@@ -232,7 +242,7 @@ def doctor(account: AllAccounts = None) -> None:
     examination.check("migrations", _migrations, needs="database")
 
     def shared() -> str:
-        with open_warehouse(database_url()) as store:
+        with open_warehouse(database_url(), read_only=True) as store:
             return "; ".join(map(str, shared_projects(store))) or "no project is seen by several accounts"
 
     if accounts.several:
@@ -318,17 +328,23 @@ def _projects(settings: ApiSettings) -> str:
 
 def _database() -> str:
     url = database_url()
-    with open_warehouse(url) as store:
+    with open_warehouse(url, read_only=True) as store:
         (row,) = store.query("cli/status/server")
-        if not row.may_create:
-            raise ConfigError(
-                f"role {row.role} may not create schemas in {store.place()}: grant CREATE on the database."
-            )
         kind = "embedded PostgreSQL" if url is None else "PostgreSQL"
         return f"{kind} {row.version}, {store.place()}, role {row.role}"
 
 
 def _migrations() -> str:
-    with open_warehouse(database_url()) as store:
-        applied = migrate(store)
-        return f"applied now: {', '.join(applied)}" if applied else "up to date"
+    with open_warehouse(database_url(), read_only=True) as store:
+        try:
+            check_migrated(store)
+        except NotMigrated as error:
+            (row,) = store.query("cli/status/server")
+            if not row.may_create:
+                raise ConfigError(
+                    f"role {row.role} may not create schemas in {store.place()}: grant CREATE on the database."
+                ) from None
+            if not error.is_empty:
+                raise
+            return "not yet made: the first load makes the tables"
+        return "up to date"

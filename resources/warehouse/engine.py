@@ -1,28 +1,26 @@
-"""One pool of connections to PostgreSQL, and its failures in one line; what is stored is in `load` and `ledger`."""
+"""One pool of connections to PostgreSQL; how one is made is in `connect`, what is stored in `load` and `ledger`."""
 
 from __future__ import annotations
 
-import re
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Self
 
 import psycopg
 import sqlalchemy
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import SQLAlchemyError
 
 import sql
-from resources.errors import ConfigError, WarehouseBroken, WarehouseUnavailable
+from resources.errors import WarehouseBroken
+from resources.values import text_of_file
+from resources.warehouse.connect import APPLICATION, LOCK_SECONDS, Blockers, Driver, connect, place_of
+from resources.warehouse.failures import explain
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Row
 
-CONNECT_TIMEOUT = 10
-OLDEST_SERVER = 140000
-# a database or a role may have defaults of its own, which must not change what we read and write
-SESSION = r"-c timezone=UTC -c datestyle=ISO,YMD -c default_transaction_isolation=read\ committed"
-# a / or @ that is not encoded would make libpq, and its messages, take half of a password for the host
-URL = re.compile(r"postgres(?:ql)?://(?:[^@/]*@)?[^@?]*(?:\?|$)")
+__all__ = ["Warehouse", "affect", "driver_of", "explain", "run", "run_many", "script"]
 
 
 class Warehouse:
@@ -32,19 +30,23 @@ class Warehouse:
         ConfigError: libpq cannot read the URL.
     """
 
-    def __init__(self, url: str, *, pool_size: int = 8) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        url_file: str | None = None,
+        pool_size: int = 8,
+        lock_seconds: float = LOCK_SECONDS,
+        read_only: bool = False,
+    ) -> None:
         self.url = url
-        self._place = _place_of(url)
+        self._url_file, self._lock_seconds, self._read_only = url_file, lock_seconds, read_only
+        self._place = place_of(url)
         self._engine = sqlalchemy.create_engine(
             "postgresql+psycopg://",  # only the dialect: libpq itself reads the URL, socket directories included
-            creator=lambda: psycopg.connect(
-                url,
-                connect_timeout=CONNECT_TIMEOUT,
-                application_name="ecommpay-sync",
-                options=SESSION,
-            ),
+            creator=self.connect,
             pool_size=pool_size,
-            max_overflow=4,
+            max_overflow=-1,  # as many as there are threads that need one
             pool_pre_ping=True,
             hide_parameters=True,
         )
@@ -66,21 +68,40 @@ class Warehouse:
         """Return where the database is, without user and password."""
         return self._place
 
+    def connect(self, application: str = APPLICATION, *, autocommit: bool = False, lock_seconds: float = 0) -> Driver:
+        """Return a connection of its own, set up like every other; 0: locks are waited for as long as elsewhere.
+
+        A password that changed since is read again, where a file holds the URL.
+
+        Raises:
+            ConfigError, WarehouseUnavailable, WarehouseBroken: as `connect` says.
+        """
+        url = text_of_file("DATABASE_URL_FILE", self._url_file) if self._url_file else self.url
+        return connect(
+            url,
+            application=application,
+            lock_seconds=lock_seconds or self._lock_seconds,
+            read_only=self._read_only,
+            autocommit=autocommit,
+        )
+
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
         """Yield a connection in a transaction: all of it is committed, or nothing.
 
         Raises:
-            WarehouseUnavailable: no connection, or the server gave up (gone, disk full, no right).
+            ConfigError: the login, or what it leads to, must be changed first.
+            WarehouseUnavailable: no connection, or the server gave up (gone, disk full, no right, a lock held).
             WarehouseBroken: a statement did not fit the tables.
         """
+        blockers = None
         try:
             with self._engine.begin() as connection:
-                yield connection
-        except DBAPIError as error:
-            raise explain(error.orig, self.place()) from None
-        except psycopg.Error as error:
-            raise explain(error, self.place()) from None
+                backend = driver_of(connection).info.backend_pid
+                with Blockers(self.connect, backend, self._lock_seconds).watched() as blockers:
+                    yield connection
+        except (SQLAlchemyError, psycopg.Error) as error:
+            raise explain(error, self.place(), str(blockers or "")) from None
 
     def query(self, name: str, **parameters: Any) -> list[Row[Any]]:
         """Return the rows of the statement `name` (`sql.text` says how it is named)."""
@@ -88,19 +109,21 @@ class Warehouse:
             return run(connection, name, **parameters)
 
 
-def open_warehouse(url: str | None) -> Warehouse:
-    """Return the warehouse at `url`, or the embedded one; not migrated.
+def open_warehouse(url: str | None, url_file: str | None = None, *, read_only: bool = False) -> Warehouse:
+    """Return the warehouse at `url`, or the embedded one; not migrated. `url_file` is read at each new connection.
 
     Raises:
         ConfigError: libpq cannot read the URL.
         WarehouseUnavailable: the embedded one could not be started.
     """
+    if url and not url_file and not os.environ.get("DATABASE_URL"):
+        url_file = os.environ.get("DATABASE_URL_FILE") or None
     if url is None:
         from resources.settings import data_dir
         from resources.warehouse.embedded import embedded_url
 
-        url = embedded_url(data_dir())
-    return Warehouse(url)
+        return Warehouse(embedded_url(data_dir()), read_only=read_only)
+    return Warehouse(url, url_file=url_file, read_only=read_only)
 
 
 def run(connection: Connection, name: str, **parameters: Any) -> list[Row[Any]]:
@@ -131,41 +154,3 @@ def run_many(connection: Connection, name: str, rows: list[dict[str, Any]]) -> N
     """Execute the statement `name` once for each of `rows`."""
     if rows:
         connection.execute(sqlalchemy.text(sql.text(name)), rows)
-
-
-def _place_of(url: str) -> str:
-    try:
-        parts = psycopg.conninfo.conninfo_to_dict(url)
-    except psycopg.ProgrammingError:
-        parts = None  # what libpq says can hold the password
-    if parts is None or (url.startswith("postgres") and not URL.match(url)):
-        raise ConfigError(
-            "DATABASE_URL cannot be read as postgresql://user:password@host:5432/database: write special "
-            "characters of user and password percent-encoded (@ as %40, / as %2F, % as %25)."
-        )
-    return f"{parts.get('dbname') or 'the default database'} at {parts.get('host') or 'the local socket'}"
-
-
-def explain(error: BaseException | None, place: str) -> WarehouseUnavailable | WarehouseBroken:
-    """Return the error for a failure of psycopg, in one line, without a value of a row or a password in it."""
-    primary = error.diag.message_primary if isinstance(error, psycopg.Error) else None
-    said = re.sub(r"\s+", " ", primary or str(error)).strip()
-    if isinstance(error, psycopg.errors.InsufficientPrivilege):
-        return WarehouseUnavailable(
-            f"PostgreSQL ({place}) refused: {said} — as the owner of the database, run `ecommpay-sync grant`, "
-            "which gives the loader's role what it needs."
-        )
-    if isinstance(error, psycopg.errors.DiskFull):
-        return WarehouseUnavailable(
-            f"PostgreSQL ({place}) has no room left: {said} — free some space on the server's disk; "
-            "nothing was half-written, run the same command again."
-        )
-    if isinstance(error, psycopg.OperationalError | psycopg.InterfaceError):
-        return WarehouseUnavailable(
-            f"PostgreSQL ({place}) is not available: {said} — check DATABASE_URL and that the server runs; "
-            "nothing was half-written, run the same command again."
-        )
-    return WarehouseBroken(
-        f"PostgreSQL ({place}) could not execute a statement of ours: {said} — `ecommpay-sync doctor` says "
-        "whether database and program fit each other; if they do, report this line."
-    )

@@ -21,7 +21,7 @@ from sqlalchemy.pool import NullPool
 from resources.errors import SyncError
 from resources.printable import duration
 from resources.settings import SyncSettings
-from resources.warehouse.engine import CONNECT_TIMEOUT, Warehouse, explain, run
+from resources.warehouse.engine import Warehouse, explain, run
 
 WAIT_SECONDS = 600
 LONGEST_SHORT_RUN = 6 * 3600  # seconds a backfill waits for days that shorter runs are loading
@@ -155,16 +155,7 @@ def open_locks(warehouse: Warehouse, account: str, stream: str) -> Iterator[Lock
     """
     engine = sqlalchemy.create_engine(
         "postgresql+psycopg://",
-        creator=lambda: psycopg.connect(
-            warehouse.url,
-            connect_timeout=CONNECT_TIMEOUT,
-            application_name="ecommpay-sync lock",
-            options="-c idle_session_timeout=0",
-            # it is idle for hours: what forgets idle connections on the way must not take the locks with it
-            keepalives_idle=60,
-            keepalives_interval=15,
-            keepalives_count=4,
-        ),
+        creator=lambda: warehouse.connect("ecommpay-sync lock", autocommit=True),
         poolclass=NullPool,
         isolation_level="AUTOCOMMIT",
         hide_parameters=True,

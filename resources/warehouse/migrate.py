@@ -11,52 +11,101 @@ from sqlalchemy import Connection, text
 
 import sql
 from resources.errors import WarehouseBroken
-from resources.settings import ReferenceSettings, reference_settings
-from resources.warehouse.engine import OLDEST_SERVER, Warehouse, run
-from resources.warehouse.reference import fill_reference
+from resources.settings import ReferenceSettings
+from resources.warehouse.engine import Warehouse, run
+from resources.warehouse.reference import check_settings, fill_reference, settle_settings
 
 Migration = tuple[int, str, str]
 
 
-def migrate(warehouse: Warehouse, reference: ReferenceSettings | None = None) -> list[str]:
+class NotMigrated(WarehouseBroken):
+    """The database waits for migrations, and the command only reads; `is_empty`: it never had any."""
+
+    def __init__(self, message: str, *, is_empty: bool) -> None:
+        super().__init__(message)
+        self.is_empty = is_empty
+
+
+def migrate(
+    warehouse: Warehouse,
+    reference: ReferenceSettings | None = None,
+    *,
+    loads: bool = False,
+    changes_settings: bool = False,
+) -> list[str]:
     """Bring the database to this version of the product; return the names of the files applied now.
 
-    Currencies and settings of the database follow `reference` (None: the environment) in the same transaction.
+    Settings that belong to the warehouse are held against the environment's in the same transaction, more of them
+    where the process `loads`, none where it `changes_settings`; or they are made `reference`, where that is given.
 
     Raises:
-        ConfigError: a setting of the reference data is malformed, or unknown to the server.
+        ConfigError: a setting is malformed, unknown to the server, or differs from the warehouse's.
         WarehouseBroken: an applied file was edited, the database is newer than this product, or the server
             is older than PostgreSQL 14. Nothing has been applied then.
         WarehouseUnavailable: no connection.
     """
-    reference = reference_settings() if reference is None else reference
     with warehouse.transaction() as connection:
-        _check_server(connection)
-        run(connection, "warehouse/migrate/lock")
-        run(connection, "warehouse/migrate/create_table")
-        applied = {row.version: (row.name, row.sha256) for row in run(connection, "warehouse/migrate/applied")}
-        files = sql.migrations()
-        _check_history(files, applied)
-        pending = [file for file in files if file[0] not in applied]
-        for version, name, statements in pending:
-            connection.exec_driver_sql(statements)
-            connection.execute(
-                text(sql.text("warehouse/migrate/record")),
-                {"version": version, "name": name, "sha256": fingerprint(statements)},
+        applied = _apply(connection)
+        if changes_settings:
+            pass  # by `apply_settings`, next
+        elif reference is None:
+            settle_settings(connection, warehouse.place(), loads=loads)
+        else:
+            fill_reference(connection, reference)
+    return applied
+
+
+def check_migrated(warehouse: Warehouse) -> None:
+    """Only look whether the database fits this version of the product, and its settings this process.
+
+    Raises:
+        ConfigError: a setting differs from the warehouse's.
+        NotMigrated: migrations are pending.
+        WarehouseBroken: an applied file was edited, or the database is newer than this product.
+    """
+    with warehouse.transaction() as connection:
+        pending = pending_migrations(connection)
+        if pending:
+            raise NotMigrated(
+                f"{len(pending)} migrations are pending in {warehouse.place()}, the first {pending[0][0]:04} "
+                f"{pending[0][1]}: run `ecommpay-sync marts`, or load days, which applies them.",
+                is_empty=len(pending) == len(sql.migrations()),
             )
-        fill_reference(connection, reference)
-        return [f"{version:04} {name}" for version, name, _ in pending]
+        check_settings(connection, warehouse.place())
+
+
+def pending_migrations(connection: Connection) -> list[Migration]:
+    """Return the files that the database does not have yet; only looks.
+
+    Raises:
+        WarehouseBroken: an applied file was edited, or the database is newer than this product.
+    """
+    files, applied = sql.migrations(), {}
+    if run(connection, "warehouse/migrate/table"):
+        applied = {row.version: (row.name, row.sha256) for row in run(connection, "warehouse/migrate/applied")}
+    _check_history(files, applied)
+    return [file for file in files if file[0] not in applied]
+
+
+def _apply(connection: Connection) -> list[str]:
+    if not pending_migrations(connection):
+        return []  # without a lock, and without a right to create anything
+    run(connection, "warehouse/migrate/lock")
+    if not run(connection, "warehouse/migrate/table"):
+        run(connection, "warehouse/migrate/create_table")
+    pending = pending_migrations(connection)  # another process may have been faster
+    for version, name, statements in pending:
+        connection.exec_driver_sql(statements)
+        connection.execute(
+            text(sql.text("warehouse/migrate/record")),
+            {"version": version, "name": name, "sha256": fingerprint(statements)},
+        )
+    return [f"{version:04} {name}" for version, name, _ in pending]
 
 
 def fingerprint(statements: str) -> str:
     """Return the SHA-256 of a migration, the same whatever line endings a checkout gave it."""
     return hashlib.sha256(statements.replace("\r\n", "\n").encode()).hexdigest()
-
-
-def _check_server(connection: Connection) -> None:
-    version = int(connection.exec_driver_sql("SHOW server_version_num").scalar_one())
-    if version < OLDEST_SERVER:
-        raise WarehouseBroken(f"this server is PostgreSQL {version // 10000}; 14 or newer is needed.")
 
 
 def _check_history(files: list[Migration], applied: dict[int, tuple[str, str]]) -> None:

@@ -12,8 +12,8 @@ SELECT EXISTS (
 
 -- name: copy_new
 -- Rows of which none is stored: half the work of staging and merging them. An empty unquoted value is NULL.
--- The account is locked (load/lock_account); what arrived is held against what was sent by ledger/add_window.
-COPY core.fraud_reports FROM STDIN (FORMAT csv)
+-- The account is locked (warehouse/load/lock_account); what arrived is held against what was sent by warehouse/ledger/add_window.
+COPY core.fraud_reports FROM STDIN (FORMAT csv, ENCODING 'UTF8')
 
 -- name: stage
 -- A private copy of the table's columns for the rows of one window; gone at commit.
@@ -21,7 +21,7 @@ CREATE TEMPORARY TABLE staging_fraud_reports (LIKE core.fraud_reports) ON COMMIT
 
 -- name: copy
 -- CSV in the order of the columns of core.fraud_reports; an empty unquoted value is NULL.
-COPY staging_fraud_reports FROM STDIN (FORMAT csv)
+COPY staging_fraud_reports FROM STDIN (FORMAT csv, ENCODING 'UTF8')
 
 -- name: totals
 -- Control totals of what PostgreSQL received, to hold against those of what was sent.

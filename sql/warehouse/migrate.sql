@@ -1,3 +1,8 @@
+-- name: table
+-- Whether the table of migrations is there; to_regclass would ask for a right to look into its schema.
+SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE n.nspname = 'sync' AND c.relname = 'migrations'
+
 -- name: lock
 -- One migrating process at a time; released at the end of the transaction.
 SELECT pg_advisory_xact_lock(hashtextextended('ecommpay-sync migrations', 0))

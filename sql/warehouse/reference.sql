@@ -1,6 +1,20 @@
 -- name: setting
 SELECT value FROM core.settings WHERE key = :key
 
+-- name: settings
+SELECT key, value FROM core.settings
+
+-- name: is_loaded
+-- Whether something depends on the settings already: a run, or an imported ledger.
+SELECT 1 WHERE EXISTS (SELECT FROM sync.runs) OR EXISTS (SELECT FROM recon.ledger_imports)
+
+-- name: accounts
+SELECT DISTINCT account FROM sync.runs ORDER BY account
+
+-- name: lock
+-- One process at a time writes settings; the same key as that of migrations.
+SELECT pg_advisory_xact_lock(hashtextextended('ecommpay-sync migrations', 0))
+
 -- name: is_time_zone
 -- Does the server know the zone by this very name? Its list can be older than ours.
 SELECT 1 FROM pg_timezone_names WHERE name = :zone

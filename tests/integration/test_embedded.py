@@ -5,6 +5,7 @@ import threading
 import psycopg
 import pytest
 
+from fixtures.commands import command
 from resources.errors import WarehouseUnavailable
 from resources.warehouse.embedded import embedded_url
 
@@ -31,3 +32,46 @@ def test_a_folder_of_another_major_version_is_told_in_one_line_with_where_to_loo
     assert f"the embedded PostgreSQL in {folder} could not be started" in str(error.value)
     assert f"see {folder / 'log'}, or set DATABASE_URL" in str(error.value)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "name", ["plain", "with a space", "it's", 'say "hi"', "dollar $HOME", "percent %41 #1", "Zażółć 東京", "x" * 120]
+)
+def test_b6_it_starts_whatever_the_folder_is_called(tmp_path, name):
+    done = command("status", environment={"SYNC_DATA_DIR": str(tmp_path / name)})
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "The store is empty" in done.stdout
+
+
+def test_b6_it_starts_whatever_locale_and_other_servers_the_environment_names(tmp_path):
+    done = command(
+        "status",
+        environment={
+            "SYNC_DATA_DIR": str(tmp_path / "data"),
+            "LANG": "uk_UA.UTF-8",
+            "LC_ALL": "uk_UA.KOI8-U",
+            "LC_MESSAGES": "xx_XX",
+            "PGSERVICE": "nowhere",
+            "PGSSLNEGOTIATION": "direct",
+            "PGSSLMODE": "verify-full",
+            "PGHOST": "no-such-host.invalid",
+            "PGPORT": "1",
+            "PGUSER": "nobody",
+            "PGDATA": "/nowhere",
+            "PGTZ": "nonsense",
+            "PGOPTIONS": "--nonsense",
+            "PGCLIENTENCODING": "nonsense",
+            "PGTARGETSESSIONATTRS": "standby",
+            "PGREQUIREAUTH": "scram-sha-256",
+        },
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "The store is empty" in done.stdout
+
+
+def test_b6_its_own_words_are_shown_when_it_cannot_start(tmp_path):
+    folder = tmp_path / "postgres"
+    folder.mkdir()
+    (folder / "PG_VERSION").write_text("9.6\n")
+    with pytest.raises(WarehouseUnavailable, match=r"FATAL|postgresql\.conf"):
+        embedded_url(tmp_path)

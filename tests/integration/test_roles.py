@@ -150,6 +150,51 @@ def test_a_person_with_a_login_of_their_own_works_as_the_loader_and_is_named_bes
             owner.execute(SQL("DROP OWNED BY {0}; DROP ROLE {0}").format(Identifier(name)))
 
 
+def test_b3_what_a_member_of_the_loader_makes_belongs_to_the_loader(granted):
+    name = f"{PREFIX}_eve"
+    with psycopg.connect(granted, autocommit=True) as owner:
+        owner.execute(SQL("CREATE ROLE {} LOGIN IN ROLE {}").format(Identifier(name), Identifier(f"{PREFIX}_loader")))
+        owner.execute("UPDATE core.settings SET value = 'old' WHERE key = 'bi_views_fingerprint'")
+        for arguments in (["marts"], ["marts", "--full"]):
+            done = command(*arguments, environment={"DATABASE_URL": url_as(granted, "eve")})
+            assert (done.returncode, done.stderr) == (0, "")
+        owners = owner.execute(
+            "SELECT DISTINCT pg_get_userbyid(c.relowner) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
+            "WHERE n.nspname IN ('core', 'raw', 'sync', 'bi', 'recon')"
+        ).fetchall()
+        assert owners == [(f"{PREFIX}_loader",)]
+        owner.execute(SQL("DROP ROLE {}").format(Identifier(name)))
+    done = command("marts", environment={"DATABASE_URL": url_as(granted, "loader")})
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_b4_finance_writes_owner_and_note_of_a_break_that_is_there_and_its_history_names_the_login(granted):
+    with psycopg.connect(granted, autocommit=True) as owner:
+        (number,) = owner.execute(
+            "INSERT INTO recon.breaks (account, break_key, business_date, reconciled_date, break_type, currency, "
+            "amount_minor, detail) VALUES ('default', 'k', '2024-03-05', '2024-03-05', 'missing_in_ledger', 'EUR', "
+            "100, 'found') RETURNING break_id"
+        ).fetchone()
+    with connected(granted, "finance") as connection:
+        connection.execute("UPDATE recon.breaks SET owner = 'Ann', note = 'asked' WHERE break_id = %s", [number])
+        event = connection.execute(
+            "SELECT event, actor FROM recon.break_events WHERE break_id = %s ORDER BY event_id DESC LIMIT 1", [number]
+        ).fetchone()
+    assert event == ("changed", f"{PREFIX}_finance")
+
+
+def test_b5_nothing_needs_a_right_to_create_once_the_database_is_migrated(granted):
+    with psycopg.connect(granted, autocommit=True) as owner:
+        database, loader = Identifier(owner.info.dbname), Identifier(f"{PREFIX}_loader")
+        owner.execute(SQL("REVOKE CREATE ON DATABASE {} FROM {}").format(database, loader))
+        try:
+            for arguments in (["status"], ["marts"], ["verify"], ["breaks"]):
+                done = command(*arguments, environment={"DATABASE_URL": url_as(granted, "loader")})
+                assert (done.returncode, done.stderr) == (0, ""), arguments
+        finally:
+            owner.execute(SQL("GRANT CREATE ON DATABASE {} TO {}").format(database, loader))
+
+
 @pytest.mark.parametrize("question", QUESTIONS, ids=lambda file: Path(file).stem)
 def test_each_question_has_a_title_and_a_comment_and_runs_in_its_readers_name(granted, question):
     statement = question.read_text(encoding="utf-8")

@@ -1,0 +1,137 @@
+"""What belongs to the warehouse stays as it was at the first load, until somebody changes it deliberately."""
+
+from __future__ import annotations
+
+import uuid
+
+import psycopg
+import pytest
+from psycopg.sql import SQL, Identifier
+
+from fixtures.commands import fetch_all
+from resources.sandbox import DEMO_SECRET, DEMO_TOKEN, SandboxServer, World
+from resources.warehouse.engine import Warehouse
+
+FIRST, LAST = "2024-03-01", "2024-03-02"
+KEPT = {"SYNC_REPORTING_ZONE": "Europe/Berlin", "SYNC_CURRENCY_EXPONENTS": "EUR=3", "SYNC_FISCAL_START_MONTH": "4"}
+STORED = "SELECT key, value, xmin::text FROM core.settings ORDER BY key"
+LOAD = ["operations", "--from", FIRST, "--to", LAST]
+
+
+@pytest.fixture(scope="module")
+def sandbox():
+    with SandboxServer(World.generate(seed=5, start=FIRST, days=2, operations=60, now="2024-04-01T00:00:00")) as server:
+        yield server
+
+
+@pytest.fixture
+def environment(sandbox, store_url, tmp_path):
+    return {
+        "DATABASE_URL": store_url,
+        "DATA_API_BASE_URL": sandbox.url,
+        "DATA_API_TOKEN": DEMO_TOKEN,
+        "DATA_API_SECRET": DEMO_SECRET,
+        "SYNC_DATA_DIR": str(tmp_path / "data"),
+    }
+
+
+def loaded(command, environment, **settings) -> None:
+    done = command(*LOAD, environment=environment | settings)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_a5_a_shell_with_only_the_url_takes_the_warehouses_settings_and_writes_nothing(
+    command, environment, store, store_url, tmp_path
+):
+    loaded(command, environment, **KEPT)
+    before = fetch_all(store, STORED)
+    bare = {"DATABASE_URL": store_url, "SYNC_DATA_DIR": str(tmp_path / "data")}
+    for arguments in (["status"], ["marts"], ["verify"], ["breaks"], ["report", "--date", FIRST]):
+        done = command(*arguments, environment=bare)
+        assert (done.returncode, done.stderr) == (0, ""), arguments
+    assert "(Europe/Berlin)" in done.stdout
+    after = fetch_all(store, STORED)
+    built = ("bi_views_fingerprint",)
+    assert [row for row in after if row["key"] not in built] == [row for row in before if row["key"] not in built]
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "words"),
+    [
+        ("SYNC_REPORTING_ZONE", "UTC", "SYNC_REPORTING_ZONE is UTC here, and Europe/Berlin in the warehouse"),
+        ("SYNC_CURRENCY_EXPONENTS", "EUR=2", "SYNC_CURRENCY_EXPONENTS is EUR=2 here, and EUR=3 in the warehouse"),
+        ("SYNC_FISCAL_START_MONTH", "1", "SYNC_FISCAL_START_MONTH is 1 here, and 4 in the warehouse"),
+        ("SYNC_FIRST_DAY", "2023-01-01", "SYNC_FIRST_DAY is 2023-01-01 here, and 2015-01-01 in the warehouse"),
+        ("SYNC_PERSONAL_DATA", "drop", "SYNC_PERSONAL_DATA is drop here, and keep in the warehouse"),
+    ],
+)
+def test_a5_other_settings_are_refused_until_they_are_applied(command, environment, store, variable, value, words):
+    loaded(command, environment, **KEPT)
+    other = environment | KEPT | {variable: value}
+    before = fetch_all(store, STORED)
+    for arguments in (["status"], ["marts"], LOAD):
+        done = command(*arguments, environment=other)
+        assert done.returncode == 2, arguments
+        assert words in done.stderr
+        assert "`ecommpay-sync settings apply`" in done.stderr
+        assert done.stderr.count("\n") == 1
+    assert fetch_all(store, STORED) == before
+    done = command("settings", "apply", environment=other)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith(f"{variable}: ")
+    assert "rebuilt: " in done.stdout
+    assert command("status", environment=other).returncode == 0
+
+
+def test_a6_personal_data_is_never_stored_in_another_mode_or_by_another_key(command, environment, store):
+    hashed = {"SYNC_PERSONAL_DATA": "hash", "SYNC_PERSONAL_DATA_KEY": "a-key-of-the-tests-only"}
+    loaded(command, environment, **hashed)
+    rows = fetch_all(store, "SELECT * FROM core.operations ORDER BY operation_id")
+    for other in (
+        {},
+        {"SYNC_PERSONAL_DATA": "keep"},
+        {"SYNC_PERSONAL_DATA": "drop"},
+        hashed | {"SYNC_PERSONAL_DATA_KEY": "another-key-of-the-tests"},
+    ):
+        done = command(*LOAD, environment=environment | other)
+        assert done.returncode == 2, other
+        assert "hash with key " in done.stderr
+        assert "key-of-the-tests" not in done.stderr
+        assert fetch_all(store, "SELECT * FROM core.operations ORDER BY operation_id") == rows
+    loaded(command, environment, **hashed)
+
+
+def test_a7_a_second_copy_under_the_default_name_must_be_asked_for(command, environment, store):
+    loaded(command, environment, SYNC_ACCOUNT="acme")
+    done = command(*LOAD, environment=environment)
+    assert done.returncode == 2
+    assert "SYNC_ACCOUNT is not set, and the warehouse holds acme: set SYNC_ACCOUNT=acme" in done.stderr
+    assert fetch_all(store, "SELECT DISTINCT account FROM core.operations") == [{"account": "acme"}]
+    loaded(command, environment, SYNC_ACCOUNT="default")
+
+
+def test_reading_commands_work_for_a_role_that_cannot_write(command, environment, store, store_url):
+    loaded(command, environment)
+    assert command("marts", environment=environment).returncode == 0
+    role = f"t{uuid.uuid4().hex[:8]}"
+    (operation,) = fetch_all(store, "SELECT operation_id FROM core.operations LIMIT 1")
+    with psycopg.connect(store_url, autocommit=True) as owner:
+        owner.execute(SQL("CREATE ROLE {} LOGIN IN ROLE pg_read_all_data").format(Identifier(role)))
+        url = store_url.replace("postgresql://postgres@", f"postgresql://{role}@")
+        try:
+            for arguments in (
+                ["status"],
+                ["doctor"],
+                ["breaks"],
+                ["verify"],
+                ["trace", operation["operation_id"]],
+                ["metrics"],
+                ["settings"],
+                ["report", "--date", FIRST],
+            ):
+                done = command(*arguments, environment=environment | {"DATABASE_URL": url})
+                assert (done.returncode, done.stderr) == (0, ""), (arguments, done.stdout, done.stderr)
+            with Warehouse(url, read_only=True) as reader:
+                assert fetch_all(reader, "SHOW transaction_read_only") == [{"transaction_read_only": "on"}]
+        finally:
+            owner.execute(SQL("DROP ROLE {}").format(Identifier(role)))
