@@ -157,7 +157,7 @@ def sync_fraud(
     this account: most tokens have no such role. Once it had the role, losing it is a failure.
 
     Raises:
-        NoAccess: the platform refused with 401 or 403, and that is a failure.
+        Unauthorized: the platform refused with 401 or 403, and that is a failure.
         Others as `sync`.
     """
     if settings.fraud == "off":

@@ -15,16 +15,18 @@ CREATE TABLE sync.runs (
     product_version   text NOT NULL,
     started_at        timestamptz NOT NULL DEFAULT now(),
     finished_at       timestamptz,
-    state             text NOT NULL DEFAULT 'running' CHECK (state IN ('running', 'complete', 'incomplete', 'failed')),
+    state             text NOT NULL DEFAULT 'running' 
+                      CHECK (state IN ('running', 'complete', 'incomplete', 'failed', 'skipped')),
     message           text,
-    requests          bigint
+    requests          bigint,
+    error_kind        text
 );
 CREATE INDEX runs_latest ON sync.runs (account, stream, started_at DESC);
 
 COMMENT ON TABLE sync.runs IS 'One row for each time a sync was started.';
 COMMENT ON COLUMN sync.runs.run_id IS 'Our own number of the run.';
 COMMENT ON COLUMN sync.runs.account IS 'Which token''s account (SYNC_ACCOUNT).';
-COMMENT ON COLUMN sync.runs.stream IS 'What was synced: operations, fraud, balances, spot check, or documents:NAME.';
+COMMENT ON COLUMN sync.runs.stream IS 'What was synced: operations, fraud, balances, documents:NAME; or how it was checked: spot check, completeness.';
 COMMENT ON COLUMN sync.runs.interval_from IS 'First second asked for; NULL for balances and snapshots of documents.';
 COMMENT ON COLUMN sync.runs.interval_to IS 'Last second asked for, included; NULL for balances and snapshots of documents.';
 COMMENT ON COLUMN sync.runs.project_ids IS 'Projects asked for; empty: every project that the token may see.';
@@ -32,9 +34,10 @@ COMMENT ON COLUMN sync.runs.dagster_run_id IS 'The Dagster run that it was part 
 COMMENT ON COLUMN sync.runs.product_version IS 'Version of ecommpay-sync.';
 COMMENT ON COLUMN sync.runs.started_at IS 'When it was started.';
 COMMENT ON COLUMN sync.runs.finished_at IS 'When it ended; NULL while it runs, or when it was killed.';
-COMMENT ON COLUMN sync.runs.state IS 'running, complete, incomplete (some window could not be proved complete) or failed.';
+COMMENT ON COLUMN sync.runs.state IS 'running, complete, incomplete (some window could not be proved complete), failed, or skipped (the token has no right to the stream, and needs none).';
 COMMENT ON COLUMN sync.runs.message IS 'Why it is not complete, in one line.';
 COMMENT ON COLUMN sync.runs.requests IS 'HTTP requests sent, retries included.';
+COMMENT ON COLUMN sync.runs.error_kind IS 'Kind of the error that ended it, for example unauthorized or rate_limited; NULL: none.';
 
 CREATE SEQUENCE sync.window_ids;
 
@@ -80,7 +83,7 @@ COMMENT ON COLUMN sync.windows.run_id IS 'The run it was part of.';
 COMMENT ON COLUMN sync.windows.stream IS 'What was walked: operations, fraud, or documents:NAME; a snapshot of documents is a window of one second.';
 COMMENT ON COLUMN sync.windows.project_ids IS 'Projects asked for; empty: every project that the token may see.';
 COMMENT ON COLUMN sync.windows.interval_from IS 'First second of the window, included.';
-COMMENT ON COLUMN sync.windows.interval_to IS 'Last second of the window, included.';
+COMMENT ON COLUMN sync.windows.interval_to IS 'Last second of the window, included; the window after it begins with the same second.';
 COMMENT ON COLUMN sync.windows.verdict IS 'complete: every operation that was in the interval throughout the walk was met; incomplete: that could not be shown, and nothing was loaded.';
 COMMENT ON COLUMN sync.windows.reason IS 'Why it is incomplete.';
 COMMENT ON COLUMN sync.windows.walk_started_at IS 'When the first request of the walk was started: what it brought is known from then on.';
@@ -89,12 +92,12 @@ COMMENT ON COLUMN sync.windows.walks IS 'How often the window was walked until i
 COMMENT ON COLUMN sync.windows.drifts IS 'How many of these walks met data that moved.';
 COMMENT ON COLUMN sync.windows.pages IS 'Answers used, probes not counted.';
 COMMENT ON COLUMN sync.windows.requests IS 'Answers asked for, probes counted, retries not.';
-COMMENT ON COLUMN sync.windows.rows_met IS 'Rows (operations, reports or documents) met, each counted once, rejects included.';
+COMMENT ON COLUMN sync.windows.rows_met IS 'Operations met, each counted once, rejects included; without those that a neighbouring window of the run has counted, unless they have changed since.';
 COMMENT ON COLUMN sync.windows.rows_new IS 'Rows not in the store before.';
 COMMENT ON COLUMN sync.windows.rows_changed IS 'Rows whose stored state was replaced.';
 COMMENT ON COLUMN sync.windows.rows_unchanged IS 'Rows already stored in this, or a later observed, state.';
 COMMENT ON COLUMN sync.windows.rows_rejected IS 'Rows that could not be typed: core.rejects.';
-COMMENT ON COLUMN sync.windows.totals_met IS 'Control totals of the typed rows met: [{currency, type, status, count, minor}].';
+COMMENT ON COLUMN sync.windows.totals_met IS 'Control totals of the typed rows counted in rows_met: [{currency, type, status, count, minor}].';
 COMMENT ON COLUMN sync.windows.totals_written IS 'Control totals of the rows that this walk wrote (new and changed), in the same form.';
 COMMENT ON COLUMN sync.windows.rows_digest IS 'SHA-256 of the typed rows met, sorted by their key: see docs/architecture.md.';
 COMMENT ON COLUMN sync.windows.committed_at IS 'When rows and verdict were committed together.';
@@ -292,6 +295,24 @@ COMMENT ON TABLE sync.pace IS 'Until when no request of an account''s token may 
 COMMENT ON COLUMN sync.pace.account IS 'Which token''s account (SYNC_ACCOUNT).';
 COMMENT ON COLUMN sync.pace.resume_at IS 'When requests may start again, by the clock of this server.';
 COMMENT ON COLUMN sync.pace.asked_at IS 'When the platform last answered 429.';
+
+CREATE TABLE sync.requests_in_flight (
+    account           text NOT NULL,
+    process           text NOT NULL,
+    in_flight_limit   integer NOT NULL,
+    is_active         boolean NOT NULL DEFAULT true,
+    seen_at           timestamptz NOT NULL DEFAULT clock_timestamp(),
+    PRIMARY KEY (account, process)
+);
+
+COMMENT ON TABLE sync.requests_in_flight IS
+    'How many requests each process of an account''s token keeps in flight; found by it, and shared by all.';
+COMMENT ON COLUMN sync.requests_in_flight.account IS 'Which token''s account (SYNC_ACCOUNT).';
+COMMENT ON COLUMN sync.requests_in_flight.process IS 'Which process; a random name.';
+COMMENT ON COLUMN sync.requests_in_flight.in_flight_limit IS 'Its limit when it was last seen.';
+COMMENT ON COLUMN sync.requests_in_flight.is_active IS 'Whether its run goes on; of a process that was killed, seen_at tells.';
+COMMENT ON COLUMN sync.requests_in_flight.seen_at IS 'When it last sent a request, within a second or so.';
+
 
 CREATE TABLE sync.document_streams (
     account           text NOT NULL,

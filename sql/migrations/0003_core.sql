@@ -184,6 +184,31 @@ COMMENT ON COLUMN core.operation_versions.extra IS 'Fields of the API that this 
 COMMENT ON COLUMN core.operation_versions.observed_at IS 'Known from: when the request that first brought this state was started.';
 COMMENT ON COLUMN core.operation_versions.known_to IS 'Known until: when the request that brought the next state was started.';
 
+-- Whether two states of a row say the same, for every table that keeps states of a key.
+CREATE FUNCTION core.same_content(stored record, observed record) RETURNS boolean
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
+DECLARE
+    -- of both the columns are compared in their order, and these three say when and by which walk, not what
+    compared record := observed;
+BEGIN
+    compared.observed_at := stored.observed_at;
+    compared.first_seen_at := stored.first_seen_at;
+    compared.window_id := stored.window_id;
+    RETURN stored = compared;  -- of whole rows: two NULL are equal
+END $$;
+COMMENT ON FUNCTION core.same_content(record, record) IS 'Whether an observed row differs from a stored one of the same table in nothing but observed_at, first_seen_at and window_id.';
+
+CREATE FUNCTION core.fill_unrequested(stored anyelement, observed record, unrequested text[]) RETURNS anyelement
+LANGUAGE plpgsql STABLE PARALLEL SAFE AS $$
+DECLARE
+    said jsonb := to_jsonb(observed);
+BEGIN
+    RETURN jsonb_populate_record(stored, said - ARRAY(
+        SELECT name FROM unnest(unrequested) AS name WHERE said -> name = 'null'
+    ));
+END $$;
+COMMENT ON FUNCTION core.fill_unrequested(anyelement, record, text[]) IS 'An observed row in which the columns that were not asked for, and came empty, have the values of the stored row: not asked for is not empty.';
+
 CREATE FUNCTION core.operations_as_of(moment timestamptz) RETURNS SETOF core.operations
 LANGUAGE sql STABLE
 BEGIN ATOMIC
@@ -336,8 +361,8 @@ CREATE TABLE core.settings (
     updated_at  timestamptz NOT NULL DEFAULT now()
 );
 
-COMMENT ON TABLE core.settings IS 'Settings that the database itself needs, as the last command that found them changed wrote them.';
-COMMENT ON COLUMN core.settings.key IS 'reporting_zone (SYNC_REPORTING_ZONE), fiscal_year_start_month (SYNC_FISCAL_START_MONTH), reference_fingerprint (of all that reference.py filled).';
+COMMENT ON TABLE core.settings IS 'Settings that belong to the warehouse: written until the first load, then changed by `ecommpay-sync settings apply` alone.';
+COMMENT ON COLUMN core.settings.key IS 'reporting_zone, fiscal_year_start_month, currency_exponents, first_day, personal_data (with the fingerprint of its key), and fingerprints of what was built from them.';
 COMMENT ON COLUMN core.settings.value IS 'The value as text.';
 COMMENT ON COLUMN core.settings.updated_at IS 'When it was last written.';
 
@@ -392,10 +417,17 @@ BEGIN ATOMIC
 END;
 COMMENT ON FUNCTION core.business_date(timestamptz) IS 'Day of that moment in the reporting zone (SYNC_REPORTING_ZONE).';
 
+-- Where the clocks go back over midnight (America/Havana, Atlantic/Azores) a day has two of them: it starts at the first.
 CREATE FUNCTION core.business_day_starts_at(business_day date) RETURNS timestamptz
 LANGUAGE sql STABLE STRICT PARALLEL SAFE SECURITY DEFINER
 BEGIN ATOMIC
-    SELECT business_day::timestamp AT TIME ZONE s.value FROM core.settings s WHERE s.key = 'reporting_zone';
+    SELECT coalesce(
+        (SELECT min(moment)
+         FROM unnest(ARRAY[interval '2 hours', interval '1 hour', interval '30 minutes', interval '0']) AS earlier,
+              LATERAL (SELECT (business_day::timestamp AT TIME ZONE s.value) - earlier AS moment) AS moments
+         WHERE (moment AT TIME ZONE s.value)::date = business_day),
+        business_day::timestamp AT TIME ZONE s.value)
+    FROM core.settings s WHERE s.key = 'reporting_zone';
 END;
 COMMENT ON FUNCTION core.business_day_starts_at(date) IS 'First moment of a business day in the reporting zone; the day ends where the next one starts.';
 

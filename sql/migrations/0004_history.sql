@@ -1,30 +1,37 @@
 -- What ledger and core say together: what a walk wrote, what is covered, proved, late, restated.
 
+-- What each walk wrote, of every stream: a new stream adds its two tables here.
+CREATE VIEW sync.written_rows AS
+SELECT window_id, sum_initial_currency COLLATE "C" AS currency, operation_type COLLATE "C" AS type,
+       operation_status COLLATE "C" AS status, sum_initial_amount AS minor
+FROM core.operations
+UNION ALL
+SELECT window_id, sum_initial_currency COLLATE "C", operation_type COLLATE "C", operation_status COLLATE "C",
+       sum_initial_amount
+FROM core.operation_versions
+UNION ALL
+SELECT window_id, tr_ccy COLLATE "C", fraud_type COLLATE "C", NULL, tr_amount_minor FROM core.fraud_reports
+UNION ALL
+SELECT window_id, tr_ccy COLLATE "C", fraud_type COLLATE "C", NULL, tr_amount_minor FROM core.fraud_report_versions
+UNION ALL
+SELECT window_id, NULL, stream COLLATE "C", NULL, NULL FROM core.documents
+UNION ALL
+SELECT window_id, NULL, stream COLLATE "C", NULL, NULL FROM core.document_versions;
+COMMENT ON VIEW sync.written_rows IS 'Every stored state of every stream by the walk that wrote it, with what control totals are taken of.';
+COMMENT ON COLUMN sync.written_rows.window_id IS 'The walk: sync.windows.window_id.';
+COMMENT ON COLUMN sync.written_rows.currency IS 'ISO 4217 alpha-3 code; NULL where the stream has none.';
+COMMENT ON COLUMN sync.written_rows.type IS 'Type of the operation, kind of fraud, or name of the stream of documents.';
+COMMENT ON COLUMN sync.written_rows.status IS 'Status of the operation; NULL where the stream has none.';
+COMMENT ON COLUMN sync.written_rows.minor IS 'Amount in minor units; NULL where there is none.';
+
 CREATE FUNCTION sync.written_totals(walk bigint) RETURNS jsonb
 LANGUAGE sql STABLE
 BEGIN ATOMIC
     SELECT coalesce(jsonb_agg(to_jsonb(total) ORDER BY total.currency, total.type, total.status), '[]')
     FROM (
         SELECT currency, type, status, count(*) AS count, sum(minor)::text AS minor
-        FROM (
-            SELECT sum_initial_currency COLLATE "C" AS currency, operation_type COLLATE "C" AS type,
-                   operation_status COLLATE "C" AS status, sum_initial_amount AS minor
-            FROM core.operations WHERE window_id = walk
-            UNION ALL
-            SELECT sum_initial_currency COLLATE "C", operation_type COLLATE "C",
-                   operation_status COLLATE "C", sum_initial_amount
-            FROM core.operation_versions WHERE window_id = walk
-            UNION ALL
-            SELECT tr_ccy COLLATE "C", fraud_type COLLATE "C", NULL, tr_amount_minor
-            FROM core.fraud_reports WHERE window_id = walk
-            UNION ALL
-            SELECT tr_ccy COLLATE "C", fraud_type COLLATE "C", NULL, tr_amount_minor
-            FROM core.fraud_report_versions WHERE window_id = walk
-            UNION ALL
-            SELECT NULL, stream COLLATE "C", NULL, NULL FROM core.documents WHERE window_id = walk
-            UNION ALL
-            SELECT NULL, stream COLLATE "C", NULL, NULL FROM core.document_versions WHERE window_id = walk
-        ) AS written
+        FROM sync.written_rows
+        WHERE window_id = walk
         GROUP BY currency, type, status
     ) AS total;
 END;
@@ -32,11 +39,9 @@ COMMENT ON FUNCTION sync.written_totals(bigint) IS 'Control totals of what one w
 
 -- What the ledger and the versions tell: coverage, lateness, restatements.
 CREATE VIEW sync.coverage AS
-SELECT account, stream, project_ids,
-       lower(stretch) AS covered_from, upper(stretch) - interval '1 second' AS covered_to
+SELECT account, stream, project_ids, lower(stretch) AS covered_from, upper(stretch) AS covered_to
 FROM (
-    SELECT account, stream, project_ids,
-           unnest(range_agg(tstzrange(interval_from, interval_to + interval '1 second'))) AS stretch
+    SELECT account, stream, project_ids, unnest(range_agg(tstzrange(interval_from, interval_to, '[]'))) AS stretch
     FROM sync.windows
     WHERE verdict = 'complete'
     GROUP BY account, stream, project_ids
@@ -47,13 +52,13 @@ COMMENT ON COLUMN sync.coverage.account IS 'Which token''s account (SYNC_ACCOUNT
 COMMENT ON COLUMN sync.coverage.stream IS 'What was walked: operations, fraud, or documents:NAME.';
 COMMENT ON COLUMN sync.coverage.project_ids IS 'Projects asked for; empty: every project that the token may see.';
 COMMENT ON COLUMN sync.coverage.covered_from IS 'First second of the stretch.';
-COMMENT ON COLUMN sync.coverage.covered_to IS 'Last second of the stretch, included.';
+COMMENT ON COLUMN sync.coverage.covered_to IS 'Last second of the stretch, included; a stretch of whole days ends with the midnight after them.';
 
 CREATE VIEW sync.proofs AS
 SELECT w.account, w.window_id,
-       coalesce(range_agg(tstzrange(later.interval_from, later.interval_to + interval '1 second'))
+       coalesce(range_agg(tstzrange(later.interval_from, later.interval_to, '[]'))
            FILTER (WHERE later.window_id IS NOT NULL)
-           @> tstzrange(w.interval_from, w.interval_to + interval '1 second'), false) AS proved
+           @> tstzrange(w.interval_from, w.interval_to, '[]'), false) AS proved
 FROM sync.windows w
 LEFT JOIN sync.windows later
     ON later.account = w.account AND later.stream = w.stream AND later.project_ids = w.project_ids

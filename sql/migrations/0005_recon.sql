@@ -254,7 +254,7 @@ COMMENT ON COLUMN recon.completeness.account IS 'Which token''s account (SYNC_AC
 COMMENT ON COLUMN recon.completeness.business_date IS 'Business day that was walked.';
 COMMENT ON COLUMN recon.completeness.walked_at IS 'When the walk was started.';
 COMMENT ON COLUMN recon.completeness.interval_from IS 'First second of the day.';
-COMMENT ON COLUMN recon.completeness.interval_to IS 'Last second of it, included.';
+COMMENT ON COLUMN recon.completeness.interval_to IS 'Last second of the walk, included: the midnight after the day, whose operations are of the next day.';
 COMMENT ON COLUMN recon.completeness.verdict IS 'complete: all that the walk met is stored as met; differs: not so; incomplete: the walk itself could not be finished.';
 COMMENT ON COLUMN recon.completeness.reason IS 'What differs, or why it is incomplete, in one line.';
 COMMENT ON COLUMN recon.completeness.requests IS 'Answers asked for.';
@@ -383,7 +383,8 @@ COMMENT ON COLUMN recon.break_events.amount_minor IS 'Amount of the break at tha
 COMMENT ON COLUMN recon.break_events.note IS 'What was said, or found.';
 
 -- Written by hand, by the command and by the reconciliation alike: the history is not left to any of them.
-CREATE FUNCTION recon.log_break() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE FUNCTION recon.log_break() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     INSERT INTO recon.break_events (account, break_id, event, actor, amount_minor, note)
     VALUES (NEW.account, NEW.break_id,
@@ -392,10 +393,11 @@ BEGIN
              WHEN OLD.state = 'resolved' THEN 'reopened'
              WHEN NEW.state = 'explained' THEN 'explained'
              ELSE 'changed' END,
-        coalesce(nullif(current_setting('recon.actor', true), ''), current_user), NEW.amount_minor,
+        coalesce(nullif(current_setting('recon.actor', true), ''), session_user), NEW.amount_minor,
         CASE WHEN NEW.state = 'explained' THEN NEW.note ELSE NEW.detail END);
     RETURN NULL;
 END $$;
+REVOKE ALL ON FUNCTION recon.log_break() FROM PUBLIC;
 COMMENT ON FUNCTION recon.log_break() IS 'Writes the history of a break.';
 CREATE TRIGGER log_break AFTER INSERT OR UPDATE ON recon.breaks FOR EACH ROW EXECUTE FUNCTION recon.log_break();
 

@@ -11,7 +11,7 @@ from fixtures.commands import client_of, command, fetch_all, sync
 from pipelines.audit.replay import Replayer, body_of
 from pipelines.audit.trace import trace
 from pipelines.ingest.documents import sync_documents
-from pipelines.ingest.engine import OperationsRequest, SyncRequest
+from pipelines.ingest.engine import SyncRequest
 from pipelines.ingest.fraud import sync_fraud
 from pipelines.marts.build import build_marts, differences_from_core
 from pipelines.privacy.erase import erase
@@ -191,7 +191,7 @@ def test_amounts_of_a_report_of_fraud_stay_in_its_page_and_the_person_does_not(s
     world = World.of(now="2024-03-05 00:00:00")
     reported = {"received_on": "2024-03-02 12:00:00", "fraud_type": "x", "tr_amount": "1.00", "tr_ccy": "EUR"}
     world.frauds = [Fraud.told(operation_id=1, customer_email=f"{MARK}@a.example", customer_id=MARK, **reported)]
-    request = OperationsRequest(date(2024, 3, 2), date(2024, 3, 2))
+    request = SyncRequest(date(2024, 3, 2), date(2024, 3, 2))
     with SandboxServer(world) as sandbox, client_of(sandbox.url) as client:
         sync_fraud(DataApi(client), store, SyncSettings(), request)
     assert erase(store, "default", MARK).fraud_reports == 1
