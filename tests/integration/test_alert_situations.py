@@ -267,7 +267,7 @@ def test_a_retry_under_way_does_not_end_the_alert_of_the_run_that_failed(loaded)
 # Missing days
 
 
-def test_days_that_are_missing_in_a_row_are_one_alert_with_the_command_that_loads_them(loaded):
+def test_b26_days_that_are_missing_in_a_row_are_one_alert_with_the_command_that_loads_them(loaded):
     (alert,) = evaluated(loaded, Situation(), {}, NOON + timedelta(days=6)).alerts
     first, last = TODAY, TODAY + timedelta(days=5)
     assert alert.title == f"{first} to {last} are not complete at their deadline"
@@ -439,7 +439,7 @@ def open_causes(store, store_url, environment) -> set[str]:
     return {row["cause"] for row in fetch_all(store, "SELECT cause FROM sync.alerts WHERE resolved_at IS NULL")}
 
 
-def test_the_night_of_a_token_without_the_right_to_fraud_is_quiet_and_losing_the_right_is_told(
+def test_b1_b2_the_night_of_a_token_without_the_right_to_fraud_is_quiet_and_losing_the_right_is_told(
     store, store_url, night_environment
 ):
     world = World.generate(seed=5, start=TODAY - timedelta(days=6), days=6, operations=300)

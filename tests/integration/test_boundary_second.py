@@ -58,7 +58,7 @@ def replayed(store):
 
 @pytest.mark.parametrize("whole_seconds", [False, True])
 @pytest.mark.parametrize("seed", range(4))
-def test_no_row_is_lost_between_two_windows_and_none_is_counted_twice(store, seed, whole_seconds):
+def test_a16_no_row_is_lost_between_two_windows_and_none_is_counted_twice(store, seed, whole_seconds):
     chance = random.Random(seed)
     longest = chance.randint(3_000, 9_000)
     edges = [START + timedelta(seconds=start) for start in range(0, 2 * 86_400 + 1, longest)]
@@ -85,7 +85,7 @@ def test_no_row_is_lost_between_two_windows_and_none_is_counted_twice(store, see
     assert store.query("cli/status/holes") == []
 
 
-def test_no_row_is_lost_between_the_days_of_two_runs(store):
+def test_a16_no_row_is_lost_between_the_days_of_two_runs(store):
     midnight = START + timedelta(days=1)
     times = [midnight + timedelta(milliseconds=number) for number in (-1000, -999, -500, -1, 0, 1, 500, 999, 1000)]
     with ExactPlatform(times).running() as platform:

@@ -54,7 +54,7 @@ def replayed(store):
 
 
 @pytest.mark.parametrize("later", [SOME, ()])
-def test_what_is_not_asked_for_any_more_stays_and_makes_no_version(store, sandbox, later):
+def test_a17_what_is_not_asked_for_any_more_stays_and_makes_no_version(store, sandbox, later):
     load(sandbox, store, tuple({*DEFAULT, *MORE}) if later == () else MORE)
     before = stored(store)
     assert before[0]["customer_email"] == '"0"@example.org'

@@ -37,7 +37,7 @@ def runs(store) -> list[tuple]:
     return [tuple(row.values()) for row in rows]
 
 
-def test_a_night_with_one_client_records_each_runs_requests_once_and_to_itself(world, store):
+def test_b22_a_night_with_one_client_records_each_runs_requests_once_and_to_itself(world, store):
     days = SyncRequest(DAY, DAY)
     with SandboxServer(world) as sandbox, client_of(sandbox.url) as client:
         api = DataApi(client)

@@ -58,7 +58,7 @@ def run(*arguments, environment):
 
 
 @pytest.mark.parametrize("name", ENCODINGS)
-def test_a_load_is_complete_on_a_terminal_of_any_encoding(environment, store, sandbox, name):
+def test_b14_a_load_is_complete_on_a_terminal_of_any_encoding(environment, store, sandbox, name):
     """The title of the control totals has a character that neither ASCII nor ISO-8859-1 has."""
     code, output, errors = run("operations", *DAYS, environment=environment | ENCODINGS[name])
     assert code == 0, errors

@@ -50,7 +50,7 @@ def test_what_dagster_takes_is_taken(cron):
 
 
 @pytest.mark.parametrize("cron", INVALID)
-def test_what_dagster_refuses_is_refused_with_the_reason(cron):
+def test_b19_what_dagster_refuses_is_refused_with_the_reason(cron):
     assert not is_valid_cron_string(cron)
     assert why_invalid(cron) == INVALID[cron]
 

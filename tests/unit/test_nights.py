@@ -42,7 +42,7 @@ def seconds_that_show(day: date, zone: str) -> tuple[datetime, datetime]:
 @pytest.mark.parametrize("zone", ZONES)
 @pytest.mark.parametrize("at", [clock(0, 30), clock(3, 30), clock(23, 0)])
 @pytest.mark.parametrize("look_back", [0, 3])
-def test_every_business_day_that_a_night_reports_is_loaded_whole(zone, schedule, at, look_back):
+def test_a15_every_business_day_that_a_night_reports_is_loaded_whole(zone, schedule, at, look_back):
     place = ZoneInfo(zone if schedule == "the same" else schedule)
     settings = settings_of(zone, look_back_days=look_back)
     reported, whole = [], []

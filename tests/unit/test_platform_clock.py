@@ -45,7 +45,7 @@ answers = st.tuples(st.floats(0.0, 300.0), st.floats(0.0, 5.0), st.floats(0.0, 1
 
 
 @given(st.floats(-59.0, 59.0), st.floats(0.0, 0.999), st.lists(answers, min_size=1, max_size=10))
-def test_now_is_never_ahead_of_the_platform_whatever_our_clock_says(ahead, fraction, told):
+def test_a4_now_is_never_ahead_of_the_platform_whatever_our_clock_says(ahead, fraction, told):
     machine = Machine(ahead=ahead, fraction=fraction)
     for before, after, pause in told:
         machine.answer(before, after)
@@ -55,7 +55,7 @@ def test_now_is_never_ahead_of_the_platform_whatever_our_clock_says(ahead, fract
 
 
 @given(st.floats(-59.0, 59.0), st.floats(0.0, 0.999), st.floats(-86_400.0, 86_400.0))
-def test_a_jump_of_our_clock_moves_no_time_and_changes_no_order(ahead, fraction, jump):
+def test_a4_a_jump_of_our_clock_moves_no_time_and_changes_no_order(ahead, fraction, jump):
     machine = Machine(ahead=ahead, fraction=fraction)
     machine.answer()
     first = machine.clock.at(machine.clock.instant())
@@ -85,7 +85,7 @@ def test_runs_one_after_another_on_one_machine_keep_their_order_within_a_second(
 
 
 @pytest.mark.parametrize("ahead", [-86_400.0, -62.5, 62.5, 86_400.0])
-def test_a_clock_of_ours_that_is_more_than_a_minute_off_is_refused_with_both_times(ahead):
+def test_a4_a_clock_of_ours_that_is_more_than_a_minute_off_is_refused_with_both_times(ahead):
     machine = Machine(ahead=ahead)
     machine.answer()
     with pytest.raises(ClocksApart) as caught:

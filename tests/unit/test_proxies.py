@@ -58,7 +58,7 @@ def test_an_exception_may_be_an_address_or_a_network(no_proxy, host, direct):
 
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "127.9.9.9", "[::1]"])
 @pytest.mark.parametrize("scheme", ["http", "https"])
-def test_no_proxy_stands_between_us_and_this_machine(scheme, host):
+def test_b16_no_proxy_stands_between_us_and_this_machine(scheme, host):
     environment = dict.fromkeys(("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY", "http_proxy"), PROXY)
     assert proxy_for(f"{scheme}://{host}:8443/v1", environment) is None
 
@@ -78,7 +78,7 @@ def test_no_proxy_stands_between_us_and_this_machine(scheme, host):
         ("no_proxy", "https://data.example/v1"),
     ],
 )
-def test_a_variable_that_cannot_be_used_is_named_and_its_value_may_be_a_password_so_is_not_shown(name, value):
+def test_b17_a_variable_that_cannot_be_used_is_named_and_its_value_may_be_a_password_so_is_not_shown(name, value):
     environment = {"HTTPS_PROXY": "http://user:pass@fine:1"} if "no_proxy" in name.lower() else {}
     with pytest.raises(ConfigError) as caught:
         proxy_for(URL, environment | {name: value})
