@@ -60,13 +60,14 @@ class DataApi:
         return min(last, self.now().replace(microsecond=0) - timedelta(seconds=1))
 
     def now(self) -> datetime:
-        """Return the platform's time, never ahead of it; where no answer has told it yet, the balances are asked for.
+        """Return the platform's time, never ahead of it; where no answer has told it yet, one operation is asked for.
 
         Raises:
             Retryable, Permanent: the platform did not answer, or refused.
         """
         if not self.client.clock.is_known:
-            self.balances()
+            yesterday = datetime.now(UTC) - timedelta(days=1)
+            self.operations(yesterday, yesterday, offset=0, limit=1)
         return self.client.clock.now()
 
     def balances(self) -> Answer:
