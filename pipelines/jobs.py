@@ -18,7 +18,7 @@ DAYS = dg.DailyPartitionsDefinition(start_date=sync_settings().first_day.isoform
 
 # a backfill of the UI: single runs over as many days as the longest window has, so that there are few of both;
 # all assets share it, since Dagster asks that of the assets of one job
-BACKFILL = dg.BackfillPolicy.multi_run(max_partitions_per_run=180)
+BACKFILL = dg.BackfillPolicy.multi_run(max_partitions_per_run=179)
 
 # job → the only asset it makes, and what it is for
 OF_ONE_ASSET: Mapping[str, tuple[str, str]] = {

@@ -24,7 +24,7 @@ LARGEST = 2**63 - 1
 LONGEST = 2_000  # bytes; an index entry of PostgreSQL holds 2,704, the account included
 EXACT_IN_A_CELL = 10**15  # spreadsheets keep 15 digits
 SPOILED = (  # what spreadsheets and data frames make of an id or an empty cell; no id looks so by itself
-    (r"['=].*", "is a spreadsheet's spelling of a text", "write the text itself, without = or '"),
+    (r"=\".*\"|'\d+", "is a spreadsheet's spelling of a text", "write the text itself, without = or '"),
     (
         r"[+-]?\d+([.,]\d+)?[eE][+-]?\d+",
         "is a number in scientific notation: digits are lost",

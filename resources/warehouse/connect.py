@@ -36,6 +36,7 @@ SESSION = {
     "extra_float_digits": "1",
     "standard_conforming_strings": "on",
     "array_nulls": "on",
+    "geqo": "on",
     "transform_null_equals": "off",
     "gin_fuzzy_search_limit": "0",
     "row_security": "off",  # an error rather than a part of the rows

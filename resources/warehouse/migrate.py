@@ -21,6 +21,8 @@ Migration = tuple[int, str, str]
 class NotMigrated(WarehouseBroken):
     """The database waits for migrations, and the command only reads; `is_empty`: it never had any."""
 
+    exit_code = 2
+
     def __init__(self, message: str, *, is_empty: bool) -> None:
         super().__init__(message)
         self.is_empty = is_empty

@@ -2,22 +2,23 @@
 
 -- What each walk wrote, of every stream: a new stream adds its two tables here.
 CREATE VIEW sync.written_rows AS
-SELECT window_id, sum_initial_currency COLLATE "C" AS currency, operation_type COLLATE "C" AS type,
+SELECT account, window_id, sum_initial_currency COLLATE "C" AS currency, operation_type COLLATE "C" AS type,
        operation_status COLLATE "C" AS status, sum_initial_amount AS minor
 FROM core.operations
 UNION ALL
-SELECT window_id, sum_initial_currency COLLATE "C", operation_type COLLATE "C", operation_status COLLATE "C",
+SELECT account, window_id, sum_initial_currency COLLATE "C", operation_type COLLATE "C", operation_status COLLATE "C",
        sum_initial_amount
 FROM core.operation_versions
 UNION ALL
-SELECT window_id, tr_ccy COLLATE "C", fraud_type COLLATE "C", NULL, tr_amount_minor FROM core.fraud_reports
+SELECT account, window_id, tr_ccy COLLATE "C", fraud_type COLLATE "C", NULL, tr_amount_minor FROM core.fraud_reports
 UNION ALL
-SELECT window_id, tr_ccy COLLATE "C", fraud_type COLLATE "C", NULL, tr_amount_minor FROM core.fraud_report_versions
+SELECT account, window_id, tr_ccy COLLATE "C", fraud_type COLLATE "C", NULL, tr_amount_minor FROM core.fraud_report_versions
 UNION ALL
-SELECT window_id, NULL, stream COLLATE "C", NULL, NULL FROM core.documents
+SELECT account, window_id, NULL, stream COLLATE "C", NULL, NULL FROM core.documents
 UNION ALL
-SELECT window_id, NULL, stream COLLATE "C", NULL, NULL FROM core.document_versions;
+SELECT account, window_id, NULL, stream COLLATE "C", NULL, NULL FROM core.document_versions;
 COMMENT ON VIEW sync.written_rows IS 'Every stored state of every stream by the walk that wrote it, with what control totals are taken of.';
+COMMENT ON COLUMN sync.written_rows.account IS 'Which token''s account (SYNC_ACCOUNT).';
 COMMENT ON COLUMN sync.written_rows.window_id IS 'The walk: sync.windows.window_id.';
 COMMENT ON COLUMN sync.written_rows.currency IS 'ISO 4217 alpha-3 code; NULL where the stream has none.';
 COMMENT ON COLUMN sync.written_rows.type IS 'Type of the operation, kind of fraud, or name of the stream of documents.';

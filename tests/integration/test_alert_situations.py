@@ -110,7 +110,7 @@ SITUATIONS = {
     "right lost": Situation(
         (FRAUD, OPERATIONS, Run("fraud", "failed", "forbidden")),
         ("right_refused:fraud",),
-        "the token of account default lost the right to reports of fraud (role Risks or Merchant admin)",
+        "the token of account default lost the right to fraud (role Risks or Merchant admin)",
         then=(FRAUD,),
     ),
     "right lost, and operations load every hour since": Situation(
@@ -122,7 +122,7 @@ SITUATIONS = {
     "right demanded that was never held": Situation(
         (OPERATIONS, replace(FRAUD, **REFUSED)),
         ("right_refused:fraud",),
-        "does not have the right to reports of fraud",
+        "does not have the right to fraud",
         settings={"fraud": "on"},
         then=(FRAUD,),
     ),
@@ -324,7 +324,7 @@ class Unexpected(WarehouseResource):
 
 
 SENSOR_FAILURES = {
-    "away": (lambda url: WarehouseResource(url=re.sub(r"ecommpay_test_\w+", "no_such_database", url)), "is away"),
+    "away": (lambda url: WarehouseResource(url=re.sub(r"host=[^&]*", "host=/nowhere", url)), "is away"),
     "a URL that cannot be read": (lambda _: WarehouseResource(url="postgresql://a:b@c@d/e"), "a setting is refused"),
     "a file that is not there": (lambda _: WarehouseResource(url_file="/nowhere/url"), "a setting is refused"),
     "an error of no kind": (lambda _: Unexpected(), "alerts cannot be evaluated"),

@@ -4,7 +4,7 @@ unnoticed.
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, timedelta
 
 import pytest
 from conftest import create_database, drop_database, url_of
@@ -288,7 +288,8 @@ def test_restatements_tell_what_changed_between_two_moments(loaded, store):
 
 def test_coverage_and_proofs_follow_from_the_ledger(loaded, store):
     (covered,) = fetch_all(store, "SELECT covered_from::date::text, covered_to::date::text FROM sync.coverage")
-    assert covered == {"covered_from": FIRST, "covered_to": LAST}
+    midnight = date.fromisoformat(LAST) + timedelta(days=1)  # the boundary second is in both of its neighbours
+    assert covered == {"covered_from": FIRST, "covered_to": str(midnight)}
     proofs = fetch_all(store, "SELECT proved, count(*) FROM sync.proofs GROUP BY proved ORDER BY proved")
     assert [row["proved"] for row in proofs] == [False, True], "the first walks are proved by the second ones"
     assert fetch_all(store, "SELECT sum(operations)::bigint AS n FROM sync.lateness WHERE lateness = 'over 7 days'")[0][

@@ -160,7 +160,7 @@ WRONG = {
     "a proxy that cannot be used": (
         {"DATA_API_BASE_URL": "https://data.invalid/v1", "ALL_PROXY": "socks5h://proxy:1080"},
         2,
-        r"ALL_PROXY is no proxy that can be used",
+        r"ALL_PROXY names a proxy of the kind socks5h",
     ),
     "wrong setting": ({"SYNC_LOOK_BACK_DAYS": "three"}, 2, r"SYNC_LOOK_BACK_DAYS is 'three'"),
 }

@@ -113,7 +113,7 @@ def test_a13_ids_that_a_spreadsheet_has_spoiled_are_faults(store):
     assert stored(store) == []
 
 
-SPOILED = ('="0001"', "=A1", "'0007", "1.23457E+11", "1,23457E+11", "1e5", "123456789.0", "7.00", "nan", "NaN", "None")
+SPOILED = ('="0001"', "'0007", "1.23457E+11", "1,23457E+11", "1e5", "123456789.0", "7.00", "nan", "NaN", "None")
 SPOILED += ("null", "NULL", "<NA>", "inf", "#N/A", "#REF!", "#DIV/0!", "#NAME?", "#NUM!", "#VALUE!", "########")
 
 

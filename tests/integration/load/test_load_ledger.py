@@ -209,7 +209,7 @@ def test_a_run_is_written_when_it_begins_and_when_it_ends(store):
         (ConfigError("no such day."), "failed", "config", "no such day."),
         (WarehouseUnavailable("no room."), "failed", "warehouse_unavailable", "no room."),
         (WarehouseBroken("no table."), "failed", "warehouse_broken", "no table."),
-        (DaysAreBusy("operations of today", 60), "failed", "busy", None),
+        (DaysAreBusy("operations of today", 60), "failed", "days_busy", None),
         (ZeroDivisionError("secret"), "failed", "unexpected", "unexpected: ZeroDivisionError"),
         (KeyboardInterrupt("secret"), "failed", "interrupted", "stopped from outside"),
     ],
