@@ -81,13 +81,13 @@ def erase(
     """Remove a person's data from every table and raw page; keys, totals and the ledger stay."""
     from pipelines.privacy.erase import erase as erase_customer
 
-    owner = only_account(account)
+    scope = only_account(account)
     if not customer.strip():
         raise ConfigError("--customer is empty: give a customer_id or an e-mail address.")
     with migrated_warehouse() as store:
-        erased = erase_customer(store, owner.account, customer.strip())
+        erased = erase_customer(store, scope.account, customer.strip())
     if not erased.found:
-        raise ConfigError(f"nothing of account {owner.account} names this customer: nothing was changed.")
+        raise ConfigError(f"nothing of account {scope.account} names this customer: nothing was changed.")
     console.line(
         f"erased: {erased.operations:,} operations, {erased.operation_versions:,} former states, "
         f"{erased.fraud_reports:,} fraud reports, {erased.rejects:,} rejects, {erased.pages:,} raw pages, "

@@ -74,10 +74,10 @@ def trace(
     from pipelines.audit.trace import trace as sightings_of
     from pipelines.ingest.typing_values import json_text
 
-    owner = only_account(account)
-    secret = api_settings(owner).secret.reveal()
+    scope = only_account(account)
+    secret = api_settings(scope).secret.reveal()
     with reading_warehouse() as store:
-        sightings = sightings_of(store, owner.account, operation_id, secret)
+        sightings = sightings_of(store, scope.account, operation_id, secret)
     if not sightings:
         raise ConfigError(f"operation {operation_id} is not in core.operations: load its day first.")
     for sighting in sightings:
@@ -115,10 +115,10 @@ def replay(
 
     days = read_days(first, last)
 
-    def rebuild(owner: AccountScope) -> None:
-        secret = api_settings(owner).secret.reveal()
+    def rebuild(scope: AccountScope) -> None:
+        secret = api_settings(scope).secret.reveal()
         with migrated_warehouse() as store:
-            replayer = Replayer(store, owner.account, secret)
+            replayer = Replayer(store, scope.account, secret)
             result = replayer.replay(*days, console.line)
             if repair and any(result.damaged.values()):
                 repaired = replayer.repair(result.damaged)
