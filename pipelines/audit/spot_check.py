@@ -178,7 +178,7 @@ class _SpotCheck:
         found = {payment: self._compare(payment) for payment in payments}
         doubtful = [payment for payment, items in found.items() if any(i.outcome == "different" for i in items)]
         if doubtful:
-            with suppress(Incomplete):  # told by the run of operations itself
+            with suppress(Incomplete):  # reported by the run of operations itself
                 self._load_what_changed()
             for payment in doubtful:
                 found[payment] = _explained(found[payment], self._compare(payment))

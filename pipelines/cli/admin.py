@@ -144,7 +144,7 @@ def _replace_file(path: Path, text: str) -> None:
 def alert(
     *, test: Annotated[bool, typer.Option("--test", help="send a made-up message through every channel")] = False
 ) -> None:
-    """Look for causes and tell of them now; with --test, only try the channels."""
+    """Look for causes and send alerts now; with --test, only try the channels."""
     from pipelines.accounts import account_scopes
     from pipelines.alerts.conditions import evaluate
     from pipelines.alerts.notifications import Delivery, notify

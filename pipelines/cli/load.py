@@ -101,7 +101,7 @@ def fraud(first: FirstDay, last: LastDay, account: EachAccount = None) -> None:
             raise ConfigError("reports of fraud are not asked for: SYNC_FRAUD=off; unset it, or set it to on.")
         check_days(scope.settings, *days)
         check_settings(scope)
-        # whoever asks by name wants to know of a refusal
+        # a person who names the stream wants to know of a refusal
         run_id = execute(scope, "load_fraud", days=days, config={scope.op("fraud"): {"refusal_is_failure": True}})
         with open_warehouse(database_url()) as store:
             run = _run_of(store, run_id, "fraud")
@@ -162,7 +162,7 @@ def spot_check(
     ] = None,
     account: EachAccount = None,
 ) -> None:
-    """Ask for a sample of payments by id, and compare them with the store."""
+    """Request a sample of payments by id, and compare them with the store."""
 
     def compare(scope: AccountScope) -> None:
         check_settings(scope)

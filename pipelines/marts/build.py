@@ -55,7 +55,7 @@ def build_marts(
 ) -> MartsReport:
     """Bring all marts, of every account, to the state of the core; with `full`, build everything anew.
 
-    When the next runs of these accounts are due is noted too; whose a shared project is says the first.
+    It also notes when the next runs of these accounts are due. The first settings name the owners of shared projects.
 
     Everything is built anew of itself when currencies, zone or fiscal year have changed.
 

@@ -1,4 +1,4 @@
-"""The pages for people name only what is there: files, functions, statements, commands, other pages and their headings."""
+"""The pages for people name only what is there: files, functions, statements, commands, pages and their headings."""
 
 from __future__ import annotations
 
