@@ -123,7 +123,7 @@ class Replayer:
         self.deleted = deleted_because_of_age(warehouse, account)
 
     def replay(self, first: date, last: date, notify: Callable[[str], None]) -> Replay:
-        """Rebuild every complete window that touches the days, of every stream, and hold it against the store.
+        """Rebuild every complete window that touches the days, of every stream, and compare it with the store.
 
         A window is equal when its pages are those of the ledger, untouched and signed; its rows have the ledger's
         digest; those that no neighbour has counted have its control totals; the store holds each row as it was at the
@@ -199,7 +199,7 @@ class Replayer:
         result: Replay,
         notify: Callable[[str], None],
     ) -> None:
-        """Hold a rebuilt window against ledger and store; `counted`: keys that count in a neighbour, if known."""
+        """Compare a rebuilt window with ledger and store; `counted`: keys that count in a neighbour, if known."""
         own = self._own(stream, entry, rebuilt.rows.frame, counted or set())
         result.pages += rebuilt.pages
         result.rows += len(own)

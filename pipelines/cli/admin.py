@@ -36,7 +36,7 @@ Written by `make dictionary`; a test fails when it is not what the database says
 def marts(
     *, full: Annotated[bool, typer.Option("--full", help="build everything anew, not only what is new")] = False
 ) -> None:
-    """Build the marts of schema bi now, and hold them against the core."""
+    """Build the marts of schema bi now, and compare them with the core."""
     from pipelines.marts.build import build_marts, currencies_missing_from_grain, differences_from_core
 
     settings = settings_of_all()

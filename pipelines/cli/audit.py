@@ -153,7 +153,7 @@ def _conclude(result: Replay, first: date, last: date) -> None:
     if result.not_kept:
         raise SyncError(
             f"{result.not_kept} of {result.windows} windows cannot be replayed: bodies not kept "
-            "(SYNC_PERSONAL_DATA was hash or drop); the others are equal. `reconcile` holds a day against a fresh walk."
+            "(SYNC_PERSONAL_DATA was hash or drop); the others are equal. `reconcile` compares a day with a fresh walk."
         )
     if result.deleted_windows:
         raise SyncError(

@@ -165,7 +165,7 @@ def _reconcile_yesterday(sandbox: SandboxProcess, month: Days, folder: Path) -> 
     sandbox.change_world(**late_change(sale["operation_id"], month.yesterday))
     load.load_operations(scope, (month.yesterday, month.yesterday), totals=False)
     finance.ledger_import(path)
-    console.line(f"{month.before}, closed, held against the books again:")
+    console.line(f"{month.before}, closed, reconciled with the books again:")
     finance.reconcile(str(month.before), ["books"])
     console.line(f"{month.yesterday}:")
     finance.reconcile(str(month.yesterday))

@@ -48,7 +48,7 @@ def reconcile(
     ] = None,
     account: EachAccount = None,
 ) -> None:
-    """Hold a day against a fresh walk, the own books and the balances."""
+    """Compare a day with a fresh walk, your own books and the balances."""
     from pipelines.reconciliation.reconcile import LEGS, is_over
 
     business_day = read_day("--date", day)
@@ -310,7 +310,7 @@ def ledger_import(
     rejects: Annotated[Path | None, typer.Option(metavar="FILE", help="write all rejected rows' faults here")] = None,
     account: OneAccount = None,
 ) -> None:
-    """Import entries of the own books; whole or not at all, and a second time changes nothing."""
+    """Import entries of your own books: the whole file or nothing; a second time changes nothing."""
     from pipelines.reconciliation.ledger_import import import_ledger
     from resources.currencies import exponent_of
 

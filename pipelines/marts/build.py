@@ -101,7 +101,7 @@ def _find_what_is_new(connection: Connection, settings: SyncSettings, *, is_full
 
 
 def _decide_what_is_counted(connection: Connection, settings: SyncSettings, *, is_full: bool) -> bool:
-    """Tell whether a project is counted for another account than before."""
+    """Return whether a project is counted for another account than before."""
     if is_full:
         run(connection, "marts/build/forget_projects")
     run(connection, "marts/build/see_projects")

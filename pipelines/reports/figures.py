@@ -127,7 +127,7 @@ class _Facts:
         return tuple(BreakLine(**row) for row in rows)
 
     def reconciled(self, groups: Iterable[BreakGroup]) -> Answer:
-        """Whether the merchant's books were held against the day, and nothing is open."""
+        """Whether the day was reconciled with the merchant's books, and nothing is open."""
         if any(groups):
             return "no"
         (row,) = self._query("reports/figures/reconciled", **self.account, day=self.day)
