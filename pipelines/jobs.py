@@ -1,4 +1,4 @@
-"""The jobs of an account, the partitions that they share, and the schedules that run them when nobody asks."""
+"""The jobs of an account, the partitions that they share, and the schedules that run them."""
 
 from __future__ import annotations
 

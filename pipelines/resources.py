@@ -34,7 +34,7 @@ class DataApiResource(dg.ConfigurableResource[Any]):
     """The Data API: of one account, whose token and secret are given as values or as files, and never shown.
 
     Or of the account that a run is about (`of_accounts`): its token is read from `ACCOUNTS_FILE` or the variables
-    of `ACCOUNTS` when the run asks for it, and is in no configuration of Dagster's.
+    of `ACCOUNTS` when the run uses it, and is in no configuration of Dagster's.
     """
 
     of_accounts: bool = False
@@ -49,7 +49,7 @@ class DataApiResource(dg.ConfigurableResource[Any]):
 
     @contextmanager
     def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator[DataApiResource]:
-        """Do not open anything yet: a wrong setting is told by the asset, in one line."""
+        """Open nothing yet: the asset reports a wrong setting, in one line."""
         del context
         with suppress(ConfigError):  # the same
             log.configure()
@@ -60,7 +60,7 @@ class DataApiResource(dg.ConfigurableResource[Any]):
                 api.client.close()
 
     def api(self, account: str | None = None) -> DataApi:
-        """Return the API, ready to be called; `account` is whose, where there may be several.
+        """Return the API of an account, ready to be called; None: the only account.
 
         Raises:
             ConfigError: a setting is missing or malformed.
@@ -89,7 +89,7 @@ class WarehouseResource(dg.ConfigurableResource[Any]):
 
     @contextmanager
     def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator[WarehouseResource]:
-        """Do not connect yet: an unreachable database is told by the asset, in one line."""
+        """Do not connect yet: the asset reports an unreachable database, in one line."""
         del context
         try:
             yield self

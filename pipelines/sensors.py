@@ -43,7 +43,7 @@ class _Cursor:
     def read(cls, text: str | None) -> _Cursor:
         state: dict[str, Any] = json.loads(text) if text else {}
         known = {name: state[name] for name in ("since", "kind") if name in state}
-        return cls(Outage(**known, told=tuple(state.get("told", ()))), state.get("verified", 0.0))
+        return cls(Outage(**known, notified=tuple(state.get("notified", ()))), state.get("verified", 0.0))
 
     def write(self) -> str:
         return json.dumps({"verified": self.verified, **asdict(self.outage)})

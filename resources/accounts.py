@@ -105,7 +105,7 @@ class Account:
 
 @dataclass(frozen=True)
 class Accounts:
-    """All accounts, in the order given; `owners` says whose a project is that several of them see.
+    """All accounts, in the order given; `owners` says for which account a project counts that several see.
 
     `source` is the variable that names them: `ACCOUNTS_FILE`, then with its path, `ACCOUNTS`, or none.
     """
@@ -117,7 +117,7 @@ class Accounts:
 
     @property
     def several(self) -> bool:
-        """Whether names of jobs and assets must tell the accounts apart."""
+        """Whether names of jobs and assets must contain the account."""
         return len(self.each) > 1
 
     @property
@@ -322,5 +322,5 @@ def _check(accounts: Accounts, source: str) -> None:
 def _token_of(account: Account) -> str | None:
     try:
         return account.token.read()
-    except ConfigError:  # told where that account is used
+    except ConfigError:  # reported where that account is used
         return None

@@ -1,4 +1,4 @@
-"""The file that DOCUMENTS_FILE names, checked: which endpoints are kept as documents, and how. Nothing is asked here.
+"""The file that DOCUMENTS_FILE names, checked: which endpoints are kept as documents, and how. Nothing is sent here.
 
 An example with every setting is in deploy/documents.example.toml.
 """

@@ -71,7 +71,7 @@ class WarehouseBroken(SyncError):
 
 
 def kind_of(error: BaseException) -> str:
-    """Return the kind of any error: `unexpected` is a bug, or something that nobody has met yet."""
+    """Return the kind of any error: `unexpected` is a bug, or a failure that is new."""
     if isinstance(error, SyncError):
         return error.kind
     # KeyboardInterrupt, SystemExit, and Dagster's own interrupt, which derive from BaseException alone

@@ -48,7 +48,7 @@ def committed(run_id: int, window: object, report: Any) -> None:
 
 
 def wants_json(environment: Mapping[str, str] = os.environ) -> bool:
-    """Tell whether log lines are to be JSON.
+    """Return whether log lines are to be JSON.
 
     Raises:
         ConfigError: SYNC_LOG_FORMAT is neither text nor json.

@@ -180,7 +180,7 @@ class SyncSettings:
         "SYNC_REQUESTS_IN_FLIGHT", 16, "Requests of a token in flight at once, at most; how many go well is found."
     )
     backfill_days: Annotated[int, values.whole(1, 36_500)] = setting(
-        "SYNC_BACKFILL_DAYS", 31, "A longer run is a backfill: it tells a forecast first, and yields to shorter runs."
+        "SYNC_BACKFILL_DAYS", 31, "A longer run is a backfill: it prints a forecast first, and yields to shorter runs."
     )
     backfill_windows_beside_others: Annotated[int, values.whole(1, 16)] = setting(
         "SYNC_BACKFILL_WINDOWS_BESIDE_OTHERS",
@@ -204,12 +204,12 @@ class SyncSettings:
     )
     reference: ReferenceSettings = ReferenceSettings()
     nightly_deadline: Annotated[time, values.TIME] = setting(
-        "SYNC_NIGHTLY_DEADLINE", time(6), "When a missing day is told of, in the reporting zone.", "`06:00`"
+        "SYNC_NIGHTLY_DEADLINE", time(6), "When an alert reports a missing day, in the reporting zone.", "`06:00`"
     )
     fraud: Annotated[FraudMode, values.one_of(FraudMode)] = setting(
         "SYNC_FRAUD",
         "auto",
-        "`auto`: a token without the role is told, not failed, until a report was once loaded; "
+        "`auto`: for a token without the role they are skipped, until a report was once loaded; "
         "`on`: a refusal fails; `off`: reports of fraud are not loaded.",
     )
     fraud_look_back_days: Annotated[int, values.whole(0, 365)] = setting(
@@ -270,7 +270,7 @@ class SmtpSettings:
 
 @dataclass(frozen=True)
 class AlertSettings:
-    """Where alerts go, and above which open breaks (minor units, by currency) they are told of."""
+    """Where alerts go, and above which open breaks (minor units, by currency) there is one."""
 
     smtp: SmtpSettings | None = None
     webhook: Annotated[Secret | None, values.WEBHOOK] = setting(
@@ -278,7 +278,7 @@ class AlertSettings:
     )
     runbook: str = setting("ALERT_RUNBOOK_URL", RUNBOOK, "What alerts link to.")
     breaks_above: Annotated[tuple[tuple[str, int], ...], values.LIMITS] = setting(
-        "ALERT_BREAKS_ABOVE", (), "Open breaks to tell of, in minor units."
+        "ALERT_BREAKS_ABOVE", (), "Above which open breaks there is an alert, in minor units."
     )
 
 
@@ -357,7 +357,7 @@ def api_settings(environment: Environment = os.environ) -> ApiSettings:
 def checked_api_settings(
     *, base_url: str, token: str | None, secret: str | None, names: Mapping[str, str] | None = None
 ) -> ApiSettings:
-    """Return `ApiSettings`; what is wrong is told by its name in `names`, or by its variable.
+    """Return `ApiSettings`; an error uses the name in `names`, or the variable.
 
     Raises:
         ConfigError: a part is missing or malformed.
@@ -425,7 +425,7 @@ def open_secret_files(environment: Environment = os.environ, more: Iterable[tupl
         try:
             mode = Path(path).stat().st_mode & 0o777 if path else 0
         except OSError:
-            continue  # that it cannot be read is told where it is read
+            continue  # reported where it is read
         if mode & 0o004:
             found.append(f"{name} ({path}, mode {mode:04o})")
     return found
@@ -445,7 +445,7 @@ def unknown_names(environment: Environment = os.environ) -> list[tuple[str, str 
 
 
 def what_was_meant(name: str, near: str | None) -> str:
-    """Return what to tell of a variable that is none of ours."""
+    """Return the warning about a variable that is none of ours."""
     return f"{name} is no setting" + (f"; {near} was probably meant" if near else ", and is not read")
 
 
@@ -468,7 +468,7 @@ Made from `resources/settings.py` by `make settings`: change it there.
 
 Each is a variable of the environment; an empty one is unset. Of one that has `…_FILE` beside it, that names a file
 which holds the value; both at once are refused. What is malformed ends the command with 2 and one line that names the
-variable. A name that begins as these do and is none of them is told at the start of a command.
+variable. A name that begins as these do and is none of them is reported at the start of a command.
 """
 
 

@@ -276,7 +276,7 @@ def _is_host(host: str) -> bool:
 
 
 def is_loopback(host: str) -> bool:
-    """Tell whether a host is this machine, by its name or address alone."""
+    """Return whether a host is this machine, by its name or address alone."""
     if host == "localhost":
         return True
     try:
@@ -310,7 +310,7 @@ def _api_fields(value: str) -> tuple[str, ...]:
 
 @dataclass(frozen=True, order=True)
 class ProjectOwner:
-    """Whose project it is in the marts, when the tokens of several accounts see it."""
+    """The account for which the marts count a project that several see."""
 
     project_id: str
     account: str

@@ -1,6 +1,6 @@
 """Which causes for an alert stand now, from the warehouse and from what Dagster knows; nothing is sent here.
 
-`evaluate` asks the database, the rest is pure: kinds and fields decide, never the words of a message. Each alert says
+`evaluate` reads the database, the rest is pure: kinds and fields decide, never the words of a message. Each alert says
 what happened, where to look, what to do.
 """
 
@@ -26,7 +26,7 @@ EVERY_TOKEN_SEES = (
 )
 REACH_DAYS = 31  # how far back a missing day is still looked for
 LEAST_NIGHTS = 7  # before these nothing is usual
-FACTOR = 2.5  # a night with that many times more, or fewer, new operations than usual is told of
+FACTOR = 2.5  # a night with that many times more, or fewer, new operations than usual is unusual
 LEAST_LATE = 10
 COMMANDS = {"spot check": "spot-check", "completeness": "reconcile"}  # of streams that are not called as theirs
 

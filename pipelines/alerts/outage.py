@@ -1,4 +1,4 @@
-"""What keeps alerts from being evaluated at all, told once each; the warehouse cannot record it, so the caller does."""
+"""What keeps alerts from being evaluated at all, sent once each; the warehouse cannot record it, so the caller does."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ DATABASE_AWAY = (
     "database_away",
     "the warehouse is away",
     "PostgreSQL's own log and disk; `ecommpay-sync doctor`.",
-    "bring it back; runs that failed meanwhile are told of then. Nothing is half-written.",
+    "bring it back; runs that failed meanwhile are reported then. Nothing is half-written.",
 )
 DATABASE_BROKEN = (
     "database_broken",
@@ -47,34 +47,35 @@ class Outage:
     """Kind of the alert, since when (ISO 8601, UTC), which channels took it; `since` None: nothing is in the way."""
 
     since: str | None = None
-    told: tuple[str, ...] = ()
+    notified: tuple[str, ...] = ()
     kind: str = DATABASE_AWAY[0]
 
 
 def begin(
     state: Outage, channels: Sequence[Channel], error: Exception, now: datetime, account: str, runbook: str
 ) -> Outage:
-    """Tell the channels that have not taken this cause yet; return the new state."""
+    """Send this cause to the channels that have not taken it yet; return the new state."""
     alert = _alert(error)
     if not state.since or state.kind != alert.kind:
         state = Outage(now.isoformat(timespec="seconds"), (), alert.kind)
     for channel in channels:
-        if channel.name not in state.told and _sent(channel, f"{account}: {alert.title}", alert.message(runbook)):
-            state = replace(state, told=(*state.told, channel.name))
+        if channel.name not in state.notified and _sent(channel, f"{account}: {alert.title}", alert.message(runbook)):
+            state = replace(state, notified=(*state.notified, channel.name))
     return state
 
 
 def end(state: Outage, channels: Sequence[Channel], now: datetime, account: str) -> Outage:
-    """Tell the channels that took the cause that it is over; return the new state."""
+    """Send to the channels that took the cause that it is over; return the new state."""
     if not state.since:
         return state
     title = next(title for kind, title, _, _ in (*CAUSES.values(), ALERTS_FAILED) if kind == state.kind)
     text = f"Alerts are evaluated again; that stood from {state.since} to {now:%Y-%m-%dT%H:%M:%S+00:00}."
-    told = set(state.told)
+    remaining = set(state.notified)
     for channel in channels:
-        if channel.name in told and _sent(channel, f"{account}: over: {title}", text):
-            told.discard(channel.name)
-    left = tuple(name for name in state.told if name in told and name in {channel.name for channel in channels})
+        if channel.name in remaining and _sent(channel, f"{account}: over: {title}", text):
+            remaining.discard(channel.name)
+    names = {channel.name for channel in channels}
+    left = tuple(name for name in state.notified if name in remaining & names)
     return Outage(state.since, left, state.kind) if left else Outage()
 
 

@@ -1,4 +1,4 @@
-"""The asset `reconciliation`: days held against a fresh walk, own books and balances."""
+"""The asset `reconciliation`: days compared with a fresh walk, own books and balances."""
 
 from collections.abc import Iterator
 from datetime import date
@@ -27,7 +27,7 @@ def reconciliation_asset(scope: AccountScope) -> dg.AssetsDefinition:
         "reconciliation",
         group="finance",
         description=(
-            "Business days held against a fresh walk of the platform, the merchant's own books and the "
+            "Business days compared with a fresh walk of the platform, the merchant's own books and the "
             "balances (recon.completeness, recon.matches, recon.breaks, recon.balance_rollforward)."
         ),
         table="recon.breaks",

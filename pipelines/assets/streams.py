@@ -1,6 +1,6 @@
 """The assets of the streams: `operations`, `fraud` and `documents/NAME`, all made by one factory.
 
-What tells one stream from another stands in `StreamAsset`; the work is in `pipelines.ingest`, the checks in `checks`.
+How one stream differs from another stands in `StreamAsset`; the work is in `pipelines.ingest`, the checks in `checks`.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -305,7 +305,7 @@ def _totals_table(totals: Sequence[ControlTotal]) -> dg.MetadataValue:
 
 
 def _lateness(store: Warehouse, run_id: int) -> dg.MetadataValue:
-    """Return first seen minus completed, of the operations that this run met first, as a histogram."""
+    """Return first seen minus completed, of the operations that are new in this run, as a histogram."""
     rows = store.query("metadata/lateness_of_run", run_id=run_id)
     records = [dg.TableRecord({"lateness": row.lateness, "operations": row.operations}) for row in rows]
     columns = [dg.TableColumn("lateness"), dg.TableColumn("operations", "int")]

@@ -1,6 +1,6 @@
-"""Replay: windows are rebuilt from their signed raw pages, held against the store, and, if asked, put back.
+"""Replay: windows are rebuilt from their signed raw pages, compared with the store, and repaired on request.
 
-Nothing here asks the platform. Where a single figure comes from is in `trace`.
+Nothing here calls the platform. Where a single figure comes from is in `trace`.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from resources.warehouse.retention import deleted_because_of_age
 if TYPE_CHECKING:
     import pandas as pd
 
-SHOWN = 20  # differences of one window that are told one by one
+SHOWN = 20  # differences of one window that are reported one by one
 BEGINNING, END = datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, tzinfo=UTC)
 
 
@@ -122,30 +122,30 @@ class Replayer:
         self.streams = all_streams(warehouse, account)
         self.deleted = deleted_because_of_age(warehouse, account)
 
-    def replay(self, first: date, last: date, tell: Callable[[str], None]) -> Replay:
-        """Rebuild every complete window that touches the days, of every stream, and hold it against the store.
+    def replay(self, first: date, last: date, notify: Callable[[str], None]) -> Replay:
+        """Rebuild every complete window that touches the days, of every stream, and compare it with the store.
 
         A window is equal when its pages are those of the ledger, untouched and signed; its rows have the ledger's
         digest; those that no neighbour has counted have its control totals; the store holds each row as it was at the
         time it was observed; and every state that the store ascribes to the window is one of them.
         """
-        asked = windows.of_days(first, last)
+        interval = windows.of_days(first, last)
         result = Replay()
         for stream in self.streams.values():
-            entries = self._entries(stream, asked.first, asked.last)
+            entries = self._entries(stream, interval.first, interval.last)
             shared = SharedRows(entries)
             for entry in entries:
-                rebuilt = self._rebuilt(stream, entry, result, tell)
+                rebuilt = self._rebuilt(stream, entry, result, notify)
                 counted = shared.counted(entry, list(rebuilt.rows.frame[stream.key]) if rebuilt else None)
                 if rebuilt and not entry.only_boundary:
-                    self._check(stream, entry, rebuilt, counted, result, tell)
+                    self._check(stream, entry, rebuilt, counted, result, notify)
             if any(not entry.only_boundary for entry in entries):
                 orphans = self.warehouse.query(stream.sql("orphans"), account=self.account, stream=stream.name)
-                _note(result, stream, "", orphans, tell)
+                _note(result, stream, "", orphans, notify)
         return result
 
     def repair(self, damaged: dict[str, set[str]]) -> Repair:
-        """Build all states of the damaged rows again from every signed page that met them, through the same merge.
+        """Build all states of the damaged rows again from every signed page that holds them, through the same merge.
 
         A row with a state from a window whose pages are not usable is left as it is, and named.
         """
@@ -168,7 +168,7 @@ class Replayer:
             "warehouse/ledger/windows_between", account=self.account, stream=stream.name, first=first, last=last
         )
 
-    def _rebuilt(self, stream: Stream, entry: Any, result: Replay, tell: Callable[[str], None]) -> Rebuilt | None:
+    def _rebuilt(self, stream: Stream, entry: Any, result: Replay, notify: Callable[[str], None]) -> Rebuilt | None:
         """Rebuild a window; None, and a note why, if it cannot be compared; no note of one outside the days."""
         if entry.only_boundary:
             with suppress(PagesDeleted, PagesErased, PagesNotKept, PagesUnusable):
@@ -179,7 +179,7 @@ class Replayer:
             return self.rebuild(stream, entry)
         except PagesDeleted as error:
             result.deleted_windows += 1
-            tell(f"{_where(stream, entry)}{error}")
+            notify(f"{_where(stream, entry)}{error}")
         except PagesErased:
             result.erased += 1
         except PagesNotKept:
@@ -187,7 +187,7 @@ class Replayer:
         except PagesUnusable as error:
             result.differences += 1
             result.problems.append(f"{_where(stream, entry)}{error}")
-            tell(result.problems[-1])
+            notify(result.problems[-1])
         return None
 
     def _check(
@@ -197,9 +197,9 @@ class Replayer:
         rebuilt: Rebuilt,
         counted: set[str] | None,
         result: Replay,
-        tell: Callable[[str], None],
+        notify: Callable[[str], None],
     ) -> None:
-        """Hold a rebuilt window against ledger and store; `counted`: keys that count in a neighbour, if known."""
+        """Compare a rebuilt window with ledger and store; `counted`: keys that count in a neighbour, if known."""
         own = self._own(stream, entry, rebuilt.rows.frame, counted or set())
         result.pages += rebuilt.pages
         result.rows += len(own)
@@ -212,9 +212,9 @@ class Replayer:
         for fault in faults:
             result.differences += 1
             result.problems.append(f"{_where(stream, entry)}{fault}")
-            tell(result.problems[-1])
+            notify(result.problems[-1])
         found = staged_differences(self.warehouse, stream, self.account, rebuilt.rows)
-        _note(result, stream, _where(stream, entry), found, tell)
+        _note(result, stream, _where(stream, entry), found, notify)
 
     def _own(self, stream: Stream, entry: Any, frame: pd.DataFrame, counted: set[str]) -> pd.DataFrame:
         """Return the rows that count in this window: those that no neighbour counted, and those that it changed."""
@@ -286,12 +286,12 @@ def _where(stream: Stream, entry: Any) -> str:
     return f"window {entry.window_id} ({stream.name}, {entry.interval_from:%Y-%m-%d}): "
 
 
-def _note(result: Replay, stream: Stream, where: str, found: list[Any], tell: Callable[[str], None]) -> None:
+def _note(result: Replay, stream: Stream, where: str, found: list[Any], notify: Callable[[str], None]) -> None:
     result.differences += len(found)
     result.damaged.setdefault(stream.name, set()).update(row.key for row in found)
     for line in _lines(stream, where, found):
         result.problems.append(line)
-        tell(line)
+        notify(line)
 
 
 def _lines(stream: Stream, where: str, found: list[Any]) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""The spot check: payments of a sample, asked for by id, are compared with the store; another way than the walk's.
+"""The spot check: payments of a sample, requested by id, are compared with the store; another way than the walk's.
 
 What is compared is what `operations/get-by-payment` gives; comparing is pure, asking and storing stand at the end.
 """
@@ -99,7 +99,7 @@ def _differences(ours: Row | None, theirs: Row | None) -> Iterator[tuple[str, st
 
 
 def same_time(stored: datetime | None, answered: Any) -> bool:
-    """Tell whether both are the same moment; without an offset, in whichever time zone the platform may mean.
+    """Return whether both are the same moment; without an offset, in whichever time zone the platform may mean.
 
     `get-by-payment` has no `tz`: without an offset its times are in the zone of the Dashboard user, which a program
     cannot know. Zones lie whole quarter hours from UTC, 14 hours at most.
@@ -141,7 +141,7 @@ def spot_check(
     sample: int | None = None,
     dagster_run_id: str | None = None,
 ) -> SpotCheckReport:
-    """Ask for the payments of the day's sample by id, and keep how they compare with the store.
+    """Request the payments of the day's sample by id, and store how they compare with the store.
 
     Where something differs it may have changed since it was loaded: then what was finalised after the last walk is
     loaded, and the payment is asked for once more. An operation of a day that was never loaded is no difference.
@@ -172,13 +172,13 @@ class _SpotCheck:
         self.scope = scope
 
     def run(self, report: SpotCheckReport, sample: int) -> None:
-        """Compare, ask again where something differs, and store the outcome."""
+        """Compare, request again where something differs, and store the outcome."""
         payments = self._sample(report.day, sample)
         report.payments = len(payments)
         found = {payment: self._compare(payment) for payment in payments}
         doubtful = [payment for payment, items in found.items() if any(i.outcome == "different" for i in items)]
         if doubtful:
-            with suppress(Incomplete):  # told by the run of operations itself
+            with suppress(Incomplete):  # reported by the run of operations itself
                 self._load_what_changed()
             for payment in doubtful:
                 found[payment] = _explained(found[payment], self._compare(payment))
@@ -222,7 +222,7 @@ class _SpotCheck:
         return answer
 
     def _covered(self, completed_at: Any) -> bool:
-        """Tell whether an operation completed then must be in the store; one that is not final need not be."""
+        """Return whether an operation completed then must be in the store; one that is not final need not be."""
         try:
             moment = datetime.fromisoformat(str(completed_at))
         except ValueError:

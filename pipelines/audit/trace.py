@@ -1,6 +1,6 @@
 """Follows a stored operation back to the signed pages it came from. Replaying whole windows is in `replay`.
 
-Nothing here asks the platform, and nothing is written.
+Nothing here calls the platform, and nothing is written.
 """
 
 from __future__ import annotations

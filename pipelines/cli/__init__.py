@@ -91,11 +91,11 @@ def main() -> None:
     # so that a stopped service ends its embedded PostgreSQL and its sandbox too
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        sys.exit(app(standalone_mode=False))  # Typer would tell wrong usage in four lines
+        sys.exit(app(standalone_mode=False))  # Typer would print wrong usage in four lines
     except typer.TyperException as error:
         _print_usage_error(error)
         sys.exit(error.exit_code)
-    except typer.Abort:  # Ctrl-C, where the command does not tell of it itself
+    except typer.Abort:  # Ctrl-C, where the command does not handle it
         print("ecommpay-sync: stopped.", file=sys.stderr)  # noqa: T201
         sys.exit(1)
     except BrokenPipeError:  # whoever read our output has read enough

@@ -97,13 +97,13 @@ def settings_of_all() -> tuple[SyncSettings, ...]:
     return tuple(accounts.settings(account.name) for account in accounts.each)
 
 
-def api_settings(owner: AccountScope) -> ApiSettings:
+def api_settings(scope: AccountScope) -> ApiSettings:
     """Return where the platform is, and the account's token and secret.
 
     Raises:
         ConfigError: a setting is missing or malformed.
     """
-    return accounts_of().api_settings(owner.account)
+    return accounts_of().api_settings(scope.account)
 
 
 def explained(error: Exception) -> tuple[str, int]:

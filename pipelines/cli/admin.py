@@ -36,7 +36,7 @@ Written by `make dictionary`; a test fails when it is not what the database says
 def marts(
     *, full: Annotated[bool, typer.Option("--full", help="build everything anew, not only what is new")] = False
 ) -> None:
-    """Build the marts of schema bi now, and hold them against the core."""
+    """Build the marts of schema bi now, and compare them with the core."""
     from pipelines.marts.build import build_marts, currencies_missing_from_grain, differences_from_core
 
     settings = settings_of_all()
@@ -81,13 +81,13 @@ def erase(
     """Remove a person's data from every table and raw page; keys, totals and the ledger stay."""
     from pipelines.privacy.erase import erase as erase_customer
 
-    owner = only_account(account)
+    scope = only_account(account)
     if not customer.strip():
         raise ConfigError("--customer is empty: give a customer_id or an e-mail address.")
     with migrated_warehouse() as store:
-        erased = erase_customer(store, owner.account, customer.strip())
+        erased = erase_customer(store, scope.account, customer.strip())
     if not erased.found:
-        raise ConfigError(f"nothing of account {owner.account} names this customer: nothing was changed.")
+        raise ConfigError(f"nothing of account {scope.account} names this customer: nothing was changed.")
     console.line(
         f"erased: {erased.operations:,} operations, {erased.operation_versions:,} former states, "
         f"{erased.fraud_reports:,} fraud reports, {erased.rejects:,} rejects, {erased.pages:,} raw pages, "
@@ -144,7 +144,7 @@ def _replace_file(path: Path, text: str) -> None:
 def alert(
     *, test: Annotated[bool, typer.Option("--test", help="send a made-up message through every channel")] = False
 ) -> None:
-    """Look for causes and tell of them now; with --test, only try the channels."""
+    """Look for causes and send alerts now; with --test, only try the channels."""
     from pipelines.accounts import account_scopes
     from pipelines.alerts.conditions import evaluate
     from pipelines.alerts.notifications import Delivery, notify

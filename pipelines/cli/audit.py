@@ -74,10 +74,10 @@ def trace(
     from pipelines.audit.trace import trace as sightings_of
     from pipelines.ingest.typing_values import json_text
 
-    owner = only_account(account)
-    secret = api_settings(owner).secret.reveal()
+    scope = only_account(account)
+    secret = api_settings(scope).secret.reveal()
     with reading_warehouse() as store:
-        sightings = sightings_of(store, owner.account, operation_id, secret)
+        sightings = sightings_of(store, scope.account, operation_id, secret)
     if not sightings:
         raise ConfigError(f"operation {operation_id} is not in core.operations: load its day first.")
     for sighting in sightings:
@@ -115,10 +115,10 @@ def replay(
 
     days = read_days(first, last)
 
-    def rebuild(owner: AccountScope) -> None:
-        secret = api_settings(owner).secret.reveal()
+    def rebuild(scope: AccountScope) -> None:
+        secret = api_settings(scope).secret.reveal()
         with migrated_warehouse() as store:
-            replayer = Replayer(store, owner.account, secret)
+            replayer = Replayer(store, scope.account, secret)
             result = replayer.replay(*days, console.line)
             if repair and any(result.damaged.values()):
                 repaired = replayer.repair(result.damaged)
@@ -153,7 +153,7 @@ def _conclude(result: Replay, first: date, last: date) -> None:
     if result.not_kept:
         raise SyncError(
             f"{result.not_kept} of {result.windows} windows cannot be replayed: bodies not kept "
-            "(SYNC_PERSONAL_DATA was hash or drop); the others are equal. `reconcile` holds a day against a fresh walk."
+            "(SYNC_PERSONAL_DATA was hash or drop); the others are equal. `reconcile` compares a day with a fresh walk."
         )
     if result.deleted_windows:
         raise SyncError(

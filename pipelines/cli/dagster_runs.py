@@ -49,14 +49,14 @@ def check_days(settings: SyncSettings, first: date, last: date) -> None:
         raise ConfigError(f"{max(first, today + timedelta(days=1))} is in the future: today is {today} in UTC.")
 
 
-def check_settings(owner: AccountScope) -> None:
+def check_settings(scope: AccountScope) -> None:
     """Refuse a missing or malformed setting of platform or database before a job is started."""
-    api_settings(owner)
+    api_settings(scope)
     database_url()
 
 
 def execute(
-    owner: AccountScope,
+    scope: AccountScope,
     job: str,
     *,
     days: tuple[date, date] | None = None,
@@ -67,7 +67,7 @@ def execute(
     """Run a job of the account and return its Dagster run id.
 
     Args:
-        owner: the account.
+        scope: the account.
         job: the job's name without the account.
         days: the first and last day of the job's partitions.
         config: the configuration of each op, by its name.
@@ -91,7 +91,7 @@ def execute(
         try:
             result = (
                 (definitions or defs)
-                .resolve_job_def(owner.job(job))
+                .resolve_job_def(scope.job(job))
                 .execute_in_process(
                     instance=instance,
                     tags=tags | (range_tags(*days) if days else {}),

@@ -128,11 +128,11 @@ def _balances(sandbox: SandboxProcess, month: Days) -> None:
 
 
 def _load(month: Days) -> None:
-    owner, days = only_account(None), (month.first, month.yesterday)
+    scope, days = only_account(None), (month.first, month.yesterday)
     console.line("3. Operations, through the Dagster asset `operations`, into the embedded PostgreSQL")
-    load.load_operations(owner, days)
+    load.load_operations(scope, days)
     console.line("4. The same days once more: the platform's state has not changed, so nothing is written")
-    load.load_operations(owner, days, totals=False)
+    load.load_operations(scope, days, totals=False)
 
 
 def _close_the_day_before(month: Days, folder: Path) -> None:
@@ -158,14 +158,14 @@ def _reconcile_yesterday(sandbox: SandboxProcess, month: Days, folder: Path) -> 
         "6. Yesterday: its books, with a fault of each kind, and a sale of the closed day that was reversed since"
     )
     path = folder / "made-up-ledger.csv"
-    owner = only_account(None)
+    scope = only_account(None)
     with open_warehouse(database_url()) as store:
-        sale = a_sale(store, owner.account, month.before)
-        write_demo_ledger(store, owner.account, month.yesterday, path, corrected=reversed_entry(sale))
+        sale = a_sale(store, scope.account, month.before)
+        write_demo_ledger(store, scope.account, month.yesterday, path, corrected=reversed_entry(sale))
     sandbox.change_world(**late_change(sale["operation_id"], month.yesterday))
-    load.load_operations(owner, (month.yesterday, month.yesterday), totals=False)
+    load.load_operations(scope, (month.yesterday, month.yesterday), totals=False)
     finance.ledger_import(path)
-    console.line(f"{month.before}, closed, held against the books again:")
+    console.line(f"{month.before}, closed, reconciled with the books again:")
     finance.reconcile(str(month.before), ["books"])
     console.line(f"{month.yesterday}:")
     finance.reconcile(str(month.yesterday))

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 Row = dict[str, Any]
 
-TOP_UP = (198, "EUR", 250_000)  # project, currency, minor units: which no operation of the Data API tells of
+TOP_UP = (198, "EUR", 250_000)  # project, currency, minor units: which is in no operation of the Data API
 # the default block, and the project's name: by it payouts are told from those of the currency's other balances
 FIELDS = (
     *("project_id", "operation_id", "payment_id", "operation_type", "operation_status", "account_number"),

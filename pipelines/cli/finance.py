@@ -48,7 +48,7 @@ def reconcile(
     ] = None,
     account: EachAccount = None,
 ) -> None:
-    """Hold a day against a fresh walk, the own books and the balances."""
+    """Compare a day with a fresh walk, your own books and the balances."""
     from pipelines.reconciliation.reconcile import LEGS, is_over
 
     business_day = read_day("--date", day)
@@ -57,20 +57,20 @@ def reconcile(
         if name not in LEGS:
             raise ConfigError(f"--leg {name!r} is no leg: write {', '.join(LEGS)}.")
 
-    def work(owner: AccountScope) -> None:
+    def work(scope: AccountScope) -> None:
         if "completeness" in legs:
-            api_settings(owner)
-        settings = owner.settings
+            api_settings(scope)
+        settings = scope.settings
         if business_day < settings.first_day:
             raise ConfigError(f"{business_day} is before the first day this system keeps, {settings.first_day}.")
         with migrated_warehouse() as store:
-            if not is_over(store, owner.account, business_day):
+            if not is_over(store, scope.account, business_day):
                 zone = settings_in_force(store, settings).reference.reporting_zone
                 raise ConfigError(f"{business_day} is not over in {zone}: reconcile it when it is.")
-        config = {owner.op("reconciliation"): {"legs": legs, "prove_again": True}}
-        execute(owner, "reconcile", days=(business_day, business_day), config=config)
+        config = {scope.op("reconciliation"): {"legs": legs, "prove_again": True}}
+        execute(scope, "reconcile", days=(business_day, business_day), config=config)
         with reading_warehouse() as store:
-            _print_day(store, owner.account, business_day, legs)
+            _print_day(store, scope.account, business_day, legs)
 
     each_in_turn(account, work)
 
@@ -124,11 +124,11 @@ def breaks(
 
     business_day = read_day("--date", day) if day else None
 
-    def show(owner: AccountScope) -> None:
+    def show(scope: AccountScope) -> None:
         with reading_warehouse() as store:
             rows = store.query(
                 "cli/finance/breaks_list",
-                account=owner.account,
+                account=scope.account,
                 day=business_day,
                 explained=everything,
                 most=MOST_BREAKS,
@@ -172,13 +172,13 @@ def explain(
     account: OneAccount = None,
 ) -> None:
     """Explain a break: it stays on record and does not come back as new."""
-    owner = only_account(account)
+    scope = only_account(account)
     by, note = by.strip(), note.strip()
     if not by or not note:
         raise ConfigError("--by and --note must not be empty: who explains the break, and how.")
     with migrated_warehouse() as store, store.transaction() as connection:
         run(connection, "cli/finance/break_actor", by=by)
-        rows = run(connection, "cli/finance/break_explain", account=owner.account, break_id=break_id, by=by, note=note)
+        rows = run(connection, "cli/finance/break_explain", account=scope.account, break_id=break_id, by=by, note=note)
     if not rows:
         raise ConfigError(f"there is no unresolved break {break_id}: `ecommpay-sync breaks` lists them.")
     console.line(f"explained: break {break_id}, {rows[0].break_type}")
@@ -195,10 +195,10 @@ def close(
     """Seal the figures of a day under four eyes: one person's call prepares them, another's closes the day."""
     from pipelines.reconciliation.close import Sealed, close_day, is_same_person
 
-    owner = only_account(account)
+    scope = only_account(account)
     business_day = read_day("--date", day)
     with migrated_warehouse() as store:
-        result = close_day(store, owner.account, business_day, by=by, with_open_breaks=with_open_breaks)
+        result = close_day(store, scope.account, business_day, by=by, with_open_breaks=with_open_breaks)
     if isinstance(result, Sealed):
         console.line(
             f"closed: {business_day}, row {result.close_no} of recon.closes, figures SHA-256 {result.document_sha256}"
@@ -227,10 +227,10 @@ def reopen(
     """Open a closed day again; what was sealed stays on record."""
     from pipelines.reconciliation.close import reopen_day
 
-    owner = only_account(account)
+    scope = only_account(account)
     business_day = read_day("--date", day)
     with migrated_warehouse() as store:
-        number = reopen_day(store, owner.account, business_day, by=by, reason=reason)
+        number = reopen_day(store, scope.account, business_day, by=by, reason=reason)
     console.line(f"open again: {business_day}, row {number} of recon.closes; what was sealed stays there")
 
 
@@ -247,10 +247,10 @@ def report(
 
     business_day = read_day("--date", day)
 
-    def write(owner: AccountScope) -> None:
+    def write(scope: AccountScope) -> None:
         with reading_warehouse() as store:
-            zone = settings_in_force(store, owner.settings).reference.reporting_zone
-            published = publish(store, owner.account, business_day, zone, folder or report_dir())
+            zone = settings_in_force(store, scope.settings).reference.reporting_zone
+            published = publish(store, scope.account, business_day, zone, folder or report_dir())
         _print_report(published.document)
         console.line(f"page:     {published.page}")
         console.line(f"workbook: {published.workbook}")
@@ -310,15 +310,15 @@ def ledger_import(
     rejects: Annotated[Path | None, typer.Option(metavar="FILE", help="write all rejected rows' faults here")] = None,
     account: OneAccount = None,
 ) -> None:
-    """Import entries of the own books; whole or not at all, and a second time changes nothing."""
+    """Import entries of your own books: the whole file or nothing; a second time changes nothing."""
     from pipelines.reconciliation.ledger_import import import_ledger
     from resources.currencies import exponent_of
 
-    owner = only_account(account)
+    scope = only_account(account)
     with migrated_warehouse() as store:
-        zone = settings_in_force(store, owner.settings).reference.reporting_zone
+        zone = settings_in_force(store, scope.settings).reference.reporting_zone
         result = import_ledger(
-            store, owner.account, file, zone, exponent_of, accept_partial=accept_partial, replace_day=replace_day
+            store, scope.account, file, zone, exponent_of, accept_partial=accept_partial, replace_day=replace_day
         )
     if rejects is not None:
         _write_faults(rejects, result.faults)

@@ -50,11 +50,11 @@ def operations(
     projects = tuple(project or ())
     if any(not 0 <= identifier < 2**63 for identifier in projects):
         raise ConfigError("--project takes a project id: digits, at most 19.")
-    each_in_turn(account, lambda owner: load_operations(owner, days, projects, dry_run=dry_run))
+    each_in_turn(account, lambda scope: load_operations(scope, days, projects, dry_run=dry_run))
 
 
 def load_operations(
-    owner: AccountScope,
+    scope: AccountScope,
     days: tuple[date, date],
     project_ids: tuple[int, ...] = (),
     *,
@@ -67,11 +67,11 @@ def load_operations(
     """
     from resources.warehouse.locks import is_backfill
 
-    check_days(owner.settings, *days)
-    check_settings(owner)
-    backfill = is_backfill(owner.settings, *days)
+    check_days(scope.settings, *days)
+    check_settings(scope)
+    backfill = is_backfill(scope.settings, *days)
     if backfill or dry_run:
-        console.lines(forecast_text(_forecast(owner, days, tuple(sorted(set(project_ids))))))
+        console.lines(forecast_text(_forecast(scope, days, tuple(sorted(set(project_ids))))))
     if dry_run:
         return
     projects = {"project_ids": list(project_ids)}
@@ -79,10 +79,10 @@ def load_operations(
         from pipelines.checks import CHECKED_RUN
 
         range_of_days = {"first_day": str(days[0]), "last_day": str(days[1])}
-        run_id = execute(owner, "backfill_operations", config={owner.op("backfill"): range_of_days | projects})
-        execute(owner, "check_operations", tags={CHECKED_RUN: run_id})
+        run_id = execute(scope, "backfill_operations", config={scope.op("backfill"): range_of_days | projects})
+        execute(scope, "check_operations", tags={CHECKED_RUN: run_id})
     else:
-        run_id = execute(owner, "load_operations", days=days, config={owner.op("operations"): projects})
+        run_id = execute(scope, "load_operations", days=days, config={scope.op("operations"): projects})
     with open_warehouse(database_url()) as store:
         run = _run_of(store, run_id, "operations")
         _print_completed(run, "operations", None if run.rows_new or run.rows_changed else "no row changed")
@@ -96,13 +96,13 @@ def fraud(first: FirstDay, last: LastDay, account: EachAccount = None) -> None:
     """Load the reports of fraud received on some days; again, to see what changed."""
     days = read_days(first, last)
 
-    def load(owner: AccountScope) -> None:
-        if owner.settings.fraud == "off":
+    def load(scope: AccountScope) -> None:
+        if scope.settings.fraud == "off":
             raise ConfigError("reports of fraud are not asked for: SYNC_FRAUD=off; unset it, or set it to on.")
-        check_days(owner.settings, *days)
-        check_settings(owner)
-        # whoever asks by name wants to know of a refusal
-        run_id = execute(owner, "load_fraud", days=days, config={owner.op("fraud"): {"refusal_is_failure": True}})
+        check_days(scope.settings, *days)
+        check_settings(scope)
+        # a person who names the stream wants to know of a refusal
+        run_id = execute(scope, "load_fraud", days=days, config={scope.op("fraud"): {"refusal_is_failure": True}})
         with open_warehouse(database_url()) as store:
             run = _run_of(store, run_id, "fraud")
             _print_completed(run, "reports of fraud")
@@ -129,23 +129,23 @@ def documents(
         raise ConfigError("--from and --to belong together: give both, or neither for yesterday and the look-back.")
     given = read_days(first, last) if first and last else None
 
-    def load(owner: AccountScope) -> None:
-        streams = _chosen_streams(owner.settings.documents, names or [])
+    def load(scope: AccountScope) -> None:
+        streams = _chosen_streams(scope.settings.documents, names or [])
         by_days = any(stream.interval_days for stream in streams)
         if given and not by_days:
             raise ConfigError("none of these streams has an interval: leave --from and --to out.")
         yesterday = datetime.now(UTC).date() - timedelta(days=1)
         days = given or (yesterday, yesterday)
-        check_days(owner.settings, *days)
-        check_settings(owner)
+        check_days(scope.settings, *days)
+        check_settings(scope)
         from pipelines.assets.streams import documents_definitions
 
-        only = replace(owner, settings=replace(owner.settings, documents=tuple(streams)))
+        only = replace(scope, settings=replace(scope.settings, documents=tuple(streams)))
         run_id = execute(
-            owner,
+            scope,
             "load_documents",
             days=days if by_days else None,
-            config={owner.op("documents", stream.name): {"look_back": given is None} for stream in streams},
+            config={scope.op("documents", stream.name): {"look_back": given is None} for stream in streams},
             definitions=documents_definitions(only),
         )
         with open_warehouse(database_url()) as store:
@@ -162,16 +162,16 @@ def spot_check(
     ] = None,
     account: EachAccount = None,
 ) -> None:
-    """Ask for a sample of payments by id, and compare them with the store."""
+    """Request a sample of payments by id, and compare them with the store."""
 
-    def compare(owner: AccountScope) -> None:
-        check_settings(owner)
-        config = {owner.op("spot_check"): {"sample": sample}} if sample else None
+    def compare(scope: AccountScope) -> None:
+        check_settings(scope)
+        config = {scope.op("spot_check"): {"sample": sample}} if sample else None
         try:
-            run_id = execute(owner, "spot_check_payments", config=config)
+            run_id = execute(scope, "spot_check_payments", config=config)
         except RunFailed:
             with open_warehouse(database_url()) as store:
-                _print_differences(store, owner.account)
+                _print_differences(store, scope.account)
             raise
         with open_warehouse(database_url()) as store:
             outcomes = sorted(
@@ -189,9 +189,9 @@ def balances(account: EachAccount = None) -> None:
     """Take a snapshot of the balances."""
     from resources.currencies import major_units
 
-    def snapshot(owner: AccountScope) -> None:
-        check_settings(owner)
-        run_id = execute(owner, "snapshot_balances")
+    def snapshot(scope: AccountScope) -> None:
+        check_settings(scope)
+        run_id = execute(scope, "snapshot_balances")
         with open_warehouse(database_url()) as store:
             rows = store.query("cli/load/balances_of_dagster", dagster_run_id=run_id)
         at = f" at {rows[0].captured_at:%Y-%m-%d %H:%M:%S} UTC" if rows else ""
@@ -304,7 +304,7 @@ def _rounded(value: int) -> int:
     return value if value < 100 else round(value, 2 - len(str(value)))
 
 
-def _forecast(owner: AccountScope, interval: tuple[date, date], project_ids: tuple[int, ...]) -> Forecast:
+def _forecast(scope: AccountScope, interval: tuple[date, date], project_ids: tuple[int, ...]) -> Forecast:
     """Forecast the load of some days, from the ledger where they were walked before, else from a sample."""
     from pipelines.ingest import forecast
 
@@ -315,13 +315,13 @@ def _forecast(owner: AccountScope, interval: tuple[date, date], project_ids: tup
     speed = None
     with ExitStack() as stack:
         if store := _existing_warehouse(stack):
-            done = _days_done(store, owner, interval, project_ids)
+            done = _days_done(store, scope, interval, project_ids)
             days = [day for day in days if day not in done]
-            known = _rows_by_day(store, owner.account, days, project_ids)
+            known = _rows_by_day(store, scope.account, days, project_ids)
             speed = next(
-                (row.rows_a_second for row in store.query("ingest/forecast/speed", account=owner.account)), None
+                (row.rows_a_second for row in store.query("ingest/forecast/speed", account=scope.account)), None
             )
-        rates, seconds = _sample(owner, forecast.unknown_stretches(days, known), project_ids)
+        rates, seconds = _sample(scope, forecast.unknown_stretches(days, known), project_ids)
     return forecast.guess(
         days,
         known,
@@ -329,7 +329,7 @@ def _forecast(owner: AccountScope, interval: tuple[date, date], project_ids: tup
         days_done=len(done),
         rows_a_second=speed,
         seconds_a_request=seconds,
-        in_flight=owner.settings.windows_in_flight,
+        in_flight=scope.settings.windows_in_flight,
     )
 
 
@@ -347,7 +347,7 @@ def _existing_warehouse(stack: ExitStack) -> Warehouse | None:
 
 
 def _days_done(
-    store: Warehouse, owner: AccountScope, interval: tuple[date, date], project_ids: Sequence[int]
+    store: Warehouse, scope: AccountScope, interval: tuple[date, date], project_ids: Sequence[int]
 ) -> set[date]:
     """Return the days that an interrupted run has finished."""
     from pipelines.ingest import windows
@@ -355,7 +355,7 @@ def _days_done(
 
     wanted = windows.of_days(*interval)
     walked = ledger.windows_already_done(
-        store, owner.account, windows.interval_of_days(*interval), project_ids, owner.settings.look_back_days
+        store, scope.account, windows.interval_of_days(*interval), project_ids, scope.settings.look_back_days
     )
     holes = windows.without(wanted, [windows.Window(start, end) for start, end in walked])
     left = {day for hole in holes for day, _ in windows.shares(hole)}
@@ -376,7 +376,7 @@ def _rows_by_day(store: Warehouse, account: str, days: Sequence[date], project_i
     return forecast.rows_by_day(walked, days)
 
 
-def _sample(owner: AccountScope, stretches: Sequence[Window], project_ids: tuple[int, ...]) -> tuple[list[Rate], float]:
+def _sample(scope: AccountScope, stretches: Sequence[Window], project_ids: tuple[int, ...]) -> tuple[list[Rate], float]:
     """Return the rates of a few places, and the seconds a request takes; no request where every day is known."""
     from pipelines.ingest import forecast
     from resources.data_api.client import Client
@@ -386,7 +386,7 @@ def _sample(owner: AccountScope, stretches: Sequence[Window], project_ids: tuple
     if not stretches:
         return [], 0.0
     seconds: list[float] = []
-    with Client(api_settings(owner), RetryPolicy(deadline=owner.settings.retry_seconds)) as client:
+    with Client(api_settings(scope), RetryPolicy(deadline=scope.settings.retry_seconds)) as client:
         api = DataApi(client)
 
         def count(window: Window, offset: int, limit: int) -> int:

@@ -1,4 +1,4 @@
-"""One snapshot of the balances: ask, type, store; the statements are in sql/load."""
+"""One snapshot of the balances: request, type, store; the statements are in sql/ingest/balances.sql."""
 
 from __future__ import annotations
 

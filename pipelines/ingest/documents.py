@@ -93,7 +93,7 @@ def sync_documents(
     _hold_shape(warehouse, settings.account, config)
     stream = document_stream(config, settings.personal)
     # one window at a time: of two that bring one key, the later observed is then the later committed, so that the
-    # earlier state is kept as a version and told of, where it would be passed over as outdated
+    # earlier state is kept as a version, where it would be dropped as outdated
     return sync(stream, request, api, warehouse, replace(settings, windows_in_flight=1), progress)
 
 
@@ -122,7 +122,7 @@ def documents_in(config: DocumentsConfig, answer: dict[str, Any]) -> list[Any]:
 
 
 def identity(config: DocumentsConfig, row: Any) -> str:
-    """Return what tells one document of a walk from another: its key; without one, all of it."""
+    """Return the identity of a document within a walk: its key; without one, all of it."""
     try:
         return _configured_key(config, row)
     except NoKey:
@@ -144,7 +144,7 @@ def parameters(config: DocumentsConfig, page: PageRequest) -> dict[str, Any]:
 def _derive(config: DocumentsConfig, rows: Rows) -> dict[str, pa.Array]:
     """Make the key, the canonical text and its digest of each document.
 
-    Two with one key and another content are both rejected, since which of them is right cannot be told.
+    Two with one key and different content are both rejected, since either may be right.
     """
     texts = [canonical(document) for document in rows.objects]
     keys: list[str] = []

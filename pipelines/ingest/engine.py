@@ -1,6 +1,6 @@
 """Ties the engine together: plans windows, walks several at once, loads each in one transaction.
 
-What a window and a walk are is in `windows` and `walk`; what is asked, and what a row becomes, is in `streams`.
+What a window and a walk are is in `windows` and `walk`; what is requested, and what a row becomes, is in `streams`.
 """
 
 from __future__ import annotations
@@ -101,7 +101,7 @@ def sync(
     refuses it, unless that is a failure or it was loaded before.
 
     Raises:
-        ConfigError: the days make no sense; nothing was asked or written.
+        ConfigError: the days make no sense; nothing was sent or written.
         Incomplete: some window could not be shown complete; the rest is committed, the ledger names the holes.
         Unauthorized: the platform refused; the message names the right that the stream takes, if it takes one.
         Retryable, Permanent, WarehouseUnavailable: the sync stopped; what was committed stays.
@@ -214,11 +214,11 @@ class _Engine:
         if self.stream.is_snapshot:
             now = datetime.now(UTC).replace(microsecond=0)
             return Window(now, now)
-        asked = windows.of_days(request.first_day, request.last_day)
-        last = self.api.last_second_over(asked.last)
-        if last < asked.first:
-            raise ConfigError(f"no second of {asked.first:%Y-%m-%d} is over at the platform: sync it later.")
-        return Window(asked.first, last)
+        days = windows.of_days(request.first_day, request.last_day)
+        last = self.api.last_second_over(days.last)
+        if last < days.first:
+            raise ConfigError(f"no second of {days.first:%Y-%m-%d} is over at the platform: sync it later.")
+        return Window(days.first, last)
 
     def _work(self, queue: deque[Window]) -> None:
         """Keep several windows in flight until none is left; the first failure stops the rest."""

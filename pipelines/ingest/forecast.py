@@ -1,8 +1,8 @@
 """What a backfill will take, guessed before it begins: from the ledger where days were walked, else from a few probes.
 
 A probe asks for the first page of 180 days: if it holds them all, they are counted. If not, the page of a day in
-their middle is asked for, and where a day holds more than a page, a row at ever deeper offsets. The arithmetic is
-pure; what is asked is counted.
+their middle is requested, and where a day holds more than a page, a row at ever deeper offsets. The arithmetic is
+pure.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pipelines.ingest.walk import LIMIT
 from pipelines.ingest.windows import DAY_SECONDS, LONGEST, ROWS_A_WINDOW, Window
 
 SAMPLES = 3
-DEEPER = (4_000, 16_000)  # offsets at which a row of a dense day is asked for: at most 12 requests for all samples
+DEEPER = (4_000, 16_000)  # offsets at which a row of a dense day is requested: at most 12 requests for all samples
 ROWS_A_SECOND = 10_000  # until this store has loaded enough to know better
 CHECKED = 3  # requests that show one window complete, beside its pages
 
@@ -68,11 +68,11 @@ def rows_by_day(walked: Iterable[tuple[Window, int, int]], wanted: Iterable[date
 
     `walked` holds window, number of the run, and rows met; the rows of a long window count evenly for its days.
     """
-    asked = set(wanted)
+    wanted_days = set(wanted)
     found: dict[tuple[date, int], list[float]] = {}
     for window, run_id, rows in walked:
         for day, seconds in windows.shares(window):
-            if day in asked:
+            if day in wanted_days:
                 entry = found.setdefault((day, run_id), [0, 0])
                 entry[0] += seconds
                 entry[1] += rows * seconds / window.seconds
@@ -142,8 +142,8 @@ def guess(
     requests = [_requests(len(days), count) for count in rows]
     speed = rows_a_second or ROWS_A_SECOND
     minutes = [
-        (count / speed + asked * seconds_a_request / in_flight) / 60 * slack
-        for count, asked, slack in zip(rows, requests, (1, 0.7, 2), strict=True)
+        (count / speed + sent * seconds_a_request / in_flight) / 60 * slack
+        for count, sent, slack in zip(rows, requests, (1, 0.7, 2), strict=True)
     ]
     return Forecast(
         len(days),

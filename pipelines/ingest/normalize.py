@@ -99,9 +99,9 @@ def normalize_columns(schema: Schema, rows: pa.StructArray, observed_at: datetim
 
 
 def concat(schema: Schema, batches: Sequence[Batch]) -> Frame:
-    """Return the rows of several answers, sorted by their key (by byte); of one met twice, the later observed.
+    """Return the rows of several answers, sorted by their key (by byte); of one that came twice, the later observed.
 
-    A row that was rejected in one answer and typed in a later one still stands among the rejects: it was met.
+    A row that was rejected in one answer and typed in a later one still stands among the rejects.
     """
     in_order = sorted(batches, key=_observed_at)
     table = pa.concat_tables([batch.table for batch in in_order or [normalize(schema, [], datetime.now(UTC))]])

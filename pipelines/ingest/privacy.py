@@ -25,7 +25,7 @@ from resources.warehouse.load import RawPage, Reject
 MASKED_COLUMNS = (
     *("account_number", "customer_ip", "customer_email", "card_holder", "avs_post_code", "avs_street_address"),
 )
-# what may tell of a person beside that: an id of the merchant's, by which rows are joined, and free text
+# what may identify a person beside that: an id of the merchant's, by which rows are joined, and free text
 PERSONAL_COLUMNS = frozenset(
     {*MASKED_COLUMNS, "customer_id", "card_token", "payment_description", "expiration_date"},
 )
@@ -94,7 +94,7 @@ def _masked_reject(reject: Reject) -> Reject:
 def _masked_json(text: str) -> str:
     # numbers stay as exact as they came
     value = json.loads(text, parse_float=Decimal, parse_int=Decimal)
-    # what is no object has no names to tell by
+    # what is no object has no names
     return json_text(_masked(value) if isinstance(value, dict) else MASK)
 
 

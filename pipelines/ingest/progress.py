@@ -1,4 +1,4 @@
-"""What the engine tells while it works; who shows it (a bar, a log line) decides how."""
+"""What the engine reports while it works; a bar or a log line shows it."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ class OpenDays:
 
 @dataclass
 class DayProgress:
-    """Passes on to another `Progress`, and tells of each day that is whole, in the order in which they become so."""
+    """Passes on to another `Progress`, and reports each day that is whole, in the order in which they become so."""
 
     inner: Progress
     before: Callable[[list[date]], None]  # the days that an interrupted run finished

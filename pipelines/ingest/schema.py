@@ -44,7 +44,7 @@ class Rows:
 class Schema:
     """The columns of a table between `account` and `observed_at`, in its order, and where their values come from."""
 
-    key: str  # the column that, after the account, tells a row
+    key: str  # the column that, with the account, identifies a row
     columns: Mapping[str, Kind]
     sums: tuple[str, ...] = ()  # objects of `amount` and `currency`, which become two columns each
     derived: tuple[str, ...] = ()  # columns that no field of the API has: `derive` makes them

@@ -43,9 +43,9 @@ class Stream:
     schema: Schema
     total: Total
     look_back_days: Callable[[SyncSettings], int]  # which every night walks again
-    row_identity: Callable[[Any], str] | None = None  # what tells a row of an answer; None: its key, or all of it
+    row_identity: Callable[[Any], str] | None = None  # identity of a row within an answer; None: its key, or all of it
     unrequested: Callable[[Mapping[str, Any]], Sequence[str]] = lambda _request: ()  # columns not asked for
-    time_column: str | None = None  # tells about how dense a window is
+    time_column: str | None = None  # the column by which the density of a window is guessed
     optional: bool = False  # a token may lack the right: that is no failure as long as nothing was ever loaded
     required_right: str | None = None  # what the platform calls it
     is_snapshot: bool = False  # no intervals: a window is the second of its request
@@ -55,7 +55,7 @@ class Stream:
 
     @property
     def key(self) -> str:
-        """The column that, after the account, tells a row of its table."""
+        """The column that, with the account, identifies a row of its table."""
         return self.schema.key
 
     def sql(self, statement: str) -> str:
@@ -63,7 +63,7 @@ class Stream:
         return f"{self.statements}/{statement}"
 
     def identity(self, row: Any) -> str:
-        """Return what tells one row of an answer from another."""
+        """Return the identity of a row within an answer."""
         if self.row_identity is not None:
             return self.row_identity(row)
         key = row.get(self.key) if isinstance(row, dict) and self.key in self.schema.fields else None

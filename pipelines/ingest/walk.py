@@ -1,4 +1,4 @@
-"""How the pages of one window are walked, and when that is complete. Pure decisions: `fetch` does the asking.
+"""How the pages of one window are walked, and when that is complete. Pure decisions: `fetch` sends the requests.
 
 Offset pages are cut from live data, so nothing is trusted that the server merely says: not `limit`, not a
 short page, not an empty one. What is trusted is that two pages meet: the next offset is the number of rows
@@ -86,7 +86,7 @@ class Walk(Generic[T]):
 
 @dataclass(frozen=True)
 class Complete(Generic[T]):
-    """Every row of the window was met; `pages` in the order they were received."""
+    """Every row of the window was received; `pages` in their order."""
 
     pages: list[Page[T]]
     walks: int
@@ -96,7 +96,7 @@ class Complete(Generic[T]):
 
 @dataclass(frozen=True)
 class TooDense(Generic[T]):
-    """The window holds more than is walked at once; `rows` of it were met within `span`."""
+    """The window holds more than is walked at once; `rows` of it were received within `span`."""
 
     rows: int
     span: timedelta | None
@@ -122,8 +122,8 @@ def walk_until_stable(
 ) -> Complete[T] | TooDense[T] | Unstable:
     """Walk a window of that length until it is shown complete; or say that it must be cut, or cannot be shown.
 
-    A window of one second cannot be cut. The rows of all walks are united by the caller: each was really there
-    when it was met. `suspicion` is that of the run.
+    A window of one second cannot be cut. The caller unites the rows of all walks: each was really there
+    when it was received. `suspicion` is that of the run.
     """
     suspicion = suspicion or Suspicion()
     pages: list[Page[T]] = []
@@ -177,7 +177,7 @@ def walk_once(fetch: Fetch[T], length: timedelta, suspicion: Suspicion) -> Walk[
             return _end_after_one_row(fetch, walk)
         if following.ids == page.ids[-1:] and (len(page.ids) == longest or suspicion.server_untrusted):
             following = _look_at_the_end_again(fetch, walk, offset, following)
-        # a row met before stands where another one should be
+        # a row received before stands where another one should be
         if following.ids[:1] != page.ids[-1:] or not walk.ids.isdisjoint(following.ids[1:]):
             return _moved(walk, following)
         if len(following.ids) == 1:
@@ -238,7 +238,7 @@ def _looks_deep(walk: Walk[T], length: timedelta) -> bool:
         return len(walk.pages) >= SURE_PROBE
     first_span = _density(walk.pages[:1])[1]
     if len(walk.pages) >= SURE_PROBE and first_span is not None and first_span > 0.8 * length:
-        return True  # the first page lay all over the window, so the rows' times tell nothing of what is left
+        return True  # the first page lay all over the window, so the rows' times say nothing of what is left
     return rows * (length / max(span, SHORTEST)) > LOOKS_DEEP
 
 

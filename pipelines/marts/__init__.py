@@ -1,1 +1,1 @@
-"""The marts of schema bi: when they are built, and whose a shared project is in them; no Dagster here."""
+"""The marts of schema bi: when they are built, and for which account a shared project counts; no Dagster here."""

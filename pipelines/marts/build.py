@@ -55,7 +55,7 @@ def build_marts(
 ) -> MartsReport:
     """Bring all marts, of every account, to the state of the core; with `full`, build everything anew.
 
-    When the next runs of these accounts are due is noted too; whose a shared project is says the first.
+    It also notes when the next runs of these accounts are due. The first settings name the owners of shared projects.
 
     Everything is built anew of itself when currencies, zone or fiscal year have changed.
 
@@ -101,7 +101,7 @@ def _find_what_is_new(connection: Connection, settings: SyncSettings, *, is_full
 
 
 def _decide_what_is_counted(connection: Connection, settings: SyncSettings, *, is_full: bool) -> bool:
-    """Tell whether a project is counted for another account than before."""
+    """Return whether a project is counted for another account than before."""
     if is_full:
         run(connection, "marts/build/forget_projects")
     run(connection, "marts/build/see_projects")

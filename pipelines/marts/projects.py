@@ -1,6 +1,6 @@
-"""Projects that the tokens of several accounts see: who sees what, and whose it is in the marts.
+"""Projects that the tokens of several accounts see: who sees what, and for which account the marts count it.
 
-Whose it is decides the build of the marts (`sql/marts/build.sql`); here it is only told.
+The build of the marts decides that (`sql/marts/build.sql`); here it is only read.
 """
 
 from __future__ import annotations

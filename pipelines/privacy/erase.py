@@ -1,6 +1,6 @@
-"""Takes a person's data out of tables and raw pages; keys, amounts and the ledger stay, so every total does too.
+"""Removes a person's data from tables and raw pages; keys, amounts and the ledger stay, so every total does too.
 
-Nothing that identifies the person is kept or told. What the platform still holds comes back when its days are walked
+Nothing that identifies the person is kept or printed. What the platform still holds comes back when its days are walked
 again: erase there first (docs/bi.md).
 """
 

@@ -55,7 +55,7 @@ class Named:
         return f"{ERASED}-{secrets.token_hex(16)}" if any(map(self.is_name, values)) else key
 
     def redacted(self, value: Any, name: str = "") -> Any:
-        """Return a document that names the person, without what may tell of them.
+        """Return a document that names the person, without what may identify them.
 
         Numbers, true and false stay, unless under a personal name or equal to the person's; so does text that is
         a time or an amount with decimals, or under a name known as harmless. Any other text becomes "erased".

@@ -170,7 +170,7 @@ def _check(connection: Connection, account: str, day: date, known_at: datetime, 
     state = next(iter(run(connection, "reconciliation/close/close_state", account=account, day=day)), None)
     if state is None or state.completeness is None:
         raise Incomplete(
-            f"{day} has not been held against a fresh walk: `ecommpay-sync reconcile --date {day}` does it."
+            f"{day} has not been compared with a fresh walk: `ecommpay-sync reconcile --date {day}` does it."
         )
     if state.completeness != "complete":
         raise Incomplete(f"{day} is not complete ({state.reason}): load it, reconcile it, and close it then.")

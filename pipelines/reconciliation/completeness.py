@@ -1,4 +1,4 @@
-"""Holds a stored day against a fresh, independent walk of it; writes the proof, never an operation.
+"""Compares a stored day with a fresh, independent walk of it; writes the proof, never an operation.
 
 The walk is the engine's (`pipelines.ingest.engine.Walker`); what is compared is in sql/reconciliation.
 """

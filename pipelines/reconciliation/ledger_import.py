@@ -70,7 +70,7 @@ def import_ledger(
 def read_entries(path: Path, zone: ZoneInfo, exponent: Exponent) -> tuple[list[Entry], list[Fault], int]:
     """Return the entries of a file, what is wrong with its other rows, and how many rows it has.
 
-    A header that does not keep the contract is told alone: nothing below it could be read.
+    A header that breaks the contract is the only fault returned: nothing below it could be read.
     """
     names, rows = read_ledger_file(path)
     faults = header_faults(names)

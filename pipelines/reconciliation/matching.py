@@ -21,7 +21,7 @@ SHIFT = 450  # seconds: half of the quarter of an hour that the last pass compar
 
 @dataclass(frozen=True)
 class LedgerReport:
-    """What a reconciliation with the own ledger found; counts are of the day, `breaks` by type."""
+    """What a reconciliation with the merchant's ledger found; counts are of the day, `breaks` by type."""
 
     has_books: bool
     operations: int

@@ -1,4 +1,4 @@
-"""Gathers the document of a business day from the store, as known at one moment; the statements are in sql/report."""
+"""Gathers the document of a business day from the store, as known at one moment; statements: sql/reports."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ class _Facts:
         self.of_day = {**self.account, "first": day, "after": day + timedelta(days=1), "zone": zone}
         self.of_history = {**self.of_day, "first": day - timedelta(days=HISTORY_DAYS - 1)}
         self._by_day = self._days_by_currency()
-        self._exponents = {row.currency: row.exponent for row in self._ask("reports/figures/exponents", day=day)}
+        self._exponents = {row.currency: row.exponent for row in self._query("reports/figures/exponents", day=day)}
 
     def totals(self) -> tuple[CurrencyTotals, ...]:
         """Each currency of the day, the most operations first."""
@@ -127,21 +127,21 @@ class _Facts:
         return tuple(BreakLine(**row) for row in rows)
 
     def reconciled(self, groups: Iterable[BreakGroup]) -> Answer:
-        """Whether the merchant's books were held against the day, and nothing is open."""
+        """Whether the day was reconciled with the merchant's books, and nothing is open."""
         if any(groups):
             return "no"
-        (row,) = self._ask("reports/figures/reconciled", **self.account, day=self.day)
+        (row,) = self._query("reports/figures/reconciled", **self.account, day=self.day)
         return "yes" if row.reconciled else "unknown"
 
     def restatements(self, known_at: datetime) -> tuple[Restatement, ...]:
         """What became known otherwise of earlier days since the day began."""
-        asked = {**self.account, "day": self.day, "known_from": self.began_at, "known_to": known_at, "most": LARGEST}
-        return tuple(Restatement(**row) for row in self._rows("reports/figures/restatements", **asked))
+        span = {**self.account, "day": self.day, "known_from": self.began_at, "known_to": known_at, "most": LARGEST}
+        return tuple(Restatement(**row) for row in self._rows("reports/figures/restatements", **span))
 
     def completeness(self) -> Completeness:
         """The windows over the day and the ledger's head."""
-        (row,) = self._ask("reports/figures/completeness", **self.of_day)
-        walked = self._ask("reports/figures/rewalked", **self.account, day=self.day)
+        (row,) = self._query("reports/figures/completeness", **self.of_day)
+        walked = self._query("reports/figures/rewalked", **self.account, day=self.day)
         answer: Answer = "yes" if row.covered else ("no" if row.windows or row.incomplete_windows else "unknown")
         return Completeness(
             complete=answer,
@@ -164,22 +164,22 @@ class _Facts:
         """Why the day is not complete: what the last run over it said."""
         if completeness.complete == "yes":
             return None
-        rows = self._ask("reports/figures/last_failure", **self.of_day)
+        rows = self._query("reports/figures/last_failure", **self.of_day)
         return f"The last run over this day ended {rows[0].state}: {rows[0].message}" if rows else None
 
     def _days_by_currency(self) -> dict[date, dict[str, CurrencyDay]]:
         found: dict[date, dict[str, CurrencyDay]] = {}
-        for row in self._ask("reports/figures/days_by_currency", **self.of_history):
+        for row in self._query("reports/figures/days_by_currency", **self.of_history):
             found.setdefault(row.business_date, {})[row.currency] = CurrencyDay(
                 row.currency, row.operations, row.attempts, row.approved, int(row.credit_minor), int(row.debit_minor)
             )
         return found
 
-    def _ask(self, name: str, **parameters: Any) -> list[Any]:
+    def _query(self, name: str, **parameters: Any) -> list[Any]:
         return list(run(self.connection, name, **parameters))
 
     def _rows(self, name: str, **parameters: Any) -> list[dict[str, Any]]:
-        return [_in_utc(row._asdict()) for row in self._ask(name, **parameters)]
+        return [_in_utc(row._asdict()) for row in self._query(name, **parameters)]
 
 
 def _in_utc(row: dict[str, Any]) -> dict[str, Any]:

@@ -57,7 +57,7 @@ class TokenState:
 
 
 class SharedRateLimit(Protocol):
-    """Where several processes of one token tell each other to wait, and how many requests in flight go well."""
+    """Where processes of one token share a pause, and how many requests in flight go well."""
 
     def slow_down(self, seconds: float) -> None:
         """Tell the others to wait so long."""

@@ -68,7 +68,7 @@ class Answer:
 
 @dataclass
 class _Sent:
-    """One HTTP request as the log tells it; its parameters, which hold the token, are not in it."""
+    """One HTTP request as it is logged, without its parameters, which hold the token."""
 
     endpoint: str
     attempt: int

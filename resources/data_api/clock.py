@@ -1,4 +1,4 @@
-"""The platform's time, as the `Date` of its answers tells it; a clock of ours that is wrong or jumps ends here.
+"""The platform's time, from the `Date` of its answers; a clock of ours that is wrong or jumps ends here.
 
 Between answers time goes on by the monotonic clock. What is over at the platform is told by `now`, which is never
 ahead of it; when something was asked for, by `at`, which keeps the order of things.
@@ -48,11 +48,11 @@ class PlatformClock:
 
     @property
     def is_known(self) -> bool:
-        """Whether an answer has told the platform's time."""
+        """Whether the platform's time is known from an answer."""
         return self._bounds is not None
 
     def now(self) -> datetime:
-        """Return the platform's time, by a second or so behind it and never ahead; ours where it told none."""
+        """Return the platform's time, by a second or so behind it and never ahead; ours as long as it is not known."""
         with self._lock:
             offset = self._bounds[0] if self._bounds else self._host_offset()
         return _moment(self._monotonic() + offset)

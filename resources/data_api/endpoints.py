@@ -28,7 +28,7 @@ class DataApi:
 
     @contextmanager
     def run(self, shared: SharedRateLimit | None = None, most_in_flight: int = MOST) -> Iterator[DataApi]:
-        """Yield the API of a run: with counts of its own, stopped alone, its clock held against the platform's.
+        """Yield the API of a run: with counts of its own, stopped alone, its clock compared with the platform's.
 
         `shared` is where processes of the same token tell each other to wait, and share `most_in_flight` requests.
 

@@ -107,7 +107,7 @@ class Untrusted(Permanent, ConfigError):
 
 
 class ClocksApart(Permanent, ConfigError):
-    """This machine's clock is not the platform's: what is over, and what came later, could not be told."""
+    """This machine's clock is not the platform's: what is over, and what came later, is unknown."""
 
     kind = "clocks_apart"
 

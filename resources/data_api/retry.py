@@ -1,4 +1,4 @@
-"""What is asked again, how long to wait before, and when to give up."""
+"""Which requests are sent again, how long to wait before, and when to give up."""
 
 from __future__ import annotations
 

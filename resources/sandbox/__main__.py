@@ -1,4 +1,4 @@
-"""`python -m resources.sandbox`: serves a generated world until told to end."""
+"""`python -m resources.sandbox`: serves a generated world until it is stopped."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from resources.sandbox.world import World
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Serve a generated world until told to end; print one line of JSON once it is ready."""
+    """Serve a generated world until stopped; print one line of JSON once it is ready."""
     options = _parser().parse_args(arguments)
     end = options.end or datetime.now(UTC).date()
     first = end - timedelta(days=options.days - 1)

@@ -337,7 +337,7 @@ class PromptServer(uvicorn.Server):
         self._loop: asyncio.AbstractEventLoop | None = None
 
     async def main_loop(self) -> None:
-        """Wait until told to stop, without uvicorn's ticks."""
+        """Wait for the signal to stop, without uvicorn's ticks."""
         self._loop = asyncio.get_running_loop()
         if not self.should_exit:
             await self._ended.wait()

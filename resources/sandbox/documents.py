@@ -107,7 +107,7 @@ class Fraud:
         return second
 
     @classmethod
-    def told(cls, **fields: Any) -> Fraud:
+    def new(cls, **fields: Any) -> Fraud:
         """Make a report by hand; times may be seconds or text, and what is left out is empty."""
         times = {name: instant(fields.get(name, "2024-03-01 00:00:00")) for name in FRAUD_TIMES}
         facts = {**dict.fromkeys(_FRAUD_FIELDS, ""), "project_id": "198", "operation_id": 0, **fields, **times}
@@ -166,7 +166,7 @@ class Document:
     fields: dict[str, Any]
 
     @classmethod
-    def told(cls, at: Moment, project: int = 198, /, **fields: Any) -> Document:
+    def new(cls, at: Moment, project: int = 198, /, **fields: Any) -> Document:
         """Make a document by hand."""
         return cls(instant(at), project, fields)
 

@@ -1,4 +1,4 @@
-"""Faults on request: which of them a request meets, by chance or as told, and what each does to its answer."""
+"""Faults on request: which of them a request meets, by chance or on request, and what each does to its answer."""
 
 from __future__ import annotations
 

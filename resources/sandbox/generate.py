@@ -128,7 +128,7 @@ class DrawnState(State):
 
     @property
     def likely_fraud(self) -> bool:
-        """Tell whether a payment system reports this operation as fraudulent some day."""
+        """Return whether a payment system reports this operation as fraudulent some day."""
         is_payment = self.kind in {"sale", "auth", "recurring"}
         return self.status == "success" and is_payment and self.draft.dice % 401 == 0
 

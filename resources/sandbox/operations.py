@@ -74,11 +74,11 @@ class Query:
 
     @property
     def by_time_alone(self) -> bool:
-        """Tell whether the interval is the only condition."""
+        """Return whether the interval is the only condition."""
         return self == Query(self.start, self.end)
 
     def takes(self, operation: Operation, state: State) -> bool:
-        """Tell whether an operation in this state fulfils all conditions but the interval."""
+        """Return whether an operation in this state fulfils all conditions but the interval."""
         if self.projects is not None and operation.project not in self.projects:
             return False
         if self.types is not None and state.kind not in self.types:

@@ -74,7 +74,7 @@ class Account:
             raise ValueError(f"A token has {TOKEN_LENGTH} characters, this one {len(self.token)}")
 
     def sees(self, project: int) -> bool:
-        """Tell whether this account has access to a project."""
+        """Return whether this account has access to a project."""
         return self.projects is None or project in self.projects
 
 
@@ -144,7 +144,7 @@ class OperationsCall:
 
     @property
     def long(self) -> bool:
-        """Tell whether its interval is longer than 180 days."""
+        """Return whether its interval is longer than 180 days."""
         query = self.query
         return query.start is not None and query.end is not None and query.end - query.start > LONG_INTERVAL
 

@@ -163,7 +163,7 @@ class SandboxProcess:
         return str(self._ask("operations", change)["operation_id"])
 
     def top_up(self, project: int, currency: str, minor: int, at: str | None = None) -> None:
-        """Move a balance by what no operation tells of."""
+        """Move a balance by what is in no operation."""
         self._ask("balances", {"project": project, "currency": currency, "minor": minor, "at": at})
 
     def _ask(self, path: str, body: Mapping[str, Any] | None = None) -> Any:

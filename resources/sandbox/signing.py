@@ -20,7 +20,7 @@ def sign(params: Mapping[str, Any], secret: str) -> str:
 
 
 def verify(params: Mapping[str, Any], secret: str) -> bool:
-    """Tell whether `params` carries the signature that its other parameters have under `secret`."""
+    """Return whether `params` carries the signature that its other parameters have under `secret`."""
     given = params.get("signature")
     if not isinstance(given, str):
         return False

@@ -123,7 +123,7 @@ class World:
         visible: Moment | None = None,
         **fields: Any,
     ) -> None:
-        """Give an operation a new state, effective and visible now if not told otherwise.
+        """Give an operation a new state, effective and visible now unless given otherwise.
 
         Effective in the future, it is visible already: it has left every earlier interval.
         """
@@ -143,7 +143,7 @@ class World:
             self._payments = None
 
     def top_up(self, project: int, currency: str, minor: int, at: Moment | None = None) -> None:
-        """Add to a project's balance (negative: take from it) what no operation tells of."""
+        """Add to a project's balance (negative: take from it) what is in no operation."""
         self.top_ups.append(Move(project, currency, self.now if at is None else seconds(at), minor))
 
     def new_id(self) -> str:

@@ -217,7 +217,7 @@ class Blockers:
                     if self._done.wait(self._pause):
                         return
         except (psycopg.Error, SyncError):
-            return  # whoever waits is told without a name then
+            return  # the message then names nobody
 
     def _look(self, connection: Driver) -> list[str]:
         return [_described(row) for row in _rows(connection, "warehouse/connect/blockers", pid=self._backend)]

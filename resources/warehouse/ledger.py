@@ -44,7 +44,7 @@ class ControlTotal:
 class Neighbours:
     """Keys of what a run's committed windows hold, for the windows that share a boundary second with them.
 
-    A row met in both is counted by the one that was committed first. Each window stays here until both of its
+    A row of both is counted by the one that was committed first. Each window stays here until both of its
     neighbours are committed; whatever the number of windows, few are open at a time.
     """
 
@@ -154,7 +154,7 @@ def run(
             yield this
         except BaseException as error:
             state: RunState = "incomplete" if isinstance(error, Incomplete) else "failed"
-            with suppress(SyncError):  # the first failure is the one to tell of
+            with suppress(SyncError):  # the first failure is the one to report
                 _end_run(warehouse, run_id, counts, state, _message(error), kind_of(error))
             raise
         _end_run(warehouse, run_id, counts, "skipped" if this.skipped else "complete", this.skipped or this.message)
@@ -227,7 +227,7 @@ def add_window(
     """Append a walk and its verdict to the ledger, in the transaction that holds its rows.
 
     Returns:
-        Whether the rows in the store that this walk wrote have the control totals of all it met.
+        Whether the rows in the store that this walk wrote have the control totals of all it received.
     """
     (row,) = execute(
         connection,

@@ -60,7 +60,7 @@ class Loadable(Protocol):
 
     @property
     def key(self) -> str:
-        """The column that, after the account, tells a row."""
+        """The column that, with the account, identifies a row."""
 
     @property
     def total(self) -> Total:
@@ -181,7 +181,7 @@ def merge_again(
     keys: Sequence[str],
     windows: Sequence[WindowRows],
 ) -> tuple[int, int]:
-    """Build all states of some rows again from the windows that met them, in order; in one transaction.
+    """Build all states of some rows again from the windows that returned them, in order; in one transaction.
 
     Returns how many states stand in the store now that did not before, and how many are gone that did.
     """
@@ -255,7 +255,7 @@ def _with_times_as(kind: pa.DataType, table: pa.Table) -> pa.Table:
 def add_rejects(
     connection: Connection, scope: Scope, stream: str, rejects: Sequence[Reject], window_id: int | None
 ) -> None:
-    """Keep rows that could not be typed; one that was met before is only marked as met again."""
+    """Keep rows that could not be typed; of one that is known only the time is new."""
     rows = [
         {
             "account": scope.account,

@@ -37,7 +37,7 @@ def migrate(
 ) -> list[str]:
     """Bring the database to this version of the product; return the names of the files applied now.
 
-    Settings that belong to the warehouse are held against the environment's in the same transaction, more of them
+    Settings that belong to the warehouse are compared with the environment's in the same transaction, more of them
     where the process `loads`, none where it `changes_settings`; or they are made `reference`, where that is given.
 
     Raises:

@@ -1,6 +1,6 @@
 """One token's pace across processes: a 429 to one of them, and how many requests in flight each has found.
 
-Within a process, `resources.data_api.pace` does the waiting; here is only what it asks and tells.
+Within a process, `resources.data_api.pace` does the waiting; here is only what processes exchange.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ LOOK_EVERY = 1.0  # seconds
 class TokenBudget:
     """The pause of an account's token as PostgreSQL keeps it; safe to use from several threads.
 
-    A database that fails here is passed over: each process keeps its own pace, and the next load tells of it.
+    A database that fails here is ignored: each process keeps its own pace, and the next load reports it.
     """
 
     def __init__(self, warehouse: Warehouse, account: str) -> None:

@@ -83,7 +83,7 @@ def settle_settings(
 ) -> None:
     """Write the settings as long as nothing is loaded; then refuse those of a process that differ.
 
-    `loads`: what the process does not set, it would load with its defaults, so that these are held against the
+    `loads`: what the process does not set, it would load with its defaults, so that these are compared with the
     warehouse too.
 
     Raises:

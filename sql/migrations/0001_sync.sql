@@ -145,7 +145,7 @@ CREATE INDEX spot_checks_latest ON sync.spot_checks (account, asked_at DESC);
 
 COMMENT ON TABLE sync.spot_checks IS 'A sample of payments, asked for by id every night and compared with core.operations: one row an operation that is equal, one row for each field that is not.';
 COMMENT ON COLUMN sync.spot_checks.account IS 'Which token''s account (SYNC_ACCOUNT).';
-COMMENT ON COLUMN sync.spot_checks.run_id IS 'The run that asked.';
+COMMENT ON COLUMN sync.spot_checks.run_id IS 'The run that requested it.';
 COMMENT ON COLUMN sync.spot_checks.payment_id IS 'The payment that was asked for.';
 COMMENT ON COLUMN sync.spot_checks.operation_id IS 'The operation that was compared.';
 COMMENT ON COLUMN sync.spot_checks.field IS 'The field that differs; operation: it is missing on one side; empty: all of it is equal.';
@@ -215,7 +215,7 @@ COMMENT ON COLUMN sync.erasures.rejects IS 'Rows of core.rejects whose JSON was 
 COMMENT ON COLUMN sync.erasures.pages IS 'Raw pages whose body was redacted.';
 COMMENT ON COLUMN sync.erasures.documents IS 'Rows of core.documents and of its versions whose personal values were taken out.';
 
--- What was alerted, and to whom it went; and the figures of each night, against which the next ones are judged.
+-- What was alerted, and to whom it went; and the figures of each night, with which the next ones are compared.
 CREATE TABLE sync.alerts (
     account           text NOT NULL,
     cause             text NOT NULL,
@@ -233,12 +233,12 @@ CREATE TABLE sync.alerts (
 );
 CREATE UNIQUE INDEX alerts_open ON sync.alerts (account, cause) WHERE resolved_at IS NULL;
 
-COMMENT ON TABLE sync.alerts IS 'One row for each time a cause for an alert began; it is told once, and once more when it is over.';
+COMMENT ON TABLE sync.alerts IS 'One row for each time a cause for an alert began; it is sent once, and once more when it is over.';
 COMMENT ON COLUMN sync.alerts.account IS 'Which token''s account (SYNC_ACCOUNT).';
 COMMENT ON COLUMN sync.alerts.cause IS 'Key of the cause: the kind, and what it is about.';
 COMMENT ON COLUMN sync.alerts.first_seen_at IS 'When the cause was seen first.';
 COMMENT ON COLUMN sync.alerts.last_seen_at IS 'When the cause was seen last.';
-COMMENT ON COLUMN sync.alerts.kind IS 'run_failed, check_failed, nightly_late, volume, lateness, token_refused, breaks, ledger_broken: docs/runbook.md has a section for each.';
+COMMENT ON COLUMN sync.alerts.kind IS 'run_failed, check_failed, nightly_late, volume, lateness, token_refused, right_refused, breaks, ledger_broken: docs/runbook.md has a section for each.';
 COMMENT ON COLUMN sync.alerts.title IS 'What happened, in a few words.';
 COMMENT ON COLUMN sync.alerts.message IS 'What happened, where to look, what to do.';
 COMMENT ON COLUMN sync.alerts.sent_to IS 'Channels that took the message.';
@@ -310,7 +310,7 @@ COMMENT ON TABLE sync.requests_in_flight IS
 COMMENT ON COLUMN sync.requests_in_flight.account IS 'Which token''s account (SYNC_ACCOUNT).';
 COMMENT ON COLUMN sync.requests_in_flight.process IS 'Which process; a random name.';
 COMMENT ON COLUMN sync.requests_in_flight.in_flight_limit IS 'Its limit when it was last seen.';
-COMMENT ON COLUMN sync.requests_in_flight.is_active IS 'Whether its run goes on; of a process that was killed, seen_at tells.';
+COMMENT ON COLUMN sync.requests_in_flight.is_active IS 'Whether its run goes on; a process that was killed is known by its seen_at.';
 COMMENT ON COLUMN sync.requests_in_flight.seen_at IS 'When it last sent a request, within a second or so.';
 
 
@@ -324,7 +324,7 @@ CREATE TABLE sync.document_streams (
     PRIMARY KEY (account, stream)
 );
 
-COMMENT ON TABLE sync.document_streams IS 'How the documents of a stream are found in an answer and told apart, since its first load: replay reads it. Another way needs another name.';
+COMMENT ON TABLE sync.document_streams IS 'How the documents of a stream are found in an answer and identified, since its first load: replay reads it. Another way needs another name.';
 COMMENT ON COLUMN sync.document_streams.account IS 'Which token''s account (SYNC_ACCOUNT).';
 COMMENT ON COLUMN sync.document_streams.stream IS 'documents: and the name in DOCUMENTS_FILE.';
 COMMENT ON COLUMN sync.document_streams.endpoint IS 'Endpoint of the Data API.';

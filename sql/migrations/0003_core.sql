@@ -477,7 +477,7 @@ CREATE INDEX documents_window ON core.documents (window_id);
 COMMENT ON TABLE core.documents IS 'One row a document of an endpoint without a described response format (DOCUMENTS_FILE), as last observed. May hold personal data anywhere.';
 COMMENT ON COLUMN core.documents.account IS 'Which token''s account it came through (SYNC_ACCOUNT).';
 COMMENT ON COLUMN core.documents.stream IS 'documents: and the name of the stream in DOCUMENTS_FILE; as in sync.windows and core.rejects.';
-COMMENT ON COLUMN core.documents.document_key IS 'What tells it: the value at the configured path, a JSON list of the values at several; without a configured key, document_sha256 at first sight.';
+COMMENT ON COLUMN core.documents.document_key IS 'Its identity: the value at the configured path, a JSON list of the values at several; without a configured key, document_sha256 at first sight.';
 COMMENT ON COLUMN core.documents.endpoint IS 'Endpoint of the Data API it came from, for example chargeback/list.';
 COMMENT ON COLUMN core.documents.document IS 'Personal data, possibly: the document as it came; numbers exact at any size.';
 COMMENT ON COLUMN core.documents.document_sha256 IS 'SHA-256 of the document''s canonical text: keys sorted, no spaces, numbers spelled as they came.';

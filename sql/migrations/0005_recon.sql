@@ -676,7 +676,7 @@ COMMENT ON TABLE recon.close_preparations IS 'Who prepared which figures of a da
 COMMENT ON COLUMN recon.close_preparations.account IS 'Which token''s account (SYNC_ACCOUNT).';
 COMMENT ON COLUMN recon.close_preparations.preparation_no IS 'Number of the preparation.';
 COMMENT ON COLUMN recon.close_preparations.business_date IS 'Business day.';
-COMMENT ON COLUMN recon.close_preparations.prepared_by IS 'Who prepared the figures, as the command was told.';
+COMMENT ON COLUMN recon.close_preparations.prepared_by IS 'Who prepared the figures, by the name given to the command.';
 COMMENT ON COLUMN recon.close_preparations.prepared_at IS 'When.';
 COMMENT ON COLUMN recon.close_preparations.database_user IS 'Role that the command was connected as.';
 COMMENT ON COLUMN recon.close_preparations.figures_sha256 IS 'SHA-256 of the figures prepared: the day''s totals, verdict, books, breaks and balances. The day is closed only while they are the same.';

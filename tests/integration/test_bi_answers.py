@@ -95,7 +95,7 @@ def fill(uri: str, world: World) -> None:
 def report(number: int, **fields) -> Fraud:
     """A report of an operation that nobody knows."""
     received = f"{YESTERDAY:%Y-%m-%d} 12:00:00"
-    return Fraud.told(operation_id=number, received_on=received, fraud_type="made up", **fields)
+    return Fraud.new(operation_id=number, received_on=received, fraud_type="made up", **fields)
 
 
 def ask(conninfo: str, statement: str) -> pd.DataFrame:

@@ -74,7 +74,7 @@ def test_an_endpoint_that_ignores_pages_is_incomplete_and_nothing_is_stored(stor
 
 def test_what_cannot_be_a_document_is_kept_with_its_reason(store):
     bad = [
-        Document.told("2024-03-05 12:00:00", amount=1),
+        Document.new("2024-03-05 12:00:00", amount=1),
         chargeback("a\x00b"),
         chargeback(7, note="x"),
         chargeback(7, note="y"),

@@ -157,7 +157,7 @@ def documented(loaded):
     for stage in ("first chargeback", "arbitration"):
         world = World.of(now="2024-03-05 00:00:00")
         told = [{**fields, "stage": stage} for fields in DOCUMENTS]
-        world.documents.tell("chargeback/list", [Document.told("2024-03-02 10:00:00", **fields) for fields in told])
+        world.documents.tell("chargeback/list", [Document.new("2024-03-02 10:00:00", **fields) for fields in told])
         with SandboxServer(world) as sandbox, client_of(sandbox.url) as client:
             request = SyncRequest(date(2024, 3, 2), date(2024, 3, 2))
             sync_documents(STREAM, DataApi(client), loaded, SyncSettings(), request)
@@ -190,7 +190,7 @@ def test_a_person_named_anywhere_in_a_document_is_nowhere_any_more(documented):
 def test_amounts_of_a_report_of_fraud_stay_in_its_page_and_the_person_does_not(store):
     world = World.of(now="2024-03-05 00:00:00")
     reported = {"received_on": "2024-03-02 12:00:00", "fraud_type": "x", "tr_amount": "1.00", "tr_ccy": "EUR"}
-    world.frauds = [Fraud.told(operation_id=1, customer_email=f"{MARK}@a.example", customer_id=MARK, **reported)]
+    world.frauds = [Fraud.new(operation_id=1, customer_email=f"{MARK}@a.example", customer_id=MARK, **reported)]
     request = SyncRequest(date(2024, 3, 2), date(2024, 3, 2))
     with SandboxServer(world) as sandbox, client_of(sandbox.url) as client:
         sync_fraud(DataApi(client), store, SyncSettings(), request)

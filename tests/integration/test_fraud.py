@@ -27,7 +27,7 @@ def world_of(operations: int = 6_000) -> World:
 
 def report(number: int, received: str = "2024-03-05 12:00:00", **fields) -> Fraud:
     amounts = {"tr_amount": "10.00", "tr_ccy": "EUR", "channel_amount_in_usd": "11.00"}
-    return Fraud.told(**{"operation_id": number, "received_on": received, "fraud_type": "stolen", **amounts, **fields})
+    return Fraud.new(**{"operation_id": number, "received_on": received, "fraud_type": "stolen", **amounts, **fields})
 
 
 def load(sandbox, store, first=FIRST, last=LAST, **settings):

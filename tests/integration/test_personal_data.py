@@ -63,7 +63,7 @@ def world(status: str = "success") -> World:
     made = World.of([(item, f"{DAY} 10:00:00") for item in rows], now="2024-03-05 00:00:00")
     amounts = {"tr_amount": "1.00", "tr_ccy": "EUR", "channel_amount_in_usd": "1.10"}
     personal = {"account_number": f"{MARK} 1", "customer_email": f"{MARK} 1", "customer_ip": f"{MARK} unknown"}
-    made.frauds = [Fraud.told(operation_id=1, received_on=f"{DAY} 12:00:00", fraud_type="x", **amounts, **personal)]
+    made.frauds = [Fraud.new(operation_id=1, received_on=f"{DAY} 12:00:00", fraud_type="x", **amounts, **personal)]
     return made
 
 

@@ -54,8 +54,8 @@ def test_one_chargeback_is_one_signed_object(sandbox):
 
 def test_pages_are_cut_from_the_newest_on_and_a_project_that_is_not_seen_is_not_there():
     world = World.of(now=NOW)
-    told = [Document.told(f"2024-03-05 12:00:0{number}", id=number) for number in range(5)]
-    world.documents.tell("chargeback/list", [*told, Document.told("2024-03-05 13:00:00", 1042, id=99)])
+    told = [Document.new(f"2024-03-05 12:00:0{number}", id=number) for number in range(5)]
+    world.documents.tell("chargeback/list", [*told, Document.new("2024-03-05 13:00:00", 1042, id=99)])
     with SandboxServer(world, accounts=[Account(projects={198})]) as sandbox:
         page = ask(sandbox, "chargeback/list", pagination={"limit": 2, "offset": 1}).json()["chargebacks"]
     assert [row["id"] for row in page] == [3, 2]

@@ -89,7 +89,7 @@ def test_operations_by_payment_asks_for_the_payment_alone(sandbox, api):
 
 def test_fraud_asks_for_reports_by_the_time_they_were_received(sandbox, api):
     times = ["2024-02-29 23:59:59", "2024-03-01 00:00:00", "2024-03-10 23:59:59", "2024-03-11 00:00:00"]
-    sandbox.world.frauds = [Fraud.told(operation_id=number, received_on=text) for number, text in enumerate(times)]
+    sandbox.world.frauds = [Fraud.new(operation_id=number, received_on=text) for number, text in enumerate(times)]
     answer = api.fraud(FIRST, LAST, offset=0, limit=5)
     assert ids(answer) == [2, 1]
     request = sandbox.requests[0]

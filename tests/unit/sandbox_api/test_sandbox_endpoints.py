@@ -90,7 +90,7 @@ def test_fraud_reports_refer_to_operations(sandbox):
 def test_fraud_reports_have_major_units_filters_and_pages():
     def report(number, country, **times):
         money = {"tr_amount": "180.00", "tr_ccy": "EUR"}
-        return Fraud.told(operation_id=number, issuer_country=country, **money, **times)
+        return Fraud.new(operation_id=number, issuer_country=country, **money, **times)
 
     world = World(now="2024-04-01")
     days = [f"2024-03-{day:02d} 10:00:00" for day in range(1, 26)]

@@ -109,8 +109,8 @@ def test_rows_that_move_happen_within_a_second_too():
 
 def test_fraud_reports_and_documents_keep_fractions():
     world = World(now="2024-04-01")
-    world.frauds = [Fraud.told(operation_id=1, received_on=f"{SIX}.001"), Fraud.told(operation_id=2, received_on=SIX)]
-    world.documents.tell("chargeback/list", [Document.told(f"{SIX}.001", id=1), Document.told(SIX, id=2)])
+    world.frauds = [Fraud.new(operation_id=1, received_on=f"{SIX}.001"), Fraud.new(operation_id=2, received_on=SIX)]
+    world.documents.tell("chargeback/list", [Document.new(f"{SIX}.001", id=1), Document.new(SIX, id=2)])
     with SandboxServer(world) as sandbox:
         reports = ask(sandbox, "fraud/list", **FILTERED).json()["operations"]
         assert [row["operation_id"] for row in reports] == [2]
