@@ -28,7 +28,7 @@ REACH_DAYS = 31  # how far back a missing day is still looked for
 LEAST_NIGHTS = 7  # before these nothing is usual
 FACTOR = 2.5  # a night with that many times more, or fewer, new operations than usual is unusual
 LEAST_LATE = 10
-COMMANDS = {"spot check": "spot-check", "completeness": "reconcile"}  # of streams that are not called as theirs
+COMMANDS = {"spot check": "spot-check", "completeness": "reconcile --date DAY"}  # of streams not called as theirs
 
 
 @dataclass(frozen=True)
@@ -223,7 +223,7 @@ def _rights(settings: SyncSettings, rows: Sequence[Any], option: str) -> Iterato
             f"{right}",
             row.message,
             f"My team → the token's user in the Dashboard; run {row.run_id} of sync.runs.",
-            f"{how}, then `ecommpay-sync {_command(row.stream)}{option}`. Over when a run of it is complete.",
+            f"{how}, then `{_again(row)}{option}`. Over when a run of it is complete.",
         )
 
 
@@ -233,8 +233,9 @@ def _right(stream: str, settings: SyncSettings) -> tuple[str, str]:
         if config.stream == stream:
             grant = f"give the token's user access to {config.endpoint}, or take [{config.name}] out of DOCUMENTS_FILE"
             return f"documents of {config.endpoint} ({config.name})", grant
-    right = next(typed.required_right for typed in TYPED if typed.name == stream)
-    return f"{stream} (role {right})", f"grant the role {right} to the token's user, or set SYNC_{stream.upper()}=off"
+    typed = next(typed for typed in TYPED if typed.name == stream)
+    grant = f"grant the role {typed.required_right} to the token's user, or set SYNC_{stream.upper()}=off"
+    return f"{typed.rows_name or typed.name} (role {typed.required_right})", grant
 
 
 def _is_configured(stream: str, settings: SyncSettings) -> bool:
@@ -297,13 +298,10 @@ def _failed_jobs(jobs: Sequence[FailedJob], known: set[tuple[str, str]]) -> Iter
 
 def _again(row: Any) -> str:
     """Return the command that does a run's work again: of days, those that it was about."""
+    command = f"ecommpay-sync {COMMANDS.get(row.stream, row.stream.replace(':', ' '))}"
     if not row.interval_from:
-        return f"ecommpay-sync {_command(row.stream)}"
-    return f"ecommpay-sync {_command(row.stream)} --from {row.interval_from:%Y-%m-%d} --to {row.interval_to:%Y-%m-%d}"
-
-
-def _command(stream: str) -> str:
-    return stream.replace(":", " ").replace("spot check", "spot-check")
+        return command
+    return f"{command} --from {row.interval_from:%Y-%m-%d} --to {row.interval_to:%Y-%m-%d}"
 
 
 def _checks(checks: Sequence[FailedCheck]) -> Iterator[Alert]:

@@ -26,7 +26,7 @@ from pipelines.cli.dagster_runs import execute
 from resources.errors import ConfigError, Incomplete
 from resources.settings import report_dir
 from resources.warehouse.engine import Warehouse, run
-from resources.warehouse.reference import settings_in_force
+from resources.warehouse.reference import check_account, settings_in_force
 
 if TYPE_CHECKING:
     from pipelines.reconciliation.ledger_entries import Fault
@@ -316,6 +316,8 @@ def ledger_import(
 
     scope = only_account(account)
     with migrated_warehouse() as store:
+        with store.transaction() as connection:
+            check_account(connection)
         zone = settings_in_force(store, scope.settings).reference.reporting_zone
         result = import_ledger(
             store, scope.account, file, zone, exponent_of, accept_partial=accept_partial, replace_day=replace_day

@@ -134,6 +134,7 @@ FRAUD = Stream(
     time_column="received_on",
     optional=True,
     required_right=RIGHT,
+    rows_name="reports of fraud",
 )
 
 

@@ -48,6 +48,7 @@ class Stream:
     time_column: str | None = None  # the column by which the density of a window is guessed
     optional: bool = False  # a token may lack the right: that is no failure as long as nothing was ever loaded
     required_right: str | None = None  # what the platform calls it
+    rows_name: str | None = None  # what a person calls its rows, where that is not its name
     is_snapshot: bool = False  # no intervals: a window is the second of its request
     has_pages: bool = True  # else one answer holds all of a window
     longest: int = LONGEST  # seconds of a window

@@ -122,10 +122,16 @@ def check_settings(
                 "to that, or change the warehouse by `ecommpay-sync settings apply`, which says what is rebuilt."
             )
     if loads:
-        _check_account([row.account for row in run(connection, "warehouse/reference/accounts")], environment)
+        check_account(connection, environment)
 
 
-def _check_account(accounts: list[str], environment: Environment) -> None:
+def check_account(connection: Connection, environment: Environment = os.environ) -> None:
+    """Refuse to add to an account that nobody named, beside those that the warehouse holds.
+
+    Raises:
+        ConfigError: SYNC_ACCOUNT is not set, and the warehouse holds other accounts alone.
+    """
+    accounts = [row.account for row in run(connection, "warehouse/reference/accounts")]
     named = any(environment.get(name) for name in ("SYNC_ACCOUNT", "ACCOUNTS", "ACCOUNTS_FILE"))
     default = sync_settings({}).account
     if accounts and default not in accounts and not named:

@@ -10,13 +10,13 @@ WHERE state = 'failed' AND error_kind IN ('unauthorized', 'forbidden')
 -- name: refused_rights
 -- Streams beside :streams, for which a token needs a right, whose last run to end the platform refused, and not the
 -- token as such: then it refused the run of :streams before or behind it too.
-SELECT run_id, stream, message,
+SELECT run_id, stream, interval_from, interval_to, message,
        EXISTS (
            SELECT FROM sync.runs c
            WHERE c.account = :account AND c.stream = last.stream AND c.state = 'complete'
        ) AS was_loaded
 FROM (
-    SELECT DISTINCT ON (stream) run_id, stream, message, state, error_kind
+    SELECT DISTINCT ON (stream) run_id, stream, interval_from, interval_to, message, state, error_kind
     FROM sync.runs
     WHERE account = :account AND stream <> ALL(CAST(:streams AS text[])) AND state <> 'running'
     ORDER BY stream, run_id DESC

@@ -9,7 +9,7 @@ SELECT key, value FROM core.settings
 SELECT 1 WHERE EXISTS (SELECT FROM sync.runs) OR EXISTS (SELECT FROM recon.ledger_imports)
 
 -- name: accounts
-SELECT DISTINCT account FROM sync.runs ORDER BY account
+SELECT account FROM sync.runs UNION SELECT account FROM recon.ledger_imports ORDER BY account
 
 -- name: lock
 -- One process at a time writes settings; the same key as that of migrations.

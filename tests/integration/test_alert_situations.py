@@ -12,11 +12,13 @@ from datetime import UTC, date, datetime, timedelta
 import dagster as dg
 import pytest
 import sqlalchemy
+import typer
 
 from fixtures.commands import NIGHT, ROOT, SETTINGS, execute, fetch_all, sync
 from fixtures.receivers import webhook
 from pipelines.accounts import account_scopes
 from pipelines.alerts.conditions import DagsterFacts, FailedJob, FailedStep, evaluate, grouped
+from pipelines.cli import app
 from pipelines.definitions import defs
 from pipelines.nights import night_at
 from pipelines.resources import WarehouseResource
@@ -180,6 +182,16 @@ SITUATIONS = {
         "is incomplete",
         then=(OPERATIONS,),
     ),
+    "spot check failed": Situation(
+        (Run("spot check", "failed", "unavailable", days=None),),
+        ("run_failed:spot check",),
+        then=(Run("spot check", "complete", days=None),),
+    ),
+    "proof failed": Situation(
+        (Run("completeness", "failed", "unavailable", days=None),),
+        ("run_failed:completeness",),
+        then=(Run("completeness", "complete", days=None),),
+    ),
     "run killed": Situation((Run("operations", "running"),), (NIGHT_FAILED,), "is not ended", then=(OPERATIONS,)),
     "run retried": Situation((replace(OPERATIONS, state="failed", kind="rate_limited"), OPERATIONS)),
     "stream failed, and is refused and tolerated since": Situation(
@@ -234,6 +246,12 @@ def evaluated(store, situation, changes, now=NOON):
     return evaluate(store, settings, AlertSettings(), now, facts, verify=False)
 
 
+def assert_is_a_command(words):
+    """Fail unless the command takes these words, with every option that it needs."""
+    name, *rest = words
+    typer.main.get_command(app).commands[name].make_context(name, rest)
+
+
 @pytest.mark.parametrize("name", SITUATIONS)
 def test_a_situation_raises_exactly_its_alerts_and_they_are_cleared(loaded, name):
     situation = SITUATIONS[name]
@@ -243,6 +261,8 @@ def test_a_situation_raises_exactly_its_alerts_and_they_are_cleared(loaded, name
     assert {alert.cause for alert in found.alerts} == set(situation.raises)
     if situation.says:
         assert situation.says in found.alerts[0].title
+    for advised in re.findall(r"`ecommpay-sync ([^`]+)`", " ".join(alert.todo for alert in found.alerts)):
+        assert_is_a_command(advised.split())
     if situation.then or situation.then_settings or situation.left:
         for run in situation.then:
             run.write(loaded)

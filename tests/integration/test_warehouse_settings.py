@@ -101,12 +101,19 @@ def test_a6_personal_data_is_never_stored_in_another_mode_or_by_another_key(comm
     loaded(command, environment, **hashed)
 
 
-def test_a7_a_second_copy_under_the_default_name_must_be_asked_for(command, environment, store):
+def test_a7_a_second_copy_under_the_default_name_must_be_asked_for(command, environment, store, tmp_path):
+    books = tmp_path / "books.csv"
+    books.write_text(
+        "entry_id,booked_at,operation_type,currency,amount\n1,2026-03-01,sale,EUR,1.00\n", encoding="utf-8"
+    )
     loaded(command, environment, SYNC_ACCOUNT="acme")
-    done = command(*LOAD, environment=environment)
-    assert done.returncode == 2
-    assert "SYNC_ACCOUNT is not set, and the warehouse holds acme: set SYNC_ACCOUNT=acme" in done.stderr
-    assert fetch_all(store, "SELECT DISTINCT account FROM core.operations") == [{"account": "acme"}]
+    for arguments in (LOAD, ["balances"], ["spot-check"], ["ledger", "import", str(books)]):
+        done = command(*arguments, environment=environment)
+        assert done.returncode == 2, arguments
+        assert "SYNC_ACCOUNT is not set, and the warehouse holds acme: set SYNC_ACCOUNT=acme" in done.stderr
+    for table in ("core.operations", "sync.runs"):
+        assert fetch_all(store, f"SELECT DISTINCT account FROM {table}") == [{"account": "acme"}]
+    assert fetch_all(store, "SELECT account FROM recon.ledger_entries") == []
     loaded(command, environment, SYNC_ACCOUNT="default")
 
 
