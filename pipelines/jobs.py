@@ -10,6 +10,7 @@ import dagster as dg
 
 from pipelines.accounts import AccountScope
 from pipelines.nights import Night, night_at
+from pipelines.resources import settings_of_warehouse
 from resources.settings import sync_settings
 
 # UTC days from SYNC_FIRST_DAY on, the same for every account; one day more than Dagster's default, so that today can
@@ -118,9 +119,10 @@ def schedules_of(scope: AccountScope) -> Iterator[dg.ScheduleDefinition]:
     def nightly(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
         """Ask for the days of the night that was due, as one run over a range of partitions.
 
-        A tick that was missed is made up for later, and its run is about its own night.
+        A tick that was missed is made up for later, and its run is about its own night. The reporting zone is the
+        warehouse's, as it is for the run.
         """
-        night = night_at(context.scheduled_execution_time, settings)
+        night = night_at(context.scheduled_execution_time, settings_of_warehouse(settings))
         if night.first_day > night.last_day:
             return dg.SkipReason(f"SYNC_FIRST_DAY is {settings.first_day}: there is no day to load yet")
         return dg.RunRequest(

@@ -15,17 +15,22 @@ from resources.accounts import accounts_of
 from resources.data_api.client import Client
 from resources.data_api.endpoints import DataApi
 from resources.data_api.retry import RetryPolicy
-from resources.errors import ConfigError
+from resources.errors import ConfigError, SyncError
 from resources.settings import (
     DEFAULT_BASE_URL,
     ApiSettings,
     Environment,
+    ReferenceSettings,
+    SyncSettings,
     checked_api_settings,
+    data_dir,
+    database_url,
     secret_from_file,
     sync_settings,
 )
 from resources.warehouse.engine import Warehouse, open_warehouse
 from resources.warehouse.migrate import migrate
+from resources.warehouse.reference import settings_in_force
 
 SECRET: dict[str, Any] = {"dagster__is_secret": True}
 
@@ -112,6 +117,23 @@ class WarehouseResource(dg.ConfigurableResource[Any]):
                 raise
             self._warehouse = warehouse
         return self._warehouse
+
+
+def settings_of_warehouse(settings: SyncSettings) -> SyncSettings:
+    """Return `settings` with the warehouse's zone where they name none; as they are where it cannot be asked.
+
+    Whoever works with the warehouse tells why it cannot, and refuses a zone that differs.
+    """
+    if settings.reference != ReferenceSettings():
+        return settings
+    try:
+        url = database_url()
+        if url is None and not (data_dir() / "postgres").exists():  # looking makes no database
+            return settings
+        with open_warehouse(url, read_only=True) as warehouse:
+            return settings_in_force(warehouse, settings)
+    except SyncError:
+        return settings
 
 
 def data_api_from_env(environment: Environment = os.environ) -> DataApiResource:

@@ -22,6 +22,7 @@ from pipelines.resources import WarehouseResource
 from resources.channels import Channel, channels_of
 from resources.errors import ConfigError
 from resources.settings import AlertSettings, Environment, alert_settings
+from resources.warehouse.reference import settings_in_force
 
 TICK_SECONDS = 60
 VERIFY_EVERY = timedelta(hours=1)  # the whole chain is hashed: too much for each minute
@@ -113,7 +114,8 @@ def _look(
     for scope in scopes:
         own = facts_of_account(facts, scope, scopes)
         try:
-            found = evaluate(store, scope.settings, alerting, now, own, verify=verify, option=scope.option)
+            settings = settings_in_force(store, scope.settings)
+            found = evaluate(store, settings, alerting, now, own, verify=verify, option=scope.option)
             causes += len(found.alerts)
             delivery += notify(store, scope.account, found, channels, now, alerting.runbook)
         except Exception as error:  # noqa: BLE001 - raised below

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import uuid
+from datetime import UTC, datetime
 
+import dagster as dg
 import psycopg
 import pytest
 from psycopg.sql import SQL, Identifier
 
 from fixtures.commands import fetch_all
+from pipelines.accounts import account_scopes
+from pipelines.jobs import night_config, range_tags, schedules_of
+from pipelines.nights import night_at
+from resources.accounts import accounts_of
 from resources.sandbox import DEMO_SECRET, DEMO_TOKEN, SandboxServer, World
+from resources.settings import ReferenceSettings, SyncSettings
 from resources.warehouse.engine import Warehouse
 
 FIRST, LAST = "2024-03-01", "2024-03-02"
@@ -53,6 +60,21 @@ def test_a5_a_shell_with_only_the_url_takes_the_warehouses_settings_and_writes_n
     after = fetch_all(store, STORED)
     built = ("bi_views_fingerprint",)
     assert [row for row in after if row["key"] not in built] == [row for row in before if row["key"] not in built]
+
+
+@pytest.mark.parametrize("zone", ["America/New_York", "Asia/Kolkata", "UTC"])
+def test_a5_a_night_whose_process_names_no_zone_is_about_the_warehouses_business_days(
+    command, environment, store_url, monkeypatch, zone
+):
+    loaded(command, environment, SYNC_REPORTING_ZONE=zone)
+    monkeypatch.setenv("DATABASE_URL", store_url)
+    tick = datetime(2024, 3, 8, 7, 0, tzinfo=UTC)
+    (scope,) = account_scopes(accounts_of())
+    nightly = next(schedule for schedule in schedules_of(scope) if schedule.name == "nightly")
+    (request,) = nightly.evaluate_tick(dg.build_schedule_context(scheduled_execution_time=tick)).run_requests
+    night = night_at(tick, SyncSettings(reference=ReferenceSettings(zone)))
+    assert request.tags.items() >= range_tags(night.first_day, night.last_day).items()
+    assert request.run_config == night_config(scope, night)
 
 
 @pytest.mark.parametrize(
