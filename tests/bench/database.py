@@ -53,7 +53,9 @@ class Server:
 def server() -> Iterator[Server]:
     """Start a server in a folder of its own, and remove it in the end."""
     with tempfile.TemporaryDirectory(prefix="ecommpay-bench-") as folder:
-        handle = _server(Path(folder).resolve() / "postgres")  # patient where the machine is busy
+        files = Path(folder).resolve() / "postgres"
+        files.mkdir()
+        handle = _server(files)  # patient where the machine is busy
         with socket.create_server(("127.0.0.1", 0)) as listener:
             port = listener.getsockname()[1]
         where = {"pgdata": handle.pgdata, "user": handle.system_user}
