@@ -16,7 +16,15 @@ from pipelines.cli import console
 from pipelines.cli.accounts import AllAccounts, chosen_names, migrated_warehouse, reading_warehouse
 from resources.accounts import Accounts, accounts_of
 from resources.errors import ConfigError, SyncError
-from resources.settings import ApiSettings, database_url, unknown_names, what_was_meant
+from resources.settings import (
+    ApiSettings,
+    alert_settings,
+    database_url,
+    report_dir,
+    role_prefix,
+    unknown_names,
+    what_was_meant,
+)
 from resources.warehouse.engine import Warehouse, open_warehouse
 from resources.warehouse.migrate import NotMigrated, check_migrated
 
@@ -256,6 +264,8 @@ def _examine_account(examination: Examination, accounts: Accounts, name: str) ->
 
     def settings() -> str:
         found = accounts.settings(name)
+        for read in (alert_settings, role_prefix, report_dir):  # else only a night or an alert would meet what is wrong
+            read()
         unknown = "".join(f" — {what_was_meant(*name)}" for name in unknown_names())
         return (
             f"account {found.account}, first day {found.first_day}, look-back {found.look_back_days} days, "

@@ -344,7 +344,11 @@ class Unexpected(WarehouseResource):
 
 
 SENSOR_FAILURES = {
-    "away": (lambda url: WarehouseResource(url=re.sub(r"host=[^&]*", "host=/nowhere", url)), "is away"),
+    "away": (lambda _: WarehouseResource(url="postgresql://postgres@127.0.0.1:9/nobody_listens"), "is away"),
+    "no such database": (
+        lambda url: WarehouseResource(url=re.sub(r"ecommpay_test_\w+", "no_such_database", url)),
+        "a setting is refused",
+    ),
     "a URL that cannot be read": (lambda _: WarehouseResource(url="postgresql://a:b@c@d/e"), "a setting is refused"),
     "a file that is not there": (lambda _: WarehouseResource(url_file="/nowhere/url"), "a setting is refused"),
     "an error of no kind": (lambda _: Unexpected(), "alerts cannot be evaluated"),

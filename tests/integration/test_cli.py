@@ -126,6 +126,21 @@ def test_doctor_says_how_to_get_a_token_and_checks_the_rest(environment):
     assert "ok    database" in done.stdout
 
 
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("ALERT_WEBHOOK_URL", "http://example.com/hook"),
+        ("ALERT_BREAKS_ABOVE", "EUR"),
+        ("ALERT_SMTP_URL", "smtp://mail.example.com"),
+        ("SYNC_ROLE_PREFIX", "A-b"),
+    ],
+)
+def test_doctor_names_a_wrong_setting_that_no_load_reads(environment, variable, value):
+    done = command("doctor", environment=environment | {variable: value})
+    assert done.returncode == 2
+    assert re.search(rf"^FAIL  settings .*{variable}", done.stdout)
+
+
 def test_a_misspelt_setting_is_told_at_the_start_of_a_command_and_by_the_doctor(environment):
     environment |= {"SYNC_LOKBACK_DAYS": "5"}
     told = "SYNC_LOKBACK_DAYS is no setting; SYNC_LOOK_BACK_DAYS was probably meant"
