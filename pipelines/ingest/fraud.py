@@ -167,5 +167,5 @@ def sync_fraud(
     report = sync(FRAUD, strict, api, warehouse, settings, progress)
     if report.skipped:
         logger.warning("%s", report.skipped)
-        return Skipped(report.skipped)
+        return Skipped(f"{report.skipped.removesuffix('.')}, or set SYNC_FRAUD=off.")
     return report

@@ -112,7 +112,7 @@ SITUATIONS = {
     "right lost": Situation(
         (FRAUD, OPERATIONS, Run("fraud", "failed", "forbidden")),
         ("right_refused:fraud",),
-        "the token of account default lost the right to fraud (role Risks or Merchant admin)",
+        "the token of account default lost the right to reports of fraud (role Risks or Merchant admin)",
         then=(FRAUD,),
     ),
     "right lost, and operations load every hour since": Situation(
@@ -124,7 +124,7 @@ SITUATIONS = {
     "right demanded that was never held": Situation(
         (OPERATIONS, replace(FRAUD, **REFUSED)),
         ("right_refused:fraud",),
-        "does not have the right to fraud",
+        "does not have the right to reports of fraud",
         settings={"fraud": "on"},
         then=(FRAUD,),
     ),

@@ -99,7 +99,7 @@ def test_a_run_is_a_backfill_by_its_length_but_never_the_nightly_one(days, look_
 
 
 @pytest.mark.parametrize(
-    ("look_back", "days", "expected"), [(60, 61, False), (60, 62, True), (3, 31, False), (3, 32, True)]
+    ("look_back", "days", "expected"), [(60, 63, False), (60, 64, True), (3, 31, False), (3, 32, True)]
 )
 def test_a_night_of_fraud_reports_is_none_by_their_own_look_back(look_back, days, expected):
     last = date.fromordinal(YEAR[0].toordinal() + days - 1)

@@ -75,7 +75,7 @@ plain_rows = st.lists(
 def test_pages_of_plain_rows_are_not_declined(rows):
     first = {"x10": "t", "a:b": "t", "x9": 1, "sum": {"amount": 1, "currency": "EUR"}}
     body = signed(first, *rows)
-    if b'\\":' not in body:
+    if b'\\":' not in body and b':":' not in body:  # such a text looks like the end of a name
         assert rows_of(body) == [filled(row) for row in (first, *rows)]
 
 
