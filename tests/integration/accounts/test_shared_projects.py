@@ -134,7 +134,8 @@ def run_check(store_url, account, name):
         return evaluation
 
 
-def test_the_check_of_shared_projects_warns_each_account_that_sees_one(sandbox, store, store_url, shared):
+def test_the_check_of_shared_projects_warns_each_account_that_sees_one(sandbox, store, store_url, shared, monkeypatch):
+    monkeypatch.setenv("ACCOUNTS", "acme,globex")
     load(sandbox, store, "acme")
     build_marts(store, SETTINGS["acme"])
     assert run_check(store_url, "acme", "projects_seen_once").passed
@@ -146,7 +147,8 @@ def test_the_check_of_shared_projects_warns_each_account_that_sees_one(sandbox, 
         assert found.description.startswith(f"project {shared} is seen by acme (")
 
 
-def test_a_difference_between_marts_and_core_fails_the_account_it_is_of(sandbox, store, store_url, seen):
+def test_a_difference_between_marts_and_core_fails_the_account_it_is_of(sandbox, store, store_url, seen, monkeypatch):
+    monkeypatch.setenv("ACCOUNTS", "acme,globex")
     load(sandbox, store, "acme")
     load(sandbox, store, "globex")
     build_marts(store, SETTINGS["acme"])
