@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
@@ -15,6 +14,7 @@ import typer
 from pipelines.cli import console
 from pipelines.cli.accounts import OneAccount, migrated_warehouse, only_account, reading_warehouse, settings_of_all
 from resources.errors import ConfigError, WarehouseBroken
+from resources.files import write_whole
 from resources.settings import database_url, role_prefix
 from resources.warehouse.engine import Warehouse, open_warehouse, run, script
 
@@ -112,7 +112,10 @@ def metrics(
         if textfile is None:
             console.out.out(text, end="", highlight=False)
         else:
-            _replace_file(textfile, text)
+            try:
+                write_whole(textfile, text.encode())
+            except OSError as error:
+                raise ConfigError(f"--textfile {textfile} cannot be written: {error.strerror}.") from None
         return
     from prometheus_client import start_http_server
 
@@ -128,16 +131,6 @@ def metrics(
         except KeyboardInterrupt:
             server.shutdown()
             thread.join()
-
-
-def _replace_file(path: Path, text: str) -> None:
-    """Write the file at once: a reader never sees half of it."""
-    beside = path.with_name(f"{path.name}.{os.getpid()}")
-    try:
-        beside.write_text(text, encoding="utf-8")
-        beside.replace(path)
-    except OSError as error:
-        raise ConfigError(f"--textfile {path} cannot be written: {error.strerror}.") from None
 
 
 @app.command()

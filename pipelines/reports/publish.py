@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -13,6 +12,7 @@ from pipelines.reconciliation.close import sealed_document
 from pipelines.reports.document import DayDocument, from_json
 from pipelines.reports.figures import gather
 from resources.errors import ConfigError
+from resources.files import write_whole
 
 if TYPE_CHECKING:
     from resources.warehouse.engine import Warehouse
@@ -42,8 +42,8 @@ def publish(warehouse: Warehouse, account: str, day: date, zone: str, folder: Pa
     published = Published(document, folder / f"{name}.html", folder / f"{name}.xlsx")
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        _write(published.page, page(document).encode())
-        _write(published.workbook, workbook(document))
+        write_whole(published.page, page(document).encode())
+        write_whole(published.workbook, workbook(document))
     except OSError as error:
         raise ConfigError(
             f"the report cannot be written to {folder}: {error.strerror}; set SYNC_REPORT_DIR to a folder that can be."
@@ -62,9 +62,3 @@ def document_of(warehouse: Warehouse, account: str, day: date, zone: str) -> Day
         return from_json(json.dumps(json.loads(sealed.document)["report"]).encode())
     with warehouse.transaction() as connection:
         return gather(connection, account, day, zone)
-
-
-def _write(path: Path, content: bytes) -> None:
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    beside.write_bytes(content)
-    beside.replace(path)

@@ -191,10 +191,12 @@ def test_the_textfile_is_written_whole_and_a_wrong_path_is_told_in_one_line(stor
     target = tmp_path / "ecommpay.prom"
     assert command("metrics", "--textfile", str(target), environment={"DATABASE_URL": store_url}).returncode == 0
     assert metric(target.read_text(), "ecommpay_up") == 1
-    assert [file.name for file in tmp_path.iterdir()] == ["ecommpay.prom"]
-    done = command("metrics", "--textfile", str(tmp_path / "no" / "file"), environment={"DATABASE_URL": store_url})
-    assert done.returncode == 2
-    assert done.stderr.count("\n") == 1
+    (tmp_path / "taken").mkdir()
+    for wrong in (tmp_path / "no" / "file", tmp_path / "taken"):
+        done = command("metrics", "--textfile", str(wrong), environment={"DATABASE_URL": store_url})
+        assert done.returncode == 2
+        assert done.stderr.count("\n") == 1
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["ecommpay.prom", "taken"], "nothing is left beside them"
 
 
 def test_the_command_logs_json_on_request_with_ids_and_without_a_secret(world, store_url, store, tmp_path):
