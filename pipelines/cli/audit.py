@@ -32,13 +32,15 @@ app = typer.Typer()
 @app.command()
 def verify(
     head: Annotated[
-        str | None, typer.Option(metavar="HASH", help="a head noted earlier: it must still be there")
+        str | None,
+        typer.Option(metavar="HASH", help="a head noted earlier, or the text of a heartbeat: it must still be there"),
     ] = None,
 ) -> None:
     """Check the ledger's chain of hashes; name the first entry that was altered, removed or reordered."""
-    if head is not None and not re.fullmatch("[0-9a-fA-F]{64}", head):
+    heads = re.findall(r"\b[0-9a-f]{64}\b", (head or "").lower())
+    if head is not None and not heads:
         raise ConfigError(
-            f"--head {head!r} is no head: 64 hexadecimal digits, as `verify` and the daily report print it."
+            f"--head {head!r} is no head: 64 hexadecimal digits, as `verify`, a heartbeat and the daily report show it."
         )
     with reading_warehouse() as store:
         broken = store.query("warehouse/ledger/verify", account=None)
@@ -49,8 +51,12 @@ def verify(
                 f"{first.interval_from:%Y-%m-%d %H:%M:%S} to {first.interval_to:%Y-%m-%d %H:%M:%S} UTC): "
                 f"{first.reason}; compare with a backup, and walk these days again."
             )
-        if head is not None and not store.query("warehouse/ledger/entry_with_hash", hash=head.lower()):
-            raise WarehouseBroken(f"no entry of the ledger has the hash {head}: entries at its end were removed.")
+        contained = []
+        for noted in heads:
+            entries = store.query("warehouse/ledger/entry_with_hash", hash=noted)
+            if not entries:
+                raise WarehouseBroken(f"no entry of the ledger has the hash {noted}: entries at its end were removed.")
+            contained += [(noted, entry) for entry in entries]
         closes = store.query("reconciliation/close/verify_closes")
         if closes:
             first = closes[0]
@@ -58,9 +64,18 @@ def verify(
                 f"the closed days of account {first.account} are broken at row {first.close_no} "
                 f"({first.business_date}): {first.reason}; compare with a backup."
             )
+        deletions = store.query("warehouse/retention/verify_deletions")
+        if deletions:
+            first = deletions[0]
+            raise WarehouseBroken(
+                f"the deletions of raw pages of account {first.account} are broken at row {first.deletion_no} "
+                f"({first.deleted_at:%Y-%m-%d %H:%M:%S} UTC): {first.reason}; compare with a backup."
+            )
         tips = store.query("warehouse/ledger/chain_tips")
     for tip in tips:
         console.line(f"intact: account {tip.account}, {tip.entry_no:,} entries, head {tip.head}")
+    for noted, entry in contained:
+        console.line(f"contained: account {entry.account}, entry {entry.entry_no:,}, head {noted}")
     if not tips:
         console.line("the ledger is empty: no window has been walked yet")
 
