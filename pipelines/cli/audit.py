@@ -33,7 +33,7 @@ app = typer.Typer()
 def verify(
     head: Annotated[
         str | None,
-        typer.Option(metavar="HASH", help="a head noted earlier, or the text of a heartbeat: it must still be there"),
+        typer.Option(metavar="HASH", help="a head noted earlier, or a heartbeat's text: it must still be there"),
     ] = None,
 ) -> None:
     """Check the ledger's chain of hashes; name the first entry that was altered, removed or reordered."""

@@ -270,8 +270,10 @@ TAMPERED_DELETIONS = {
     "altered": ("UPDATE raw.deletions SET pages = pages + 1 WHERE deletion_no = 2", 2, "it was altered"),
     "removed": ("DELETE FROM raw.deletions WHERE deletion_no = 1", 2, "were removed or reordered"),
     "replaced": (
-        "UPDATE raw.deletions SET raw_days = 1 WHERE deletion_no = 1;"
-        "UPDATE raw.deletions d SET entry_hash = raw.deletion_hash(d) WHERE deletion_no = 1",
+        (
+            "UPDATE raw.deletions SET raw_days = 1 WHERE deletion_no = 1;"
+            "UPDATE raw.deletions d SET entry_hash = raw.deletion_hash(d) WHERE deletion_no = 1"
+        ),
         2,
         "does not follow",
     ),
