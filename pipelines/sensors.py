@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -14,12 +14,12 @@ import dagster as dg
 from pipelines.accounts import AccountScope
 from pipelines.alerts import outage
 from pipelines.alerts.conditions import DagsterFacts, FailedCheck, FailedJob, FailedStep, evaluate
-from pipelines.alerts.notifications import Delivery, notify
+from pipelines.alerts.notifications import Delivery, notify, tips_of_chains
 from pipelines.alerts.outage import Outage
 from pipelines.audit.spot_check import STREAM as SPOT_CHECK
 from pipelines.jobs import job_names
 from pipelines.resources import WarehouseResource
-from resources.channels import Channel, channels_of
+from resources.channels import Channel, ChannelFailed, Heartbeat, channels_of, heartbeat_of
 from resources.errors import ConfigError
 from resources.settings import AlertSettings, Environment, alert_settings
 from resources.warehouse.reference import settings_in_force
@@ -30,7 +30,7 @@ LOOK_BACK = timedelta(days=14)  # as far back as the ledger's own failed runs ar
 PAGE_OF_RUNS = 50
 OVER = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED]
 OF_A_COMMAND = "ecommpay/pid"  # tag of a run whose end somebody saw in a terminal
-CHANNEL_PREFIXES = (("ALERT_WEBHOOK_",), ("ALERT_SMTP_", "ALERT_EMAIL_"))
+CHANNEL_PREFIXES = (("ALERT_WEBHOOK_",), ("ALERT_SMTP_", "ALERT_EMAIL_"), ("ALERT_HEARTBEAT_",))
 
 
 @dataclass
@@ -38,16 +38,22 @@ class _Cursor:
     """What the sensor remembers between ticks, where no database is needed."""
 
     outage: Outage
-    verified: float = 0.0  # when the ledger's chain was verified last
+    verified: float = 0.0  # when the ledger's chain was verified last, and its tip told by heartbeat
+    nights: dict[str, str] = field(default_factory=dict)  # job → the state of its last run that was told by heartbeat
 
     @classmethod
     def read(cls, text: str | None) -> _Cursor:
-        state: dict[str, Any] = json.loads(text) if text else {}
-        known = {name: state[name] for name in ("since", "kind") if name in state}
-        return cls(Outage(**known, notified=tuple(state.get("notified", ()))), state.get("verified", 0.0))
+        """Return what was written; a text that cannot be read is as none, so that it keeps no cause from being told."""
+        try:
+            state: dict[str, Any] = json.loads(text) if text else {}
+            known = {name: state[name] for name in ("since", "kind") if name in state}
+            outage_before = Outage(**known, notified=tuple(state.get("notified", ())))
+            return cls(outage_before, float(state.get("verified", 0.0)), dict(state.get("nights", {})))
+        except (ValueError, TypeError, AttributeError):
+            return cls(Outage())
 
     def write(self) -> str:
-        return json.dumps({"verified": self.verified, **asdict(self.outage)})
+        return json.dumps({"verified": self.verified, "nights": self.nights, **asdict(self.outage)})
 
 
 def alerts_sensor(scopes: Sequence[AccountScope]) -> dg.SensorDefinition:
@@ -70,19 +76,28 @@ def alerts_sensor(scopes: Sequence[AccountScope]) -> dg.SensorDefinition:
         now, cursor = datetime.now(UTC), _Cursor.read(context.cursor)
         accounts = ", ".join(scope.account for scope in scopes)
         channels: Sequence[Channel] = ()
+        heartbeat: Heartbeat | None = None
         runbook = AlertSettings().runbook
         try:
             try:
                 alerting = alert_settings()
             except ConfigError:
-                channels = _channels_that_are_right(os.environ)
+                channels, heartbeat = _channels_that_are_right(os.environ)
                 raise
+            heartbeat = heartbeat_of(alerting)
             channels, runbook = channels_of(alerting), alerting.runbook
             verify = now.timestamp() - cursor.verified >= VERIFY_EVERY.total_seconds()
             causes, delivery = _look(context, warehouse, scopes, alerting, channels, now, verify=verify)
+            missed = ""
+            if heartbeat:
+                untold = delivery.failures or (causes and not channels)
+                missed = _beat(heartbeat, context, warehouse, scopes, cursor, now, hourly=verify, untold=bool(untold))
         except Exception as error:
             context.log.exception("alerts could not be evaluated")
-            cursor.outage = outage.begin(cursor.outage, channels, error, now, accounts, runbook)
+            before = cursor.outage
+            cursor.outage = outage.begin(before, channels, error, now, accounts, runbook)
+            if heartbeat and (before.since, before.kind) != (cursor.outage.since, cursor.outage.kind):
+                _said(heartbeat.fail, f"{accounts}: alerts could not be evaluated ({cursor.outage.kind})")
             context.update_cursor(cursor.write())
             return dg.SkipReason(f"alerts could not be evaluated ({cursor.outage.kind}): {error}")
         cursor.outage = outage.end(cursor.outage, channels, now, accounts)
@@ -90,9 +105,59 @@ def alerts_sensor(scopes: Sequence[AccountScope]) -> dg.SensorDefinition:
         context.update_cursor(cursor.write())
         where = ", ".join(channel.name for channel in channels) or "no channel is set"
         failed = f"; not delivered: {'; '.join(delivery.failures)}" if delivery.failures else ""
-        return dg.SkipReason(f"{causes} causes stand, {delivery.sent} messages sent ({where}){failed}")
+        return dg.SkipReason(f"{causes} causes stand, {delivery.sent} messages sent ({where}){failed}{missed}")
 
     return alerts
+
+
+def _beat(
+    heartbeat: Heartbeat,
+    context: dg.SensorEvaluationContext,
+    warehouse: WarehouseResource,
+    scopes: Sequence[AccountScope],
+    cursor: _Cursor,
+    now: datetime,
+    *,
+    hourly: bool,
+    untold: bool,
+) -> str:
+    """Say each hour that all was looked for, and of each night that it began and how it ended; return what was missed.
+
+    `untold`: a cause stands that no channel took. What the watcher did not take of a night is said again.
+    """
+    tips = tips_of_chains(warehouse.warehouse())
+    missed = ""
+    for scope in scopes:
+        job = scope.job("nightly")
+        runs = context.instance.get_runs(dg.RunsFilter(job_name=job, updated_after=now - LOOK_BACK), limit=1)
+        state = f"{runs[0].run_id} {runs[0].status.value}" if runs else ""
+        if not runs or cursor.nights.get(job) == state:
+            continue
+        run, status, text = runs[0].run_id, runs[0].status, f"{job} of account {scope.account}"
+        if status == dg.DagsterRunStatus.STARTED:
+            failed = _said(heartbeat.start, run)
+        elif status == dg.DagsterRunStatus.SUCCESS:
+            failed = _said(heartbeat.success, f"{text} succeeded\n{tips}", run)
+        elif status in OVER:
+            failed = _said(heartbeat.fail, f"{text} ended as {status.value}", run)
+        else:
+            continue
+        missed = failed or missed
+        if not failed:
+            cursor.nights[job] = state
+    if hourly:
+        say = heartbeat.fail if untold else heartbeat.success
+        missed = _said(say, f"{'causes stand that no channel took' if untold else 'alerts are sent'}\n{tips}") or missed
+    return missed
+
+
+def _said(say: Callable[..., None], *words: str) -> str:
+    """Say it; return what the skip reason tells when the watcher did not take it: its silence is the alarm."""
+    try:
+        say(*words)
+    except ChannelFailed as error:
+        return f"; no heartbeat: {error}"
+    return ""
 
 
 def _look(
@@ -125,16 +190,19 @@ def _look(
     return causes, delivery
 
 
-def _channels_that_are_right(environment: Environment) -> list[Channel]:
-    """Return the channels whose own variables are right, to report over them that others are not."""
+def _channels_that_are_right(environment: Environment) -> tuple[list[Channel], Heartbeat | None]:
+    """Return the channels and the heartbeat whose own variables are right, to report over them that others are not."""
     found: list[Channel] = []
+    heartbeat: Heartbeat | None = None
     for prefixes in CHANNEL_PREFIXES:
         try:
             of_channel = {name: value for name, value in environment.items() if name.startswith(prefixes)}
-            found += channels_of(alert_settings(of_channel))
+            settings = alert_settings(of_channel)
+            found += channels_of(settings)
+            heartbeat = heartbeat or heartbeat_of(settings)
         except ConfigError:
             continue
-    return found
+    return found, heartbeat
 
 
 def facts_of_account(facts: DagsterFacts, scope: AccountScope, scopes: Sequence[AccountScope]) -> DagsterFacts:

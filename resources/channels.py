@@ -7,8 +7,8 @@ import smtplib
 import ssl
 from email.message import EmailMessage
 from email.utils import make_msgid
-from typing import Protocol
-from urllib.parse import urlsplit
+from typing import Any, Protocol
+from urllib.parse import urlsplit, urlunsplit
 
 import httpx
 
@@ -98,23 +98,58 @@ class WebhookChannel:
 
     def send(self, title: str, text: str) -> None:
         """Post one message."""
-        logging.getLogger("httpx").setLevel(logging.WARNING)  # it logs each URL, and this one is the key
-        url = self._url.reveal()
-        host = urlsplit(url).hostname
-        try:
-            with httpx.Client(
-                verify=tls_context(), timeout=TIMEOUT, follow_redirects=False, trust_env=False, proxy=proxy_for(url)
-            ) as client:
-                status = client.post(
-                    url, json={"text": f"*{_plain(printable(title))}*\n{_plain(printable_lines(text))}"}
-                ).status_code
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
-            # the error's own text can hold the URL, which is the key
-            raise ChannelFailed(
-                f"the webhook at {host} cannot be reached ({type(error).__name__}): check ALERT_WEBHOOK_URL."
-            ) from None
-        if not 200 <= status < 300:
-            raise ChannelFailed(f"the webhook at {host} answered {status}: check ALERT_WEBHOOK_URL.")
+        body = {"text": f"*{_plain(printable(title))}*\n{_plain(printable_lines(text))}"}
+        _post(self._url.reveal(), "webhook", "ALERT_WEBHOOK_URL", json=body)
+
+
+class Heartbeat:
+    """Says to a watcher elsewhere that all is well, as healthchecks.io takes it: silence is the alarm.
+
+    `run` is the id of the run that a signal is about, by which the watcher pairs start and end.
+    """
+
+    def __init__(self, url: Secret) -> None:
+        self._url = url
+
+    def start(self, run: str) -> None:
+        """Say that a night has begun.
+
+        Raises:
+            ChannelFailed: it was not taken; so for the others.
+        """
+        self._ping("/start", "", run)
+
+    def success(self, text: str, run: str | None = None) -> None:
+        """Say that all is well; `text` is kept there, out of reach of who can write to the database."""
+        self._ping("", text, run)
+
+    def fail(self, text: str, run: str | None = None) -> None:
+        """Say that something is wrong."""
+        self._ping("/fail", text, run)
+
+    def _ping(self, signal: str, text: str, run: str | None) -> None:
+        parts = urlsplit(self._url.reveal())
+        query = "&".join(part for part in (parts.query, f"rid={run}" if run else "") if part)
+        url = urlunsplit(parts._replace(path=parts.path.rstrip("/") + signal, query=query))
+        _post(url, "heartbeat", "ALERT_HEARTBEAT_URL", content=printable_lines(text).encode())
+
+
+def _post(url: str, what: str, variable: str, **body: Any) -> None:
+    """Post to a URL that is itself the key to what it reaches: no message, no log shows it."""
+    logging.getLogger("httpx").setLevel(logging.WARNING)  # it logs each URL
+    host = urlsplit(url).hostname
+    try:
+        with httpx.Client(
+            verify=tls_context(), timeout=TIMEOUT, follow_redirects=False, trust_env=False, proxy=proxy_for(url)
+        ) as client:
+            status = client.post(url, **body).status_code
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        # the error's own text can hold the URL
+        raise ChannelFailed(
+            f"the {what} at {host} cannot be reached ({type(error).__name__}): check {variable}."
+        ) from None
+    if not 200 <= status < 300:
+        raise ChannelFailed(f"the {what} at {host} answered {status}: check {variable}.")
 
 
 def _plain(text: str) -> str:
@@ -135,3 +170,8 @@ def channels_of(settings: AlertSettings) -> list[Channel]:
         proxy_for(settings.webhook.reveal())  # a proxy that cannot be used is named before anything is sent
         channels.append(WebhookChannel(settings.webhook))
     return channels
+
+
+def heartbeat_of(settings: AlertSettings) -> Heartbeat | None:
+    """Return where it is said that all is well, if that is configured."""
+    return Heartbeat(settings.heartbeat) if settings.heartbeat else None

@@ -276,6 +276,13 @@ class AlertSettings:
     webhook: Annotated[Secret | None, values.WEBHOOK] = setting(
         "ALERT_WEBHOOK_URL", None, "Alerts by webhook, Slack-compatible.", has_file=True
     )
+    heartbeat: Annotated[Secret | None, values.WEBHOOK] = setting(
+        "ALERT_HEARTBEAT_URL",
+        None,
+        "Where it is said every hour, and after every night, that all is well: healthchecks.io-compatible "
+        "(`/start`, `/fail`). Silence is the alarm.",
+        has_file=True,
+    )
     runbook: str = setting("ALERT_RUNBOOK_URL", RUNBOOK, "What alerts link to.")
     breaks_above: Annotated[tuple[tuple[str, int], ...], values.LIMITS] = setting(
         "ALERT_BREAKS_ABOVE", (), "Above which open breaks there is an alert, in minor units."

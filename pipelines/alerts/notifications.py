@@ -54,6 +54,12 @@ def notify(
             run(connection, "alerts/notifications/unlock", account=account)
 
 
+def tips_of_chains(warehouse: Warehouse) -> str:
+    """Return a line for each account with the tip of its ledger, as `verify --head` takes it."""
+    tips = warehouse.query("warehouse/ledger/chain_tips")
+    return "".join(f"account {tip.account}: entry {tip.entry_no}, head {tip.head}\n" for tip in tips)
+
+
 def _record(warehouse: Warehouse, account: str, evaluation: Evaluation, now: datetime, runbook: str) -> None:
     with warehouse.transaction() as connection:
         for alert in evaluation.alerts:

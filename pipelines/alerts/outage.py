@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from pipelines.alerts.conditions import Alert
-from resources.channels import Channel, ChannelFailed
+from resources.channels import Channel
 from resources.errors import kind_of
 
 # kind of the error → kind and title of the alert, where to look, what to do
@@ -90,6 +90,6 @@ def _alert(error: Exception) -> Alert:
 def _sent(channel: Channel, title: str, text: str) -> bool:
     try:
         channel.send(title, text)
-    except ChannelFailed:
+    except Exception:  # noqa: BLE001 - one channel, however it fails, keeps no other from being used
         return False
     return True

@@ -140,9 +140,9 @@ def alert(
     """Look for causes and send alerts now; with --test, only try the channels."""
     from pipelines.accounts import account_scopes
     from pipelines.alerts.conditions import evaluate
-    from pipelines.alerts.notifications import Delivery, notify
+    from pipelines.alerts.notifications import Delivery, notify, tips_of_chains
     from resources.accounts import accounts_of
-    from resources.channels import ChannelFailed, channels_of
+    from resources.channels import ChannelFailed, channels_of, heartbeat_of
     from resources.settings import alert_settings
     from resources.warehouse.reference import settings_in_force
 
@@ -160,6 +160,11 @@ def alert(
                 console.lines(f"{item.message(alerting.runbook)}\n")
             causes += len(found.alerts)
             delivery += notify(store, scope.account, found, channels, now, alerting.runbook)
+        if heartbeat := heartbeat_of(alerting):
+            if delivery.failures or (causes and not channels):
+                heartbeat.fail("causes stand that no channel took")
+            else:
+                heartbeat.success(f"alerts are sent\n{tips_of_chains(store)}")
     console.line(f"{causes} causes stand; {delivery.sent} messages were sent")
     if delivery.failures:
         raise ChannelFailed(delivery.failures[0])

@@ -15,7 +15,7 @@ import sqlalchemy
 import typer
 
 from fixtures.commands import NIGHT, ROOT, SETTINGS, execute, fetch_all, sync
-from fixtures.receivers import webhook
+from fixtures.receivers import watcher, webhook
 from pipelines.accounts import account_scopes
 from pipelines.alerts.conditions import DagsterFacts, FailedJob, FailedStep, evaluate, grouped
 from pipelines.cli import app
@@ -409,6 +409,50 @@ def breaks():
 @dg.op
 def works():
     pass
+
+
+def test_the_heartbeat_tells_the_tip_every_hour_and_of_each_night_how_it_ended(loaded, store_url, monkeypatch):
+    def nightly_of(op):
+        @dg.job(name="nightly")
+        def nightly():
+            op()
+
+        return nightly
+
+    for op in (works, breaks):
+        with webhook() as (_, hook_url), watcher() as (signals, url), dg.instance_for_test() as instance:
+            monkeypatch.setenv("ALERT_WEBHOOK_URL", hook_url)
+            monkeypatch.setenv("ALERT_HEARTBEAT_URL", url)
+            night = nightly_of(op).execute_in_process(instance=instance, raise_on_error=False)
+            cursor = None
+            for _ in range(3):
+                _, cursor = tick(instance, cursor, WarehouseResource(url=store_url))
+            head = fetch_all(loaded, "SELECT encode(entry_hash, 'hex') AS h FROM sync.windows ORDER BY entry_no")[-1]
+            (of_night, of_hour) = signals
+            assert of_night[:2] == ("" if night.success else "/fail", f"rid={night.run_id}")
+            assert of_hour[:2] == ("", "")
+            assert head["h"] in of_hour[2]
+            assert (head["h"] in of_night[2]) == night.success
+
+
+def test_the_heartbeat_fails_once_when_alerts_cannot_be_evaluated_and_is_back_at_once(loaded, store_url, monkeypatch):
+    with watcher() as (signals, url), dg.instance_for_test() as instance:
+        monkeypatch.setenv("ALERT_HEARTBEAT_URL", url)
+        cursor = "no cursor that was ever written"
+        for warehouse in (*[SENSOR_FAILURES["away"][0](store_url)] * 3, *[WarehouseResource(url=store_url)] * 2):
+            _, cursor = tick(instance, cursor, warehouse)
+        assert [path for path, _, _ in signals] == ["/fail", ""]
+        assert "database_away" in signals[0][2]
+
+
+def test_a_cause_that_no_channel_takes_makes_the_heartbeat_fail(loaded, store_url, monkeypatch):
+    execute(loaded, "UPDATE sync.windows SET rows_met = rows_met + 1 WHERE entry_no = 1")
+    with watcher() as (signals, url), dg.instance_for_test() as instance:
+        monkeypatch.setenv("ALERT_HEARTBEAT_URL", url)
+        tick(instance, None, WarehouseResource(url=store_url))
+        ((path, _, text),) = signals
+        assert path == "/fail"
+        assert "no channel took" in text
 
 
 def test_a_failed_night_stays_in_view_behind_any_number_of_short_runs(loaded, store_url, monkeypatch):

@@ -178,6 +178,7 @@ def test_no_other_group_of_settings_shows_what_is_secret(show):
         "SYNC_PERSONAL_DATA": "hash",
         "SYNC_PERSONAL_DATA_KEY": SECRET,
         "ALERT_WEBHOOK_URL": f"https://hooks.example.com/{SECRET}",
+        "ALERT_HEARTBEAT_URL": f"https://hc.example.com/{SECRET}",
         "ALERT_SMTP_URL": "smtp://user@mail.example.com",
         "ALERT_SMTP_PASSWORD": SECRET,
         "ALERT_EMAIL_FROM": "a@b.example",
