@@ -29,6 +29,7 @@ class Check:
     text: str
     find: Find
     severity: dg.AssetCheckSeverity = ERROR
+    blocking: bool = False  # marts, reconciliation and report of the run do not run on what fails it
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,7 @@ OF_EVERY_STREAM = (
         "totals_equal_ledger",
         "What each walk wrote is in the store, by count and Σ minor units, as the ledger says.",
         _of_runs("checks/totals_equal_ledger"),
+        blocking=True,
     ),
     Check("windows_complete", "Every window of the run was shown complete.", _of_runs("checks/windows_complete")),
     NO_REJECTS,
@@ -86,6 +88,7 @@ OPERATIONS = (
         "keys_unique",
         "core.operations holds each operation once: its primary key stands, and no version is newer.",
         _of_runs("checks/keys_unique"),
+        blocking=True,
     ),
     *OF_EVERY_STREAM,
     CURRENCY_KNOWN,
@@ -181,7 +184,10 @@ def _definition(item: AssetChecks, scope: AccountScope) -> dg.AssetChecksDefinit
 
     @dg.multi_asset_check(
         name=f"{scope.op(*item.path)}_checks",
-        specs=[dg.AssetCheckSpec(check.name, asset=key, description=check.text) for check in item.checks],
+        specs=[
+            dg.AssetCheckSpec(check.name, asset=key, description=check.text, blocking=check.blocking)
+            for check in item.checks
+        ],
     )
     def checks(context: dg.AssetCheckExecutionContext, warehouse: WarehouseResource) -> Iterator[dg.AssetCheckResult]:
         """Check what this Dagster run loaded, or the last load when it loaded nothing."""

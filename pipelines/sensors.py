@@ -261,9 +261,11 @@ def _failed_steps(instance: dg.DagsterInstance, run: dg.DagsterRun, streams: dic
         event = entry.dagster_event
         if event is None or event.step_key is None:
             continue
+        error = event.step_failure_data.error
+        by_check = error is not None and error.cls_name == "DagsterAssetCheckFailedError"
         failure = event.step_failure_data.user_failure_data
         message = (failure.description if failure else None) or ""
-        yield FailedStep(event.step_key, streams.get(event.step_key), message)
+        yield FailedStep(event.step_key, streams.get(event.step_key), message, by_check)
 
 
 def _failed_checks(context: dg.SensorEvaluationContext) -> Iterator[FailedCheck]:
@@ -275,4 +277,4 @@ def _failed_checks(context: dg.SensorEvaluationContext) -> Iterator[FailedCheck]
         event = records[key].event
         data = event.dagster_event.event_specific_data if event and event.dagster_event else None
         if isinstance(data, dg.AssetCheckEvaluation) and not data.passed and data.severity.value == "ERROR":
-            yield FailedCheck(key.asset_key.to_user_string(), key.name, data.description or "")
+            yield FailedCheck(key.asset_key.to_user_string(), key.name, data.description or "", data.blocking)

@@ -57,6 +57,7 @@ class FailedStep:
     name: str
     stream: str | None = None
     message: str = ""
+    by_check: bool = False  # by a blocking check, which is a cause itself
 
 
 @dataclass(frozen=True)
@@ -75,6 +76,7 @@ class FailedCheck:
     asset: str
     check: str
     description: str
+    blocking: bool = False  # what is made of the asset did not run on it
 
 
 @dataclass(frozen=True)
@@ -276,7 +278,7 @@ def _failed_jobs(jobs: Sequence[FailedJob], known: set[tuple[str, str]]) -> Iter
     for job in jobs:
         run_id, in_ledger = job.dagster_run_id, any(job.dagster_run_id == known_id for known_id, _ in known)
         for step in job.steps:
-            if (run_id, step.stream) in known:
+            if (run_id, step.stream) in known or step.by_check:
                 continue
             yield Alert(
                 "run_failed",
@@ -312,7 +314,8 @@ def _checks(checks: Sequence[FailedCheck]) -> Iterator[Alert]:
             "check_failed",
             f"check_failed:{check.asset}:{check.check}",
             f"the check {check.check} of {check.asset} failed",
-            f"{check.description or 'no description'}.",
+            f"{check.description or 'no description'}."
+            + (" What is made of it (marts, reconciliation, report) did not run on it." if check.blocking else ""),
             f"the asset {check.asset} in Dagster's UI, tab Checks; `ecommpay-sync status`.",
             "see what it found (no_rejects: core.rejects holds the rows and the reason); it is over when the next "
             "load passes the check.",

@@ -111,16 +111,22 @@ def execute(
 
 
 def _raise_failure(result: dg.ExecuteInProcessResult) -> None:
-    for event in result.all_events:
-        if event.is_step_failure or event.is_failure:
-            raise _failure(event, result.run_id)
-    for check in result.get_asset_check_evaluations():
+    failed = [event for event in result.all_events if event.is_step_failure or event.is_failure]
+    for check in () if any(map(_is_of_a_step, failed)) else result.get_asset_check_evaluations():
         if not check.passed and check.severity.value == "ERROR":
             raise RunFailed(
                 f"loaded, but the check {check.check_name} of {check.asset_key.to_user_string()} failed: "
                 f"{check.description}; see `ecommpay-sync status`.",
                 1,
             )
+    for event in failed:
+        raise _failure(event, result.run_id)
+
+
+def _is_of_a_step(event: dg.DagsterEvent) -> bool:
+    """Return whether a step failed by itself, and not by a blocking check, whose evaluation says what it found."""
+    error = event.step_failure_data.error if event.is_step_failure else None
+    return event.is_step_failure and not (error and error.cls_name == "DagsterAssetCheckFailedError")
 
 
 def _failure(event: dg.DagsterEvent, run_id: str) -> SyncError:

@@ -507,6 +507,31 @@ def open_causes(store, store_url, environment) -> set[str]:
     return {row["cause"] for row in fetch_all(store, "SELECT cause FROM sync.alerts WHERE resolved_at IS NULL")}
 
 
+def test_marts_reconciliation_and_report_do_not_run_on_a_store_that_is_not_what_the_ledger_says(
+    store, store_url, night_environment
+):
+    execute(
+        store,
+        "CREATE FUNCTION damage() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN DELETE FROM core.operations"
+        " WHERE operation_id = (SELECT min(operation_id) FROM core.operations); RETURN NULL; END $$",
+    )
+    execute(
+        store,
+        "CREATE TRIGGER damage AFTER UPDATE ON sync.runs FOR EACH ROW"
+        " WHEN (NEW.stream = 'operations' AND NEW.state = 'complete') EXECUTE FUNCTION damage()",
+    )
+    world = World.generate(seed=5, start=TODAY - timedelta(days=6), days=6, operations=300)
+    with SandboxServer(world) as sandbox:
+        environment = night_environment | {"DATA_API_BASE_URL": sandbox.url}
+        shown, errors = start_night(environment).communicate(timeout=120)
+    succeeded, *made = shown.split()
+    assert (succeeded, set(made)) == ("False", {"operations", "fraud"}), errors[-3000:]
+    causes = open_causes(store, store_url, environment)
+    assert causes == {"check_failed:operations:totals_equal_ledger"}
+    (alert,) = fetch_all(store, "SELECT message FROM sync.alerts")
+    assert "(marts, reconciliation, report) did not run on it" in alert["message"]
+
+
 def test_b1_b2_the_night_of_a_token_without_the_right_to_fraud_is_quiet_and_losing_the_right_is_told(
     store, store_url, night_environment
 ):
