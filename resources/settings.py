@@ -233,6 +233,12 @@ class SyncSettings:
         "For which account the marts count a project that several see; instead of `[projects]` of a file.",
         "who saw it first",
     )
+    asset_owners: Annotated[tuple[str, ...], values.OWNERS] = setting(
+        "SYNC_ASSET_OWNERS", (), "Owners of the assets in Dagster: addresses or `team:NAME`, with commas."
+    )
+    asset_tags: Annotated[tuple[tuple[str, str], ...], values.TAGS] = setting(
+        "SYNC_ASSET_TAGS", (), "Tags of the assets in Dagster, such as `domain=finance,tier=1`."
+    )
     documents: Annotated[tuple[DocumentsConfig, ...], Kind(read_documents_file, "a path")] = setting(
         "DOCUMENTS_FILE",
         (),
