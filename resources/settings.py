@@ -37,8 +37,18 @@ HOW_TO_GET_A_TOKEN = (
 )
 HOW_TO_GET_A_SECRET = f"it is shown once, when the token is made; if it is lost, make a new token: {HOW_TO_GET_A_TOKEN}"
 HOW_TO_GET_MAIL = "alerts by e-mail need ALERT_SMTP_URL, ALERT_EMAIL_FROM, ALERT_EMAIL_TO"
-PROJECT_ROOT = Path(__file__).resolve().parents[1]
 RUNBOOK = "docs/runbook.md"
+
+
+def _default_data_dir() -> Path:
+    """Return `.data` of a clone; of an installed package, the user's own data folder."""
+    clone = Path(__file__).resolve().parents[1]
+    if (clone / "pyproject.toml").exists():
+        return clone / ".data"
+    from platformdirs import user_data_path
+
+    return user_data_path("ecommpay-sync")
+
 
 T = TypeVar("T")
 FraudMode = Literal["auto", "on", "off"]
@@ -107,7 +117,10 @@ class InstallationSettings:
         has_file=True,
     )
     data_dir: Annotated[Path, values.PATH] = setting(
-        "SYNC_DATA_DIR", PROJECT_ROOT / ".data", "Folder of the embedded PostgreSQL, and of Dagster.", "`.data`"
+        "SYNC_DATA_DIR",
+        _default_data_dir(),
+        "Folder of the embedded PostgreSQL, and of Dagster.",
+        "`.data` of a clone; else `ecommpay-sync` in the user's data folder",
     )
     report_dir: Annotated[Path | None, values.PATH] = setting(
         "SYNC_REPORT_DIR", None, "Folder of the daily close reports.", "`reports` in the data folder"

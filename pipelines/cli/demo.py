@@ -23,7 +23,7 @@ import typer
 from pipelines.cli import console, finance, load
 from pipelines.cli.accounts import only_account
 from pipelines.cli.dagster_runs import dagster_instance
-from resources.settings import PROJECT_ROOT, data_dir, database_url
+from resources.settings import data_dir, database_url
 from resources.warehouse.engine import open_warehouse
 from resources.warehouse.migrate import migrate
 
@@ -211,9 +211,8 @@ def dev(port: Annotated[int, typer.Option(help="port of the Dagster UI on 127.0.
 def _serve(commands: list[list[str]]) -> None:
     """Run the commands until the last of them ends or Ctrl-C; then end them all."""
     folder = Path(sys.executable).parent
-    workspace = str(PROJECT_ROOT / "workspace.yaml")
     processes = [
-        subprocess.Popen([str(folder / name), *arguments, "-w", workspace], env=os.environ.copy())  # noqa: S603
+        subprocess.Popen([str(folder / name), *arguments, "-m", "pipelines.definitions"], env=os.environ.copy())  # noqa: S603
         for name, *arguments in commands
     ]
     try:
@@ -258,4 +257,5 @@ def _yesterday() -> date:
 
 
 def _relative(folder: Path) -> str:
-    return os.path.relpath(folder, PROJECT_ROOT) if folder.is_relative_to(PROJECT_ROOT) else str(folder)
+    here = Path.cwd()
+    return os.path.relpath(folder, here) if folder.is_relative_to(here) else str(folder)
