@@ -241,6 +241,7 @@ def _settings(sandbox: SandboxProcess, folder: Path) -> dict[str, str]:
         "DATA_API_TOKEN": sandbox.token,
         "DATA_API_SECRET": sandbox.secret,
         "SYNC_DATA_DIR": str(folder),
+        "SYNC_CONFIG": os.devnull,  # the processes started here read no settings file of the working folder
     }
 
 
