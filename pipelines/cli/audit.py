@@ -76,7 +76,7 @@ def trace(
 
     scope = only_account(account)
     secret = api_settings(scope).secret.reveal()
-    with reading_warehouse() as store:
+    with reading_warehouse(scope) as store:
         sightings = sightings_of(store, scope.account, operation_id, secret)
     if not sightings:
         raise ConfigError(f"operation {operation_id} is not in core.operations: load its day first.")
@@ -117,7 +117,7 @@ def replay(
 
     def rebuild(scope: AccountScope) -> None:
         secret = api_settings(scope).secret.reveal()
-        with migrated_warehouse() as store:
+        with migrated_warehouse(scope) as store:
             replayer = Replayer(store, scope.account, secret)
             result = replayer.replay(*days, console.line)
             if repair and any(result.damaged.values()):

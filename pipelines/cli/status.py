@@ -27,6 +27,7 @@ from resources.settings import (
 )
 from resources.warehouse.engine import Warehouse, open_warehouse
 from resources.warehouse.migrate import NotMigrated, check_migrated
+from resources.warehouse.reference import check_account
 
 if TYPE_CHECKING:
     from resources.data_api.client import Answer, Client
@@ -59,6 +60,7 @@ def _print_status(only: str | None, *, several: bool) -> None:
         console.line()
         if _print_store(store, only) > 1:
             _print_shared_projects(store, only)
+        _print_account_that_nobody_named(store)
         _print_documents(store, only)
         _print_coverage(store, only)
         _print_balances(store, only)
@@ -99,6 +101,15 @@ def _print_store(store: Warehouse, only: str | None) -> int:
         console.line(EMPTY)
         console.line()
     return len(found)
+
+
+def _print_account_that_nobody_named(store: Warehouse) -> None:
+    try:
+        with store.transaction() as connection:
+            check_account(connection)
+    except ConfigError as error:
+        console.line(str(error))
+        console.line()
 
 
 def _print_documents(store: Warehouse, only: str | None) -> None:

@@ -129,7 +129,21 @@ def test_a7_a_second_copy_under_the_default_name_must_be_asked_for(command, envi
         "entry_id,booked_at,operation_type,currency,amount\n1,2026-03-01,sale,EUR,1.00\n", encoding="utf-8"
     )
     loaded(command, environment, SYNC_ACCOUNT="acme")
-    for arguments in (LOAD, ["balances"], ["spot-check"], ["ledger", "import", str(books)]):
+    told = command("status", environment=environment)
+    assert told.returncode == 0
+    assert "SYNC_ACCOUNT is not set, and the warehouse holds acme" in told.stdout
+    for arguments in (
+        *(LOAD, ["balances"], ["spot-check"], ["fraud", *LOAD[1:]], ["ledger", "import", str(books)]),
+        *(
+            ["breaks"],
+            ["report", "--date", FIRST],
+            ["replay", *LOAD[1:]],
+            ["trace", "1"],
+            ["reconcile", "--date", FIRST],
+        ),
+        *(["close", "--date", FIRST, "--by", "Ann"], ["reopen", "--date", FIRST, "--by", "Ann", "--reason", "x"]),
+        *(["erase", "--customer", "c-1"], ["explain", "1", "--by", "Ann", "--note", "x"]),
+    ):
         done = command(*arguments, environment=environment)
         assert done.returncode == 2, arguments
         assert "SYNC_ACCOUNT is not set, and the warehouse holds acme: set SYNC_ACCOUNT=acme" in done.stderr
