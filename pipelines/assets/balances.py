@@ -25,7 +25,7 @@ def balances_asset(scope: AccountScope) -> dg.AssetsDefinition:
         """Take a snapshot."""
         with as_dagster_failure():
             store = warehouse.warehouse()
-            report = sync_balances(data_api.api(scope.account), store, scope.account, context.run_id)
+            report = sync_balances(data_api.api(scope.account), store, scope.account, context.run.run_id)
             return dg.MaterializeResult(
                 asset_key=spec.key, metadata={**_metadata(report), **column_schema(store, "core.balance_snapshots")}
             )

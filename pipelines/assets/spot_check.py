@@ -46,7 +46,7 @@ def spot_check_asset(scope: AccountScope) -> dg.AssetsDefinition:
                 scope.settings,
                 date.fromisoformat(config.day) if config.day else yesterday,
                 config.sample,
-                context.run_id,
+                context.run.run_id,
             )
             return dg.MaterializeResult(asset_key=spec.key, metadata=_metadata(report))
 

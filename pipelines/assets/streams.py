@@ -159,8 +159,8 @@ def _asset(stream: StreamAsset, scope: AccountScope) -> dg.AssetsDefinition:
             if stream.is_partitioned:
                 # of each day its own figures, and those of the run with the last: Dagster would write what a result
                 # holds once for each day of the range
-                keys = context.partition_keys
-                for day, figures in _day_figures(store, stream, scope, context.run_id, list(map(_day, keys))).items():
+                keys, run_id = context.partition_keys, context.run.run_id
+                for day, figures in _day_figures(store, stream, scope, run_id, list(map(_day, keys))).items():
                     context.add_asset_metadata(figures, asset_key=spec.key, partition_key=day.isoformat())
                 context.add_asset_metadata(metadata, asset_key=spec.key, partition_key=keys[-1])
                 metadata = {}
@@ -174,11 +174,11 @@ def _request(
 ) -> SyncRequest:
     if not stream.is_partitioned:
         today = datetime.now(UTC).date()
-        return SyncRequest(today, today, (), context.run_id)
+        return SyncRequest(today, today, (), context.run.run_id)
     first, last = _day(context.partition_keys[0]), _day(context.partition_keys[-1])
     if config.look_back:
         first = min(first, stream.declared.first_day_of_night(scope.settings, last))
-    return SyncRequest(first, last, tuple(config.project_ids), context.run_id)
+    return SyncRequest(first, last, tuple(config.project_ids), context.run.run_id)
 
 
 _day = date.fromisoformat
@@ -215,7 +215,7 @@ def _report_finished_days(
     except BaseException:
         keys = set(context.partition_keys)
         days = [day for day in finished if day.isoformat() in keys]
-        for materialization in _materializations(store, stream, scope, context.run_id, days):
+        for materialization in _materializations(store, stream, scope, context.run.run_id, days):
             context.log_event(materialization)
         raise
 

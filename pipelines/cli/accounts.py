@@ -129,14 +129,16 @@ def migrated_warehouse(scope: AccountScope | None = None) -> Iterator[Warehouse]
 
 
 @contextmanager
-def reading_warehouse(scope: AccountScope | None = None) -> Iterator[Warehouse]:
+def reading_warehouse(scope: AccountScope | None = None, *, stages: bool = False) -> Iterator[Warehouse]:
     """Yield the warehouse for a command that only reads: nothing is written, not even by a migration.
+
+    `stages`: it compares with temporary tables, which a session that may only read cannot make.
 
     Raises:
         ConfigError: a setting of the database is malformed, or differs from the warehouse's; nobody named the account.
         WarehouseUnavailable, WarehouseBroken: it cannot be reached, or is not migrated.
     """
-    with open_warehouse(database_url(), read_only=True) as warehouse:
+    with open_warehouse(database_url(), read_only=not stages) as warehouse:
         check_migrated(warehouse)
         _check_account(warehouse, scope)
         with exponents_by(exponents_in_force(warehouse)):

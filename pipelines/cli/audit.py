@@ -117,7 +117,7 @@ def replay(
 
     def rebuild(scope: AccountScope) -> None:
         secret = api_settings(scope).secret.reveal()
-        with migrated_warehouse(scope) as store:
+        with migrated_warehouse(scope) if repair else reading_warehouse(scope, stages=True) as store:
             replayer = Replayer(store, scope.account, secret)
             result = replayer.replay(*days, console.line)
             if repair and any(result.damaged.values()):

@@ -263,6 +263,8 @@ class _Engine:
         outcome = self.walker.walk(window)
         if isinstance(outcome, list):
             return outcome
+        if not self.stream.is_snapshot:
+            self.api.assert_over(window.last)
         record = _record(window, started, outcome)
         if isinstance(outcome, Unstable):
             ledger.add_incomplete_window(self.warehouse, self.scope, record)

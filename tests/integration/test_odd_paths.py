@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import stat
+from pathlib import Path
 
 import pytest
 
@@ -75,12 +75,12 @@ def test_a_link_stays_a_link_and_a_device_stays_a_device(command, bare, tmp_path
     assert link.is_symlink()
     assert target.stat().st_size > 0
     assert command("metrics", "--textfile", "/dev/null", environment=bare).returncode == 0
-    assert stat.S_ISCHR(os.stat("/dev/null").st_mode)
+    assert Path("/dev/null").is_char_device()
     os.mkfifo(pipe)
     reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
     assert command("metrics", "--textfile", str(pipe), environment=bare).returncode == 0
     assert os.read(reader, 10) != b""
-    assert stat.S_ISFIFO(pipe.stat().st_mode)
+    assert pipe.is_fifo()
     os.close(reader)
 
 
