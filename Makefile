@@ -5,7 +5,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 INSTALL := $(PIP) install --quiet --no-deps --require-hashes
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test chaos check bench dev dictionary settings pictures lock clean
+.PHONY: help install demo test chaos nights check bench dev dictionary settings pictures lock clean
 
 help: ## print the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -29,9 +29,15 @@ check: .venv/dev ## format, lint, types, import directions, secrets, dependencie
 	$(BIN)/python tests/security/secret_scan.py
 	$(BIN)/python tests/security/dependencies.py
 
-chaos: .venv/dev ## random faults, kills and crashes; other seeds: make chaos SEEDS=1-200
-	@SEEDS="$(SEEDS)" $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal tests/chaos
+chaos: .venv/dev ## random faults, kills and crashes; other seeds: make chaos SEEDS=1-200; JUMPS=1: the clock jumps in each
+	@SEEDS="$(SEEDS)" JUMPS="$(JUMPS)" $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal tests/chaos
 SEEDS ?= 1-8
+JUMPS ?=
+
+nights: .venv/dev ## whole nights in six zones, and under the real daemon at their clocks: make nights ZONES="Asia/Tokyo"
+	@NIGHTS=all $(BIN)/python -m pytest -rP tests/integration/test_nights.py
+	@ZONES="$(ZONES)" $(BIN)/python -m pytest -s tests/nights/daemon_nights.py
+ZONES ?=
 
 bench: .venv/dev ## measure against other tools; writes docs/benchmarks.md (OPERATIONS=500000 RUNS=3 PARTS="speed memory")
 	@$(BIN)/python tests/bench/run.py --operations $(OPERATIONS) --runs $(RUNS) --parts "$(PARTS)"

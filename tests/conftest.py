@@ -78,6 +78,21 @@ def store_url(server_url, template):
 
 
 @pytest.fixture
+def make_database(server_url, template):
+    """Makes migrated, empty warehouses, for tests that need several: each call returns a URL."""
+    names = []
+
+    def make() -> str:
+        names.append(f"ecommpay_test_{uuid.uuid4().hex[:12]}")
+        create_database(server_url, names[-1], template)
+        return url_of(server_url, names[-1])
+
+    yield make
+    for name in names:
+        drop_database(server_url, name)
+
+
+@pytest.fixture
 def store(store_url):
     """A migrated, empty warehouse."""
     with Warehouse(store_url) as warehouse:

@@ -162,10 +162,8 @@ def _asset(stream: StreamAsset, scope: AccountScope) -> dg.AssetsDefinition:
             if stream.is_partitioned:
                 # of each day its own figures, and those of the run with the last: Dagster would write what a result
                 # holds once for each day of the range
-                keys = context.partition_keys
-                for day, figures in _day_figures(
-                    store, stream, scope, context.run.run_id, list(map(_day, keys))
-                ).items():
+                keys, run_id = context.partition_keys, context.run.run_id
+                for day, figures in _day_figures(store, stream, scope, run_id, list(map(_day, keys))).items():
                     context.add_asset_metadata(figures, asset_key=spec.key, partition_key=day.isoformat())
                 context.add_asset_metadata(metadata, asset_key=spec.key, partition_key=keys[-1])
                 metadata = {}

@@ -19,10 +19,10 @@ from resources.accounts import Accounts, accounts_of
 from resources.currencies import exponents_by
 from resources.errors import ConfigError, Failed, Stopped, SyncError
 from resources.printable import printable
-from resources.settings import ApiSettings, ReferenceSettings, SyncSettings, database_url
+from resources.settings import ApiSettings, SyncSettings, database_url
 from resources.warehouse.engine import Warehouse, open_warehouse
 from resources.warehouse.migrate import check_migrated, migrate
-from resources.warehouse.reference import exponents_in_force
+from resources.warehouse.reference import check_account, exponents_in_force
 
 EachAccount = Annotated[
     str | None, typer.Option("--account", metavar="NAME", help="only this account; else each of them in turn")
@@ -117,28 +117,38 @@ def explained(error: Exception) -> tuple[str, int]:
 
 
 @contextmanager
-def migrated_warehouse(reference: ReferenceSettings | None = None) -> Iterator[Warehouse]:
-    """Yield the warehouse of the settings, migrated; its settings become `reference`, where that is given.
+def migrated_warehouse(scope: AccountScope | None = None) -> Iterator[Warehouse]:
+    """Yield the warehouse of the settings, migrated; `scope`: the account that the command is about.
 
     Raises:
-        ConfigError: a setting of the database is malformed, or differs from the warehouse's.
+        ConfigError: a setting of the database is malformed, or differs from the warehouse's; nobody named the account.
         WarehouseUnavailable, WarehouseBroken: it cannot be reached or migrated.
     """
     with open_warehouse(database_url()) as warehouse:
-        migrate(warehouse, reference)
+        migrate(warehouse)
+        _check_account(warehouse, scope)
         with exponents_by(exponents_in_force(warehouse)):
             yield warehouse
 
 
 @contextmanager
-def reading_warehouse() -> Iterator[Warehouse]:
+def reading_warehouse(scope: AccountScope | None = None, *, stages: bool = False) -> Iterator[Warehouse]:
     """Yield the warehouse for a command that only reads: nothing is written, not even by a migration.
 
+    `stages`: it compares with temporary tables, which a session that may only read cannot make.
+
     Raises:
-        ConfigError: a setting of the database is malformed, or differs from the warehouse's.
+        ConfigError: a setting of the database is malformed, or differs from the warehouse's; nobody named the account.
         WarehouseUnavailable, WarehouseBroken: it cannot be reached, or is not migrated.
     """
-    with open_warehouse(database_url(), read_only=True) as warehouse:
+    with open_warehouse(database_url(), read_only=not stages) as warehouse:
         check_migrated(warehouse)
+        _check_account(warehouse, scope)
         with exponents_by(exponents_in_force(warehouse)):
             yield warehouse
+
+
+def _check_account(warehouse: Warehouse, scope: AccountScope | None) -> None:
+    if scope is not None:
+        with warehouse.transaction() as connection:
+            check_account(connection)

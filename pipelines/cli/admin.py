@@ -15,7 +15,6 @@ from pipelines.cli import console
 from pipelines.cli.accounts import OneAccount, migrated_warehouse, only_account, reading_warehouse, settings_of_all
 from pipelines.cli.console import AsJson
 from resources.errors import ConfigError, WarehouseBroken
-from resources.files import write_whole
 from resources.settings import database_url, role_prefix
 from resources.warehouse.engine import Warehouse, open_warehouse, run, script
 
@@ -85,7 +84,7 @@ def erase(
     scope = only_account(account)
     if not customer.strip():
         raise ConfigError("--customer is empty: give a customer_id or an e-mail address.")
-    with migrated_warehouse() as store:
+    with migrated_warehouse(scope) as store:
         erased = erase_customer(store, scope.account, customer.strip())
     if not erased.found:
         raise ConfigError(f"nothing of account {scope.account} names this customer: nothing was changed.")
@@ -113,10 +112,7 @@ def metrics(
         if textfile is None:
             console.out.out(text, end="", highlight=False)
         else:
-            try:
-                write_whole(textfile, text.encode())
-            except OSError as error:
-                raise ConfigError(f"--textfile {textfile} cannot be written: {error.strerror}.") from None
+            console.write_file("--textfile", textfile, text)
         return
     from prometheus_client import start_http_server
 
@@ -216,10 +212,7 @@ def dictionary(
     if output is None:
         console.lines(text.rstrip("\n"))
         return
-    try:
-        output.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise ConfigError(f"--output {output} cannot be written: {error.strerror}.") from None
+    console.write_file("--output", output, text)
     console.line(f"written: {output}")
 
 

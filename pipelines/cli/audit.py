@@ -81,7 +81,7 @@ def trace(
 
     scope = only_account(account)
     secret = api_settings(scope).secret.reveal()
-    with reading_warehouse() as store:
+    with reading_warehouse(scope) as store:
         sightings = sightings_of(store, scope.account, operation_id, secret)
     if not sightings:
         raise ConfigError(f"operation {operation_id} is not in core.operations: load its day first.")
@@ -123,7 +123,7 @@ def replay(
 
     def rebuild(scope: AccountScope) -> None:
         secret = api_settings(scope).secret.reveal()
-        with migrated_warehouse() as store:
+        with migrated_warehouse(scope) if repair else reading_warehouse(scope, stages=True) as store:
             replayer = Replayer(store, scope.account, secret)
             report = (lambda _: None) if as_json else console.line
             result, repaired = replayer.replay(*days, report), None

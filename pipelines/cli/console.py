@@ -20,9 +20,12 @@ from rich.table import Table
 
 from resources import log
 from resources.errors import ConfigError
+from resources.files import write_whole
 from resources.printable import printable, printable_lines
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from rich.progress import Progress as Bar
     from rich.progress import TaskID
 
@@ -49,6 +52,18 @@ def read_days(first: str, last: str) -> tuple[date, date]:
     if days[1] < days[0]:
         raise ConfigError(f"--to {last} is before --from {first}: swap them.")
     return days
+
+
+def write_file(option: str, path: Path, text: str) -> None:
+    """Write the file that an option names.
+
+    Raises:
+        ConfigError: it cannot be written.
+    """
+    try:
+        write_whole(path, text.encode())
+    except OSError as error:
+        raise ConfigError(f"{option} {str(path)!r} cannot be written: {error.strerror}.") from None
 
 
 def read_day(option: str, text: str) -> date:

@@ -151,7 +151,12 @@ def dagster_instance() -> Iterator[dg.DagsterInstance]:
     if os.environ.get("DAGSTER_HOME") and not home.is_dir():
         raise ConfigError(f"DAGSTER_HOME is no folder: {home}. Make it, or unset DAGSTER_HOME.")
     os.environ["DAGSTER_HOME"] = str(home)
-    home.mkdir(parents=True, exist_ok=True)
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(
+            f"the folder {home} cannot be made: {error.strerror}; set SYNC_DATA_DIR or DAGSTER_HOME to one that can be."
+        ) from None
     os.environ.setdefault("DAGSTER_DISABLE_TELEMETRY", "1")
     import dagster as dg
 

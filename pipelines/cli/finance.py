@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 from collections.abc import Mapping, Sequence
 from datetime import date
 from pathlib import Path
@@ -26,7 +27,7 @@ from pipelines.cli.dagster_runs import execute
 from resources.errors import ConfigError, Incomplete
 from resources.settings import report_dir
 from resources.warehouse.engine import Warehouse, run
-from resources.warehouse.reference import check_account, settings_in_force
+from resources.warehouse.reference import settings_in_force
 
 if TYPE_CHECKING:
     from pipelines.reconciliation.ledger_entries import Fault
@@ -65,13 +66,13 @@ def reconcile(
         settings = scope.settings
         if business_day < settings.first_day:
             raise ConfigError(f"{business_day} is before the first day this system keeps, {settings.first_day}.")
-        with migrated_warehouse() as store:
+        with migrated_warehouse(scope) as store:
             if not is_over(store, scope.account, business_day):
                 zone = settings_in_force(store, settings).reference.reporting_zone
                 raise ConfigError(f"{business_day} is not over in {zone}: reconcile it when it is.")
         config = {scope.op("reconciliation"): {"legs": legs, "prove_again": True}}
         execute(scope, "reconcile", days=(business_day, business_day), config=config)
-        with reading_warehouse() as store:
+        with reading_warehouse(scope) as store:
             found = _day_of(store, scope.account, business_day, legs)
         if as_json:
             console.document({"account": scope.account, "day": business_day, **found})
@@ -133,7 +134,7 @@ def breaks(
     business_day = read_day("--date", day) if day else None
 
     def show(scope: AccountScope) -> None:
-        with reading_warehouse() as store:
+        with reading_warehouse(scope) as store:
             rows = store.query(
                 "cli/finance/breaks_list",
                 account=scope.account,
@@ -187,7 +188,7 @@ def explain(
     by, note = by.strip(), note.strip()
     if not by or not note:
         raise ConfigError("--by and --note must not be empty: who explains the break, and how.")
-    with migrated_warehouse() as store, store.transaction() as connection:
+    with migrated_warehouse(scope) as store, store.transaction() as connection:
         run(connection, "cli/finance/break_actor", by=by)
         rows = run(connection, "cli/finance/break_explain", account=scope.account, break_id=break_id, by=by, note=note)
     if not rows:
@@ -208,7 +209,7 @@ def close(
 
     scope = only_account(account)
     business_day = read_day("--date", day)
-    with migrated_warehouse() as store:
+    with migrated_warehouse(scope) as store:
         result = close_day(store, scope.account, business_day, by=by, with_open_breaks=with_open_breaks)
     if isinstance(result, Sealed):
         console.line(
@@ -240,7 +241,7 @@ def reopen(
 
     scope = only_account(account)
     business_day = read_day("--date", day)
-    with migrated_warehouse() as store:
+    with migrated_warehouse(scope) as store:
         number = reopen_day(store, scope.account, business_day, by=by, reason=reason)
     console.line(f"open again: {business_day}, row {number} of recon.closes; what was sealed stays there")
 
@@ -259,7 +260,7 @@ def report(
     business_day = read_day("--date", day)
 
     def write(scope: AccountScope) -> None:
-        with reading_warehouse() as store:
+        with reading_warehouse(scope) as store:
             zone = settings_in_force(store, scope.settings).reference.reporting_zone
             published = publish(store, scope.account, business_day, zone, folder or report_dir())
         _print_report(published.document)
@@ -326,9 +327,7 @@ def ledger_import(
     from resources.currencies import exponent_of
 
     scope = only_account(account)
-    with migrated_warehouse() as store:
-        with store.transaction() as connection:
-            check_account(connection)
+    with migrated_warehouse(scope) as store:
         zone = settings_in_force(store, scope.settings).reference.reporting_zone
         result = import_ledger(
             store, scope.account, file, zone, exponent_of, accept_partial=accept_partial, replace_day=replace_day
@@ -356,13 +355,11 @@ def ledger_import(
 
 
 def _write_faults(path: Path, faults: Sequence[Fault]) -> None:
-    try:
-        with path.open("w", encoding="utf-8", newline="") as file:
-            writer = csv.writer(file)
-            writer.writerow(("line", "column", "problem", "advice"))
-            writer.writerows((fault.line, _as_text(fault.column), fault.problem, fault.advice) for fault in faults)
-    except OSError as error:
-        raise ConfigError(f"--rejects {path} cannot be written: {error.strerror}.") from None
+    file = io.StringIO()
+    writer = csv.writer(file)
+    writer.writerow(("line", "column", "problem", "advice"))
+    writer.writerows((fault.line, _as_text(fault.column), fault.problem, fault.advice) for fault in faults)
+    console.write_file("--rejects", path, file.getvalue())
 
 
 def _as_text(cell: str) -> str:

@@ -355,7 +355,7 @@ def _existing_warehouse(stack: ExitStack) -> Warehouse | None:
     url = database_url()
     if url is None and not (data_dir() / "postgres").exists():
         return None
-    store = stack.enter_context(open_warehouse(url))
+    store = stack.enter_context(open_warehouse(url, read_only=True))
     try:
         store.query("ingest/forecast/speed", account="")
     except WarehouseBroken:  # its tables are not made yet

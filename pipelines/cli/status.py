@@ -28,6 +28,7 @@ from resources.settings import (
 )
 from resources.warehouse.engine import Warehouse, open_warehouse
 from resources.warehouse.migrate import NotMigrated, check_migrated
+from resources.warehouse.reference import check_account
 
 if TYPE_CHECKING:
     from pipelines.marts.projects import SharedProject
@@ -65,6 +66,7 @@ def status(account: AllAccounts = None, *, as_json: AsJson = False) -> None:
     console.line()
     _print_store(found["store"])
     _print_shared_projects(found["shared_projects"])
+    _print_unnamed_account(found["unnamed_account"])
     _print_documents(found["documents"])
     _print_coverage(found["coverage"], found["holes"])
     _print_balances(found["balances"])
@@ -72,7 +74,7 @@ def status(account: AllAccounts = None, *, as_json: AsJson = False) -> None:
     _print_runs(found["runs"], several=accounts.several)
 
 
-def _state_of(store: Warehouse, only: str | None) -> dict[str, list[Any]]:
+def _state_of(store: Warehouse, only: str | None) -> dict[str, Any]:
     """Return the rows of each part of the state; of one account, where it is named."""
     from pipelines.marts.projects import shared_projects
 
@@ -83,6 +85,7 @@ def _state_of(store: Warehouse, only: str | None) -> dict[str, list[Any]]:
     shared = shared_projects(store) if len(stored) > 1 else ()
     return {
         "store": of_account(stored),
+        "unnamed_account": _unnamed_account(store),
         "shared_projects": [project for project in shared if only is None or only in project.accounts],
         "documents": of_account(store.query("cli/status/documents")),
         "coverage": of_account(store.query("cli/status/coverage")),
@@ -122,6 +125,22 @@ def _print_store(stored: Sequence[Any]) -> None:
         console.table("Store (times in UTC)", columns, rows, ("operations",))
     else:
         console.line(EMPTY)
+        console.line()
+
+
+def _unnamed_account(store: Warehouse) -> str | None:
+    """Return what to do where the warehouse is another account's than the one that is set; None: it is not."""
+    try:
+        with store.transaction() as connection:
+            check_account(connection)
+    except ConfigError as error:
+        return str(error)
+    return None
+
+
+def _print_unnamed_account(text: str | None) -> None:
+    if text:
+        console.line(text)
         console.line()
 
 

@@ -235,8 +235,10 @@ class _Engine:
                         if self.throttle:
                             self.throttle.release(*window.days())
                         self._on_done(queue, window, future.result())
-            except BaseException:
+            except BaseException as error:
                 self.api.stop()  # or an answer that takes minutes would be waited for
+                if not isinstance(error, Exception):  # somebody stops us: nor wait for a lock
+                    self.warehouse.cancel()
                 raise
 
     def _may_start(self, window: Window, in_flight: int) -> bool:
@@ -263,6 +265,8 @@ class _Engine:
         outcome = self.walker.walk(window)
         if isinstance(outcome, list):
             return outcome
+        if not self.stream.is_snapshot:
+            self.api.assert_over(window.last)
         record = _record(window, started, outcome)
         if isinstance(outcome, Unstable):
             ledger.add_incomplete_window(self.warehouse, self.scope, record)

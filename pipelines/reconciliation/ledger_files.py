@@ -48,7 +48,11 @@ def read_ledger_file(path: Path) -> tuple[list[str], Rows]:
     reader = readers.get(path.suffix.lower())
     if reader is None:
         raise ConfigError(f"{path.name} is no .csv, .parquet or .xlsx: save it as one of them.")
-    if not path.is_file():
+    try:
+        is_file = path.is_file()
+    except OSError as error:
+        raise ConfigError(f"{str(path)[:200]} cannot be read: {error.strerror}.") from None
+    if not is_file:
         raise ConfigError(f"there is no file {path}: check the path.")
     names, rows = reader(path)
     return names, ((line, row) for line, row in rows if not all(_is_empty(value) for value in row))

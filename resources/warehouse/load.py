@@ -9,10 +9,10 @@ from __future__ import annotations
 import hashlib
 import io
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import IO, TYPE_CHECKING, Any, Protocol
 
 import orjson
 import psycopg
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from sqlalchemy import Connection, Row
 
+COPIED_AT_ONCE = 2**20
 CSV = csv.WriteOptions(include_header=False)
 
 
@@ -199,11 +200,16 @@ def merge_again(
     return len(after - before), len(before - after)
 
 
-def stage_rows(connection: Connection, stream: Loadable, account: str, frames: Iterable[pd.DataFrame]) -> None:
-    """Copy typed rows into the stream's temporary table, to be compared; nothing is merged."""
+def lines_to_stage(frame: pd.DataFrame, account: str) -> bytes:
+    """Return typed rows as `stage_rows` takes them."""
+    return _lines(_arrow(frame), account, 0)
+
+
+def stage_rows(connection: Connection, stream: Loadable, lines: IO[bytes]) -> None:
+    """Copy rows into the stream's temporary table, to be compared; nothing is merged."""
     run(connection, stream.sql("stage"))
-    for frame in frames:
-        _copy(connection, stream.sql("copy"), _lines(_arrow(frame), account, 0))
+    lines.seek(0)
+    _copy(connection, stream.sql("copy"), lines)
 
 
 def control_totals(stream: Loadable, frame: pd.DataFrame) -> list[ControlTotal]:
@@ -302,9 +308,11 @@ def _stage(connection: Connection, stream: Loadable, lines: bytes) -> None:
     _copy(connection, stream.sql("copy"), lines)
 
 
-def _copy(connection: Connection, name: str, lines: bytes) -> None:
+def _copy(connection: Connection, name: str, lines: bytes | IO[bytes]) -> None:
+    parts = [lines] if isinstance(lines, bytes) else iter(lambda: lines.read(COPIED_AT_ONCE), b"")
     with driver_of(connection).cursor() as cursor, cursor.copy(sql.text(name)) as copy:
-        copy.write(lines)
+        for part in parts:
+            copy.write(part)
 
 
 def _csv(table: pa.Table) -> bytes:

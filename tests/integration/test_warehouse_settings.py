@@ -129,7 +129,21 @@ def test_a7_a_second_copy_under_the_default_name_must_be_asked_for(command, envi
         "entry_id,booked_at,operation_type,currency,amount\n1,2026-03-01,sale,EUR,1.00\n", encoding="utf-8"
     )
     loaded(command, environment, SYNC_ACCOUNT="acme")
-    for arguments in (LOAD, ["balances"], ["spot-check"], ["ledger", "import", str(books)]):
+    told = command("status", environment=environment)
+    assert told.returncode == 0
+    assert "SYNC_ACCOUNT is not set, and the warehouse holds acme" in told.stdout
+    for arguments in (
+        *(LOAD, ["balances"], ["spot-check"], ["fraud", *LOAD[1:]], ["ledger", "import", str(books)]),
+        *(
+            ["breaks"],
+            ["report", "--date", FIRST],
+            ["replay", *LOAD[1:]],
+            ["trace", "1"],
+            ["reconcile", "--date", FIRST],
+        ),
+        *(["close", "--date", FIRST, "--by", "Ann"], ["reopen", "--date", FIRST, "--by", "Ann", "--reason", "x"]),
+        *(["erase", "--customer", "c-1"], ["explain", "1", "--by", "Ann", "--note", "x"]),
+    ):
         done = command(*arguments, environment=environment)
         assert done.returncode == 2, arguments
         assert "SYNC_ACCOUNT is not set, and the warehouse holds acme: set SYNC_ACCOUNT=acme" in done.stderr
@@ -139,11 +153,26 @@ def test_a7_a_second_copy_under_the_default_name_must_be_asked_for(command, envi
     loaded(command, environment, SYNC_ACCOUNT="default")
 
 
+def everything(store: Warehouse) -> dict[str, list[dict]]:
+    """Every row of every table with the transaction that wrote it."""
+    tables = fetch_all(
+        store,
+        "SELECT format('%I.%I', schemaname, tablename) AS name FROM pg_tables "
+        "WHERE schemaname IN ('core', 'raw', 'sync', 'recon', 'bi')",
+    )
+    assert len(tables) > 20
+    return {
+        table["name"]: fetch_all(store, f"SELECT xmin::text, md5(t::text) FROM {table['name']} t ORDER BY 1, 2")
+        for table in tables
+    }
+
+
 def test_reading_commands_work_for_a_role_that_cannot_write(command, environment, store, store_url):
     loaded(command, environment)
     assert command("marts", environment=environment).returncode == 0
     role = f"t{uuid.uuid4().hex[:8]}"
     (operation,) = fetch_all(store, "SELECT operation_id FROM core.operations LIMIT 1")
+    before = everything(store)
     with psycopg.connect(store_url, autocommit=True) as owner:
         owner.execute(SQL("CREATE ROLE {} LOGIN IN ROLE pg_read_all_data").format(Identifier(role)))
         url = store_url.replace("postgresql://postgres@", f"postgresql://{role}@")
@@ -157,10 +186,13 @@ def test_reading_commands_work_for_a_role_that_cannot_write(command, environment
                 ["metrics"],
                 ["settings"],
                 ["report", "--date", FIRST],
+                ["replay", *LOAD[1:]],
+                [*LOAD, "--dry-run"],
             ):
                 done = command(*arguments, environment=environment | {"DATABASE_URL": url})
                 assert (done.returncode, done.stderr) == (0, ""), (arguments, done.stdout, done.stderr)
             with Warehouse(url, read_only=True) as reader:
                 assert fetch_all(reader, "SHOW transaction_read_only") == [{"transaction_read_only": "on"}]
+            assert everything(store) == before
         finally:
             owner.execute(SQL("DROP ROLE {}").format(Identifier(role)))
