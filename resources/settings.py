@@ -125,6 +125,19 @@ class InstallationSettings:
     report_dir: Annotated[Path | None, values.PATH] = setting(
         "SYNC_REPORT_DIR", None, "Folder of the daily close reports.", "`reports` in the data folder"
     )
+    ledger_mappings: Annotated[Path | None, values.PATH] = setting(
+        "SYNC_LEDGER_MAPPINGS",
+        None,
+        "Folder of your mappings of ledger exports, `NAME.toml` each.",
+        "`mappings` in the data folder",
+    )
+    ledger_inbox: Annotated[Path | None, values.PATH] = setting(
+        "SYNC_LEDGER_INBOX",
+        None,
+        "Folder from which ledger files are imported, `ACCOUNT/MAPPING/FILE`; `contract` is the mapping of a file "
+        "that needs none.",
+        "none",
+    )
     dagster_home: Annotated[Path | None, values.PATH] = setting(
         "DAGSTER_HOME", None, "Your Dagster instance; what the command did shows there.", "`dagster` in the data folder"
     )
@@ -429,6 +442,18 @@ def report_dir(environment: Environment = os.environ) -> Path:
     """Return the folder of the daily close reports."""
     folder = read(InstallationSettings, environment, only="report_dir").report_dir
     return (folder or data_dir(environment) / "reports").absolute()
+
+
+def ledger_mappings(environment: Environment = os.environ) -> Path:
+    """Return the folder of the mappings of ledger exports."""
+    folder = read(InstallationSettings, environment, only="ledger_mappings").ledger_mappings
+    return (folder or data_dir(environment) / "mappings").absolute()
+
+
+def ledger_inbox(environment: Environment = os.environ) -> Path | None:
+    """Return the folder from which ledger files are imported; None: there is none."""
+    folder = read(InstallationSettings, environment, only="ledger_inbox").ledger_inbox
+    return folder.absolute() if folder else None
 
 
 def log_format(environment: Environment = os.environ) -> LogFormat:

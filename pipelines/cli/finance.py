@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
+from zoneinfo import ZoneInfo
 
 import typer
 
@@ -24,18 +25,20 @@ from pipelines.cli.accounts import (
 from pipelines.cli.console import BusinessDay, read_day
 from pipelines.cli.dagster_runs import execute
 from resources.errors import ConfigError, Incomplete
-from resources.settings import report_dir
+from resources.settings import ledger_mappings, report_dir
 from resources.warehouse.engine import Warehouse, run
 from resources.warehouse.reference import check_account, settings_in_force
 
 if TYPE_CHECKING:
     from pipelines.reconciliation.ledger_entries import Fault
+    from pipelines.reconciliation.mapping import LedgerMapping
     from pipelines.reports.document import DayDocument
 
 app = typer.Typer()
 ledger_app = typer.Typer(name="ledger", help="The merchant's own books.", no_args_is_help=True, rich_markup_mode=None)
 
 SHOWN_FAULTS = 20
+SHOWN_ROWS = 10
 MOST_BREAKS = 200
 FORMULA_STARTS = frozenset("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")  # a spreadsheet calculates a cell that begins so
 
@@ -297,10 +300,19 @@ def _print_report(document: DayDocument) -> None:
         )
 
 
+MAPPING = typer.Option(
+    "--map", metavar="NAME", help="a mapping of the folder SYNC_LEDGER_MAPPINGS, a ready one, or a path"
+)
+
+
 @ledger_app.command("import")
 def ledger_import(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="a .csv, .parquet or .xlsx; docs/reconciliation.md")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="your export; docs/reconciliation.md")],
     *,
+    mapping_name: Annotated[str | None, MAPPING] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="show how the file would be understood, and write nothing")
+    ] = False,
     accept_partial: Annotated[
         bool, typer.Option("--accept-partial", help="import the good rows although others are rejected")
     ] = False,
@@ -312,21 +324,29 @@ def ledger_import(
 ) -> None:
     """Import entries of your own books: the whole file or nothing; a second time changes nothing."""
     from pipelines.reconciliation.ledger_import import import_ledger
+    from pipelines.reconciliation.mapping import read_mapping
     from resources.currencies import exponent_of
 
     scope = only_account(account)
+    mapping = read_mapping(mapping_name, ledger_mappings()) if mapping_name else None
+    if dry_run:
+        _preview(scope, file, mapping, rejects)
+        return
     with migrated_warehouse() as store:
         with store.transaction() as connection:
             check_account(connection)
         zone = settings_in_force(store, scope.settings).reference.reporting_zone
         result = import_ledger(
-            store, scope.account, file, zone, exponent_of, accept_partial=accept_partial, replace_day=replace_day
+            store,
+            scope.account,
+            file,
+            zone,
+            exponent_of,
+            mapping=mapping,
+            accept_partial=accept_partial,
+            replace_day=replace_day,
         )
-    if rejects is not None:
-        _write_faults(rejects, result.faults)
-    if result.faults:
-        rows = [(fault.line, fault.column, fault.problem, fault.advice) for fault in result.faults[:SHOWN_FAULTS]]
-        console.table("Rejected", ("line", "column", "what was wrong", "what to do"), rows, ("line",))
+    _report_faults(file, mapping, result.faults, rejects)
     rejected = f"{result.rows_rejected:,} row{'s' * (result.rows_rejected != 1)} of it cannot be read"
     if result.import_id is None:
         more = len(result.faults) - SHOWN_FAULTS
@@ -339,9 +359,67 @@ def ledger_import(
         f"imported: {result.rows_new:,} new, {result.rows_changed:,} corrected, {result.rows_unchanged:,} unchanged "
         f"entries of {result.rows_read:,} rows (import {result.import_id})"
         + (f"; {result.rows_withdrawn:,} withdrawn" if replace_day else "")
+        + (f"; {result.rows_skipped:,} rows are no entries" if result.rows_skipped else "")
     )
     if result.faults:
         raise Incomplete(f"{rejected}: correct and import them again.")
+
+
+def _preview(scope: AccountScope, file: Path, mapping: LedgerMapping | None, rejects: Path | None) -> None:
+    """Print the first entries of a file, its totals and its faults.
+
+    Raises:
+        Incomplete: rows would be refused.
+    """
+    from pipelines.reconciliation.ledger_import import EntryReader
+    from resources.currencies import exponent_of, major_units
+
+    with reading_warehouse() as store:
+        zone = ZoneInfo(settings_in_force(store, scope.settings).reference.reporting_zone)
+        reader = EntryReader(file, zone, exponent_of, mapping)
+        first: list[tuple[str, ...]] = []
+        totals: dict[tuple[str, str, str], list[int]] = {}
+        days: set[date] = set()
+        for entry in reader:
+            day = entry.booked_at.astimezone(zone).date()
+            if len(first) < SHOWN_ROWS:
+                booked = f"{day}" if entry.is_date_only else f"{entry.booked_at.astimezone(zone):%Y-%m-%d %H:%M:%S%z}"
+                money = (major_units(amount, entry.currency, day) for amount in (entry.amount_minor, entry.fee_minor))
+                names = (entry.operation_id, entry.project_id, entry.payment_id, entry.reference)
+                row = (entry.entry_id, booked, entry.operation_type, entry.status, entry.currency, *money, *names)
+                first.append(tuple("" if value is None else str(value) for value in row))
+            total = totals.setdefault((entry.currency, entry.operation_type, entry.status), [0, 0])
+            total[0] += 1
+            total[1] += entry.amount_minor
+            days.add(day)
+        if first:
+            columns = ("entry", "booked", "type", "status", "currency", "amount", "fee")
+            names = ("operation", "project", "payment", "reference")
+            console.table("The first entries", (*columns, *names), first, ("amount", "fee"))
+            sums = [
+                (*key, f"{count:,}", major_units(amount, key[0], max(days)))
+                for key, (count, amount) in sorted(totals.items())
+            ]
+            console.table("Totals", ("currency", "type", "status", "entries", "amount"), sums, ("entries", "amount"))
+        for rule, count in sorted(reader.skipped.items()):
+            console.line(f"no entries: {count:,} row{'s' * (count != 1)} ({rule})")
+        _report_faults(file, mapping, reader.faults, rejects)
+        good = sum(count for count, _ in totals.values())
+        period = f", {min(days)} to {max(days)} ({zone})" if days else ""
+        console.line(f"understood: {good:,} entries of {reader.rows_read:,} rows{period}; nothing was written")
+        if reader.faults:
+            bad = len({fault.line for fault in reader.faults})
+            raise Incomplete(f"{bad:,} row{'s' * (bad != 1)} of {file.name} would be refused.")
+
+
+def _report_faults(file: Path, mapping: LedgerMapping | None, faults: Sequence[Fault], rejects: Path | None) -> None:
+    if rejects is not None:
+        _write_faults(rejects, faults)
+    if faults:
+        rows = [(fault.line, fault.column, fault.problem, fault.advice) for fault in faults[:SHOWN_FAULTS]]
+        sheet = f", sheet {mapping.sheet}" if mapping and mapping.sheet else ""
+        title = f"Rejected of {file.name}{sheet}"
+        console.table(title, ("line", "column", "what was wrong", "what to do"), rows, ("line",))
 
 
 def _write_faults(path: Path, faults: Sequence[Fault]) -> None:
