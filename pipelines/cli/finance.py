@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
@@ -363,6 +364,38 @@ def ledger_import(
     )
     if result.faults:
         raise Incomplete(f"{rejected}: correct and import them again.")
+
+
+@ledger_app.command("map")
+def ledger_map(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="an export of your accounting system")],
+    name: Annotated[
+        str | None, typer.Option("--name", metavar="NAME", help="what to call the mapping; else as the file")
+    ] = None,
+) -> None:
+    """Look at an export and write a first mapping for it, its guesses and doubts marked."""
+    from pipelines.reconciliation.guess_mapping import guess_mapping
+    from resources.files import write_whole
+
+    name = name or file.stem
+    if not re.fullmatch(r"[\w.-]+(?<!\.toml)", name.replace(" ", "_")):
+        raise ConfigError(f"--name {name!r} is no name of a mapping: use letters, digits, _, - and points.")
+    path = ledger_mappings() / f"{name.replace(' ', '_')}.toml"
+    if path.exists():
+        raise ConfigError(f"{path} is there already: edit it, or write another one with --name.")
+    guess = guess_mapping(file)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(path, guess.toml(file.name).encode())
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be written: {error.strerror}: see SYNC_LEDGER_MAPPINGS.") from None
+    console.line(f"mapping: {path}")
+    for doubt in guess.doubts:
+        console.line(f"to decide: {doubt}")
+    console.line(
+        f"next: {'edit these lines, ' if guess.doubts else ''}look at the guesses, then "
+        f"`ecommpay-sync ledger import {file} --map {path.stem} --dry-run`"
+    )
 
 
 def _preview(scope: AccountScope, file: Path, mapping: LedgerMapping | None, rejects: Path | None) -> None:

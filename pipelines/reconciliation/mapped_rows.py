@@ -33,7 +33,7 @@ class MappedRows:
         self._names = [" ".join(name.split()) for name in names]
         self.faults: list[Fault] = []
         self.skipped: Counter[str] = Counter()
-        self._number = _Numbers(mapping).read
+        self._number = Numbers(mapping).read
         self._moment = _Moments(mapping).read
         self._rules = [(rule, self._column(rule.column), False) for rule in mapping.skip]
         self._rules += [(rule, self._column(rule.column), True) for rule in mapping.totals]
@@ -217,7 +217,7 @@ def _negated(number: Any, *, negate: bool) -> Any:
     return number.removeprefix("-") if number.startswith("-") else f"-{number}"
 
 
-class _Numbers:
+class Numbers:
     """Cells as numbers: text with a point, and at most a minus before it; exactly what the cell says, or refused."""
 
     def __init__(self, mapping: LedgerMapping) -> None:
@@ -291,7 +291,7 @@ class _Moments:
 
     def _read_text(self, text: str) -> date | datetime:
         formats = self._mapping.dates
-        found = {value for form in formats if (value := _parsed(text, form)) is not None}
+        found = {value for form in formats if (value := parsed_date(text, form)) is not None}
         if not found:
             raise WrongCell("", "is no date as the mapping has it", f"the mapping reads {' or '.join(formats)}")
         if len(found) > 1:
@@ -315,7 +315,8 @@ class _Moments:
         return second if chosen == "second" else first
 
 
-def _parsed(text: str, form: str) -> date | datetime | None:
+def parsed_date(text: str, form: str) -> date | datetime | None:
+    """Return the day or the moment that a text is by a format; None: it is none."""
     try:
         if form == ISO:
             return date.fromisoformat(text) if re.fullmatch(r"\d{4}-\d\d-\d\d", text) else datetime.fromisoformat(text)
