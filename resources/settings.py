@@ -131,13 +131,6 @@ class InstallationSettings:
         "Folder of your mappings of ledger exports, `NAME.toml` each.",
         "`mappings` in the data folder",
     )
-    ledger_inbox: Annotated[Path | None, values.PATH] = setting(
-        "SYNC_LEDGER_INBOX",
-        None,
-        "Folder from which ledger files are imported, `ACCOUNT/MAPPING/FILE`; `contract` is the mapping of a file "
-        "that needs none.",
-        "none",
-    )
     dagster_home: Annotated[Path | None, values.PATH] = setting(
         "DAGSTER_HOME", None, "Your Dagster instance; what the command did shows there.", "`dagster` in the data folder"
     )
@@ -251,6 +244,13 @@ class SyncSettings:
         "SYNC_RECON_CUTOFF_MINUTES",
         120,
         "Last minutes of a day in which what is alone is a timing break at first.",
+    )
+    ledger_inbox: Annotated[Path | None, values.PATH] = setting(
+        "SYNC_LEDGER_INBOX",
+        None,
+        "Folder from which ledger files are imported, `ACCOUNT/MAPPING/FILE`; `contract` is the mapping of a file "
+        "that needs none.",
+        "none",
     )
     personal: PersonalSettings = PersonalSettings()
     project_owners: Annotated[tuple[ProjectOwner, ...], values.PROJECT_OWNERS] = setting(
@@ -448,12 +448,6 @@ def ledger_mappings(environment: Environment = os.environ) -> Path:
     """Return the folder of the mappings of ledger exports."""
     folder = read(InstallationSettings, environment, only="ledger_mappings").ledger_mappings
     return (folder or data_dir(environment) / "mappings").absolute()
-
-
-def ledger_inbox(environment: Environment = os.environ) -> Path | None:
-    """Return the folder from which ledger files are imported; None: there is none."""
-    folder = read(InstallationSettings, environment, only="ledger_inbox").ledger_inbox
-    return folder.absolute() if folder else None
 
 
 def log_format(environment: Environment = os.environ) -> LogFormat:

@@ -398,6 +398,31 @@ def ledger_map(
     )
 
 
+@ledger_app.command("inbox")
+def ledger_inbox(account: EachAccount = None) -> None:
+    """Import the files of the folder SYNC_LEDGER_INBOX that are complete, as the nightly job does."""
+    from pipelines.reconciliation.inbox import import_inbox
+    from resources.currencies import exponent_of
+
+    def work(scope: AccountScope) -> None:
+        inbox = scope.settings.ledger_inbox
+        if inbox is None:
+            raise ConfigError("SYNC_LEDGER_INBOX is not set: name the folder that files are imported from.")
+        with migrated_warehouse() as store:
+            with store.transaction() as connection:
+                check_account(connection)
+            zone = settings_in_force(store, scope.settings).reference.reporting_zone
+            files = list(import_inbox(store, scope.account, inbox, ledger_mappings(), zone, exponent_of))
+        for file in files:
+            console.line(f"{file.mapping}/{file.name}: {file.sentence}")
+        if not files:
+            console.line(f"no file is complete in {inbox / scope.account}")
+        if refused := [file for file in files if file.imported is None]:
+            raise Incomplete(f"{len(refused)} of {len(files)} files refused: the reports are beside them.")
+
+    each_in_turn(account, work)
+
+
 def _preview(scope: AccountScope, file: Path, mapping: LedgerMapping | None, rejects: Path | None) -> None:
     """Print the first entries of a file, its totals and its faults.
 

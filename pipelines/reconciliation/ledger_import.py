@@ -103,6 +103,10 @@ class EntryReader:
         return [replace(fault, column=self._mapped.place(fault.column)) for fault in found]
 
 
+class StillWritten(ConfigError):
+    """A file changed while it was read: nothing of it is stored."""
+
+
 class _Refused(Exception):
     """Rows are refused: what was staged is rolled back."""
 
@@ -124,8 +128,8 @@ def import_ledger(
     are staged while they are read, so that a file of any length takes little memory.
 
     Raises:
-        ConfigError: the file cannot be read, is still written, or is to replace days and be taken in part; nothing is
-            stored.
+        ConfigError: the file cannot be read, is still written (`StillWritten`), or is to replace days and be taken in
+            part; nothing is stored.
         WarehouseUnavailable, WarehouseBroken: nothing is stored.
     """
     if accept_partial and replace_day:
@@ -142,7 +146,7 @@ def import_ledger(
                 raise _Refused  # noqa: TRY301 - rolls back
             report = _store(connection, account, path, reader, count, replace_day=replace_day)
             if _state_of(path) != before:
-                raise ConfigError(f"{path.name} was written while it was read: import it when it is complete.")
+                raise StillWritten(f"{path.name} was written while it was read: import it when it is complete.")
             return report
     except _Refused:
         skipped = sum(reader.skipped.values())
