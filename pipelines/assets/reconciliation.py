@@ -35,7 +35,7 @@ def reconciliation_asset(scope: AccountScope) -> dg.AssetsDefinition:
             "balances (recon.completeness, recon.matches, recon.breaks, recon.balance_rollforward)."
         ),
         table="recon.breaks",
-        deps=[("operations",), PLATFORM],
+        deps=[("operations",), PLATFORM, *([("ledger_entries",)] if scope.settings.ledger_inbox else [])],
         partitions_def=DAYS,
     )
 

@@ -360,7 +360,7 @@ def ledger_import(
         f"imported: {result.rows_new:,} new, {result.rows_changed:,} corrected, {result.rows_unchanged:,} unchanged "
         f"entries of {result.rows_read:,} rows (import {result.import_id})"
         + (f"; {result.rows_withdrawn:,} withdrawn" if replace_day else "")
-        + (f"; {result.rows_skipped:,} rows are no entries" if result.rows_skipped else "")
+        + (f"; rows that are no entries: {result.rows_skipped:,}" if result.rows_skipped else "")
     )
     if result.faults:
         raise Incomplete(f"{rejected}: correct and import them again.")

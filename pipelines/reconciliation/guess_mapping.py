@@ -169,6 +169,8 @@ def guess_mapping(path: Path) -> Guess:
             "(docs/reconciliation.md)."
         )
     _guess_rows(table, guess)
+    if not table.rows:
+        raise ConfigError(f"{path.name} has no row with a date: export some days, and try again.")
     _guess_numbers(table, guess)
     _guess_dates(table, guess)
     if any(text != text.strip() for row in table.rows for text in row if isinstance(text, str)):
@@ -187,11 +189,11 @@ def guess_mapping(path: Path) -> Guess:
 def _table_of(path: Path, guess: Guess) -> Table:
     if not path.is_file():
         raise ConfigError(f"there is no file {path}: check the path.")
-    start = path.open("rb").read(4096)
+    start = _start_of(path, 4096)
     kind = KINDS.get(path.suffix.lower(), "csv")
     if b"camt.053" in start:
         kind = "camt.053"
-    elif b":20:" in start and b":25:" in path.read_bytes()[:65536]:
+    elif re.search(rb"^:20:.*^:25:", start, re.MULTILINE | re.DOTALL):
         kind = "mt940"
     guess.top.append(Line(f'kind = "{kind}"'))
     if kind == "csv":
@@ -201,6 +203,14 @@ def _table_of(path: Path, guess: Guess) -> Table:
     layout = Layout(kind=kind)
     names, rows = read_ledger_file(path, layout)
     return Table(layout, names, [row for _, row in rows][:ROWS_LOOKED_AT], _places(names))
+
+
+def _start_of(path: Path, size: int) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return file.read(size)
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read: {error.strerror}.") from None
 
 
 def _csv_table(path: Path, guess: Guess) -> Table:
@@ -220,7 +230,7 @@ def _csv_table(path: Path, guess: Guess) -> Table:
 
 
 def _encoding_of(path: Path, guess: Guess) -> str:
-    content = path.open("rb").read(2**20)
+    content = _start_of(path, 2**20)
     if content.startswith((b"\xff\xfe", b"\xfe\xff")):
         guess.top.append(Line('encoding = "utf-16"'))
         return "utf-16"

@@ -166,8 +166,10 @@ class MappedRows:
         if self._sides:
             row["amount"] = self._of_two_columns(values)
         value = row[name]
+        if value is None:
+            raise WrongCell(name, "is missing", "every entry needs it; skip rows that are none")
         if not isinstance(value, str):
-            return  # missing or spoiled: typing says so
+            return  # spoiled, or no number: typing says so
         is_negative, digits = value.startswith("-"), value.removeprefix("-")
         if self._mark is not None:
             mark = _shown(values[self._mark])
@@ -221,11 +223,13 @@ class Numbers:
     """Cells as numbers: text with a point, and at most a minus before it; exactly what the cell says, or refused."""
 
     def __init__(self, mapping: LedgerMapping) -> None:
-        mark, self._units, self._takes_fractions = mapping.thousands, mapping.units, mapping.fraction_cells
+        mark, self._takes_fractions = mapping.thousands, mapping.fraction_cells
         group = {" ": SPACES, "'": "['’]", "’": "['’]"}.get(mark, re.escape(mark))
         whole = rf"\d{{1,3}}(?:{group}\d{{3}})+|\d+" if mark else r"\d+"
         minus = "|".join(map(re.escape, ("+", *MINUS)))
-        self._form = re.compile(rf"(\()?({minus})?({whole})(?:{re.escape(mapping.decimal)}(\d+))?(-)?(\))?", re.ASCII)
+        unit = rf"\s*(?:{'|'.join(map(re.escape, mapping.units))})?\s*" if mapping.units else ""
+        fraction = rf"(?:{re.escape(mapping.decimal)}(\d+))?"
+        self._form = re.compile(rf"{unit}(\()?({minus})?{unit}({whole}){fraction}{unit}(-)?(\))?{unit}", re.ASCII)
         self._advice = f"the mapping reads 1{mark}234{mapping.decimal}56"
 
     def read(self, value: Any) -> Any:
@@ -242,8 +246,6 @@ class Numbers:
         return str(value) if type(value) is int else value
 
     def _of_text(self, text: str) -> str | None:
-        for unit in self._units:
-            text = text.removeprefix(unit).removesuffix(unit).strip()
         if not text:
             return None
         match = self._form.fullmatch(text)
