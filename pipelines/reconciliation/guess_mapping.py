@@ -316,9 +316,8 @@ def _guess_rows(table: Table, guess: Guess) -> None:
     table.rows = [row for row in table.rows if re.search(r"\d", _text(row, booked))]
     rules: dict[tuple[int, str], None] = {}
     for row in others:
-        word = next(((place, _text(row, place)) for place in range(len(row)) if TOTALS.match(_text(row, place))), None)
-        if word is not None:
-            rules[word] = None
+        cells = [(place, text) for place in range(len(row)) if TOTALS.match(text := _text(row, place))]
+        rules |= dict.fromkeys(cells[:1])
     for place, word in rules:
         note = f"{word!r} is no entry: a row without a date"
         rule = [f"column = {_quoted(table.names[place])}", f"equals = [{_quoted(word)}]"]
