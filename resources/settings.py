@@ -125,6 +125,12 @@ class InstallationSettings:
     report_dir: Annotated[Path | None, values.PATH] = setting(
         "SYNC_REPORT_DIR", None, "Folder of the daily close reports.", "`reports` in the data folder"
     )
+    ledger_mappings: Annotated[Path | None, values.PATH] = setting(
+        "SYNC_LEDGER_MAPPINGS",
+        None,
+        "Folder of your mappings of ledger exports, `NAME.toml` each.",
+        "`mappings` in the data folder",
+    )
     dagster_home: Annotated[Path | None, values.PATH] = setting(
         "DAGSTER_HOME", None, "Your Dagster instance; what the command did shows there.", "`dagster` in the data folder"
     )
@@ -245,6 +251,13 @@ class SyncSettings:
         "SYNC_RECON_CUTOFF_MINUTES",
         120,
         "Last minutes of a day in which what is alone is a timing break at first.",
+    )
+    ledger_inbox: Annotated[Path | None, values.PATH] = setting(
+        "SYNC_LEDGER_INBOX",
+        None,
+        "Folder from which ledger files are imported, `ACCOUNT/MAPPING/FILE`; `contract` is the mapping of a file "
+        "that needs none.",
+        "none",
     )
     personal: PersonalSettings = PersonalSettings()
     project_owners: Annotated[tuple[ProjectOwner, ...], values.PROJECT_OWNERS] = setting(
@@ -436,6 +449,12 @@ def report_dir(environment: Environment = os.environ) -> Path:
     """Return the folder of the daily close reports."""
     folder = read(InstallationSettings, environment, only="report_dir").report_dir
     return (folder or data_dir(environment) / "reports").absolute()
+
+
+def ledger_mappings(environment: Environment = os.environ) -> Path:
+    """Return the folder of the mappings of ledger exports."""
+    folder = read(InstallationSettings, environment, only="ledger_mappings").ledger_mappings
+    return (folder or data_dir(environment) / "mappings").absolute()
 
 
 def log_format(environment: Environment = os.environ) -> LogFormat:

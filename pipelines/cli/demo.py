@@ -162,6 +162,7 @@ def _reconcile_yesterday(sandbox: SandboxProcess, month: Days, folder: Path) -> 
     with open_warehouse(database_url()) as store:
         sale = a_sale(store, scope.account, month.before)
         write_demo_ledger(store, scope.account, month.yesterday, path, corrected=reversed_entry(sale))
+    console.line(f"   The same books as six systems export them: {_relative(folder / 'exports')}")
     sandbox.change_world(**late_change(sale["operation_id"], month.yesterday))
     load.load_operations(scope, (month.yesterday, month.yesterday), totals=False)
     finance.ledger_import(path)

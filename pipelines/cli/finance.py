@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Mapping, Sequence
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
+from zoneinfo import ZoneInfo
 
 import typer
 
@@ -25,18 +27,20 @@ from pipelines.cli.accounts import (
 from pipelines.cli.console import AsJson, BusinessDay, read_day
 from pipelines.cli.dagster_runs import execute
 from resources.errors import ConfigError, Incomplete
-from resources.settings import report_dir
+from resources.settings import ledger_mappings, report_dir
 from resources.warehouse.engine import Warehouse, run
 from resources.warehouse.reference import settings_in_force
 
 if TYPE_CHECKING:
     from pipelines.reconciliation.ledger_entries import Fault
+    from pipelines.reconciliation.mapping import LedgerMapping
     from pipelines.reports.document import DayDocument
 
 app = typer.Typer()
 ledger_app = typer.Typer(name="ledger", help="The merchant's own books.", no_args_is_help=True, rich_markup_mode=None)
 
 SHOWN_FAULTS = 20
+SHOWN_ROWS = 10
 MOST_BREAKS = 200
 FORMULA_STARTS = frozenset("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")  # a spreadsheet calculates a cell that begins so
 
@@ -309,10 +313,19 @@ def _print_report(document: DayDocument) -> None:
         )
 
 
+MAPPING = typer.Option(
+    "--map", metavar="NAME", help="a mapping of the folder SYNC_LEDGER_MAPPINGS, a ready one, or a path"
+)
+
+
 @ledger_app.command("import")
 def ledger_import(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="a .csv, .parquet or .xlsx; docs/reconciliation.md")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="your export; docs/reconciliation.md")],
     *,
+    mapping_name: Annotated[str | None, MAPPING] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="show how the file would be understood, and write nothing")
+    ] = False,
     accept_partial: Annotated[
         bool, typer.Option("--accept-partial", help="import the good rows although others are rejected")
     ] = False,
@@ -324,19 +337,27 @@ def ledger_import(
 ) -> None:
     """Import entries of your own books: the whole file or nothing; a second time changes nothing."""
     from pipelines.reconciliation.ledger_import import import_ledger
+    from pipelines.reconciliation.mapping import read_mapping
     from resources.currencies import exponent_of
 
     scope = only_account(account)
+    mapping = read_mapping(mapping_name, ledger_mappings()) if mapping_name else None
+    if dry_run:
+        _preview(scope, file, mapping, rejects)
+        return
     with migrated_warehouse(scope) as store:
         zone = settings_in_force(store, scope.settings).reference.reporting_zone
         result = import_ledger(
-            store, scope.account, file, zone, exponent_of, accept_partial=accept_partial, replace_day=replace_day
+            store,
+            scope.account,
+            file,
+            zone,
+            exponent_of,
+            mapping=mapping,
+            accept_partial=accept_partial,
+            replace_day=replace_day,
         )
-    if rejects is not None:
-        _write_faults(rejects, result.faults)
-    if result.faults:
-        rows = [(fault.line, fault.column, fault.problem, fault.advice) for fault in result.faults[:SHOWN_FAULTS]]
-        console.table("Rejected", ("line", "column", "what was wrong", "what to do"), rows, ("line",))
+    _report_faults(file, mapping, result.faults, rejects)
     rejected = f"{result.rows_rejected:,} row{'s' * (result.rows_rejected != 1)} of it cannot be read"
     if result.import_id is None:
         more = len(result.faults) - SHOWN_FAULTS
@@ -349,9 +370,122 @@ def ledger_import(
         f"imported: {result.rows_new:,} new, {result.rows_changed:,} corrected, {result.rows_unchanged:,} unchanged "
         f"entries of {result.rows_read:,} rows (import {result.import_id})"
         + (f"; {result.rows_withdrawn:,} withdrawn" if replace_day else "")
+        + (f"; rows that are no entries: {result.rows_skipped:,}" if result.rows_skipped else "")
     )
     if result.faults:
         raise Incomplete(f"{rejected}: correct and import them again.")
+
+
+@ledger_app.command("map")
+def ledger_map(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="an export of your accounting system")],
+    name: Annotated[
+        str | None, typer.Option("--name", metavar="NAME", help="what to call the mapping; else as the file")
+    ] = None,
+) -> None:
+    """Look at an export and write a first mapping for it, its guesses and doubts marked."""
+    from pipelines.reconciliation.guess_mapping import guess_mapping
+    from resources.files import write_whole
+
+    name = name or file.stem
+    if not re.fullmatch(r"[\w.-]+(?<!\.toml)", name.replace(" ", "_")):
+        raise ConfigError(f"--name {name!r} is no name of a mapping: use letters, digits, _, - and points.")
+    path = ledger_mappings() / f"{name.replace(' ', '_')}.toml"
+    if path.exists():
+        raise ConfigError(f"{path} is there already: edit it, or write another one with --name.")
+    guess = guess_mapping(file)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(path, guess.toml(file.name).encode())
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be written: {error.strerror}: see SYNC_LEDGER_MAPPINGS.") from None
+    console.line(f"mapping: {path}")
+    for doubt in guess.doubts:
+        console.line(f"to decide: {doubt}")
+    console.line(
+        f"next: {'edit these lines, ' if guess.doubts else ''}look at the guesses, then "
+        f"`ecommpay-sync ledger import {file} --map {path.stem} --dry-run`"
+    )
+
+
+@ledger_app.command("inbox")
+def ledger_inbox(account: EachAccount = None) -> None:
+    """Import the files of the folder SYNC_LEDGER_INBOX that are complete, as the nightly job does."""
+    from pipelines.reconciliation.inbox import import_inbox
+    from resources.currencies import exponent_of
+
+    def work(scope: AccountScope) -> None:
+        inbox = scope.settings.ledger_inbox
+        if inbox is None:
+            raise ConfigError("SYNC_LEDGER_INBOX is not set: name the folder that files are imported from.")
+        with migrated_warehouse(scope) as store:
+            zone = settings_in_force(store, scope.settings).reference.reporting_zone
+            files = list(import_inbox(store, scope.account, inbox, ledger_mappings(), zone, exponent_of))
+        for file in files:
+            console.line(f"{file.mapping}/{file.name}: {file.sentence}")
+        if not files:
+            console.line(f"no file is complete in {inbox / scope.account}")
+        if refused := [file for file in files if file.imported is None]:
+            raise Incomplete(f"{len(refused)} of {len(files)} files refused: the reports are beside them.")
+
+    each_in_turn(account, work)
+
+
+def _preview(scope: AccountScope, file: Path, mapping: LedgerMapping | None, rejects: Path | None) -> None:
+    """Print the first entries of a file, its totals and its faults.
+
+    Raises:
+        Incomplete: rows would be refused.
+    """
+    from pipelines.reconciliation.ledger_import import EntryReader
+    from resources.currencies import exponent_of, major_units
+
+    with reading_warehouse(scope) as store:
+        zone = ZoneInfo(settings_in_force(store, scope.settings).reference.reporting_zone)
+        reader = EntryReader(file, zone, exponent_of, mapping)
+        first: list[tuple[str, ...]] = []
+        totals: dict[tuple[str, str, str], list[int]] = {}
+        days: set[date] = set()
+        for entry in reader:
+            day = entry.booked_at.astimezone(zone).date()
+            if len(first) < SHOWN_ROWS:
+                booked = f"{day}" if entry.is_date_only else f"{entry.booked_at.astimezone(zone):%Y-%m-%d %H:%M:%S%z}"
+                money = (major_units(amount, entry.currency, day) for amount in (entry.amount_minor, entry.fee_minor))
+                names = (entry.operation_id, entry.project_id, entry.payment_id, entry.reference)
+                row = (entry.entry_id, booked, entry.operation_type, entry.status, entry.currency, *money, *names)
+                first.append(tuple("" if value is None else str(value) for value in row))
+            total = totals.setdefault((entry.currency, entry.operation_type, entry.status), [0, 0])
+            total[0] += 1
+            total[1] += entry.amount_minor
+            days.add(day)
+        if first:
+            columns = ("entry", "booked", "type", "status", "currency", "amount", "fee")
+            names = ("operation", "project", "payment", "reference")
+            console.table("The first entries", (*columns, *names), first, ("amount", "fee"))
+            sums = [
+                (*key, f"{count:,}", major_units(amount, key[0], max(days)))
+                for key, (count, amount) in sorted(totals.items())
+            ]
+            console.table("Totals", ("currency", "type", "status", "entries", "amount"), sums, ("entries", "amount"))
+        for rule, count in sorted(reader.skipped.items()):
+            console.line(f"no entries: {count:,} row{'s' * (count != 1)} ({rule})")
+        _report_faults(file, mapping, reader.faults, rejects)
+        good = sum(count for count, _ in totals.values())
+        period = f", {min(days)} to {max(days)} ({zone})" if days else ""
+        console.line(f"understood: {good:,} entries of {reader.rows_read:,} rows{period}; nothing was written")
+        if reader.faults:
+            bad = len({fault.line for fault in reader.faults})
+            raise Incomplete(f"{bad:,} row{'s' * (bad != 1)} of {file.name} would be refused.")
+
+
+def _report_faults(file: Path, mapping: LedgerMapping | None, faults: Sequence[Fault], rejects: Path | None) -> None:
+    if rejects is not None:
+        _write_faults(rejects, faults)
+    if faults:
+        rows = [(fault.line, fault.column, fault.problem, fault.advice) for fault in faults[:SHOWN_FAULTS]]
+        sheet = f", sheet {mapping.sheet}" if mapping and mapping.sheet else ""
+        title = f"Rejected of {file.name}{sheet}"
+        console.table(title, ("line", "column", "what was wrong", "what to do"), rows, ("line",))
 
 
 def _write_faults(path: Path, faults: Sequence[Fault]) -> None:

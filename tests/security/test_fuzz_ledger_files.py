@@ -20,7 +20,7 @@ from pyarrow import parquet
 
 from pipelines.reconciliation import ledger_files
 from pipelines.reconciliation.ledger_entries import COLUMNS, Fault
-from pipelines.reconciliation.ledger_import import read_entries
+from pipelines.reconciliation.ledger_import import EntryReader
 from resources.errors import ConfigError
 
 ZONE = ZoneInfo("Europe/Berlin")
@@ -38,13 +38,15 @@ def read(name: str, content: bytes):
         path.write_bytes(content)
         refused = None
         try:
-            entries, faults, count = read_entries(path, ZONE, lambda currency, _: {"EUR": 2, "JPY": 0}.get(currency))
+            reader = EntryReader(path, ZONE, lambda currency, _: {"EUR": 2, "JPY": 0}.get(currency))
+            entries = list(reader)
         except ConfigError as error:
             refused = error
     if refused:
         assert str(refused)
         assert "\n" not in str(refused)
         return refused
+    faults, count = reader.faults, reader.rows_read
     assert all(isinstance(fault, Fault) and fault.problem and fault.advice for fault in faults)
     # a row is an entry or has faults; without a readable header there are faults alone
     assert len(entries) + len({fault.line for fault in faults if count}) == count
