@@ -9,7 +9,9 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
 import time
+from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -66,14 +68,22 @@ class Machine:
         return f"--- {name}\n{(self.folder / f'{name}.log').read_text()[-6000:]}"
 
 
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """Not one of pytest's, to which each start of pytest takes the access away from PostgreSQL's own user."""
+    with tempfile.TemporaryDirectory(prefix="ecommpay-night-", ignore_cleanup_errors=True) as name:
+        Path(name).chmod(0o755)
+        yield Path(name)
+
+
 @pytest.mark.parametrize("zone", WANTED)
-def test_a_night_under_the_real_daemon_is_complete_reconciled_reported_and_quiet(zone, make_database, tmp_path):
+def test_a_night_under_the_real_daemon_is_complete_reconciled_reported_and_quiet(zone, make_database, folder):
     tick = tick_of(zone, NIGHTS[zone][-1])
     night, world = night_at(tick, settings_of(zone)), world_at(tick)
     with webhook() as (hook, hook_url), ExitStack() as stack:
-        books = books_of(world, night, zone, stack.enter_context(Warehouse(make_database())), tmp_path)
+        books = books_of(world, night, zone, stack.enter_context(Warehouse(make_database())), folder)
         sandbox = stack.enter_context(SandboxServer(world, accounts=[WITHOUT_FRAUD]))
-        clock = ShiftedClock(tmp_path)
+        clock = ShiftedClock(folder)
 
         def set_clocks(moment: datetime) -> timedelta:
             """Of the platform and of all our processes."""
@@ -83,30 +93,30 @@ def test_a_night_under_the_real_daemon_is_complete_reconciled_reported_and_quiet
             return shift
 
         set_clocks(tick - timedelta(hours=1))
-        machine = Machine(tmp_path, environment_of(zone, sandbox.url, hook_url, tmp_path) | clock.environment, stack)
-        (tmp_path / "home").mkdir()
+        machine = Machine(folder, environment_of(zone, sandbox.url, hook_url, folder) | clock.environment, stack)
+        (folder / "home").mkdir()
         machine.start("database", str(BIN / "ecommpay-sync"), "database")
-        url = machine.wait_for("database", lambda: url_of(tmp_path / "database.log"))
+        url = machine.wait_for("database", lambda: url_of(folder / "database.log"))
         # what the nights before left
         machine.run("operations", "--from", str(night.first_day), "--to", str(night.yesterday - timedelta(days=1)))
         for file in books:
             machine.run("ledger", "import", str(file))
         for role in ("code-server", "daemon"):
             machine.start(role, str(ROOT / "deploy/entrypoint.sh"), role)
-        machine.wait_for("schedule that is watched", lambda: is_watched(tmp_path / "home", "nightly"))
+        machine.wait_for("schedule that is watched", lambda: is_watched(folder / "home", "nightly"))
         shift = set_clocks(tick - timedelta(seconds=10))
         store = stack.enter_context(Warehouse(url))
         lines = [f"{zone}: {datetime.now(UTC) + shift:%Y-%m-%d %H:%M:%S} UTC, the night is due at {tick:%H:%M:%S} UTC"]
-        run = machine.wait_for("end of the night", lambda: night_that_is_over(tmp_path / "home"))
+        run = machine.wait_for("end of the night", lambda: night_that_is_over(folder / "home"))
         assert run.status == dg.DagsterRunStatus.SUCCESS, machine.words("daemon") + machine.words("code-server")
         since = datetime.now(UTC) + shift
-        machine.wait_for("tick of the alerts since", lambda: alerts_since(tmp_path / "home", since))
+        machine.wait_for("tick of the alerts since", lambda: alerts_since(folder / "home", since))
         lines += transcript_of(store, run)
         assert hook.texts == []
         assert fetch_all(store, "SELECT * FROM sync.alerts") == []
         assert fetch_all(store, "SELECT now() AT TIME ZONE 'UTC' AS now")[0]["now"].date() == tick.date()
         assert_night_is_whole(store, world, zone, tick, has_books=True)
-    reports = sorted(file.name for file in (tmp_path / "reports").iterdir())
+    reports = sorted(file.name for file in (folder / "reports").iterdir())
     assert reports == [f"daily-close-default-{night.business_day}.{ending}" for ending in ("html", "xlsx")]
     lines += [f"reports: {', '.join(reports)}; alerts: none"]
     print("\n" + "\n".join(lines))
