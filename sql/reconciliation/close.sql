@@ -68,10 +68,15 @@ SELECT value FROM core.settings WHERE key = 'reporting_zone'
 SELECT proof.verdict AS completeness, proof.reason, d.open_breaks,
        CASE WHEN d.books_at >= (SELECT updated_at FROM core.settings WHERE key = 'reporting_zone')
             THEN d.books_at END AS books_at,
-       (SELECT max(o.observed_at) FROM core.operations o
-        WHERE o.account = d.account
-          AND o.operation_completed_at >= core.business_day_starts_at(d.business_date)
-          AND o.operation_completed_at < core.business_day_starts_at(d.business_date + 1)) AS loaded_at
+       greatest(
+           (SELECT max(o.observed_at) FROM core.operations o
+            WHERE o.account = d.account
+              AND o.operation_completed_at >= core.business_day_starts_at(d.business_date)
+              AND o.operation_completed_at < core.business_day_starts_at(d.business_date + 1)),
+           (SELECT max(v.known_to) FROM core.operation_versions v  -- one that left the day is in it no more
+            WHERE v.account = d.account
+              AND v.operation_completed_at >= core.business_day_starts_at(d.business_date)
+              AND v.operation_completed_at < core.business_day_starts_at(d.business_date + 1))) AS loaded_at
 FROM recon.days d
 LEFT JOIN LATERAL (
     SELECT p.verdict, p.reason, p.interval_from, p.interval_to FROM recon.completeness p
