@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 
+FORMULA_STARTS = frozenset("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")  # a spreadsheet calculates a cell that begins so
 # control characters (an escape sequence begins with one), invisible ones that reorder or hide what stands beside
 # them, halves of a character (from a file name that is no UTF-8), line and paragraph separators
 _UNSEEN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
@@ -27,6 +28,11 @@ def duration(seconds: float) -> str:
     if seconds < 120:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} minutes" if seconds < 2 * 3600 else f"{seconds / 3600:.1f} hours"
+
+
+def as_cell(text: str) -> str:
+    """Return a text for a file that spreadsheets open, with a quote before what one would take for a formula."""
+    return f"'{text}" if text[:1] in FORMULA_STARTS else text
 
 
 def _shown(character: str) -> str:

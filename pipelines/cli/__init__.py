@@ -17,7 +17,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from pipelines.cli import admin, audit, console, demo, finance, load, status
+from pipelines.cli import admin, audit, closing, console, demo, finance, load, status
 from pipelines.cli.accounts import explained
 from resources.config_file import add_settings_of_file
 from resources.printable import printable
@@ -26,7 +26,8 @@ from resources.settings import unknown_names, what_was_meant
 GROUPS = {
     "Load from the platform": load.app,
     "Look at it": status.app,
-    "Reconcile and close": finance.app,
+    "Reconcile": finance.app,
+    "Close and report": closing.app,
     "Prove": audit.app,
     "Keep the warehouse": admin.app,
     "Try it": demo.app,

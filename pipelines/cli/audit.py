@@ -37,35 +37,21 @@ def verify(
     *,
     as_json: AsJson = False,
 ) -> None:
-    """Check the ledger's chain of hashes; name the first entry that was altered, removed or reordered."""
+    """Check the chains of hashes; name the first entry that was altered, removed or reordered."""
+    from pipelines.audit.verify import verify as verify_chains
+
     if head is not None and not re.fullmatch("[0-9a-fA-F]{64}", head):
         raise ConfigError(
             f"--head {head!r} is no head: 64 hexadecimal digits, as `verify` and the daily report print it."
         )
-    with reading_warehouse() as store:
-        broken = store.query("warehouse/ledger/verify", account=None)
-        if broken:
-            first = broken[0]
-            raise WarehouseBroken(
-                f"the ledger of account {first.account} is broken at entry {first.entry_no} (window {first.window_id}, "
-                f"{first.interval_from:%Y-%m-%d %H:%M:%S} to {first.interval_to:%Y-%m-%d %H:%M:%S} UTC): "
-                f"{first.reason}; compare with a backup, and walk these days again."
-            )
-        if head is not None and not store.query("warehouse/ledger/entry_with_hash", hash=head.lower()):
-            raise WarehouseBroken(f"no entry of the ledger has the hash {head}: entries at its end were removed.")
-        closes = store.query("reconciliation/close/verify_closes")
-        if closes:
-            first = closes[0]
-            raise WarehouseBroken(
-                f"the closed days of account {first.account} are broken at row {first.close_no} "
-                f"({first.business_date}): {first.reason}; compare with a backup."
-            )
-        tips = store.query("warehouse/ledger/chain_tips")
+    with reading_warehouse() as store, store.transaction() as connection:
+        tips = verify_chains(connection, head and head.lower())
     if as_json:
         console.document({"intact": True, "chain_tips": tips})
         return
     for tip in tips:
-        console.line(f"intact: account {tip.account}, {tip.entry_no:,} entries, head {tip.head}")
+        what = "days closed or opened again" if tip.closed_days else "entries"
+        console.line(f"intact: account {tip.account}, {tip.entries:,} {what}, head {tip.head}")
     if not tips:
         console.line("the ledger is empty: no window has been walked yet")
 

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pipelines.cli import console, finance, load
+from pipelines.cli import closing, console, finance, load
 from pipelines.cli.accounts import only_account
 from pipelines.cli.dagster_runs import dagster_instance
 from resources.settings import data_dir, database_url
@@ -91,7 +91,7 @@ def demo(
             _close_the_day_before(month, folder)
             _reconcile_yesterday(sandbox, month, folder)
             console.line("7. The daily close report of yesterday")
-            finance.report(str(yesterday))
+            closing.report(day=str(yesterday))
     console.line(f"Done in {monotonic() - started:.0f} s.")
     console.line()
     _print_next_steps(folder)
@@ -147,7 +147,7 @@ def _close_the_day_before(month: Days, folder: Path) -> None:
     finance.ledger_import(path)
     finance.reconcile(str(month.before))
     for name in (PREPARER, REVIEWER):
-        finance.close(str(month.before), name, with_open_breaks=True)
+        closing.close(day=str(month.before), by=name, with_open_breaks=True)
     console.line()
 
 

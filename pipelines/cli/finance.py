@@ -1,4 +1,4 @@
-"""Commands of finance: the merchant's ledger, reconciliation and its breaks, closing a day, the daily report."""
+"""Commands of finance: the merchant's ledger, reconciliation and its breaks. Closing is in `closing`."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ from pipelines.cli.accounts import (
 from pipelines.cli.console import AsJson, BusinessDay, read_day
 from pipelines.cli.dagster_runs import execute
 from resources.errors import ConfigError, Incomplete
-from resources.settings import ledger_mappings, report_dir
+from resources.printable import as_cell
+from resources.settings import ledger_mappings
 from resources.warehouse.engine import Warehouse, run
 from resources.warehouse.reference import settings_in_force
 
 if TYPE_CHECKING:
     from pipelines.reconciliation.ledger_entries import Fault
     from pipelines.reconciliation.mapping import LedgerMapping
-    from pipelines.reports.document import DayDocument
 
 app = typer.Typer()
 ledger_app = typer.Typer(name="ledger", help="The merchant's own books.", no_args_is_help=True, rich_markup_mode=None)
@@ -42,7 +42,6 @@ ledger_app = typer.Typer(name="ledger", help="The merchant's own books.", no_arg
 SHOWN_FAULTS = 20
 SHOWN_ROWS = 10
 MOST_BREAKS = 200
-FORMULA_STARTS = frozenset("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")  # a spreadsheet calculates a cell that begins so
 
 
 @app.command()
@@ -198,119 +197,6 @@ def explain(
     if not rows:
         raise ConfigError(f"there is no unresolved break {break_id}: `ecommpay-sync breaks` lists them.")
     console.line(f"explained: break {break_id}, {rows[0].break_type}")
-
-
-@app.command()
-def close(
-    day: BusinessDay,
-    by: Annotated[str, typer.Option(metavar="NAME", help="who prepares the figures, or reviewed them and closes")],
-    *,
-    with_open_breaks: Annotated[bool, typer.Option("--with-open-breaks", help="although breaks are open")] = False,
-    account: OneAccount = None,
-) -> None:
-    """Seal the figures of a day under four eyes: one person's call prepares them, another's closes the day."""
-    from pipelines.reconciliation.close import Sealed, close_day, is_same_person
-
-    scope = only_account(account)
-    business_day = read_day("--date", day)
-    with migrated_warehouse(scope) as store:
-        result = close_day(store, scope.account, business_day, by=by, with_open_breaks=with_open_breaks)
-    if isinstance(result, Sealed):
-        console.line(
-            f"closed: {business_day}, row {result.close_no} of recon.closes, figures SHA-256 {result.document_sha256}"
-        )
-        console.line(f"head of the chain: {result.entry_hash}")
-        return
-    before = result.instead_of
-    if before and not is_same_person(before.by, result.by):
-        raise Incomplete(
-            f"{business_day} is not closed: its figures changed since {before.by} prepared them. They are prepared "
-            f"anew by {result.by}, and another person closes the day."
-        )
-    console.line(f"prepared: {business_day} by {result.by}, figures SHA-256 {result.figures_sha256}")
-    console.line(
-        f"now another person looks at the report and closes it: `ecommpay-sync close --date {business_day} --by NAME`"
-    )
-
-
-@app.command()
-def reopen(
-    day: Annotated[str, typer.Option("--date", metavar="DAY", help="a closed business day")],
-    by: Annotated[str, typer.Option(metavar="NAME", help="who opens it")],
-    reason: Annotated[str, typer.Option(metavar="TEXT", help="why")],
-    account: OneAccount = None,
-) -> None:
-    """Open a closed day again; what was sealed stays on record."""
-    from pipelines.reconciliation.close import reopen_day
-
-    scope = only_account(account)
-    business_day = read_day("--date", day)
-    with migrated_warehouse(scope) as store:
-        number = reopen_day(store, scope.account, business_day, by=by, reason=reason)
-    console.line(f"open again: {business_day}, row {number} of recon.closes; what was sealed stays there")
-
-
-@app.command()
-def report(
-    day: BusinessDay,
-    folder: Annotated[
-        Path | None, typer.Option("--output", metavar="FOLDER", help="where to; else SYNC_REPORT_DIR")
-    ] = None,
-    account: EachAccount = None,
-) -> None:
-    """Write the daily close report of a day: one page and one workbook; of a closed day the sealed figures."""
-    from pipelines.reports.publish import publish
-
-    business_day = read_day("--date", day)
-
-    def write(scope: AccountScope) -> None:
-        with reading_warehouse(scope) as store:
-            zone = settings_in_force(store, scope.settings).reference.reporting_zone
-            published = publish(store, scope.account, business_day, zone, folder or report_dir())
-        _print_report(published.document)
-        console.line(f"page:     {published.page}")
-        console.line(f"workbook: {published.workbook}")
-        console.line()
-
-    each_in_turn(account, write)
-
-
-def _print_report(document: DayDocument) -> None:
-    """Print the day in one line, its totals and its open breaks."""
-    from pipelines.reports.page import exponents_of, sentence
-    from pipelines.reports.words import amount, break_name, change, rate
-
-    console.line(f"{document.business_date} ({document.reporting_zone}): {sentence(document)}")
-    console.line()
-    totals = [
-        (
-            total.currency,
-            amount(total.day.credit_minor, total.exponent),
-            change(total.day.credit_minor, total.day_before.credit_minor if total.day_before else None),
-            amount(total.day.debit_minor, total.exponent),
-            rate(total.day.approved, total.day.attempts),
-            f"{total.day.operations:,}",
-        )
-        for total in document.totals
-    ]
-    if totals:
-        columns = ("currency", "volume", "day before", "out", "approved", "operations")
-        console.table("Totals of the day", columns, totals, columns[1:])
-    exponents = exponents_of(document)
-    groups = [
-        (
-            break_name(group.break_type),
-            group.age,
-            group.currency or "—",
-            f"{group.count:,}",
-            amount(group.amount_minor, exponents.get(group.currency)),
-        )
-        for group in document.breaks
-    ]
-    if groups:
-        console.table(
-            "Open breaks", ("break", "age (days)", "currency", "count", "amount"), groups, ("count", "amount")
-        )
 
 
 MAPPING = typer.Option(
@@ -492,13 +378,8 @@ def _write_faults(path: Path, faults: Sequence[Fault]) -> None:
     file = io.StringIO()
     writer = csv.writer(file)
     writer.writerow(("line", "column", "problem", "advice"))
-    writer.writerows((fault.line, _as_text(fault.column), fault.problem, fault.advice) for fault in faults)
+    writer.writerows((fault.line, as_cell(fault.column), fault.problem, fault.advice) for fault in faults)
     console.write_file("--rejects", path, file.getvalue())
-
-
-def _as_text(cell: str) -> str:
-    """Return the cell with a quote before what a spreadsheet would take for a formula."""
-    return f"'{cell}" if cell[:1] in FORMULA_STARTS else cell
 
 
 app.add_typer(ledger_app)

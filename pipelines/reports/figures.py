@@ -74,10 +74,18 @@ class _Facts:
     def __init__(self, connection: Connection, account: str, day: date, zone: str) -> None:
         self.connection = connection
         self.day = day
-        self.began_at = datetime.combine(day, time.min, ZoneInfo(zone)).astimezone(UTC)
+        self.began_at = _start_of(day, zone)
         self.account = {"account": account}
-        self.of_day = {**self.account, "first": day, "after": day + timedelta(days=1), "zone": zone}
-        self.of_history = {**self.of_day, "first": day - timedelta(days=HISTORY_DAYS - 1)}
+        self.of_day = {
+            **self.account,
+            "starts_at": self.began_at,
+            "ends_at": _start_of(day + timedelta(days=1), zone),
+        }
+        self.of_history = {
+            **self.of_day,
+            "starts_at": _start_of(day - timedelta(days=HISTORY_DAYS - 1), zone),
+            "zone": zone,
+        }
         self._by_day = self._days_by_currency()
         self._exponents = {row.currency: row.exponent for row in self._query("reports/figures/exponents", day=day)}
 
@@ -180,6 +188,11 @@ class _Facts:
 
     def _rows(self, name: str, **parameters: Any) -> list[dict[str, Any]]:
         return [_in_utc(row._asdict()) for row in self._query(name, **parameters)]
+
+
+def _start_of(day: date, zone: str) -> datetime:
+    """Return the first moment of a business day: of two midnights (America/Havana, in autumn) the first."""
+    return datetime.combine(day, time.min, ZoneInfo(zone)).astimezone(UTC)
 
 
 def _in_utc(row: dict[str, Any]) -> dict[str, Any]:

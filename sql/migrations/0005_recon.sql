@@ -520,10 +520,14 @@ COMMENT ON COLUMN recon.closes.written_at IS 'When the row was written.';
 COMMENT ON COLUMN recon.closes.previous_hash IS 'entry_hash of the account''s row before; 32 zero bytes for the first.';
 COMMENT ON COLUMN recon.closes.entry_hash IS 'SHA-256 over previous_hash and this row: recon.close_hash().';
 
-CREATE FUNCTION recon.close_hash(entry recon.closes) RETURNS bytea
+CREATE FUNCTION recon.close_text(entry recon.closes) RETURNS text
 LANGUAGE sql STABLE SET timezone = 'UTC' SET datestyle = 'ISO'
-RETURN sha256((entry).previous_hash
-    || convert_to((jsonb_strip_nulls(to_jsonb(entry)) - 'entry_hash' - 'previous_hash')::text, 'UTF8'));
+RETURN (jsonb_strip_nulls(to_jsonb(entry)) - 'entry_hash' - 'previous_hash')::text;
+COMMENT ON FUNCTION recon.close_text(recon.closes) IS 'What the hash of a row is made of, after previous_hash: the row as JSON, without the two hashes and what is NULL.';
+
+CREATE FUNCTION recon.close_hash(entry recon.closes) RETURNS bytea
+LANGUAGE sql STABLE
+RETURN sha256((entry).previous_hash || convert_to(recon.close_text(entry), 'UTF8'));
 COMMENT ON FUNCTION recon.close_hash(recon.closes) IS 'What entry_hash of a closed day must be.';
 
 CREATE FUNCTION recon.chain_close() RETURNS trigger LANGUAGE plpgsql AS $$

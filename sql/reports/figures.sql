@@ -18,8 +18,8 @@ SELECT DISTINCT ON (business_date, balance_name, currency, position)
        (captured_at AT TIME ZONE :zone)::date AS business_date, balance_name, currency, amount_minor
 FROM core.balance_snapshots
 WHERE account = :account
-  AND captured_at >= CAST(:first AS timestamp) AT TIME ZONE :zone
-  AND captured_at < CAST(:after AS timestamp) AT TIME ZONE :zone
+  AND captured_at >= CAST(:starts_at AS timestamptz)
+  AND captured_at < CAST(:ends_at AS timestamptz)
 ORDER BY business_date, balance_name, currency, position, captured_at DESC
 
 -- name: breaks
@@ -84,8 +84,8 @@ LIMIT :most
 -- name: completeness
 -- The windows that cover the day, of the last walk over each second; whether a hole is left; the ledger's head.
 WITH asked AS (
-    SELECT CAST(:first AS timestamp) AT TIME ZONE :zone AS day_from,
-           CAST(:after AS timestamp) AT TIME ZONE :zone AS day_to
+    SELECT CAST(:starts_at AS timestamptz) AS day_from,
+           CAST(:ends_at AS timestamptz) AS day_to
 ), latest AS (
     SELECT w.*
     FROM sync.windows w, asked
@@ -128,8 +128,8 @@ FROM (
     SELECT sync.lateness_bucket(o.first_seen_at - o.operation_completed_at) AS bucket, count(*) AS operations
     FROM core.operations o
     WHERE o.account = :account
-      AND o.operation_completed_at >= CAST(:first AS timestamp) AT TIME ZONE :zone
-      AND o.operation_completed_at < CAST(:after AS timestamp) AT TIME ZONE :zone
+      AND o.operation_completed_at >= CAST(:starts_at AS timestamptz)
+      AND o.operation_completed_at < CAST(:ends_at AS timestamptz)
     GROUP BY 1
 ) AS counted
 ORDER BY counted.bucket
@@ -139,8 +139,8 @@ ORDER BY counted.bucket
 SELECT state, coalesce(message, 'it is still running, or was killed') AS message
 FROM sync.runs
 WHERE account = :account AND stream = 'operations'
-  AND interval_from < CAST(:after AS timestamp) AT TIME ZONE :zone
-  AND interval_to >= CAST(:first AS timestamp) AT TIME ZONE :zone
+  AND interval_from < CAST(:ends_at AS timestamptz)
+  AND interval_to >= CAST(:starts_at AS timestamptz)
 ORDER BY run_id DESC
 LIMIT 1
 
@@ -157,7 +157,7 @@ FROM core.operations o
 LEFT JOIN core.operation_types t USING (operation_type)
 LEFT JOIN core.operation_statuses s USING (operation_status)
 WHERE o.account = :account
-  AND o.operation_completed_at >= CAST(:first AS timestamp) AT TIME ZONE :zone
-  AND o.operation_completed_at < CAST(:after AS timestamp) AT TIME ZONE :zone
+  AND o.operation_completed_at >= CAST(:starts_at AS timestamptz)
+  AND o.operation_completed_at < CAST(:ends_at AS timestamptz)
 GROUP BY 1, 2
 ORDER BY 1, 2
