@@ -17,7 +17,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from pipelines.cli import admin, audit, console, demo, finance, load, status
+from pipelines.cli import admin, audit, console, demo, finance, load, queue, status
 from pipelines.cli.accounts import explained
 from resources.printable import printable
 from resources.settings import unknown_names, what_was_meant
@@ -26,6 +26,7 @@ GROUPS = {
     "Load from the platform": load.app,
     "Look at it": status.app,
     "Reconcile and close": finance.app,
+    "Work the breaks": queue.app,
     "Prove": audit.app,
     "Keep the warehouse": admin.app,
     "Try it": demo.app,

@@ -1,4 +1,4 @@
-"""Commands of finance: the merchant's ledger, reconciliation and its breaks, closing a day, the daily report."""
+"""Commands of finance: the merchant's ledger, reconciliation, closing, the daily report; breaks are in `queue`."""
 
 from __future__ import annotations
 
@@ -24,8 +24,9 @@ from pipelines.cli.accounts import (
 from pipelines.cli.console import BusinessDay, read_day
 from pipelines.cli.dagster_runs import execute
 from resources.errors import ConfigError, Incomplete
+from resources.printable import with_formula_quote
 from resources.settings import report_dir
-from resources.warehouse.engine import Warehouse, run
+from resources.warehouse.engine import Warehouse
 from resources.warehouse.reference import check_account, settings_in_force
 
 if TYPE_CHECKING:
@@ -36,8 +37,6 @@ app = typer.Typer()
 ledger_app = typer.Typer(name="ledger", help="The merchant's own books.", no_args_is_help=True, rich_markup_mode=None)
 
 SHOWN_FAULTS = 20
-MOST_BREAKS = 200
-FORMULA_STARTS = frozenset("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")  # a spreadsheet calculates a cell that begins so
 
 
 @app.command()
@@ -110,78 +109,6 @@ def _print_day(store: Warehouse, account: str, day: date, legs: Sequence[str]) -
     console.line(f"breaks of the day: {counts or 'none'}")
     if incomplete:
         raise Incomplete(f"{day} is not complete: {incomplete}.")
-
-
-@app.command()
-def breaks(
-    day: Annotated[str | None, typer.Option("--date", metavar="DAY", help="of this business day only")] = None,
-    *,
-    everything: Annotated[bool, typer.Option("--all", help="explained ones too")] = False,
-    account: EachAccount = None,
-) -> None:
-    """List the open breaks, oldest first."""
-    from resources.currencies import major_units
-
-    business_day = read_day("--date", day) if day else None
-
-    def show(scope: AccountScope) -> None:
-        with reading_warehouse() as store:
-            rows = store.query(
-                "cli/finance/breaks_list",
-                account=scope.account,
-                day=business_day,
-                explained=everything,
-                most=MOST_BREAKS,
-            )
-        if not rows:
-            console.line("no breaks" if everything else "no open breaks")
-            return
-        console.table(
-            "Breaks",
-            ("id", "day", "age", "type", "state", "amount", "currency", "operation", "entry", "what", "owner", "note"),
-            [
-                (
-                    row.break_id,
-                    row.business_date,
-                    row.age_bucket,
-                    row.break_type,
-                    row.state,
-                    major_units(row.amount_minor, row.currency, row.business_date),
-                    row.currency or "",
-                    row.operation_id or "",
-                    row.entry_id or row.balance_name or "",
-                    row.detail,
-                    row.owner or "",
-                    row.note or "",
-                )
-                for row in rows
-            ],
-            ("id", "amount"),
-        )
-        if len(rows) == MOST_BREAKS:
-            console.line(f"the first {MOST_BREAKS}; all are in recon.aged_breaks")
-
-    each_in_turn(account, show)
-
-
-@app.command()
-def explain(
-    break_id: Annotated[int, typer.Argument(metavar="BREAK_ID")],
-    by: Annotated[str, typer.Option(metavar="NAME", help="who explains it")],
-    note: Annotated[str, typer.Option(metavar="TEXT", help="how")],
-    account: OneAccount = None,
-) -> None:
-    """Explain a break: it stays on record and does not come back as new."""
-    scope = only_account(account)
-    by, note = by.strip(), note.strip()
-    if not by or not note:
-        raise ConfigError("--by and --note must not be empty: who explains the break, and how.")
-    with migrated_warehouse() as store, store.transaction() as connection:
-        run(connection, "cli/finance/break_actor", by=by)
-        rows = run(connection, "cli/finance/break_explain", account=scope.account, break_id=break_id, by=by, note=note)
-    if not rows:
-        raise ConfigError(f"there is no unresolved break {break_id}: `ecommpay-sync breaks` lists them.")
-    console.line(f"explained: break {break_id}, {rows[0].break_type}")
 
 
 @app.command()
@@ -349,14 +276,11 @@ def _write_faults(path: Path, faults: Sequence[Fault]) -> None:
         with path.open("w", encoding="utf-8", newline="") as file:
             writer = csv.writer(file)
             writer.writerow(("line", "column", "problem", "advice"))
-            writer.writerows((fault.line, _as_text(fault.column), fault.problem, fault.advice) for fault in faults)
+            writer.writerows(
+                (fault.line, with_formula_quote(fault.column), fault.problem, fault.advice) for fault in faults
+            )
     except OSError as error:
         raise ConfigError(f"--rejects {path} cannot be written: {error.strerror}.") from None
-
-
-def _as_text(cell: str) -> str:
-    """Return the cell with a quote before what a spreadsheet would take for a formula."""
-    return f"'{cell}" if cell[:1] in FORMULA_STARTS else cell
 
 
 app.add_typer(ledger_app)
