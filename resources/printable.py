@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 
-FORMULA_STARTS = frozenset("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")  # a spreadsheet calculates a cell that begins so
 # control characters (an escape sequence begins with one), invisible ones that reorder or hide what stands beside
 # them, halves of a character (from a file name that is no UTF-8), line and paragraph separators
 _UNSEEN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+_FORMULA = re.compile("'*[=+\\-@\\t\\r\\n\uff1d\uff0b\uff0d\uff20]")  # a spreadsheet calculates a cell that begins so
+_NUMBER = re.compile(r"-[0-9]+(\.[0-9]+)?")
 _WRITTEN = "\u200c\u200d"  # joiners: some languages are written with them
 
 
@@ -23,16 +25,21 @@ def printable_lines(text: str) -> str:
     return "\n".join(map(printable, text.split("\n")))
 
 
+def with_formula_quote(cell: str) -> str:
+    """Return the text of a CSV cell with a quote before what a spreadsheet would take for a formula."""
+    return f"'{cell}" if _FORMULA.match(cell) and not _NUMBER.fullmatch(cell) else cell
+
+
+def without_formula_quote(cell: str) -> str:
+    """Return the text that `with_formula_quote` was given."""
+    return cell[1:] if cell.startswith("'") and _FORMULA.match(cell) else cell
+
+
 def duration(seconds: float) -> str:
     """Return a duration as a person says it: seconds up to two minutes, then minutes, then hours."""
     if seconds < 120:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} minutes" if seconds < 2 * 3600 else f"{seconds / 3600:.1f} hours"
-
-
-def as_cell(text: str) -> str:
-    """Return a text for a file that spreadsheets open, with a quote before what one would take for a formula."""
-    return f"'{text}" if text[:1] in FORMULA_STARTS else text
 
 
 def _shown(character: str) -> str:

@@ -17,7 +17,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from pipelines.cli import admin, audit, closing, console, demo, finance, load, status
+from pipelines.cli import admin, audit, closing, console, demo, finance, load, queue, status
 from pipelines.cli.accounts import explained
 from resources.config_file import add_settings_of_file
 from resources.printable import printable
@@ -27,6 +27,7 @@ GROUPS = {
     "Load from the platform": load.app,
     "Look at it": status.app,
     "Reconcile": finance.app,
+    "Work the breaks": queue.app,
     "Close and report": closing.app,
     "Prove": audit.app,
     "Keep the warehouse": admin.app,

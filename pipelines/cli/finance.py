@@ -1,4 +1,4 @@
-"""Commands of finance: the merchant's ledger, reconciliation and its breaks. Closing is in `closing`."""
+"""Commands of finance: the merchant's ledger and its reconciliation. Breaks are in `queue`, closing in `closing`."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ from pipelines.cli.accounts import (
 from pipelines.cli.console import AsJson, BusinessDay, read_day
 from pipelines.cli.dagster_runs import execute
 from resources.errors import ConfigError, Incomplete
-from resources.printable import as_cell
+from resources.printable import with_formula_quote
 from resources.settings import ledger_mappings
-from resources.warehouse.engine import Warehouse, run
+from resources.warehouse.engine import Warehouse
 from resources.warehouse.reference import settings_in_force
 
 if TYPE_CHECKING:
@@ -41,7 +41,6 @@ ledger_app = typer.Typer(name="ledger", help="The merchant's own books.", no_arg
 
 SHOWN_FAULTS = 20
 SHOWN_ROWS = 10
-MOST_BREAKS = 200
 
 
 @app.command()
@@ -121,82 +120,6 @@ def _print_day(found: Mapping[str, Any]) -> None:
         )
     counts = ", ".join(f"{row.count:,} {row.break_type.replace('_', ' ')} ({row.state})" for row in found["breaks"])
     console.line(f"breaks of the day: {counts or 'none'}")
-
-
-@app.command()
-def breaks(
-    day: Annotated[str | None, typer.Option("--date", metavar="DAY", help="of this business day only")] = None,
-    *,
-    everything: Annotated[bool, typer.Option("--all", help="explained ones too")] = False,
-    account: EachAccount = None,
-    as_json: AsJson = False,
-) -> None:
-    """List the open breaks, oldest first."""
-    from resources.currencies import major_units
-
-    business_day = read_day("--date", day) if day else None
-
-    def show(scope: AccountScope) -> None:
-        with reading_warehouse(scope) as store:
-            rows = store.query(
-                "cli/finance/breaks_list",
-                account=scope.account,
-                day=business_day,
-                explained=everything,
-                most=None if as_json else MOST_BREAKS,
-            )
-        if as_json:
-            console.document({"account": scope.account, "breaks": rows})
-            return
-        if not rows:
-            console.line("no breaks" if everything else "no open breaks")
-            return
-        console.table(
-            "Breaks",
-            ("id", "day", "age", "type", "state", "amount", "currency", "operation", "entry", "what", "owner", "note"),
-            [
-                (
-                    row.break_id,
-                    row.business_date,
-                    row.age_bucket,
-                    row.break_type,
-                    row.state,
-                    major_units(row.amount_minor, row.currency, row.business_date),
-                    row.currency or "",
-                    row.operation_id or "",
-                    row.entry_id or row.balance_name or "",
-                    row.detail,
-                    row.owner or "",
-                    row.note or "",
-                )
-                for row in rows
-            ],
-            ("id", "amount"),
-        )
-        if len(rows) == MOST_BREAKS:
-            console.line(f"the first {MOST_BREAKS}; all are in recon.aged_breaks")
-
-    each_in_turn(account, show, as_json=as_json)
-
-
-@app.command()
-def explain(
-    break_id: Annotated[int, typer.Argument(metavar="BREAK_ID")],
-    by: Annotated[str, typer.Option(metavar="NAME", help="who explains it")],
-    note: Annotated[str, typer.Option(metavar="TEXT", help="how")],
-    account: OneAccount = None,
-) -> None:
-    """Explain a break: it stays on record and does not come back as new."""
-    scope = only_account(account)
-    by, note = by.strip(), note.strip()
-    if not by or not note:
-        raise ConfigError("--by and --note must not be empty: who explains the break, and how.")
-    with migrated_warehouse(scope) as store, store.transaction() as connection:
-        run(connection, "cli/finance/break_actor", by=by)
-        rows = run(connection, "cli/finance/break_explain", account=scope.account, break_id=break_id, by=by, note=note)
-    if not rows:
-        raise ConfigError(f"there is no unresolved break {break_id}: `ecommpay-sync breaks` lists them.")
-    console.line(f"explained: break {break_id}, {rows[0].break_type}")
 
 
 MAPPING = typer.Option(
@@ -378,7 +301,7 @@ def _write_faults(path: Path, faults: Sequence[Fault]) -> None:
     file = io.StringIO()
     writer = csv.writer(file)
     writer.writerow(("line", "column", "problem", "advice"))
-    writer.writerows((fault.line, as_cell(fault.column), fault.problem, fault.advice) for fault in faults)
+    writer.writerows((fault.line, with_formula_quote(fault.column), fault.problem, fault.advice) for fault in faults)
     console.write_file("--rejects", path, file.getvalue())
 
 

@@ -20,7 +20,7 @@ from pipelines.reconciliation.close import Sealed, sealed_days
 from resources.currencies import with_decimals
 from resources.errors import ConfigError, Incomplete
 from resources.files import write_whole
-from resources.printable import as_cell
+from resources.printable import with_formula_quote
 from resources.values import Kind, Wrong, fault_of_file, matching, one_of, tables_of_file, validated
 
 if TYPE_CHECKING:
@@ -272,7 +272,7 @@ def journal_csv(journal: Journal, accounts: JournalMap) -> bytes:
     for line in journal.lines:
         amounts = (_plain(minor, line.exponent, accounts.decimal) for minor in (line.debit_minor, line.credit_minor))
         texts = (line.document, line.account, line.currency, line.text, line.reference)
-        document, booked, currency, text, reference = map(as_cell, texts)
+        document, booked, currency, text, reference = map(with_formula_quote, texts)
         writer.writerow((line.day.strftime(accounts.date), document, booked, *amounts, currency, text, reference))
     return out.getvalue().encode()
 
