@@ -9,7 +9,6 @@ import unicodedata
 # them, halves of a character (from a file name that is no UTF-8), line and paragraph separators
 _UNSEEN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 _FORMULA = re.compile("'*[=+\\-@\\t\\r\\n\uff1d\uff0b\uff0d\uff20]")  # a spreadsheet calculates a cell that begins so
-_NUMBER = re.compile(r"-[0-9]+(\.[0-9]+)?")
 _WRITTEN = "\u200c\u200d"  # joiners: some languages are written with them
 
 
@@ -27,7 +26,7 @@ def printable_lines(text: str) -> str:
 
 def with_formula_quote(cell: str) -> str:
     """Return the text of a CSV cell with a quote before what a spreadsheet would take for a formula."""
-    return f"'{cell}" if _FORMULA.match(cell) and not _NUMBER.fullmatch(cell) else cell
+    return f"'{cell}" if _FORMULA.match(cell) else cell
 
 
 def without_formula_quote(cell: str) -> str:

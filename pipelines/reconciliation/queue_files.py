@@ -58,7 +58,13 @@ def write_breaks(kind: str, breaks: Sequence[Any], owners: Sequence[str], reason
         text = io.StringIO(newline="")
         writer = csv.writer(text)
         writer.writerow(COLUMNS)
-        writer.writerows([with_formula_quote(str(cell)) for cell in row] for row in rows)
+        writer.writerows(
+            [
+                str(cell) if name == "amount" else with_formula_quote(str(cell))
+                for name, cell in zip(COLUMNS, row, strict=True)
+            ]
+            for row in rows
+        )
         return text.getvalue().encode("utf-8-sig")
     if kind == ".xlsx":
         return _workbook(rows, owners, reasons)
