@@ -222,6 +222,13 @@ def _print_report(document: DayDocument) -> None:
         console.table(
             "Open breaks", ("break", "age (days)", "currency", "count", "amount"), groups, ("count", "amount")
         )
+    owners = [
+        (line.owner or "nobody yet", f"{line.count:,}", f"{line.new:,}", f"{line.overdue:,}", line.oldest_days)
+        for line in document.queue
+    ]
+    if owners:
+        columns = ("owner", "open", "new", "overdue", "oldest (days)")
+        console.table("Whose they are", columns, owners, columns[1:])
 
 
 @ledger_app.command("import")
