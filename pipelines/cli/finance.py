@@ -227,8 +227,8 @@ def _print_report(document: DayDocument) -> None:
         for line in document.queue
     ]
     if owners:
-        columns = ("owner", "open", "new", "overdue", "oldest (days)")
-        console.table("Whose they are", columns, owners, columns[1:])
+        counted = ("open", "new", "overdue", "oldest (days)")
+        console.table("Whose they are", ("owner", *counted), owners, counted)
 
 
 @ledger_app.command("import")
