@@ -28,6 +28,10 @@ DESCRIPTIONS = {
     "data_freshness": "One row an account and stream: is what is shown up to date, and if not, why.",
     "ops_runs": "One row a run: how it ended, how long it took, what it brought.",
     "ops_lateness": "How long after its completion an operation was first seen, by UTC day.",
+    "recon_match_rate": "How much of a business day the own books have, and what each pass matched.",
+    "recon_open_breaks": "Open breaks by type, owner, age and currency, and how many are overdue.",
+    "recon_resolution": "How long breaks took until they were explained or resolved.",
+    "recon_days": "How far the reconciliation and the close of each business day have come.",
 }
 # the marts that are made of something else than operations
 SOURCES = {"fct_balances_daily": ["balances"], "dim_currency": [], "data_freshness": ["operations", "balances"]}

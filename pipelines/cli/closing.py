@@ -266,6 +266,13 @@ def _print_report(document: DayDocument) -> None:
         console.table(
             "Open breaks", ("break", "age (days)", "currency", "count", "amount"), groups, ("count", "amount")
         )
+    owners = [
+        (line.owner or "nobody yet", f"{line.count:,}", f"{line.new:,}", f"{line.overdue:,}", line.oldest_days)
+        for line in document.queue
+    ]
+    if owners:
+        counted = ("open", "new", "overdue", "oldest (days)")
+        console.table("Whose they are", ("owner", *counted), owners, counted)
 
 
 def _print_month_report(document: MonthDocument) -> None:

@@ -23,6 +23,8 @@ from pipelines.reports.document import (
     DayDocument,
     HistoryPoint,
     Lateness,
+    Matching,
+    OwnerQueue,
     Restatement,
 )
 from resources.warehouse.engine import run
@@ -56,6 +58,8 @@ def gather(connection: Connection, account: str, day: date, zone: str) -> DayDoc
         completeness=completeness,
         lateness=facts.lateness(),
         late_because=facts.late_because(completeness),
+        queue=facts.queue(),
+        matching=facts.matching(),
     )
     return replace(document, decimals=facts.decimals(_currencies(document)))
 
@@ -133,6 +137,15 @@ class _Facts:
         """The open breaks to look at first."""
         rows = self._rows("reports/figures/largest_breaks", **self.account, day=self.day, most=LARGEST)
         return tuple(BreakLine(**row) for row in rows)
+
+    def queue(self) -> tuple[OwnerQueue, ...]:
+        """The open breaks up to the day, by owner: how many, how many are new, how many overdue."""
+        return tuple(OwnerQueue(**row) for row in self._rows("reports/figures/queue", **self.account, day=self.day))
+
+    def matching(self) -> Matching | None:
+        """How much of the day found its other side, by its last reconciliation."""
+        rows = self._rows("reports/figures/matching", **self.account, day=self.day)
+        return Matching(**rows[0]) if rows else None
 
     def reconciled(self, groups: Iterable[BreakGroup]) -> Answer:
         """Whether the day was reconciled with the merchant's books, and nothing is open."""

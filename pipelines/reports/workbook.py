@@ -76,6 +76,7 @@ def sheets(document: DayDocument) -> list[Sheet]:
         _balances(document),
         _breaks(document),
         _largest_breaks(document),
+        _queue(document),
         _restatements(document),
     ]
 
@@ -151,7 +152,20 @@ def _breaks(document: DayDocument) -> Sheet:
 
 def _largest_breaks(document: DayDocument) -> Sheet:
     exponents = exponents_of(document)
-    columns = ("Break", "Type", "State", "Day", "Currency", "Amount", "Operation", "Reference", "Owner", "Note")
+    columns = (
+        "Break",
+        "Type",
+        "State",
+        "Day",
+        "Currency",
+        "Amount",
+        "Operation",
+        "Reference",
+        "Owner",
+        "Note",
+        "Due",
+        "Mark",
+    )
     rows = [
         (
             line.break_id,
@@ -164,10 +178,19 @@ def _largest_breaks(document: DayDocument) -> Sheet:
             line.reference,
             line.owner,
             line.note,
+            line.due_date,
+            ", ".join(["new"] * line.is_new + ["overdue"] * line.is_overdue) or None,
         )
         for line in document.largest_breaks
     ]
     return Sheet("Largest breaks", columns, rows)
+
+
+def _queue(document: DayDocument) -> Sheet:
+    rows = [
+        (line.owner or "nobody yet", line.count, line.new, line.overdue, line.oldest_days) for line in document.queue
+    ]
+    return Sheet("Owners", ("Owner", "Open breaks", "New", "Overdue", "Oldest (days)"), rows)
 
 
 def _restatements(document: DayDocument) -> Sheet:

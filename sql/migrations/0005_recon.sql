@@ -489,7 +489,7 @@ COMMENT ON COLUMN recon.break_events.account IS 'Which token''s account (SYNC_AC
 COMMENT ON COLUMN recon.break_events.event_id IS 'Number of the event.';
 COMMENT ON COLUMN recon.break_events.break_id IS 'The break.';
 COMMENT ON COLUMN recon.break_events.at IS 'When.';
-COMMENT ON COLUMN recon.break_events.event IS 'opened, assigned (to another owner), noted (another note or reason), explained, changed (other figures: open again), resolved (no longer found) or reopened (found again).';
+COMMENT ON COLUMN recon.break_events.event IS 'opened, assigned (to another owner), noted (another note or reason), explained, changed (other figures: open again; or owner and note at once), resolved (no longer found) or reopened (found again).';
 COMMENT ON COLUMN recon.break_events.actor IS 'Who: a name, or reconcile.';
 COMMENT ON COLUMN recon.break_events.amount_minor IS 'Amount of the break at that time.';
 COMMENT ON COLUMN recon.break_events.note IS 'What was said, or found.';
@@ -510,7 +510,7 @@ BEGIN
              WHEN NEW.state = OLD.state AND NEW.note IS NOT DISTINCT FROM OLD.note
                  AND NEW.reason IS NOT DISTINCT FROM OLD.reason AND NEW.owner IS DISTINCT FROM OLD.owner THEN 'assigned'
              WHEN NEW.state = 'explained' THEN 'explained'
-             WHEN NEW.state = OLD.state
+             WHEN NEW.state = OLD.state AND NEW.owner IS NOT DISTINCT FROM OLD.owner
                  AND (NEW.note IS DISTINCT FROM OLD.note OR NEW.reason IS DISTINCT FROM OLD.reason) THEN 'noted'
              ELSE 'changed' END,
         coalesce(nullif(current_setting('recon.actor', true), ''), session_user), NEW.amount_minor,

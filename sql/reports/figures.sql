@@ -33,11 +33,33 @@ ORDER BY max(age_days) DESC, break_type, currency
 -- name: largest_breaks
 -- The open breaks to look at first: by amount in each currency's own minor units, then by age.
 SELECT break_id::text AS break_id, break_type, state, business_date, age_bucket AS age, currency, amount_minor,
-       operation_id, coalesce(entry_id, balance_name) AS reference, owner, coalesce(note, detail) AS note
+       operation_id, coalesce(entry_id, balance_name) AS reference, owner, coalesce(note, detail) AS note, due_date, is_overdue,
+       opened_at >= core.business_day_starts_at(:day + 1) AS is_new
 FROM recon.aged_breaks
 WHERE account = :account AND business_date <= :day AND state = 'open'
 ORDER BY abs(amount_minor) DESC NULLS LAST, age_days DESC, break_id
 LIMIT :most
+
+-- name: queue
+-- Open breaks of days up to this one, by owner, those without one first.
+SELECT owner, count(*) AS count,
+       count(*) FILTER (WHERE opened_at >= core.business_day_starts_at(:day + 1)) AS new,
+       count(*) FILTER (WHERE is_overdue) AS overdue, max(age_days) AS oldest_days
+FROM recon.aged_breaks
+WHERE account = :account AND business_date <= :day AND state = 'open'
+GROUP BY owner
+ORDER BY owner COLLATE "C" NULLS FIRST
+
+-- name: matching
+-- What the last reconciliation of the day with the books counted, and the closed days of its month so far.
+SELECT CAST(figures ->> 'operations_required' AS bigint) AS operations,
+       CAST(figures ->> 'operations_alone' AS bigint) AS operations_alone,
+       (SELECT count(*) FROM recon.closed_days c
+        WHERE c.account = :account AND c.business_date BETWEEN date_trunc('month', CAST(:day AS date)) AND :day) AS days_closed
+FROM recon.runs
+WHERE account = :account AND business_date = :day AND leg = 'books' AND CAST(figures ->> 'has_books' AS boolean)
+ORDER BY run_no DESC
+LIMIT 1
 
 -- name: reconciled
 -- Whether the merchant's books were held against the day, with entries to hold.

@@ -27,6 +27,7 @@ from fixtures.reconciliation import (
     matches_of,
     reconcile,
 )
+from pipelines.marts.build import build_marts
 from pipelines.reconciliation.manual_matches import match, unmatch
 from pipelines.reconciliation.queue import (
     BreakFilter,
@@ -41,6 +42,7 @@ from pipelines.reconciliation.queue import (
 )
 from pipelines.reconciliation.queue_files import read_breaks, write_breaks
 from resources.errors import ConfigError, Incomplete
+from resources.settings import SyncSettings
 from resources.warehouse.engine import Warehouse
 
 
@@ -293,6 +295,38 @@ def test_10_000_breaks_are_applied_in_a_few_seconds(store, tmp_path):
     began = time.monotonic()
     assert apply(store, path).changed == 10_000
     assert time.monotonic() - began < 15
+
+
+# In figures
+
+
+def test_the_marts_show_match_rate_open_breaks_time_to_resolve_and_closed_days(store):
+    build_marts(store, SyncSettings())
+    add_operations(store, {"operation_id": "1"}, {"operation_id": "2"}, {"operation_id": "3"}, {"operation_id": "4"})
+    add_entries(
+        store,
+        {"entry_id": "a", "operation_id": "1"},
+        {"entry_id": "b", "operation_type": "x"},
+        {"entry_id": "c", "operation_type": "x", "booked_at": at("12:00", NEXT)},
+    )
+    reconcile(store)
+    match(store, "default", ["2"], ["b"], CUTOFF, by="Ann", note="the voucher")
+    operations = BreakFilter(types=("missing_in_ledger",))
+    change_breaks(store, "default", operations, Change(0, owner="Eve"), "Ann")
+    (third, _) = list_breaks(store, "default", operations, explained=False)
+    change_breaks(store, "default", BreakFilter(ids=(third.break_id,)), Change(0, note="seen", explained=True), "Ann")
+
+    rates = fetch_all(store, "SELECT pass, matches, operations, operations_alone, match_rate FROM bi.recon_match_rate")
+    assert {row["pass"]: row["matches"] for row in rates if row["matches"]} == {"operation_id": 1, "manual": 1}
+    assert {(row["operations"], row["operations_alone"], float(row["match_rate"])) for row in rates} == {(4, 2, 0.5)}
+    opened = fetch_all(
+        store, "SELECT break_type, owner, breaks, breaks_overdue, amount_minor FROM bi.recon_open_breaks"
+    )
+    assert [tuple(row.values()) for row in opened] == [("missing_in_ledger", "Eve", 1, 1, 1000)]
+    ended = fetch_all(store, "SELECT outcome, sum(breaks) AS breaks FROM bi.recon_resolution GROUP BY 1 ORDER BY 1")
+    assert [tuple(row.values()) for row in ended] == [("explained", 1), ("resolved", 2)]
+    days = fetch_all(store, "SELECT business_date, open_breaks, is_closed FROM bi.recon_days")
+    assert [tuple(row.values()) for row in days] == [(DAY, 1, False)]
 
 
 # In one command
