@@ -17,9 +17,10 @@ demo: .venv/runtime ## load, reconcile, close and report a month of made-up oper
 
 test: .venv/dev ## run every test
 	@echo "running every test (a real PostgreSQL and a sandbox API are started by the tests)"
-	@$(BIN)/python -m pytest $(PARALLEL) $(TESTS)
-# a file on each core; one after the other on a server of your own, whose roles all tests share
-PARALLEL ?= $(if $(DATABASE_URL),,-n auto --maxprocesses 4 --dist loadfile)
+	@$(BIN)/python -m pytest --durations 15 $(PARALLEL) $(TESTS)
+# a file on each core, by name: the many small tests of tests/unit fill the end; one after the other on a server of
+# your own, whose roles all tests share
+PARALLEL ?= $(if $(DATABASE_URL),,-n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder)
 
 check: .venv/dev ## format, lint, types, import directions, secrets, dependencies
 	$(BIN)/ruff format --check .
@@ -29,10 +30,12 @@ check: .venv/dev ## format, lint, types, import directions, secrets, dependencie
 	$(BIN)/python tests/security/secret_scan.py
 	$(BIN)/python tests/security/dependencies.py
 
-chaos: .venv/dev ## random faults, kills and crashes; other seeds: make chaos SEEDS=1-200; JUMPS=1: the clock jumps in each
-	@SEEDS="$(SEEDS)" JUMPS="$(JUMPS)" $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal tests/chaos
+chaos: .venv/dev ## random faults, kills, crashes and inputs; SEEDS=1-200 EXAMPLES=20; JUMPS=1: the clock jumps in each seed
+	@SEEDS="$(SEEDS)" JUMPS="$(JUMPS)" EXAMPLES="$(EXAMPLES)" $(BIN)/python -m pytest -n auto --maxprocesses 4 \
+		--dist worksteal tests/chaos $$(grep -rl --include 'test_*.py' fixtures.examples tests)
 SEEDS ?= 1-8
 JUMPS ?=
+EXAMPLES ?= 4
 
 nights: .venv/dev ## whole nights in six zones, and under the real daemon at their clocks: make nights ZONES="Asia/Tokyo"
 	@NIGHTS=all $(BIN)/python -m pytest -rP tests/integration/test_nights.py

@@ -103,7 +103,7 @@ class WebhookChannel:
         host = urlsplit(url).hostname
         try:
             with httpx.Client(
-                verify=tls_context(), timeout=TIMEOUT, follow_redirects=False, trust_env=False, proxy=proxy_for(url)
+                verify=tls_context(url), timeout=TIMEOUT, follow_redirects=False, trust_env=False, proxy=proxy_for(url)
             ) as client:
                 status = client.post(
                     url, json={"text": f"*{_plain(printable(title))}*\n{_plain(printable_lines(text))}"}

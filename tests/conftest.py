@@ -111,13 +111,19 @@ def own_server():
         server.stop()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def command():
-    """For files that run `ecommpay-sync` often: as support.command does, a process each time, which starts quickly."""
+    """Run `ecommpay-sync` as support.command does, a process each time, which starts quickly."""
     from fixtures.quick_commands import quick_commands
 
     with quick_commands() as run:
         yield run
+
+
+@pytest.fixture
+def dagster_home(command, tmp_path):
+    """The home of Dagster in the data folder `tmp_path`: new, but for its databases, which take long to make."""
+    return command.dagster_home(tmp_path / "dagster")
 
 
 def url_of(server_url: str, database: str) -> str:

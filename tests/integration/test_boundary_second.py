@@ -60,7 +60,7 @@ def replayed(store):
 @pytest.mark.parametrize("seed", range(4))
 def test_a16_no_row_is_lost_between_two_windows_and_none_is_counted_twice(store, seed, whole_seconds):
     chance = random.Random(seed)
-    longest = chance.randint(3_000, 9_000)
+    longest = chance.randint(7_000, 15_000)
     edges = [START + timedelta(seconds=start) for start in range(0, 2 * 86_400 + 1, longest)]
     near = [edge + timedelta(milliseconds=chance.randint(-1000, 1000)) for edge in edges for _ in range(4)]
     times = [moment for moment in (*near, *edges, *times_between(chance, START, END, 100)) if START <= moment <= END]

@@ -19,7 +19,7 @@ from conftest import drop_database, url_of
 from psycopg.sql import SQL, Identifier
 
 from fixtures.client import free_port
-from fixtures.commands import command, differences, execute, fetch_all, sync
+from fixtures.commands import differences, execute, fetch_all, sync
 from fixtures.pooler import pgbouncer
 from resources.errors import ConfigError, SyncError, WarehouseBroken, WarehouseUnavailable
 from resources.sandbox import DEMO_SECRET, DEMO_TOKEN, SandboxServer, World
@@ -161,7 +161,7 @@ def test_a3_a_load_is_the_truth_whatever_the_role_sets(server_url, store_url, wo
 
 
 @pytest.mark.parametrize("encoding", ["SQL_ASCII", "LATIN1", "EUC_JP"])
-def test_a3_a_database_of_another_encoding_is_refused(server_url, encoding):
+def test_a3_a_database_of_another_encoding_is_refused(command, server_url, encoding):
     name = f"ecommpay_test_{uuid.uuid4().hex[:12]}"
     with psycopg.connect(server_url, autocommit=True) as connection:
         connection.execute(
@@ -199,7 +199,7 @@ def test_a2_a_load_through_a_pool_in_session_mode_is_the_truth(store_url, tmp_pa
 
 
 @pytest.mark.parametrize("arguments", [["doctor"], ["marts"], ["operations", "--from", FIRST, "--to", LAST]])
-def test_b10_a_pool_in_transaction_mode_is_refused_at_once(store_url, tmp_path, arguments):
+def test_b10_a_pool_in_transaction_mode_is_refused_at_once(command, store_url, tmp_path, arguments):
     with pgbouncer(store_url, tmp_path / "pool", "transaction") as url, SandboxServer(World.of()) as sandbox:
         done = command(
             *arguments,
@@ -270,7 +270,7 @@ def test_b13_the_file_of_the_url_is_read_at_each_new_connection(store_url, tmp_p
             assert connection.execute("SHOW application_name").fetchone() == ("rotated",)
 
 
-def test_b25_a_wrong_login_or_database_ends_with_2_and_a_server_that_is_away_with_1(server_url, store_url):
+def test_b25_a_wrong_login_or_database_ends_with_2_and_a_server_that_is_away_with_1(command, server_url, store_url):
     away = f"postgresql://postgres@127.0.0.1:{free_port()}/sales"
     cases = {
         store_url.replace("postgresql://postgres@", "postgresql://nobody_here@"): (2, "refused the login"),
