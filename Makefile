@@ -22,11 +22,12 @@ test: .venv/dev ## run every test
 # your own, whose roles all tests share
 PARALLEL ?= $(if $(DATABASE_URL),,-n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder)
 
-check: .venv/dev ## format, lint, types, import directions, secrets, dependencies
+check: .venv/dev ## format, lint, types, import directions, migrations, secrets, dependencies
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/squawk --config .squawk.toml sql/migrations/*.sql
 	$(BIN)/python tests/security/secret_scan.py
 	$(BIN)/python tests/security/dependencies.py
 

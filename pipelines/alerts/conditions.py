@@ -161,7 +161,9 @@ def evaluate(
         found.add(["breaks"], _breaks(alerting, run(connection, "alerts/conditions/open_breaks", account=account)))
         if verify:
             broken = run(connection, "warehouse/ledger/verify", account=account)
+            deletions = run(connection, "warehouse/retention/verify_deletions")
             found.add(["ledger_broken"], _broken(broken))
+            found.add([], _broken_deletions([row for row in deletions if row.account == account]))
     return Evaluation(tuple(found.alerts), tuple(found.kinds))
 
 
@@ -375,4 +377,16 @@ def _broken(rows: Sequence[Any]) -> Iterator[Alert]:
             f"entry {row.entry_no} (window {row.window_id}): {row.reason}.",
             "`ecommpay-sync verify`; who had write access to sync.windows since then.",
             "compare with a backup; walk the days again; keep the broken entry as evidence.",
+        )
+
+
+def _broken_deletions(rows: Sequence[Any]) -> Iterator[Alert]:
+    for row in rows:
+        yield Alert(
+            "ledger_broken",
+            f"ledger_broken:deletions:{row.deletion_no}",
+            f"the chain of deletions is broken at row {row.deletion_no}",
+            f"row {row.deletion_no} of raw.deletions, of {row.deleted_at:%Y-%m-%d %H:%M:%S} UTC: {row.reason}.",
+            "`ecommpay-sync verify`; who had write access to raw.deletions since then.",
+            "compare with a backup; raw pages that it says were deleted for their age may have been removed.",
         )

@@ -32,26 +32,31 @@ app = typer.Typer()
 @app.command()
 def verify(
     head: Annotated[
-        str | None, typer.Option(metavar="HASH", help="a head noted earlier: it must still be there")
+        str | None,
+        typer.Option(metavar="HASH", help="a head noted earlier, or a heartbeat's text: it must still be there"),
     ] = None,
     *,
     as_json: AsJson = False,
 ) -> None:
     """Check the chains of hashes; name the first entry that was altered, removed or reordered."""
+    from pipelines.audit.verify import entries_with
     from pipelines.audit.verify import verify as verify_chains
 
-    if head is not None and not re.fullmatch("[0-9a-fA-F]{64}", head):
+    heads = re.findall(r"\b[0-9a-f]{64}\b", (head or "").lower())
+    if head is not None and not heads:
         raise ConfigError(
-            f"--head {head!r} is no head: 64 hexadecimal digits, as `verify` and the daily report print it."
+            f"--head {head!r} is no head: 64 hexadecimal digits, as `verify`, a heartbeat and the daily report show it."
         )
     with reading_warehouse() as store, store.transaction() as connection:
-        tips = verify_chains(connection, head and head.lower())
+        tips, contained = verify_chains(connection), entries_with(connection, heads)
     if as_json:
-        console.document({"intact": True, "chain_tips": tips})
+        console.document({"intact": True, "chain_tips": tips, "contained": contained})
         return
     for tip in tips:
         what = "days closed or opened again" if tip.closed_days else "entries"
         console.line(f"intact: account {tip.account}, {tip.entries:,} {what}, head {tip.head}")
+    for entry in contained:
+        console.line(f"contained: account {entry.account}, entry {entry.entry_no:,}, head {entry.head}")
     if not tips:
         console.line("the ledger is empty: no window has been walked yet")
 

@@ -48,12 +48,40 @@ CREATE TABLE raw.deletions (
     received_before   timestamptz NOT NULL,
     raw_days          integer NOT NULL,
     pages             bigint NOT NULL,
-    PRIMARY KEY (account, deleted_at)
+    deletion_no       bigint NOT NULL,
+    previous_hash     bytea NOT NULL,
+    entry_hash        bytea NOT NULL,
+    PRIMARY KEY (account, deletion_no)
 );
 
-COMMENT ON TABLE raw.deletions IS 'When raw pages were deleted because of their age; nothing else deletes any.';
+COMMENT ON TABLE raw.deletions IS 'When raw pages were deleted because of their age, chained by hashes; nothing else deletes any.';
 COMMENT ON COLUMN raw.deletions.account IS 'Which token''s account (SYNC_ACCOUNT).';
 COMMENT ON COLUMN raw.deletions.deleted_at IS 'When they were deleted.';
 COMMENT ON COLUMN raw.deletions.received_before IS 'All pages received before this moment were deleted.';
 COMMENT ON COLUMN raw.deletions.raw_days IS 'SYNC_RAW_DAYS at that time.';
 COMMENT ON COLUMN raw.deletions.pages IS 'How many pages.';
+COMMENT ON COLUMN raw.deletions.deletion_no IS 'Position in the account''s chain, from 1, without holes.';
+COMMENT ON COLUMN raw.deletions.previous_hash IS 'entry_hash of the account''s row before; 32 zero bytes for the first.';
+COMMENT ON COLUMN raw.deletions.entry_hash IS 'SHA-256 over previous_hash and this row: raw.deletion_hash().';
+
+CREATE FUNCTION raw.deletion_hash(entry raw.deletions) RETURNS bytea
+LANGUAGE sql STABLE SET timezone = 'UTC' SET datestyle = 'ISO'
+RETURN sha256((entry).previous_hash
+    || convert_to((jsonb_strip_nulls(to_jsonb(entry)) - 'entry_hash' - 'previous_hash')::text, 'UTF8'));
+COMMENT ON FUNCTION raw.deletion_hash(raw.deletions) IS 'What entry_hash of a deletion must be.';
+
+CREATE FUNCTION raw.chain_deletion() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    last_no bigint;
+    last_hash bytea;
+BEGIN
+    PERFORM pg_advisory_xact_lock(hashtextextended('raw.deletions ' || NEW.account, 0));
+    SELECT deletion_no, entry_hash INTO last_no, last_hash
+    FROM raw.deletions WHERE account = NEW.account ORDER BY deletion_no DESC LIMIT 1;
+    NEW.deletion_no := coalesce(last_no, 0) + 1;
+    NEW.previous_hash := coalesce(last_hash, decode(repeat('00', 32), 'hex'));
+    NEW.entry_hash := raw.deletion_hash(NEW);
+    RETURN NEW;
+END $$;
+COMMENT ON FUNCTION raw.chain_deletion() IS 'Numbers and chains a new row of raw.deletions; one at a time for an account.';
+CREATE TRIGGER chain_deletion BEFORE INSERT ON raw.deletions FOR EACH ROW EXECUTE FUNCTION raw.chain_deletion();

@@ -189,4 +189,4 @@ FROM recon.closes
 ORDER BY account, close_no DESC
 
 -- name: close_with_hash
-SELECT 1 FROM recon.closes WHERE entry_hash = decode(:hash, 'hex')
+SELECT account, close_no FROM recon.closes WHERE entry_hash = decode(:hash, 'hex')

@@ -5,17 +5,19 @@ unnoticed.
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 from conftest import create_database, drop_database, url_of
 
 from fixtures.commands import SETTINGS, client_of, execute, fetch_all
+from pipelines.alerts.conditions import evaluate
 from pipelines.audit.replay import Replayer
 from pipelines.ingest.engine import SyncRequest, sync
 from pipelines.ingest.operations import OPERATIONS
 from resources.data_api.endpoints import DataApi
 from resources.sandbox import DEMO_SECRET, DEMO_TOKEN, SandboxServer, World
+from resources.settings import AlertSettings, SyncSettings
 from resources.warehouse.engine import Warehouse
 from resources.warehouse.retention import delete_old_pages
 
@@ -125,6 +127,18 @@ def test_a_mistyped_head_is_wrong_input_and_no_report_of_tampering(command, envi
     assert done.returncode == 2
     assert "64 hexadecimal digits" in done.stderr
     assert "removed" not in done.stderr
+
+
+def test_a_head_is_taken_from_the_text_of_a_heartbeat_and_said_to_be_contained(command, loaded, environment, store):
+    entries = fetch_all(store, "SELECT entry_no, encode(entry_hash, 'hex') AS h FROM sync.windows ORDER BY entry_no")
+    text = "".join(f"account default: entry {entry['entry_no']}, head {entry['h']}\n" for entry in entries[:2])
+    done = command("verify", "--head", text, environment=environment)
+    assert done.returncode == 0
+    for entry in entries[:2]:
+        assert f"contained: account default, entry {entry['entry_no']}, head {entry['h']}" in done.stdout
+    done = command("verify", "--head", text.replace(entries[0]["h"], "0" * 64), environment=environment)
+    assert done.returncode == 1
+    assert "0" * 64 in done.stderr
 
 
 def test_entries_removed_at_the_end_are_noticed_by_a_head_noted_earlier(command, loaded, environment, store):
@@ -256,6 +270,38 @@ def test_pages_deleted_for_their_age_are_told_from_pages_that_are_gone(command, 
     assert "cannot be replayed, because their raw pages were deleted for their age" in done.stderr
     done = command("trace", loaded, environment=environment)
     assert (done.returncode, done.stdout.count("its raw page was deleted after 10 days")) == (0, 2)
+
+
+TAMPERED_DELETIONS = {
+    "altered": ("UPDATE raw.deletions SET pages = pages + 1 WHERE deletion_no = 2", 2, "it was altered"),
+    "removed": ("DELETE FROM raw.deletions WHERE deletion_no = 1", 2, "were removed or reordered"),
+    "replaced": (
+        (
+            "UPDATE raw.deletions SET raw_days = 1 WHERE deletion_no = 1;"
+            "UPDATE raw.deletions d SET entry_hash = raw.deletion_hash(d) WHERE deletion_no = 1"
+        ),
+        2,
+        "does not follow",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", TAMPERED_DELETIONS)
+def test_the_first_deletion_that_was_tampered_with_is_named_by_verify_and_by_an_alert(
+    command, loaded, environment, store, name
+):
+    execute(store, "UPDATE raw.pages SET received_at = received_at - interval '10 days'")
+    delete_old_pages(store, "default", raw_days=10, batch=1)
+    assert command("verify", environment=environment).returncode == 0
+    statements, row, reason = TAMPERED_DELETIONS[name]
+    for statement in statements.split(";"):
+        execute(store, statement)
+    done = command("verify", environment=environment)
+    assert done.returncode == 1
+    assert f"are broken at row {row} " in done.stderr
+    assert reason in done.stderr
+    told = evaluate(store, SyncSettings(), AlertSettings(), datetime.now(UTC)).alerts
+    assert f"ledger_broken:deletions:{row}" in [alert.cause for alert in told]
 
 
 def test_pages_are_deleted_by_age_only_and_never_with_zero_days(loaded, store):
