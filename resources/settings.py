@@ -131,6 +131,13 @@ class InstallationSettings:
     role_prefix: Annotated[str, values.ROLE_PREFIX] = setting(
         "SYNC_ROLE_PREFIX", "ecommpay", "What the names of the roles of `ecommpay-sync grant` begin with."
     )
+    config: Annotated[Path | None, values.PATH] = setting(
+        "SYNC_CONFIG",
+        None,
+        "A TOML file of settings, by the names of these variables; the environment wins, secrets stay in files. "
+        "`/dev/null`: none.",
+        "`ecommpay-sync.toml` in the working folder, if there is one",
+    )
     log_format: Annotated[LogFormat, values.one_of(LogFormat)] = setting(
         "SYNC_LOG_FORMAT", "text", "How log lines are written."
     )
@@ -450,15 +457,22 @@ def open_secret_files(environment: Environment = os.environ, more: Iterable[tupl
     return found
 
 
-def unknown_names(environment: Environment = os.environ) -> list[tuple[str, str | None]]:
-    """Return the variables that look like ours and are none, each with the name that was probably meant."""
+def known_variables(environment: Environment = os.environ) -> dict[str, Setting]:
+    """Return the setting of every name that is read: those that name a file, and those of ACCOUNTS, included."""
     named = (text_of("ACCOUNTS", environment) or "").split(",")
     accounts = [name.strip().upper().replace("-", "_") for name in named if name.strip()]
     own = {variable.name for _, variable in _variables_in(ApiSettings)}
-    known = set()
-    for _, variable in _all_variables():
+    known = {}
+    for item, variable in _all_variables():
         for suffix in ("", *(f"__{name}" for name in accounts if variable.name in own)):
-            known |= {f"{variable.name}{suffix}{end}" for end in (("", "_FILE") if variable.has_file else ("",))}
+            for end in ("", "_FILE") if variable.has_file else ("",):
+                known[f"{variable.name}{suffix}{end}"] = item
+    return known
+
+
+def unknown_names(environment: Environment = os.environ) -> list[tuple[str, str | None]]:
+    """Return the variables that look like ours and are none, each with the name that was probably meant."""
+    known = known_variables(environment)
     ours = [name for name in environment if name.startswith(("SYNC_", "ALERT_", "DATA_API_"))]
     return [(name, values.nearest(name, sorted(known))) for name in sorted(ours) if name not in known]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from itertools import pairwise
 from typing import Any
 
@@ -63,14 +64,19 @@ def nightly_freshness(scope: AccountScope) -> dg.FreshnessPolicy:
 def fresh_within(scope: AccountScope, cron: str, grace: timedelta) -> dg.FreshnessPolicy:
     """Return the policy of an asset that a schedule makes: it fails `grace` after the longest wait between two ticks.
 
-    The waits are those of twenty ticks from the beginning of 2026 on, so that the policy does not change from day to
-    day. It warns after half of the grace.
+    It warns after half of the grace.
     """
-    ticks = [datetime(2026, 1, 1, tzinfo=UTC)]
-    while len(ticks) <= 20 and (tick := next_due(cron, scope.settings.schedule_time_zone, ticks[-1])):
-        ticks.append(tick)
-    longest = max((after - before for before, after in pairwise(ticks[1:])), default=timedelta(days=366))
+    longest = _longest_wait(cron, scope.settings.schedule_time_zone)
     return dg.FreshnessPolicy.time_window(fail_window=longest + grace, warn_window=longest + grace / 2)
+
+
+@cache
+def _longest_wait(cron: str, zone: str) -> timedelta:
+    """Return the longest wait of twenty ticks from the beginning of 2026 on, which does not change from day to day."""
+    ticks = [datetime(2026, 1, 1, tzinfo=UTC)]
+    while len(ticks) <= 20 and (tick := next_due(cron, zone, ticks[-1])):
+        ticks.append(tick)
+    return max((after - before for before, after in pairwise(ticks[1:])), default=timedelta(days=366))
 
 
 def column_schema(store: Warehouse, table: str) -> dict[str, dg.TableSchema]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from resources.errors import WarehouseBroken
@@ -13,16 +14,33 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class ChainTip:
-    """The last entry of an account's chain that is intact; `closed_days`: of recon.closes, else of the ledger."""
+class LedgerTip:
+    """The last entry of an account's ledger of windows."""
 
     account: str
-    entries: int
+    entry_no: int
     head: str
-    closed_days: bool
+    committed_at: datetime
 
 
-def verify(connection: Connection, head: str | None = None) -> tuple[ChainTip, ...]:
+@dataclass(frozen=True)
+class CloseTip:
+    """The last row of an account's chain of closed days."""
+
+    account: str
+    close_no: int
+    head: str
+
+
+@dataclass(frozen=True)
+class ChainTips:
+    """The tips of all chains, an account at most once in each."""
+
+    ledger: tuple[LedgerTip, ...]
+    closed_days: tuple[CloseTip, ...]
+
+
+def verify(connection: Connection, head: str | None = None) -> ChainTips:
     """Return the tips of all chains, each proved intact from its first entry on.
 
     Raises:
@@ -46,9 +64,7 @@ def verify(connection: Connection, head: str | None = None) -> tuple[ChainTip, .
             f"the closed days of account {row.account} are broken at row {row.close_no} "
             f"({row.business_date}): {row.reason}; compare with a backup."
         )
-    ledger = run(connection, "warehouse/ledger/chain_tips")
-    closes = run(connection, "reconciliation/close/close_tips")
-    return (
-        *(ChainTip(tip.account, tip.entry_no, tip.head, closed_days=False) for tip in ledger),
-        *(ChainTip(tip.account, tip.close_no, tip.head, closed_days=True) for tip in closes),
+    return ChainTips(
+        tuple(LedgerTip(**row._asdict()) for row in run(connection, "warehouse/ledger/chain_tips")),
+        tuple(CloseTip(**row._asdict()) for row in run(connection, "reconciliation/close/close_tips")),
     )

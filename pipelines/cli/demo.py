@@ -94,7 +94,7 @@ def demo(
             closing.report(day=str(yesterday))
     console.line(f"Done in {monotonic() - started:.0f} s.")
     console.line()
-    _print_next_steps(f"SYNC_DATA_DIR={_relative(folder)}")
+    _print_next_steps(folder)
 
 
 def _remove_earlier_demo(folder: Path) -> None:
@@ -172,13 +172,19 @@ def _reconcile_yesterday(sandbox: SandboxProcess, month: Days, folder: Path) -> 
     console.line()
 
 
-def _print_next_steps(prefix: str) -> None:
-    console.line("Where it is: an embedded PostgreSQL in the folder .data/demo; it runs while a command needs it.")
+def _print_next_steps(folder: Path) -> None:
+    command = _relative(Path(sys.argv[0]).absolute())
+    console.line(
+        f"Where it is: an embedded PostgreSQL in the folder {_relative(folder)}; it runs while a command needs it."
+    )
     console.line("What to try next:")
-    console.line(f"  {prefix} .venv/bin/ecommpay-sync status      what is stored, and how complete it is")
-    console.line(f"  {prefix} .venv/bin/ecommpay-sync database    its URL for psql or a BI tool, until Ctrl-C")
-    console.line("  make dev                                             the Dagster UI on a sandbox")
-    console.line("  README.md                                            your own token, in five minutes")
+    for text, purpose in (
+        (f"SYNC_DATA_DIR={_relative(folder)} {command} status", "what is stored, and how complete it is"),
+        (f"SYNC_DATA_DIR={_relative(folder)} {command} database", "its URL for psql or a BI tool, until Ctrl-C"),
+        (f"{command} dev", "the Dagster UI on a sandbox"),
+    ):
+        console.line(f"  {text}    {purpose}")
+    console.line("Your own token, in five minutes: README.md")
 
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []})
@@ -235,6 +241,7 @@ def _settings(sandbox: SandboxProcess, folder: Path) -> dict[str, str]:
         "DATA_API_TOKEN": sandbox.token,
         "DATA_API_SECRET": sandbox.secret,
         "SYNC_DATA_DIR": str(folder),
+        "SYNC_CONFIG": os.devnull,  # the processes started here read no settings file of the working folder
     }
 
 
@@ -256,6 +263,6 @@ def _yesterday() -> date:
     return datetime.now(UTC).date() - timedelta(days=1)
 
 
-def _relative(folder: Path) -> str:
+def _relative(path: Path) -> str:
     here = Path.cwd()
-    return os.path.relpath(folder, here) if folder.is_relative_to(here) else str(folder)
+    return os.path.relpath(path, here) if path.is_relative_to(here) else str(path)
