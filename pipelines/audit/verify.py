@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from resources.errors import WarehouseBroken
@@ -14,13 +15,30 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class ChainTip:
-    """The last entry of an account's chain that is intact; `closed_days`: of recon.closes, else of the ledger."""
+class LedgerTip:
+    """The last entry of an account's ledger of windows."""
 
     account: str
-    entries: int
+    entry_no: int
     head: str
-    closed_days: bool
+    committed_at: datetime
+
+
+@dataclass(frozen=True)
+class CloseTip:
+    """The last row of an account's chain of closed days."""
+
+    account: str
+    close_no: int
+    head: str
+
+
+@dataclass(frozen=True)
+class ChainTips:
+    """The tips of all chains, an account at most once in each."""
+
+    ledger: tuple[LedgerTip, ...]
+    closed_days: tuple[CloseTip, ...]
 
 
 @dataclass(frozen=True)
@@ -33,8 +51,8 @@ class Contained:
     closed_days: bool
 
 
-def verify(connection: Connection) -> tuple[ChainTip, ...]:
-    """Return the tips of the ledgers and of the closed days; all chains are proved intact from their first entry on.
+def verify(connection: Connection) -> ChainTips:
+    """Return the tips of all chains, each proved intact from its first entry on.
 
     Raises:
         WarehouseBroken: an entry was altered, removed or reordered.
@@ -55,11 +73,9 @@ def verify(connection: Connection) -> tuple[ChainTip, ...]:
             f"the deletions of raw pages of account {row.account} are broken at row {row.deletion_no} "
             f"({row.deleted_at:%Y-%m-%d %H:%M:%S} UTC): {row.reason}; compare with a backup."
         )
-    ledger = run(connection, "warehouse/ledger/chain_tips")
-    closes = run(connection, "reconciliation/close/close_tips")
-    return (
-        *(ChainTip(tip.account, tip.entry_no, tip.head, closed_days=False) for tip in ledger),
-        *(ChainTip(tip.account, tip.close_no, tip.head, closed_days=True) for tip in closes),
+    return ChainTips(
+        tuple(LedgerTip(**row._asdict()) for row in run(connection, "warehouse/ledger/chain_tips")),
+        tuple(CloseTip(**row._asdict()) for row in run(connection, "reconciliation/close/close_tips")),
     )
 
 

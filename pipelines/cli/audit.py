@@ -50,14 +50,16 @@ def verify(
     with reading_warehouse() as store, store.transaction() as connection:
         tips, contained = verify_chains(connection), entries_with(connection, heads)
     if as_json:
-        console.document({"intact": True, "chain_tips": tips, "contained": contained})
+        document = {"chain_tips": tips.ledger, "close_tips": tips.closed_days, "contained": contained}
+        console.document({"intact": True, **document})
         return
-    for tip in tips:
-        what = "days closed or opened again" if tip.closed_days else "entries"
-        console.line(f"intact: account {tip.account}, {tip.entries:,} {what}, head {tip.head}")
+    for tip in tips.ledger:
+        console.line(f"intact: account {tip.account}, {tip.entry_no:,} entries, head {tip.head}")
+    for closed in tips.closed_days:
+        console.line(f"intact: account {closed.account}, {closed.close_no:,} rows of closed days, head {closed.head}")
     for entry in contained:
         console.line(f"contained: account {entry.account}, entry {entry.entry_no:,}, head {entry.head}")
-    if not tips:
+    if not tips.ledger:
         console.line("the ledger is empty: no window has been walked yet")
 
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from string import Template
 from typing import TYPE_CHECKING
 
-from pipelines.audit.verify import ChainTip, verify
+from pipelines.audit.verify import ChainTips, verify
 from pipelines.reconciliation.close import Sealed, reporting_zone, sealed_days
 from pipelines.reports.month import restatements_of, seal_of, totals_of
 from resources.errors import ConfigError, Incomplete
@@ -74,7 +74,7 @@ def _contents(
     days: Sequence[date],
     period: str,
     sealed: Mapping[date, Sealed],
-    tips: Sequence[ChainTip],
+    tips: ChainTips,
 ) -> dict[str, bytes]:
     """Return the files of the pack by their names, the list of their sums last."""
     documents = {day: json.loads(seal.document) for day, seal in sealed.items()}
@@ -82,14 +82,15 @@ def _contents(
         row._asdict()
         for row in run(connection, "reconciliation/close/chain_between", account=account, first=days[0], last=days[-1])
     ]
-    heads = {tip.closed_days: {"entries": tip.entries, "head": tip.head} for tip in tips if tip.account == account}
+    (closed,) = (tip for tip in tips.closed_days if tip.account == account)
+    ledger = next((tip for tip in tips.ledger if tip.account == account), None)
     verification = {
         "account": account,
         "period": period,
         "reporting_zone": reporting_zone(connection),
         "verified": "both chains of hashes are intact from their first entry to these heads",
-        "ledger_of_windows": heads.get(False),
-        "closed_days": heads[True],
+        "ledger_of_windows": ledger and {"entries": ledger.entry_no, "head": ledger.head},
+        "closed_days": {"entries": closed.close_no, "head": closed.head},
         "days": [
             {"business_date": day, "state": "sealed", **asdict(seal_of(sealed[day], documents[day]))}
             if day in sealed
@@ -102,7 +103,7 @@ def _contents(
     template = ours.joinpath("templates/evidence.txt").read_text(encoding="utf-8")
     found = {
         "README.txt": Template(template)
-        .substitute(account=account, period=period, sealed=len(sealed), days=len(days), head=heads[True]["head"])
+        .substitute(account=account, period=period, sealed=len(sealed), days=len(days), head=closed.head)
         .encode(),
         "check_evidence.py": ours.joinpath("check_evidence.py").read_bytes(),
         "verification.json": _json(verification, indent=1),

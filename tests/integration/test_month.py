@@ -504,7 +504,7 @@ def test_the_commands_of_a_month(command, sealed, environment, tmp_path):
     )
     verified = run("verify", "--head", tip["head"])
     assert verified.returncode == 0, verified.stderr
-    assert f"days closed or opened again, head {tip['head']}" in verified.stdout
+    assert f"rows of closed days, head {tip['head']}" in verified.stdout
 
 
 # changes what the tests above read: the last ones of the file
