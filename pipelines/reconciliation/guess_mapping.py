@@ -175,6 +175,8 @@ def guess_mapping(path: Path) -> Guess:
     _guess_dates(table, guess)
     if any(text != text.strip() for row in table.rows for text in row if isinstance(text, str)):
         guess.top.append(Line("trim = true", "values have spaces around them"))
+    if any(_text(row, place) for row in table.rows for place, column in enumerate(table.names) if not column):
+        guess.top.append(Line("ignore_unnamed = true", "columns without a name have values; they are not read"))
     for name in ("entry_id", "operation_id", "project_id", "payment_id", "reference"):
         _guess_text(table, guess, name)
     _guess_currency(table, guess)

@@ -6,14 +6,14 @@ The contract is docs/reconciliation.md. No float ever becomes an amount: text, w
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from pipelines.reconciliation.ledger_files import Spoiled
+from pipelines.reconciliation.ledger_files import Spoiled, column_letter
 
 REQUIRED = ("entry_id", "booked_at", "operation_type", "currency")
 AMOUNTS = {"amount": "amount_minor", "fee": "fee_minor"}  # in major units, and in minor units
@@ -101,6 +101,19 @@ def header_faults(names: list[str]) -> list[Fault]:
     if not {"amount", "amount_minor"} & {*names}:
         faults.append(Fault(1, "amount", "is missing", "add amount (major units) or amount_minor (minor units)"))
     return faults
+
+
+def shape_faults(line: int, names: Sequence[str], values: Sequence[Any]) -> list[Fault]:
+    """Return what is wrong with the cells of a row, whatever they mean: too many, too few, or under no name."""
+    if len(values) != len(names):
+        few = len(values) < len(names)
+        advice = "complete the row" if few else "quote values with a separator in them; name every column"
+        return [Fault(line, "(row)", f"has {len(values)} values, the header {len(names)}", advice)]
+    return [
+        Fault(line, f"column {column_letter(place)}", "has a value and no name", "name the column, or clear it")
+        for place, name in enumerate(names)
+        if not name and values[place] not in (None, "")
+    ]
 
 
 def typed_entry(line: int, row: Mapping[str, Any], zone: ZoneInfo, exponent: Exponent) -> Entry | list[Fault]:

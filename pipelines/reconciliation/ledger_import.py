@@ -15,8 +15,8 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import Connection
 
 import sql
-from pipelines.reconciliation.ledger_entries import Entry, Exponent, Fault, header_faults, typed_entry
-from pipelines.reconciliation.ledger_files import column_letter, read_ledger_file
+from pipelines.reconciliation.ledger_entries import Entry, Exponent, Fault, header_faults, shape_faults, typed_entry
+from pipelines.reconciliation.ledger_files import read_ledger_file
 from pipelines.reconciliation.mapped_rows import MappedRows
 from pipelines.reconciliation.mapping import LedgerMapping
 from resources.errors import ConfigError
@@ -93,7 +93,8 @@ class EntryReader:
 
     def _typed(self, line: int, values: list[Any]) -> Entry | list[Fault] | None:
         if self._mapped is None:
-            return _typed(line, self._names, values, self._zone, self._exponent)
+            row = dict(zip(self._names, values, strict=False))
+            return shape_faults(line, self._names, values) or typed_entry(line, row, self._zone, self._exponent)
         row = self._mapped.row(line, values)
         if not isinstance(row, dict):
             return row
@@ -156,18 +157,6 @@ def import_ledger(
 def _state_of(path: Path) -> tuple[int, int]:
     state = path.stat()
     return state.st_size, state.st_mtime_ns
-
-
-def _typed(line: int, names: list[str], values: list[Any], zone: ZoneInfo, exponent: Exponent) -> Entry | list[Fault]:
-    if len(values) != len(names):
-        advice = "complete the row" if len(values) < len(names) else "quote values with a comma; name every column"
-        return [Fault(line, "(row)", f"has {len(values)} values, the header {len(names)}", advice)]
-    unnamed = [
-        Fault(line, f"column {column_letter(place)}", "has a value and no name", "name the column, or clear it")
-        for place, (name, value) in enumerate(zip(names, values, strict=True))
-        if not name and value not in (None, "")
-    ]
-    return unnamed or typed_entry(line, dict(zip(names, values, strict=True)), zone, exponent)
 
 
 def _store(

@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from pipelines.reconciliation.ledger_entries import AMOUNTS, Fault, WrongCell, kind_of_value
+from pipelines.reconciliation.ledger_entries import AMOUNTS, Fault, WrongCell, kind_of_value, shape_faults
 from pipelines.reconciliation.ledger_files import LARGEST_WHOLE_FLOAT, Spoiled
 from pipelines.reconciliation.mapping import ISO, Direction, LedgerMapping, Rule, Source, has_hours
 from resources.values import nearest
@@ -31,6 +31,7 @@ class MappedRows:
         """Find the columns by their names; `faults` says which are not there."""
         self._mapping, self._width = mapping, len(names)
         self._names = [" ".join(name.split()) for name in names]
+        self._shape = [name or "-" for name in self._names] if mapping.ignore_unnamed else self._names
         self.faults: list[Fault] = []
         self.skipped: Counter[str] = Counter()
         self._number = Numbers(mapping).read
@@ -70,11 +71,10 @@ class MappedRows:
             if rule.fits(_shown(padded[column])):
                 self.skipped[f"{'totals row' if is_totals else 'skip'}: {rule.words}"] += 1
                 return self._totals_fault(line, rule, padded) if rule.sum_of else None
-        if len(values) != self._width:
-            advice = "complete the row" if len(values) < self._width else "quote values with a separator"
-            return [Fault(line, "(row)", f"has {len(values)} values, the header {self._width}", advice)]
+        faults = shape_faults(line, self._shape, values)
+        if faults:
+            return faults
         row: dict[str, Any] = {}
-        faults: list[Fault] = []
         for name, read in self._readers.items():
             try:
                 row[name] = read(values)

@@ -159,6 +159,7 @@ class LedgerMapping(Layout, _Table):
     date_cells: Annotated[DateCells, one_of(DateCells)] = "date"  # what a date cell of a workbook holds
     fraction_cells: Annotated[bool, TRUTH] = False  # number cells with a fraction are taken as they are shown
     trim: Annotated[bool, TRUTH] = False  # spaces around a value are no part of it
+    ignore_unnamed: Annotated[bool, TRUTH] = False  # values under no name are not read; else they are faults
     fields: Mapping[str, Source] = None  # type: ignore[assignment]  # given by `read_mapping`
     direction: Direction | None = None
     skip: tuple[Rule, ...] = ()

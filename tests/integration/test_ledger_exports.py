@@ -273,7 +273,7 @@ def test_with_an_inbox_the_night_imports_before_it_reconciles_and_a_sensor_asks_
     night = defs.resolve_job_def("nightly").asset_layer.asset_graph
     assert dg.AssetKey("ledger_entries") in night.get(dg.AssetKey("reconciliation")).parent_keys
     assert dg.AssetKey("ledger_entries") in night.executable_asset_keys
-    sensor = defs.get_sensor_def("ledger_inbox")
+    sensor = defs.get_repository_def().get_sensor_def("ledger_inbox")
     assert sensor.default_status == dg.DefaultSensorStatus.RUNNING
     put(box, "books/march.csv", GOOD)
     put(box, "books/bad.csv", BAD)

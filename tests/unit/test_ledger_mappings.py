@@ -17,6 +17,7 @@ from pyarrow import parquet
 
 from fixtures.commands import ROOT
 from pipelines.reconciliation.guess_mapping import guess_mapping
+from pipelines.reconciliation.ledger_files import read_ledger_file
 from pipelines.reconciliation.ledger_import import EntryReader
 from pipelines.reconciliation.mapping import read_mapping
 from resources.currencies import exponent_of
@@ -306,6 +307,36 @@ def test_a_file_in_another_encoding_is_refused_as_a_whole(tmp_path):
     (tmp_path / "books.csv").write_bytes(HEADER.encode() + "1,11.11.2025,Zahlung,1\nä".encode("cp1252"))
     with pytest.raises(ConfigError, match="is not UTF-8 text"):
         read(tmp_path / "books.csv", tmp_path / "books.toml")
+
+
+FIELD_CASES = {  # a file of the field, read through a mapping: how many entries, and its faults
+    "dimension_too_few_rows.xlsx": (10, []),
+    "dimension_too_few_columns.xlsx": (10, []),
+    "whole_numbers_as_floats.xlsx": (10, []),
+    "byte_order_mark.csv": (1, []),
+    "rows_of_commas_at_the_end.csv": (2, []),
+    "empty_header_cell.xlsx": (1, [(2, "column F")]),
+    "unquoted_decimal_comma.csv": (0, [(2, "(row)"), (3, "(row)")]),
+    "formulas_without_results.xlsx": (0, [(2, "fee_minor"), (2, "operation_id"), (2, "status")]),
+    "spoiled_ids.csv": (
+        0,
+        [(2, "entry_id"), (2, "operation_id"), (2, "payment_id"), (3, "operation_id"), (4, "operation_id")],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", FIELD_CASES)
+def test_a_file_of_the_field_is_read_through_a_mapping_as_it_is_without_one(tmp_path, name):
+    path = ROOT / "tests" / "data" / "field_cases" / name
+    columns, _ = read_ledger_file(path)
+    fields = "\n".join(f'{column} = {{ column = "{column}", number = true }}' for column in columns if column)
+    (tmp_path / "books.toml").write_text(f'kind = "{path.suffix[1:]}"\n[fields]\n{fields}\n')
+    reader, entries = read(path, tmp_path / "books.toml")
+    plain = EntryReader(path, ZoneInfo("UTC"), exponent_of)
+    assert list(plain) == entries
+    assert sorted((fault.line, fault.column) for fault in reader.faults) == FIELD_CASES[name][1]
+    assert sorted(plain.faults, key=repr) == sorted(reader.faults, key=repr)
+    assert len(entries) == FIELD_CASES[name][0]
 
 
 # Random tables through each kind of file
