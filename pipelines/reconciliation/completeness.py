@@ -17,6 +17,7 @@ from pipelines.ingest import windows
 from pipelines.ingest.engine import Walker
 from pipelines.ingest.normalize import concat
 from pipelines.ingest.operations import OPERATIONS
+from pipelines.ingest.pages import FetchedPage, page_of
 from pipelines.ingest.privacy import mask, unknown_columns
 from pipelines.ingest.walk import Unstable
 from pipelines.ingest.windows import Window
@@ -44,7 +45,7 @@ class Rescan:
     rejects: set[str] = field(default_factory=set)
     unstable: str | None = None
 
-    def walk(self, walker: Walker, window: Window) -> Iterator[pd.DataFrame]:
+    def walk(self, walker: Walker[FetchedPage], window: Window) -> Iterator[pd.DataFrame]:
         """Walk `window` as the sync does, cut where it must be, and yield the rows of each piece."""
         queue = deque(windows.plan(window))
         while queue:
@@ -102,7 +103,8 @@ def prove_completeness(api: DataApi, warehouse: Warehouse, settings: SyncSetting
             raise ConfigError(f"{day} is not over: reconcile it when it is.")
         execute(connection, "reconciliation/completeness/keep_transaction")
         rescan = Rescan()
-        stage_rows(connection, OPERATIONS, account, rescan.walk(Walker(OPERATIONS, run_api, settings), window))
+        walker = Walker(OPERATIONS, run_api, settings, page_of)
+        stage_rows(connection, OPERATIONS, account, rescan.walk(walker, window))
         execute(connection, "reconciliation/completeness/keep_last_observed")
         execute(connection, "reconciliation/completeness/analyze_staging")
         (row,) = execute(
