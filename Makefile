@@ -5,7 +5,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 INSTALL := $(PIP) install --quiet --no-deps --require-hashes
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test chaos check bench dev dictionary settings lock clean
+.PHONY: help install demo test chaos simulate check bench dev dictionary settings lock clean
 
 help: ## print the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -32,6 +32,9 @@ check: .venv/dev ## format, lint, types, import directions, secrets, dependencie
 chaos: .venv/dev ## random faults, kills and crashes; other seeds: make chaos SEEDS=1-200
 	@SEEDS="$(SEEDS)" $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal tests/chaos
 SEEDS ?= 1-8
+
+simulate: .venv/dev ## many runs on a simulated clock, platform and store: make simulate SEEDS=1-100000
+	@PYTHONPATH=tests $(BIN)/python -m simulation $(if $(filter file,$(origin SEEDS)),1-2000,$(SEEDS))
 
 bench: .venv/dev ## measure against other tools; writes docs/benchmarks.md (OPERATIONS=500000 RUNS=3 PARTS="speed memory")
 	@$(BIN)/python tests/bench/run.py --operations $(OPERATIONS) --runs $(RUNS) --parts "$(PARTS)"
