@@ -5,7 +5,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 INSTALL := $(PIP) install --quiet --no-deps --require-hashes
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test chaos nights check bench dev dictionary settings pictures lock clean
+.PHONY: help install demo test chaos nights simulate check bench dev dictionary settings pictures lock clean
 
 help: ## print the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -42,6 +42,9 @@ nights: .venv/dev ## whole nights in six zones, and under the real daemon at the
 	@NIGHTS=all $(BIN)/python -m pytest -rP tests/integration/test_nights.py
 	@ZONES="$(ZONES)" $(BIN)/python -m pytest -s tests/nights/daemon_nights.py
 ZONES ?=
+
+simulate: .venv/dev ## many runs on a simulated clock, platform and store: make simulate SEEDS=1-100000
+	@PYTHONPATH=tests $(BIN)/python -m simulation $(if $(filter file,$(origin SEEDS)),1-2000,$(SEEDS))
 
 bench: .venv/dev ## measure against other tools; writes docs/benchmarks.md (OPERATIONS=500000 RUNS=3 PARTS="speed memory")
 	@$(BIN)/python tests/bench/run.py --operations $(OPERATIONS) --runs $(RUNS) --parts "$(PARTS)"

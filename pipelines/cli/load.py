@@ -374,7 +374,7 @@ def _days_done(
     walked = ledger.windows_already_done(
         store, scope.account, windows.interval_of_days(*interval), project_ids, scope.settings.look_back_days
     )
-    holes = windows.without(wanted, [windows.Window(start, end) for start, end in walked])
+    holes = windows.without(wanted, [windows.Window(window.interval_from, window.interval_to) for window in walked])
     left = {day for hole in holes for day, _ in windows.shares(hole)}
     return {day for day, _ in windows.shares(wanted)} - left
 

@@ -18,6 +18,7 @@ from pipelines.ingest import windows
 from pipelines.ingest.engine import Walker
 from pipelines.ingest.normalize import concat
 from pipelines.ingest.operations import OPERATIONS
+from pipelines.ingest.pages import FetchedPage, page_of
 from pipelines.ingest.privacy import mask, unknown_columns
 from pipelines.ingest.walk import Unstable
 from pipelines.ingest.windows import Window
@@ -46,7 +47,7 @@ class Rescan:
     rejects: set[str] = field(default_factory=set)
     unstable: str | None = None
 
-    def walk(self, walker: Walker, window: Window) -> Iterator[pd.DataFrame]:
+    def walk(self, walker: Walker[FetchedPage], window: Window) -> Iterator[pd.DataFrame]:
         """Walk `window` as the sync does, cut where it must be, and yield the rows of each piece."""
         queue = deque(windows.plan(window))
         while queue:
@@ -104,7 +105,7 @@ def prove_completeness(api: DataApi, warehouse: Warehouse, settings: SyncSetting
         if run_api.last_second_over(window.last) < window.last:
             raise ConfigError(f"{day} is not over: reconcile it when it is.")
         rescan = Rescan()
-        for frame in rescan.walk(Walker(OPERATIONS, run_api, settings), window):
+        for frame in rescan.walk(Walker(OPERATIONS, run_api, settings, page_of), window):
             lines.write(lines_to_stage(frame, account))
         return _compare_and_record(warehouse, settings, day, window, started, rescan, lines)
 

@@ -95,10 +95,10 @@ class EntryReader:
         if self._mapped is None:
             row = dict(zip(self._names, values, strict=False))
             return shape_faults(line, self._names, values) or typed_entry(line, row, self._zone, self._exponent)
-        row = self._mapped.row(line, values)
-        if not isinstance(row, dict):
-            return row
-        found = typed_entry(line, row, self._zone, self._exponent)
+        mapped = self._mapped.row(line, values)
+        if not isinstance(mapped, dict):
+            return mapped
+        found = typed_entry(line, mapped, self._zone, self._exponent)
         if isinstance(found, Entry):
             return found
         return [replace(fault, column=self._mapped.place(fault.column)) for fault in found]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import io
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import IO, TYPE_CHECKING, Any, Protocol
@@ -111,6 +111,24 @@ def compress(body: bytes) -> bytes:
     return bytes(pa.compress(body, codec="zstd", asbytes=True))
 
 
+def body_of(page: Any) -> bytes:
+    """Return the body of a row of raw.pages, as the platform sent it."""
+    return bytes(pa.decompress(page.body_zstd, page.body_bytes, "zstd", asbytes=True))
+
+
+def readable_body(page: Any) -> bytes | None:
+    """Return the body as `body_of` does; None: what is stored cannot be decompressed any more."""
+    try:
+        return body_of(page)
+    except (OSError, ValueError):
+        return None
+
+
+def row_keys(stream: Loadable, frame: pd.DataFrame, rejects: Iterable[Reject]) -> frozenset[str]:
+    """Return what identifies the rows of a window, those among them that could not be typed."""
+    return frozenset([*_values(frame, stream.key), *(reject.raw_json for reject in rejects)])
+
+
 def load_window(
     warehouse: Warehouse,
     stream: Loadable,
@@ -125,7 +143,7 @@ def load_window(
 
     A column of `unrequested` that came empty is unknown: it overwrites nothing, and is no change.
 
-    What a neighbour of the same run has counted counts here only if it has changed since.
+    What a neighbour has counted counts here only if it has changed since.
 
     Raises:
         WarehouseUnavailable: the database failed; nothing of the window is stored.
@@ -133,7 +151,7 @@ def load_window(
     """
     table = _arrow(frame)
     digest = _rows_digest(table)
-    keys = frozenset([*_values(frame, stream.key), *(reject.raw_json for reject in rejects)])
+    keys = row_keys(stream, frame, rejects)
     with warehouse.transaction() as connection:
         window_id = next_window_id(connection)
         lines = _lines(table, scope.account, window_id)  # before the lock, which the other windows wait for

@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime
 import pytest
 
 from fixtures.commands import client_of, fetch_all, sync
-from pipelines.audit.replay import Replayer, body_of
+from pipelines.audit.replay import Replayer
 from pipelines.audit.trace import trace
 from pipelines.ingest.documents import sync_documents
 from pipelines.ingest.engine import SyncRequest
@@ -20,6 +20,7 @@ from resources.documents import DocumentsConfig
 from resources.sandbox import DEMO_SECRET, Fraud, SandboxServer, World
 from resources.sandbox.documents import Document
 from resources.settings import SyncSettings
+from resources.warehouse.load import body_of
 
 FIELDS = (
     *("operation_id", "payment_id", "project_id", "operation_type", "operation_status", "operation_created_at"),

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fixtures.commands import client_of, execute, fetch_all, sync
-from pipelines.audit.replay import Replayer, body_of
+from pipelines.audit.replay import Replayer
 from pipelines.audit.spot_check import spot_check
 from pipelines.audit.trace import trace
 from pipelines.ingest.engine import SyncRequest
@@ -26,6 +26,7 @@ from resources.data_api.endpoints import DataApi
 from resources.errors import ConfigError
 from resources.sandbox import DEMO_SECRET, DEMO_TOKEN, Fraud, SandboxServer, World
 from resources.settings import PersonalSettings, Secret, SyncSettings, sync_settings
+from resources.warehouse.load import body_of
 
 KEY = "a-key-of-the-tests-only"
 DAY = "2024-03-02"
