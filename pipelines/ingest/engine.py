@@ -16,15 +16,18 @@ from pipelines.ingest.normalize import concat
 from pipelines.ingest.pages import FetchedPage, page_of
 from pipelines.ingest.privacy import mask, unknown_columns, without_body
 from pipelines.ingest.progress import LogProgress, Progress
+from pipelines.ingest.read_ahead import PageReader
 from pipelines.ingest.streams import PageRequest, Stream
 from pipelines.ingest.walk import (
     DEEPEST,
+    MOST_AHEAD,
     SHORTEST,
     Complete,
     Page,
     Suspicion,
     TooDense,
     Unstable,
+    expect_nothing,
     fetch_whole,
     walk_until_stable,
 )
@@ -153,6 +156,7 @@ class Walker:
         self.settings = settings
         self.project_ids = project_ids
         self.suspicion = Suspicion()
+        self.reads_ahead = True
 
     def walk(self, window: Window) -> Complete[FetchedPage] | Unstable | list[Window]:
         """Walk a window; return all of its pages, its pieces where it must be cut, or why it is not complete."""
@@ -164,7 +168,11 @@ class Walker:
         if not self.stream.has_pages:
             return fetch_whole(fetch, self.suspicion)
         can_be_cut = window.seconds > self.stream.shortest
-        outcome = walk_until_stable(fetch, window.length if can_be_cut else SHORTEST, self.suspicion)
+        length = window.length if can_be_cut else SHORTEST
+        with PageReader(fetch, ThreadPoolExecutor(MOST_AHEAD, thread_name_prefix="page")) as reader:
+            expect = reader.expect if self.reads_ahead else expect_nothing
+            outcome = walk_until_stable(reader.fetch, length, self.suspicion, expect)
+        outcome = replace(outcome, requests=outcome.requests + reader.thrown_away)
         if isinstance(outcome, TooDense):
             return windows.cut(window, windows.pieces_for(window, outcome.rows, outcome.span, DEEPEST))
         if isinstance(outcome, Unstable) and can_be_cut and not outcome.contradiction:
@@ -242,7 +250,9 @@ class _Engine:
     def _may_start(self, window: Window, in_flight: int) -> bool:
         if self.throttle is None:
             return in_flight < self.settings.windows_in_flight
-        if in_flight >= self.throttle.windows_in_flight():
+        most = self.throttle.windows_in_flight()
+        self.walker.reads_ahead = most == self.settings.windows_in_flight  # else it yields
+        if in_flight >= most:
             return False
         return self.throttle.acquire(*window.days(), is_first=not in_flight)
 
