@@ -63,6 +63,7 @@ def _print_status(only: str | None, *, several: bool) -> None:
         _print_coverage(store, only)
         _print_balances(store, only)
         _print_rejects(store, only)
+        _print_requests_in_flight(store, only)
         _print_runs(store, only, several=several)
 
 
@@ -161,6 +162,16 @@ def _print_rejects(store: Warehouse, only: str | None) -> None:
     ]
     if rows:
         console.table("Not typed: core.rejects", ("stream", "reason", "rows", "last seen"), rows, ("rows",))
+
+
+def _print_requests_in_flight(store: Warehouse, only: str | None) -> None:
+    rows = [
+        (row.account, row.in_flight_limit, "at work" if row.is_at_work else "ended", _time(row.seen_at))
+        for row in _of(only, store.query("cli/status/requests_in_flight"))
+    ]
+    if rows:
+        columns = ("account", "at once", "process", "last seen")
+        console.table("Requests in flight, as found", columns, rows, ("at once",))
 
 
 def _print_runs(store: Warehouse, only: str | None, *, several: bool) -> None:

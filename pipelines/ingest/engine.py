@@ -70,6 +70,7 @@ class SyncReport:
     rows_changed: int = 0
     rows_unchanged: int = 0
     rows_rejected: int = 0
+    requests_in_flight: int = 0  # of the token, that were found to go well
     totals: Mapping[TotalKey, ControlTotal] = field(default_factory=dict)
     skipped: str | None = None
 
@@ -215,7 +216,8 @@ class _Engine:
             self.progress.end()
         if self.incomplete:
             raise Incomplete(_incomplete_message(self.incomplete))
-        return replace(self.report, requests=self.api.counts.total)
+        concurrency = self.api.client.concurrency
+        return replace(self.report, requests=self.api.counts.total, requests_in_flight=concurrency.limit)
 
     def _whole(self, request: SyncRequest) -> Window:
         """Return the window of the days as far as they are over; of a snapshot, the present second."""
