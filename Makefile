@@ -5,7 +5,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 INSTALL := $(PIP) install --quiet --no-deps --require-hashes
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test chaos check bench dev dictionary settings lock clean
+.PHONY: help install demo test chaos check bench dev dictionary settings pictures lock clean
 
 help: ## print the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -46,6 +46,9 @@ dictionary: .venv/runtime ## write docs/data-dictionary.md from the comments of 
 	@folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && \
 	env -u DATABASE_URL -u DATABASE_URL_FILE SYNC_DATA_DIR="$$folder" \
 		$(BIN)/ecommpay-sync dictionary --output docs/data-dictionary.md
+
+pictures: .venv/dev ## take the pictures of docs/pictures from the demo (Chromium; Playwright comes by itself)
+	@$(BIN)/uv run --quiet --no-project --with playwright python docs/pictures.py
 
 settings: .venv/runtime ## write docs/settings.md from resources/settings.py
 	@$(BIN)/python -c 'from resources.settings import settings_page; print(settings_page(), end="")' > docs/settings.md

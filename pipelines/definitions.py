@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import dagster as dg
 
 from pipelines.accounts import AccountScope, account_scopes
+from pipelines.assets import platform_asset
 from pipelines.assets.backfill import backfill_job
 from pipelines.assets.balances import balances_asset
 from pipelines.assets.marts import marts_asset
@@ -40,7 +41,8 @@ def definitions(accounts: Accounts) -> dg.Definitions:
     )
 
 
-def _assets(scope: AccountScope) -> Iterator[dg.AssetsDefinition]:
+def _assets(scope: AccountScope) -> Iterator[dg.AssetsDefinition | dg.AssetSpec]:
+    yield platform_asset(scope)
     yield from stream_assets(scope)
     yield from (make_asset(scope) for make_asset in ASSETS)
 

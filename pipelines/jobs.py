@@ -11,7 +11,11 @@ import dagster as dg
 from pipelines.accounts import AccountScope
 from pipelines.nights import Night, night_at
 from pipelines.resources import settings_of_warehouse
+from resources.config_file import add_settings_of_file
 from resources.settings import sync_settings
+
+# before the first variable is read; a command has done so already
+add_settings_of_file()
 
 # UTC days from SYNC_FIRST_DAY on, the same for every account; one day more than Dagster's default, so that today can
 # be loaded up to the current second

@@ -6,7 +6,7 @@ from datetime import date
 import dagster as dg
 
 from pipelines.accounts import AccountScope
-from pipelines.assets import as_dagster_failure, asset_spec
+from pipelines.assets import PLATFORM, as_dagster_failure, asset_spec
 from pipelines.jobs import BACKFILL, DAYS
 from pipelines.reconciliation.reconcile import LEGS, DayReport, Leg, is_over, is_proved, reconcile_day
 from pipelines.resources import DataApiResource, WarehouseResource
@@ -31,7 +31,7 @@ def reconciliation_asset(scope: AccountScope) -> dg.AssetsDefinition:
             "balances (recon.completeness, recon.matches, recon.breaks, recon.balance_rollforward)."
         ),
         table="recon.breaks",
-        deps=[("operations",)],
+        deps=[("operations",), PLATFORM],
         partitions_def=DAYS,
     )
 

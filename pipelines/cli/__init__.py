@@ -19,6 +19,7 @@ from typer.core import TyperGroup
 
 from pipelines.cli import admin, audit, console, demo, finance, load, status
 from pipelines.cli.accounts import explained
+from resources.config_file import add_settings_of_file
 from resources.printable import printable
 from resources.settings import unknown_names, what_was_meant
 
@@ -86,11 +87,12 @@ def root(
 def main() -> None:
     """Run the command; every failure is one line on stderr and an exit code."""
     console.replace_unencodable()
-    for name in unknown_names():
-        print(f"ecommpay-sync: warning: {printable(what_was_meant(*name))}.", file=sys.stderr)  # noqa: T201
     # so that a stopped service ends its embedded PostgreSQL and its sandbox too
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
+        add_settings_of_file()
+        for name in unknown_names():
+            print(f"ecommpay-sync: warning: {printable(what_was_meant(*name))}.", file=sys.stderr)  # noqa: T201
         sys.exit(app(standalone_mode=False))  # Typer would print wrong usage in four lines
     except typer.TyperException as error:
         _print_usage_error(error)

@@ -39,8 +39,10 @@ class SomeFailed(Failed):
     """Some of several accounts failed, each reported already; the exit code is the worst of theirs: 2 over 1."""
 
 
-def each_in_turn(name: str | None, work: Callable[[AccountScope], None]) -> None:
+def each_in_turn(name: str | None, work: Callable[[AccountScope], None], *, as_json: bool = False) -> None:
     """Do the work for the named account; without a name for each, report what fails, and end with the worst of it.
+
+    As JSON the account is named in what the work prints, not above it.
 
     Raises:
         SomeFailed: at least one of several failed.
@@ -53,7 +55,8 @@ def each_in_turn(name: str | None, work: Callable[[AccountScope], None]) -> None
     failed: dict[str, int] = {}
     reported = set()
     for account in accounts.each:
-        console.line(f"account {account.name}")
+        if not as_json:
+            console.line(f"account {account.name}")
         try:
             work(account_scope(accounts, account.name))
         except Stopped:

@@ -19,7 +19,7 @@ from pipelines.cli.accounts import (
     only_account,
     reading_warehouse,
 )
-from pipelines.cli.console import FirstDay, LastDay, read_days
+from pipelines.cli.console import AsJson, FirstDay, LastDay, read_days
 from resources.errors import ConfigError, SyncError, WarehouseBroken
 
 if TYPE_CHECKING:
@@ -34,6 +34,8 @@ def verify(
     head: Annotated[
         str | None, typer.Option(metavar="HASH", help="a head noted earlier: it must still be there")
     ] = None,
+    *,
+    as_json: AsJson = False,
 ) -> None:
     """Check the ledger's chain of hashes; name the first entry that was altered, removed or reordered."""
     if head is not None and not re.fullmatch("[0-9a-fA-F]{64}", head):
@@ -59,6 +61,9 @@ def verify(
                 f"({first.business_date}): {first.reason}; compare with a backup."
             )
         tips = store.query("warehouse/ledger/chain_tips")
+    if as_json:
+        console.document({"intact": True, "chain_tips": tips})
+        return
     for tip in tips:
         console.line(f"intact: account {tip.account}, {tip.entry_no:,} entries, head {tip.head}")
     if not tips:
@@ -109,6 +114,7 @@ def replay(
     *,
     repair: Annotated[bool, typer.Option("--repair", help="put back rows that were lost or altered")] = False,
     account: EachAccount = None,
+    as_json: AsJson = False,
 ) -> None:
     """Rebuild days from the signed raw pages, and prove that the store holds the same."""
     from pipelines.audit.replay import Replayer
@@ -119,22 +125,30 @@ def replay(
         secret = api_settings(scope).secret.reveal()
         with migrated_warehouse() as store:
             replayer = Replayer(store, scope.account, secret)
-            result = replayer.replay(*days, console.line)
+            report = (lambda _: None) if as_json else console.line
+            result, repaired = replayer.replay(*days, report), None
             if repair and any(result.damaged.values()):
                 repaired = replayer.repair(result.damaged)
-                console.line(
+                report(
                     f"put back: {repaired.rows:,} rows built again from signed pages, "
                     f"{repaired.states_put_back:,} states written, {repaired.states_removed:,} removed"
                 )
                 for what in repaired.impossible:
-                    console.line(f"left as it is: {what} has a state whose raw pages cannot be used")
-                result = replayer.replay(*days, console.line)
-        _conclude(result, *days)
+                    report(f"left as it is: {what} has a state whose raw pages cannot be used")
+                result = replayer.replay(*days, report)
+        if as_json:
+            console.document({"account": scope.account, "replay": _figures(result), "repaired": repaired})
+        _conclude(result, *days, prints=not as_json)
 
-    each_in_turn(account, rebuild)
+    each_in_turn(account, rebuild, as_json=as_json)
 
 
-def _conclude(result: Replay, first: date, last: date) -> None:
+def _figures(result: Replay) -> dict[str, object]:
+    """Return the counts of a replay, and what was wrong; not the rows."""
+    return {name: value for name, value in vars(result).items() if name != "damaged"}
+
+
+def _conclude(result: Replay, first: date, last: date, *, prints: bool = True) -> None:
     """Print the result of a replay.
 
     Raises:
@@ -143,7 +157,7 @@ def _conclude(result: Replay, first: date, last: date) -> None:
     """
     if not result.windows:
         raise SyncError(f"no complete window touches {first} to {last}: load the days first.")
-    if result.erased:
+    if result.erased and prints:
         console.line(f"erased: {result.erased} windows hold a page from which a person's data was taken; not compared")
     if result.problems:
         raise WarehouseBroken(
@@ -160,7 +174,8 @@ def _conclude(result: Replay, first: date, last: date) -> None:
             f"{result.deleted_windows} of {result.windows} windows cannot be replayed, because their raw pages were "
             "deleted for their age (SYNC_RAW_DAYS); the others are equal."
         )
-    console.line(
-        f"equal: {result.rows:,} rows of {result.windows} windows, rebuilt from {result.pages} signed pages, "
-        "are in the store as they were observed, and nothing else is"
-    )
+    if prints:
+        console.line(
+            f"equal: {result.rows:,} rows of {result.windows} windows, rebuilt from {result.pages} signed pages, "
+            "are in the store as they were observed, and nothing else is"
+        )

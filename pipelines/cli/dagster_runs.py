@@ -18,14 +18,14 @@ from typing import TYPE_CHECKING, Any
 from pipelines.cli import console
 from pipelines.cli.accounts import api_settings
 from resources.errors import ConfigError, Failed, Stopped, SyncError
-from resources.settings import PROJECT_ROOT, SyncSettings, data_dir, database_url
+from resources.settings import SyncSettings, data_dir, database_url
 
 if TYPE_CHECKING:
     import dagster as dg
 
     from pipelines.accounts import AccountScope
 
-DAGSTER_YAML = PROJECT_ROOT / "deploy" / "dagster.local.yaml"
+DAGSTER_YAML = Path(__file__).with_name("dagster.local.yaml")
 STOPPED = "stopped; what was committed stays, and the same command continues from there."
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 

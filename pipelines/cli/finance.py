@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -21,7 +21,7 @@ from pipelines.cli.accounts import (
     only_account,
     reading_warehouse,
 )
-from pipelines.cli.console import BusinessDay, read_day
+from pipelines.cli.console import AsJson, BusinessDay, read_day
 from pipelines.cli.dagster_runs import execute
 from resources.errors import ConfigError, Incomplete
 from resources.settings import report_dir
@@ -47,6 +47,8 @@ def reconcile(
         list[str] | None, typer.Option(metavar="LEG", help="completeness, books or balances only; may be given again")
     ] = None,
     account: EachAccount = None,
+    *,
+    as_json: AsJson = False,
 ) -> None:
     """Compare a day with a fresh walk, your own books and the balances."""
     from pipelines.reconciliation.reconcile import LEGS, is_over
@@ -70,27 +72,35 @@ def reconcile(
         config = {scope.op("reconciliation"): {"legs": legs, "prove_again": True}}
         execute(scope, "reconcile", days=(business_day, business_day), config=config)
         with reading_warehouse() as store:
-            _print_day(store, scope.account, business_day, legs)
+            found = _day_of(store, scope.account, business_day, legs)
+        if as_json:
+            console.document({"account": scope.account, "day": business_day, **found})
+        else:
+            _print_day(found)
+        proof = found.get("completeness")
+        if proof and proof.reason:
+            raise Incomplete(f"{business_day} is not complete: {proof.reason}.")
 
-    each_in_turn(account, work)
+    each_in_turn(account, work, as_json=as_json)
 
 
-def _print_day(store: Warehouse, account: str, day: date, legs: Sequence[str]) -> None:
-    """Print what the legs found.
-
-    Raises:
-        Incomplete: the fresh walk did not find the day complete.
-    """
-    figures_of_leg = {row.leg: row.figures for row in store.query("cli/finance/day_summary", account=account, day=day)}
-    incomplete = None
+def _day_of(store: Warehouse, account: str, day: date, legs: Sequence[str]) -> dict[str, Any]:
+    """Return what each leg found, by its name, and the breaks of the day, counted."""
+    figures = {row.leg: row.figures for row in store.query("cli/finance/day_summary", account=account, day=day)}
+    found: dict[str, Any] = {name: figures[name] for name in ("books", "balances") if name in legs}
     if "completeness" in legs:
-        (proof,) = store.query("reconciliation/close/seal_completeness", account=account, day=day)
+        (found["completeness"],) = store.query("reconciliation/close/seal_completeness", account=account, day=day)
+    return {**found, "breaks": store.query("cli/finance/day_breaks", account=account, day=day)}
+
+
+def _print_day(found: Mapping[str, Any]) -> None:
+    if "completeness" in found:
+        proof = found["completeness"]
         console.line(
             f"completeness: {proof.verdict}, {proof.rows_walked:,} operations walked in {proof.requests:,} requests"
         )
-        incomplete = proof.reason
-    if "books" in legs:
-        figures = figures_of_leg["books"]
+    if "books" in found:
+        figures = found["books"]
         if figures["has_books"]:
             passes = ", ".join(f"{count:,} by {name}" for name, count in sorted(figures["matches"].items())) or "none"
             console.line(
@@ -99,17 +109,14 @@ def _print_day(store: Warehouse, account: str, day: date, legs: Sequence[str]) -
             )
         else:
             console.line("own books: no ledger entry yet (`ecommpay-sync ledger import FILE`)")
-    if "balances" in legs:
-        figures = figures_of_leg["balances"]
+    if "balances" in found:
+        figures = found["balances"]
         console.line(
             f"balances: {figures['balances']} rolled forward, {figures['explained']} explained, {figures['lag']} lag, "
             f"{figures['unexplained']} unexplained, {figures['without_snapshot']} without a snapshot"
         )
-    breaks = store.query("cli/finance/day_breaks", account=account, day=day)
-    counts = ", ".join(f"{row.count:,} {row.break_type.replace('_', ' ')} ({row.state})" for row in breaks)
+    counts = ", ".join(f"{row.count:,} {row.break_type.replace('_', ' ')} ({row.state})" for row in found["breaks"])
     console.line(f"breaks of the day: {counts or 'none'}")
-    if incomplete:
-        raise Incomplete(f"{day} is not complete: {incomplete}.")
 
 
 @app.command()
@@ -118,6 +125,7 @@ def breaks(
     *,
     everything: Annotated[bool, typer.Option("--all", help="explained ones too")] = False,
     account: EachAccount = None,
+    as_json: AsJson = False,
 ) -> None:
     """List the open breaks, oldest first."""
     from resources.currencies import major_units
@@ -131,8 +139,11 @@ def breaks(
                 account=scope.account,
                 day=business_day,
                 explained=everything,
-                most=MOST_BREAKS,
+                most=None if as_json else MOST_BREAKS,
             )
+        if as_json:
+            console.document({"account": scope.account, "breaks": rows})
+            return
         if not rows:
             console.line("no breaks" if everything else "no open breaks")
             return
@@ -161,7 +172,7 @@ def breaks(
         if len(rows) == MOST_BREAKS:
             console.line(f"the first {MOST_BREAKS}; all are in recon.aged_breaks")
 
-    each_in_turn(account, show)
+    each_in_turn(account, show, as_json=as_json)
 
 
 @app.command()
