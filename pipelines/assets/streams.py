@@ -29,7 +29,10 @@ from resources.documents import DocumentsConfig
 from resources.warehouse.engine import Warehouse
 from resources.warehouse.ledger import ControlTotal
 
-COUNTS = ("rows_met", "rows_new", "rows_changed", "rows_unchanged", "rows_rejected", "windows", "requests")
+COUNTS = (
+    *("rows_met", "rows_new", "rows_changed", "rows_unchanged", "rows_rejected"),
+    *("windows", "requests", "requests_in_flight"),
+)
 REPORT_SECONDS = 30  # a load that takes longer shows in Dagster which days it has finished
 
 

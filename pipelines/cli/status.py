@@ -71,6 +71,7 @@ def status(account: AllAccounts = None, *, as_json: AsJson = False) -> None:
     _print_coverage(found["coverage"], found["holes"])
     _print_balances(found["balances"])
     _print_rejects(found["rejects"])
+    _print_requests_in_flight(found["requests_in_flight"])
     _print_runs(found["runs"], several=accounts.several)
 
 
@@ -92,6 +93,7 @@ def _state_of(store: Warehouse, only: str | None) -> dict[str, Any]:
         "holes": of_account(store.query("cli/status/holes")),
         "balances": of_account(store.query("cli/status/last_balances")),
         "rejects": of_account(store.query("cli/status/rejects")),
+        "requests_in_flight": of_account(store.query("cli/status/requests_in_flight")),
         "runs": store.query("cli/status/runs", most=LAST_RUNS, account=only),
     }
 
@@ -194,6 +196,16 @@ def _print_rejects(rejects: Sequence[Any]) -> None:
     rows = [(row.stream, row.reason, f"{row.rows:,}", _time(row.last_seen_at)) for row in rejects]
     if rows:
         console.table("Not typed: core.rejects", ("stream", "reason", "rows", "last seen"), rows, ("rows",))
+
+
+def _print_requests_in_flight(processes: Sequence[Any]) -> None:
+    rows = [
+        (row.account, row.in_flight_limit, "at work" if row.is_at_work else "ended", _time(row.seen_at))
+        for row in processes
+    ]
+    if rows:
+        columns = ("account", "at once", "process", "last seen")
+        console.table("Requests in flight, as found", columns, rows, ("at once",))
 
 
 def _print_runs(runs: Sequence[Any], *, several: bool) -> None:

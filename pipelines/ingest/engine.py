@@ -12,6 +12,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from functools import partial
+from threading import BoundedSemaphore
 from typing import Any, Generic, Protocol, TypeVar
 
 from pipelines.ingest import windows
@@ -19,15 +20,18 @@ from pipelines.ingest.normalize import concat, normalize
 from pipelines.ingest.pages import FetchedPage, page_of
 from pipelines.ingest.privacy import mask, unknown_columns, without_body
 from pipelines.ingest.progress import LogProgress, Progress
+from pipelines.ingest.read_ahead import PageReader
 from pipelines.ingest.streams import PageRequest, Stream
 from pipelines.ingest.walk import (
     DEEPEST,
+    MOST_AHEAD,
     SHORTEST,
     Complete,
     Page,
     Suspicion,
     TooDense,
     Unstable,
+    expect_nothing,
     fetch_whole,
     walk_until_stable,
 )
@@ -53,6 +57,8 @@ from resources.warehouse.ledger import (
 from resources.warehouse.load import load_window, readable_body, row_keys
 from resources.warehouse.locks import BackfillThrottle, open_locks
 from resources.warehouse.rate_limit import TokenBudget
+
+LOADS_AT_ONCE = 2  # one commits, the next one makes its lines; more would only take memory, some 25 MB each
 
 T = TypeVar("T")
 
@@ -116,6 +122,7 @@ class SyncReport:
     rows_changed: int = 0
     rows_unchanged: int = 0
     rows_rejected: int = 0
+    requests_in_flight: int = 0  # of the token, that were found to go well
     totals: Mapping[TotalKey, ControlTotal] = field(default_factory=dict)
     skipped: str | None = None
 
@@ -217,6 +224,7 @@ class Walker(Generic[T]):
         self.read = read
         self.project_ids = project_ids
         self.suspicion = Suspicion()
+        self.reads_ahead = True
 
     def walk(self, window: Window) -> Complete[T] | Unstable | list[Window]:
         """Walk a window; return all of its pages, its pieces where it must be cut, or why it is not complete."""
@@ -228,7 +236,11 @@ class Walker(Generic[T]):
         if not self.stream.has_pages:
             return fetch_whole(fetch, self.suspicion)
         can_be_cut = window.seconds > self.stream.shortest
-        outcome = walk_until_stable(fetch, window.length if can_be_cut else SHORTEST, self.suspicion)
+        length = window.length if can_be_cut else SHORTEST
+        with PageReader(fetch, ThreadPoolExecutor(MOST_AHEAD, thread_name_prefix="page")) as reader:
+            expect = reader.expect if self.reads_ahead else expect_nothing
+            outcome = walk_until_stable(reader.fetch, length, self.suspicion, expect)
+        outcome = replace(outcome, requests=outcome.requests + reader.thrown_away)
         if isinstance(outcome, TooDense):
             return windows.cut(window, windows.pieces_for(window, outcome.rows, outcome.span, DEEPEST))
         if isinstance(outcome, Unstable) and can_be_cut and not outcome.contradiction:
@@ -271,7 +283,8 @@ class Engine(Generic[T]):
             self.progress.end()
         if self.incomplete:
             raise Incomplete(_incomplete_message(self.incomplete))
-        return replace(self.report, requests=self.api.counts.total)
+        concurrency = self.api.client.concurrency
+        return replace(self.report, requests=self.api.counts.total, requests_in_flight=concurrency.limit)
 
     def _whole(self, request: SyncRequest) -> Window:
         """Return the window of the days as far as they are over; of a snapshot, the present second."""
@@ -307,7 +320,9 @@ class Engine(Generic[T]):
     def _may_start(self, window: Window, in_flight: int) -> bool:
         if self.throttle is None:
             return in_flight < self.settings.windows_in_flight
-        if in_flight >= self.throttle.windows_in_flight():
+        most = self.throttle.windows_in_flight()
+        self.walker.reads_ahead = most == self.settings.windows_in_flight  # else it yields
+        if in_flight >= most:
             return False
         return self.throttle.acquire(*window.days(), is_first=not in_flight)
 
@@ -345,9 +360,14 @@ class WarehouseWindows:
     stream: Stream
     scope: Scope
     settings: SyncSettings
+    loads: BoundedSemaphore = field(default_factory=partial(BoundedSemaphore, LOADS_AT_ONCE))
 
     def load(self, record: WalkRecord, pages: list[Page[FetchedPage]]) -> LoadReport:
         """Commit a complete walk: its rows and its verdict."""
+        with self.loads:
+            return self._load(record, pages)
+
+    def _load(self, record: WalkRecord, pages: list[Page[FetchedPage]]) -> LoadReport:
         personal = self.settings.personal
         rows = mask(concat(self.stream.schema, [page.payload.batch for page in pages]), personal)
         raw = [without_body(page.payload.raw, personal) for page in pages]

@@ -123,6 +123,7 @@ class Pace:
             now = self.now()
             self._limit.most = max(1, caller.most_in_flight // token.processes)
             self._limit.others = token.others_in_flight
+            self._limit.processes = token.processes
             if token.in_flight_limit:
                 self._limit.begin_at(token.in_flight_limit / token.processes)
             if token.seconds_left > max(0.0, self._resume_at - now) + SAME_PAUSE:

@@ -103,6 +103,9 @@ def test_status_shows_what_is_stored_and_how_complete_it_is(command, environment
     shown = command("status", environment=environment)
     assert shown.returncode == 0
     assert re.search(r"default\s+2024-03-01 00:00:00\s+2024-03-04 00:00:00", shown.stdout)
+    found = re.search(r"Requests in flight, as found.*?default\s+(\d+)\s+ended", shown.stdout, re.DOTALL)
+    assert found, shown.stdout
+    assert 1 <= int(found[1]) <= 16
 
 
 def test_doctor_finds_all_in_place(command, environment):

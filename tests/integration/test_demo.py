@@ -110,6 +110,7 @@ def test_what_the_demo_did_is_on_its_dagster_instance(demo):
         metadata = event.asset_materialization.metadata
         days = instance.get_materialized_partitions(dg.AssetKey("operations"))
     assert {"run_rows_met", "control_totals", "preview", "dagster/row_count"} <= metadata.keys()
+    assert 1 <= metadata["run_requests_in_flight"].value <= 16
     assert len(days) == 31
 
 

@@ -148,6 +148,7 @@ def test_the_metrics_tell_requests_rows_verdicts_freshness_and_rejects(world, st
     assert metric(text, "ecommpay_requests_total", **get, status="200") == answered - 1
     assert metric(text, "ecommpay_requests_total", **get, status="500") == 1
     assert metric(text, "ecommpay_request_retries_total", **get, status="200") == 1
+    assert metric(text, "ecommpay_requests_in_flight_limit", account=get["account"]) >= 1
     rows = len(world.truth(None, FIRST, f"{LAST} 23:59:59"))
     assert metric(text, "ecommpay_rows_total", **account, stream="operations", outcome="new") == rows
     assert metric(text, "ecommpay_windows_total", **account, stream="operations", verdict="complete") >= 1
