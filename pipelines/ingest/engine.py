@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Collection, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
@@ -82,6 +82,11 @@ class Threads(ThreadPoolExecutor):
     def first_done(self, futures: Collection[Future[Any]]) -> Collection[Future[Any]]:
         """Wait until some of these are done, and return those."""
         return wait(futures, return_when=FIRST_COMPLETED).done
+
+
+def page_threads() -> Executor:
+    """Return the threads that request pages of one window ahead."""
+    return ThreadPoolExecutor(MOST_AHEAD, thread_name_prefix="page")
 
 
 class WindowStore(Protocol[T]):
@@ -207,7 +212,7 @@ def sync(
 class Walker(Generic[T]):
     """Walks windows of a stream; what one meets of a server that is not to be trusted, the next ones know.
 
-    `read` makes pages of answers.
+    `read` makes pages of answers, `readers` makes what requests some of a window's ahead.
     """
 
     def __init__(
@@ -217,12 +222,14 @@ class Walker(Generic[T]):
         settings: SyncSettings,
         read: Callable[[Stream, Answer], Page[T]],
         project_ids: tuple[int, ...] = (),
+        readers: Callable[[], Executor] = page_threads,
     ) -> None:
         self.stream = stream
         self.api = api
         self.settings = settings
         self.read = read
         self.project_ids = project_ids
+        self.readers = readers
         self.suspicion = Suspicion()
         self.reads_ahead = True
 
@@ -237,7 +244,7 @@ class Walker(Generic[T]):
             return fetch_whole(fetch, self.suspicion)
         can_be_cut = window.seconds > self.stream.shortest
         length = window.length if can_be_cut else SHORTEST
-        with PageReader(fetch, ThreadPoolExecutor(MOST_AHEAD, thread_name_prefix="page")) as reader:
+        with PageReader(fetch, self.readers()) as reader:
             expect = reader.expect if self.reads_ahead else expect_nothing
             outcome = walk_until_stable(reader.fetch, length, self.suspicion, expect)
         outcome = replace(outcome, requests=outcome.requests + reader.thrown_away)

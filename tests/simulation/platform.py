@@ -15,6 +15,7 @@ from pipelines.ingest.walk import Page
 from resources.data_api.caller import Caller
 from resources.data_api.client import Answer
 from resources.data_api.clock import PlatformClock
+from resources.data_api.concurrency import Concurrency
 from resources.data_api.errors import Aborted, BadSignature, BrokenBody, RateLimited, ServerError, Unreachable
 from resources.data_api.pace import Pace
 from resources.data_api.retry import RetryPolicy, retry
@@ -210,6 +211,10 @@ class SimulatedClient:
         self.policy = RetryPolicy()
         self.clock = PlatformClock(lambda: scheduler.now, lambda: scheduler.now)
         self.pace = Pace(lambda: scheduler.now, sleep_unless_stopped(scheduler), lambda: SimulatedCondition(scheduler))
+
+    @property
+    def concurrency(self) -> Concurrency:
+        return self.pace.concurrency
 
     def stop(self, caller: Caller) -> None:
         caller.stopped.set()

@@ -21,7 +21,7 @@ from resources.data_api.endpoints import DataApi
 from resources.errors import SyncError
 from resources.settings import SyncSettings
 from simulation.platform import CONTENT_FAULTS, FAILURES, START, Fault, Habits, Move, Platform, SimulatedClient, page_of
-from simulation.scheduler import Killed, Scheduler, SimulatedWorkers
+from simulation.scheduler import Killed, Scheduler, SimulatedReaders, SimulatedWorkers
 from simulation.store import Loss, RunStore, SimulatedStore
 
 DAY = SyncRequest(START.date(), START.date())
@@ -185,7 +185,7 @@ class Simulation:
         settings = SyncSettings(windows_in_flight=scenario.in_flight)
         api = DataApi(client, Caller(most_in_flight=MOST, is_run=True))
         stream = replace(OPERATIONS, longest=scenario.longest)
-        self.walker = Walker(stream, api, settings, page_of)
+        self.walker = Walker(stream, api, settings, page_of, readers=partial(SimulatedReaders, scheduler))
         done = store.done()
         self.resumed = len(done)
         run_store = RunStore(

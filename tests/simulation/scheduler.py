@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import threading
 from collections.abc import Callable, Collection
-from concurrent.futures import Future
+from concurrent.futures import Executor, Future
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -123,6 +123,25 @@ class Scheduler:
                 raise Stuck("every task waits for another one")
             able = [task for task in self._tasks if task.wakes_at <= self.now]
         return able[0] if len(able) == 1 else able[self.chance.randrange(len(able))]
+
+
+class SimulatedReaders(Executor):
+    """Requests pages ahead as tasks of a scheduler."""
+
+    def __init__(self, scheduler: Scheduler) -> None:
+        self.scheduler = scheduler
+        self.futures: list[SimulatedFuture] = []
+
+    def submit(self, work: Callable[..., Any], /, *arguments: Any) -> SimulatedFuture:
+        self.futures.append(self.scheduler.submit(work, *arguments))
+        return self.futures[-1]
+
+    def shutdown(self, *, wait: bool, cancel_futures: bool) -> None:
+        for future in self.futures:
+            if cancel_futures:
+                future.cancel()
+        if wait and not self.scheduler.is_dead:
+            self.scheduler.wait_for(lambda: all(future.is_over for future in self.futures))
 
 
 class SimulatedWorkers:
