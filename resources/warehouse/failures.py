@@ -192,13 +192,14 @@ def _connect_again(conninfo: str) -> _Answer:
         with suppress(OSError, AttributeError):  # psycopg without its own libpq
             libpq = ctypes.CDLL(sys.modules[type(attempt).__module__].__file__)
             libpq.PQsetErrorVerbosity(ctypes.c_void_p(attempt.pgconn_ptr), SQLSTATE_ALONE)
-        give_up_at, polled = time.monotonic() + CONNECT_TIMEOUT, pq.PollingStatus.WRITING
+        polled: int = pq.PollingStatus.WRITING
+        give_up_at = time.monotonic() + CONNECT_TIMEOUT
         while attempt.status != pq.ConnStatus.BAD and polled != pq.PollingStatus.OK and time.monotonic() < give_up_at:
             sockets = [attempt.socket]
             if polled == pq.PollingStatus.WRITING:
-                select.select([], sockets, [], give_up_at - time.monotonic())
+                select.select([], sockets, [], max(0.0, give_up_at - time.monotonic()))
             else:
-                select.select(sockets, [], [], give_up_at - time.monotonic())
+                select.select(sockets, [], [], max(0.0, give_up_at - time.monotonic()))
             polled = attempt.connect_poll()
         code = CODE.search(attempt.get_error_message())
         return _Answer(attempt.status == pq.ConnStatus.OK, code[1] if code else None)

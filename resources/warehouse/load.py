@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from typing import IO, TYPE_CHECKING, Any, Protocol
 
 import orjson
@@ -327,7 +328,7 @@ def _stage(connection: Connection, stream: Loadable, lines: bytes) -> None:
 
 
 def _copy(connection: Connection, name: str, lines: bytes | IO[bytes]) -> None:
-    parts = [lines] if isinstance(lines, bytes) else iter(lambda: lines.read(COPIED_AT_ONCE), b"")
+    parts: Iterable[bytes] = [lines] if isinstance(lines, bytes) else iter(partial(lines.read, COPIED_AT_ONCE), b"")
     with driver_of(connection).cursor() as cursor, cursor.copy(sql.text(name)) as copy:
         for part in parts:
             copy.write(part)
