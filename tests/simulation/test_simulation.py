@@ -42,12 +42,13 @@ def test_a_seed_does_the_same_every_time():
 
 
 def test_the_scenarios_hold_what_they_should():
-    some = [generate(seed) for seed in range(300)]
+    some = [generate(seed) for seed in range(200)]
     kinds = {fault.kind for scenario in some for fault in scenario.faults}
     assert kinds == {*scenarios.CONTENT_FAULTS, *scenarios.FAILURES}
     assert any(scenario.failing_commits for scenario in some)
-    assert sum(run(scenario).runs > 2 for scenario in some) > 30, "killed, continued, walked again"
-    assert sum(run(scenario).excused for scenario in some) <= 3, "the known limit of offset pages is rare"
+    outcomes = [run(scenario) for scenario in some]
+    assert sum(outcome.runs > 2 for outcome in outcomes) > 20, "killed, continued, walked again"
+    assert sum(outcome.excused for outcome in outcomes) <= 3, "the known limit of offset pages is rare"
 
 
 def test_tasks_that_wait_for_each_other_are_stuck_and_not_silent():
