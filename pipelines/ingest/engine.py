@@ -10,7 +10,6 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
-from threading import BoundedSemaphore
 
 from pipelines.ingest import windows
 from pipelines.ingest.normalize import concat
@@ -44,8 +43,6 @@ from resources.warehouse.ledger import ControlTotal, LoadReport, Scope, TotalKey
 from resources.warehouse.load import load_window
 from resources.warehouse.locks import BackfillThrottle, open_locks
 from resources.warehouse.rate_limit import TokenBudget
-
-LOADS_AT_ONCE = 2  # one commits, the next one makes its lines; more would only take memory, some 25 MB each
 
 
 @dataclass(frozen=True)
@@ -206,7 +203,6 @@ class _Engine:
         self.progress = progress
         self.walker = Walker(stream, api, settings, scope.project_ids)
         self.incomplete: list[tuple[Window, Unstable]] = []
-        self.loads = BoundedSemaphore(LOADS_AT_ONCE)
 
     def load(self, request: SyncRequest, done: Sequence[Window]) -> SyncReport:
         """Walk and load what is not done of the days."""
@@ -283,13 +279,9 @@ class _Engine:
         if isinstance(outcome, Unstable):
             ledger.add_incomplete_window(self.warehouse, self.scope, record)
             return outcome
-        with self.loads:
-            return self._load(record, outcome.pages)
-
-    def _load(self, record: WalkRecord, walked: Sequence[Page[FetchedPage]]) -> LoadReport:
         personal = self.settings.personal
-        rows = mask(concat(self.stream.schema, [page.payload.batch for page in walked]), personal)
-        pages = [without_body(page.payload.raw, personal) for page in walked]
+        rows = mask(concat(self.stream.schema, [page.payload.batch for page in outcome.pages]), personal)
+        pages = [without_body(page.payload.raw, personal) for page in outcome.pages]
         unknown = unknown_columns(self.stream.unrequested(pages[0].request) if pages else (), personal)
         return load_window(
             self.warehouse, self.stream, self.scope, record, rows.frame, rows.rejects, pages, unrequested=unknown
