@@ -12,7 +12,6 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from functools import partial
-from threading import BoundedSemaphore
 from typing import Any, Generic, Protocol, TypeVar
 
 from pipelines.ingest import windows
@@ -57,8 +56,6 @@ from resources.warehouse.ledger import (
 from resources.warehouse.load import load_window, readable_body, row_keys
 from resources.warehouse.locks import BackfillThrottle, open_locks
 from resources.warehouse.rate_limit import TokenBudget
-
-LOADS_AT_ONCE = 2  # one commits, the next one makes its lines; more would only take memory, some 25 MB each
 
 T = TypeVar("T")
 
@@ -367,14 +364,9 @@ class WarehouseWindows:
     stream: Stream
     scope: Scope
     settings: SyncSettings
-    loads: BoundedSemaphore = field(default_factory=partial(BoundedSemaphore, LOADS_AT_ONCE))
 
     def load(self, record: WalkRecord, pages: list[Page[FetchedPage]]) -> LoadReport:
         """Commit a complete walk: its rows and its verdict."""
-        with self.loads:
-            return self._load(record, pages)
-
-    def _load(self, record: WalkRecord, pages: list[Page[FetchedPage]]) -> LoadReport:
         personal = self.settings.personal
         rows = mask(concat(self.stream.schema, [page.payload.batch for page in pages]), personal)
         raw = [without_body(page.payload.raw, personal) for page in pages]
