@@ -5,7 +5,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 INSTALL := $(PIP) install --quiet --no-deps --require-hashes
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test chaos check bench dev dictionary settings lock clean
+.PHONY: help install demo test chaos nights simulate check bench dev dictionary settings pictures lock clean
 
 help: ## print the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -17,9 +17,10 @@ demo: .venv/runtime ## load, reconcile, close and report a month of made-up oper
 
 test: .venv/dev ## run every test
 	@echo "running every test (a real PostgreSQL and a sandbox API are started by the tests)"
-	@$(BIN)/python -m pytest $(PARALLEL) $(TESTS)
-# a file on each core; one after the other on a server of your own, whose roles all tests share
-PARALLEL ?= $(if $(DATABASE_URL),,-n auto --maxprocesses 4 --dist loadfile)
+	@$(BIN)/python -m pytest --durations 15 $(PARALLEL) $(TESTS)
+# a file on each core, by name: the many small tests of tests/unit fill the end; one after the other on a server of
+# your own, whose roles all tests share
+PARALLEL ?= $(if $(DATABASE_URL),,-n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder)
 
 check: .venv/dev ## format, lint, types, import directions, migrations, secrets, dependencies
 	$(BIN)/ruff format --check .
@@ -30,15 +31,26 @@ check: .venv/dev ## format, lint, types, import directions, migrations, secrets,
 	$(BIN)/python tests/security/secret_scan.py
 	$(BIN)/python tests/security/dependencies.py
 
-chaos: .venv/dev ## random faults, kills and crashes; other seeds: make chaos SEEDS=1-200
-	@SEEDS="$(SEEDS)" $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal tests/chaos
+chaos: .venv/dev ## random faults, kills, crashes and inputs; SEEDS=1-200 EXAMPLES=20; JUMPS=1: the clock jumps in each seed
+	@SEEDS="$(SEEDS)" JUMPS="$(JUMPS)" EXAMPLES="$(EXAMPLES)" $(BIN)/python -m pytest -n auto --maxprocesses 4 \
+		--dist worksteal tests/chaos $$(grep -rl --include 'test_*.py' fixtures.examples tests)
 SEEDS ?= 1-8
+JUMPS ?=
+EXAMPLES ?= 4
+
+nights: .venv/dev ## whole nights in six zones, and under the real daemon at their clocks: make nights ZONES="Asia/Tokyo"
+	@NIGHTS=all $(BIN)/python -m pytest -rP tests/integration/test_nights.py
+	@ZONES="$(ZONES)" $(BIN)/python -m pytest -s tests/nights/daemon_nights.py
+ZONES ?=
+
+simulate: .venv/dev ## many runs on a simulated clock, platform and store: make simulate SEEDS=1-100000
+	@PYTHONPATH=tests $(BIN)/python -m simulation $(if $(filter file,$(origin SEEDS)),1-2000,$(SEEDS))
 
 bench: .venv/dev ## measure against other tools; writes docs/benchmarks.md (OPERATIONS=500000 RUNS=3 PARTS="speed memory")
 	@$(BIN)/python tests/bench/run.py --operations $(OPERATIONS) --runs $(RUNS) --parts "$(PARTS)"
 OPERATIONS ?= 500000
 RUNS ?= 3
-PARTS ?= speed completeness memory signature large backfill
+PARTS ?= waiting speed completeness memory signature large backfill
 
 dev: .venv/runtime ## open the Dagster UI on a sandbox and the embedded PostgreSQL
 	@$(BIN)/ecommpay-sync dev
@@ -47,6 +59,9 @@ dictionary: .venv/runtime ## write docs/data-dictionary.md from the comments of 
 	@folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && \
 	env -u DATABASE_URL -u DATABASE_URL_FILE SYNC_DATA_DIR="$$folder" \
 		$(BIN)/ecommpay-sync dictionary --output docs/data-dictionary.md
+
+pictures: .venv/dev ## take the pictures of docs/pictures from the demo (Chromium; Playwright comes by itself)
+	@$(BIN)/uv run --quiet --no-project --with playwright python docs/pictures.py
 
 settings: .venv/runtime ## write docs/settings.md from resources/settings.py
 	@$(BIN)/python -c 'from resources.settings import settings_page; print(settings_page(), end="")' > docs/settings.md

@@ -14,7 +14,7 @@ fi
 # the file of this version, so that an upgrade brings its own; a home with a file of one's own: DAGSTER_YAML=keep
 yaml="${DAGSTER_YAML:-}"
 if [ -z "$yaml" ]; then
-    yaml="$app/deploy/dagster.local.yaml"
+    yaml="$app/pipelines/cli/dagster.local.yaml"
     [ -z "${DAGSTER_PG_HOST:-}" ] || yaml="$app/deploy/dagster.yaml"
 fi
 if [ "$yaml" != keep ]; then

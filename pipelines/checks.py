@@ -10,6 +10,7 @@ from pipelines.accounts import AccountScope
 from pipelines.audit.spot_check import STREAM as SPOT_CHECK
 from pipelines.marts.build import currencies_missing_from_grain, differences_from_core
 from pipelines.marts.projects import shared_projects
+from pipelines.reconciliation.inbox import refused_files
 from pipelines.resources import WarehouseResource
 from resources.currencies import iso_codes
 from resources.warehouse.engine import Warehouse
@@ -60,6 +61,11 @@ def _differences_from_core(store: Warehouse, scope: AccountScope, _: list[int]) 
 
 def _shared_projects(store: Warehouse, scope: AccountScope, _: list[int]) -> list[str]:
     return [str(project) for project in shared_projects(store) if scope.account in project.accounts]
+
+
+def _refused_files(scope: AccountScope) -> list[str]:
+    inbox = scope.settings.ledger_inbox
+    return [f"{path} was refused" for path in refused_files(inbox, scope.account)] if inbox else []
 
 
 NO_REJECTS = Check(
@@ -139,6 +145,13 @@ RECONCILIATION = (
     # for people
     Check("no_open_breaks", "No break is open, of whatever day.", _of_account("checks/recon_open_breaks"), WARN),
 )
+LEDGER_ENTRIES = (
+    Check(
+        "no_file_refused",
+        "No refused file waits in SYNC_LEDGER_INBOX: correct it by the report beside it, or delete it.",
+        lambda _store, scope, _runs: _refused_files(scope),
+    ),
+)
 MARTS = (
     Check(
         "currency_in_grain",
@@ -168,6 +181,7 @@ def table_of_checks(scope: AccountScope) -> tuple[AssetChecks, ...]:
         *(AssetChecks(("documents", item.name), DOCUMENTS, item.stream) for item in scope.settings.documents),
         AssetChecks(("spot_check",), SPOT_CHECKS, SPOT_CHECK),
         AssetChecks(("reconciliation",), RECONCILIATION),
+        *([AssetChecks(("ledger_entries",), LEDGER_ENTRIES)] if scope.settings.ledger_inbox else []),
         AssetChecks(("bi", "daily_overview"), MARTS if scope.is_only else (*MARTS, PROJECTS_SEEN_ONCE)),
     )
 

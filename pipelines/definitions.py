@@ -7,10 +7,11 @@ from collections.abc import Iterator
 import dagster as dg
 
 from pipelines.accounts import AccountScope, account_scopes
+from pipelines.assets import platform_asset
 from pipelines.assets.backfill import backfill_job
 from pipelines.assets.balances import balances_asset
 from pipelines.assets.marts import marts_asset
-from pipelines.assets.reconciliation import reconciliation_asset
+from pipelines.assets.reconciliation import ledger_asset, reconciliation_asset
 from pipelines.assets.report import report_asset
 from pipelines.assets.retention import raw_pages_asset
 from pipelines.assets.spot_check import spot_check_asset
@@ -19,7 +20,7 @@ from pipelines.checks import asset_checks
 from pipelines.ingest.progress import LogProgress
 from pipelines.jobs import jobs_of, schedules_of
 from pipelines.resources import data_api_from_env, warehouse_from_env
-from pipelines.sensors import alerts_sensor
+from pipelines.sensors import alerts_sensor, inbox_sensor
 from resources.accounts import Accounts, accounts_of
 
 ASSETS = (balances_asset, spot_check_asset, reconciliation_asset, marts_asset, report_asset, raw_pages_asset)
@@ -33,16 +34,22 @@ def definitions(accounts: Accounts) -> dg.Definitions:
         asset_checks=[check for scope in scopes for check in asset_checks(scope)],
         jobs=[job for scope in scopes for job in (*jobs_of(scope), backfill_job(scope))],
         schedules=[schedule for scope in scopes for schedule in schedules_of(scope)],
-        sensors=[alerts_sensor(scopes)],
+        sensors=[
+            alerts_sensor(scopes),
+            *(inbox_sensor(scope) for scope in scopes if scope.settings.ledger_inbox),
+        ],
         resources={"data_api": data_api_from_env(), "warehouse": warehouse_from_env(), "progress": LogProgress()},
         # a process for each step would cost seconds and gain nothing: the dozen steps of a night wait for one another
         executor=dg.in_process_executor,
     )
 
 
-def _assets(scope: AccountScope) -> Iterator[dg.AssetsDefinition]:
+def _assets(scope: AccountScope) -> Iterator[dg.AssetsDefinition | dg.AssetSpec]:
+    yield platform_asset(scope)
     yield from stream_assets(scope)
     yield from (make_asset(scope) for make_asset in ASSETS)
+    if scope.settings.ledger_inbox:
+        yield ledger_asset(scope)
 
 
 defs = definitions(accounts_of())

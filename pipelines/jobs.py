@@ -11,7 +11,11 @@ import dagster as dg
 from pipelines.accounts import AccountScope
 from pipelines.nights import Night, night_at
 from pipelines.resources import settings_of_warehouse
+from resources.config_file import add_settings_of_file
 from resources.settings import sync_settings
+
+# before the first variable is read; a command has done so already
+add_settings_of_file()
 
 # UTC days from SYNC_FIRST_DAY on, the same for every account; one day more than Dagster's default, so that today can
 # be loaded up to the current second
@@ -44,7 +48,8 @@ NAMES = (
 
 def job_names(scope: AccountScope) -> frozenset[str]:
     """Return the names of all jobs of the account."""
-    names = (*NAMES, "load_documents") if scope.settings.documents else NAMES
+    settings = scope.settings
+    names = (*NAMES, *["load_documents"] * bool(settings.documents), *["import_ledger"] * bool(settings.ledger_inbox))
     return frozenset(scope.job(name) for name in names)
 
 
@@ -55,7 +60,7 @@ def jobs_of(scope: AccountScope) -> Iterator[Any]:
         yield dg.define_asset_job(scope.job(job), selection=_assets(scope, asset), description=description)
     yield dg.define_asset_job(
         scope.job("nightly"),
-        selection=_assets(scope, *OF_THE_NIGHT) | marts | document_selection(scope),
+        selection=_assets(scope, *OF_THE_NIGHT) | marts | document_selection(scope) | _inbox_selection(scope),
         description="Load yesterday and the look-back days before it, reconcile, build the marts, write the report.",
         config=night_config(scope),
         # an outage of the platform or of the database is worth another try; a refusal is not, and says so
@@ -80,6 +85,12 @@ def jobs_of(scope: AccountScope) -> Iterator[Any]:
     )
     if scope.settings.documents:
         yield documents_job(scope)
+    if scope.settings.ledger_inbox:
+        yield dg.define_asset_job(
+            scope.job("import_ledger"),
+            selection=_inbox_selection(scope),
+            description="Import the files of SYNC_LEDGER_INBOX; the sensor `ledger_inbox` asks for it.",
+        )
 
 
 def documents_job(scope: AccountScope) -> Any:
@@ -95,6 +106,10 @@ def document_selection(scope: AccountScope) -> dg.AssetSelection:
     """Return the assets of the configured streams of documents; none without DOCUMENTS_FILE."""
     keys = (scope.key("documents", config.name) for config in scope.settings.documents)
     return dg.AssetSelection.assets(*map(dg.AssetKey, keys))
+
+
+def _inbox_selection(scope: AccountScope) -> dg.AssetSelection:
+    return _assets(scope, *(["ledger_entries"] if scope.settings.ledger_inbox else []))
 
 
 def _assets(scope: AccountScope, *names: str) -> dg.AssetSelection:

@@ -1,7 +1,8 @@
-"""The sensor `alerts`: once a minute, causes are looked for and reported; which there are is in `pipelines.alerts`."""
+"""The sensors: `alerts` looks for causes and reports them (which there are: `pipelines.alerts`), and `ledger_inbox`."""
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -18,6 +19,7 @@ from pipelines.alerts.notifications import Delivery, notify, tips_of_chains
 from pipelines.alerts.outage import Outage
 from pipelines.audit.spot_check import STREAM as SPOT_CHECK
 from pipelines.jobs import job_names
+from pipelines.reconciliation.inbox import files_at_rest
 from pipelines.resources import WarehouseResource
 from resources.channels import Channel, ChannelFailed, Heartbeat, channels_of, heartbeat_of
 from resources.errors import ConfigError
@@ -158,6 +160,30 @@ def _said(say: Callable[..., None], *words: str) -> str:
     except ChannelFailed as error:
         return f"; no heartbeat: {error}"
     return ""
+
+
+def inbox_sensor(scope: AccountScope) -> dg.SensorDefinition:
+    """Return the sensor of an account that has an inbox of ledger files."""
+    inbox = scope.settings.ledger_inbox
+    assert inbox is not None  # noqa: S101 - without one there is no such sensor
+
+    @dg.sensor(
+        name=scope.job("ledger_inbox"),
+        job_name=scope.job("import_ledger"),
+        minimum_interval_seconds=TICK_SECONDS,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description="Imports the files of SYNC_LEDGER_INBOX when they are complete.",
+    )
+    def ledger_inbox(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+        """Ask for an import of the files that are at rest; the same files are asked for once."""
+        del context
+        files = files_at_rest(inbox, scope.account)
+        if not files:
+            return dg.SkipReason("no file is complete")
+        states = [(str(path), path.stat().st_mtime_ns) for path in files if path.exists()]
+        return dg.RunRequest(run_key=hashlib.sha256(repr(states).encode()).hexdigest())
+
+    return ledger_inbox
 
 
 def _look(

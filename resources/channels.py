@@ -140,7 +140,7 @@ def _post(url: str, what: str, variable: str, **body: Any) -> None:
     host = urlsplit(url).hostname
     try:
         with httpx.Client(
-            verify=tls_context(), timeout=TIMEOUT, follow_redirects=False, trust_env=False, proxy=proxy_for(url)
+            verify=tls_context(url), timeout=TIMEOUT, follow_redirects=False, trust_env=False, proxy=proxy_for(url)
         ) as client:
             status = client.post(url, **body).status_code
     except (httpx.HTTPError, httpx.InvalidURL) as error:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 
 # control characters (an escape sequence begins with one), invisible ones that reorder or hide what stands beside
 # them, halves of a character (from a file name that is no UTF-8), line and paragraph separators
 _UNSEEN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+_FORMULA = re.compile("'*[=+\\-@\\t\\r\\n\uff1d\uff0b\uff0d\uff20]")  # a spreadsheet calculates a cell that begins so
 _WRITTEN = "\u200c\u200d"  # joiners: some languages are written with them
 
 
@@ -20,6 +22,16 @@ def printable(text: str) -> str:
 def printable_lines(text: str) -> str:
     """Return `text` likewise, but its own line ends stay."""
     return "\n".join(map(printable, text.split("\n")))
+
+
+def with_formula_quote(cell: str) -> str:
+    """Return the text of a CSV cell with a quote before what a spreadsheet would take for a formula."""
+    return f"'{cell}" if _FORMULA.match(cell) else cell
+
+
+def without_formula_quote(cell: str) -> str:
+    """Return the text that `with_formula_quote` was given."""
+    return cell[1:] if cell.startswith("'") and _FORMULA.match(cell) else cell
 
 
 def duration(seconds: float) -> str:

@@ -37,8 +37,18 @@ HOW_TO_GET_A_TOKEN = (
 )
 HOW_TO_GET_A_SECRET = f"it is shown once, when the token is made; if it is lost, make a new token: {HOW_TO_GET_A_TOKEN}"
 HOW_TO_GET_MAIL = "alerts by e-mail need ALERT_SMTP_URL, ALERT_EMAIL_FROM, ALERT_EMAIL_TO"
-PROJECT_ROOT = Path(__file__).resolve().parents[1]
 RUNBOOK = "docs/runbook.md"
+
+
+def _default_data_dir() -> Path:
+    """Return `.data` of a clone; of an installed package, the user's own data folder."""
+    clone = Path(__file__).resolve().parents[1]
+    if (clone / "pyproject.toml").exists():
+        return clone / ".data"
+    from platformdirs import user_data_path
+
+    return user_data_path("ecommpay-sync")
+
 
 T = TypeVar("T")
 FraudMode = Literal["auto", "on", "off"]
@@ -107,16 +117,32 @@ class InstallationSettings:
         has_file=True,
     )
     data_dir: Annotated[Path, values.PATH] = setting(
-        "SYNC_DATA_DIR", PROJECT_ROOT / ".data", "Folder of the embedded PostgreSQL, and of Dagster.", "`.data`"
+        "SYNC_DATA_DIR",
+        _default_data_dir(),
+        "Folder of the embedded PostgreSQL, and of Dagster.",
+        "`.data` of a clone; else `ecommpay-sync` in the user's data folder",
     )
     report_dir: Annotated[Path | None, values.PATH] = setting(
         "SYNC_REPORT_DIR", None, "Folder of the daily close reports.", "`reports` in the data folder"
+    )
+    ledger_mappings: Annotated[Path | None, values.PATH] = setting(
+        "SYNC_LEDGER_MAPPINGS",
+        None,
+        "Folder of your mappings of ledger exports, `NAME.toml` each.",
+        "`mappings` in the data folder",
     )
     dagster_home: Annotated[Path | None, values.PATH] = setting(
         "DAGSTER_HOME", None, "Your Dagster instance; what the command did shows there.", "`dagster` in the data folder"
     )
     role_prefix: Annotated[str, values.ROLE_PREFIX] = setting(
         "SYNC_ROLE_PREFIX", "ecommpay", "What the names of the roles of `ecommpay-sync grant` begin with."
+    )
+    config: Annotated[Path | None, values.PATH] = setting(
+        "SYNC_CONFIG",
+        None,
+        "A TOML file of settings, by the names of these variables; the environment wins, secrets stay in files. "
+        "`/dev/null`: none.",
+        "`ecommpay-sync.toml` in the working folder, if there is one",
     )
     log_format: Annotated[LogFormat, values.one_of(LogFormat)] = setting(
         "SYNC_LOG_FORMAT", "text", "How log lines are written."
@@ -226,12 +252,25 @@ class SyncSettings:
         120,
         "Last minutes of a day in which what is alone is a timing break at first.",
     )
+    ledger_inbox: Annotated[Path | None, values.PATH] = setting(
+        "SYNC_LEDGER_INBOX",
+        None,
+        "Folder from which ledger files are imported, `ACCOUNT/MAPPING/FILE`; `contract` is the mapping of a file "
+        "that needs none.",
+        "none",
+    )
     personal: PersonalSettings = PersonalSettings()
     project_owners: Annotated[tuple[ProjectOwner, ...], values.PROJECT_OWNERS] = setting(
         "SYNC_PROJECT_OWNERS",
         (),
         "For which account the marts count a project that several see; instead of `[projects]` of a file.",
         "who saw it first",
+    )
+    asset_owners: Annotated[tuple[str, ...], values.OWNERS] = setting(
+        "SYNC_ASSET_OWNERS", (), "Owners of the assets in Dagster: addresses or `team:NAME`, with commas."
+    )
+    asset_tags: Annotated[tuple[tuple[str, str], ...], values.TAGS] = setting(
+        "SYNC_ASSET_TAGS", (), "Tags of the assets in Dagster, such as `domain=finance,tier=1`."
     )
     documents: Annotated[tuple[DocumentsConfig, ...], Kind(read_documents_file, "a path")] = setting(
         "DOCUMENTS_FILE",
@@ -419,6 +458,12 @@ def report_dir(environment: Environment = os.environ) -> Path:
     return (folder or data_dir(environment) / "reports").absolute()
 
 
+def ledger_mappings(environment: Environment = os.environ) -> Path:
+    """Return the folder of the mappings of ledger exports."""
+    folder = read(InstallationSettings, environment, only="ledger_mappings").ledger_mappings
+    return (folder or data_dir(environment) / "mappings").absolute()
+
+
 def log_format(environment: Environment = os.environ) -> LogFormat:
     """Return how log lines are written."""
     return read(InstallationSettings, environment, only="log_format").log_format
@@ -438,15 +483,22 @@ def open_secret_files(environment: Environment = os.environ, more: Iterable[tupl
     return found
 
 
-def unknown_names(environment: Environment = os.environ) -> list[tuple[str, str | None]]:
-    """Return the variables that look like ours and are none, each with the name that was probably meant."""
+def known_variables(environment: Environment = os.environ) -> dict[str, Setting]:
+    """Return the setting of every name that is read: those that name a file, and those of ACCOUNTS, included."""
     named = (text_of("ACCOUNTS", environment) or "").split(",")
     accounts = [name.strip().upper().replace("-", "_") for name in named if name.strip()]
     own = {variable.name for _, variable in _variables_in(ApiSettings)}
-    known = set()
-    for _, variable in _all_variables():
+    known = {}
+    for item, variable in _all_variables():
         for suffix in ("", *(f"__{name}" for name in accounts if variable.name in own)):
-            known |= {f"{variable.name}{suffix}{end}" for end in (("", "_FILE") if variable.has_file else ("",))}
+            for end in ("", "_FILE") if variable.has_file else ("",):
+                known[f"{variable.name}{suffix}{end}"] = item
+    return known
+
+
+def unknown_names(environment: Environment = os.environ) -> list[tuple[str, str | None]]:
+    """Return the variables that look like ours and are none, each with the name that was probably meant."""
+    known = known_variables(environment)
     ours = [name for name in environment if name.startswith(("SYNC_", "ALERT_", "DATA_API_"))]
     return [(name, values.nearest(name, sorted(known))) for name in sorted(ours) if name not in known]
 

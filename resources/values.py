@@ -370,6 +370,28 @@ def _addresses(value: str) -> tuple[str, ...]:
     return tuple(map(_address, re.split(r"[,\s]+", value.strip())))
 
 
+def _owners(value: str) -> tuple[str, ...]:
+    """Read owners as Dagster takes them: addresses, and names of teams."""
+    owners = tuple(re.split(r"[,\s]+", value.strip()))
+    for owner in owners:
+        if not re.fullmatch(r"team:\w+|[\w.+-]+@[\w-]+(\.[\w-]+)+", owner, re.ASCII):
+            raise Wrong(f"holds {owner!r}: write an e-mail address, or team:NAME with letters, digits and _.")
+    return owners
+
+
+def _tags(value: str) -> tuple[tuple[str, str], ...]:
+    """Read tags as Dagster takes them: `domain=finance,tier=1`."""
+    found: dict[str, str] = {}
+    for part in filter(None, re.split(r"[,\s]+", value)):
+        matched = re.fullmatch(r"([\w.-]{1,63})=([\w.-]{1,63})", part, re.ASCII)
+        if not matched:
+            raise Wrong(f"holds {part!r}: write domain=finance,tier=1, of letters, digits, '.', '_' and '-'.")
+        if matched[1] in found:
+            raise Wrong(f"gives the tag {matched[1]!r} twice: keep one of them.")
+        found[matched[1]] = matched[2]
+    return tuple(found.items())
+
+
 def _webhook(value: str) -> Secret:
     try:
         parts = urlsplit(value)
@@ -405,6 +427,8 @@ PROJECT_OWNERS = Kind(_project_owners, "22=acme,199=globex")
 SMTP_SERVER = Kind(_smtp_server, "smtp://user@host:587 (STARTTLS) or smtps://user@host")
 ADDRESS = Kind(_address, "an address")
 ADDRESSES = Kind(_addresses, "addresses with commas")
+OWNERS = Kind(_owners, "addresses or team:NAME, with commas")
+TAGS = Kind(_tags, "domain=finance,tier=1")
 WEBHOOK = Kind(_webhook, "an https URL")
 LIMITS = Kind(_limits, "EUR=100000,JPY=50000")
 

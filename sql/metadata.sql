@@ -34,6 +34,15 @@ WHERE w.run_id = :run_id
 ORDER BY f.received_on DESC NULLS LAST
 LIMIT 10
 
+-- name: volume_by_day
+-- How many operations the last sixty business days had.
+SELECT business_date AS day, sum(operations)::bigint AS operations
+FROM bi.daily_overview
+WHERE account = :account
+  AND business_date > (SELECT max(business_date) FROM bi.daily_overview WHERE account = :account) - 60
+GROUP BY 1
+ORDER BY 1
+
 -- name: lateness_of_run
 -- How long after their completion the operations that this run met first were seen.
 SELECT sync.lateness_label(bucket) AS lateness, operations

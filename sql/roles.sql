@@ -74,7 +74,7 @@ BEGIN
         EXECUTE format('ALTER DEFAULT PRIVILEGES FOR ROLE %I IN SCHEMA recon GRANT SELECT ON TABLES TO %I', loader, finance);
         FOR item IN
             SELECT attname FROM pg_attribute
-            WHERE attrelid = to_regclass('recon.breaks') AND attname IN ('owner', 'note') AND NOT attisdropped
+            WHERE attrelid = to_regclass('recon.breaks') AND attname IN ('owner', 'reason', 'note') AND NOT attisdropped
         LOOP
             EXECUTE format('GRANT UPDATE (%I) ON recon.breaks TO %I', item.attname, finance);
         END LOOP;

@@ -78,6 +78,21 @@ def store_url(server_url, template):
 
 
 @pytest.fixture
+def make_database(server_url, template):
+    """Makes migrated, empty warehouses, for tests that need several: each call returns a URL."""
+    names = []
+
+    def make() -> str:
+        names.append(f"ecommpay_test_{uuid.uuid4().hex[:12]}")
+        create_database(server_url, names[-1], template)
+        return url_of(server_url, names[-1])
+
+    yield make
+    for name in names:
+        drop_database(server_url, name)
+
+
+@pytest.fixture
 def store(store_url):
     """A migrated, empty warehouse."""
     with Warehouse(store_url) as warehouse:
@@ -96,13 +111,19 @@ def own_server():
         server.stop()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def command():
-    """For files that run `ecommpay-sync` often: as support.command does, a process each time, which starts quickly."""
+    """Run `ecommpay-sync` as support.command does, a process each time, which starts quickly."""
     from fixtures.quick_commands import quick_commands
 
     with quick_commands() as run:
         yield run
+
+
+@pytest.fixture
+def dagster_home(command, tmp_path):
+    """The home of Dagster in the data folder `tmp_path`: new, but for its databases, which take long to make."""
+    return command.dagster_home(tmp_path / "dagster")
 
 
 def url_of(server_url: str, database: str) -> str:

@@ -49,6 +49,12 @@ class WarehouseCollector:
             repeated.add_metric(values, row.retries)
         yield sent
         yield repeated
+        found = GaugeMetricFamily(
+            f"{PREFIX}requests_in_flight_limit", "Requests of the token in flight that go well", labels=["account"]
+        )
+        for row in self.warehouse.query("alerts/metrics/requests_in_flight"):
+            found.add_metric([row.account], row.in_flight_limit)
+        yield found
 
     def _windows(self) -> Iterator[Metric]:
         verdicts = CounterMetricFamily(

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from itertools import pairwise
 from typing import Any
 
 import dagster as dg
 
 from pipelines.accounts import AccountScope
+from resources.cron import next_due
 from resources.data_api.errors import Permanent
 from resources.errors import ConfigError, SyncError, WarehouseBroken
 from resources.warehouse.engine import Warehouse
 
 EXIT_CODE = "exit_code"
+PLATFORM = ("data_api",)  # the platform itself, upstream of all that is asked of it
 
 
 def asset_spec(
@@ -33,10 +38,45 @@ def asset_spec(
         description=description,
         deps=[dg.AssetKey(scope.key(*dep)) for dep in deps],
         kinds=set(kinds),
-        tags={"account": scope.account},
+        tags={**dict(scope.settings.asset_tags), "account": scope.account},
+        owners=scope.settings.asset_owners,
         metadata={"dagster/table_name": table} if table else None,
         **others,
     )
+
+
+def platform_asset(scope: AccountScope) -> dg.AssetSpec:
+    """Return the external asset that stands for the platform's Data API, as the account's token sees it."""
+    return asset_spec(
+        scope,
+        *PLATFORM,
+        group="platform",
+        description="The platform's Data API as this account's token sees it; nothing here materializes it.",
+        kinds=("api",),
+    )
+
+
+def nightly_freshness(scope: AccountScope) -> dg.FreshnessPolicy:
+    """Return the policy of what every night makes."""
+    return fresh_within(scope, scope.settings.nightly_cron, timedelta(hours=6))
+
+
+def fresh_within(scope: AccountScope, cron: str, grace: timedelta) -> dg.FreshnessPolicy:
+    """Return the policy of an asset that a schedule makes: it fails `grace` after the longest wait between two ticks.
+
+    It warns after half of the grace.
+    """
+    longest = _longest_wait(cron, scope.settings.schedule_time_zone)
+    return dg.FreshnessPolicy.time_window(fail_window=longest + grace, warn_window=longest + grace / 2)
+
+
+@cache
+def _longest_wait(cron: str, zone: str) -> timedelta:
+    """Return the longest wait of twenty ticks from the beginning of 2026 on, which does not change from day to day."""
+    ticks = [datetime(2026, 1, 1, tzinfo=UTC)]
+    while len(ticks) <= 20 and (tick := next_due(cron, zone, ticks[-1])):
+        ticks.append(tick)
+    return max((after - before for before, after in pairwise(ticks[1:])), default=timedelta(days=366))
 
 
 def column_schema(store: Warehouse, table: str) -> dict[str, dg.TableSchema]:

@@ -43,7 +43,7 @@ def backfill_job(scope: AccountScope) -> dg.JobDefinition:
             date.fromisoformat(config.first_day),
             date.fromisoformat(config.last_day),
             tuple(config.project_ids),
-            context.run_id,
+            context.run.run_id,
         )
         with as_dagster_failure():
             store = warehouse.warehouse()
@@ -70,7 +70,7 @@ def _reporting_days(
     """Return a progress that reports each day when it is finished; of an earlier run's, only what Dagster lacks."""
 
     def report(days: Sequence[date]) -> None:
-        for materialization in day_materializations(store, scope, context.run_id, days):
+        for materialization in day_materializations(store, scope, context.run.run_id, days):
             context.log_event(materialization)
 
     def report_missing(days: Sequence[date]) -> None:

@@ -1,9 +1,11 @@
 """The asset `balances`: snapshots of the OUT balances in core.balance_snapshots."""
 
+from datetime import timedelta
+
 import dagster as dg
 
 from pipelines.accounts import AccountScope
-from pipelines.assets import as_dagster_failure, asset_spec, column_schema
+from pipelines.assets import PLATFORM, as_dagster_failure, asset_spec, column_schema, fresh_within
 from pipelines.ingest.balances import BalancesReport, sync_balances
 from pipelines.resources import DataApiResource, WarehouseResource
 
@@ -16,6 +18,8 @@ def balances_asset(scope: AccountScope) -> dg.AssetsDefinition:
         group="platform",
         description="Current state of the OUT balances, one row a balance and currency, in minor units.",
         table="core.balance_snapshots",
+        deps=[PLATFORM],
+        freshness_policy=fresh_within(scope, scope.settings.balances_cron, timedelta(hours=2)),
     )
 
     @dg.multi_asset(name=scope.op("balances"), specs=[spec])
@@ -25,7 +29,7 @@ def balances_asset(scope: AccountScope) -> dg.AssetsDefinition:
         """Take a snapshot."""
         with as_dagster_failure():
             store = warehouse.warehouse()
-            report = sync_balances(data_api.api(scope.account), store, scope.account, context.run_id)
+            report = sync_balances(data_api.api(scope.account), store, scope.account, context.run.run_id)
             return dg.MaterializeResult(
                 asset_key=spec.key, metadata={**_metadata(report), **column_schema(store, "core.balance_snapshots")}
             )

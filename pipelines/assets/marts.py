@@ -1,13 +1,16 @@
 """The marts of schema bi as assets, built together after the load, in one transaction; see `pipelines.marts.build`."""
 
+from base64 import b64encode
 from collections.abc import Iterator
+from typing import Any
 
 import dagster as dg
 
 from pipelines.accounts import AccountScope
-from pipelines.assets import as_dagster_failure, asset_spec, column_schema
+from pipelines.assets import as_dagster_failure, asset_spec, column_schema, nightly_freshness
 from pipelines.marts.build import MARTS, MartsReport, build_marts
 from pipelines.resources import WarehouseResource
+from resources.warehouse.engine import Warehouse
 
 # in short; what each column means is in the database's comments
 DESCRIPTIONS = {
@@ -25,6 +28,10 @@ DESCRIPTIONS = {
     "data_freshness": "One row an account and stream: is what is shown up to date, and if not, why.",
     "ops_runs": "One row a run: how it ended, how long it took, what it brought.",
     "ops_lateness": "How long after its completion an operation was first seen, by UTC day.",
+    "recon_match_rate": "How much of a business day the own books have, and what each pass matched.",
+    "recon_open_breaks": "Open breaks by type, owner, age and currency, and how many are overdue.",
+    "recon_resolution": "How long breaks took until they were explained or resolved.",
+    "recon_days": "How far the reconciliation and the close of each business day have come.",
 }
 # the marts that are made of something else than operations
 SOURCES = {"fct_balances_daily": ["balances"], "dim_currency": [], "data_freshness": ["operations", "balances"]}
@@ -41,19 +48,25 @@ def marts_asset(scope: AccountScope) -> dg.AssetsDefinition:
             description=DESCRIPTIONS[name],
             table=f"bi.{name}",
             deps=[(source,) for source in SOURCES.get(name, ["operations"])],
+            freshness_policy=nightly_freshness(scope),
         )
         for name in MARTS
     }
 
     @dg.multi_asset(name=scope.op("marts"), specs=list(specs.values()))
-    def marts(warehouse: WarehouseResource) -> Iterator[dg.MaterializeResult[None]]:
+    def marts(context: dg.AssetExecutionContext, warehouse: WarehouseResource) -> Iterator[dg.MaterializeResult[None]]:
         """Bring the marts to the state of the core: what the ledger says is new, or everything."""
         with as_dagster_failure():
             store = warehouse.warehouse()
             report = build_marts(store, scope.settings)
+            pictures = _pictures(store, scope, context.run.run_id)
             for name, spec in specs.items():
-                columns = column_schema(store, f"bi.{name}")
-                yield dg.MaterializeResult(asset_key=spec.key, metadata={**_metadata(name, report), **columns})
+                metadata: dict[str, Any] = {
+                    **_metadata(name, report),
+                    **column_schema(store, f"bi.{name}"),
+                    **pictures.get(name, {}),
+                }
+                yield dg.MaterializeResult(asset_key=spec.key, metadata=metadata)
 
     return marts
 
@@ -69,3 +82,25 @@ def _metadata(name: str, report: MartsReport) -> dict[str, dg.MetadataValue]:
     if name in report.rows:
         metadata["dagster/row_count"] = dg.MetadataValue.int(report.rows[name])
     return metadata
+
+
+def _pictures(store: Warehouse, scope: AccountScope, dagster_run_id: str) -> dict[str, dict[str, dg.MetadataValue]]:
+    """Return the charts of some marts: operations by business day, and how late those of the last load were."""
+    from pipelines.reports.charts import counts
+
+    volume = {
+        f"{row.day.day} {row.day:%b}": row.operations
+        for row in store.query("metadata/volume_by_day", account=scope.account)
+    }
+    lateness = {
+        row.lateness: row.operations
+        for run in store.query(
+            "checks/runs_of_stream", stream="operations", account=scope.account, dagster_run_id=dagster_run_id
+        )
+        for row in store.query("metadata/lateness_of_run", run_id=run.run_id)
+    }
+    return {
+        mart: {name: dg.MetadataValue.md(f"![{name}](data:image/png;base64,{b64encode(counts(bars)).decode()})")}
+        for mart, name, bars in (("daily_overview", "volume", volume), ("ops_lateness", "lateness", lateness))
+        if bars
+    }

@@ -1,4 +1,4 @@
-"""The asset `reconciliation`: days compared with a fresh walk, own books and balances."""
+"""The assets `reconciliation` (days against a fresh walk, own books and balances) and `ledger_entries` (the inbox)."""
 
 from collections.abc import Iterator
 from datetime import date
@@ -6,10 +6,14 @@ from datetime import date
 import dagster as dg
 
 from pipelines.accounts import AccountScope
-from pipelines.assets import as_dagster_failure, asset_spec
+from pipelines.assets import PLATFORM, as_dagster_failure, asset_spec
 from pipelines.jobs import BACKFILL, DAYS
+from pipelines.reconciliation.inbox import import_inbox
 from pipelines.reconciliation.reconcile import LEGS, DayReport, Leg, is_over, is_proved, reconcile_day
 from pipelines.resources import DataApiResource, WarehouseResource
+from resources.currencies import exponent_of
+from resources.settings import ledger_mappings
+from resources.warehouse.reference import settings_in_force
 
 
 class ReconciliationConfig(dg.Config):
@@ -31,7 +35,7 @@ def reconciliation_asset(scope: AccountScope) -> dg.AssetsDefinition:
             "balances (recon.completeness, recon.matches, recon.breaks, recon.balance_rollforward)."
         ),
         table="recon.breaks",
-        deps=[("operations",)],
+        deps=[("operations",), PLATFORM, *([("ledger_entries",)] if scope.settings.ledger_inbox else [])],
         partitions_def=DAYS,
     )
 
@@ -58,6 +62,36 @@ def reconciliation_asset(scope: AccountScope) -> dg.AssetsDefinition:
             yield dg.MaterializeResult(asset_key=spec.key)
 
     return reconciliation
+
+
+def ledger_asset(scope: AccountScope) -> dg.AssetsDefinition:
+    """Return the asset of an account that has an inbox."""
+    spec = asset_spec(
+        scope,
+        "ledger_entries",
+        group="finance",
+        description="The merchant's own books: the files of SYNC_LEDGER_INBOX are imported (recon.ledger_entries).",
+        table="recon.ledger_entries",
+    )
+
+    @dg.multi_asset(name=scope.op("ledger_entries"), specs=[spec])
+    def ledger_entries(warehouse: WarehouseResource) -> dg.MaterializeResult[None]:
+        """Import the files that are complete; a refused one is moved aside, and keeps no other from being imported."""
+        with as_dagster_failure():
+            store, inbox = warehouse.warehouse(), scope.settings.ledger_inbox
+            assert inbox is not None  # noqa: S101 - without one there is no such asset
+            zone = settings_in_force(store, scope.settings).reference.reporting_zone
+            files = list(import_inbox(store, scope.account, inbox, ledger_mappings(), zone, exponent_of))
+        return dg.MaterializeResult(
+            asset_key=spec.key,
+            metadata={
+                "files": dg.MetadataValue.int(len(files)),
+                "refused": dg.MetadataValue.int(sum(file.imported is None for file in files)),
+                "what": dg.MetadataValue.json([f"{file.mapping}/{file.name}: {file.sentence}" for file in files]),
+            },
+        )
+
+    return ledger_entries
 
 
 def _metadata(report: DayReport) -> dict[str, dg.MetadataValue]:

@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime
 import dagster as dg
 
 from pipelines.accounts import AccountScope
-from pipelines.assets import as_dagster_failure, asset_spec
+from pipelines.assets import as_dagster_failure, asset_spec, nightly_freshness
 from pipelines.nights import last_business_day
 from pipelines.reports.page import sentence
 from pipelines.reports.publish import publish
@@ -29,6 +29,7 @@ def report_asset(scope: AccountScope) -> dg.AssetsDefinition:
         description="Daily close report of a business day: one page and one workbook in SYNC_REPORT_DIR.",
         deps=[("reconciliation",)],
         kinds=("html", "excel"),
+        freshness_policy=nightly_freshness(scope),
     )
 
     @dg.multi_asset(name=scope.op("report"), specs=[spec])

@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime, timedelta
 import dagster as dg
 
 from pipelines.accounts import AccountScope
-from pipelines.assets import as_dagster_failure, asset_spec
+from pipelines.assets import PLATFORM, as_dagster_failure, asset_spec
 from pipelines.audit.spot_check import SpotCheckReport
 from pipelines.audit.spot_check import spot_check as check_payments
 from pipelines.checks import SHOWN
@@ -27,7 +27,7 @@ def spot_check_asset(scope: AccountScope) -> dg.AssetsDefinition:
         group="platform",
         description="A sample of payments, drawn anew for each day, asked for by id and compared with the store.",
         table="sync.spot_checks",
-        deps=[("operations",)],
+        deps=[("operations",), PLATFORM],
     )
 
     @dg.multi_asset(name=scope.op("spot_check"), specs=[spec])
@@ -46,7 +46,7 @@ def spot_check_asset(scope: AccountScope) -> dg.AssetsDefinition:
                 scope.settings,
                 date.fromisoformat(config.day) if config.day else yesterday,
                 config.sample,
-                context.run_id,
+                context.run.run_id,
             )
             return dg.MaterializeResult(asset_key=spec.key, metadata=_metadata(report))
 

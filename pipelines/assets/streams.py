@@ -3,17 +3,19 @@
 How one stream differs from another stands in `StreamAsset`; the work is in `pipelines.ingest`, the checks in `checks`.
 """
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, timedelta
+from datetime import time as clock
 from functools import partial
 from typing import Any
 
 import dagster as dg
 
 from pipelines.accounts import AccountScope
-from pipelines.assets import as_dagster_failure, asset_spec, column_schema
+from pipelines.assets import PLATFORM, as_dagster_failure, asset_spec, column_schema
 from pipelines.checks import asset_checks
 from pipelines.ingest.documents import document_stream, sync_documents
 from pipelines.ingest.engine import SyncReport, SyncRequest, sync
@@ -27,7 +29,11 @@ from resources.documents import DocumentsConfig
 from resources.warehouse.engine import Warehouse
 from resources.warehouse.ledger import ControlTotal
 
-COUNTS = ("rows_met", "rows_new", "rows_changed", "rows_unchanged", "rows_rejected", "windows", "requests")
+COUNTS = (
+    *("rows_met", "rows_new", "rows_changed", "rows_unchanged", "rows_rejected"),
+    *("windows", "requests", "requests_in_flight"),
+)
+REPORT_SECONDS = 30  # a load that takes longer shows in Dagster which days it has finished
 
 
 @dataclass(frozen=True)
@@ -42,7 +48,7 @@ class StreamAsset:
     preview: str  # a few rows of a run, without personal data
     day_figures: str | None = None  # figures of each day by currency; None: no time of a row is known
     is_counted: bool = False  # whether the rows of the whole table are counted
-    deps: tuple[tuple[str, ...], ...] = (("operations",),)
+    deps: tuple[tuple[str, ...], ...] = (("operations",), PLATFORM)
 
     @property
     def table(self) -> str:
@@ -77,7 +83,7 @@ def streams_of(scope: AccountScope) -> tuple[StreamAsset, ...]:
         preview="metadata/preview_operations",
         day_figures="metadata/day_figures",
         is_counted=True,
-        deps=(),
+        deps=(PLATFORM,),
     )
     fraud = StreamAsset(
         declared=FRAUD,
@@ -159,8 +165,8 @@ def _asset(stream: StreamAsset, scope: AccountScope) -> dg.AssetsDefinition:
             if stream.is_partitioned:
                 # of each day its own figures, and those of the run with the last: Dagster would write what a result
                 # holds once for each day of the range
-                keys = context.partition_keys
-                for day, figures in _day_figures(store, stream, scope, context.run_id, list(map(_day, keys))).items():
+                keys, run_id = context.partition_keys, context.run.run_id
+                for day, figures in _day_figures(store, stream, scope, run_id, list(map(_day, keys))).items():
                     context.add_asset_metadata(figures, asset_key=spec.key, partition_key=day.isoformat())
                 context.add_asset_metadata(metadata, asset_key=spec.key, partition_key=keys[-1])
                 metadata = {}
@@ -174,11 +180,11 @@ def _request(
 ) -> SyncRequest:
     if not stream.is_partitioned:
         today = datetime.now(UTC).date()
-        return SyncRequest(today, today, (), context.run_id)
+        return SyncRequest(today, today, (), context.run.run_id)
     first, last = _day(context.partition_keys[0]), _day(context.partition_keys[-1])
     if config.look_back:
         first = min(first, stream.declared.first_day_of_night(scope.settings, last))
-    return SyncRequest(first, last, tuple(config.project_ids), context.run_id)
+    return SyncRequest(first, last, tuple(config.project_ids), context.run.run_id)
 
 
 _day = date.fromisoformat
@@ -202,21 +208,34 @@ def _report_finished_days(
     scope: AccountScope,
     progress: Progress,
 ) -> Iterator[Progress]:
-    """Yield a progress; when the load is stopped or fails, report the days that were finished all the same.
+    """Yield a progress that reports finished days to Dagster: while a load is long, and when it is stopped or fails.
 
-    The result of a load that succeeds reports them, once each.
+    The result of a load that succeeds reports every day, so that a short one reports each day once.
     """
     if not stream.is_partitioned:
         yield progress
         return
+    keys = set(context.partition_keys)
     finished: list[date] = []
-    try:
-        yield DayProgress(progress, finished.extend, finished.extend)
-    except BaseException:
-        keys = set(context.partition_keys)
+    reported_at = time.monotonic()
+
+    def report() -> None:
         days = [day for day in finished if day.isoformat() in keys]
-        for materialization in _materializations(store, stream, scope, context.run_id, days):
+        for materialization in _materializations(store, stream, scope, context.run.run_id, days):
             context.log_event(materialization)
+        finished.clear()
+
+    def add(days: list[date]) -> None:
+        nonlocal reported_at
+        finished.extend(days)
+        if time.monotonic() - reported_at >= REPORT_SECONDS:
+            report()
+            reported_at = time.monotonic()
+
+    try:
+        yield DayProgress(progress, finished.extend, add)
+    except BaseException:
+        report()
         raise
 
 
@@ -241,8 +260,8 @@ def _day_figures(
         return {}
     rows: dict[date, list[Any]] = {day: [] for day in days}
     bounds = {
-        "first": datetime.combine(min(days), time.min, UTC),
-        "after": datetime.combine(max(days) + timedelta(days=1), time.min, UTC),
+        "first": datetime.combine(min(days), clock.min, UTC),
+        "after": datetime.combine(max(days) + timedelta(days=1), clock.min, UTC),
     }
     for row in store.query(stream.day_figures, account=scope.account, dagster_run_id=dagster_run_id, **bounds):
         rows[row.day].append(row)

@@ -13,8 +13,6 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any
 
-import pyarrow as pa
-
 from pipelines.ingest import windows
 from pipelines.ingest.normalize import Batch, concat, normalize
 from pipelines.ingest.registry import all_streams
@@ -27,6 +25,7 @@ from resources.warehouse.load import (
     control_totals,
     merge_again,
     pages_digest,
+    readable_body,
     rows_digest,
     staged_differences,
 )
@@ -89,27 +88,36 @@ class Rebuilt:
 
 
 class SharedRows:
-    """Which rows of a window a neighbour of the same run has counted, by the rule of the load, in its order."""
+    """Which rows of a window a neighbour has counted, by the rule of the load, in its order.
 
-    def __init__(self, entries: Sequence[Any]) -> None:
-        self._windows = Counter(edge for entry in entries for edge in self._edges(entry))
+    A neighbour is a window of the same run, or one that this run did not walk again: `resumed`, as pairs of a window
+    and the run.
+    """
+
+    def __init__(self, entries: Sequence[Any], resumed: Sequence[Any] = ()) -> None:
+        self._windows = Counter(edge for entry in entries for edge in self._edges(entry, entry.run_id))
         self._at: dict[tuple[int, datetime], set[str] | None] = {}
+        self._runs: dict[int, list[int]] = {}
+        for row in resumed:
+            self._runs.setdefault(row.window_id, []).append(row.run_id)
 
     def counted(self, entry: Any, keys: Sequence[str] | None) -> set[str] | None:
         """Return those of `keys` that neighbours counted; None: not known, since what they held cannot be read."""
         own = None if keys is None else set(keys)
         shared: set[str] | None = set()
-        for edge in self._edges(entry):
+        for edge in self._edges(entry, entry.run_id):
             if edge in self._at:
                 theirs = self._at.pop(edge)
                 shared = None if shared is None or theirs is None or own is None else shared | (own & theirs)
             elif self._windows[edge] > 1:
                 self._at[edge] = own
+        for run_id in self._runs.get(entry.window_id, ()):
+            self._at |= {edge: own for edge in self._edges(entry, run_id) if self._windows[edge]}
         return shared
 
     @staticmethod
-    def _edges(entry: Any) -> set[tuple[int, datetime]]:
-        return {(entry.run_id, entry.interval_from), (entry.run_id, entry.interval_to)}
+    def _edges(entry: Any, run_id: int) -> set[tuple[int, datetime]]:
+        return {(run_id, entry.interval_from), (run_id, entry.interval_to)}
 
 
 class Replayer:
@@ -133,7 +141,8 @@ class Replayer:
         result = Replay()
         for stream in self.streams.values():
             entries = self._entries(stream, interval.first, interval.last)
-            shared = SharedRows(entries)
+            run_ids = sorted({entry.run_id for entry in entries})
+            shared = SharedRows(entries, self.warehouse.query("warehouse/ledger/resumed_windows", run_ids=run_ids))
             for entry in entries:
                 rebuilt = self._rebuilt(stream, entry, result, notify)
                 counted = shared.counted(entry, list(rebuilt.rows.frame[stream.key]) if rebuilt else None)
@@ -303,16 +312,3 @@ def _lines(stream: Stream, where: str, found: list[Any]) -> Iterator[str]:
 
 def _only(rows: WindowRows, column: str, keys: set[str]) -> WindowRows:
     return replace(rows, frame=rows.frame[rows.frame[column].isin(keys)])
-
-
-def body_of(page: Any) -> bytes:
-    """Return the body of a row of raw.pages, as the platform sent it."""
-    return bytes(pa.decompress(page.body_zstd, page.body_bytes, "zstd", asbytes=True))
-
-
-def readable_body(page: Any) -> bytes | None:
-    """Return the body as `body_of` does; None: what is stored cannot be decompressed any more."""
-    try:
-        return body_of(page)
-    except (OSError, ValueError):
-        return None

@@ -12,10 +12,10 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from pipelines.audit.replay import readable_body
 from pipelines.ingest.operations import OPERATIONS
 from resources.data_api import signature
 from resources.warehouse.engine import Warehouse
+from resources.warehouse.load import readable_body
 from resources.warehouse.retention import deleted_because_of_age
 
 

@@ -17,15 +17,18 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from pipelines.cli import admin, audit, console, demo, finance, load, status
+from pipelines.cli import admin, audit, closing, console, demo, finance, load, queue, status
 from pipelines.cli.accounts import explained
+from resources.config_file import add_settings_of_file
 from resources.printable import printable
 from resources.settings import unknown_names, what_was_meant
 
 GROUPS = {
     "Load from the platform": load.app,
     "Look at it": status.app,
-    "Reconcile and close": finance.app,
+    "Reconcile": finance.app,
+    "Work the breaks": queue.app,
+    "Close and report": closing.app,
     "Prove": audit.app,
     "Keep the warehouse": admin.app,
     "Try it": demo.app,
@@ -86,11 +89,12 @@ def root(
 def main() -> None:
     """Run the command; every failure is one line on stderr and an exit code."""
     console.replace_unencodable()
-    for name in unknown_names():
-        print(f"ecommpay-sync: warning: {printable(what_was_meant(*name))}.", file=sys.stderr)  # noqa: T201
     # so that a stopped service ends its embedded PostgreSQL and its sandbox too
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
+        add_settings_of_file()
+        for name in unknown_names():
+            print(f"ecommpay-sync: warning: {printable(what_was_meant(*name))}.", file=sys.stderr)  # noqa: T201
         sys.exit(app(standalone_mode=False))  # Typer would print wrong usage in four lines
     except typer.TyperException as error:
         _print_usage_error(error)

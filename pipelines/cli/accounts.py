@@ -19,10 +19,10 @@ from resources.accounts import Accounts, accounts_of
 from resources.currencies import exponents_by
 from resources.errors import ConfigError, Failed, Stopped, SyncError
 from resources.printable import printable
-from resources.settings import ApiSettings, ReferenceSettings, SyncSettings, database_url
+from resources.settings import ApiSettings, SyncSettings, database_url
 from resources.warehouse.engine import Warehouse, open_warehouse
 from resources.warehouse.migrate import check_migrated, migrate
-from resources.warehouse.reference import exponents_in_force
+from resources.warehouse.reference import check_account, exponents_in_force
 
 EachAccount = Annotated[
     str | None, typer.Option("--account", metavar="NAME", help="only this account; else each of them in turn")
@@ -39,8 +39,10 @@ class SomeFailed(Failed):
     """Some of several accounts failed, each reported already; the exit code is the worst of theirs: 2 over 1."""
 
 
-def each_in_turn(name: str | None, work: Callable[[AccountScope], None]) -> None:
+def each_in_turn(name: str | None, work: Callable[[AccountScope], None], *, as_json: bool = False) -> None:
     """Do the work for the named account; without a name for each, report what fails, and end with the worst of it.
+
+    As JSON the account is named in what the work prints, not above it.
 
     Raises:
         SomeFailed: at least one of several failed.
@@ -53,7 +55,8 @@ def each_in_turn(name: str | None, work: Callable[[AccountScope], None]) -> None
     failed: dict[str, int] = {}
     reported = set()
     for account in accounts.each:
-        console.line(f"account {account.name}")
+        if not as_json:
+            console.line(f"account {account.name}")
         try:
             work(account_scope(accounts, account.name))
         except Stopped:
@@ -114,28 +117,38 @@ def explained(error: Exception) -> tuple[str, int]:
 
 
 @contextmanager
-def migrated_warehouse(reference: ReferenceSettings | None = None) -> Iterator[Warehouse]:
-    """Yield the warehouse of the settings, migrated; its settings become `reference`, where that is given.
+def migrated_warehouse(scope: AccountScope | None = None) -> Iterator[Warehouse]:
+    """Yield the warehouse of the settings, migrated; `scope`: the account that the command is about.
 
     Raises:
-        ConfigError: a setting of the database is malformed, or differs from the warehouse's.
+        ConfigError: a setting of the database is malformed, or differs from the warehouse's; nobody named the account.
         WarehouseUnavailable, WarehouseBroken: it cannot be reached or migrated.
     """
     with open_warehouse(database_url()) as warehouse:
-        migrate(warehouse, reference)
+        migrate(warehouse)
+        _check_account(warehouse, scope)
         with exponents_by(exponents_in_force(warehouse)):
             yield warehouse
 
 
 @contextmanager
-def reading_warehouse() -> Iterator[Warehouse]:
+def reading_warehouse(scope: AccountScope | None = None, *, stages: bool = False) -> Iterator[Warehouse]:
     """Yield the warehouse for a command that only reads: nothing is written, not even by a migration.
 
+    `stages`: it compares with temporary tables, which a session that may only read cannot make.
+
     Raises:
-        ConfigError: a setting of the database is malformed, or differs from the warehouse's.
+        ConfigError: a setting of the database is malformed, or differs from the warehouse's; nobody named the account.
         WarehouseUnavailable, WarehouseBroken: it cannot be reached, or is not migrated.
     """
-    with open_warehouse(database_url(), read_only=True) as warehouse:
+    with open_warehouse(database_url(), read_only=not stages) as warehouse:
         check_migrated(warehouse)
+        _check_account(warehouse, scope)
         with exponents_by(exponents_in_force(warehouse)):
             yield warehouse
+
+
+def _check_account(warehouse: Warehouse, scope: AccountScope | None) -> None:
+    if scope is not None:
+        with warehouse.transaction() as connection:
+            check_account(connection)

@@ -13,14 +13,14 @@ import typer
 
 from pipelines.cli import console
 from pipelines.cli.accounts import OneAccount, migrated_warehouse, only_account, reading_warehouse, settings_of_all
+from pipelines.cli.console import AsJson
 from resources.errors import ConfigError, WarehouseBroken
-from resources.files import write_whole
 from resources.settings import database_url, role_prefix
 from resources.warehouse.engine import Warehouse, open_warehouse, run, script
 
 app = typer.Typer()
 settings_app = typer.Typer(
-    name="settings", help="What belongs to the warehouse: reporting zone, fiscal year, exponents, personal data."
+    name="settings", help="Every setting and where it comes from, and what belongs to the warehouse."
 )
 app.add_typer(settings_app)
 
@@ -84,7 +84,7 @@ def erase(
     scope = only_account(account)
     if not customer.strip():
         raise ConfigError("--customer is empty: give a customer_id or an e-mail address.")
-    with migrated_warehouse() as store:
+    with migrated_warehouse(scope) as store:
         erased = erase_customer(store, scope.account, customer.strip())
     if not erased.found:
         raise ConfigError(f"nothing of account {scope.account} names this customer: nothing was changed.")
@@ -112,10 +112,7 @@ def metrics(
         if textfile is None:
             console.out.out(text, end="", highlight=False)
         else:
-            try:
-                write_whole(textfile, text.encode())
-            except OSError as error:
-                raise ConfigError(f"--textfile {textfile} cannot be written: {error.strerror}.") from None
+            console.write_file("--textfile", textfile, text)
         return
     from prometheus_client import start_http_server
 
@@ -135,7 +132,9 @@ def metrics(
 
 @app.command()
 def alert(
-    *, test: Annotated[bool, typer.Option("--test", help="send a made-up message through every channel")] = False
+    *,
+    test: Annotated[bool, typer.Option("--test", help="send a made-up message through every channel")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Look for causes and send alerts now; with --test, only try the channels."""
     from pipelines.accounts import account_scopes
@@ -151,21 +150,25 @@ def alert(
     if test:
         _test_channels(channels, alerting.runbook)
         return
-    causes, delivery = 0, Delivery(0, ())
+    causes, delivery = list[dict[str, str]](), Delivery(0, ())
     with migrated_warehouse() as store:
         for scope in account_scopes(accounts_of()):
             found = evaluate(store, settings_in_force(store, scope.settings), alerting, now, option=scope.option)
             for item in found.alerts:
-                console.line(item.title)
-                console.lines(f"{item.message(alerting.runbook)}\n")
-            causes += len(found.alerts)
+                causes.append({"account": scope.account, "title": item.title, "text": item.message(alerting.runbook)})
+                if not as_json:
+                    console.line(item.title)
+                    console.lines(f"{item.message(alerting.runbook)}\n")
             delivery += notify(store, scope.account, found, channels, now, alerting.runbook)
         if heartbeat := heartbeat_of(alerting):
             if delivery.failures or (causes and not channels):
                 heartbeat.fail("causes stand that no channel took")
             else:
                 heartbeat.success(f"alerts are sent\n{tips_of_chains(store)}")
-    console.line(f"{causes} causes stand; {delivery.sent} messages were sent")
+    if as_json:
+        console.document({"causes": causes, "sent": delivery.sent, "failures": delivery.failures})
+    else:
+        console.line(f"{len(causes)} causes stand; {delivery.sent} messages were sent")
     if delivery.failures:
         raise ChannelFailed(delivery.failures[0])
 
@@ -214,10 +217,7 @@ def dictionary(
     if output is None:
         console.lines(text.rstrip("\n"))
         return
-    try:
-        output.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise ConfigError(f"--output {output} cannot be written: {error.strerror}.") from None
+    console.write_file("--output", output, text)
     console.line(f"written: {output}")
 
 
@@ -253,14 +253,24 @@ def _dictionary_rows(columns: Sequence[Any]) -> Iterator[str]:
 
 
 @settings_app.callback(invoke_without_command=True)
-def show_settings(context: typer.Context) -> None:
-    """Show the settings of the warehouse."""
+def show_settings(context: typer.Context, *, as_json: AsJson = False) -> None:
+    """Show every setting, its value, and where it comes from; then those that the warehouse keeps."""
+    from resources.config_file import settings_in_force
     from resources.warehouse.reference import settings_of
 
-    if context.invoked_subcommand is None:
-        with open_warehouse(database_url(), read_only=True) as store:
-            rows = [(variable, value or "none") for variable, value in settings_of(store).items()]
-        console.table("Settings of the warehouse", ("variable", "value"), rows)
+    if context.invoked_subcommand is not None:
+        return
+    own = settings_in_force()
+    if not as_json:
+        rows = [(item.variable, item.value or "none", item.origin) for item in own]
+        console.table("Settings of this process", ("variable", "value", "from"), rows)
+    with open_warehouse(database_url(), read_only=True) as store:
+        kept = settings_of(store)
+    if as_json:
+        console.document({"settings": own, "warehouse": kept})
+    else:
+        belonging = [(variable, value or "none") for variable, value in kept.items()]
+        console.table("Settings of the warehouse", ("variable", "value"), belonging)
 
 
 @settings_app.command("apply")

@@ -19,7 +19,7 @@ from pipelines.cli.accounts import (
     only_account,
     reading_warehouse,
 )
-from pipelines.cli.console import FirstDay, LastDay, read_days
+from pipelines.cli.console import AsJson, FirstDay, LastDay, read_days
 from resources.errors import ConfigError, SyncError, WarehouseBroken
 
 if TYPE_CHECKING:
@@ -35,48 +35,31 @@ def verify(
         str | None,
         typer.Option(metavar="HASH", help="a head noted earlier, or a heartbeat's text: it must still be there"),
     ] = None,
+    *,
+    as_json: AsJson = False,
 ) -> None:
-    """Check the ledger's chain of hashes; name the first entry that was altered, removed or reordered."""
+    """Check the chains of hashes; name the first entry that was altered, removed or reordered."""
+    from pipelines.audit.verify import entries_with
+    from pipelines.audit.verify import verify as verify_chains
+
     heads = re.findall(r"\b[0-9a-f]{64}\b", (head or "").lower())
     if head is not None and not heads:
         raise ConfigError(
             f"--head {head!r} is no head: 64 hexadecimal digits, as `verify`, a heartbeat and the daily report show it."
         )
-    with reading_warehouse() as store:
-        broken = store.query("warehouse/ledger/verify", account=None)
-        if broken:
-            first = broken[0]
-            raise WarehouseBroken(
-                f"the ledger of account {first.account} is broken at entry {first.entry_no} (window {first.window_id}, "
-                f"{first.interval_from:%Y-%m-%d %H:%M:%S} to {first.interval_to:%Y-%m-%d %H:%M:%S} UTC): "
-                f"{first.reason}; compare with a backup, and walk these days again."
-            )
-        contained = []
-        for noted in heads:
-            entries = store.query("warehouse/ledger/entry_with_hash", hash=noted)
-            if not entries:
-                raise WarehouseBroken(f"no entry of the ledger has the hash {noted}: entries at its end were removed.")
-            contained += [(noted, entry) for entry in entries]
-        closes = store.query("reconciliation/close/verify_closes")
-        if closes:
-            first = closes[0]
-            raise WarehouseBroken(
-                f"the closed days of account {first.account} are broken at row {first.close_no} "
-                f"({first.business_date}): {first.reason}; compare with a backup."
-            )
-        deletions = store.query("warehouse/retention/verify_deletions")
-        if deletions:
-            first = deletions[0]
-            raise WarehouseBroken(
-                f"the deletions of raw pages of account {first.account} are broken at row {first.deletion_no} "
-                f"({first.deleted_at:%Y-%m-%d %H:%M:%S} UTC): {first.reason}; compare with a backup."
-            )
-        tips = store.query("warehouse/ledger/chain_tips")
-    for tip in tips:
+    with reading_warehouse() as store, store.transaction() as connection:
+        tips, contained = verify_chains(connection), entries_with(connection, heads)
+    if as_json:
+        document = {"chain_tips": tips.ledger, "close_tips": tips.closed_days, "contained": contained}
+        console.document({"intact": True, **document})
+        return
+    for tip in tips.ledger:
         console.line(f"intact: account {tip.account}, {tip.entry_no:,} entries, head {tip.head}")
-    for noted, entry in contained:
-        console.line(f"contained: account {entry.account}, entry {entry.entry_no:,}, head {noted}")
-    if not tips:
+    for closed in tips.closed_days:
+        console.line(f"intact: account {closed.account}, {closed.close_no:,} rows of closed days, head {closed.head}")
+    for entry in contained:
+        console.line(f"contained: account {entry.account}, entry {entry.entry_no:,}, head {entry.head}")
+    if not tips.ledger:
         console.line("the ledger is empty: no window has been walked yet")
 
 
@@ -91,7 +74,7 @@ def trace(
 
     scope = only_account(account)
     secret = api_settings(scope).secret.reveal()
-    with reading_warehouse() as store:
+    with reading_warehouse(scope) as store:
         sightings = sightings_of(store, scope.account, operation_id, secret)
     if not sightings:
         raise ConfigError(f"operation {operation_id} is not in core.operations: load its day first.")
@@ -124,6 +107,7 @@ def replay(
     *,
     repair: Annotated[bool, typer.Option("--repair", help="put back rows that were lost or altered")] = False,
     account: EachAccount = None,
+    as_json: AsJson = False,
 ) -> None:
     """Rebuild days from the signed raw pages, and prove that the store holds the same."""
     from pipelines.audit.replay import Replayer
@@ -132,24 +116,32 @@ def replay(
 
     def rebuild(scope: AccountScope) -> None:
         secret = api_settings(scope).secret.reveal()
-        with migrated_warehouse() as store:
+        with migrated_warehouse(scope) if repair else reading_warehouse(scope, stages=True) as store:
             replayer = Replayer(store, scope.account, secret)
-            result = replayer.replay(*days, console.line)
+            report = (lambda _: None) if as_json else console.line
+            result, repaired = replayer.replay(*days, report), None
             if repair and any(result.damaged.values()):
                 repaired = replayer.repair(result.damaged)
-                console.line(
+                report(
                     f"put back: {repaired.rows:,} rows built again from signed pages, "
                     f"{repaired.states_put_back:,} states written, {repaired.states_removed:,} removed"
                 )
                 for what in repaired.impossible:
-                    console.line(f"left as it is: {what} has a state whose raw pages cannot be used")
-                result = replayer.replay(*days, console.line)
-        _conclude(result, *days)
+                    report(f"left as it is: {what} has a state whose raw pages cannot be used")
+                result = replayer.replay(*days, report)
+        if as_json:
+            console.document({"account": scope.account, "replay": _figures(result), "repaired": repaired})
+        _conclude(result, *days, prints=not as_json)
 
-    each_in_turn(account, rebuild)
+    each_in_turn(account, rebuild, as_json=as_json)
 
 
-def _conclude(result: Replay, first: date, last: date) -> None:
+def _figures(result: Replay) -> dict[str, object]:
+    """Return the counts of a replay, and what was wrong; not the rows."""
+    return {name: value for name, value in vars(result).items() if name != "damaged"}
+
+
+def _conclude(result: Replay, first: date, last: date, *, prints: bool = True) -> None:
     """Print the result of a replay.
 
     Raises:
@@ -158,7 +150,7 @@ def _conclude(result: Replay, first: date, last: date) -> None:
     """
     if not result.windows:
         raise SyncError(f"no complete window touches {first} to {last}: load the days first.")
-    if result.erased:
+    if result.erased and prints:
         console.line(f"erased: {result.erased} windows hold a page from which a person's data was taken; not compared")
     if result.problems:
         raise WarehouseBroken(
@@ -175,7 +167,8 @@ def _conclude(result: Replay, first: date, last: date) -> None:
             f"{result.deleted_windows} of {result.windows} windows cannot be replayed, because their raw pages were "
             "deleted for their age (SYNC_RAW_DAYS); the others are equal."
         )
-    console.line(
-        f"equal: {result.rows:,} rows of {result.windows} windows, rebuilt from {result.pages} signed pages, "
-        "are in the store as they were observed, and nothing else is"
-    )
+    if prints:
+        console.line(
+            f"equal: {result.rows:,} rows of {result.windows} windows, rebuilt from {result.pages} signed pages, "
+            "are in the store as they were observed, and nothing else is"
+        )

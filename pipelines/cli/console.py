@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import io
+import json
 import logging
 import os
 import sys
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, fields, is_dataclass
 from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -18,9 +20,12 @@ from rich.table import Table
 
 from resources import log
 from resources.errors import ConfigError
+from resources.files import write_whole
 from resources.printable import printable, printable_lines
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from rich.progress import Progress as Bar
     from rich.progress import TaskID
 
@@ -31,6 +36,7 @@ if TYPE_CHECKING:
 FirstDay = Annotated[str, typer.Option("--from", metavar="DAY", help="first UTC day (YYYY-MM-DD, today, yesterday)")]
 LastDay = Annotated[str, typer.Option("--to", metavar="DAY", help="last UTC day, included")]
 BusinessDay = Annotated[str, typer.Option("--date", metavar="DAY", help="business day (YYYY-MM-DD, yesterday)")]
+AsJson = Annotated[bool, typer.Option("--json", help="print JSON, one object a line, instead (docs/json.md)")]
 
 out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -46,6 +52,18 @@ def read_days(first: str, last: str) -> tuple[date, date]:
     if days[1] < days[0]:
         raise ConfigError(f"--to {last} is before --from {first}: swap them.")
     return days
+
+
+def write_file(option: str, path: Path, text: str) -> None:
+    """Write the file that an option names.
+
+    Raises:
+        ConfigError: it cannot be written.
+    """
+    try:
+        write_whole(path, text.encode())
+    except OSError as error:
+        raise ConfigError(f"{option} {str(path)!r} cannot be written: {error.strerror}.") from None
 
 
 def read_day(option: str, text: str) -> date:
@@ -77,6 +95,27 @@ def line(text: str = "") -> None:
 def lines(text: str) -> None:
     """Print a text of several lines, likewise."""
     out.print(escape(printable_lines(text)))
+
+
+def document(value: Any) -> None:
+    """Print a value as one line of JSON: rows as objects, times in ISO 8601 and UTC, amounts as whole minor units."""
+    out.out(json.dumps(_plain(value), ensure_ascii=True), highlight=False)
+
+
+def _plain(value: Any) -> Any:
+    if hasattr(value, "_asdict"):
+        value = value._asdict()
+    elif is_dataclass(value) and not isinstance(value, type):
+        value = {item.name: getattr(value, item.name) for item in fields(value)}
+    if isinstance(value, Mapping):
+        return {str(name): _plain(part) for name, part in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_plain(part) for part in value]
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).isoformat()
+    if isinstance(value, Decimal):
+        return int(value) if value == value.to_integral_value() else str(value)
+    return value if isinstance(value, str | int | float | bool | None) else str(value)
 
 
 def warnings_to_stderr() -> None:

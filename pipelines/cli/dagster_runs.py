@@ -18,14 +18,14 @@ from typing import TYPE_CHECKING, Any
 from pipelines.cli import console
 from pipelines.cli.accounts import api_settings
 from resources.errors import ConfigError, Failed, Stopped, SyncError
-from resources.settings import PROJECT_ROOT, SyncSettings, data_dir, database_url
+from resources.settings import SyncSettings, data_dir, database_url
 
 if TYPE_CHECKING:
     import dagster as dg
 
     from pipelines.accounts import AccountScope
 
-DAGSTER_YAML = PROJECT_ROOT / "deploy" / "dagster.local.yaml"
+DAGSTER_YAML = Path(__file__).with_name("dagster.local.yaml")
 STOPPED = "stopped; what was committed stays, and the same command continues from there."
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
@@ -157,7 +157,12 @@ def dagster_instance() -> Iterator[dg.DagsterInstance]:
     if os.environ.get("DAGSTER_HOME") and not home.is_dir():
         raise ConfigError(f"DAGSTER_HOME is no folder: {home}. Make it, or unset DAGSTER_HOME.")
     os.environ["DAGSTER_HOME"] = str(home)
-    home.mkdir(parents=True, exist_ok=True)
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(
+            f"the folder {home} cannot be made: {error.strerror}; set SYNC_DATA_DIR or DAGSTER_HOME to one that can be."
+        ) from None
     os.environ.setdefault("DAGSTER_DISABLE_TELEMETRY", "1")
     import dagster as dg
 

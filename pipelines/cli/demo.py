@@ -20,10 +20,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pipelines.cli import console, finance, load
+from pipelines.cli import closing, console, finance, load
 from pipelines.cli.accounts import only_account
 from pipelines.cli.dagster_runs import dagster_instance
-from resources.settings import PROJECT_ROOT, data_dir, database_url
+from resources.settings import data_dir, database_url
 from resources.warehouse.engine import open_warehouse
 from resources.warehouse.migrate import migrate
 
@@ -91,10 +91,10 @@ def demo(
             _close_the_day_before(month, folder)
             _reconcile_yesterday(sandbox, month, folder)
             console.line("7. The daily close report of yesterday")
-            finance.report(str(yesterday))
+            closing.report(day=str(yesterday))
     console.line(f"Done in {monotonic() - started:.0f} s.")
     console.line()
-    _print_next_steps(f"SYNC_DATA_DIR={_relative(folder)}")
+    _print_next_steps(folder)
 
 
 def _remove_earlier_demo(folder: Path) -> None:
@@ -147,7 +147,7 @@ def _close_the_day_before(month: Days, folder: Path) -> None:
     finance.ledger_import(path)
     finance.reconcile(str(month.before))
     for name in (PREPARER, REVIEWER):
-        finance.close(str(month.before), name, with_open_breaks=True)
+        closing.close(day=str(month.before), by=name, with_open_breaks=True)
     console.line()
 
 
@@ -162,6 +162,7 @@ def _reconcile_yesterday(sandbox: SandboxProcess, month: Days, folder: Path) -> 
     with open_warehouse(database_url()) as store:
         sale = a_sale(store, scope.account, month.before)
         write_demo_ledger(store, scope.account, month.yesterday, path, corrected=reversed_entry(sale))
+    console.line(f"   The same books as six systems export them: {_relative(folder / 'exports')}")
     sandbox.change_world(**late_change(sale["operation_id"], month.yesterday))
     load.load_operations(scope, (month.yesterday, month.yesterday), totals=False)
     finance.ledger_import(path)
@@ -172,13 +173,19 @@ def _reconcile_yesterday(sandbox: SandboxProcess, month: Days, folder: Path) -> 
     console.line()
 
 
-def _print_next_steps(prefix: str) -> None:
-    console.line("Where it is: an embedded PostgreSQL in the folder .data/demo; it runs while a command needs it.")
+def _print_next_steps(folder: Path) -> None:
+    command = _relative(Path(sys.argv[0]).absolute())
+    console.line(
+        f"Where it is: an embedded PostgreSQL in the folder {_relative(folder)}; it runs while a command needs it."
+    )
     console.line("What to try next:")
-    console.line(f"  {prefix} .venv/bin/ecommpay-sync status      what is stored, and how complete it is")
-    console.line(f"  {prefix} .venv/bin/ecommpay-sync database    its URL for psql or a BI tool, until Ctrl-C")
-    console.line("  make dev                                             the Dagster UI on a sandbox")
-    console.line("  README.md                                            your own token, in five minutes")
+    for text, purpose in (
+        (f"SYNC_DATA_DIR={_relative(folder)} {command} status", "what is stored, and how complete it is"),
+        (f"SYNC_DATA_DIR={_relative(folder)} {command} database", "its URL for psql or a BI tool, until Ctrl-C"),
+        (f"{command} dev", "the Dagster UI on a sandbox"),
+    ):
+        console.line(f"  {text}    {purpose}")
+    console.line("Your own token, in five minutes: README.md")
 
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []})
@@ -211,9 +218,8 @@ def dev(port: Annotated[int, typer.Option(help="port of the Dagster UI on 127.0.
 def _serve(commands: list[list[str]]) -> None:
     """Run the commands until the last of them ends or Ctrl-C; then end them all."""
     folder = Path(sys.executable).parent
-    workspace = str(PROJECT_ROOT / "workspace.yaml")
     processes = [
-        subprocess.Popen([str(folder / name), *arguments, "-w", workspace], env=os.environ.copy())  # noqa: S603
+        subprocess.Popen([str(folder / name), *arguments, "-m", "pipelines.definitions"], env=os.environ.copy())  # noqa: S603
         for name, *arguments in commands
     ]
     try:
@@ -236,6 +242,7 @@ def _settings(sandbox: SandboxProcess, folder: Path) -> dict[str, str]:
         "DATA_API_TOKEN": sandbox.token,
         "DATA_API_SECRET": sandbox.secret,
         "SYNC_DATA_DIR": str(folder),
+        "SYNC_CONFIG": os.devnull,  # the processes started here read no settings file of the working folder
     }
 
 
@@ -257,5 +264,6 @@ def _yesterday() -> date:
     return datetime.now(UTC).date() - timedelta(days=1)
 
 
-def _relative(folder: Path) -> str:
-    return os.path.relpath(folder, PROJECT_ROOT) if folder.is_relative_to(PROJECT_ROOT) else str(folder)
+def _relative(path: Path) -> str:
+    here = Path.cwd()
+    return os.path.relpath(path, here) if path.is_relative_to(here) else str(path)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipelines.cli.accounts import migrated_warehouse
+from pipelines.cli.demo_exports import write_exports
 from resources.errors import ConfigError
 from resources.settings import api_settings, sync_settings
 from resources.warehouse.engine import Warehouse
@@ -85,9 +86,14 @@ def late_change(operation_id: str, days_later: date) -> Row:
 def write_demo_ledger(
     warehouse: Warehouse, account: str, day: date, path: Path, corrected: Row | None = None
 ) -> dict[str, str]:
-    """Write the CSV and return which operation or entry has which break, by type; `corrected` is of another day."""
+    """Write the CSV and return which operation or entry has which break, by type; `corrected` is of another day.
+
+    The same entries, as accounting systems export them, go into the folder `exports` beside it.
+    """
     rows, broken = ledger_rows(_operations(warehouse, account, day), day)
-    _write(path, [*rows, corrected] if corrected else rows)
+    rows = [*rows, corrected] if corrected else rows
+    _write(path, rows)
+    write_exports(rows, path.parent / "exports")
     return broken
 
 

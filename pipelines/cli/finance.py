@@ -1,12 +1,15 @@
-"""Commands of finance: the merchant's ledger, reconciliation and its breaks, closing a day, the daily report."""
+"""Commands of finance: the merchant's ledger and its reconciliation. Breaks are in `queue`, closing in `closing`."""
 
 from __future__ import annotations
 
 import csv
-from collections.abc import Sequence
+import io
+import re
+from collections.abc import Mapping, Sequence
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
+from zoneinfo import ZoneInfo
 
 import typer
 
@@ -21,23 +24,23 @@ from pipelines.cli.accounts import (
     only_account,
     reading_warehouse,
 )
-from pipelines.cli.console import BusinessDay, read_day
+from pipelines.cli.console import AsJson, BusinessDay, read_day
 from pipelines.cli.dagster_runs import execute
 from resources.errors import ConfigError, Incomplete
-from resources.settings import report_dir
-from resources.warehouse.engine import Warehouse, run
-from resources.warehouse.reference import check_account, settings_in_force
+from resources.printable import with_formula_quote
+from resources.settings import ledger_mappings
+from resources.warehouse.engine import Warehouse
+from resources.warehouse.reference import settings_in_force
 
 if TYPE_CHECKING:
     from pipelines.reconciliation.ledger_entries import Fault
-    from pipelines.reports.document import DayDocument
+    from pipelines.reconciliation.mapping import LedgerMapping
 
 app = typer.Typer()
 ledger_app = typer.Typer(name="ledger", help="The merchant's own books.", no_args_is_help=True, rich_markup_mode=None)
 
 SHOWN_FAULTS = 20
-MOST_BREAKS = 200
-FORMULA_STARTS = frozenset("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")  # a spreadsheet calculates a cell that begins so
+SHOWN_ROWS = 10
 
 
 @app.command()
@@ -47,6 +50,8 @@ def reconcile(
         list[str] | None, typer.Option(metavar="LEG", help="completeness, books or balances only; may be given again")
     ] = None,
     account: EachAccount = None,
+    *,
+    as_json: AsJson = False,
 ) -> None:
     """Compare a day with a fresh walk, your own books and the balances."""
     from pipelines.reconciliation.reconcile import LEGS, is_over
@@ -63,34 +68,42 @@ def reconcile(
         settings = scope.settings
         if business_day < settings.first_day:
             raise ConfigError(f"{business_day} is before the first day this system keeps, {settings.first_day}.")
-        with migrated_warehouse() as store:
+        with migrated_warehouse(scope) as store:
             if not is_over(store, scope.account, business_day):
                 zone = settings_in_force(store, settings).reference.reporting_zone
                 raise ConfigError(f"{business_day} is not over in {zone}: reconcile it when it is.")
         config = {scope.op("reconciliation"): {"legs": legs, "prove_again": True}}
         execute(scope, "reconcile", days=(business_day, business_day), config=config)
-        with reading_warehouse() as store:
-            _print_day(store, scope.account, business_day, legs)
+        with reading_warehouse(scope) as store:
+            found = _day_of(store, scope.account, business_day, legs)
+        if as_json:
+            console.document({"account": scope.account, "day": business_day, **found})
+        else:
+            _print_day(found)
+        proof = found.get("completeness")
+        if proof and proof.reason:
+            raise Incomplete(f"{business_day} is not complete: {proof.reason}.")
 
-    each_in_turn(account, work)
+    each_in_turn(account, work, as_json=as_json)
 
 
-def _print_day(store: Warehouse, account: str, day: date, legs: Sequence[str]) -> None:
-    """Print what the legs found.
-
-    Raises:
-        Incomplete: the fresh walk did not find the day complete.
-    """
-    figures_of_leg = {row.leg: row.figures for row in store.query("cli/finance/day_summary", account=account, day=day)}
-    incomplete = None
+def _day_of(store: Warehouse, account: str, day: date, legs: Sequence[str]) -> dict[str, Any]:
+    """Return what each leg found, by its name, and the breaks of the day, counted."""
+    figures = {row.leg: row.figures for row in store.query("cli/finance/day_summary", account=account, day=day)}
+    found: dict[str, Any] = {name: figures[name] for name in ("books", "balances") if name in legs}
     if "completeness" in legs:
-        (proof,) = store.query("reconciliation/close/seal_completeness", account=account, day=day)
+        (found["completeness"],) = store.query("reconciliation/close/seal_completeness", account=account, day=day)
+    return {**found, "breaks": store.query("cli/finance/day_breaks", account=account, day=day)}
+
+
+def _print_day(found: Mapping[str, Any]) -> None:
+    if "completeness" in found:
+        proof = found["completeness"]
         console.line(
             f"completeness: {proof.verdict}, {proof.rows_walked:,} operations walked in {proof.requests:,} requests"
         )
-        incomplete = proof.reason
-    if "books" in legs:
-        figures = figures_of_leg["books"]
+    if "books" in found:
+        figures = found["books"]
         if figures["has_books"]:
             passes = ", ".join(f"{count:,} by {name}" for name, count in sorted(figures["matches"].items())) or "none"
             console.line(
@@ -99,208 +112,29 @@ def _print_day(store: Warehouse, account: str, day: date, legs: Sequence[str]) -
             )
         else:
             console.line("own books: no ledger entry yet (`ecommpay-sync ledger import FILE`)")
-    if "balances" in legs:
-        figures = figures_of_leg["balances"]
+    if "balances" in found:
+        figures = found["balances"]
         console.line(
             f"balances: {figures['balances']} rolled forward, {figures['explained']} explained, {figures['lag']} lag, "
             f"{figures['unexplained']} unexplained, {figures['without_snapshot']} without a snapshot"
         )
-    breaks = store.query("cli/finance/day_breaks", account=account, day=day)
-    counts = ", ".join(f"{row.count:,} {row.break_type.replace('_', ' ')} ({row.state})" for row in breaks)
+    counts = ", ".join(f"{row.count:,} {row.break_type.replace('_', ' ')} ({row.state})" for row in found["breaks"])
     console.line(f"breaks of the day: {counts or 'none'}")
-    if incomplete:
-        raise Incomplete(f"{day} is not complete: {incomplete}.")
 
 
-@app.command()
-def breaks(
-    day: Annotated[str | None, typer.Option("--date", metavar="DAY", help="of this business day only")] = None,
-    *,
-    everything: Annotated[bool, typer.Option("--all", help="explained ones too")] = False,
-    account: EachAccount = None,
-) -> None:
-    """List the open breaks, oldest first."""
-    from resources.currencies import major_units
-
-    business_day = read_day("--date", day) if day else None
-
-    def show(scope: AccountScope) -> None:
-        with reading_warehouse() as store:
-            rows = store.query(
-                "cli/finance/breaks_list",
-                account=scope.account,
-                day=business_day,
-                explained=everything,
-                most=MOST_BREAKS,
-            )
-        if not rows:
-            console.line("no breaks" if everything else "no open breaks")
-            return
-        console.table(
-            "Breaks",
-            ("id", "day", "age", "type", "state", "amount", "currency", "operation", "entry", "what", "owner", "note"),
-            [
-                (
-                    row.break_id,
-                    row.business_date,
-                    row.age_bucket,
-                    row.break_type,
-                    row.state,
-                    major_units(row.amount_minor, row.currency, row.business_date),
-                    row.currency or "",
-                    row.operation_id or "",
-                    row.entry_id or row.balance_name or "",
-                    row.detail,
-                    row.owner or "",
-                    row.note or "",
-                )
-                for row in rows
-            ],
-            ("id", "amount"),
-        )
-        if len(rows) == MOST_BREAKS:
-            console.line(f"the first {MOST_BREAKS}; all are in recon.aged_breaks")
-
-    each_in_turn(account, show)
-
-
-@app.command()
-def explain(
-    break_id: Annotated[int, typer.Argument(metavar="BREAK_ID")],
-    by: Annotated[str, typer.Option(metavar="NAME", help="who explains it")],
-    note: Annotated[str, typer.Option(metavar="TEXT", help="how")],
-    account: OneAccount = None,
-) -> None:
-    """Explain a break: it stays on record and does not come back as new."""
-    scope = only_account(account)
-    by, note = by.strip(), note.strip()
-    if not by or not note:
-        raise ConfigError("--by and --note must not be empty: who explains the break, and how.")
-    with migrated_warehouse() as store, store.transaction() as connection:
-        run(connection, "cli/finance/break_actor", by=by)
-        rows = run(connection, "cli/finance/break_explain", account=scope.account, break_id=break_id, by=by, note=note)
-    if not rows:
-        raise ConfigError(f"there is no unresolved break {break_id}: `ecommpay-sync breaks` lists them.")
-    console.line(f"explained: break {break_id}, {rows[0].break_type}")
-
-
-@app.command()
-def close(
-    day: BusinessDay,
-    by: Annotated[str, typer.Option(metavar="NAME", help="who prepares the figures, or reviewed them and closes")],
-    *,
-    with_open_breaks: Annotated[bool, typer.Option("--with-open-breaks", help="although breaks are open")] = False,
-    account: OneAccount = None,
-) -> None:
-    """Seal the figures of a day under four eyes: one person's call prepares them, another's closes the day."""
-    from pipelines.reconciliation.close import Sealed, close_day, is_same_person
-
-    scope = only_account(account)
-    business_day = read_day("--date", day)
-    with migrated_warehouse() as store:
-        result = close_day(store, scope.account, business_day, by=by, with_open_breaks=with_open_breaks)
-    if isinstance(result, Sealed):
-        console.line(
-            f"closed: {business_day}, row {result.close_no} of recon.closes, figures SHA-256 {result.document_sha256}"
-        )
-        console.line(f"head of the chain: {result.entry_hash}")
-        return
-    before = result.instead_of
-    if before and not is_same_person(before.by, result.by):
-        raise Incomplete(
-            f"{business_day} is not closed: its figures changed since {before.by} prepared them. They are prepared "
-            f"anew by {result.by}, and another person closes the day."
-        )
-    console.line(f"prepared: {business_day} by {result.by}, figures SHA-256 {result.figures_sha256}")
-    console.line(
-        f"now another person looks at the report and closes it: `ecommpay-sync close --date {business_day} --by NAME`"
-    )
-
-
-@app.command()
-def reopen(
-    day: Annotated[str, typer.Option("--date", metavar="DAY", help="a closed business day")],
-    by: Annotated[str, typer.Option(metavar="NAME", help="who opens it")],
-    reason: Annotated[str, typer.Option(metavar="TEXT", help="why")],
-    account: OneAccount = None,
-) -> None:
-    """Open a closed day again; what was sealed stays on record."""
-    from pipelines.reconciliation.close import reopen_day
-
-    scope = only_account(account)
-    business_day = read_day("--date", day)
-    with migrated_warehouse() as store:
-        number = reopen_day(store, scope.account, business_day, by=by, reason=reason)
-    console.line(f"open again: {business_day}, row {number} of recon.closes; what was sealed stays there")
-
-
-@app.command()
-def report(
-    day: BusinessDay,
-    folder: Annotated[
-        Path | None, typer.Option("--output", metavar="FOLDER", help="where to; else SYNC_REPORT_DIR")
-    ] = None,
-    account: EachAccount = None,
-) -> None:
-    """Write the daily close report of a day: one page and one workbook; of a closed day the sealed figures."""
-    from pipelines.reports.publish import publish
-
-    business_day = read_day("--date", day)
-
-    def write(scope: AccountScope) -> None:
-        with reading_warehouse() as store:
-            zone = settings_in_force(store, scope.settings).reference.reporting_zone
-            published = publish(store, scope.account, business_day, zone, folder or report_dir())
-        _print_report(published.document)
-        console.line(f"page:     {published.page}")
-        console.line(f"workbook: {published.workbook}")
-        console.line()
-
-    each_in_turn(account, write)
-
-
-def _print_report(document: DayDocument) -> None:
-    """Print the day in one line, its totals and its open breaks."""
-    from pipelines.reports.page import exponents_of, sentence
-    from pipelines.reports.words import amount, break_name, change, rate
-
-    console.line(f"{document.business_date} ({document.reporting_zone}): {sentence(document)}")
-    console.line()
-    totals = [
-        (
-            total.currency,
-            amount(total.day.credit_minor, total.exponent),
-            change(total.day.credit_minor, total.day_before.credit_minor if total.day_before else None),
-            amount(total.day.debit_minor, total.exponent),
-            rate(total.day.approved, total.day.attempts),
-            f"{total.day.operations:,}",
-        )
-        for total in document.totals
-    ]
-    if totals:
-        columns = ("currency", "volume", "day before", "out", "approved", "operations")
-        console.table("Totals of the day", columns, totals, columns[1:])
-    exponents = exponents_of(document)
-    groups = [
-        (
-            break_name(group.break_type),
-            group.age,
-            group.currency or "—",
-            f"{group.count:,}",
-            amount(group.amount_minor, exponents.get(group.currency)),
-        )
-        for group in document.breaks
-    ]
-    if groups:
-        console.table(
-            "Open breaks", ("break", "age (days)", "currency", "count", "amount"), groups, ("count", "amount")
-        )
+MAPPING = typer.Option(
+    "--map", metavar="NAME", help="a mapping of the folder SYNC_LEDGER_MAPPINGS, a ready one, or a path"
+)
 
 
 @ledger_app.command("import")
 def ledger_import(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="a .csv, .parquet or .xlsx; docs/reconciliation.md")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="your export; docs/reconciliation.md")],
     *,
+    mapping_name: Annotated[str | None, MAPPING] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="show how the file would be understood, and write nothing")
+    ] = False,
     accept_partial: Annotated[
         bool, typer.Option("--accept-partial", help="import the good rows although others are rejected")
     ] = False,
@@ -312,21 +146,27 @@ def ledger_import(
 ) -> None:
     """Import entries of your own books: the whole file or nothing; a second time changes nothing."""
     from pipelines.reconciliation.ledger_import import import_ledger
+    from pipelines.reconciliation.mapping import read_mapping
     from resources.currencies import exponent_of
 
     scope = only_account(account)
-    with migrated_warehouse() as store:
-        with store.transaction() as connection:
-            check_account(connection)
+    mapping = read_mapping(mapping_name, ledger_mappings()) if mapping_name else None
+    if dry_run:
+        _preview(scope, file, mapping, rejects)
+        return
+    with migrated_warehouse(scope) as store:
         zone = settings_in_force(store, scope.settings).reference.reporting_zone
         result = import_ledger(
-            store, scope.account, file, zone, exponent_of, accept_partial=accept_partial, replace_day=replace_day
+            store,
+            scope.account,
+            file,
+            zone,
+            exponent_of,
+            mapping=mapping,
+            accept_partial=accept_partial,
+            replace_day=replace_day,
         )
-    if rejects is not None:
-        _write_faults(rejects, result.faults)
-    if result.faults:
-        rows = [(fault.line, fault.column, fault.problem, fault.advice) for fault in result.faults[:SHOWN_FAULTS]]
-        console.table("Rejected", ("line", "column", "what was wrong", "what to do"), rows, ("line",))
+    _report_faults(file, mapping, result.faults, rejects)
     rejected = f"{result.rows_rejected:,} row{'s' * (result.rows_rejected != 1)} of it cannot be read"
     if result.import_id is None:
         more = len(result.faults) - SHOWN_FAULTS
@@ -339,24 +179,130 @@ def ledger_import(
         f"imported: {result.rows_new:,} new, {result.rows_changed:,} corrected, {result.rows_unchanged:,} unchanged "
         f"entries of {result.rows_read:,} rows (import {result.import_id})"
         + (f"; {result.rows_withdrawn:,} withdrawn" if replace_day else "")
+        + (f"; rows that are no entries: {result.rows_skipped:,}" if result.rows_skipped else "")
     )
     if result.faults:
         raise Incomplete(f"{rejected}: correct and import them again.")
 
 
-def _write_faults(path: Path, faults: Sequence[Fault]) -> None:
+@ledger_app.command("map")
+def ledger_map(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="an export of your accounting system")],
+    name: Annotated[
+        str | None, typer.Option("--name", metavar="NAME", help="what to call the mapping; else as the file")
+    ] = None,
+) -> None:
+    """Look at an export and write a first mapping for it, its guesses and doubts marked."""
+    from pipelines.reconciliation.guess_mapping import guess_mapping
+    from resources.files import write_whole
+
+    name = name or file.stem
+    if not re.fullmatch(r"[\w.-]+(?<!\.toml)", name.replace(" ", "_")):
+        raise ConfigError(f"--name {name!r} is no name of a mapping: use letters, digits, _, - and points.")
+    path = ledger_mappings() / f"{name.replace(' ', '_')}.toml"
+    if path.exists():
+        raise ConfigError(f"{path} is there already: edit it, or write another one with --name.")
+    guess = guess_mapping(file)
     try:
-        with path.open("w", encoding="utf-8", newline="") as file:
-            writer = csv.writer(file)
-            writer.writerow(("line", "column", "problem", "advice"))
-            writer.writerows((fault.line, _as_text(fault.column), fault.problem, fault.advice) for fault in faults)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(path, guess.toml(file.name).encode())
     except OSError as error:
-        raise ConfigError(f"--rejects {path} cannot be written: {error.strerror}.") from None
+        raise ConfigError(f"{path} cannot be written: {error.strerror}: see SYNC_LEDGER_MAPPINGS.") from None
+    console.line(f"mapping: {path}")
+    for doubt in guess.doubts:
+        console.line(f"to decide: {doubt}")
+    console.line(
+        f"next: {'edit these lines, ' if guess.doubts else ''}look at the guesses, then "
+        f"`ecommpay-sync ledger import {file} --map {path.stem} --dry-run`"
+    )
 
 
-def _as_text(cell: str) -> str:
-    """Return the cell with a quote before what a spreadsheet would take for a formula."""
-    return f"'{cell}" if cell[:1] in FORMULA_STARTS else cell
+@ledger_app.command("inbox")
+def ledger_inbox(account: EachAccount = None) -> None:
+    """Import the files of the folder SYNC_LEDGER_INBOX that are complete, as the nightly job does."""
+    from pipelines.reconciliation.inbox import import_inbox
+    from resources.currencies import exponent_of
+
+    def work(scope: AccountScope) -> None:
+        inbox = scope.settings.ledger_inbox
+        if inbox is None:
+            raise ConfigError("SYNC_LEDGER_INBOX is not set: name the folder that files are imported from.")
+        with migrated_warehouse(scope) as store:
+            zone = settings_in_force(store, scope.settings).reference.reporting_zone
+            files = list(import_inbox(store, scope.account, inbox, ledger_mappings(), zone, exponent_of))
+        for file in files:
+            console.line(f"{file.mapping}/{file.name}: {file.sentence}")
+        if not files:
+            console.line(f"no file is complete in {inbox / scope.account}")
+        if refused := [file for file in files if file.imported is None]:
+            raise Incomplete(f"{len(refused)} of {len(files)} files refused: the reports are beside them.")
+
+    each_in_turn(account, work)
+
+
+def _preview(scope: AccountScope, file: Path, mapping: LedgerMapping | None, rejects: Path | None) -> None:
+    """Print the first entries of a file, its totals and its faults.
+
+    Raises:
+        Incomplete: rows would be refused.
+    """
+    from pipelines.reconciliation.ledger_import import EntryReader
+    from resources.currencies import exponent_of, major_units
+
+    with reading_warehouse(scope) as store:
+        zone = ZoneInfo(settings_in_force(store, scope.settings).reference.reporting_zone)
+        reader = EntryReader(file, zone, exponent_of, mapping)
+        first: list[tuple[str, ...]] = []
+        totals: dict[tuple[str, str, str], list[int]] = {}
+        days: set[date] = set()
+        for entry in reader:
+            day = entry.booked_at.astimezone(zone).date()
+            if len(first) < SHOWN_ROWS:
+                booked = f"{day}" if entry.is_date_only else f"{entry.booked_at.astimezone(zone):%Y-%m-%d %H:%M:%S%z}"
+                money = (major_units(amount, entry.currency, day) for amount in (entry.amount_minor, entry.fee_minor))
+                names = (entry.operation_id, entry.project_id, entry.payment_id, entry.reference)
+                row = (entry.entry_id, booked, entry.operation_type, entry.status, entry.currency, *money, *names)
+                first.append(tuple("" if value is None else str(value) for value in row))
+            total = totals.setdefault((entry.currency, entry.operation_type, entry.status), [0, 0])
+            total[0] += 1
+            total[1] += entry.amount_minor
+            days.add(day)
+        if first:
+            columns = ("entry", "booked", "type", "status", "currency", "amount", "fee")
+            names = ("operation", "project", "payment", "reference")
+            console.table("The first entries", (*columns, *names), first, ("amount", "fee"))
+            sums = [
+                (*key, f"{count:,}", major_units(amount, key[0], max(days)))
+                for key, (count, amount) in sorted(totals.items())
+            ]
+            console.table("Totals", ("currency", "type", "status", "entries", "amount"), sums, ("entries", "amount"))
+        for rule, count in sorted(reader.skipped.items()):
+            console.line(f"no entries: {count:,} row{'s' * (count != 1)} ({rule})")
+        _report_faults(file, mapping, reader.faults, rejects)
+        good = sum(count for count, _ in totals.values())
+        period = f", {min(days)} to {max(days)} ({zone})" if days else ""
+        console.line(f"understood: {good:,} entries of {reader.rows_read:,} rows{period}; nothing was written")
+        if reader.faults:
+            bad = len({fault.line for fault in reader.faults})
+            raise Incomplete(f"{bad:,} row{'s' * (bad != 1)} of {file.name} would be refused.")
+
+
+def _report_faults(file: Path, mapping: LedgerMapping | None, faults: Sequence[Fault], rejects: Path | None) -> None:
+    if rejects is not None:
+        _write_faults(rejects, faults)
+    if faults:
+        rows = [(fault.line, fault.column, fault.problem, fault.advice) for fault in faults[:SHOWN_FAULTS]]
+        sheet = f", sheet {mapping.sheet}" if mapping and mapping.sheet else ""
+        title = f"Rejected of {file.name}{sheet}"
+        console.table(title, ("line", "column", "what was wrong", "what to do"), rows, ("line",))
+
+
+def _write_faults(path: Path, faults: Sequence[Fault]) -> None:
+    file = io.StringIO()
+    writer = csv.writer(file)
+    writer.writerow(("line", "column", "problem", "advice"))
+    writer.writerows((fault.line, with_formula_quote(fault.column), fault.problem, fault.advice) for fault in faults)
+    console.write_file("--rejects", path, file.getvalue())
 
 
 app.add_typer(ledger_app)

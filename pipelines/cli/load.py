@@ -17,7 +17,7 @@ import typer
 from pipelines.accounts import AccountScope
 from pipelines.cli import console
 from pipelines.cli.accounts import EachAccount, api_settings, each_in_turn
-from pipelines.cli.console import FirstDay, LastDay, read_days
+from pipelines.cli.console import AsJson, FirstDay, LastDay, read_days
 from pipelines.cli.dagster_runs import RunFailed, check_days, check_settings, execute
 from resources.documents import DocumentsConfig
 from resources.errors import ConfigError, WarehouseBroken
@@ -43,6 +43,7 @@ def operations(
     ] = None,
     *,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="only forecast what it takes; write nothing")] = False,
+    as_json: AsJson = False,
     account: EachAccount = None,
 ) -> None:
     """Load the operations of some days; again, to see what changed."""
@@ -50,7 +51,11 @@ def operations(
     projects = tuple(project or ())
     if any(not 0 <= identifier < 2**63 for identifier in projects):
         raise ConfigError("--project takes a project id: digits, at most 19.")
-    each_in_turn(account, lambda scope: load_operations(scope, days, projects, dry_run=dry_run))
+    each_in_turn(
+        account,
+        lambda scope: load_operations(scope, days, projects, dry_run=dry_run, as_json=as_json),
+        as_json=as_json,
+    )
 
 
 def load_operations(
@@ -60,6 +65,7 @@ def load_operations(
     *,
     totals: bool = True,
     dry_run: bool = False,
+    as_json: bool = False,
 ) -> None:
     """Load the days and print a summary, with or without control totals.
 
@@ -70,8 +76,12 @@ def load_operations(
     check_days(scope.settings, *days)
     check_settings(scope)
     backfill = is_backfill(scope.settings, *days)
-    if backfill or dry_run:
-        console.lines(forecast_text(_forecast(scope, days, tuple(sorted(set(project_ids))))))
+    if dry_run or (backfill and not as_json):
+        forecast = _forecast(scope, days, tuple(sorted(set(project_ids))))
+        if as_json:
+            console.document({"account": scope.account, "forecast": forecast})
+        else:
+            console.lines(forecast_text(forecast))
     if dry_run:
         return
     projects = {"project_ids": list(project_ids)}
@@ -85,10 +95,14 @@ def load_operations(
         run_id = execute(scope, "load_operations", days=days, config={scope.op("operations"): projects})
     with open_warehouse(database_url()) as store:
         run = _run_of(store, run_id, "operations")
-        _print_completed(run, "operations", None if run.rows_new or run.rows_changed else "no row changed")
-        console.line()
-        if totals:
-            _print_control_totals(store, run.run_id)
+        control_totals = store.query("cli/load/totals_of_run", run_id=run.run_id)
+    if as_json:
+        console.document({"account": scope.account, **run._asdict(), "control_totals": control_totals})
+        return
+    _print_completed(run, "operations", None if run.rows_new or run.rows_changed else "no row changed")
+    console.line()
+    if totals:
+        _print_control_totals(control_totals)
 
 
 @app.command()
@@ -185,7 +199,7 @@ def spot_check(
 
 
 @app.command()
-def balances(account: EachAccount = None) -> None:
+def balances(account: EachAccount = None, *, as_json: AsJson = False) -> None:
     """Take a snapshot of the balances."""
     from resources.currencies import major_units
 
@@ -194,11 +208,14 @@ def balances(account: EachAccount = None) -> None:
         run_id = execute(scope, "snapshot_balances")
         with open_warehouse(database_url()) as store:
             rows = store.query("cli/load/balances_of_dagster", dagster_run_id=run_id)
+        if as_json:
+            console.document({"account": scope.account, "balances": rows})
+            return
         at = f" at {rows[0].captured_at:%Y-%m-%d %H:%M:%S} UTC" if rows else ""
         lines = [(row.balance_name, row.currency, major_units(row.amount_minor, row.currency)) for row in rows]
         console.table(f"Balances{at}", ("balance", "currency", "amount"), lines, ("amount",))
 
-    each_in_turn(account, snapshot)
+    each_in_turn(account, snapshot, as_json=as_json)
 
 
 def _chosen_streams(configured: Sequence[DocumentsConfig], names: Sequence[str]) -> list[DocumentsConfig]:
@@ -227,13 +244,13 @@ def _print_completed(run: Any, rows: str, changes: str | None = None) -> None:
     )
 
 
-def _print_control_totals(store: Warehouse, run_id: int) -> None:
+def _print_control_totals(control_totals: Sequence[Any]) -> None:
     """Print the control totals of a run: one row a currency, the rows of each status, the amount of success."""
     from resources.currencies import major_units
 
     counts: dict[str, dict[str, int]] = {}
     amounts: dict[str, int] = {}
-    for row in store.query("cli/load/totals_of_run", run_id=run_id):
+    for row in control_totals:
         currency, status = row.currency or "(none)", row.status or "(none)"
         counts.setdefault(currency, {})[status] = row.row_count
         if status == "success":
@@ -338,7 +355,7 @@ def _existing_warehouse(stack: ExitStack) -> Warehouse | None:
     url = database_url()
     if url is None and not (data_dir() / "postgres").exists():
         return None
-    store = stack.enter_context(open_warehouse(url))
+    store = stack.enter_context(open_warehouse(url, read_only=True))
     try:
         store.query("ingest/forecast/speed", account="")
     except WarehouseBroken:  # its tables are not made yet
@@ -357,7 +374,7 @@ def _days_done(
     walked = ledger.windows_already_done(
         store, scope.account, windows.interval_of_days(*interval), project_ids, scope.settings.look_back_days
     )
-    holes = windows.without(wanted, [windows.Window(start, end) for start, end in walked])
+    holes = windows.without(wanted, [windows.Window(window.interval_from, window.interval_to) for window in walked])
     left = {day for hole in holes for day, _ in windows.shares(hole)}
     return {day for day, _ in windows.shares(wanted)} - left
 

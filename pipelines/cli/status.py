@@ -14,6 +14,7 @@ import typer
 
 from pipelines.cli import console
 from pipelines.cli.accounts import AllAccounts, chosen_names, migrated_warehouse, reading_warehouse
+from pipelines.cli.console import AsJson
 from resources.accounts import Accounts, accounts_of
 from resources.errors import ConfigError, SyncError
 from resources.settings import (
@@ -27,8 +28,10 @@ from resources.settings import (
 )
 from resources.warehouse.engine import Warehouse, open_warehouse
 from resources.warehouse.migrate import NotMigrated, check_migrated
+from resources.warehouse.reference import check_account
 
 if TYPE_CHECKING:
+    from pipelines.marts.projects import SharedProject
     from resources.data_api.client import Answer, Client
     from resources.data_api.clock import PlatformClock
 
@@ -40,30 +43,59 @@ SAMPLE = timedelta(days=30)
 
 
 @app.command()
-def status(account: AllAccounts = None) -> None:
+def status(account: AllAccounts = None, *, as_json: AsJson = False) -> None:
     """Show what is in the store, how complete it is, and the last runs."""
     accounts = accounts_of()
     names = chosen_names(accounts, account)
     only = names[0] if accounts.several and len(names) == 1 else None
     try:
-        _print_status(only, several=accounts.several)
+        with reading_warehouse() as store:
+            place, found = store.place(), _state_of(store, only)
     except NotMigrated as error:
         if not error.is_empty:
             raise
-        console.line(EMPTY)
+        if as_json:
+            console.document({"warehouse": None})
+        else:
+            console.line(EMPTY)
+        return
+    if as_json:
+        console.document({"warehouse": place, **found})
+        return
+    console.line(f"Warehouse: {place}")
+    console.line()
+    _print_store(found["store"])
+    _print_shared_projects(found["shared_projects"])
+    _print_unnamed_account(found["unnamed_account"])
+    _print_documents(found["documents"])
+    _print_coverage(found["coverage"], found["holes"])
+    _print_balances(found["balances"])
+    _print_rejects(found["rejects"])
+    _print_requests_in_flight(found["requests_in_flight"])
+    _print_runs(found["runs"], several=accounts.several)
 
 
-def _print_status(only: str | None, *, several: bool) -> None:
-    with reading_warehouse() as store:
-        console.line(f"Warehouse: {store.place()}")
-        console.line()
-        if _print_store(store, only) > 1:
-            _print_shared_projects(store, only)
-        _print_documents(store, only)
-        _print_coverage(store, only)
-        _print_balances(store, only)
-        _print_rejects(store, only)
-        _print_runs(store, only, several=several)
+def _state_of(store: Warehouse, only: str | None) -> dict[str, Any]:
+    """Return the rows of each part of the state; of one account, where it is named."""
+    from pipelines.marts.projects import shared_projects
+
+    def of_account(rows: Sequence[Any]) -> list[Any]:
+        return [row for row in rows if only is None or row.account == only]
+
+    stored = store.query("cli/status/store")
+    shared = shared_projects(store) if len(stored) > 1 else ()
+    return {
+        "store": of_account(stored),
+        "unnamed_account": _unnamed_account(store),
+        "shared_projects": [project for project in shared if only is None or only in project.accounts],
+        "documents": of_account(store.query("cli/status/documents")),
+        "coverage": of_account(store.query("cli/status/coverage")),
+        "holes": of_account(store.query("cli/status/holes")),
+        "balances": of_account(store.query("cli/status/last_balances")),
+        "rejects": of_account(store.query("cli/status/rejects")),
+        "requests_in_flight": of_account(store.query("cli/status/requests_in_flight")),
+        "runs": store.query("cli/status/runs", most=LAST_RUNS, account=only),
+    }
 
 
 @app.command()
@@ -79,9 +111,7 @@ def database() -> None:
                     time.sleep(3600)
 
 
-def _print_store(store: Warehouse, only: str | None) -> int:
-    """Print what is stored, and return the number of accounts in the store."""
-    found = store.query("cli/status/store")
+def _print_store(stored: Sequence[Any]) -> None:
     rows = [
         (
             row.account,
@@ -90,7 +120,7 @@ def _print_store(store: Warehouse, only: str | None) -> int:
             _time(row.last_completed),
             _time(row.last_observed),
         )
-        for row in _of(only, found)
+        for row in stored
     ]
     columns = ("account", "operations", "first completed", "last completed", "last change seen")
     if rows:
@@ -98,10 +128,25 @@ def _print_store(store: Warehouse, only: str | None) -> int:
     else:
         console.line(EMPTY)
         console.line()
-    return len(found)
 
 
-def _print_documents(store: Warehouse, only: str | None) -> None:
+def _unnamed_account(store: Warehouse) -> str | None:
+    """Return what to do where the warehouse is another account's than the one that is set; None: it is not."""
+    try:
+        with store.transaction() as connection:
+            check_account(connection)
+    except ConfigError as error:
+        return str(error)
+    return None
+
+
+def _print_unnamed_account(text: str | None) -> None:
+    if text:
+        console.line(text)
+        console.line()
+
+
+def _print_documents(documents: Sequence[Any]) -> None:
     rows = [
         (
             row.account,
@@ -110,35 +155,28 @@ def _print_documents(store: Warehouse, only: str | None) -> None:
             _time(row.last_changed),
             _time(row.last_walked),
         )
-        for row in _of(only, store.query("cli/status/documents"))
+        for row in documents
     ]
     if rows:
         columns = ("account", "stream", "documents", "last change seen", "last walked")
         console.table("Documents (core.documents)", columns, rows, ("documents",))
 
 
-def _print_coverage(store: Warehouse, only: str | None) -> None:
-    rows = [
-        (row.account, _time(row.covered_from), _time(row.covered_to))
-        for row in _of(only, store.query("cli/status/coverage"))
-    ]
+def _print_coverage(coverage: Sequence[Any], holes: Sequence[Any]) -> None:
+    rows = [(row.account, _time(row.covered_from), _time(row.covered_to)) for row in coverage]
     if rows:
         console.table("Shown complete, without a hole", ("account", "from", "to"), rows)
-    holes = [
-        (row.account, row.stream, _time(row.hole_from), _time(row.hole_to))
-        for row in _of(only, store.query("cli/status/holes"))
-    ]
-    if holes:
-        console.table("HOLES: not walked, or not shown complete", ("account", "what", "from", "to"), holes)
+    missing = [(row.account, row.stream, _time(row.hole_from), _time(row.hole_to)) for row in holes]
+    if missing:
+        console.table("HOLES: not walked, or not shown complete", ("account", "what", "from", "to"), missing)
 
 
-def _print_balances(store: Warehouse, only: str | None) -> None:
+def _print_balances(balances: Sequence[Any]) -> None:
     from resources.currencies import major_units
 
-    rows = _of(only, store.query("cli/status/last_balances"))
-    moments = {row.captured_at for row in rows}
+    moments = {row.captured_at for row in balances}
     differ = len(moments) > 1  # each account has a snapshot of its own moment
-    lines = [
+    rows = [
         (
             row.account,
             row.balance_name,
@@ -146,24 +184,31 @@ def _print_balances(store: Warehouse, only: str | None) -> None:
             major_units(row.amount_minor, row.currency),
             *([_time(row.captured_at)] if differ else []),
         )
-        for row in rows
+        for row in balances
     ]
     if rows:
         title = "Balances (times in UTC)" if differ else f"Balances at {_time(*moments)} UTC"
         columns = ("account", "balance", "currency", "amount", *(["at"] if differ else []))
-        console.table(title, columns, lines, ("amount",))
+        console.table(title, columns, rows, ("amount",))
 
 
-def _print_rejects(store: Warehouse, only: str | None) -> None:
-    rows = [
-        (row.stream, row.reason, f"{row.rows:,}", _time(row.last_seen_at))
-        for row in _of(only, store.query("cli/status/rejects"))
-    ]
+def _print_rejects(rejects: Sequence[Any]) -> None:
+    rows = [(row.stream, row.reason, f"{row.rows:,}", _time(row.last_seen_at)) for row in rejects]
     if rows:
         console.table("Not typed: core.rejects", ("stream", "reason", "rows", "last seen"), rows, ("rows",))
 
 
-def _print_runs(store: Warehouse, only: str | None, *, several: bool) -> None:
+def _print_requests_in_flight(processes: Sequence[Any]) -> None:
+    rows = [
+        (row.account, row.in_flight_limit, "at work" if row.is_at_work else "ended", _time(row.seen_at))
+        for row in processes
+    ]
+    if rows:
+        columns = ("account", "at once", "process", "last seen")
+        console.table("Requests in flight, as found", columns, rows, ("at once",))
+
+
+def _print_runs(runs: Sequence[Any], *, several: bool) -> None:
     rows = [
         (
             row.run_id,
@@ -174,30 +219,22 @@ def _print_runs(store: Warehouse, only: str | None, *, several: bool) -> None:
             row.state,
             row.message or "",
         )
-        for row in store.query("cli/status/runs", most=LAST_RUNS, account=only)
+        for row in runs
     ]
     if rows:
         columns = ("run", *(["account"] if several else []), "what", "days", "started", "state", "why")
         console.table("Last runs", columns, rows, ("run",))
 
 
-def _print_shared_projects(store: Warehouse, only: str | None) -> None:
-    from pipelines.marts.projects import shared_projects
-
+def _print_shared_projects(projects: Sequence[SharedProject]) -> None:
     rows = [
         (project.project_id, sight.account, f"{sight.operations:,}", sight.verdict, project.advice)
-        for project in shared_projects(store)
-        if only is None or only in project.accounts
+        for project in projects
         for sight in project.sights
     ]
     if rows:
         columns = ("project", "account", "operations", "in the marts", "what to do")
         console.table("PROJECTS SEEN BY SEVERAL ACCOUNTS", columns, rows, ("operations",))
-
-
-def _of(only: str | None, rows: Sequence[Any]) -> list[Any]:
-    """Return the rows of the account; without one all."""
-    return [row for row in rows if only is None or row.account == only]
 
 
 def _time(moment: datetime | None) -> str:
@@ -208,44 +245,53 @@ def _time(moment: datetime | None) -> str:
 class Examination:
     """The checks so far; the worst of them decides the exit code."""
 
+    prints: bool = True
     exit_code: int = 0
+    account: str | None = None  # None: the check is about all accounts
+    checks: list[dict[str, str | None]] = field(default_factory=list)
     api: ApiSettings | None = None
     answer: Answer | None = None
     clock: PlatformClock | None = None
     _failed: set[str] = field(default_factory=set)
 
-    def begin(self) -> None:
-        """Forget which checks of the account before failed; the exit code stays."""
+    def begin(self, account: str | None, heading: str | None) -> None:
+        """Begin with another account, or with what is about all; the exit code stays."""
         self._failed.clear()
+        self.account = account
+        if heading and self.prints:
+            console.line(heading)
 
     def check(self, name: str, examine: Callable[[], str], *, needs: str | None = None) -> None:
         """Run one check and print its line; skip it when what it needs has failed."""
         if needs in self._failed:
             self._failed.add(name)
-            console.line(f"–     {name:<14} not checked: {needs} first")
+            self._add(name, "–", "skipped", f"not checked: {needs} first")
             return
         try:
-            console.line(f"ok    {name:<14} {examine()}")
+            self._add(name, "ok", "ok", examine())
         except SyncError as error:
             self._failed.add(name)
             self.exit_code = max(self.exit_code, error.exit_code)
-            console.line(f"FAIL  {name:<14} {error}")
+            self._add(name, "FAIL", "failed", str(error))
+
+    def _add(self, name: str, sign: str, state: str, text: str) -> None:
+        self.checks.append({"account": self.account, "check": name, "state": state, "text": text})
+        if self.prints:
+            console.line(f"{sign:<5} {name:<14} {text}")
 
 
 @app.command()
-def doctor(account: AllAccounts = None) -> None:
+def doctor(account: AllAccounts = None, *, as_json: AsJson = False) -> None:
     """Check configuration, platform, signature and database, one line each."""
     from pipelines.marts.projects import shared_projects
 
     console.warnings_to_stderr()
     accounts = accounts_of()
-    examination = Examination()
+    examination = Examination(prints=not as_json)
     for name in chosen_names(accounts, account):
-        if accounts.several:
-            console.line(f"account {name}")
+        examination.begin(name, f"account {name}" if accounts.several else None)
         _examine_account(examination, accounts, name)
-    if accounts.several:
-        console.line("all accounts")
+    examination.begin(None, "all accounts" if accounts.several else None)
     examination.check("database", _database)
     examination.check("migrations", _migrations, needs="database")
 
@@ -255,11 +301,12 @@ def doctor(account: AllAccounts = None) -> None:
 
     if accounts.several:
         examination.check("shared", shared, needs="migrations")
+    if as_json:
+        console.document({"checks": examination.checks, "exit_code": examination.exit_code})
     sys.exit(examination.exit_code)
 
 
 def _examine_account(examination: Examination, accounts: Accounts, name: str) -> None:
-    examination.begin()
     check = examination.check
 
     def settings() -> str:

@@ -6,40 +6,97 @@ What a window and a walk are is in `windows` and `walk`; what is requested, and 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from collections.abc import Callable, Collection, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
+from functools import partial
+from typing import Any, Generic, Protocol, TypeVar
 
 from pipelines.ingest import windows
-from pipelines.ingest.normalize import concat
+from pipelines.ingest.normalize import concat, normalize
 from pipelines.ingest.pages import FetchedPage, page_of
 from pipelines.ingest.privacy import mask, unknown_columns, without_body
 from pipelines.ingest.progress import LogProgress, Progress
+from pipelines.ingest.read_ahead import PageReader
 from pipelines.ingest.streams import PageRequest, Stream
 from pipelines.ingest.walk import (
     DEEPEST,
+    MOST_AHEAD,
     SHORTEST,
     Complete,
     Page,
     Suspicion,
     TooDense,
     Unstable,
+    expect_nothing,
     fetch_whole,
     walk_until_stable,
 )
 from pipelines.ingest.windows import Window
 from resources import log
+from resources.data_api import signature
+from resources.data_api.client import Answer
 from resources.data_api.endpoints import DataApi
 from resources.data_api.errors import Unauthorized
 from resources.errors import ConfigError, Incomplete
 from resources.settings import SyncSettings
 from resources.warehouse import ledger
 from resources.warehouse.engine import Warehouse
-from resources.warehouse.ledger import ControlTotal, LoadReport, Scope, TotalKey, WalkRecord, sum_totals
-from resources.warehouse.load import load_window
+from resources.warehouse.ledger import (
+    ControlTotal,
+    LoadReport,
+    Neighbours,
+    Scope,
+    TotalKey,
+    WalkRecord,
+    sum_totals,
+)
+from resources.warehouse.load import load_window, readable_body, row_keys
 from resources.warehouse.locks import BackfillThrottle, open_locks
 from resources.warehouse.rate_limit import TokenBudget
+
+T = TypeVar("T")
+
+
+class Workers(Protocol):
+    """What carries out the work of several windows at once, and waits for it."""
+
+    def submit(self, work: Callable[..., Any], /, *arguments: Any) -> Future[Any]:
+        """Let a worker do this."""
+
+    def first_done(self, futures: Collection[Future[Any]]) -> Collection[Future[Any]]:
+        """Wait until some of these are done, and return those."""
+
+
+class Threads(ThreadPoolExecutor):
+    """Workers that are threads."""
+
+    def __init__(self, most: int) -> None:
+        super().__init__(most, thread_name_prefix="window")
+
+    def first_done(self, futures: Collection[Future[Any]]) -> Collection[Future[Any]]:
+        """Wait until some of these are done, and return those."""
+        return wait(futures, return_when=FIRST_COMPLETED).done
+
+
+def page_threads() -> Executor:
+    """Return the threads that request pages of one window ahead."""
+    return ThreadPoolExecutor(MOST_AHEAD, thread_name_prefix="page")
+
+
+class WindowStore(Protocol[T]):
+    """Where the windows of one run are committed, each with all that it brought or not at all."""
+
+    def load(self, record: WalkRecord, pages: list[Page[T]]) -> LoadReport:
+        """Commit a complete walk: its rows and its verdict."""
+
+    def add_incomplete(self, record: WalkRecord) -> None:
+        """Commit the verdict of a walk that could not be shown complete."""
+
+    def cancel(self) -> None:
+        """End what other threads are executing, so that nobody waits for it."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +124,7 @@ class SyncReport:
     rows_changed: int = 0
     rows_unchanged: int = 0
     rows_rejected: int = 0
+    requests_in_flight: int = 0  # of the token, that were found to go well
     totals: Mapping[TotalKey, ControlTotal] = field(default_factory=dict)
     skipped: str | None = None
 
@@ -133,9 +191,13 @@ def sync(
             dagster_run_id=request.dagster_run_id,
             locks=locks,
         ) as run:
-            engine = _Engine(stream, run_api, warehouse, settings, run.scope, throttle, progress or LogProgress())
+            ledger.note_resumed_windows(warehouse, run.run_id, done)
+            walker = Walker(stream, run_api, settings, page_of, projects)
+            neighbours = Neighbours(done, partial(_keys_of, warehouse, stream))
+            store = WarehouseWindows(warehouse, stream, replace(run.scope, neighbours=neighbours), settings)
+            engine = Engine(walker, store, run.run_id, throttle, progress or LogProgress())
             try:
-                return engine.load(request, [Window(first, last) for first, last in done])
+                return engine.load(request, [Window(window.interval_from, window.interval_to) for window in done])
             except Unauthorized as error:
                 was_held = stream.optional and ledger.was_loaded(warehouse, account, stream.name)
                 if not stream.optional or request.refusal_is_failure or was_held:
@@ -144,27 +206,45 @@ def sync(
                 return SyncReport(run.run_id, windows.of_days(*days), skipped=run.skipped)
 
 
-class Walker:
-    """Walks windows of a stream; what one meets of a server that is not to be trusted, the next ones know."""
+class Walker(Generic[T]):
+    """Walks windows of a stream; what one meets of a server that is not to be trusted, the next ones know.
 
-    def __init__(self, stream: Stream, api: DataApi, settings: SyncSettings, project_ids: tuple[int, ...] = ()) -> None:
+    `read` makes pages of answers, `readers` makes what requests some of a window's ahead.
+    """
+
+    def __init__(
+        self,
+        stream: Stream,
+        api: DataApi,
+        settings: SyncSettings,
+        read: Callable[[Stream, Answer], Page[T]],
+        project_ids: tuple[int, ...] = (),
+        readers: Callable[[], Executor] = page_threads,
+    ) -> None:
         self.stream = stream
         self.api = api
         self.settings = settings
+        self.read = read
         self.project_ids = project_ids
+        self.readers = readers
         self.suspicion = Suspicion()
+        self.reads_ahead = True
 
-    def walk(self, window: Window) -> Complete[FetchedPage] | Unstable | list[Window]:
+    def walk(self, window: Window) -> Complete[T] | Unstable | list[Window]:
         """Walk a window; return all of its pages, its pieces where it must be cut, or why it is not complete."""
 
-        def fetch(offset: int, limit: int) -> Page[FetchedPage]:
+        def fetch(offset: int, limit: int) -> Page[T]:
             request = PageRequest(window, self.project_ids, offset, limit)
-            return page_of(self.stream, self.stream.request(self.api, self.settings, request))
+            return self.read(self.stream, self.stream.request(self.api, self.settings, request))
 
         if not self.stream.has_pages:
             return fetch_whole(fetch, self.suspicion)
         can_be_cut = window.seconds > self.stream.shortest
-        outcome = walk_until_stable(fetch, window.length if can_be_cut else SHORTEST, self.suspicion)
+        length = window.length if can_be_cut else SHORTEST
+        with PageReader(fetch, self.readers()) as reader:
+            expect = reader.expect if self.reads_ahead else expect_nothing
+            outcome = walk_until_stable(reader.fetch, length, self.suspicion, expect)
+        outcome = replace(outcome, requests=outcome.requests + reader.thrown_away)
         if isinstance(outcome, TooDense):
             return windows.cut(window, windows.pieces_for(window, outcome.rows, outcome.span, DEEPEST))
         if isinstance(outcome, Unstable) and can_be_cut and not outcome.contradiction:
@@ -172,34 +252,34 @@ class Walker:
         return outcome
 
 
-class _Engine:
-    """The work of one run: its queue of windows, its report."""
+class Engine(Generic[T]):
+    """The work of one run: its queue of windows, its report. It decides; what it works with is given."""
 
     def __init__(
         self,
-        stream: Stream,
-        api: DataApi,
-        warehouse: Warehouse,
-        settings: SyncSettings,
-        scope: Scope,
+        walker: Walker[T],
+        store: WindowStore[T],
+        run_id: int,
         throttle: BackfillThrottle | None,
         progress: Progress,
+        workers: Callable[[int], AbstractContextManager[Workers]] = Threads,
     ) -> None:
-        self.stream = stream
-        self.api = api
-        self.warehouse = warehouse
-        self.settings = settings
-        self.scope = scope
+        self.walker = walker
+        self.store = store
+        self.run_id = run_id
         self.throttle = throttle
         self.progress = progress
-        self.walker = Walker(stream, api, settings, scope.project_ids)
+        self.workers = workers
+        self.stream = walker.stream
+        self.api = walker.api
+        self.settings = walker.settings
         self.incomplete: list[tuple[Window, Unstable]] = []
 
     def load(self, request: SyncRequest, done: Sequence[Window]) -> SyncReport:
         """Walk and load what is not done of the days."""
         whole = self._whole(request)
         holes = windows.without(whole, done)
-        self.report = SyncReport(self.scope.run_id, whole, resumed_windows=len(done))
+        self.report = SyncReport(self.run_id, whole, resumed_windows=len(done))
         try:
             self.progress.begin(whole, holes)
             self._work(deque(window for hole in holes for window in windows.plan(hole, self.stream.longest)))
@@ -207,7 +287,8 @@ class _Engine:
             self.progress.end()
         if self.incomplete:
             raise Incomplete(_incomplete_message(self.incomplete))
-        return replace(self.report, requests=self.api.counts.total)
+        concurrency = self.api.client.concurrency
+        return replace(self.report, requests=self.api.counts.total, requests_in_flight=concurrency.limit)
 
     def _whole(self, request: SyncRequest) -> Window:
         """Return the window of the days as far as they are over; of a snapshot, the present second."""
@@ -222,27 +303,30 @@ class _Engine:
 
     def _work(self, queue: deque[Window]) -> None:
         """Keep several windows in flight until none is left; the first failure stops the rest."""
-        with ThreadPoolExecutor(self.settings.windows_in_flight, thread_name_prefix="window") as pool:
+        with self.workers(self.settings.windows_in_flight) as pool:
             in_flight: dict[Future[LoadReport | Unstable | list[Window]], Window] = {}
             try:
                 while queue or in_flight:
                     while queue and self._may_start(queue[0], len(in_flight)):
                         window = queue.popleft()
                         in_flight[pool.submit(self._walk_and_load, window)] = window
-                    done, _ = wait(in_flight, return_when=FIRST_COMPLETED)
-                    for future in done:
+                    for future in pool.first_done(in_flight):
                         window = in_flight.pop(future)
                         if self.throttle:
                             self.throttle.release(*window.days())
                         self._on_done(queue, window, future.result())
-            except BaseException:
+            except BaseException as error:
                 self.api.stop()  # or an answer that takes minutes would be waited for
+                if not isinstance(error, Exception):  # somebody stops us: nor wait for a lock
+                    self.store.cancel()
                 raise
 
     def _may_start(self, window: Window, in_flight: int) -> bool:
         if self.throttle is None:
             return in_flight < self.settings.windows_in_flight
-        if in_flight >= self.throttle.windows_in_flight():
+        most = self.throttle.windows_in_flight()
+        self.walker.reads_ahead = most == self.settings.windows_in_flight  # else it yields
+        if in_flight >= most:
             return False
         return self.throttle.acquire(*window.days(), is_first=not in_flight)
 
@@ -250,7 +334,7 @@ class _Engine:
         if isinstance(outcome, LoadReport):
             self.report += outcome
             self.progress.committed(window, outcome)
-            log.committed(self.scope.run_id, window, outcome)
+            log.committed(self.run_id, window, outcome)
         elif isinstance(outcome, Unstable):
             self.incomplete.append((window, outcome))
         else:
@@ -258,25 +342,61 @@ class _Engine:
 
     def _walk_and_load(self, window: Window) -> LoadReport | Unstable | list[Window]:
         """Return the report of a committed window, its pieces when it must be cut, why when incomplete."""
-        log.bind(run_id=self.scope.run_id, window=window)
+        log.bind(run_id=self.run_id, window=window)
         started = datetime.now(UTC)
         outcome = self.walker.walk(window)
         if isinstance(outcome, list):
             return outcome
+        if not self.stream.is_snapshot:
+            self.api.assert_over(window.last)
         record = _record(window, started, outcome)
         if isinstance(outcome, Unstable):
-            ledger.add_incomplete_window(self.warehouse, self.scope, record)
+            self.store.add_incomplete(record)
             return outcome
+        return self.store.load(record, outcome.pages)
+
+
+@dataclass(frozen=True)
+class WarehouseWindows:
+    """The windows of one run in PostgreSQL."""
+
+    warehouse: Warehouse
+    stream: Stream
+    scope: Scope
+    settings: SyncSettings
+
+    def load(self, record: WalkRecord, pages: list[Page[FetchedPage]]) -> LoadReport:
+        """Commit a complete walk: its rows and its verdict."""
         personal = self.settings.personal
-        rows = mask(concat(self.stream.schema, [page.payload.batch for page in outcome.pages]), personal)
-        pages = [without_body(page.payload.raw, personal) for page in outcome.pages]
-        unknown = unknown_columns(self.stream.unrequested(pages[0].request) if pages else (), personal)
+        rows = mask(concat(self.stream.schema, [page.payload.batch for page in pages]), personal)
+        raw = [without_body(page.payload.raw, personal) for page in pages]
+        unknown = unknown_columns(self.stream.unrequested(raw[0].request) if raw else (), personal)
         return load_window(
-            self.warehouse, self.stream, self.scope, record, rows.frame, rows.rejects, pages, unrequested=unknown
+            self.warehouse, self.stream, self.scope, record, rows.frame, rows.rejects, raw, unrequested=unknown
         )
 
+    def add_incomplete(self, record: WalkRecord) -> None:
+        """Commit the verdict of a walk that could not be shown complete."""
+        ledger.add_incomplete_window(self.warehouse, self.scope, record)
 
-def _record(window: Window, started: datetime, outcome: Complete[FetchedPage] | Unstable) -> WalkRecord:
+    def cancel(self) -> None:
+        """Cancel the statements of the other threads."""
+        self.warehouse.cancel()
+
+
+def _keys_of(warehouse: Warehouse, stream: Stream, window_id: int) -> frozenset[str]:
+    """Return the keys of a committed window from its raw pages; none where bodies are not kept."""
+    pages = warehouse.query("warehouse/ledger/pages_of_window", window_id=window_id)
+    batches = [
+        normalize(stream.schema, stream.rows(signature.parsed(body)), page.requested_at)
+        for page in pages
+        if page.body_zstd is not None and (body := readable_body(page)) is not None
+    ]
+    rows = concat(stream.schema, batches)
+    return row_keys(stream, rows.frame, rows.rejects)
+
+
+def _record(window: Window, started: datetime, outcome: Complete[Any] | Unstable) -> WalkRecord:
     """Return what the ledger keeps of a walk that has just ended."""
     return WalkRecord(
         interval_from=window.first,

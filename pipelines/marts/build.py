@@ -28,6 +28,10 @@ VIEWS = (  # in the order in which they are made
     "ops_runs",
     "ops_lateness",
     "fct_fraud",
+    "recon_match_rate",
+    "recon_open_breaks",
+    "recon_resolution",
+    "recon_days",
 )
 TABLES = ("dim_date", "dim_project", "dim_operation_status", "daily_overview", "fct_payments", "fct_balances_daily")
 MARTS = (*TABLES, *VIEWS)

@@ -14,7 +14,6 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from pipelines.audit.replay import body_of
 from pipelines.ingest.operations import OPERATIONS
 from pipelines.ingest.privacy import PERSONAL_COLUMNS
 from pipelines.ingest.registry import TYPED
@@ -22,7 +21,7 @@ from pipelines.ingest.typing_values import canonical, json_text
 from pipelines.privacy import erase_documents
 from pipelines.privacy.erase_documents import Named
 from resources.warehouse.engine import Warehouse, affect, run
-from resources.warehouse.load import compress
+from resources.warehouse.load import body_of, compress
 
 KEPT = frozenset[str]().union(*(stream.schema.fields for stream in TYPED)) - PERSONAL_COLUMNS
 REDACT = {

@@ -1,7 +1,7 @@
-"""Closes a business day under four eyes and seals its figures; opens it again. Nothing sealed is ever changed.
+"""Closes business days under four eyes and seals their figures; opens one again. Nothing sealed is ever changed.
 
 One person prepares the figures, another seals them while they are still the same. What the sealed document holds is in
-docs/reconciliation.md; a report is rendered from it alone.
+docs/reconciliation.md; a report is rendered from it alone. A month is closed day by day, each on its own figures.
 """
 
 from __future__ import annotations
@@ -9,7 +9,8 @@ from __future__ import annotations
 import hashlib
 import json
 import unicodedata
-from collections.abc import Iterator
+from calendar import monthrange
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
@@ -50,6 +51,20 @@ class Sealed:
     entry_hash: str
 
 
+@dataclass(frozen=True)
+class Obstacle:
+    """Why a day is not closed now, and the command that comes next; of a closed day nothing does (`is_closed`)."""
+
+    kind: type[SyncError]  # what it is to a caller who wants just this day
+    reason: str
+    message: str
+    command: str = ""
+    is_closed: bool = False
+
+
+Outcome = Sealed | Prepared | Obstacle
+
+
 def close_day(
     warehouse: Warehouse, account: str, day: date, *, by: str, with_open_breaks: bool = False
 ) -> Sealed | Prepared:
@@ -62,15 +77,48 @@ def close_day(
     """
     by = _person("--by", by)
     with _at_rest(warehouse, account, day) as connection:
-        known_at = datetime.now(UTC)
-        _check(connection, account, day, known_at, with_open_breaks=with_open_breaks)
-        figures = _figures_digest(connection, account, day)
-        preparation = _latest_preparation(connection, account, day)
-        if preparation is None or preparation.figures_sha256 != figures:
-            return replace(_prepare(connection, account, day, by, figures), instead_of=preparation)
-        if is_same_person(preparation.by, by):
-            raise ConfigError(f"{preparation.by} prepared {day}: another person must close it.")
-        return _seal(connection, account, day, preparation, by, known_at, with_open_breaks=with_open_breaks)
+        outcome = _close(connection, account, day, by, with_open_breaks=with_open_breaks)
+    if isinstance(outcome, Obstacle):
+        raise outcome.kind(outcome.message)
+    return outcome
+
+
+def close_month(
+    warehouse: Warehouse, account: str, days: Sequence[date], *, by: str, with_open_breaks: bool = False
+) -> dict[date, Outcome]:
+    """Close or prepare each of the days that can be, as `close_day` does; say of the others what is in the way.
+
+    Raises:
+        ConfigError: the name is missing.
+        SyncError: a load is running; nothing is written.
+    """
+    by = _person("--by", by)
+    with _at_rest(warehouse, account, min(days)) as connection:
+        return {day: _close(connection, account, day, by, with_open_breaks=with_open_breaks) for day in days}
+
+
+def days_of_month(month: date) -> tuple[date, ...]:
+    """Return the days of the month in which a day lies."""
+    return tuple(month.replace(day=number) for number in range(1, monthrange(month.year, month.month)[1] + 1))
+
+
+def _close(connection: Connection, account: str, day: date, by: str, *, with_open_breaks: bool) -> Outcome:
+    known_at = datetime.now(UTC)
+    found = obstacle(connection, account, day, known_at, with_open_breaks=with_open_breaks)
+    if found:
+        return found
+    figures = _figures_digest(connection, account, day)
+    preparation = latest_preparation(connection, account, day)
+    if preparation is None or preparation.figures_sha256 != figures:
+        return replace(_prepare(connection, account, day, by, figures), instead_of=preparation)
+    if is_same_person(preparation.by, by):
+        return Obstacle(
+            ConfigError,
+            f"prepared by {preparation.by}: another person must close it",
+            f"{preparation.by} prepared {day}: another person must close it.",
+            f"ecommpay-sync close --date {day} --by NAME",
+        )
+    return _seal(connection, account, day, preparation, by, known_at, with_open_breaks=with_open_breaks)
 
 
 def _seal(
@@ -84,7 +132,7 @@ def _seal(
     with_open_breaks: bool,
 ) -> Sealed:
     report = replace(
-        gather(connection, account, day, _zone(connection)),
+        gather(connection, account, day, reporting_zone(connection)),
         known_at=known_at,
         close=Close(preparation.by, by, known_at),
     )
@@ -125,7 +173,7 @@ def reopen_day(warehouse: Warehouse, account: str, day: date, *, by: str, reason
     by, reason = _person("--by", by), _person("--reason", reason)
     with warehouse.transaction() as connection:
         run(connection, "reconciliation/matching/lock_account", account=account)
-        if not run(connection, "reconciliation/close/close_latest", account=account, day=day):
+        if not run(connection, "reconciliation/close/closes_between", account=account, first=day, last=day):
             raise ConfigError(f"{day} is not closed: there is nothing to open again.")
         (row,) = run(connection, "reconciliation/close/close_reopen", account=account, day=day, by=by, reason=reason)
         return int(row.close_no)
@@ -137,16 +185,25 @@ def sealed_document(warehouse: Warehouse, account: str, day: date) -> Sealed | N
     Raises:
         WarehouseBroken: what is stored is not what was sealed.
     """
-    rows = warehouse.query("reconciliation/close/close_latest", account=account, day=day)
-    if not rows:
-        return None
-    (row,) = rows
-    if hashlib.sha256(row.document.encode()).hexdigest() != row.sha256 or not row.is_intact:
-        raise WarehouseBroken(f"the sealed figures of {day} were altered: compare with a backup.")
-    return Sealed(row.close_no, row.document, row.sha256, row.entry_hash)
+    with warehouse.transaction() as connection:
+        return sealed_days(connection, account, day, day).get(day)
 
 
-def _zone(connection: Connection) -> str:
+def sealed_days(connection: Connection, account: str, first: date, last: date) -> dict[date, Sealed]:
+    """Return the sealed figures of each closed day from `first` to `last`, in their order.
+
+    Raises:
+        WarehouseBroken: what is stored of one of them is not what was sealed.
+    """
+    rows = run(connection, "reconciliation/close/closes_between", account=account, first=first, last=last)
+    for row in rows:
+        if hashlib.sha256(row.document.encode()).hexdigest() != row.sha256 or not row.is_intact:
+            raise WarehouseBroken(f"the sealed figures of {row.business_date} were altered: compare with a backup.")
+    return {row.business_date: Sealed(row.close_no, row.document, row.sha256, row.entry_hash) for row in rows}
+
+
+def reporting_zone(connection: Connection) -> str:
+    """Return the zone in which the warehouse's business days are cut."""
     (row,) = run(connection, "reconciliation/close/reporting_zone")
     return str(row.value)
 
@@ -161,27 +218,45 @@ def _at_rest(warehouse: Warehouse, account: str, day: date) -> Iterator[Connecti
         yield connection
 
 
-def _check(connection: Connection, account: str, day: date, known_at: datetime, *, with_open_breaks: bool) -> None:
+def obstacle(
+    connection: Connection, account: str, day: date, known_at: datetime, *, with_open_breaks: bool = False
+) -> Obstacle | None:
+    """Return what keeps a day from being closed at a moment, the first thing to do; None: nothing does."""
+    return next(_obstacles(connection, account, day, known_at, with_open_breaks=with_open_breaks), None)
+
+
+def _obstacles(
+    connection: Connection, account: str, day: date, known_at: datetime, *, with_open_breaks: bool
+) -> Iterator[Obstacle]:
+    def blocked(reason: str, advice: str, command: str = "", kind: type[SyncError] = Incomplete) -> Obstacle:
+        return Obstacle(kind, reason, f"{day} {reason}: {advice}", f"ecommpay-sync {command}" if command else "")
+
+    reconcile = f"reconcile --date {day}"
     (bounds,) = run(connection, "reconciliation/matching/day_bounds", account=account, day=day)
     if bounds.ends_at > known_at:
-        raise ConfigError(f"{day} is not over: close it when it is.")
-    if run(connection, "reconciliation/close/close_latest", account=account, day=day):
-        raise SyncError(f"{day} is closed already: `ecommpay-sync reopen --date {day}` opens it again.")
+        yield blocked("is not over", "close it when it is.", kind=ConfigError)
+    if run(connection, "reconciliation/close/closes_between", account=account, first=day, last=day):
+        closed = blocked("is closed already", f"`ecommpay-sync reopen --date {day}` opens it again.", kind=SyncError)
+        yield replace(closed, is_closed=True)
     state = next(iter(run(connection, "reconciliation/close/close_state", account=account, day=day)), None)
     if state is None or state.completeness is None:
-        raise Incomplete(
-            f"{day} has not been compared with a fresh walk: `ecommpay-sync reconcile --date {day}` does it."
-        )
+        yield blocked("has not been compared with a fresh walk", f"`ecommpay-sync {reconcile}` does it.", reconcile)
+        return
     if state.completeness != "complete":
-        raise Incomplete(f"{day} is not complete ({state.reason}): load it, reconcile it, and close it then.")
+        yield blocked(
+            f"is not complete ({state.reason})",
+            "load it, reconcile it, and close it then.",
+            f"operations --from {day} --to {day}",
+        )
     if state.loaded_at is not None and state.books_at is not None and state.books_at < state.loaded_at:
-        raise Incomplete(f"{day} changed after it was reconciled: `ecommpay-sync reconcile --date {day}` again.")
+        yield blocked("changed after it was reconciled", f"`ecommpay-sync {reconcile}` again.", reconcile)
     if state.books_at is None:
-        raise Incomplete(f"{day} has not been reconciled: `ecommpay-sync reconcile --date {day}` does it.")
+        yield blocked("has not been reconciled", f"`ecommpay-sync {reconcile}` does it.", reconcile)
     if state.open_breaks and not with_open_breaks:
-        raise Incomplete(
-            f"{day} has {state.open_breaks:,} open breaks: explain them (`ecommpay-sync breaks --date {day}`), "
-            "or close it with --with-open-breaks."
+        yield blocked(
+            f"has {state.open_breaks:,} open breaks",
+            f"explain them (`ecommpay-sync breaks --date {day}`), or close it with --with-open-breaks.",
+            f"breaks --date {day}",
         )
 
 
@@ -208,7 +283,7 @@ def _document(connection: Connection, account: str, day: date) -> dict[str, Any]
     }
 
 
-def _latest_preparation(connection: Connection, account: str, day: date) -> Prepared | None:
+def latest_preparation(connection: Connection, account: str, day: date) -> Prepared | None:
     """Return the preparation that counts, if there is one."""
     for row in run(connection, "reconciliation/close/close_prepared", account=account, day=day):
         return Prepared(row.prepared_by, row.prepared_at, row.database_user, bytes(row.figures_sha256).hex())

@@ -9,7 +9,8 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, date, datetime
-from typing import TYPE_CHECKING, Any
+from tempfile import SpooledTemporaryFile
+from typing import IO, TYPE_CHECKING, Any
 
 import orjson
 
@@ -17,6 +18,7 @@ from pipelines.ingest import windows
 from pipelines.ingest.engine import Walker
 from pipelines.ingest.normalize import concat
 from pipelines.ingest.operations import OPERATIONS
+from pipelines.ingest.pages import FetchedPage, page_of
 from pipelines.ingest.privacy import mask, unknown_columns
 from pipelines.ingest.walk import Unstable
 from pipelines.ingest.windows import Window
@@ -27,13 +29,14 @@ from resources.settings import SyncSettings
 from resources.warehouse import ledger
 from resources.warehouse.engine import Warehouse
 from resources.warehouse.engine import run as execute
-from resources.warehouse.load import stage_rows
+from resources.warehouse.load import lines_to_stage, stage_rows
 from resources.warehouse.rate_limit import TokenBudget
 
 if TYPE_CHECKING:
     import pandas as pd
 
 STREAM = "completeness"
+MOST_IN_MEMORY = 64 * 2**20
 
 
 @dataclass
@@ -44,7 +47,7 @@ class Rescan:
     rejects: set[str] = field(default_factory=set)
     unstable: str | None = None
 
-    def walk(self, walker: Walker, window: Window) -> Iterator[pd.DataFrame]:
+    def walk(self, walker: Walker[FetchedPage], window: Window) -> Iterator[pd.DataFrame]:
         """Walk `window` as the sync does, cut where it must be, and yield the rows of each piece."""
         queue = deque(windows.plan(window))
         while queue:
@@ -84,7 +87,8 @@ class CompletenessReport:
 def prove_completeness(api: DataApi, warehouse: Warehouse, settings: SyncSettings, day: date) -> CompletenessReport:
     """Walk a business day again and compare it with the store by control totals, digest and row by row.
 
-    The walk is a run of its own in the ledger. What it meets goes window by window into a temporary table.
+    The walk is a run of its own in the ledger. What it meets goes window by window into a temporary file: a transaction
+    that is open as long as the platform takes to answer would keep PostgreSQL from removing dead rows.
 
     Raises:
         ConfigError: the day is not over at the platform.
@@ -96,13 +100,28 @@ def prove_completeness(api: DataApi, warehouse: Warehouse, settings: SyncSetting
     with (
         api.run(TokenBudget(warehouse, account), settings.requests_in_flight) as run_api,
         ledger.run(warehouse, run_api.counts, account=account, stream=STREAM),
-        warehouse.transaction() as connection,
+        SpooledTemporaryFile(max_size=MOST_IN_MEMORY) as lines,
     ):
         if run_api.last_second_over(window.last) < window.last:
             raise ConfigError(f"{day} is not over: reconcile it when it is.")
-        execute(connection, "reconciliation/completeness/keep_transaction")
         rescan = Rescan()
-        stage_rows(connection, OPERATIONS, account, rescan.walk(Walker(OPERATIONS, run_api, settings), window))
+        for frame in rescan.walk(Walker(OPERATIONS, run_api, settings, page_of), window):
+            lines.write(lines_to_stage(frame, account))
+        return _compare_and_record(warehouse, settings, day, window, started, rescan, lines)
+
+
+def _compare_and_record(
+    warehouse: Warehouse,
+    settings: SyncSettings,
+    day: date,
+    window: Window,
+    started: datetime,
+    rescan: Rescan,
+    lines: IO[bytes],
+) -> CompletenessReport:
+    account = settings.account
+    with warehouse.transaction() as connection:
+        stage_rows(connection, OPERATIONS, lines)
         execute(connection, "reconciliation/completeness/keep_last_observed")
         execute(connection, "reconciliation/completeness/analyze_staging")
         (row,) = execute(

@@ -6,14 +6,14 @@ The contract is docs/reconciliation.md. No float ever becomes an amount: text, w
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from pipelines.reconciliation.ledger_files import Spoiled
+from pipelines.reconciliation.ledger_files import Spoiled, column_letter
 
 REQUIRED = ("entry_id", "booked_at", "operation_type", "currency")
 AMOUNTS = {"amount": "amount_minor", "fee": "fee_minor"}  # in major units, and in minor units
@@ -23,21 +23,28 @@ COLUMNS = (*REQUIRED, "status", *AMOUNTS, *AMOUNTS.values(), *TEXTS)
 LARGEST = 2**63 - 1
 LONGEST = 2_000  # bytes; an index entry of PostgreSQL holds 2,704, the account included
 EXACT_IN_A_CELL = 10**15  # spreadsheets keep 15 digits
-SPOILED = (  # what spreadsheets and data frames make of an id or an empty cell; no id looks so by itself
-    (r"=\".*\"|'\d+", "is a spreadsheet's spelling of a text", "write the text itself, without = or '"),
-    (
-        r"[+-]?\d+([.,]\d+)?[eE][+-]?\d+",
-        "is a number in scientific notation: digits are lost",
-        "export the column as text",
-    ),
-    (r"\d+\.0+", "is a number with decimals, not an id", "export the column as text"),
-    (r"(?i)nan|nat|none|null|<na>|inf|infinity", "stands for a missing value", "leave the cell empty"),
-    (
-        r"#(N/A|REF!|VALUE!|DIV/0!|NAME\?|NUM!|NULL!|SPILL!|CALC!|[#]+)",
-        "is an error of a spreadsheet",
-        "correct the cell",
-    ),
+SPOILED = tuple(  # what spreadsheets and data frames make of an id or an empty cell; no id looks so by itself
+    (re.compile(pattern), problem, advice)
+    for pattern, problem, advice in (
+        (r"=\".*\"|'\d+", "is a spreadsheet's spelling of a text", "write the text itself, without = or '"),
+        (
+            r"[+-]?\d+([.,]\d+)?[eE][+-]?\d+",
+            "is a number in scientific notation: digits are lost",
+            "export the column as text",
+        ),
+        (r"\d+\.0+", "is a number with decimals, not an id", "export the column as text"),
+        (r"(?i:nan|nat|none|null|<na>|inf|infinity)", "stands for a missing value", "leave the cell empty"),
+        (
+            r"#(N/A|REF!|VALUE!|DIV/0!|NAME\?|NUM!|NULL!|SPILL!|CALC!|[#]+)",
+            "is an error of a spreadsheet",
+            "correct the cell",
+        ),
+    )
 )
+ANY_SPOILED = re.compile("|".join(pattern.pattern for pattern, _, _ in SPOILED))
+CURRENCY = re.compile(r"[A-Z0-9]{3,8}")
+DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
+NUMBER = re.compile(r"\d{1,40}(\.\d{1,40})?", re.ASCII)
 
 Exponent = Callable[[str, date], int | None]
 
@@ -70,10 +77,15 @@ class Entry:
     reference: str | None
 
 
-class _Wrong(Exception):
+class WrongCell(Exception):
+    """What is wrong with a cell: the rest of a `Fault`."""
+
     def __init__(self, column: str, problem: str, advice: str) -> None:
         super().__init__(problem)
         self.column, self.problem, self.advice = column, problem, advice
+
+
+NO_AMOUNT = ("amount", "is missing", "give amount (major units) or amount_minor (minor units)")
 
 
 def header_faults(names: list[str]) -> list[Fault]:
@@ -91,6 +103,19 @@ def header_faults(names: list[str]) -> list[Fault]:
     return faults
 
 
+def shape_faults(line: int, names: Sequence[str], values: Sequence[Any]) -> list[Fault]:
+    """Return what is wrong with the cells of a row, whatever they mean: too many, too few, or under no name."""
+    if len(values) != len(names):
+        few = len(values) < len(names)
+        advice = "complete the row" if few else "quote values with a separator in them; name every column"
+        return [Fault(line, "(row)", f"has {len(values)} values, the header {len(names)}", advice)]
+    return [
+        Fault(line, f"column {column_letter(place)}", "has a value and no name", "name the column, or clear it")
+        for place, name in enumerate(names)
+        if not name and values[place] not in (None, "")
+    ]
+
+
 def typed_entry(line: int, row: Mapping[str, Any], zone: ZoneInfo, exponent: Exponent) -> Entry | list[Fault]:
     """Type one row, or say all that is wrong with it.
 
@@ -100,6 +125,37 @@ def typed_entry(line: int, row: Mapping[str, Any], zone: ZoneInfo, exponent: Exp
         zone: the reporting zone, of which a date alone is a business day.
         exponent: number of decimals of a currency on a day, None when it is not known.
     """
+    try:
+        return _entry(row, zone, exponent)
+    except WrongCell:
+        return _faults(line, row, zone, exponent)
+
+
+def _entry(row: Mapping[str, Any], zone: ZoneInfo, exponent: Exponent) -> Entry:
+    booked_at, is_date_only = _moment(row, "booked_at", zone)
+    currency = _currency(row)
+    day = booked_at.astimezone(zone).date()
+    amount = _minor_units(row, "amount", currency, day, exponent)
+    if amount is None:
+        raise WrongCell(*NO_AMOUNT)
+    return Entry(
+        _required_text(row, "entry_id"),
+        booked_at,
+        is_date_only,
+        _required_text(row, "operation_type"),
+        _text(row, "status") or "success",
+        currency,
+        amount,
+        _minor_units(row, "fee", currency, day, exponent),
+        _text(row, "operation_id"),
+        _text(row, "project_id"),
+        _text(row, "payment_id"),
+        _text(row, "reference"),
+    )
+
+
+def _faults(line: int, row: Mapping[str, Any], zone: ZoneInfo, exponent: Exponent) -> list[Fault]:
+    """Return all that is wrong with a row; where cells are spoiled, these alone."""
     faults = [
         Fault(line, name, value.problem, value.advice) for name, value in row.items() if isinstance(value, Spoiled)
     ]
@@ -109,42 +165,28 @@ def typed_entry(line: int, row: Mapping[str, Any], zone: ZoneInfo, exponent: Exp
     def attempt(read: Callable[..., Any], *arguments: Any) -> Any:
         try:
             return read(row, *arguments)
-        except _Wrong as wrong:
+        except WrongCell as wrong:
             faults.append(Fault(line, wrong.column, wrong.problem, wrong.advice))
             return None
 
-    entry_id = attempt(_required_text, "entry_id")
+    attempt(_required_text, "entry_id")
     booked = attempt(_moment, "booked_at", zone)
-    operation_type = attempt(_required_text, "operation_type")
+    attempt(_required_text, "operation_type")
     currency = attempt(_currency)
-    status = attempt(_text, "status") or "success"
-    texts = {name: attempt(_text, name) for name in TEXTS}
+    for name in ("status", *TEXTS):
+        attempt(_text, name)
     day = booked[0].astimezone(zone).date() if booked else None
     amount = attempt(_minor_units, "amount", currency, day, exponent)
-    fee = attempt(_minor_units, "fee", currency, day, exponent)
-    if amount is None and not any(
-        fault.column in ("amount", "amount_minor", "currency", "booked_at") for fault in faults
-    ):
-        faults.append(Fault(line, "amount", "is missing", "give amount (major units) or amount_minor (minor units)"))
-    if faults:
-        return faults
-    return Entry(
-        entry_id=entry_id,
-        booked_at=booked[0],
-        is_date_only=booked[1],
-        operation_type=operation_type,
-        status=status,
-        currency=currency,
-        amount_minor=amount,
-        fee_minor=fee,
-        **texts,
-    )
+    attempt(_minor_units, "fee", currency, day, exponent)
+    if amount is None and not {"amount", "amount_minor", "currency", "booked_at"} & {fault.column for fault in faults}:
+        faults.append(Fault(line, *NO_AMOUNT))
+    return faults
 
 
 def _required_text(row: Mapping[str, Any], name: str) -> str:
     text = _text(row, name)
     if text is None:
-        raise _Wrong(name, "is missing", "every row needs it")
+        raise WrongCell(name, "is missing", "every row needs it")
     return text
 
 
@@ -155,23 +197,25 @@ def _text(row: Mapping[str, Any], name: str) -> str | None:
     if value is None or value == "":
         return None
     if not isinstance(value, str):
-        raise _Wrong(name, f"is a {_kind(value)}, not text", "format the column as text, so that no digit is lost")
+        raise WrongCell(
+            name, f"is a {kind_of_value(value)}, not text", "format the column as text, so that no digit is lost"
+        )
     if value != value.strip():
-        raise _Wrong(name, "begins or ends with a space", "remove it")
-    for pattern, problem, advice in SPOILED:
-        if re.fullmatch(pattern, value):
-            raise _Wrong(name, problem, advice)
+        raise WrongCell(name, "begins or ends with a space", "remove it")
+    if ANY_SPOILED.fullmatch(value):
+        problem, advice = next(words for pattern, *words in SPOILED if pattern.fullmatch(value))
+        raise WrongCell(name, problem, advice)
     if not value.isprintable():
-        raise _Wrong(name, "holds a character that cannot be printed", "remove it")
+        raise WrongCell(name, "holds a character that cannot be printed", "remove it")
     if len(value.encode()) > LONGEST:
-        raise _Wrong(name, f"is longer than {LONGEST} bytes", "shorten it")
+        raise WrongCell(name, f"is longer than {LONGEST} bytes", "shorten it")
     return value
 
 
 def _currency(row: Mapping[str, Any]) -> str:
     text = _required_text(row, "currency")
-    if not re.fullmatch(r"[A-Z0-9]{3,8}", text):
-        raise _Wrong("currency", "is no currency code", "write its ISO 4217 code in capitals, for example EUR")
+    if not CURRENCY.fullmatch(text):
+        raise WrongCell("currency", "is no currency code", "write its ISO 4217 code in capitals, for example EUR")
     return text
 
 
@@ -180,15 +224,15 @@ def _moment(row: Mapping[str, Any], name: str, zone: ZoneInfo) -> tuple[datetime
     if isinstance(value, str):
         value = _moment_of_text(name, value)
     if value is None:
-        raise _Wrong(name, "is missing", "every row needs it")
+        raise WrongCell(name, "is missing", "every row needs it")
     if isinstance(value, datetime):
         if value.tzinfo is None and value.time() != time():
-            raise _Wrong(name, "has a time without a zone", "write the offset: 2026-01-31T14:05:00+01:00")
+            raise WrongCell(name, "has a time without a zone", "write the offset: 2026-01-31T14:05:00+01:00")
         if value.tzinfo is not None:
             return _in_range(name, value), False
         value = value.date()
     if not isinstance(value, date):
-        raise _Wrong(name, f"is a {_kind(value)}, no time", "write 2026-01-31T14:05:00+01:00 or 2026-01-31")
+        raise WrongCell(name, f"is a {kind_of_value(value)}, no time", "write 2026-01-31T14:05:00+01:00 or 2026-01-31")
     return _in_range(name, datetime.combine(value, time(), zone)), True
 
 
@@ -196,19 +240,19 @@ def _moment_of_text(name: str, text: str) -> date | datetime | None:
     if not text:
         return None
     try:
-        if re.fullmatch(r"\d{4}-\d\d-\d\d", text, re.ASCII):
+        if DAY.fullmatch(text):
             return date.fromisoformat(text)
         moment = datetime.fromisoformat(text)
     except ValueError:
-        raise _Wrong(name, "is no time", "write 2026-01-31T14:05:00+01:00 or 2026-01-31") from None
+        raise WrongCell(name, "is no time", "write 2026-01-31T14:05:00+01:00 or 2026-01-31") from None
     if moment.tzinfo is None:
-        raise _Wrong(name, "has a time without a zone", "write the offset: 2026-01-31T14:05:00+01:00")
+        raise WrongCell(name, "has a time without a zone", "write the offset: 2026-01-31T14:05:00+01:00")
     return moment
 
 
 def _in_range(name: str, moment: datetime) -> datetime:
     if not 1990 <= moment.year <= 2200:
-        raise _Wrong(name, "is not between 1990 and 2200", "correct the year")
+        raise WrongCell(name, "is not between 1990 and 2200", "correct the year")
     return moment.astimezone(UTC)
 
 
@@ -218,20 +262,20 @@ def _minor_units(
     minor_name = AMOUNTS[name]
     major, minor = _number(row, name), _number(row, minor_name)
     if major is not None and minor is not None:
-        raise _Wrong(name, f"and {minor_name} are both given", "keep one of them")
+        raise WrongCell(name, f"and {minor_name} are both given", "keep one of them")
     if minor is not None:
         if "." in minor:
-            raise _Wrong(minor_name, "is no whole number", f"minor units are whole; major units go into {name}")
+            raise WrongCell(minor_name, "is no whole number", f"minor units are whole; major units go into {name}")
         return _fitting(minor_name, int(minor))
     if major is None or currency is None or day is None:
         return None
     decimals = exponent(currency, day)
     if decimals is None:
-        raise _Wrong("currency", "has no decimals that we know", "give minor units, or set SYNC_CURRENCY_EXPONENTS")
+        raise WrongCell("currency", "has no decimals that we know", "give minor units, or set SYNC_CURRENCY_EXPONENTS")
     whole, _, fraction = major.partition(".")
     fraction = fraction.rstrip("0")
     if len(fraction) > decimals:
-        raise _Wrong(name, f"has more decimals than {currency} ({decimals})", "round it in your books")
+        raise WrongCell(name, f"has more decimals than {currency} ({decimals})", "round it in your books")
     return _fitting(name, int(whole + fraction.ljust(decimals, "0")))
 
 
@@ -240,26 +284,29 @@ def _number(row: Mapping[str, Any], name: str) -> str | None:
     if value is None or value == "":
         return None
     if isinstance(value, float):
-        raise _Wrong(name, "is a binary fraction, which is not exact", "format the column as text, or give minor units")
+        raise WrongCell(
+            name, "is a binary fraction, which is not exact", "format the column as text, or give minor units"
+        )
     if isinstance(value, int) and not isinstance(value, bool):
         value = str(value)
     elif isinstance(value, Decimal):
         value = format(value, "f")
     if not isinstance(value, str):
-        raise _Wrong(name, f"is a {_kind(value)}, no number", "write digits with a point: 1234.56")
+        raise WrongCell(name, f"is a {kind_of_value(value)}, no number", "write digits with a point: 1234.56")
     if value.startswith("-"):
-        raise _Wrong(name, "is negative", "write it without a sign: the type gives the direction")
-    if not re.fullmatch(r"\d{1,40}(\.\d{1,40})?", value, re.ASCII):
-        raise _Wrong(name, "is no number", "write digits with a point and no separators: 1234.56")
+        raise WrongCell(name, "is negative", "write it without a sign: the type gives the direction")
+    if not NUMBER.fullmatch(value):
+        raise WrongCell(name, "is no number", "write digits with a point and no separators: 1234.56")
     return value
 
 
 def _fitting(name: str, minor: int) -> int:
     if minor > LARGEST:
-        raise _Wrong(name, "is larger than 9,223,372,036,854,775,807 minor units", "check it")
+        raise WrongCell(name, "is larger than 9,223,372,036,854,775,807 minor units", "check it")
     return minor
 
 
-def _kind(value: object) -> str:
+def kind_of_value(value: object) -> str:
+    """Return what a value of a cell is, as a word of a message."""
     names = {bool: "truth value", int: "number", float: "number", Decimal: "number", datetime: "time", date: "date"}
     return names.get(type(value), type(value).__name__)

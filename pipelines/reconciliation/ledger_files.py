@@ -1,22 +1,24 @@
 """Ledger files to rows of exact values: CSV, Parquet, XLSX; nothing is dropped, shifted or guessed.
 
-What a row means is in `ledger_entries`. A row has as many values as the header has cells, in their order; what a cell
-cannot say exactly is a `Spoiled` value, which becomes a fault of its row.
+What a row means is in `ledger_entries`, a bank's statements are in `statements`. A row has as many values as the header
+has cells, in their order; what a cell cannot say exactly is a `Spoiled` value, which becomes a fault of its row.
 """
 
 from __future__ import annotations
 
+import codecs
 import csv
 import re
 import zipfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from itertools import repeat
+from itertools import chain, repeat
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
 from resources.errors import ConfigError
+from resources.values import Kind, matching, one_of, whole
 
 Rows = Iterator[tuple[int, list[Any]]]
 LARGEST_WORKBOOK = 2**30  # bytes when unpacked; a full sheet of a million entries stays far below
@@ -31,26 +33,68 @@ class Spoiled:
     advice: str
 
 
+FileKind = Literal["csv", "xlsx", "parquet", "camt.053", "mt940"]
+SEPARATORS = (";", ",", "|", "\t")
+QUOTES = ('"', "'", "")
+
+
+def _encoding(value: str) -> str:
+    try:
+        "a".encode(value)  # a codec of bytes, such as base64, takes no text
+    except LookupError:
+        raise ValueError from None
+    return codecs.lookup(value).name
+
+
+def _one_mark(marks: tuple[str, ...], write: str) -> Kind:
+    return Kind(lambda value: marks[marks.index(value)], write)
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How a file is laid out: its kind, and where its rows begin."""
+
+    kind: Annotated[FileKind, one_of(FileKind)] = "csv"
+    separator: Annotated[str, _one_mark(SEPARATORS, r'";", ",", "|" or "\t"')] = ","
+    quote: Annotated[str, _one_mark(QUOTES, """'"', "'", or "" for none""")] = '"'
+    encoding: Annotated[str, Kind(_encoding, 'an encoding such as "utf-8", "cp1252" or "utf-16"')] = "utf-8"
+    sheet: Annotated[str | None, matching(r".+", "the name of a sheet")] = None  # None: the only one
+    header: Annotated[int, whole(0, 10_000)] = 1  # its row; 0: there is none, and columns are named A, B, C, …
+
+
 FORMULA = re.compile(rb"<(\w+:)?f[ />]")
 NO_RESULT = Spoiled("has a formula and no value", "open the file in a spreadsheet and save it, so that it has results")
 ERROR_CELL = Spoiled("holds an error of the spreadsheet", "correct the formula, or write the value")
 
 
-def read_ledger_file(path: Path) -> tuple[list[str], Rows]:
+def read_ledger_file(path: Path, layout: Layout | None = None) -> tuple[list[str], Rows]:
     """Return the column names of a file, and its rows with their line numbers; values as text or exact numbers.
 
-    A cell of the header without a name gives "". Rows without any value are left out.
+    Without a layout the file is as the contract has it. A cell of the header without a name gives "". Rows without any
+    value are left out.
 
     Raises:
         ConfigError: it cannot be read, is of another kind, or is malformed (also while the rows are read).
     """
-    readers = {".csv": _read_csv, ".parquet": _read_parquet, ".xlsx": _read_xlsx}
-    reader = readers.get(path.suffix.lower())
-    if reader is None:
-        raise ConfigError(f"{path.name} is no .csv, .parquet or .xlsx: save it as one of them.")
-    if not path.is_file():
+    from pipelines.reconciliation.statements import read_camt, read_mt940
+
+    readers = {
+        "csv": _read_csv,
+        "parquet": _read_parquet,
+        "xlsx": _read_xlsx,
+        "camt.053": read_camt,
+        "mt940": read_mt940,
+    }
+    kind = layout.kind if layout else path.suffix.lower().removeprefix(".")
+    if kind not in (readers if layout else ("csv", "parquet", "xlsx")):
+        raise ConfigError(f"{path.name} is no .csv, .parquet or .xlsx: save it as one of them, or name a mapping.")
+    try:
+        is_file = path.is_file()
+    except OSError as error:
+        raise ConfigError(f"{str(path)[:200]} cannot be read: {error.strerror}.") from None
+    if not is_file:
         raise ConfigError(f"there is no file {path}: check the path.")
-    names, rows = reader(path)
+    names, rows = readers[kind](path, layout or Layout())
     return names, ((line, row) for line, row in rows if not all(_is_empty(value) for value in row))
 
 
@@ -68,35 +112,49 @@ def _is_empty(value: Any) -> bool:
     return value is None or (isinstance(value, str) and not value.strip())
 
 
-def _read_csv(path: Path) -> tuple[list[str], Rows]:
-    rows = _csv_rows(path)
-    _, names = next(rows, (1, []))
-    if len(names) == 1 and ";" in names[0]:
-        raise ConfigError(f"{path.name} separates its columns by semicolons: save it with commas.")
+def _read_csv(path: Path, layout: Layout) -> tuple[list[str], Rows]:
+    rows = _csv_rows(path, layout)
+    first = next(rows, (1, []))
+    if not layout.header:
+        return [column_letter(place) for place in range(len(first[1]))], chain([first], rows)
+    names = first[1]
+    if len(names) == 1 and (other := next((mark for mark in SEPARATORS if mark in names[0]), None)):
+        raise ConfigError(
+            f"{path.name} separates its columns by {'semicolons' if other == ';' else repr(other)}: save it with "
+            "commas, or name a mapping that says so (--map)."
+        )
     return names, rows
 
 
-def _csv_rows(path: Path) -> Rows:
+def _csv_rows(path: Path, layout: Layout) -> Rows:
+    encoding = "utf-8-sig" if layout.encoding == "utf-8" else layout.encoding
+    quoting = {"quotechar": layout.quote} if layout.quote else {"quoting": csv.QUOTE_NONE}
+    before = max(layout.header - 1, 0)
+    line = before + 1
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.reader(file, strict=True)
-            line = 1
+        with path.open(encoding=encoding, newline="") as file:
+            for _ in range(before):  # a title, of which no quote is closed
+                file.readline()
+            reader = csv.reader(file, delimiter=layout.separator, strict=True, **quoting)
             for row in reader:
                 if row:
                     yield line, row
-                line = reader.line_num + 1
-    except UnicodeDecodeError:
-        raise ConfigError(f"{path.name} is not UTF-8 text: save it as CSV UTF-8.") from None
+                line = before + reader.line_num + 1
+    except UnicodeError:
+        raise ConfigError(
+            f"{path.name} is not {layout.encoding.upper()} text: save it as CSV UTF-8, or name its encoding in a "
+            "mapping."
+        ) from None
     except csv.Error as error:
-        raise ConfigError(f"{path.name}, near line {reader.line_num}: {error}: correct the quotes there.") from None
+        raise ConfigError(f"{path.name}, near line {line}: {error}: correct the quotes there.") from None
     except OSError as error:
         raise ConfigError(f"{path} cannot be read: {error.strerror}.") from None
 
 
-def _read_parquet(path: Path) -> tuple[list[str], Rows]:
+def _read_parquet(path: Path, _: Layout) -> tuple[list[str], Rows]:
     from pyarrow import parquet
 
-    with _whole(path, "Parquet file: write it again"):
+    with whole_file(path, "Parquet file: write it again"):
         file = parquet.ParquetFile(path)
         names = list(file.schema_arrow.names)
     return names, _parquet_rows(path, file)
@@ -104,15 +162,15 @@ def _read_parquet(path: Path) -> tuple[list[str], Rows]:
 
 def _parquet_rows(path: Path, file: Any) -> Rows:
     number = 0
-    with _whole(path, "Parquet file that can be read: write it again, times with a zone's usual name"):
+    with whole_file(path, "Parquet file that can be read: write it again, times with a zone's usual name"):
         for batch in file.iter_batches():
             for row in zip(*(column.to_pylist() for column in batch.columns), strict=True):
                 number += 1
                 yield number, [_exact(value) for value in row]
 
 
-def _read_xlsx(path: Path) -> tuple[list[str], Rows]:
-    with ExitStack() as stack, _whole(path, _NO_XLSX):
+def _read_xlsx(path: Path, layout: Layout) -> tuple[list[str], Rows]:
+    with ExitStack() as stack, whole_file(path, _NO_XLSX):
         # a file of ours: of a damaged workbook the library leaves its own open
         file = stack.enter_context(path.open("rb"))
         with zipfile.ZipFile(file) as archive:
@@ -120,10 +178,14 @@ def _read_xlsx(path: Path) -> tuple[list[str], Rows]:
             if size > LARGEST_WORKBOOK:
                 raise ConfigError(f"{path.name} unpacks to {size / 2**20:,.0f} MiB: save the entries as CSV.")
             has_formulas = _has_formulas(archive)
-        cells = _only_sheet(path, file, data_only=True)
-        formulas = _only_sheet(path, stack.enter_context(path.open("rb")), data_only=False) if has_formulas else None
-        rows = _xlsx_rows(path, cells, formulas, stack.pop_all())
-    _, names = next(rows, (1, []))
+        cells = _sheet(path, file, layout.sheet, data_only=True)
+        again = stack.enter_context(path.open("rb")) if has_formulas else None
+        formulas = _sheet(path, again, layout.sheet, data_only=False) if again else None
+        rows = _xlsx_rows(path, cells, formulas, stack.pop_all(), first=max(layout.header, 1))
+    first = next(rows, (1, []))
+    if not layout.header:
+        return [column_letter(place) for place in range(len(first[1]))], chain([first], rows)
+    names = first[1]
     if any(isinstance(name, Spoiled) for name in names):
         raise ConfigError(f"{path.name}: a name of a column is a formula without a value: write the name itself.")
     header = ["" if name is None else str(name) for name in names]
@@ -136,13 +198,18 @@ def _as_wide_as(header: list[str], row: list[Any]) -> list[Any]:
     return row if beyond else (row + [None] * (len(header) - len(row)))[: len(header)]
 
 
-def _only_sheet(path: Path, file: Any, *, data_only: bool) -> Any:
+def _sheet(path: Path, file: Any, name: str | None, *, data_only: bool) -> Any:
     import openpyxl
 
     book = openpyxl.load_workbook(file, read_only=True, data_only=data_only)
-    if len(book.sheetnames) > 1:
-        raise ConfigError(f"{path.name} has {len(book.sheetnames)} sheets: keep the one with the entries.")
-    sheet = book.worksheets[0]
+    names = [sheet.title for sheet in book.worksheets]
+    if name is None and len(book.sheetnames) > 1:
+        raise ConfigError(
+            f"{path.name} has {len(book.sheetnames)} sheets: keep the one with the entries, or name it in a mapping."
+        )
+    if name is not None and name not in names:
+        raise ConfigError(f"{path.name} has no sheet {name!r}: there are {', '.join(map(repr, names))}.")
+    sheet = book.worksheets[names.index(name) if name is not None else 0]
     sheet.reset_dimensions()  # a tag that some programs write wrong; rows and cells say themselves where they are
     return sheet
 
@@ -159,10 +226,10 @@ def _has_formulas(archive: zipfile.ZipFile) -> bool:
     return False
 
 
-def _xlsx_rows(path: Path, cells: Any, formulas: Any, opened: ExitStack) -> Rows:
-    with opened, _whole(path, _NO_XLSX):
-        sources: Iterable[Sequence[Any]] = formulas.iter_rows() if formulas is not None else repeat(())
-        for line, (row, source) in enumerate(zip(cells.iter_rows(), sources, strict=False), start=1):
+def _xlsx_rows(path: Path, cells: Any, formulas: Any, opened: ExitStack, first: int) -> Rows:
+    with opened, whole_file(path, _NO_XLSX):
+        sources: Iterable[Sequence[Any]] = formulas.iter_rows(first) if formulas is not None else repeat(())
+        for line, (row, source) in enumerate(zip(cells.iter_rows(first), sources, strict=False), start=first):
             values = [_exact(ERROR_CELL if cell.data_type == "e" else cell.value) for cell in row]
             for place, cell in enumerate(source):
                 # a formula whose result is an empty text says so: its cell is of type "str"
@@ -183,7 +250,7 @@ _NO_XLSX = "XLSX file that can be read: save it again as .xlsx"
 
 
 @contextmanager
-def _whole(path: Path, what: str) -> Iterator[None]:
+def whole_file(path: Path, what: str) -> Iterator[None]:
     """Tell in one line that a file is damaged: its reader raises an error of any kind where that shows."""
     try:
         yield

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
-from dataclasses import astuple, dataclass
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, fields, replace
+from functools import lru_cache
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -12,8 +15,10 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import Connection
 
 import sql
-from pipelines.reconciliation.ledger_entries import Entry, Exponent, Fault, header_faults, typed_entry
-from pipelines.reconciliation.ledger_files import column_letter, read_ledger_file
+from pipelines.reconciliation.ledger_entries import Entry, Exponent, Fault, header_faults, shape_faults, typed_entry
+from pipelines.reconciliation.ledger_files import read_ledger_file
+from pipelines.reconciliation.mapped_rows import MappedRows
+from pipelines.reconciliation.mapping import LedgerMapping
 from resources.errors import ConfigError
 from resources.printable import printable
 from resources.warehouse.engine import Warehouse, affect, driver_of, run, run_many
@@ -30,11 +35,81 @@ class ImportReport:
     rows_unchanged: int
     faults: tuple[Fault, ...]
     rows_withdrawn: int = 0
+    rows_skipped: int = 0
 
     @property
     def rows_rejected(self) -> int:
         """How many rows have at least one fault."""
         return len({fault.line for fault in self.faults})
+
+
+class EntryReader:
+    """The entries of a file, read once in their order; what is refused or left out is known behind the last of them.
+
+    A header that breaks the contract, or lacks what the mapping names, is the only fault: nothing below it can be read.
+    """
+
+    def __init__(self, path: Path, zone: ZoneInfo, exponent: Exponent, mapping: LedgerMapping | None = None) -> None:
+        """Read the header.
+
+        Raises:
+            ConfigError: the file cannot be read.
+        """
+        self._zone, self._exponent = zone, lru_cache(maxsize=4096)(exponent)
+        self._names, self._rows = read_ledger_file(path, mapping)
+        self._mapped = MappedRows(mapping, self._names) if mapping else None
+        self.faults = self._mapped.faults if self._mapped else header_faults(self._names)
+        self.has_wrong_header = bool(self.faults)
+        self.rows_read = 0
+
+    @property
+    def skipped(self) -> Counter[str]:
+        """How many rows were left out, by the mapping's rules."""
+        return self._mapped.skipped if self._mapped else Counter()
+
+    def __iter__(self) -> Iterator[Entry]:
+        """Yield the entries of the rows that have no fault.
+
+        Raises:
+            ConfigError: the file is malformed; what was read until then is worth nothing.
+        """
+        lines: dict[str, int] = {}
+        if self.has_wrong_header:
+            return
+        for line, values in self._rows:
+            entry = self._typed(line, values)
+            if entry is None:
+                continue
+            self.rows_read += 1
+            if not isinstance(entry, Entry):
+                self.faults += entry
+                continue
+            first = lines.setdefault(entry.entry_id, line)
+            if first != line:
+                place = self._mapped.place("entry_id") if self._mapped else "entry_id"
+                self.faults.append(Fault(line, place, f"stands in line {first} already", "keep one of them"))
+                continue
+            yield entry
+
+    def _typed(self, line: int, values: list[Any]) -> Entry | list[Fault] | None:
+        if self._mapped is None:
+            row = dict(zip(self._names, values, strict=False))
+            return shape_faults(line, self._names, values) or typed_entry(line, row, self._zone, self._exponent)
+        mapped = self._mapped.row(line, values)
+        if not isinstance(mapped, dict):
+            return mapped
+        found = typed_entry(line, mapped, self._zone, self._exponent)
+        if isinstance(found, Entry):
+            return found
+        return [replace(fault, column=self._mapped.place(fault.column)) for fault in found]
+
+
+class StillWritten(ConfigError):
+    """A file changed while it was read: nothing of it is stored."""
+
+
+class _Refused(Exception):
+    """Rows are refused: what was staged is rolled back."""
 
 
 def import_ledger(
@@ -44,80 +119,57 @@ def import_ledger(
     zone: str,
     exponent: Exponent,
     *,
+    mapping: LedgerMapping | None = None,
     accept_partial: bool = False,
     replace_day: bool = False,
 ) -> ImportReport:
     """Import the entries of a file; an entry known already is left alone, or corrected with its former state kept.
 
-    With `replace_day`, an entry of one of the file's business days that the file does not have is withdrawn.
+    With `replace_day`, an entry of one of the file's business days that the file does not have is withdrawn. Entries
+    are staged while they are read, so that a file of any length takes little memory.
 
     Raises:
-        ConfigError: the file cannot be read, or is to replace days and be taken in part; nothing is stored.
+        ConfigError: the file cannot be read, is still written (`StillWritten`), or is to replace days and be taken in
+            part; nothing is stored.
         WarehouseUnavailable, WarehouseBroken: nothing is stored.
     """
     if accept_partial and replace_day:
         raise ConfigError(
             "--replace-day withdraws what the file does not have: the file must be whole, leave out --accept-partial."
         )
-    entries, faults, rows_read = read_entries(path, ZoneInfo(zone), exponent)
-    wrong_header = rows_read == 0 and bool(faults)
-    if wrong_header or (faults and not accept_partial):
-        return ImportReport(None, rows_read, 0, 0, 0, tuple(faults))
-    with warehouse.transaction() as connection:
-        return _store(connection, account, path, entries, faults, rows_read, replace_day=replace_day)
+    reader = EntryReader(path, ZoneInfo(zone), exponent, mapping)
+    before = _state_of(path)
+    try:
+        with warehouse.transaction() as connection:
+            run(connection, "reconciliation/ledger_import/table")
+            count = _copy(connection, reader)
+            if reader.has_wrong_header or (reader.faults and not accept_partial):
+                raise _Refused  # noqa: TRY301 - rolls back
+            report = _store(connection, account, path, reader, count, replace_day=replace_day)
+            if _state_of(path) != before:
+                raise StillWritten(f"{path.name} was written while it was read: import it when it is complete.")
+            return report
+    except _Refused:
+        skipped = sum(reader.skipped.values())
+        return ImportReport(None, reader.rows_read, 0, 0, 0, tuple(reader.faults), rows_skipped=skipped)
 
 
-def read_entries(path: Path, zone: ZoneInfo, exponent: Exponent) -> tuple[list[Entry], list[Fault], int]:
-    """Return the entries of a file, what is wrong with its other rows, and how many rows it has.
-
-    A header that breaks the contract is the only fault returned: nothing below it could be read.
-    """
-    names, rows = read_ledger_file(path)
-    faults = header_faults(names)
-    if faults:
-        return [], faults, 0
-    entries: list[Entry] = []
-    lines: dict[str, int] = {}
-    count = 0
-    for line, values in rows:
-        count += 1
-        entry = _typed(line, names, values, zone, exponent)
-        if isinstance(entry, Entry) and entry.entry_id in lines:
-            entry = [Fault(line, "entry_id", f"stands in line {lines[entry.entry_id]} already", "keep one of them")]
-        if isinstance(entry, Entry):
-            lines[entry.entry_id] = line
-            entries.append(entry)
-        else:
-            faults += entry
-    return entries, faults, count
-
-
-def _typed(line: int, names: list[str], values: list[Any], zone: ZoneInfo, exponent: Exponent) -> Entry | list[Fault]:
-    if len(values) != len(names):
-        advice = "complete the row" if len(values) < len(names) else "quote values with a comma; name every column"
-        return [Fault(line, "(row)", f"has {len(values)} values, the header {len(names)}", advice)]
-    unnamed = [
-        Fault(line, f"column {column_letter(place)}", "has a value and no name", "name the column, or clear it")
-        for place, (name, value) in enumerate(zip(names, values, strict=True))
-        if not name and value not in (None, "")
-    ]
-    return unnamed or typed_entry(line, dict(zip(names, values, strict=True)), zone, exponent)
+def _state_of(path: Path) -> tuple[int, int]:
+    state = path.stat()
+    return state.st_size, state.st_mtime_ns
 
 
 def _store(
     connection: Connection,
     account: str,
     path: Path,
-    entries: list[Entry],
-    faults: Iterable[Fault],
-    rows_read: int,
+    reader: EntryReader,
+    count: int,
     *,
     replace_day: bool,
 ) -> ImportReport:
-    faults = tuple(faults)
+    faults = tuple(reader.faults)
     run(connection, "reconciliation/matching/lock_account", account=account)
-    run(connection, "reconciliation/ledger_import/table")
-    _copy(connection, entries)
     run(connection, "reconciliation/ledger_import/analyze")
     (row,) = run(connection, "reconciliation/ledger_import/next_id")
     changed = affect(connection, "reconciliation/ledger_import/versions", account=account)
@@ -128,7 +180,14 @@ def _store(
             connection, "reconciliation/ledger_import/withdraw", account=account, import_id=row.import_id
         )
     report = ImportReport(
-        row.import_id, rows_read, written - changed, changed, len(entries) - written, faults, withdrawn
+        import_id=row.import_id,
+        rows_read=reader.rows_read,
+        rows_new=written - changed,
+        rows_changed=changed,
+        rows_unchanged=count - written,
+        faults=faults,
+        rows_withdrawn=withdrawn,
+        rows_skipped=sum(reader.skipped.values()),
     )
     run(
         connection,
@@ -136,8 +195,8 @@ def _store(
         account=account,
         import_id=row.import_id,
         file_name=printable(path.name),
-        file_sha256=hashlib.sha256(path.read_bytes()).digest(),
-        rows_read=rows_read,
+        file_sha256=_sha256_of(path),
+        rows_read=reader.rows_read,
         rows_new=report.rows_new,
         rows_changed=report.rows_changed,
         rows_unchanged=report.rows_unchanged,
@@ -149,7 +208,15 @@ def _store(
     return report
 
 
-def _copy(connection: Connection, entries: Iterable[Entry]) -> None:
+def _sha256_of(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").digest()
+
+
+def _copy(connection: Connection, entries: Iterable[Entry]) -> int:
+    """Stage the entries, and return how many they are."""
+    count, values_of = 0, attrgetter(*(item.name for item in fields(Entry)))
     with driver_of(connection).cursor() as cursor, cursor.copy(sql.text("reconciliation/ledger_import/copy")) as copy:
-        for entry in entries:
-            copy.write_row(astuple(entry))
+        for count, entry in enumerate(entries, start=1):  # noqa: B007 - the last number is the count
+            copy.write_row(values_of(entry))
+    return count

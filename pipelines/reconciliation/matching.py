@@ -71,7 +71,13 @@ def _match(connection: Connection, scope: Mapping[str, Any]) -> None:
     run(connection, "reconciliation/matching/operations_named", **scope)
     run(connection, "reconciliation/matching/entries_naming", **scope)
 
+    if run(connection, "reconciliation/matching/decisions", **scope):
+        run(connection, "reconciliation/matching/operations_decided", **scope)
+        run(connection, "reconciliation/matching/entries_decided", **scope)
+        run(connection, "reconciliation/matching/pass_manual")
+        run(connection, "reconciliation/matching/withhold_decided")
     run(connection, "reconciliation/matching/pass_operation_exact")
+    run(connection, "reconciliation/matching/drop_unmatched")
     run(connection, "reconciliation/matching/start_left")
     _pass(connection, "reconciliation/matching/pass_operation_group")
 
@@ -93,4 +99,5 @@ def _match(connection: Connection, scope: Mapping[str, Any]) -> None:
 
 def _pass(connection: Connection, name: str, **parameters: Any) -> None:
     run(connection, name, **parameters)
+    run(connection, "reconciliation/matching/drop_unmatched")
     run(connection, "reconciliation/matching/shrink")

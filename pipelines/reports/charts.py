@@ -1,4 +1,4 @@
-"""The report's charts as SVG, drawn by matplotlib; the same document always gives the same bytes.
+"""Charts drawn by matplotlib: the report's as SVG, those of Dagster's pages as PNG; the same figures, the same bytes.
 
 Colour is never the only sign: every line has its own dash or marker and is named at its end, every bar its figure.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 import io
 import re
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -24,6 +24,7 @@ INK, FAINT, GRID = "#1f2933", "#61707f", "#dfe5ea"
 COLOURS = ("#0b5cad", "#b4540a", "#19734c", "#7a3e9d", "#8a6d00", "#a02040")
 DASHES: tuple[Any, ...] = ("-", (0, (5, 2)), (0, (1, 1.5)), (0, (6, 2, 1, 2)), (0, (8, 3)), (0, (3, 3)))
 MOST_LINES = 6
+FEW_BARS = 8  # each of them has room for its name and its figure
 SIZE = (4.6, 2.4)  # inches; the page scales it: 8.5 points are 9 pixels on a phone and 14 at a desk
 
 
@@ -101,6 +102,21 @@ def breaks_by_age(groups: Sequence[BreakGroup]) -> str | None:
     return _svg("breaks", draw)
 
 
+def counts(bars: Mapping[str, int]) -> bytes:
+    """Return a PNG of counts, a bar each, named below; every bar carries its figure where there are few."""
+
+    def draw(axes: Axes) -> None:
+        drawn = axes.bar(range(len(bars)), list(bars.values()), color=COLOURS[0], width=0.78)
+        if len(bars) <= FEW_BARS:
+            axes.bar_label(drawn, labels=[f"{count:,}" for count in bars.values()], padding=3, color=INK)
+        axes.yaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
+        step = max(1, len(bars) // FEW_BARS)
+        shown = range((len(bars) - 1) % step, len(bars), step)
+        axes.set_xticks(list(shown), [list(bars)[at] for at in shown])
+
+    return _drawn("counts", draw, format="png", dpi=120, metadata={"Software": None})
+
+
 def _by_weight(points: Sequence[HistoryPoint]) -> list[str]:
     counts: dict[str, int] = {}
     for point in points:
@@ -166,6 +182,11 @@ def _name_days(axes: Axes, days: Sequence[date]) -> None:
 
 
 def _svg(name: str, draw: Callable[[Axes], None]) -> str:
+    drawn = _drawn(name, draw, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
+    return _as_part_of_a_page(drawn.decode(), name)
+
+
+def _drawn(name: str, draw: Callable[[Axes], None], **options: Any) -> bytes:
     import matplotlib as mpl
     from matplotlib.figure import Figure
 
@@ -190,9 +211,9 @@ def _svg(name: str, draw: Callable[[Axes], None]) -> str:
             axes.spines[side].set_visible(False)
         axes.tick_params(length=0)
         draw(axes)
-        out = io.StringIO()
-        figure.savefig(out, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
-    return _as_part_of_a_page(out.getvalue(), name)
+        out = io.BytesIO()
+        figure.savefig(out, **options)
+    return out.getvalue()
 
 
 def _as_part_of_a_page(text: str, name: str) -> str:

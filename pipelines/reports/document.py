@@ -105,6 +105,29 @@ class BreakLine:
     reference: str | None
     owner: str | None
     note: str | None
+    due_date: date | None = None
+    is_overdue: bool = False
+    is_new: bool = False  # found since the day ended
+
+
+@dataclass(frozen=True)
+class OwnerQueue:
+    """The open breaks of one owner; None: those that nobody owns."""
+
+    owner: str | None
+    count: int
+    new: int  # found since the day ended
+    overdue: int
+    oldest_days: int
+
+
+@dataclass(frozen=True)
+class Matching:
+    """How much of the day the merchant's own books have; days closed are those of the day's month, up to it."""
+
+    operations: int
+    operations_alone: int
+    days_closed: int
 
 
 @dataclass(frozen=True)
@@ -177,6 +200,8 @@ class DayDocument:
     late_because: str | None
     close: Close | None = None
     decimals: dict[str, int] = field(default_factory=dict)  # of each currency that is named anywhere, if known
+    queue: tuple[OwnerQueue, ...] = ()
+    matching: Matching | None = None  # None: the day was not held against own books
 
 
 def to_json(document: DayDocument) -> bytes:

@@ -23,6 +23,8 @@ from pipelines.reports.document import (
     DayDocument,
     HistoryPoint,
     Lateness,
+    Matching,
+    OwnerQueue,
     Restatement,
 )
 from resources.warehouse.engine import run
@@ -56,6 +58,8 @@ def gather(connection: Connection, account: str, day: date, zone: str) -> DayDoc
         completeness=completeness,
         lateness=facts.lateness(),
         late_because=facts.late_because(completeness),
+        queue=facts.queue(),
+        matching=facts.matching(),
     )
     return replace(document, decimals=facts.decimals(_currencies(document)))
 
@@ -74,10 +78,18 @@ class _Facts:
     def __init__(self, connection: Connection, account: str, day: date, zone: str) -> None:
         self.connection = connection
         self.day = day
-        self.began_at = datetime.combine(day, time.min, ZoneInfo(zone)).astimezone(UTC)
+        self.began_at = _start_of(day, zone)
         self.account = {"account": account}
-        self.of_day = {**self.account, "first": day, "after": day + timedelta(days=1), "zone": zone}
-        self.of_history = {**self.of_day, "first": day - timedelta(days=HISTORY_DAYS - 1)}
+        self.of_day = {
+            **self.account,
+            "starts_at": self.began_at,
+            "ends_at": _start_of(day + timedelta(days=1), zone),
+        }
+        self.of_history = {
+            **self.of_day,
+            "starts_at": _start_of(day - timedelta(days=HISTORY_DAYS - 1), zone),
+            "zone": zone,
+        }
         self._by_day = self._days_by_currency()
         self._exponents = {row.currency: row.exponent for row in self._query("reports/figures/exponents", day=day)}
 
@@ -125,6 +137,15 @@ class _Facts:
         """The open breaks to look at first."""
         rows = self._rows("reports/figures/largest_breaks", **self.account, day=self.day, most=LARGEST)
         return tuple(BreakLine(**row) for row in rows)
+
+    def queue(self) -> tuple[OwnerQueue, ...]:
+        """The open breaks up to the day, by owner: how many, how many are new, how many overdue."""
+        return tuple(OwnerQueue(**row) for row in self._rows("reports/figures/queue", **self.account, day=self.day))
+
+    def matching(self) -> Matching | None:
+        """How much of the day found its other side, by its last reconciliation."""
+        rows = self._rows("reports/figures/matching", **self.account, day=self.day)
+        return Matching(**rows[0]) if rows else None
 
     def reconciled(self, groups: Iterable[BreakGroup]) -> Answer:
         """Whether the day was reconciled with the merchant's books, and nothing is open."""
@@ -180,6 +201,11 @@ class _Facts:
 
     def _rows(self, name: str, **parameters: Any) -> list[dict[str, Any]]:
         return [_in_utc(row._asdict()) for row in self._query(name, **parameters)]
+
+
+def _start_of(day: date, zone: str) -> datetime:
+    """Return the first moment of a business day: of two midnights (America/Havana, in autumn) the first."""
+    return datetime.combine(day, time.min, ZoneInfo(zone)).astimezone(UTC)
 
 
 def _in_utc(row: dict[str, Any]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The report as one HTML page: no script, no network, every text escaped; what it says is in `document`."""
+"""The report of a day or a month as one HTML page: no script, no network, every text escaped; the data is elsewhere."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from importlib import resources as files
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from pipelines.reports import charts, words
+from pipelines.reports import charts, month, words
 from pipelines.reports.document import HISTORY_DAYS, Answer, DayDocument, digest
+from pipelines.reports.month import MonthDocument
 
 if TYPE_CHECKING:
     from markupsafe import Markup
@@ -43,19 +44,9 @@ class Chart:
 
 def page(document: DayDocument) -> str:
     """Return the page of `document`; the same document always gives the same text."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-    from markupsafe import Markup
-
-    environment = Environment(
-        loader=PackageLoader("pipelines.reports"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        keep_trailing_newline=True,
-    )
-    css = files.files("pipelines.reports").joinpath("templates/page.css").read_text(encoding="utf-8")
-    return environment.get_template("page.html.j2").render(
+    return _render(
+        "page.html.j2",
         document=document,
-        css=Markup(css),  # noqa: S704 - a file of ours
         day_name=f"{document.business_date:%A}, {document.business_date.day} {document.business_date:%B %Y}",
         sentence=sentence(document),
         verdicts=verdicts(document),
@@ -66,11 +57,33 @@ def page(document: DayDocument) -> str:
         open_breaks=sum(group.count for group in document.breaks),
         exponents=exponents_of(document),
         digest=digest(document),
-        amount=words.amount,
         change=words.change,
+    )
+
+
+def month_page(document: MonthDocument) -> str:
+    """Return the page of a month; the same document always gives the same text."""
+    return _render("month.html.j2", document=document, sentence=month.sentence(document))
+
+
+def _render(template: str, **values: Any) -> str:
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+    from markupsafe import Markup
+
+    environment = Environment(
+        loader=PackageLoader("pipelines.reports"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        keep_trailing_newline=True,
+    )
+    css = files.files("pipelines.reports").joinpath("templates/page.css").read_text(encoding="utf-8")
+    return environment.get_template(template).render(
+        css=Markup(css),  # noqa: S704 - a file of ours
+        amount=words.amount,
         rate=words.rate,
         break_name=words.break_name,
         moment=moment,
+        **values,
     )
 
 

@@ -1,8 +1,9 @@
-"""Writes the report of a business day to a folder: of a closed day the sealed figures, of another what is known now."""
+"""Writes reports to a folder: of a closed day the sealed figures, of another what is known now, and that of a month."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -15,6 +16,7 @@ from resources.errors import ConfigError
 from resources.files import write_whole
 
 if TYPE_CHECKING:
+    from pipelines.reports.month import MonthDocument
     from resources.warehouse.engine import Warehouse
 
 
@@ -23,6 +25,15 @@ class Published:
     """A report that was written: what it says, and where it is."""
 
     document: DayDocument
+    page: Path
+    workbook: Path
+
+
+@dataclass(frozen=True)
+class PublishedMonth:
+    """A month's report that was written."""
+
+    document: MonthDocument
     page: Path
     workbook: Path
 
@@ -38,17 +49,42 @@ def publish(warehouse: Warehouse, account: str, day: date, zone: str, folder: Pa
     from pipelines.reports.workbook import workbook
 
     document = document_of(warehouse, account, day, zone)
-    name = f"daily-close-{account}-{day}"
-    published = Published(document, folder / f"{name}.html", folder / f"{name}.xlsx")
+    published = Published(document, *_paths(folder, f"daily-close-{account}-{day}"))
+    _write(folder, {published.page: page(document).encode(), published.workbook: workbook(document)})
+    return published
+
+
+def publish_month(warehouse: Warehouse, account: str, days: Sequence[date], folder: Path) -> PublishedMonth:
+    """Write page and workbook of a month's days, likewise.
+
+    Raises:
+        ConfigError: the folder cannot be written to.
+        WarehouseUnavailable, WarehouseBroken: no connection, or what is stored of a day is not what was sealed.
+    """
+    from pipelines.reports.month import gather_month
+    from pipelines.reports.page import month_page
+    from pipelines.reports.workbook import month_workbook
+
+    with warehouse.transaction() as connection:
+        document = gather_month(connection, account, days)
+    published = PublishedMonth(document, *_paths(folder, f"monthly-close-{account}-{document.month:%Y-%m}"))
+    _write(folder, {published.page: month_page(document).encode(), published.workbook: month_workbook(document)})
+    return published
+
+
+def _paths(folder: Path, name: str) -> tuple[Path, Path]:
+    return folder / f"{name}.html", folder / f"{name}.xlsx"
+
+
+def _write(folder: Path, files: Mapping[Path, bytes]) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        write_whole(published.page, page(document).encode())
-        write_whole(published.workbook, workbook(document))
+        for path, content in files.items():
+            write_whole(path, content)
     except OSError as error:
         raise ConfigError(
             f"the report cannot be written to {folder}: {error.strerror}; set SYNC_REPORT_DIR to a folder that can be."
         ) from None
-    return published
 
 
 def document_of(warehouse: Warehouse, account: str, day: date, zone: str) -> DayDocument:

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
-from pipelines.reports import words
+from pipelines.reports import month, words
 from pipelines.reports.document import DayDocument, digest
+from pipelines.reports.month import MonthDay, MonthDocument
 from pipelines.reports.page import exponents_of, moment, sentence
 
 if TYPE_CHECKING:
@@ -44,15 +45,25 @@ class Sheet:
 
 
 def workbook(document: DayDocument) -> bytes:
-    """Return the XLSX file of `document`."""
+    """Return the XLSX file of a day."""
+    return tables(f"Daily close {document.business_date}", sheets(document))
+
+
+def month_workbook(document: MonthDocument) -> bytes:
+    """Return the XLSX file of a month."""
+    return tables(f"Monthly close {document.month:%Y-%m}", _month_sheets(document))
+
+
+def tables(title: str, pages: Sequence[Sheet]) -> bytes:
+    """Return the XLSX file of these tables."""
     import xlsxwriter
 
     out = io.BytesIO()
     options = {"in_memory": True, "strings_to_formulas": False, "strings_to_urls": False, "strings_to_numbers": False}
     with xlsxwriter.Workbook(out, options) as book:
-        book.set_properties({"title": f"Daily close {document.business_date}", "created": CREATED})
+        book.set_properties({"title": title, "created": CREATED})
         writer = _Writer(book)
-        for sheet in sheets(document):
+        for sheet in pages:
             writer.sheet(sheet)
     return out.getvalue()
 
@@ -65,6 +76,7 @@ def sheets(document: DayDocument) -> list[Sheet]:
         _balances(document),
         _breaks(document),
         _largest_breaks(document),
+        _queue(document),
         _restatements(document),
     ]
 
@@ -140,7 +152,20 @@ def _breaks(document: DayDocument) -> Sheet:
 
 def _largest_breaks(document: DayDocument) -> Sheet:
     exponents = exponents_of(document)
-    columns = ("Break", "Type", "State", "Day", "Currency", "Amount", "Operation", "Reference", "Owner", "Note")
+    columns = (
+        "Break",
+        "Type",
+        "State",
+        "Day",
+        "Currency",
+        "Amount",
+        "Operation",
+        "Reference",
+        "Owner",
+        "Note",
+        "Due",
+        "Mark",
+    )
     rows = [
         (
             line.break_id,
@@ -153,10 +178,19 @@ def _largest_breaks(document: DayDocument) -> Sheet:
             line.reference,
             line.owner,
             line.note,
+            line.due_date,
+            ", ".join(["new"] * line.is_new + ["overdue"] * line.is_overdue) or None,
         )
         for line in document.largest_breaks
     ]
     return Sheet("Largest breaks", columns, rows)
+
+
+def _queue(document: DayDocument) -> Sheet:
+    rows = [
+        (line.owner or "nobody yet", line.count, line.new, line.overdue, line.oldest_days) for line in document.queue
+    ]
+    return Sheet("Owners", ("Owner", "Open breaks", "New", "Overdue", "Oldest (days)"), rows)
 
 
 def _restatements(document: DayDocument) -> Sheet:
@@ -187,6 +221,93 @@ def _restatements(document: DayDocument) -> Sheet:
         for line in document.restatements
     ]
     return Sheet("Restatements", columns, rows)
+
+
+def _month_sheets(document: MonthDocument) -> list[Sheet]:
+    decimals = document.decimals
+    matches = document.matches
+    summary = [
+        ("Month", f"{document.month:%Y-%m}"),
+        ("Account", document.account),
+        ("Reporting zone", document.reporting_zone),
+        ("In one line", month.sentence(document)),
+        ("Days with books", matches.days_with_books),
+        ("Operations that must be in the books", matches.required),
+        ("Matched", matches.matched),
+        ("Match rate", words.rate(matches.matched, matches.required)),
+        *((f"Matches by {name}", count) for name, count in matches.by_pass),
+    ]
+    totals = [
+        (line.currency, line.type, line.status, line.count, Money(line.minor, line.exponent))
+        for line in document.totals
+    ]
+    balances = [
+        (
+            line.balance_name,
+            line.currency,
+            line.opening_day,
+            Money(line.opening_minor, line.exponent),
+            Money(line.movements_minor, line.exponent),
+            Money(line.unexplained_minor, line.exponent),
+            Money(line.closing_minor, line.exponent),
+            line.closing_day,
+        )
+        for line in document.balances
+    ]
+    breaks = [
+        (
+            words.break_name(line.break_type),
+            line.state,
+            line.age,
+            line.currency,
+            line.count,
+            Money(line.minor, decimals.get(line.currency or "")),
+        )
+        for line in document.breaks
+    ]
+    restatements = [
+        (
+            line.business_date,
+            line.kind,
+            line.count,
+            line.currency_before,
+            Money(line.minor_before, decimals.get(line.currency_before or "")),
+            line.currency_after,
+            Money(line.minor_after, decimals.get(line.currency_after or "")),
+            moment(line.known_at),
+        )
+        for line in document.restatements
+    ]
+    return [
+        Sheet("Summary", ("What", "Value"), summary),
+        Sheet("Totals", ("Currency", "Type", "Status", "Operations", "Amount"), totals),
+        Sheet(
+            "Balances",
+            ("Balance", "Currency", "From", "Opening", "Movements", "Unexplained", "Closing", "To"),
+            balances,
+        ),
+        Sheet("Breaks", ("Type", "Now", "Age (days)", "Currency", "Breaks", "Amount"), breaks),
+        Sheet(
+            "Restatements",
+            ("Day", "What", "Operations", "Currency sealed", "Sealed", "Currency now", "Now", "Known since"),
+            restatements,
+        ),
+        Sheet("Days", _DAY_COLUMNS, [_day_row(day) for day in document.days]),
+    ]
+
+
+_DAY_COLUMNS = (
+    *("Day", "State", "Operations", "Prepared by", "Closed by", "Row", "Document SHA-256", "Head of the chain"),
+    *("Why not", "Next command"),
+)
+
+
+def _day_row(day: MonthDay) -> tuple[Any, ...]:
+    seal = day.seal
+    if seal is None:
+        return (day.business_date, "not sealed", *(None,) * 6, day.reason, day.command)
+    who = (seal.prepared_by, seal.closed_by, seal.close_no, seal.document_sha256, seal.entry_hash)
+    return (day.business_date, "sealed", day.operations, *who, None, None)
 
 
 class _Writer:

@@ -226,7 +226,7 @@ class Client:
 
     def _refusal(self, endpoint: str, received: Received) -> DataApiError:
         message = self._redactor.message_in(received.body)
-        retry_after = parse_retry_after(received.headers.get("Retry-After"))
+        retry_after = parse_retry_after(received.headers.get("Retry-After"), received.headers.get("Date"))
         return error_for_status(endpoint, received.status, message, retry_after)
 
     def _verified(self, endpoint: str, body: bytes, expect: str | None) -> dict[str, Any] | ProvedRows:

@@ -1,7 +1,8 @@
 """How many requests of a token may be in flight: found by what its answers do, never more than a setting allows.
 
 It starts low and grows while answers take about as long as before; it is halved by 429, by errors of the platform,
-and when answers become slow. Pure: the caller says what happened when; who waits for whom is in `pace`.
+and when answers become slow. Of several processes, one that has more than the others gives some of it up.
+Pure: the caller says what happened when; who waits for whom is in `pace`.
 """
 
 from __future__ import annotations
@@ -38,7 +39,8 @@ class InFlightLimit:
     def __init__(self, most: int = MOST, start: float = START) -> None:
         self.most = most
         self.value = min(start, most)
-        self.others = 0  # requests that other processes of the token may have in flight
+        self.others = 0  # requests that other processes of the token may have in flight,
+        self.processes = 1  # of so many, this one included
         self.halvings = 0
         self._doubles = True  # until it was halved for the first time
         self._usual: dict[Hashable, tuple[int, float]] = {}  # what an answer of each kind takes, of how many
@@ -94,10 +96,15 @@ class InFlightLimit:
         elif ratio >= SLOWER and int(self) > 1:
             self._set(now, float(int(self) - 1))
             self._doubles = False
+        elif self._is_above_its_share():
+            self._set(now, float(int(self) - 1))  # what came later takes a busy platform for the usual one
         elif ratio <= AS_FAST and was_reached:
             self._set(now, self._grown(now))
         else:
             self._ratios, self._was_reached = [], False
+
+    def _is_above_its_share(self) -> bool:
+        return self.processes > 1 and int(self) > self.others / (self.processes - 1) + 1
 
     def _grown(self, now: float) -> float:
         grown = self.value * 2 if self._doubles else float(int(self) + 1)

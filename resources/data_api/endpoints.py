@@ -14,6 +14,7 @@ from resources.data_api.caller import Caller, RequestCounts, SharedRateLimit
 from resources.data_api.client import Answer, Client
 from resources.data_api.clock import TOLERANCE
 from resources.data_api.concurrency import MOST
+from resources.data_api.errors import ClocksApart
 
 LARGEST_LIMIT = 1000
 TIME_FORMAT = "%Y-%m-%d %H:%M:%S"
@@ -58,6 +59,19 @@ class DataApi:
         if last < datetime.now(UTC) - timedelta(seconds=2 * TOLERANCE):
             return last
         return min(last, self.now().replace(microsecond=0) - timedelta(seconds=1))
+
+    def assert_over(self, last: datetime) -> None:
+        """Refuse what was believed to be over by a clock of ours that has jumped since.
+
+        Raises:
+            ClocksApart: `last` has not happened at the platform.
+        """
+        clock = self.client.clock
+        if clock.is_known and last > clock.at(clock.instant()):
+            raise ClocksApart(
+                f"{last:%Y-%m-%d %H:%M:%S} UTC is not over at the platform, and was by our clock, which jumped: "
+                "keep it by NTP, and run the same command again."
+            )
 
     def now(self) -> datetime:
         """Return the platform's time, never ahead of it; where no answer has told it yet, one operation is asked for.

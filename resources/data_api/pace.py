@@ -27,18 +27,20 @@ class Slot:
 class Pace:
     """Lets all workers of a token wait when the platform says 429, or when to come back, to one of them.
 
-    Workers of other processes too, where the caller has a shared rate limit. `now` and `sleep` are the clock's.
+    Workers of other processes too, where the caller has a shared rate limit. `now` and `sleep` are the clock's;
+    `condition` makes what workers wait at for their turn.
     """
 
     def __init__(
         self,
         now: Callable[[], float] = time.monotonic,
         sleep: Callable[[threading.Event, float], object] = threading.Event.wait,
+        condition: Callable[[], threading.Condition] = threading.Condition,
     ) -> None:
         self.now = now
         self.answered = False
         self._sleep = sleep
-        self._free = threading.Condition()
+        self._free = condition()
         self._limit = InFlightLimit()
         self._in_flight = 0
         self._resume_at = 0.0
@@ -121,6 +123,7 @@ class Pace:
             now = self.now()
             self._limit.most = max(1, caller.most_in_flight // token.processes)
             self._limit.others = token.others_in_flight
+            self._limit.processes = token.processes
             if token.in_flight_limit:
                 self._limit.begin_at(token.in_flight_limit / token.processes)
             if token.seconds_left > max(0.0, self._resume_at - now) + SAME_PAUSE:

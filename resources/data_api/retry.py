@@ -106,8 +106,11 @@ class Backoff:
         return self.policy.deadline
 
 
-def parse_retry_after(value: str | None) -> float | None:
-    """Return the seconds that a `Retry-After` header asks for (a number or an HTTP date), if it can be read."""
+def parse_retry_after(value: str | None, date: str | None = None) -> float | None:
+    """Return the seconds that a `Retry-After` header asks for (a number or an HTTP date), if it can be read.
+
+    An HTTP date is compared with the answer's own `date`, as far as it tells one: our clock may be off.
+    """
     if not value:
         return None
     try:
@@ -115,7 +118,7 @@ def parse_retry_after(value: str | None) -> float | None:
     except ValueError:
         pass
     moment = parse_http_date(value)
-    return None if moment is None else max(0.0, (moment - datetime.now(UTC)).total_seconds())
+    return None if moment is None else max(0.0, (moment - (parse_http_date(date) or datetime.now(UTC))).total_seconds())
 
 
 def parse_http_date(value: str | None) -> datetime | None:

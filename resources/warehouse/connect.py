@@ -20,9 +20,8 @@ from psycopg.rows import namedtuple_row
 
 import sql
 from resources.errors import ConfigError, SyncError, WarehouseBroken
-from resources.warehouse.failures import BY_SQLSTATE, TRANSACTION_POOLER, explain, explain_refusal
+from resources.warehouse.failures import BY_SQLSTATE, CONNECT_TIMEOUT, TRANSACTION_POOLER, explain, explain_refusal
 
-CONNECT_TIMEOUT = 10
 OLDEST_SERVER = 140000
 LOCK_SECONDS = 120
 APPLICATION = "ecommpay-sync"
@@ -100,10 +99,11 @@ def connect(
     wanted = {key: value for key, value in (DEFAULTS | {"application_name": application}).items() if key not in given}
     if "PGCONNECT_TIMEOUT" in os.environ:
         wanted.pop("connect_timeout", None)
+    conninfo = make_conninfo(url, **wanted, client_encoding="UTF8")
     try:
-        connection: Driver = psycopg.connect(make_conninfo(url, **wanted, client_encoding="UTF8"), autocommit=True)
+        connection: Driver = psycopg.connect(conninfo, autocommit=True)
     except (psycopg.Error, OSError, ValueError) as error:
-        raise explain_refusal(error, place) from None
+        raise explain_refusal(error, conninfo, place) from None
     try:
         waits = (
             {} if "lock_timeout" in str(given.get("options", "")) else {"lock_timeout": f"{lock_seconds * 1000:.0f}"}

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Self
 
 import psycopg
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection, Row
 
 __all__ = ["Warehouse", "affect", "driver_of", "explain", "run", "run_many", "script"]
+
+
+CANCEL_SECONDS = 3
 
 
 class Warehouse:
@@ -42,6 +46,7 @@ class Warehouse:
         self.url = url
         self._url_file, self._lock_seconds, self._read_only = url_file, lock_seconds, read_only
         self._place = place_of(url)
+        self._in_transaction: set[Driver] = set()
         self._engine = sqlalchemy.create_engine(
             "postgresql+psycopg://",  # only the dialect: libpq itself reads the URL, socket directories included
             creator=self.connect,
@@ -97,11 +102,24 @@ class Warehouse:
         blockers = None
         try:
             with self._engine.begin() as connection:
-                backend = driver_of(connection).info.backend_pid
-                with Blockers(self.connect, backend, self._lock_seconds).watched() as blockers:
-                    yield connection
+                driver = driver_of(connection)
+                self._in_transaction.add(driver)
+                try:
+                    with Blockers(self.connect, driver.info.backend_pid, self._lock_seconds).watched() as blockers:
+                        yield connection
+                finally:
+                    self._in_transaction.discard(driver)
         except (SQLAlchemyError, psycopg.Error) as error:
             raise explain(error, self.place(), str(blockers or "")) from None
+
+    def cancel(self) -> None:
+        """Cancel what other threads execute, until all have rolled back, or for some seconds."""
+        give_up_at = time.monotonic() + CANCEL_SECONDS
+        while self._in_transaction and time.monotonic() < give_up_at:
+            for driver in list(self._in_transaction):
+                with suppress(psycopg.Error):
+                    driver.cancel_safe(timeout=1)
+            time.sleep(0.1)
 
     def query(self, name: str, **parameters: Any) -> list[Row[Any]]:
         """Return the rows of the statement `name` (`sql.text` says how it is named)."""

@@ -5,15 +5,25 @@ The kind decides the rest: `ConfigError` and `WarehouseBroken` are not retried, 
 
 from __future__ import annotations
 
+import ctypes
+import os
 import re
+import select
+import sys
+import time
+from contextlib import suppress
 from dataclasses import dataclass
+from typing import Any
 
 import psycopg
+from psycopg import pq
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from resources.errors import ConfigError, SyncError, WarehouseBroken, WarehouseUnavailable
 
+CONNECT_TIMEOUT = 10
 AGAIN = "nothing was half-written, run the same command again."
 
 
@@ -36,7 +46,8 @@ NO_LOGIN = Failure(ConfigError, "refused the login", "check user and password of
 NO_SUCH_SETTING = Failure(
     ConfigError,
     "refused the connection",
-    "check the options of DATABASE_URL, the environment's PG… variables, and the settings of role and database.",
+    "check the options of DATABASE_URL, the environment's PG… variables, the settings of role and database, and that "
+    "the login may connect to it.",
 )
 TRANSACTION_POOLER = Failure(
     ConfigError,
@@ -88,39 +99,25 @@ BY_SQLSTATE = {  # a whole code, or the class that it begins with: the longer on
     "XX001": Failure(WarehouseBroken, "has damaged data", "restore it from a backup: see docs/runbook.md."),
     "XX002": Failure(WarehouseBroken, "has a damaged index", "run REINDEX DATABASE, and look for the cause."),
 }
-# libpq tells no SQLSTATE of a connection that it did not get, only words
-REFUSALS: dict[str, tuple[str, ...]] = {
-    "28": (
-        "authentication failed",
-        "no password supplied",
-        "pg_hba.conf",
-        "is not permitted to log in",
-        'role ".*" does not exist',
-        "no such user",
-    ),
-    "3D000": ('database ".*" does not exist', "no such database"),
-    "42501": ("permission denied for database",),
-    "53300": ("too many (clients|connections)", "connection slots are reserved", "no more connections allowed"),
-    "08P01": (
-        "(for|configuration|startup) parameter",
-        "permission denied to set",
-        "requires a value",
-        "command-line argument",
-        "cannot be changed",
-        "definition of service",
-        "service file",
-        "invalid .* value",
-        "may not be used with",
-        "does not support SSL",
-        "certificate",
-        "private key file",
-        "GSS",
-        "channel binding",
-        "requirepeer",
-        "authentication method requirement",
-        "protocol version",
-    ),
+OF_CONNECTIONS = {"08", "28", "3D", "53", "57", "58", "F0", "XX"}  # else it is an option that the server does not take
+# PgBouncer answers 08P01 whatever is wrong, and says what in English alone
+OF_A_POOLER = {
+    "28": "authentication failed|no such user|not allowed",
+    "3D000": "no such database",
+    "08P01": "startup parameter",
 }
+SQLSTATE_ALONE = 3  # PQERRORS_SQLSTATE of libpq: an error's message is its code
+CODE = re.compile(r":  ([0-9A-Z]{5})$")
+TLS_OFF = {"sslmode": "disable", "sslnegotiation": "postgres", "gssencmode": "disable"}
+# whether a server is there is asked without TLS, and so without a login
+NOBODY = {
+    "user": "ping",
+    "password": "-",
+    "passfile": os.devnull,
+    "require_auth": "",
+    "channel_binding": "disable",
+} | TLS_OFF
+NOWHERE = {"host": "127.0.0.1", "hostaddr": "127.0.0.1", "port": "1"}
 
 
 def failure_of(error: BaseException | None) -> Failure:
@@ -143,15 +140,71 @@ def explain(error: BaseException | None, place: str, detail: str = "") -> SyncEr
     return _error(failure_of(orig), primary or str(orig), place, detail)
 
 
-def explain_refusal(error: Exception, place: str) -> SyncError:
-    """Return the error for a connection that could not be made."""
-    said = str(error)
-    if isinstance(error, psycopg.Error) and error.pgconn and error.pgconn.needs_password:
-        return _error(NO_LOGIN, said, place)
-    for sqlstate, words in REFUSALS.items():
-        if re.search("|".join(words), said, re.IGNORECASE):
-            return _error(BY_SQLSTATE[sqlstate], said, place)
-    return _error(NO_SUCH_SETTING if isinstance(error, psycopg.ProgrammingError) else UNREACHABLE, said, place)
+def explain_refusal(error: Exception, conninfo: str, place: str) -> SyncError:
+    """Return the error for a connection that could not be made.
+
+    psycopg gives the server's words alone, in the server's language: its code, and whether there is a server at all,
+    are asked for anew.
+    """
+    return _error(_refusal(error, conninfo), str(error), place)
+
+
+def _refusal(error: Exception, conninfo: str) -> Failure:
+    if isinstance(error, OSError | psycopg.errors.ConnectionTimeout):
+        return UNREACHABLE
+    if not isinstance(error, psycopg.OperationalError):
+        return NO_SUCH_SETTING
+    if error.pgconn and error.pgconn.needs_password:
+        return NO_LOGIN
+    answer = _connect_again(conninfo)
+    if answer == _Answer():
+        if pq.PGconn.ping(make_conninfo(conninfo, **NOWHERE).encode()) == pq.Ping.NO_ATTEMPT:
+            return NO_SUCH_SETTING
+        if _connect_again(make_conninfo(conninfo, **NOBODY)) == _Answer():
+            return UNREACHABLE
+        answer = _connect_again(conninfo)  # a server that came back meanwhile takes it now
+    return UNREACHABLE if answer.is_connected else _failure_of_code(answer.sqlstate, str(error), conninfo)
+
+
+def _failure_of_code(sqlstate: str | None, said: str, conninfo: str) -> Failure:
+    if sqlstate is None:  # the server is there, and libpq does not take it
+        is_choosy = conninfo_to_dict(conninfo).get("target_session_attrs") or os.environ.get("PGTARGETSESSIONATTRS")
+        return BY_SQLSTATE["25006"] if is_choosy else NO_SUCH_SETTING
+    if sqlstate == "08P01":
+        return next((BY_SQLSTATE[code] for code, words in OF_A_POOLER.items() if re.search(words, said)), UNREACHABLE)
+    if sqlstate[:2] in OF_CONNECTIONS:
+        return BY_SQLSTATE.get(sqlstate) or BY_SQLSTATE.get(sqlstate[:2], BROKEN)
+    return NO_SUCH_SETTING
+
+
+@dataclass(frozen=True)
+class _Answer:
+    """How a second attempt to connect ended: connected, refused by the server with a code, or neither."""
+
+    is_connected: bool = False
+    sqlstate: str | None = None
+
+
+def _connect_again(conninfo: str) -> _Answer:
+    """Connect once more, with codes instead of messages; psycopg has no function for that, libpq has."""
+    attempt: Any = pq.PGconn.connect_start(conninfo.encode())
+    try:
+        with suppress(OSError, AttributeError):  # psycopg without its own libpq
+            libpq = ctypes.CDLL(sys.modules[type(attempt).__module__].__file__)
+            libpq.PQsetErrorVerbosity(ctypes.c_void_p(attempt.pgconn_ptr), SQLSTATE_ALONE)
+        polled: int = pq.PollingStatus.WRITING
+        give_up_at = time.monotonic() + CONNECT_TIMEOUT
+        while attempt.status != pq.ConnStatus.BAD and polled != pq.PollingStatus.OK and time.monotonic() < give_up_at:
+            sockets = [attempt.socket]
+            if polled == pq.PollingStatus.WRITING:
+                select.select([], sockets, [], max(0.0, give_up_at - time.monotonic()))
+            else:
+                select.select(sockets, [], [], max(0.0, give_up_at - time.monotonic()))
+            polled = attempt.connect_poll()
+        code = CODE.search(attempt.get_error_message())
+        return _Answer(attempt.status == pq.ConnStatus.OK, code[1] if code else None)
+    finally:
+        attempt.finish()
 
 
 def _error(failure: Failure, said: str, place: str, detail: str = "") -> SyncError:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
+from functools import partial
 from importlib.metadata import version
 from itertools import chain
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Literal
 
 import orjson
@@ -41,15 +43,30 @@ class ControlTotal:
         return replace(self, count=self.count + other.count, minor=sum(minors) if minors else None)
 
 
+@dataclass(frozen=True, order=True)
+class DoneWindow:
+    """A committed window that a run does not walk again."""
+
+    interval_from: datetime
+    interval_to: datetime
+    window_id: int
+
+
 class Neighbours:
-    """Keys of what a run's committed windows hold, for the windows that share a boundary second with them.
+    """Keys of what committed windows hold, for the windows of a run that share a boundary second with them.
 
     A row of both is counted by the one that was committed first. Each window stays here until both of its
-    neighbours are committed; whatever the number of windows, few are open at a time.
+    neighbours are committed; whatever the number of windows, few are open at a time. A run that continues another one
+    begins with the windows that it does not walk again, whose keys are read when a neighbour of theirs is committed.
     """
 
-    def __init__(self) -> None:
-        self._at: dict[datetime, tuple[int, frozenset[str]]] = {}
+    def __init__(
+        self, done: Iterable[DoneWindow] = (), keys_of: Callable[[int], frozenset[str]] = lambda _: frozenset()
+    ) -> None:
+        self._at: dict[datetime, tuple[int, Callable[[], frozenset[str]]]] = {}
+        for window in sorted(done, key=attrgetter("window_id")):
+            for edge in (window.interval_from, window.interval_to):
+                self._at[edge] = window.window_id, partial(keys_of, window.window_id)
 
     def counted(self, connection: Connection, walk: WalkRecord, window_id: int, keys: frozenset[str]) -> frozenset[str]:
         """Return which of `keys` a committed neighbour has counted, and note them for the neighbours to come.
@@ -57,12 +74,13 @@ class Neighbours:
         The account is locked, from here to the commit: what a neighbour noted is either committed or never will be.
         """
         found = [self._at.pop(edge, None) for edge in (walk.interval_from, walk.interval_to)]
-        candidates = {number: theirs for number, theirs in filter(None, found) if not keys.isdisjoint(theirs)}
-        rows = execute(connection, "warehouse/ledger/committed", ids=list(candidates)) if candidates else []
+        shared = {number: keys & read_keys() for number, read_keys in filter(None, found)}
+        candidates = [number for number, theirs in shared.items() if theirs]
+        rows = execute(connection, "warehouse/ledger/committed", ids=candidates) if candidates else []
         for edge, neighbour in zip((walk.interval_from, walk.interval_to), found, strict=True):
             if neighbour is None:
-                self._at[edge] = window_id, keys
-        return frozenset().union(*(keys & candidates[row.window_id] for row in rows))
+                self._at[edge] = window_id, lambda: keys
+        return frozenset().union(*(shared[row.window_id] for row in rows))
 
 
 @dataclass(frozen=True)
@@ -183,6 +201,12 @@ def start_run(
     return int(row.run_id)
 
 
+def note_resumed_windows(warehouse: Warehouse, run_id: int, done: Sequence[DoneWindow]) -> None:
+    """Write into sync.runs which windows a run does not walk again."""
+    if done:
+        warehouse.query("warehouse/ledger/note_resumed", run_id=run_id, ids=[window.window_id for window in done])
+
+
 def was_loaded(warehouse: Warehouse, account: str, stream: str) -> bool:
     """Whether a run of the stream was ever complete."""
     return bool(warehouse.query("warehouse/ledger/was_complete", account=account, stream=stream))
@@ -195,8 +219,8 @@ def windows_already_done(
     project_ids: Sequence[int],
     look_back_days: int,
     stream: str = "operations",
-) -> list[tuple[datetime, datetime]]:
-    """Return the intervals, older than the look-back, that an interrupted run over the same days has committed."""
+) -> list[DoneWindow]:
+    """Return the windows, older than the look-back, that an interrupted run over the same days has committed."""
     rows = warehouse.query(
         "warehouse/ledger/windows_already_done",
         account=account,
@@ -206,7 +230,7 @@ def windows_already_done(
         look_back_days=look_back_days,
         stream=stream,
     )
-    return [(row.interval_from, row.interval_to) for row in rows]
+    return [DoneWindow(row.interval_from, row.interval_to, row.window_id) for row in rows]
 
 
 def next_window_id(connection: Connection) -> int:

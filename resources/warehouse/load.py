@@ -12,7 +12,8 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Protocol
+from functools import partial
+from typing import IO, TYPE_CHECKING, Any, Protocol
 
 import orjson
 import psycopg
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from sqlalchemy import Connection, Row
 
+COPIED_AT_ONCE = 2**20
 CSV = csv.WriteOptions(include_header=False)
 
 
@@ -110,6 +112,24 @@ def compress(body: bytes) -> bytes:
     return bytes(pa.compress(body, codec="zstd", asbytes=True))
 
 
+def body_of(page: Any) -> bytes:
+    """Return the body of a row of raw.pages, as the platform sent it."""
+    return bytes(pa.decompress(page.body_zstd, page.body_bytes, "zstd", asbytes=True))
+
+
+def readable_body(page: Any) -> bytes | None:
+    """Return the body as `body_of` does; None: what is stored cannot be decompressed any more."""
+    try:
+        return body_of(page)
+    except (OSError, ValueError):
+        return None
+
+
+def row_keys(stream: Loadable, frame: pd.DataFrame, rejects: Iterable[Reject]) -> frozenset[str]:
+    """Return what identifies the rows of a window, those among them that could not be typed."""
+    return frozenset([*_values(frame, stream.key), *(reject.raw_json for reject in rejects)])
+
+
 def load_window(
     warehouse: Warehouse,
     stream: Loadable,
@@ -124,7 +144,7 @@ def load_window(
 
     A column of `unrequested` that came empty is unknown: it overwrites nothing, and is no change.
 
-    What a neighbour of the same run has counted counts here only if it has changed since.
+    What a neighbour has counted counts here only if it has changed since.
 
     Raises:
         WarehouseUnavailable: the database failed; nothing of the window is stored.
@@ -132,7 +152,7 @@ def load_window(
     """
     table = _arrow(frame)
     digest = _rows_digest(table)
-    keys = frozenset([*_values(frame, stream.key), *(reject.raw_json for reject in rejects)])
+    keys = row_keys(stream, frame, rejects)
     with warehouse.transaction() as connection:
         window_id = next_window_id(connection)
         lines = _lines(table, scope.account, window_id)  # before the lock, which the other windows wait for
@@ -199,11 +219,16 @@ def merge_again(
     return len(after - before), len(before - after)
 
 
-def stage_rows(connection: Connection, stream: Loadable, account: str, frames: Iterable[pd.DataFrame]) -> None:
-    """Copy typed rows into the stream's temporary table, to be compared; nothing is merged."""
+def lines_to_stage(frame: pd.DataFrame, account: str) -> bytes:
+    """Return typed rows as `stage_rows` takes them."""
+    return _lines(_arrow(frame), account, 0)
+
+
+def stage_rows(connection: Connection, stream: Loadable, lines: IO[bytes]) -> None:
+    """Copy rows into the stream's temporary table, to be compared; nothing is merged."""
     run(connection, stream.sql("stage"))
-    for frame in frames:
-        _copy(connection, stream.sql("copy"), _lines(_arrow(frame), account, 0))
+    lines.seek(0)
+    _copy(connection, stream.sql("copy"), lines)
 
 
 def control_totals(stream: Loadable, frame: pd.DataFrame) -> list[ControlTotal]:
@@ -302,9 +327,11 @@ def _stage(connection: Connection, stream: Loadable, lines: bytes) -> None:
     _copy(connection, stream.sql("copy"), lines)
 
 
-def _copy(connection: Connection, name: str, lines: bytes) -> None:
+def _copy(connection: Connection, name: str, lines: bytes | IO[bytes]) -> None:
+    parts: Iterable[bytes] = [lines] if isinstance(lines, bytes) else iter(partial(lines.read, COPIED_AT_ONCE), b"")
     with driver_of(connection).cursor() as cursor, cursor.copy(sql.text(name)) as copy:
-        copy.write(lines)
+        for part in parts:
+            copy.write(part)
 
 
 def _csv(table: pa.Table) -> bytes:

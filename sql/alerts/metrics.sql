@@ -3,6 +3,15 @@ SELECT account, endpoint, status, sum(requests)::bigint AS requests, sum(retries
 FROM sync.requests
 GROUP BY account, endpoint, status
 
+-- name: requests_in_flight
+-- Of the processes that are at work together; of none, what the last one has left.
+SELECT account, coalesce(
+           sum(in_flight_limit) FILTER (WHERE is_active AND seen_at > clock_timestamp() - interval '6 minutes'),
+           (array_agg(in_flight_limit ORDER BY seen_at DESC))[1]
+       )::integer AS in_flight_limit
+FROM sync.requests_in_flight
+GROUP BY account
+
 -- name: windows
 SELECT account, stream, verdict, count(*) AS windows, sum(rows_new)::bigint AS rows_new,
        sum(rows_changed)::bigint AS rows_changed, sum(rows_unchanged)::bigint AS rows_unchanged,

@@ -7,7 +7,7 @@ GROUP BY 1, 2
 ORDER BY 1 NULLS LAST, 3 DESC
 
 -- name: run_of_dagster
-SELECT r.run_id, r.requests, extract(epoch FROM r.finished_at - r.started_at) AS seconds,
+SELECT r.run_id, r.requests, extract(epoch FROM r.finished_at - r.started_at)::float8 AS seconds,
        count(w.window_id) AS windows,
        coalesce(sum(w.rows_met), 0)::bigint AS rows_met,
        coalesce(sum(w.rows_new), 0)::bigint AS rows_new,

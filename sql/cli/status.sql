@@ -32,6 +32,14 @@ FROM (
 WHERE hole_to IS NOT NULL
 ORDER BY account, stream, hole_from
 
+-- name: requests_in_flight
+SELECT account, in_flight_limit, is_active AND seen_at > clock_timestamp() - interval '6 minutes' AS is_at_work, seen_at
+FROM (
+    SELECT *, row_number() OVER (PARTITION BY account ORDER BY seen_at DESC) AS number FROM sync.requests_in_flight
+) AS processes
+WHERE number = 1 OR (is_active AND seen_at > clock_timestamp() - interval '6 minutes')
+ORDER BY account, seen_at DESC
+
 -- name: last_balances
 SELECT account, balance_name, currency, amount_minor, captured_at
 FROM core.balance_snapshots b

@@ -19,7 +19,8 @@ CREATE TABLE sync.runs (
                       CHECK (state IN ('running', 'complete', 'incomplete', 'failed', 'skipped')),
     message           text,
     requests          bigint,
-    error_kind        text
+    error_kind        text,
+    resumed_windows   bigint[] NOT NULL DEFAULT '{}'
 );
 CREATE INDEX runs_latest ON sync.runs (account, stream, started_at DESC);
 
@@ -38,6 +39,7 @@ COMMENT ON COLUMN sync.runs.state IS 'running, complete, incomplete (some window
 COMMENT ON COLUMN sync.runs.message IS 'Why it is not complete, in one line.';
 COMMENT ON COLUMN sync.runs.requests IS 'HTTP requests sent, retries included.';
 COMMENT ON COLUMN sync.runs.error_kind IS 'Kind of the error that ended it, for example unauthorized or rate_limited; NULL: none.';
+COMMENT ON COLUMN sync.runs.resumed_windows IS 'Windows (sync.windows.window_id) of interrupted runs that it did not walk again; what they counted of a shared boundary second it does not count.';
 
 CREATE SEQUENCE sync.window_ids;
 

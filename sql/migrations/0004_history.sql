@@ -111,27 +111,43 @@ RETURNS TABLE (
 )
 LANGUAGE sql STABLE
 BEGIN ATOMIC
+    -- a state is looked up by key for each operation: a join of two sets has no statistics, and became quadratic
     WITH touched AS (
         SELECT o.account, o.operation_id FROM core.operations o
-        WHERE o.observed_at > known_from AND o.observed_at <= known_to
+        WHERE o.observed_at > restatements.known_from AND o.observed_at <= restatements.known_to
         UNION
         SELECT v.account, v.operation_id FROM core.operation_versions v
-        WHERE v.known_to > known_from AND v.known_to <= known_to
-    ), states AS (
-        SELECT o.account, o.operation_id, o.observed_at, 'infinity'::timestamptz AS until, o.operation_status,
-               o.sum_initial_currency, o.sum_initial_amount, o.operation_completed_at
-        FROM touched t JOIN core.operations o USING (account, operation_id)
-        UNION ALL
-        SELECT v.account, v.operation_id, v.observed_at, v.known_to, v.operation_status,
-               v.sum_initial_currency, v.sum_initial_amount, v.operation_completed_at
-        FROM touched t JOIN core.operation_versions v USING (account, operation_id)
+        WHERE v.known_to > restatements.known_from AND v.known_to <= restatements.known_to
     )
-    SELECT a.account, a.operation_id, CASE WHEN b.operation_id IS NULL THEN 'new' ELSE 'changed' END, a.observed_at,
+    SELECT t.account, t.operation_id, CASE WHEN b.operation_id IS NULL THEN 'new' ELSE 'changed' END, a.observed_at,
            b.operation_status, a.operation_status, b.sum_initial_currency, a.sum_initial_currency,
            b.sum_initial_amount, a.sum_initial_amount, b.operation_completed_at, a.operation_completed_at
-    FROM states a
-    LEFT JOIN states b ON b.account = a.account AND b.operation_id = a.operation_id
-        AND b.observed_at <= known_from AND b.until > known_from
-    WHERE a.observed_at <= known_to AND a.until > known_to;
+    FROM touched t
+    CROSS JOIN LATERAL (
+        SELECT o.observed_at, o.operation_status, o.sum_initial_currency, o.sum_initial_amount,
+               o.operation_completed_at
+        FROM core.operations o
+        WHERE o.account = t.account AND o.operation_id = t.operation_id
+          AND o.observed_at <= restatements.known_to
+        UNION ALL
+        SELECT v.observed_at, v.operation_status, v.sum_initial_currency, v.sum_initial_amount,
+               v.operation_completed_at
+        FROM core.operation_versions v
+        WHERE v.account = t.account AND v.operation_id = t.operation_id
+          AND v.observed_at <= restatements.known_to AND v.known_to > restatements.known_to
+    ) a
+    LEFT JOIN LATERAL (
+        SELECT o.operation_id, o.operation_status, o.sum_initial_currency, o.sum_initial_amount,
+               o.operation_completed_at
+        FROM core.operations o
+        WHERE o.account = t.account AND o.operation_id = t.operation_id
+          AND o.observed_at <= restatements.known_from
+        UNION ALL
+        SELECT v.operation_id, v.operation_status, v.sum_initial_currency, v.sum_initial_amount,
+               v.operation_completed_at
+        FROM core.operation_versions v
+        WHERE v.account = t.account AND v.operation_id = t.operation_id
+          AND v.observed_at <= restatements.known_from AND v.known_to > restatements.known_from
+    ) b ON true;
 END;
 COMMENT ON FUNCTION core.restatements(timestamptz, timestamptz) IS 'Operations whose known state differs between two moments of knowledge: new ones, and changed ones with before and after.';

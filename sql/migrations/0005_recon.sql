@@ -275,7 +275,7 @@ CREATE TABLE recon.matches (
     entry_id        text COLLATE "C" NOT NULL,
     match_id        text COLLATE "C" NOT NULL,
     business_date   date NOT NULL,
-    pass            text NOT NULL CHECK (pass IN ('operation_id', 'payment', 'reference', 'amount_time')),
+    pass            text NOT NULL CHECK (pass IN ('operation_id', 'payment', 'reference', 'amount_time', 'manual')),
     match_key       text NOT NULL,
     score           smallint NOT NULL CHECK (score BETWEEN 1 AND 100),
     shape           text NOT NULL CHECK (shape IN ('1:1', '1:n', 'n:1')),
@@ -291,11 +291,114 @@ COMMENT ON COLUMN recon.matches.operation_id IS 'The operation.';
 COMMENT ON COLUMN recon.matches.entry_id IS 'The entry.';
 COMMENT ON COLUMN recon.matches.match_id IS 'The match: o and the operation''s id, or for n:1 e and the entry''s id.';
 COMMENT ON COLUMN recon.matches.business_date IS 'Business day whose reconciliation made the match.';
-COMMENT ON COLUMN recon.matches.pass IS 'What made them one: operation_id, payment (project, payment id, type), reference (ARN or RRN, and amount), amount_time (amount, currency, type, time).';
+COMMENT ON COLUMN recon.matches.pass IS 'What made them one: operation_id, payment (project, payment id, type), reference (ARN or RRN, and amount), amount_time (amount, currency, type, time), manual (a person: recon.manual_matches).';
 COMMENT ON COLUMN recon.matches.match_key IS 'The key that they share.';
-COMMENT ON COLUMN recon.matches.score IS 'How sure: 100 operation id, 90 payment with equal amounts, 80 payment alone, 75 reference, 60 amount and time, 50 the same where several fit.';
+COMMENT ON COLUMN recon.matches.score IS 'How sure: 100 operation id or a person, 90 payment with equal amounts, 80 payment alone, 75 reference, 60 amount and time, 50 the same where several fit.';
 COMMENT ON COLUMN recon.matches.shape IS 'Operations to entries: 1:1, 1:n (a split booking) or n:1 (a batch booked as one).';
 COMMENT ON COLUMN recon.matches.matched_at IS 'When the match was made first.';
+
+-- What people decide about matches: the last decision on a pair counts.
+CREATE TABLE recon.manual_matches (
+    account          text NOT NULL,
+    decision_no      bigint GENERATED ALWAYS AS IDENTITY,
+    decision         text NOT NULL CHECK (decision IN ('match', 'unmatch')),
+    operation_id     text COLLATE "C" NOT NULL,
+    entry_id         text COLLATE "C" NOT NULL,
+    match_id         text COLLATE "C" NOT NULL,
+    shape            text NOT NULL CHECK (shape IN ('1:1', '1:n', 'n:1')),
+    difference_minor bigint NOT NULL,
+    reason           text,
+    note             text NOT NULL CHECK (note <> ''),
+    decided_by       text NOT NULL CHECK (decided_by <> ''),
+    decided_at       timestamptz NOT NULL DEFAULT clock_timestamp(),
+    database_user    text NOT NULL DEFAULT session_user,
+    PRIMARY KEY (account, decision_no),
+    CHECK (decision = 'unmatch' OR difference_minor = 0 OR reason IS NOT NULL)
+);
+CREATE INDEX manual_matches_pair ON recon.manual_matches (account, operation_id, entry_id, decision_no DESC);
+
+COMMENT ON TABLE recon.manual_matches IS 'Pairs that people matched or parted by hand, with who and why: one row a pair and decision, never changed. The reconciliation follows the last decision on each pair.';
+COMMENT ON COLUMN recon.manual_matches.account IS 'Which token''s account (SYNC_ACCOUNT).';
+COMMENT ON COLUMN recon.manual_matches.decision_no IS 'Number of the decision.';
+COMMENT ON COLUMN recon.manual_matches.decision IS 'match: they belong together, whatever the passes say; unmatch: no pass puts them together again.';
+COMMENT ON COLUMN recon.manual_matches.operation_id IS 'The operation.';
+COMMENT ON COLUMN recon.manual_matches.entry_id IS 'The entry.';
+COMMENT ON COLUMN recon.manual_matches.match_id IS 'The match, as in recon.matches.';
+COMMENT ON COLUMN recon.manual_matches.shape IS 'Operations to entries: 1:1, 1:n or n:1.';
+COMMENT ON COLUMN recon.manual_matches.difference_minor IS 'Entries minus operations when it was decided, in minor units of their currency; explained by the reason as long as it stays the same.';
+COMMENT ON COLUMN recon.manual_matches.reason IS 'Why the sums differ: one of recon.break_reasons; NULL: they do not differ.';
+COMMENT ON COLUMN recon.manual_matches.note IS 'Why it was decided.';
+COMMENT ON COLUMN recon.manual_matches.decided_by IS 'Who decided it, by the name given to the command.';
+COMMENT ON COLUMN recon.manual_matches.decided_at IS 'When.';
+COMMENT ON COLUMN recon.manual_matches.database_user IS 'Role that the command was connected as.';
+
+CREATE VIEW recon.manual_matches_in_force AS
+SELECT DISTINCT ON (account, operation_id, entry_id)
+       account, operation_id, entry_id, decision, match_id, shape, difference_minor, reason, note, decided_by, decided_at
+FROM recon.manual_matches
+ORDER BY account, operation_id, entry_id, decision_no DESC;
+
+CREATE FUNCTION recon.keep_decisions() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE EXCEPTION 'a decision on a match is never changed: decide again with `ecommpay-sync match` or `unmatch`';
+END $$;
+COMMENT ON FUNCTION recon.keep_decisions() IS 'Refuses to change or delete a row of recon.manual_matches.';
+CREATE TRIGGER keep_decisions BEFORE UPDATE OR DELETE ON recon.manual_matches
+    FOR EACH ROW EXECUTE FUNCTION recon.keep_decisions();
+
+COMMENT ON VIEW recon.manual_matches_in_force IS 'The last decision on each pair.';
+COMMENT ON COLUMN recon.manual_matches_in_force.account IS 'Which token''s account (SYNC_ACCOUNT).';
+COMMENT ON COLUMN recon.manual_matches_in_force.operation_id IS 'The operation.';
+COMMENT ON COLUMN recon.manual_matches_in_force.entry_id IS 'The entry.';
+COMMENT ON COLUMN recon.manual_matches_in_force.decision IS 'match or unmatch.';
+COMMENT ON COLUMN recon.manual_matches_in_force.match_id IS 'The match, as in recon.matches.';
+COMMENT ON COLUMN recon.manual_matches_in_force.shape IS 'Operations to entries: 1:1, 1:n or n:1.';
+COMMENT ON COLUMN recon.manual_matches_in_force.difference_minor IS 'Entries minus operations when it was decided, in minor units.';
+COMMENT ON COLUMN recon.manual_matches_in_force.reason IS 'Why the sums differ; NULL: they do not.';
+COMMENT ON COLUMN recon.manual_matches_in_force.note IS 'Why it was decided.';
+COMMENT ON COLUMN recon.manual_matches_in_force.decided_by IS 'Who decided it.';
+COMMENT ON COLUMN recon.manual_matches_in_force.decided_at IS 'When.';
+
+CREATE TABLE recon.break_reasons (
+    reason       text PRIMARY KEY CHECK (reason = btrim(reason) AND reason <> '' AND reason = lower(reason)),
+    description  text NOT NULL,
+    added_by     text NOT NULL,
+    added_at     timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+
+COMMENT ON TABLE recon.break_reasons IS 'The reasons that explain a break; `ecommpay-sync breaks reasons --add` extends the list.';
+COMMENT ON COLUMN recon.break_reasons.reason IS 'The reason, in small letters.';
+COMMENT ON COLUMN recon.break_reasons.description IS 'When it is the right one.';
+COMMENT ON COLUMN recon.break_reasons.added_by IS 'Who added it.';
+COMMENT ON COLUMN recon.break_reasons.added_at IS 'When.';
+
+INSERT INTO recon.break_reasons (reason, description, added_by) VALUES
+    ('booked later', 'the books have it on a later day', 'baseline'),
+    ('booking error', 'the books are wrong and will be corrected', 'baseline'),
+    ('duplicate booking', 'the books have it twice', 'baseline'),
+    ('exchange rate', 'booked in another currency, or at another rate', 'baseline'),
+    ('fee', 'a fee or commission makes the difference', 'baseline'),
+    ('other', 'the note says it', 'baseline'),
+    ('platform', 'the platform is asked, or corrects it', 'baseline'),
+    ('rounding', 'a difference of rounding', 'baseline'),
+    ('settlement', 'a payout, top-up or transfer outside the operations', 'baseline'),
+    ('test', 'a test, not real money', 'baseline'),
+    ('write-off', 'written off', 'baseline');
+
+CREATE TABLE recon.break_deadlines (
+    break_type  text PRIMARY KEY CHECK (break_type <> ''),
+    days        integer NOT NULL CHECK (days BETWEEN 0 AND 3650),
+    set_by      text NOT NULL,
+    set_at      timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+
+COMMENT ON TABLE recon.break_deadlines IS 'How many days after its business day a break is due: of its type, else of *; `ecommpay-sync breaks deadlines` sets them.';
+COMMENT ON COLUMN recon.break_deadlines.break_type IS 'Type of the breaks; *: every type without a row.';
+COMMENT ON COLUMN recon.break_deadlines.days IS 'Days from the business day to the last day on which it is not overdue.';
+COMMENT ON COLUMN recon.break_deadlines.set_by IS 'Who decided it.';
+COMMENT ON COLUMN recon.break_deadlines.set_at IS 'When.';
+
+INSERT INTO recon.break_deadlines (break_type, days, set_by) VALUES ('*', 5, 'baseline'), ('timing', 2, 'baseline');
 
 CREATE TABLE recon.breaks (
     account            text NOT NULL,
@@ -320,7 +423,9 @@ CREATE TABLE recon.breaks (
     detail             text NOT NULL,
     state              text NOT NULL DEFAULT 'open' CHECK (state IN ('open', 'explained', 'resolved')),
     owner              text,
+    reason             text REFERENCES recon.break_reasons,
     note               text,
+    explained_by       text,
     opened_at          timestamptz NOT NULL DEFAULT clock_timestamp(),
     changed_at         timestamptz NOT NULL DEFAULT clock_timestamp(),
     resolved_at        timestamptz,
@@ -353,7 +458,9 @@ COMMENT ON COLUMN recon.breaks.ledger_status IS 'Status in the books.';
 COMMENT ON COLUMN recon.breaks.detail IS 'What was found, in one line.';
 COMMENT ON COLUMN recon.breaks.state IS 'open; explained (somebody said why, or it is within the tolerance); resolved (no longer found).';
 COMMENT ON COLUMN recon.breaks.owner IS 'Who looks after it, or explained it.';
+COMMENT ON COLUMN recon.breaks.reason IS 'Why it is there: one of recon.break_reasons; NULL: not said.';
 COMMENT ON COLUMN recon.breaks.note IS 'What they said.';
+COMMENT ON COLUMN recon.breaks.explained_by IS 'Who explained these very figures; reconcile: the tolerance, or a match by hand; NULL: nobody.';
 COMMENT ON COLUMN recon.breaks.opened_at IS 'When it was found first.';
 COMMENT ON COLUMN recon.breaks.changed_at IS 'When anything in this row last changed.';
 COMMENT ON COLUMN recon.breaks.resolved_at IS 'When it was no longer found.';
@@ -363,43 +470,66 @@ CREATE TABLE recon.break_events (
     event_id      bigint GENERATED ALWAYS AS IDENTITY,
     break_id      bigint NOT NULL,
     at            timestamptz NOT NULL DEFAULT clock_timestamp(),
-    event         text NOT NULL CHECK (event IN ('opened', 'explained', 'changed', 'resolved', 'reopened')),
+    event         text NOT NULL CHECK (event IN (
+        'opened', 'assigned', 'noted', 'explained', 'changed', 'resolved', 'reopened')),
     actor         text NOT NULL,
     amount_minor  bigint,
     note          text,
+    state         text NOT NULL,
+    owner         text,
+    reason        text,
+    comment       text,
     PRIMARY KEY (account, event_id),
     FOREIGN KEY (account, break_id) REFERENCES recon.breaks (account, break_id)
 );
-CREATE INDEX break_events_break ON recon.break_events (account, break_id);
+CREATE INDEX break_events_break ON recon.break_events (account, break_id, event_id);
 
 COMMENT ON TABLE recon.break_events IS 'The history of the breaks.';
 COMMENT ON COLUMN recon.break_events.account IS 'Which token''s account (SYNC_ACCOUNT).';
 COMMENT ON COLUMN recon.break_events.event_id IS 'Number of the event.';
 COMMENT ON COLUMN recon.break_events.break_id IS 'The break.';
 COMMENT ON COLUMN recon.break_events.at IS 'When.';
-COMMENT ON COLUMN recon.break_events.event IS 'opened, explained, changed (other figures: open again), resolved (no longer found) or reopened (found again).';
+COMMENT ON COLUMN recon.break_events.event IS 'opened, assigned (to another owner), noted (another note or reason), explained, changed (other figures: open again; or owner and note at once), resolved (no longer found) or reopened (found again).';
 COMMENT ON COLUMN recon.break_events.actor IS 'Who: a name, or reconcile.';
 COMMENT ON COLUMN recon.break_events.amount_minor IS 'Amount of the break at that time.';
 COMMENT ON COLUMN recon.break_events.note IS 'What was said, or found.';
+COMMENT ON COLUMN recon.break_events.state IS 'State of the break since then.';
+COMMENT ON COLUMN recon.break_events.owner IS 'Owner of the break since then.';
+COMMENT ON COLUMN recon.break_events.reason IS 'Reason of the break since then.';
+COMMENT ON COLUMN recon.break_events.comment IS 'Note of the break since then.';
 
 -- Written by hand, by the command and by the reconciliation alike: the history is not left to any of them.
 CREATE FUNCTION recon.log_break() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    INSERT INTO recon.break_events (account, break_id, event, actor, amount_minor, note)
+    INSERT INTO recon.break_events (account, break_id, event, actor, amount_minor, note, state, owner, reason, comment)
     VALUES (NEW.account, NEW.break_id,
         CASE WHEN TG_OP = 'INSERT' THEN 'opened'
              WHEN NEW.state = 'resolved' THEN 'resolved'
              WHEN OLD.state = 'resolved' THEN 'reopened'
+             WHEN NEW.state = OLD.state AND NEW.note IS NOT DISTINCT FROM OLD.note
+                 AND NEW.reason IS NOT DISTINCT FROM OLD.reason AND NEW.owner IS DISTINCT FROM OLD.owner THEN 'assigned'
              WHEN NEW.state = 'explained' THEN 'explained'
+             WHEN NEW.state = OLD.state AND NEW.owner IS NOT DISTINCT FROM OLD.owner
+                 AND (NEW.note IS DISTINCT FROM OLD.note OR NEW.reason IS DISTINCT FROM OLD.reason) THEN 'noted'
              ELSE 'changed' END,
         coalesce(nullif(current_setting('recon.actor', true), ''), session_user), NEW.amount_minor,
-        CASE WHEN NEW.state = 'explained' THEN NEW.note ELSE NEW.detail END);
+        CASE WHEN NEW.state = 'explained' THEN coalesce(NEW.note, NEW.reason) ELSE NEW.detail END,
+        NEW.state, NEW.owner, NEW.reason, NEW.note);
     RETURN NULL;
 END $$;
 REVOKE ALL ON FUNCTION recon.log_break() FROM PUBLIC;
 COMMENT ON FUNCTION recon.log_break() IS 'Writes the history of a break.';
 CREATE TRIGGER log_break AFTER INSERT OR UPDATE ON recon.breaks FOR EACH ROW EXECUTE FUNCTION recon.log_break();
+
+CREATE FUNCTION recon.name_explainer() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    NEW.explained_by := coalesce(nullif(current_setting('recon.actor', true), ''), NEW.owner, session_user);
+    RETURN NEW;
+END $$;
+COMMENT ON FUNCTION recon.name_explainer() IS 'Sets explained_by of a break that is explained without it.';
+CREATE TRIGGER name_explainer BEFORE INSERT OR UPDATE ON recon.breaks
+    FOR EACH ROW WHEN (NEW.state = 'explained' AND NEW.explained_by IS NULL) EXECUTE FUNCTION recon.name_explainer();
 
 CREATE TABLE recon.balance_rollforward (
     account              text NOT NULL,
@@ -440,10 +570,14 @@ RETURN CASE WHEN days <= 1 THEN '0–1' WHEN days <= 3 THEN '2–3' WHEN days <=
 COMMENT ON FUNCTION recon.age_bucket(integer) IS 'The bucket of days that an age falls into.';
 
 CREATE VIEW recon.aged_breaks AS
-SELECT b.*, age.days AS age_days, recon.age_bucket(age.days) AS age_bucket
+SELECT b.*, age.days AS age_days, recon.age_bucket(age.days) AS age_bucket,
+       b.business_date + due.days AS due_date, b.state = 'open' AND age.days > due.days AS is_overdue
 FROM recon.breaks b
 CROSS JOIN (SELECT core.business_date(now()) AS today) AS clock
 CROSS JOIN LATERAL (SELECT greatest(0, clock.today - b.business_date) AS days) AS age
+LEFT JOIN recon.break_deadlines own ON own.break_type = b.break_type
+LEFT JOIN recon.break_deadlines every ON every.break_type = '*'
+CROSS JOIN LATERAL (SELECT coalesce(own.days, every.days) AS days) AS due
 WHERE b.state <> 'resolved';
 
 COMMENT ON VIEW recon.aged_breaks IS 'Breaks that are not resolved, with their age today.';
@@ -467,12 +601,16 @@ COMMENT ON COLUMN recon.aged_breaks.ledger_status IS 'Status in the books.';
 COMMENT ON COLUMN recon.aged_breaks.detail IS 'What was found, in one line.';
 COMMENT ON COLUMN recon.aged_breaks.state IS 'open; explained (somebody said why, or it is within the tolerance); resolved (no longer found).';
 COMMENT ON COLUMN recon.aged_breaks.owner IS 'Who looks after it, or explained it.';
+COMMENT ON COLUMN recon.aged_breaks.reason IS 'Why it is there: one of recon.break_reasons; NULL: not said.';
 COMMENT ON COLUMN recon.aged_breaks.note IS 'What they said.';
+COMMENT ON COLUMN recon.aged_breaks.explained_by IS 'Who explained these very figures; reconcile: the tolerance, or a match by hand; NULL: nobody.';
 COMMENT ON COLUMN recon.aged_breaks.opened_at IS 'When it was found first.';
 COMMENT ON COLUMN recon.aged_breaks.changed_at IS 'When anything in this row last changed.';
 COMMENT ON COLUMN recon.aged_breaks.resolved_at IS 'When it was no longer found.';
 COMMENT ON COLUMN recon.aged_breaks.age_days IS 'Days since business_date, in the reporting zone.';
 COMMENT ON COLUMN recon.aged_breaks.age_bucket IS 'Age as a bucket of days: 0–1, 2–3, 4–7, 8–30, over 30.';
+COMMENT ON COLUMN recon.aged_breaks.due_date IS 'Last day on which it is not overdue: business_date and the days of recon.break_deadlines.';
+COMMENT ON COLUMN recon.aged_breaks.is_overdue IS 'Whether it is open, and due_date is over in the reporting zone.';
 
 -- Closed days: sealed figures in a chain of hashes, and what became known of them afterwards.
 CREATE TABLE recon.closes (
@@ -520,10 +658,14 @@ COMMENT ON COLUMN recon.closes.written_at IS 'When the row was written.';
 COMMENT ON COLUMN recon.closes.previous_hash IS 'entry_hash of the account''s row before; 32 zero bytes for the first.';
 COMMENT ON COLUMN recon.closes.entry_hash IS 'SHA-256 over previous_hash and this row: recon.close_hash().';
 
-CREATE FUNCTION recon.close_hash(entry recon.closes) RETURNS bytea
+CREATE FUNCTION recon.close_text(entry recon.closes) RETURNS text
 LANGUAGE sql STABLE SET timezone = 'UTC' SET datestyle = 'ISO'
-RETURN sha256((entry).previous_hash
-    || convert_to((jsonb_strip_nulls(to_jsonb(entry)) - 'entry_hash' - 'previous_hash')::text, 'UTF8'));
+RETURN (jsonb_strip_nulls(to_jsonb(entry)) - 'entry_hash' - 'previous_hash')::text;
+COMMENT ON FUNCTION recon.close_text(recon.closes) IS 'What the hash of a row is made of, after previous_hash: the row as JSON, without the two hashes and what is NULL.';
+
+CREATE FUNCTION recon.close_hash(entry recon.closes) RETURNS bytea
+LANGUAGE sql STABLE
+RETURN sha256((entry).previous_hash || convert_to(recon.close_text(entry), 'UTF8'));
 COMMENT ON FUNCTION recon.close_hash(recon.closes) IS 'What entry_hash of a closed day must be.';
 
 CREATE FUNCTION recon.chain_close() RETURNS trigger LANGUAGE plpgsql AS $$

@@ -63,14 +63,14 @@ WHERE platform_currency IS DISTINCT FROM ledger_currency
 -- name: amount
 -- amount, rounding or fee: one currency, different amounts. A difference that is exactly the booked fee is a fee break
 -- (booked net). One within the tolerance, or of one minor unit, is a rounding break; within the tolerance it is
--- explained by that.
+-- explained by that; one that a person matched by hand with a reason is explained by that as long as it stays the same.
 INSERT INTO found_breaks
 SELECT kind.name || ' ' || c.match_id, days.day, kind.name, c.operation_id, c.entry_id, NULL,
        c.platform_currency, c.ledger_minor - coalesce(c.platform_minor, 0), c.platform_currency, c.platform_minor,
        c.platform_status, c.ledger_currency, c.ledger_minor, c.ledger_status,
        CASE kind.name WHEN 'fee' THEN 'booked net of the fee' WHEN 'rounding' THEN 'a rounding difference'
                       ELSE 'the amounts differ' END,
-       CASE WHEN differing.by <= allowed.minor THEN 'within the tolerance' END
+       coalesce(by_hand.excuse, CASE WHEN differing.by <= allowed.minor THEN 'within the tolerance' END)
 FROM compared c
 CROSS JOIN LATERAL (SELECT coalesce(core.business_date(c.at), CAST(:day AS date)) AS day) AS days
 CROSS JOIN LATERAL (SELECT abs(c.ledger_minor - coalesce(c.platform_minor, 0)) AS by) AS differing
@@ -82,6 +82,14 @@ LEFT JOIN LATERAL (
     ORDER BY t.currency = '*', t.operation_type = '*', t.valid_from DESC
     LIMIT 1
 ) AS allowed ON true
+LEFT JOIN LATERAL (
+    SELECT concat('matched by hand by ', d.decided_by, ': ', d.note) AS excuse
+    FROM decided d
+    JOIN new_links n ON n.operation_id = d.operation_id AND n.entry_id = d.entry_id AND n.pass = 'manual'
+    WHERE d.match_id = c.match_id AND d.decision = 'match'
+      AND d.difference_minor = c.ledger_minor - coalesce(c.platform_minor, 0)
+    LIMIT 1
+) AS by_hand ON true
 CROSS JOIN LATERAL (
     SELECT CASE WHEN differing.by = c.fee_minor AND c.ledger_minor < c.platform_minor THEN 'fee'
                 WHEN differing.by <= greatest(1, allowed.minor) THEN 'rounding' ELSE 'amount' END AS name
@@ -266,12 +274,12 @@ WHERE r.account = :account AND r.business_date = :day
 INSERT INTO recon.breaks AS b (
     account, break_key, business_date, reconciled_date, break_type, operation_id, entry_id, balance_name, currency,
     amount_minor, platform_currency, platform_minor, platform_status, ledger_currency, ledger_minor, ledger_status,
-    detail, state, owner, note
+    detail, state, owner, note, explained_by
 )
 SELECT :account, break_key, business_date, :day, break_type, operation_id, entry_id, balance_name, currency,
        amount_minor, platform_currency, platform_minor, platform_status, ledger_currency, ledger_minor, ledger_status,
        detail, CASE WHEN excuse IS NULL THEN 'open' ELSE 'explained' END,
-       CASE WHEN excuse IS NOT NULL THEN 'reconcile' END, excuse
+       CASE WHEN excuse IS NOT NULL THEN 'reconcile' END, excuse, CASE WHEN excuse IS NOT NULL THEN 'reconcile' END
 FROM found_breaks
 ORDER BY break_key
 ON CONFLICT (account, break_key) DO UPDATE SET
@@ -281,19 +289,20 @@ ON CONFLICT (account, break_key) DO UPDATE SET
     platform_minor = excluded.platform_minor, platform_status = excluded.platform_status,
     ledger_currency = excluded.ledger_currency, ledger_minor = excluded.ledger_minor,
     ledger_status = excluded.ledger_status, detail = excluded.detail,
-    state = CASE
-        WHEN excluded.state = 'explained' THEN 'explained'
-        WHEN b.note IS NOT NULL AND b.owner <> 'reconcile' AND (b.amount_minor, b.currency, b.platform_currency,
-             b.platform_minor, b.platform_status, b.ledger_currency, b.ledger_minor, b.ledger_status)
-            IS NOT DISTINCT FROM (excluded.amount_minor, excluded.currency, excluded.platform_currency,
-             excluded.platform_minor, excluded.platform_status, excluded.ledger_currency, excluded.ledger_minor,
-             excluded.ledger_status) THEN 'explained'
-        ELSE 'open' END,
+    (state, explained_by) = (
+        SELECT CASE WHEN excluded.state = 'explained' OR still.explained THEN 'explained' ELSE 'open' END,
+               CASE WHEN still.explained THEN b.explained_by ELSE excluded.explained_by END
+        FROM (SELECT b.explained_by <> 'reconcile' AND (b.amount_minor, b.currency, b.platform_currency,
+              b.platform_minor, b.platform_status, b.ledger_currency, b.ledger_minor, b.ledger_status)
+             IS NOT DISTINCT FROM (excluded.amount_minor, excluded.currency, excluded.platform_currency,
+              excluded.platform_minor, excluded.platform_status, excluded.ledger_currency, excluded.ledger_minor,
+              excluded.ledger_status) AS explained) AS still
+    ),
     owner = CASE WHEN b.owner = 'reconcile' OR b.owner IS NULL THEN excluded.owner ELSE b.owner END,
-    note = CASE WHEN b.owner = 'reconcile' OR b.owner IS NULL THEN excluded.note ELSE b.note END,
+    note = CASE WHEN b.explained_by = 'reconcile' OR b.note IS NULL THEN excluded.note ELSE b.note END,
     changed_at = clock_timestamp(), resolved_at = NULL
 WHERE b.state = 'resolved'
-   OR (b.owner = 'reconcile' AND excluded.state = 'open')
+   OR (b.explained_by = 'reconcile' AND excluded.state = 'open')
    OR (b.state = 'open' AND excluded.state = 'explained')
    OR (b.reconciled_date, b.amount_minor, b.currency, b.platform_currency, b.platform_minor, b.platform_status,
        b.ledger_currency, b.ledger_minor, b.ledger_status)

@@ -50,13 +50,14 @@ INSERT INTO recon.closes (account, business_date, action, known_at, decided_by, 
 VALUES (:account, :day, 'reopen', clock_timestamp(), :by, :reason)
 RETURNING close_no
 
--- name: close_latest
--- The row that closed a day, if it is closed.
-SELECT c.close_no, c.document, encode(c.document_sha256, 'hex') AS sha256, encode(c.entry_hash, 'hex') AS entry_hash,
-       c.entry_hash = recon.close_hash(c) AS is_intact
+-- name: closes_between
+-- The rows that closed the days from one to another, of those that are closed now.
+SELECT d.business_date, c.close_no, c.document, encode(c.document_sha256, 'hex') AS sha256,
+       encode(c.entry_hash, 'hex') AS entry_hash, c.entry_hash = recon.close_hash(c) AS is_intact
 FROM recon.closes c
 JOIN recon.closed_days d ON d.account = c.account AND d.close_no = c.close_no
-WHERE c.account = :account AND d.business_date = :day
+WHERE c.account = :account AND d.business_date BETWEEN :first AND :last
+ORDER BY d.business_date
 
 -- name: reporting_zone
 SELECT value FROM core.settings WHERE key = 'reporting_zone'
@@ -67,10 +68,15 @@ SELECT value FROM core.settings WHERE key = 'reporting_zone'
 SELECT proof.verdict AS completeness, proof.reason, d.open_breaks,
        CASE WHEN d.books_at >= (SELECT updated_at FROM core.settings WHERE key = 'reporting_zone')
             THEN d.books_at END AS books_at,
-       (SELECT max(o.observed_at) FROM core.operations o
-        WHERE o.account = d.account
-          AND o.operation_completed_at >= core.business_day_starts_at(d.business_date)
-          AND o.operation_completed_at < core.business_day_starts_at(d.business_date + 1)) AS loaded_at
+       greatest(
+           (SELECT max(o.observed_at) FROM core.operations o
+            WHERE o.account = d.account
+              AND o.operation_completed_at >= core.business_day_starts_at(d.business_date)
+              AND o.operation_completed_at < core.business_day_starts_at(d.business_date + 1)),
+           (SELECT max(v.known_to) FROM core.operation_versions v  -- one that left the day is in it no more
+            WHERE v.account = d.account
+              AND v.operation_completed_at >= core.business_day_starts_at(d.business_date)
+              AND v.operation_completed_at < core.business_day_starts_at(d.business_date + 1))) AS loaded_at
 FROM recon.days d
 LEFT JOIN LATERAL (
     SELECT p.verdict, p.reason, p.interval_from, p.interval_to FROM recon.completeness p
@@ -157,11 +163,30 @@ WHERE account = :account AND business_date = :day
 ORDER BY balance_name COLLATE "C", currency COLLATE "C"
 
 -- name: seal_restatements
--- What is known by now of days closed before: both dates of knowledge, by day, currency and kind.
+-- What is known by now of days closed before: both dates of knowledge, by day, currency and kind. Amounts of two
+-- currencies are not added: an operation whose currency changed is in a group of its own.
 SELECT business_date, close_no, kind, sealed_known_at, max(restated_known_at) AS restated_known_at,
-       coalesce(currency_before, currency_after) AS currency, count(*) AS count,
-       sum(minor_before)::text AS minor_before, sum(minor_after)::text AS minor_after
+       coalesce(currency_before, currency_after) AS currency, coalesce(currency_after, currency_before) AS currency_after,
+       count(*) AS count, sum(minor_before)::text AS minor_before, sum(minor_after)::text AS minor_after
 FROM recon.restatements
 WHERE account = :account AND business_date < :day
-GROUP BY 1, 2, 3, 4, 6
-ORDER BY 1, 3, 6
+GROUP BY 1, 2, 3, 4, 6, 7
+ORDER BY 1, 3, 6, 7
+
+-- name: chain_between
+-- The chain from the first row about the days to its tip: what each row's hash was made of, to the byte.
+SELECT close_no, business_date, action, encode(previous_hash, 'hex') AS previous_hash,
+       encode(entry_hash, 'hex') AS entry_hash, recon.close_text(c) AS content
+FROM recon.closes c
+WHERE account = :account
+  AND close_no >= (SELECT min(o.close_no) FROM recon.closes o
+                   WHERE o.account = c.account AND o.business_date BETWEEN :first AND :last)
+ORDER BY close_no
+
+-- name: close_tips
+SELECT DISTINCT ON (account) account, close_no, encode(entry_hash, 'hex') AS head
+FROM recon.closes
+ORDER BY account, close_no DESC
+
+-- name: close_with_hash
+SELECT account, close_no FROM recon.closes WHERE entry_hash = decode(:hash, 'hex')

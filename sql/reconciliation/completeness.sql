@@ -1,7 +1,3 @@
--- name: keep_transaction
--- Open while the day is walked, which takes as long as the platform takes to answer.
-SELECT set_config('idle_in_transaction_session_timeout', '0', true)
-
 -- name: keep_last_observed
 -- An operation that two windows met counts as it was observed last.
 DELETE FROM staging_operations s

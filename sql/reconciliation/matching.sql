@@ -69,6 +69,20 @@ CREATE TEMPORARY TABLE new_links (
     shape         text NOT NULL
 ) ON COMMIT DROP;
 
+-- What people decided about matches of this account. is_whole: every operation and entry of the match still stands.
+CREATE TEMPORARY TABLE decided (
+    decision          text NOT NULL,
+    operation_id      text COLLATE "C" NOT NULL,
+    entry_id          text COLLATE "C" NOT NULL,
+    match_id          text COLLATE "C" NOT NULL,
+    shape             text NOT NULL,
+    difference_minor  bigint NOT NULL,
+    note              text NOT NULL,
+    decided_by        text NOT NULL,
+    is_whole          boolean NOT NULL,
+    pairs             bigint NOT NULL
+) ON COMMIT DROP;
+
 CREATE TEMPORARY TABLE left_operations (LIKE pool_operations) ON COMMIT DROP;
 
 CREATE TEMPORARY TABLE left_entries (LIKE pool_entries) ON COMMIT DROP
@@ -175,17 +189,100 @@ WHERE o.is_home AND NOT recon.is_withdrawn(e.status)
       WHERE m.account = e.account AND m.entry_id = e.entry_id AND m.business_date <> :day
   )
 
+-- name: decisions
+INSERT INTO decided
+SELECT d.decision, d.operation_id, d.entry_id, d.match_id, d.shape, d.difference_minor, d.note, d.decided_by,
+       bool_and(o.operation_id IS NOT NULL AND e.entry_id IS NOT NULL) OVER same, count(*) OVER same
+FROM recon.manual_matches_in_force d
+LEFT JOIN core.operations o ON o.account = d.account AND o.operation_id = d.operation_id
+LEFT JOIN recon.ledger_entries e ON e.account = d.account AND e.entry_id = d.entry_id AND NOT recon.is_withdrawn(e.status)
+WHERE d.account = :account
+WINDOW same AS (PARTITION BY d.match_id, d.decision)
+RETURNING decision
+
+-- name: operations_decided
+-- Operations of any other day that a person matched with something of the day.
+INSERT INTO pool_operations
+SELECT DISTINCT o.operation_id, o.project_id, o.payment_id, o.operation_type, o.operation_status,
+       coalesce(s.is_success, false), coalesce(s.is_success, false) AND coalesce(t.is_money, true),
+       o.sum_initial_currency, o.sum_initial_amount, coalesce(o.operation_completed_at, o.operation_created_at),
+       o.arn, o.rrn, false
+FROM decided d
+JOIN core.operations o ON o.account = :account AND o.operation_id = d.operation_id
+LEFT JOIN core.operation_statuses s ON s.operation_status = o.operation_status
+LEFT JOIN core.operation_types t ON t.operation_type = o.operation_type
+WHERE d.decision = 'match' AND d.is_whole
+  AND d.match_id IN (
+      SELECT h.match_id FROM decided h
+      WHERE h.decision = 'match'
+        AND (h.entry_id IN (SELECT p.entry_id FROM pool_entries p WHERE p.is_home)
+          OR h.operation_id IN (SELECT p.operation_id FROM pool_operations p WHERE p.is_home)))
+  AND NOT EXISTS (SELECT FROM pool_operations p WHERE p.operation_id = o.operation_id)
+  AND NOT EXISTS (
+      SELECT FROM recon.matches m
+      WHERE m.account = o.account AND m.operation_id = o.operation_id AND m.business_date <> :day
+  )
+
+-- name: entries_decided
+-- Entries of any other day that a person matched with something of the day.
+INSERT INTO pool_entries
+SELECT DISTINCT e.entry_id, e.booked_at, e.is_date_only, e.operation_type, e.status, e.currency, e.amount_minor, e.fee_minor,
+       e.operation_id, e.project_id, e.payment_id, e.reference, false
+FROM decided d
+JOIN recon.ledger_entries e ON e.account = :account AND e.entry_id = d.entry_id
+WHERE d.decision = 'match' AND d.is_whole
+  AND d.match_id IN (
+      SELECT h.match_id FROM decided h
+      WHERE h.decision = 'match'
+        AND (h.entry_id IN (SELECT p.entry_id FROM pool_entries p WHERE p.is_home)
+          OR h.operation_id IN (SELECT p.operation_id FROM pool_operations p WHERE p.is_home)))
+  AND NOT EXISTS (SELECT FROM pool_entries p WHERE p.entry_id = e.entry_id)
+  AND NOT EXISTS (
+      SELECT FROM recon.matches m
+      WHERE m.account = e.account AND m.entry_id = e.entry_id AND m.business_date <> :day
+  )
+
+-- name: pass_manual
+-- What a person matched, before any pass; a match whose operations and entries are not all here waits for its day.
+INSERT INTO new_links
+SELECT operation_id, entry_id, match_id, 'manual', concat('by ', decided_by), 100, shape
+FROM (
+    SELECT d.*, count(*) OVER (PARTITION BY d.match_id) AS here,
+           bool_or(o.is_home OR e.is_home) OVER (PARTITION BY d.match_id) AS any_home
+    FROM decided d
+    JOIN pool_operations o ON o.operation_id = d.operation_id
+    JOIN pool_entries e ON e.entry_id = d.entry_id
+    WHERE d.decision = 'match' AND d.is_whole
+) AS present
+WHERE here = pairs AND any_home
+
+-- name: withhold_decided
+-- What a person matched on another day is no neighbour for the passes.
+DELETE FROM pool_operations p USING decided d
+WHERE d.decision = 'match' AND d.is_whole AND d.operation_id = p.operation_id AND NOT p.is_home
+  AND NOT EXISTS (SELECT FROM new_links n WHERE n.operation_id = p.operation_id);
+
+DELETE FROM pool_entries p USING decided d
+WHERE d.decision = 'match' AND d.is_whole AND d.entry_id = p.entry_id AND NOT p.is_home
+  AND NOT EXISTS (SELECT FROM new_links n WHERE n.entry_id = p.entry_id)
+
 -- name: pass_operation_exact
 -- Pass 1: the entry names the operation, and has its amount. Of several such entries the first; the others book it again.
 INSERT INTO new_links
 SELECT o.operation_id, e.entry_id, 'o' || o.operation_id, 'operation_id', o.operation_id, 100, '1:1'
 FROM (
     SELECT operation_id, currency, minor, min(entry_id) AS entry_id, bool_or(is_home) AS is_home
-    FROM pool_entries WHERE operation_id IS NOT NULL
+    FROM pool_entries p
+    WHERE operation_id IS NOT NULL AND NOT EXISTS (SELECT FROM new_links n WHERE n.entry_id = p.entry_id)
     GROUP BY operation_id, currency, minor
 ) AS e
 JOIN pool_operations o ON o.operation_id = e.operation_id AND o.currency = e.currency AND o.minor = e.minor
-WHERE o.is_home OR e.is_home
+WHERE (o.is_home OR e.is_home) AND NOT EXISTS (SELECT FROM new_links n WHERE n.operation_id = o.operation_id)
+
+-- name: drop_unmatched
+-- A person parted these: they are left to other passes.
+DELETE FROM new_links n USING decided d
+WHERE d.decision = 'unmatch' AND d.operation_id = n.operation_id AND d.entry_id = n.entry_id AND n.pass <> 'manual'
 
 -- name: start_left
 INSERT INTO left_operations

@@ -18,8 +18,8 @@ SELECT DISTINCT ON (business_date, balance_name, currency, position)
        (captured_at AT TIME ZONE :zone)::date AS business_date, balance_name, currency, amount_minor
 FROM core.balance_snapshots
 WHERE account = :account
-  AND captured_at >= CAST(:first AS timestamp) AT TIME ZONE :zone
-  AND captured_at < CAST(:after AS timestamp) AT TIME ZONE :zone
+  AND captured_at >= CAST(:starts_at AS timestamptz)
+  AND captured_at < CAST(:ends_at AS timestamptz)
 ORDER BY business_date, balance_name, currency, position, captured_at DESC
 
 -- name: breaks
@@ -33,11 +33,33 @@ ORDER BY max(age_days) DESC, break_type, currency
 -- name: largest_breaks
 -- The open breaks to look at first: by amount in each currency's own minor units, then by age.
 SELECT break_id::text AS break_id, break_type, state, business_date, age_bucket AS age, currency, amount_minor,
-       operation_id, coalesce(entry_id, balance_name) AS reference, owner, coalesce(note, detail) AS note
+       operation_id, coalesce(entry_id, balance_name) AS reference, owner, coalesce(note, detail) AS note, due_date, is_overdue,
+       opened_at >= core.business_day_starts_at(:day + 1) AS is_new
 FROM recon.aged_breaks
 WHERE account = :account AND business_date <= :day AND state = 'open'
 ORDER BY abs(amount_minor) DESC NULLS LAST, age_days DESC, break_id
 LIMIT :most
+
+-- name: queue
+-- Open breaks of days up to this one, by owner, those without one first.
+SELECT owner, count(*) AS count,
+       count(*) FILTER (WHERE opened_at >= core.business_day_starts_at(:day + 1)) AS new,
+       count(*) FILTER (WHERE is_overdue) AS overdue, max(age_days) AS oldest_days
+FROM recon.aged_breaks
+WHERE account = :account AND business_date <= :day AND state = 'open'
+GROUP BY owner
+ORDER BY owner COLLATE "C" NULLS FIRST
+
+-- name: matching
+-- What the last reconciliation of the day with the books counted, and the closed days of its month so far.
+SELECT CAST(figures ->> 'operations_required' AS bigint) AS operations,
+       CAST(figures ->> 'operations_alone' AS bigint) AS operations_alone,
+       (SELECT count(*) FROM recon.closed_days c
+        WHERE c.account = :account AND c.business_date BETWEEN date_trunc('month', CAST(:day AS date)) AND :day) AS days_closed
+FROM recon.runs
+WHERE account = :account AND business_date = :day AND leg = 'books' AND CAST(figures ->> 'has_books' AS boolean)
+ORDER BY run_no DESC
+LIMIT 1
 
 -- name: reconciled
 -- Whether the merchant's books were held against the day, with entries to hold.
@@ -84,8 +106,8 @@ LIMIT :most
 -- name: completeness
 -- The windows that cover the day, of the last walk over each second; whether a hole is left; the ledger's head.
 WITH asked AS (
-    SELECT CAST(:first AS timestamp) AT TIME ZONE :zone AS day_from,
-           CAST(:after AS timestamp) AT TIME ZONE :zone AS day_to
+    SELECT CAST(:starts_at AS timestamptz) AS day_from,
+           CAST(:ends_at AS timestamptz) AS day_to
 ), latest AS (
     SELECT w.*
     FROM sync.windows w, asked
@@ -128,8 +150,8 @@ FROM (
     SELECT sync.lateness_bucket(o.first_seen_at - o.operation_completed_at) AS bucket, count(*) AS operations
     FROM core.operations o
     WHERE o.account = :account
-      AND o.operation_completed_at >= CAST(:first AS timestamp) AT TIME ZONE :zone
-      AND o.operation_completed_at < CAST(:after AS timestamp) AT TIME ZONE :zone
+      AND o.operation_completed_at >= CAST(:starts_at AS timestamptz)
+      AND o.operation_completed_at < CAST(:ends_at AS timestamptz)
     GROUP BY 1
 ) AS counted
 ORDER BY counted.bucket
@@ -139,8 +161,8 @@ ORDER BY counted.bucket
 SELECT state, coalesce(message, 'it is still running, or was killed') AS message
 FROM sync.runs
 WHERE account = :account AND stream = 'operations'
-  AND interval_from < CAST(:after AS timestamp) AT TIME ZONE :zone
-  AND interval_to >= CAST(:first AS timestamp) AT TIME ZONE :zone
+  AND interval_from < CAST(:ends_at AS timestamptz)
+  AND interval_to >= CAST(:starts_at AS timestamptz)
 ORDER BY run_id DESC
 LIMIT 1
 
@@ -157,7 +179,7 @@ FROM core.operations o
 LEFT JOIN core.operation_types t USING (operation_type)
 LEFT JOIN core.operation_statuses s USING (operation_status)
 WHERE o.account = :account
-  AND o.operation_completed_at >= CAST(:first AS timestamp) AT TIME ZONE :zone
-  AND o.operation_completed_at < CAST(:after AS timestamp) AT TIME ZONE :zone
+  AND o.operation_completed_at >= CAST(:starts_at AS timestamptz)
+  AND o.operation_completed_at < CAST(:ends_at AS timestamptz)
 GROUP BY 1, 2
 ORDER BY 1, 2

@@ -21,6 +21,9 @@ INSERT INTO sync.runs (account, stream, interval_from, interval_to, project_ids,
 VALUES (:account, :stream, :interval_from, :interval_to, :project_ids, :dagster_run_id, :product_version)
 RETURNING run_id
 
+-- name: note_resumed
+UPDATE sync.runs SET resumed_windows = CAST(:ids AS bigint[]) WHERE run_id = :run_id
+
 -- name: chain_tips
 SELECT DISTINCT ON (account) account, entry_no, encode(entry_hash, 'hex') AS head, committed_at
 FROM sync.windows
@@ -34,7 +37,7 @@ SELECT 1 FROM sync.runs WHERE account = :account AND stream = :stream AND state 
 -- Windows that interrupted runs over exactly these days committed since the last run that completed them.
 -- Walked again all the same, because operations change: what was walked more than a day ago, and the days that
 -- every night walks again (the look-back).
-SELECT w.interval_from, w.interval_to
+SELECT w.interval_from, w.interval_to, w.window_id
 FROM sync.windows w
 JOIN sync.runs r USING (run_id)
 WHERE r.account = :account AND r.stream = :stream AND r.project_ids = CAST(:project_ids AS bigint[])
@@ -113,6 +116,10 @@ FROM sync.windows
 WHERE account = :account AND stream = :stream AND verdict = 'complete'
   AND interval_from <= :last AND interval_to >= :first
 ORDER BY entry_no
+
+-- name: resumed_windows
+-- Which of these runs did not walk which windows again.
+SELECT run_id, unnest(resumed_windows) AS window_id FROM sync.runs WHERE run_id = ANY(CAST(:run_ids AS bigint[]))
 
 -- name: pages_of_window
 SELECT page_id, endpoint, request, requested_at, received_at, row_count, body_bytes, body_sha256, signature, body_zstd,

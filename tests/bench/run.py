@@ -16,11 +16,11 @@ from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).resolve().parents[level]) for level in (1, 2)]  # so that `bench` is found
 
-from bench import completeness, memory, report, speed  # noqa: E402  after the path is set
+from bench import completeness, memory, report, speed, waiting  # noqa: E402  after the path is set
 
 HERE = Path(__file__).resolve().parent
 PATIENCE = 1_200  # seconds
-PARTS = ("speed", "completeness", "memory", "signature", "large", "backfill")
+PARTS = ("waiting", "speed", "completeness", "memory", "signature", "large", "backfill")
 
 
 def main() -> int:
@@ -36,6 +36,7 @@ def main() -> int:
     if unknown := set(chosen) - set(PARTS):
         parser.error(f"no such part: {', '.join(sorted(unknown))}; there are {' '.join(PARTS)}")
     parts = {
+        "waiting": lambda: waiting.waiting(asked.runs),
         "speed": lambda: speed.speed(asked.operations, asked.runs),
         "completeness": completeness.completeness,
         "memory": lambda: memory.memory(asked.operations),

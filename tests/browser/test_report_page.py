@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "unit"))
-from test_report import NOW, bare_document, document
+from test_report import NOW, bare_document, document, month_document
 
 from pipelines.reports.document import Close
-from pipelines.reports.page import page
+from pipelines.reports.page import month_page, page
 
 OUT = Path(__file__).parent / "out"
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -61,11 +61,16 @@ DAYS = {
     ),
 }
 
+PAGES = {name: page(shown) for name, shown in DAYS.items()} | {
+    "month": month_page(month_document("A merchant's name of a balance, long enough to be wrapped on a phone")),
+    "month-long-names": month_page(month_document(f"Unterhaltungsgesellschaft {'0123456789' * 12}")),
+}
+
 
 @pytest.mark.parametrize("width", [1280, 390])
-@pytest.mark.parametrize("name", DAYS)
+@pytest.mark.parametrize("name", PAGES)
 def test_the_page_fits_its_width_and_reads_well(tmp_path, name, width):
-    source = page(DAYS[name])
+    source = PAGES[name]
     shown = tmp_path / "report.html"
     shown.write_text(source, encoding="utf-8")
     OUT.mkdir(exist_ok=True)
@@ -95,5 +100,5 @@ def test_the_page_fits_its_width_and_reads_well(tmp_path, name, width):
     assert measured["width"] <= width, "nothing is wider than the screen"
     assert measured["small"] == 0, "no text smaller than 11 pixels"
     assert measured["right"], "money is right-aligned"
-    assert bool(measured["charts"]) == (name != "nothing"), "the charts are drawn"
+    assert bool(measured["charts"]) == ("<figure>" in source), "the charts are drawn"
     assert all(100 < chart <= width for chart in measured["charts"])

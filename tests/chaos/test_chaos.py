@@ -1,5 +1,7 @@
 """Chaos, by seed: every fault of the sandbox at random, kill -9, crashes of the database; then clean runs.
 
+In every fifth seed (in all of them: `make chaos JUMPS=1`) the loader's clock jumps by up to a day, to and fro.
+
 The promise: after a clean run over all days to which rows have moved the store holds exactly what the sandbox
 holds, no row more and none less, and everything that the ledger says of it is so.
 More seeds: `make chaos SEEDS="100 101"` or `make chaos SEEDS=1-200`.
@@ -13,9 +15,9 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -24,6 +26,7 @@ import pytest
 
 from fixtures.commands import client_of, differences, execute, fetch_all, same, sync
 from fixtures.own_server import OwnServer
+from fixtures.shifted_clock import ShiftedClock
 from fixtures.sync_process import PATIENT
 from pipelines.audit.replay import Replayer
 from pipelines.ingest.engine import SyncRequest
@@ -40,6 +43,7 @@ from resources.warehouse.engine import Warehouse
 FIRST, LAST = "2024-03-01", "2024-03-08"
 NOW, EVERYTHING = "2024-03-20", ("2024-03-01", "2024-03-31")  # what leaves the days goes to the time it leaves at
 RUNS = 4
+DAY = 86_400
 RATES = dict.fromkeys(NAMES, 0.03) | {"http_429": (0.02, 0.01), "http_429_date": 0.002, "slow": (0.02, 0.01)}
 
 
@@ -52,7 +56,7 @@ def seeds_of(text: str) -> list[int]:
     return seeds
 
 
-SEEDS = seeds_of(os.environ.get("SEEDS", "") or "1-8")
+SEEDS = seeds_of(os.environ.get("SEEDS", "") or "1-4")
 
 
 class Killed(BaseException):
@@ -69,9 +73,13 @@ class Chaos:
     chance: random.Random
     sandbox: SandboxServer
     settings: SyncSettings
-    counts: dict[str, int] = field(default_factory=lambda: {"kills": 0, "crashes": 0, "cuts": 0})
+    clock: ShiftedClock | None = None  # of the loaders; None: it is right
+    counts: dict[str, int] = field(default_factory=lambda: {"kills": 0, "crashes": 0, "cuts": 0, "jumps": 0})
 
     def disturbed_run(self) -> None:
+        if self.clock:
+            self.process_whose_clock_jumps()
+            return
         ways: list[Callable[[], None]] = [self.run_that_is_killed, self.run_whose_connections_are_cut, self.two_runs]
         if self.seed % 2 == 0:
             ways = [self.process_that_is_killed, self.run_that_is_killed]
@@ -94,17 +102,43 @@ class Chaos:
 
     def process_that_is_killed(self) -> None:
         """A real process, and a real kill -9, wherever it is just then."""
-        arguments = [self.sandbox.url, self.url, FIRST, LAST, str(self.settings.windows_in_flight)]
-        script = Path(__file__).parents[1] / "fixtures" / "sync_process.py"
-        with subprocess.Popen(
-            [sys.executable, str(script), *arguments], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-        ) as process:
-            assert process.stdout is not None
-            process.stdout.readline()  # it has begun, or it could not
+        with self.process() as process:
             self._after_some_requests(lambda: process.poll() is not None)
             if process.poll() is None:
                 process.kill()
                 self.counts["kills"] += 1
+
+    def process_whose_clock_jumps(self) -> None:
+        """Its clock is right at the start, mostly, and then jumps until it ends; some are killed on the way."""
+        assert self.clock is not None
+        jumps = 0 if self.chance.random() < 0.8 else 1
+        self.clock.shift(jumps * self.chance.randint(-DAY, DAY))
+        is_killed = self.chance.random() < 0.3
+        with self.process(times=2, environment=self.clock.environment) as process:
+            while process.poll() is None:
+                time.sleep(self.chance.random() * 0.2)
+                self.clock.shift(self.chance.choice([0, 1, 1]) * self.chance.randint(-DAY, DAY))
+                jumps += 1
+                if is_killed and jumps > 5 and self.chance.random() < 0.1:
+                    process.kill()
+                    self.counts["kills"] += 1
+                    break
+        self.counts["jumps"] += jumps
+
+    @contextmanager
+    def process(self, times: int = 1, environment: dict[str, str] | None = None) -> Iterator[subprocess.Popen]:
+        arguments = [self.sandbox.url, self.url, FIRST, LAST, str(self.settings.windows_in_flight), str(times)]
+        script = Path(__file__).parents[1] / "fixtures" / "sync_process.py"
+        with subprocess.Popen(
+            [sys.executable, str(script), *arguments],
+            env=os.environ | (environment or {}),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        ) as process:
+            assert process.stdout is not None
+            process.stdout.readline()  # it has begun, or it could not
+            yield process
 
     def run_while_the_database_crashes(self) -> None:
         server = self.server
@@ -190,7 +224,7 @@ class _AtRandom:
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_after_any_chaos_a_clean_run_makes_the_store_exact(request, figures, seed):
+def test_after_any_chaos_a_clean_run_makes_the_store_exact(request, figures, tmp_path, seed):
     chance = random.Random(seed)
     world = World.generate(
         seed=seed,
@@ -205,8 +239,9 @@ def test_after_any_chaos_a_clean_run_makes_the_store_exact(request, figures, see
         server = request.getfixturevalue("own_server") if seed % 4 < 2 else None
         url = stack.enter_context(server.database()) if server else request.getfixturevalue("store_url")
         sandbox = stack.enter_context(SandboxServer(world, faults=Faults(seed, RATES)))
-        chaos = Chaos(seed, url, server, chance, sandbox, settings)
-        for _ in range(RUNS):
+        clock = ShiftedClock(tmp_path) if seed % 5 == 0 or os.environ.get("JUMPS") else None
+        chaos = Chaos(seed, url, server, chance, sandbox, settings, clock)
+        for _ in range(RUNS // 2 if clock else RUNS):
             chaos.disturbed_run()
             world.advance(3_600)
         sandbox.faults.clear()

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 
@@ -14,7 +13,7 @@ import pytest
 import sqlalchemy
 import typer
 
-from fixtures.commands import NIGHT, ROOT, SETTINGS, execute, fetch_all, sync
+from fixtures.commands import SETTINGS, execute, fetch_all, sync
 from fixtures.receivers import watcher, webhook
 from pipelines.accounts import account_scopes
 from pipelines.alerts.conditions import DagsterFacts, FailedJob, FailedStep, evaluate, grouped
@@ -478,26 +477,16 @@ def test_a_failed_night_stays_in_view_behind_any_number_of_short_runs(loaded, st
 
 
 @pytest.fixture
-def night_environment(store_url, tmp_path):
-    (tmp_path / "home").mkdir()
+def night_environment(store_url, tmp_path, dagster_home):
     return {
         "DATABASE_URL": store_url,
         "DATA_API_TOKEN": DEMO_TOKEN,
         "DATA_API_SECRET": DEMO_SECRET,
         "SYNC_DATA_DIR": str(tmp_path),
-        "DAGSTER_HOME": str(tmp_path / "home"),
+        "DAGSTER_HOME": str(dagster_home),
         "HOME": str(tmp_path),
-        "PATH": "/usr/bin:/bin",
         "SYNC_SPOT_CHECK_SAMPLE": "3",
     }
-
-
-def start_night(environment) -> subprocess.Popen:
-    days = (NIGHT_OF_TODAY.first_day.isoformat(), NIGHT_OF_TODAY.last_day.isoformat())
-    arguments = [sys.executable, "-c", NIGHT, "nightly", *days, "get"]
-    return subprocess.Popen(
-        arguments, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
 
 
 def open_causes(store, store_url, environment) -> set[str]:
@@ -508,8 +497,9 @@ def open_causes(store, store_url, environment) -> set[str]:
 
 
 def test_marts_reconciliation_and_report_do_not_run_on_a_store_that_is_not_what_the_ledger_says(
-    store, store_url, night_environment
+    command, store, store_url, night_environment
 ):
+    days = (NIGHT_OF_TODAY.first_day.isoformat(), NIGHT_OF_TODAY.last_day.isoformat())
     execute(
         store,
         "CREATE FUNCTION damage() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN DELETE FROM core.operations"
@@ -523,9 +513,9 @@ def test_marts_reconciliation_and_report_do_not_run_on_a_store_that_is_not_what_
     world = World.generate(seed=5, start=TODAY - timedelta(days=6), days=6, operations=300)
     with SandboxServer(world) as sandbox:
         environment = night_environment | {"DATA_API_BASE_URL": sandbox.url}
-        shown, errors = start_night(environment).communicate(timeout=120)
-    succeeded, *made = shown.split()
-    assert (succeeded, set(made)) == ("False", {"operations", "fraud"}), errors[-3000:]
+        night = command.nightly(*days, environment)
+    succeeded, *made = night.stdout.split()
+    assert (succeeded, set(made)) == ("False", {"operations"}), night.stderr[-3000:]
     causes = open_causes(store, store_url, environment)
     assert causes == {"check_failed:operations:totals_equal_ledger"}
     (alert,) = fetch_all(store, "SELECT message FROM sync.alerts")
@@ -533,33 +523,32 @@ def test_marts_reconciliation_and_report_do_not_run_on_a_store_that_is_not_what_
 
 
 def test_b1_b2_the_night_of_a_token_without_the_right_to_fraud_is_quiet_and_losing_the_right_is_told(
-    store, store_url, night_environment
+    command, store, store_url, night_environment
 ):
+    days = (NIGHT_OF_TODAY.first_day.isoformat(), NIGHT_OF_TODAY.last_day.isoformat())
     world = World.generate(seed=5, start=TODAY - timedelta(days=6), days=6, operations=300)
     account = Account(risks=False)
-    with SandboxServer(world, accounts=[account]) as sandbox:
+    with SandboxServer(world, accounts=[account]) as sandbox, ThreadPoolExecutor(1) as beside:
         environment = night_environment | {"DATA_API_BASE_URL": sandbox.url}
         for _ in range(2):  # the second night begins with a refusal of the first behind it
             sandbox.faults.always(("slow", 0.5), "operations/get")
             before = len(fetch_all(store, "SELECT 1 FROM sync.runs WHERE stream = 'operations'"))
-            process = start_night(environment)
+            night = beside.submit(command.nightly, *days, environment)
             while len(fetch_all(store, "SELECT 1 FROM sync.runs WHERE stream = 'operations'")) == before:
-                assert process.poll() is None, process.communicate()[1][-3000:]
+                assert not night.done(), night.result().stderr[-3000:]
                 time.sleep(0.2)
-            while process.poll() is None and fetch_all(store, "SELECT 1 FROM sync.runs WHERE state = 'running'"):
+            while not night.done() and fetch_all(store, "SELECT 1 FROM sync.runs WHERE state = 'running'"):
                 found = evaluate(store, SETTINGS, AlertSettings(), NOON, verify=False)
                 assert [alert.cause for alert in found.alerts if alert.kind != "nightly_late"] == []
             sandbox.faults.clear()
-            said, errors = process.communicate(timeout=1200)
-            assert said.startswith("True "), errors[-3000:]
+            done = night.result()
+            assert done.stdout.startswith("True "), done.stderr[-3000:]
             assert open_causes(store, store_url, environment) == set()
 
         sandbox.accounts.put(replace(account, risks=True))
-        process = start_night(environment)
-        assert process.communicate(timeout=1200)[0].startswith("True ")
+        assert command.nightly(*days, environment).stdout.startswith("True ")
         sandbox.accounts.put(account)
-        process = start_night(environment)
-        assert process.communicate(timeout=1200)[0].startswith("False ")
+        assert command.nightly(*days, environment).stdout.startswith("False ")
         assert open_causes(store, store_url, environment) == {"right_refused:fraud"}
     order = fetch_all(
         store,

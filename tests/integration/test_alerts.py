@@ -10,7 +10,7 @@ import dagster as dg
 import pytest
 from aiosmtpd.smtp import AuthResult
 
-from fixtures.commands import ROOT, SETTINGS, command, execute, fetch_all, sync
+from fixtures.commands import ROOT, SETTINGS, execute, fetch_all, sync
 from fixtures.receivers import mail_server, webhook
 from fixtures.reconciliation import CUTOFF, DAY, add_entries, add_operations, breaks_of, reconcile
 from pipelines.accounts import account_scopes
@@ -148,7 +148,7 @@ def test_an_altered_ledger_is_told(loaded, hook):
 
 
 def test_breaks_that_a_reconciliation_found_are_told_above_their_limit_and_only_in_their_currency(
-    loaded, store_url, hook
+    command, loaded, store_url, hook
 ):
     add_operations(
         loaded,
@@ -256,7 +256,7 @@ def test_a_message_holds_no_secret_and_neither_does_the_failure_of_its_channel(h
     assert not [text for text in [*said, caplog.text] if "SECRETPATH" in text]
 
 
-def test_mail_logs_in_with_the_password_of_a_file_and_a_refused_one_is_not_shown(tmp_path):
+def test_mail_logs_in_with_the_password_of_a_file_and_a_refused_one_is_not_shown(command, tmp_path):
     seen = []
 
     def authenticate(server, session, envelope, mechanism, data):
@@ -284,13 +284,13 @@ def test_mail_logs_in_with_the_password_of_a_file_and_a_refused_one_is_not_shown
     assert mailbox.messages[0][0] == "[ecommpay-sync] default: test"
 
 
-def test_the_test_command_without_a_channel_says_what_to_set():
+def test_the_test_command_without_a_channel_says_what_to_set(command):
     done = command("alert", "--test")
     assert done.returncode == 2
     assert "ALERT_WEBHOOK_URL_FILE" in done.stderr
 
 
-def test_the_alert_command_judges_and_tells_without_dagster(store, store_url, hook):
+def test_the_alert_command_judges_and_tells_without_dagster(command, store, store_url, hook):
     done = command("alert", environment={"DATABASE_URL": store_url, "ALERT_WEBHOOK_URL": hook.url})
     assert done.returncode == 0, done.stderr
     assert "1 causes stand; 1 messages were sent" in done.stdout

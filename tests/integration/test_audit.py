@@ -4,14 +4,18 @@ unnoticed.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
 from conftest import create_database, drop_database, url_of
 
-from fixtures.commands import execute, fetch_all, sync
+from fixtures.commands import SETTINGS, client_of, execute, fetch_all
 from pipelines.alerts.conditions import evaluate
 from pipelines.audit.replay import Replayer
+from pipelines.ingest.engine import SyncRequest, sync
+from pipelines.ingest.operations import OPERATIONS
+from resources.data_api.endpoints import DataApi
 from resources.sandbox import DEMO_SECRET, DEMO_TOKEN, SandboxServer, World
 from resources.settings import AlertSettings, SyncSettings
 from resources.warehouse.engine import Warehouse
@@ -32,12 +36,14 @@ def original(server_url, template):
 
 
 def load_twice(store):
-    world = World.generate(seed=9, start=FIRST, days=6, operations=11_500, now="2024-04-01T00:00:00")
-    with SandboxServer(world) as sandbox:
-        sync(sandbox, store, FIRST, LAST)
+    world = World.generate(seed=9, start=FIRST, days=6, operations=1_800, now="2024-04-01T00:00:00")
+    days = SyncRequest(date.fromisoformat(FIRST), date.fromisoformat(LAST))
+    a_window_a_day = replace(OPERATIONS, longest=86_400)
+    with SandboxServer(world) as sandbox, client_of(sandbox.url) as client:
+        sync(a_window_a_day, days, DataApi(client), store, SETTINGS)
         changed = world.truth(None, FIRST, LAST)[5]["operation_id"]
         world.change(changed, effective=f"{LAST} 12:00:00", operation_status="error")
-        sync(sandbox, store, FIRST, LAST)
+        sync(a_window_a_day, days, DataApi(client), store, SETTINGS)
     return changed
 
 

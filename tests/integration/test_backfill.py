@@ -13,7 +13,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from fixtures.commands import command, differences, fetch_all
+from fixtures.commands import differences, fetch_all
 from resources.sandbox import DEMO_SECRET, DEMO_TOKEN, SandboxServer, World
 
 YEARS = ("2019-01-01", "2023-12-31")
@@ -56,10 +56,10 @@ def committed(store):
     return fetch_all(store, "SELECT count(*) FROM sync.windows")[0]["count"]
 
 
-def test_five_sparse_years_cost_at_most_60_requests_forecast_included(environment, store):
+def test_five_sparse_years_cost_at_most_60_requests_forecast_included(command, environment, store):
     with SandboxServer(sparse_world()) as sandbox:
         environment |= {"DATA_API_BASE_URL": sandbox.url}
-        done = command("operations", "--from", YEARS[0], "--to", YEARS[1], environment=environment, timeout=400)
+        done = command("operations", "--from", YEARS[0], "--to", YEARS[1], environment=environment)
         assert done.returncode == 0, done.stderr
         assert sandbox.request_count <= 60
         for request in sandbox.requests:
@@ -90,7 +90,7 @@ def seconds_between(first, last):
     )
 
 
-def test_a_dry_run_forecasts_with_a_few_probes_and_writes_nothing(environment, store, tmp_path):
+def test_a_dry_run_forecasts_with_a_few_probes_and_writes_nothing(command, environment, store, tmp_path):
     with SandboxServer(sparse_world()) as sandbox:
         environment |= {"DATA_API_BASE_URL": sandbox.url}
         done = command("operations", "--from", YEARS[0], "--to", YEARS[1], "--dry-run", environment=environment)
@@ -104,7 +104,7 @@ def test_a_dry_run_forecasts_with_a_few_probes_and_writes_nothing(environment, s
     assert list(tmp_path.iterdir()) == [], "no Dagster home, no database"
 
 
-def test_the_forecast_of_days_walked_before_comes_from_the_ledger(environment):
+def test_the_forecast_of_days_walked_before_comes_from_the_ledger(command, environment):
     with SandboxServer(sparse_world()) as sandbox:
         environment |= {"DATA_API_BASE_URL": sandbox.url}
         asked = ("operations", "--from", "2023-11-01", "--to", "2023-12-31")
@@ -116,7 +116,7 @@ def test_the_forecast_of_days_walked_before_comes_from_the_ledger(environment):
     assert "guessed from 61 days as the ledger counted them" in done.stdout
 
 
-def test_a_short_run_asks_no_probe(environment):
+def test_a_short_run_asks_no_probe(command, environment):
     with SandboxServer(World.of(now=NOW)) as sandbox:
         environment |= {"DATA_API_BASE_URL": sandbox.url}
         done = command("operations", "--from", "2024-03-01", "--to", "2024-03-02", environment=environment)
@@ -126,7 +126,7 @@ def test_a_short_run_asks_no_probe(environment):
 
 
 def test_after_kill_9_the_finished_days_are_in_dagster_and_the_next_command_continues_from_the_first_hole(
-    environment, store
+    command, environment, store
 ):
     world = World.generate(seed=4, start="2024-01-01", days=60, operations=40_000, now=NOW)
     asked = ("operations", "--from", "2024-01-01", "--to", "2024-02-29")

@@ -14,7 +14,7 @@ import pytest
 from psycopg.conninfo import make_conninfo
 from psycopg.sql import SQL, Identifier
 
-from fixtures.commands import ROOT, client_of, command, execute, sync
+from fixtures.commands import ROOT, client_of, execute, sync
 from pipelines.cli.demo_data import FIELDS
 from pipelines.ingest.balances import sync_balances
 from pipelines.ingest.engine import SyncRequest
@@ -53,7 +53,7 @@ def world():
 
 
 @pytest.fixture(scope="module")
-def readers(server_url, template, world):
+def readers(command, server_url, template, world):
     """A warehouse loaded over HTTP, built, rolled forward and granted; how to ask it as a role."""
     prefix, name = f"a{uuid.uuid4().hex[:8]}", f"ecommpay_test_{uuid.uuid4().hex[:12]}"
     with psycopg.connect(make_conninfo(server_url), autocommit=True) as connection:

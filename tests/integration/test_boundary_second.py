@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
@@ -10,10 +11,12 @@ import pytest
 
 from fixtures.commands import client_of, execute, fetch_all
 from fixtures.exact_platform import ExactPlatform, times_between
+from fixtures.load import Killed
 from pipelines.audit.replay import Replayer
 from pipelines.ingest.engine import SyncRequest, sync
-from pipelines.ingest.fraud import sync_fraud
+from pipelines.ingest.fraud import FRAUD, sync_fraud
 from pipelines.ingest.operations import OPERATIONS
+from pipelines.ingest.progress import LogProgress
 from pipelines.reconciliation.completeness import prove_completeness
 from resources.data_api.endpoints import DataApi
 from resources.sandbox import DEMO_SECRET
@@ -25,11 +28,24 @@ END = START + timedelta(days=2)
 IN_FLIGHT = SyncSettings(windows_in_flight=4)
 
 
-def load(platform, store, first=FIRST, last=LAST, longest=OPERATIONS.longest):
+def load(platform, store, first=FIRST, last=LAST, longest=OPERATIONS.longest, stream=OPERATIONS, progress=None):
     """Load the days, in windows of `longest` seconds."""
     with client_of(platform.url) as client:
-        stream = replace(OPERATIONS, longest=longest)
-        return sync(stream, SyncRequest(first, last), DataApi(client), store, IN_FLIGHT)
+        stream = replace(stream, longest=longest)
+        return sync(stream, SyncRequest(first, last), DataApi(client), store, IN_FLIGHT, progress)
+
+
+class KilledAfter(LogProgress):
+    """Ends a run as kill -9 does, once it has committed some windows."""
+
+    def __init__(self, windows: int) -> None:
+        super().__init__()
+        self.windows = windows
+
+    def committed(self, window, report):
+        self.windows -= 1
+        if not self.windows:
+            raise Killed
 
 
 def stored(store) -> set[int]:
@@ -60,7 +76,7 @@ def replayed(store):
 @pytest.mark.parametrize("seed", range(4))
 def test_a16_no_row_is_lost_between_two_windows_and_none_is_counted_twice(store, seed, whole_seconds):
     chance = random.Random(seed)
-    longest = chance.randint(3_000, 9_000)
+    longest = chance.randint(7_000, 15_000)
     edges = [START + timedelta(seconds=start) for start in range(0, 2 * 86_400 + 1, longest)]
     near = [edge + timedelta(milliseconds=chance.randint(-1000, 1000)) for edge in edges for _ in range(4)]
     times = [moment for moment in (*near, *edges, *times_between(chance, START, END, 100)) if START <= moment <= END]
@@ -96,6 +112,21 @@ def test_a16_no_row_is_lost_between_the_days_of_two_runs(store):
     (coverage,) = fetch_all(store, "SELECT covered_from, covered_to FROM sync.coverage")
     assert coverage == {"covered_from": START, "covered_to": END}
     assert replayed(store).problems == []
+
+
+@pytest.mark.parametrize("stream", [OPERATIONS, FRAUD], ids=lambda stream: stream.name)
+def test_a_run_that_continues_killed_ones_counts_no_row_of_a_boundary_second_again(store, stream):
+    edges = [START + timedelta(hours=hour) for hour in range(0, 49, 4)]
+    times = [edge + timedelta(milliseconds=number) for edge in edges for number in (-999, 0, 1)][1:-1]
+    with ExactPlatform(times).running() as platform:
+        for windows in (3, 2):
+            with suppress(Killed):
+                load(platform, store, longest=4 * 3_600, stream=stream, progress=KilledAfter(windows))
+        report = load(platform, store, longest=4 * 3_600, stream=stream)
+        assert 5 <= report.resumed_windows < len(edges) - 1
+    found = figures(store)
+    assert (found["rows"], found["new"], found["counted"]) == (len(times), len(times), len(times))
+    assert replayed(store).rows == len(times)
 
 
 def test_a_day_replayed_alone_counts_as_its_run_did(store):

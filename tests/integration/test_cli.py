@@ -12,7 +12,8 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from fixtures.commands import ROOT, assert_nowhere, command, differences, execute, fetch_all
+import fixtures.commands as support
+from fixtures.commands import ROOT, assert_nowhere, differences, execute, fetch_all
 from resources.sandbox import DEMO_SECRET, DEMO_TOKEN, Account, SandboxServer, World
 
 DAYS = ("--from", "2024-03-01", "--to", "2024-03-03")
@@ -26,22 +27,20 @@ def sandbox():
 
 
 @pytest.fixture
-def environment(sandbox, store_url, tmp_path):
-    home = tmp_path / "dagster"
-    home.mkdir()
+def environment(sandbox, store_url, tmp_path, dagster_home):
     return {
         "DATA_API_BASE_URL": sandbox.url,
         "DATA_API_TOKEN": DEMO_TOKEN,
         "DATA_API_SECRET": DEMO_SECRET,
         "DATABASE_URL": store_url,
-        "DAGSTER_HOME": str(home),
+        "DAGSTER_HOME": str(dagster_home),
         "SYNC_DATA_DIR": str(tmp_path / "data"),
         "SYNC_RETRY_SECONDS": "5",
     }
 
 
-def test_operations_are_loaded_and_a_second_time_no_row_changes(environment, sandbox, store):
-    first = command("operations", *DAYS, environment=environment)
+def test_operations_are_loaded_and_a_second_time_no_row_changes(command, environment, sandbox, store):
+    first = support.command("operations", *DAYS, environment=environment)
     assert first.returncode == 0, first.stderr
     expected = len(sandbox.world.truth(sandbox.world.projects[:2], "2024-03-01", "2024-03-03 23:59:59"))
     assert f"complete: {expected:,} operations in 1 window, {expected:,} new, 0 changed" in first.stdout
@@ -70,7 +69,9 @@ with dagster_instance() as instance:
 
 def test_first_commands_that_start_at_once_do_not_break_the_new_dagster_home(environment, tmp_path):
     """Dagster makes its SQLite files unguarded: two at once left a home that no later command could open."""
-    inherited = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT)} | environment
+    home = tmp_path / "new"
+    home.mkdir()
+    inherited = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT)} | environment | {"DAGSTER_HOME": str(home)}
     processes = [
         subprocess.Popen(
             [sys.executable, "-c", OPEN_AT_ONCE, str(tmp_path), str(number)],
@@ -88,7 +89,7 @@ def test_first_commands_that_start_at_once_do_not_break_the_new_dagster_home(env
     assert [process.returncode for process in processes] == [0] * len(processes), complaints
 
 
-def test_balances_are_stored_and_shown(environment, store):
+def test_balances_are_stored_and_shown(command, environment, store):
     done = command("balances", environment=environment)
     assert done.returncode == 0, done.stderr
     assert re.search(r"Project_Cosmo1_balance_USD\s+SGD\s+3,100\.99", done.stdout)
@@ -96,15 +97,18 @@ def test_balances_are_stored_and_shown(environment, store):
     assert stored == [{"currency": "SGD", "amount_minor": 310_099}]
 
 
-def test_status_shows_what_is_stored_and_how_complete_it_is(environment):
+def test_status_shows_what_is_stored_and_how_complete_it_is(command, environment):
     assert "The store is empty" in command("status", environment=environment).stdout
     command("operations", *DAYS, environment=environment)
     shown = command("status", environment=environment)
     assert shown.returncode == 0
     assert re.search(r"default\s+2024-03-01 00:00:00\s+2024-03-04 00:00:00", shown.stdout)
+    found = re.search(r"Requests in flight, as found.*?default\s+(\d+)\s+ended", shown.stdout, re.DOTALL)
+    assert found, shown.stdout
+    assert 1 <= int(found[1]) <= 16
 
 
-def test_doctor_finds_all_in_place(environment):
+def test_doctor_finds_all_in_place(command, environment):
     done = command("doctor", environment=environment)
     assert done.returncode == 0, done.stdout
     lines = done.stdout.splitlines()
@@ -117,7 +121,7 @@ def test_doctor_finds_all_in_place(environment):
     ]
 
 
-def test_doctor_says_how_to_get_a_token_and_checks_the_rest(environment):
+def test_doctor_says_how_to_get_a_token_and_checks_the_rest(command, environment):
     environment = {key: value for key, value in environment.items() if key != "DATA_API_TOKEN"}
     done = command("doctor", environment=environment)
     assert done.returncode == 2
@@ -135,13 +139,13 @@ def test_doctor_says_how_to_get_a_token_and_checks_the_rest(environment):
         ("SYNC_ROLE_PREFIX", "A-b"),
     ],
 )
-def test_doctor_names_a_wrong_setting_that_no_load_reads(environment, variable, value):
+def test_doctor_names_a_wrong_setting_that_no_load_reads(command, environment, variable, value):
     done = command("doctor", environment=environment | {variable: value})
     assert done.returncode == 2
     assert re.search(rf"^FAIL  settings .*{variable}", done.stdout)
 
 
-def test_a_misspelt_setting_is_told_at_the_start_of_a_command_and_by_the_doctor(environment):
+def test_a_misspelt_setting_is_told_at_the_start_of_a_command_and_by_the_doctor(command, environment):
     environment |= {"SYNC_LOKBACK_DAYS": "5"}
     told = "SYNC_LOKBACK_DAYS is no setting; SYNC_LOOK_BACK_DAYS was probably meant"
     done = command("doctor", environment=environment)
@@ -182,7 +186,7 @@ WRONG = {
 
 
 @pytest.mark.parametrize("name", WRONG)
-def test_what_is_wrong_is_told_in_one_line_and_nothing_is_written(environment, store, name):
+def test_what_is_wrong_is_told_in_one_line_and_nothing_is_written(command, environment, store, name):
     changes, exit_code, message = WRONG[name]
     done = command("operations", *DAYS, environment=environment | changes)
     assert done.returncode == exit_code, done.stderr
@@ -209,7 +213,7 @@ ARGUMENTS = {
 
 
 @pytest.mark.parametrize("arguments", ARGUMENTS, ids=" ".join)
-def test_arguments_that_make_no_sense_are_told_in_one_line(environment, arguments):
+def test_arguments_that_make_no_sense_are_told_in_one_line(command, environment, arguments):
     done = command("operations", *arguments, environment=environment)
     assert done.returncode == 2
     (line,) = done.stderr.splitlines()
@@ -217,14 +221,14 @@ def test_arguments_that_make_no_sense_are_told_in_one_line(environment, argument
     assert ARGUMENTS[arguments] in line
 
 
-def test_an_unseen_project_is_refused_with_the_platforms_own_words(environment, sandbox):
+def test_an_unseen_project_is_refused_with_the_platforms_own_words(command, environment, sandbox):
     unseen = str(sandbox.world.projects[-1])
     done = command("operations", *DAYS, "--project", unseen, environment=environment)
     assert done.returncode == 2
     assert f"You have no access to project_id = {unseen}" in done.stderr
 
 
-def test_a_replaced_token_is_refused(environment):
+def test_a_replaced_token_is_refused(command, environment):
     replaced = Account(token="y" * 30)
     with SandboxServer(World.of(now="2024-04-01"), accounts=[Account(), replaced]) as sandbox:
         sandbox.accounts.put(Account(token="z" * 30))
@@ -233,7 +237,7 @@ def test_a_replaced_token_is_refused(environment):
     assert "answered 401 to balance/get" in done.stderr
 
 
-def test_token_and_secret_come_from_files_too(environment, tmp_path):
+def test_token_and_secret_come_from_files_too(command, environment, tmp_path):
     for name in ("DATA_API_TOKEN", "DATA_API_SECRET", "DATABASE_URL"):
         file = tmp_path / name
         file.write_text(environment.pop(name) + "\n")
@@ -242,7 +246,7 @@ def test_token_and_secret_come_from_files_too(environment, tmp_path):
     assert done.returncode == 0, done.stderr
 
 
-def test_a_row_that_cannot_be_typed_ends_the_command_with_1(environment, store):
+def test_a_row_that_cannot_be_typed_ends_the_command_with_1(command, environment, store):
     world = World.of([({"operation_id": "1", "sum_initial": {"amount": "1.5", "currency": "EUR"}}, "2024-03-01")])
     with SandboxServer(world) as sandbox:
         done = command("operations", *DAYS, environment=environment | {"DATA_API_BASE_URL": sandbox.url})
@@ -251,7 +255,7 @@ def test_a_row_that_cannot_be_typed_ends_the_command_with_1(environment, store):
     assert fetch_all(store, "SELECT count(*) FROM core.rejects") == [{"count": 1}]
 
 
-def test_no_secret_is_anywhere_in_output_logs_dagster_storage_or_database(environment, store_url, tmp_path):
+def test_no_secret_is_anywhere_in_output_logs_dagster_storage_or_database(command, environment, store_url, tmp_path):
     """A run that succeeds, one that is refused, one with faults: then every byte that they left is searched."""
     runs = [command("operations", *DAYS, environment=environment), command("balances", environment=environment)]
     wrong = environment | {"DATA_API_SECRET": "another-secret-that-must-not-leak"}
@@ -261,7 +265,7 @@ def test_no_secret_is_anywhere_in_output_logs_dagster_storage_or_database(enviro
     assert_nowhere(hidden, runs, [tmp_path], store_url)
 
 
-def test_a_tampered_store_is_noticed_by_the_check(environment, store):
+def test_a_tampered_store_is_noticed_by_the_check(command, environment, store):
     """An amount changed in the database no longer fits the ledger entry of the walk that wrote it."""
     command("operations", *DAYS, environment=environment)
     execute(
@@ -273,7 +277,7 @@ def test_a_tampered_store_is_noticed_by_the_check(environment, store):
     assert found == [{"count": 1}]
 
 
-def test_after_kill_9_twice_the_next_command_continues_and_waits_for_nothing(environment, store):
+def test_after_kill_9_twice_the_next_command_continues_and_waits_for_nothing(command, environment, store):
     """Neither a lock, nor a slot of Dagster, nor half a window stays behind; what was committed is not walked again."""
     world = World.generate(seed=4, start="2024-03-01", days=3, operations=30_000, now="2024-04-01T00:00:00")
     environment = {key: value for key, value in environment.items() if key != "DAGSTER_HOME"}

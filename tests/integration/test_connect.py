@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import socketserver
+import struct
 import subprocess
 import sys
 import threading
 import time
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import psycopg
 import pytest
@@ -15,12 +19,12 @@ from conftest import drop_database, url_of
 from psycopg.sql import SQL, Identifier
 
 from fixtures.client import free_port
-from fixtures.commands import command, differences, execute, fetch_all, sync
+from fixtures.commands import differences, execute, fetch_all, sync
 from fixtures.pooler import pgbouncer
 from resources.errors import ConfigError, SyncError, WarehouseBroken, WarehouseUnavailable
 from resources.sandbox import DEMO_SECRET, DEMO_TOKEN, SandboxServer, World
 from resources.warehouse.engine import Warehouse
-from resources.warehouse.failures import BY_SQLSTATE, REFUSALS, explain, explain_refusal
+from resources.warehouse.failures import BY_SQLSTATE, explain
 from resources.warehouse.migrate import migrate
 
 FIRST, LAST = "2024-03-01", "2024-03-02"
@@ -157,7 +161,7 @@ def test_a3_a_load_is_the_truth_whatever_the_role_sets(server_url, store_url, wo
 
 
 @pytest.mark.parametrize("encoding", ["SQL_ASCII", "LATIN1", "EUC_JP"])
-def test_a3_a_database_of_another_encoding_is_refused(server_url, encoding):
+def test_a3_a_database_of_another_encoding_is_refused(command, server_url, encoding):
     name = f"ecommpay_test_{uuid.uuid4().hex[:12]}"
     with psycopg.connect(server_url, autocommit=True) as connection:
         connection.execute(
@@ -195,7 +199,7 @@ def test_a2_a_load_through_a_pool_in_session_mode_is_the_truth(store_url, tmp_pa
 
 
 @pytest.mark.parametrize("arguments", [["doctor"], ["marts"], ["operations", "--from", FIRST, "--to", LAST]])
-def test_b10_a_pool_in_transaction_mode_is_refused_at_once(store_url, tmp_path, arguments):
+def test_b10_a_pool_in_transaction_mode_is_refused_at_once(command, store_url, tmp_path, arguments):
     with pgbouncer(store_url, tmp_path / "pool", "transaction") as url, SandboxServer(World.of()) as sandbox:
         done = command(
             *arguments,
@@ -266,7 +270,7 @@ def test_b13_the_file_of_the_url_is_read_at_each_new_connection(store_url, tmp_p
             assert connection.execute("SHOW application_name").fetchone() == ("rotated",)
 
 
-def test_b25_a_wrong_login_or_database_ends_with_2_and_a_server_that_is_away_with_1(server_url, store_url):
+def test_b25_a_wrong_login_or_database_ends_with_2_and_a_server_that_is_away_with_1(command, server_url, store_url):
     away = f"postgresql://postgres@127.0.0.1:{free_port()}/sales"
     cases = {
         store_url.replace("postgresql://postgres@", "postgresql://nobody_here@"): (2, "refused the login"),
@@ -388,9 +392,103 @@ def test_errors_without_a_sqlstate_have_a_kind_too(error, kind):
     assert type(explain(error, "sales at db")) is kind
 
 
-def test_every_refusal_leads_to_a_failure_of_the_table():
-    assert {*REFUSALS} <= {*BY_SQLSTATE}
-    assert type(explain_refusal(OSError("no route to host"), "sales at db")) is WarehouseUnavailable
+def refusal(url: str) -> SyncError:
+    with pytest.raises(SyncError) as error, Warehouse(url) as store:
+        store.query("warehouse/reference/is_loaded")
+    one_line(error.value)
+    return error.value
+
+
+@pytest.mark.parametrize(
+    ("sqlstate", "kind", "event"),
+    [
+        ("28P01", ConfigError, "refused the login"),
+        ("28000", ConfigError, "refused the login"),
+        ("3D000", ConfigError, "has no such database"),
+        ("42501", ConfigError, "refused the connection"),
+        ("42704", ConfigError, "refused the connection"),
+        ("22023", ConfigError, "refused the connection"),
+        ("53300", WarehouseUnavailable, "has no connection left"),
+        ("57P03", WarehouseUnavailable, "is not available"),
+        ("57P01", WarehouseUnavailable, "ended the connection"),
+        ("XX000", WarehouseBroken, "could not execute"),
+    ],
+)
+def test_b25_a_refused_connection_has_its_kind_in_whatever_language_the_server_speaks(sqlstate, kind, event):
+    with server_that_refuses(sqlstate, "пароль не підійшов: authentication failed, no such database") as url:
+        error = refusal(url)
+    assert type(error) is kind
+    assert event in str(error)
+    assert "пароль не підійшов" in str(error)
+
+
+@pytest.mark.parametrize(
+    ("words", "kind", "event"),
+    [
+        ("password authentication failed", ConfigError, "refused the login"),
+        ("no such user: sales", ConfigError, "refused the login"),
+        ("no such database: sales", ConfigError, "has no such database"),
+        ("unsupported startup parameter: options", ConfigError, "refused the connection"),
+        ("server login has been failing, try again later (server_login_retry)", WarehouseUnavailable, "not available"),
+        ("no more connections allowed (max_client_conn)", WarehouseUnavailable, "is not available"),
+    ],
+)
+def test_b25_what_pgbouncer_says_under_its_one_code_is_told_apart(words, kind, event):
+    with server_that_refuses("08P01", words) as url:
+        error = refusal(url)
+    assert type(error) is kind
+    assert event in str(error)
+
+
+@contextmanager
+def server_that_refuses(sqlstate: str, words: str) -> Iterator[str]:
+    """A server that answers every start with a refusal, as PostgreSQL and PgBouncer write it."""
+    fields = f"SFATAL\0C{sqlstate}\0M{words}\0\0".encode()
+    answer = b"E" + struct.pack("!i", len(fields) + 4) + fields
+
+    class Handler(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            while start := self.request.recv(4096):
+                if len(start) == 8:  # for TLS, or GSS
+                    self.request.sendall(b"N")
+                else:
+                    self.request.sendall(answer)
+                    return
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        try:
+            yield f"postgresql://sales:x@127.0.0.1:{server.server_address[1]}/sales"
+        finally:
+            server.shutdown()
+
+
+def test_what_libpq_itself_does_not_take_is_a_setting_and_a_server_that_nobody_finds_is_away(store_url):
+    away = f"postgresql://postgres@127.0.0.1:{free_port()}/sales"
+    cases = {
+        f"{store_url}&require_auth=scram-sha-256": ConfigError,
+        f"{store_url}&channel_binding=require": ConfigError,
+        f"{store_url}&sslmode=nonsense": ConfigError,
+        f"{away}?sslmode=nonsense": ConfigError,
+        f"{away}?service=no_such_service": ConfigError,
+        f"{store_url}&target_session_attrs=standby": WarehouseUnavailable,
+        f"{away}?sslmode=require": WarehouseUnavailable,
+        away: WarehouseUnavailable,
+        "postgresql://no-such-host.invalid/sales": WarehouseUnavailable,
+        "postgresql:///sales?host=/no/such/folder": WarehouseUnavailable,
+    }
+    assert {url: type(refusal(url)) for url in cases} == cases
+
+
+def test_a_server_without_tls_is_a_setting_where_tls_is_required_and_one_that_hangs_up_is_away():
+    with server_that_refuses("28P01", "x") as url:
+        assert type(refusal(f"{url}?sslmode=require")) is ConfigError
+    with socketserver.TCPServer(("127.0.0.1", 0), socketserver.BaseRequestHandler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        for mode in ("prefer", "require"):
+            url = f"postgresql://sales:x@127.0.0.1:{server.server_address[1]}/sales?sslmode={mode}"
+            assert type(refusal(url)) is WarehouseUnavailable
+        server.shutdown()
 
 
 def test_an_undescribed_failure_of_the_server_is_broken(store):

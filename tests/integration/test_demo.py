@@ -1,8 +1,11 @@
-"""The path of `make demo`, end to end: sandbox, embedded PostgreSQL, Dagster assets, summary."""
+"""The path of `make demo`, end to end, from the wheel and another folder: sandbox, PostgreSQL, Dagster, summary."""
 
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
+import zipfile
 from collections import Counter
 
 import pytest
@@ -13,12 +16,49 @@ from resources.settings import HOW_TO_GET_A_TOKEN
 
 
 @pytest.fixture(scope="module")
-def demo(tmp_path_factory):
+def wheel(tmp_path_factory):
+    """The folder of an installed wheel, without the clone."""
+    folder = tmp_path_factory.mktemp("wheel")
+    subprocess.run(
+        [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)],
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+    )
+    (built,) = folder.glob("*.whl")
+    installed = folder / "site packages"  # a wheel of Python alone is installed by unpacking it
+    with zipfile.ZipFile(built) as packed:
+        packed.extractall(installed)
+    return installed
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory, wheel):
     folder = tmp_path_factory.mktemp("demo")
     # what a user has configured for real must not be touched
     mine = {"DATABASE_URL": "postgresql://nobody@127.0.0.1:9/none", "DATA_API_BASE_URL": "https://data.invalid/v1"}
-    environment = {"SYNC_DATA_DIR": str(folder)} | mine
-    return folder, command("demo", "--days", "31", "--rows", "5000", environment=environment, timeout=300)
+    environment = {"SYNC_DATA_DIR": str(folder), "PYTHONPATH": str(wheel)} | mine
+    return folder, command("demo", "--days", "31", "--rows", "5000", environment=environment, timeout=300, cwd=folder)
+
+
+def test_the_wheel_has_all_that_the_commands_read_and_keeps_data_in_the_users_folder(wheel, tmp_path):
+    files = {path.relative_to(wheel).as_posix() for path in wheel.rglob("*") if path.is_file()}
+    for folder in ("pipelines", "resources", "sql"):
+        for path in (ROOT / folder).rglob("*"):
+            if path.is_file() and "__pycache__" not in path.parts:
+                assert path.relative_to(ROOT).as_posix() in files
+    where = "import pipelines.cli, resources.settings as s; print(pipelines.cli.__file__, s.data_dir(), sep='\\n')"
+    done = subprocess.run(
+        [sys.executable, "-c", where],
+        env={"PYTHONPATH": str(wheel), "HOME": str(tmp_path)},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    module, data = done.stdout.splitlines()
+    assert module.startswith(str(wheel))
+    assert data == str(tmp_path / ".local" / "share" / "ecommpay-sync")
 
 
 def test_the_demo_loads_a_month_and_shows_it(demo):
@@ -70,6 +110,7 @@ def test_what_the_demo_did_is_on_its_dagster_instance(demo):
         metadata = event.asset_materialization.metadata
         days = instance.get_materialized_partitions(dg.AssetKey("operations"))
     assert {"run_rows_met", "control_totals", "preview", "dagster/row_count"} <= metadata.keys()
+    assert 1 <= metadata["run_requests_in_flight"].value <= 16
     assert len(days) == 31
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from fixtures.commands import execute
+from fixtures.commands import ROOT, execute
 from pipelines.cli.admin import dictionary_text
 from pipelines.marts.build import MARTS, build_marts
-from resources.settings import PROJECT_ROOT, SyncSettings
+from resources.settings import SyncSettings
 
-FILE = PROJECT_ROOT / "docs" / "data-dictionary.md"
+FILE = ROOT / "docs" / "data-dictionary.md"
 
 
 def test_the_committed_dictionary_is_what_the_database_says(store):

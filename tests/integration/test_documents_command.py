@@ -11,14 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from fixtures.commands import fetch_all, night
+from fixtures.commands import fetch_all
 from fixtures.documents import CHARGEBACKS, EXAMPLE, FIRST, LAST, chargeback, counts, stored, told
 from resources.documents import read_documents_file
 from resources.sandbox import DEMO_SECRET, DEMO_TOKEN, SandboxServer
 
 
 @pytest.fixture
-def environment(store_url, tmp_path):
+def environment(store_url, tmp_path, dagster_home):
     return {
         "DATABASE_URL": store_url,
         "DATA_API_TOKEN": DEMO_TOKEN,
@@ -69,11 +69,11 @@ def test_without_the_file_there_is_nothing_of_it(command, environment):
     assert "deploy/documents.example.toml" in done.stderr
 
 
-def test_a_night_walks_each_stream_with_its_own_look_back(store, environment, tmp_path):
+def test_a_night_walks_each_stream_with_its_own_look_back(command, store, environment, tmp_path):
     world = told(chargeback(1, customer={"id": "c"}))
     with SandboxServer(world) as sandbox:
         environment |= {"DATA_API_BASE_URL": sandbox.url}
-        made = night("2024-03-20", "2024-03-21", environment, tmp_path)
+        made = command.night("2024-03-20", "2024-03-21", environment, tmp_path)
     assert made >= {"operations", *(f"documents/{item.name}" for item in read_documents_file(str(EXAMPLE)))}
     walked = fetch_all(
         store,

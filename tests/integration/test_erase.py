@@ -7,8 +7,8 @@ from datetime import UTC, date, datetime
 
 import pytest
 
-from fixtures.commands import client_of, command, fetch_all, sync
-from pipelines.audit.replay import Replayer, body_of
+from fixtures.commands import client_of, fetch_all, sync
+from pipelines.audit.replay import Replayer
 from pipelines.audit.trace import trace
 from pipelines.ingest.documents import sync_documents
 from pipelines.ingest.engine import SyncRequest
@@ -20,6 +20,7 @@ from resources.documents import DocumentsConfig
 from resources.sandbox import DEMO_SECRET, Fraud, SandboxServer, World
 from resources.sandbox.documents import Document
 from resources.settings import SyncSettings
+from resources.warehouse.load import body_of
 
 FIELDS = (
     *("operation_id", "payment_id", "project_id", "operation_type", "operation_status", "operation_created_at"),
@@ -126,7 +127,7 @@ def test_replay_and_trace_say_erased_and_not_tampered(loaded):
     assert [sighting.row for sighting in sightings] == [None] * len(sightings)
 
 
-def test_the_command_erases_without_naming_the_person_and_says_when_there_is_none(loaded, store_url):
+def test_the_command_erases_without_naming_the_person_and_says_when_there_is_none(command, loaded, store_url):
     done = command("erase", "--customer", MARK, environment={"DATABASE_URL": store_url})
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith("erased: 2 operations, 1 former states, 0 fraud reports, 1 rejects, 2 raw pages")

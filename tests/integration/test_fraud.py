@@ -8,7 +8,7 @@ from decimal import Decimal
 
 import pytest
 
-from fixtures.commands import client_of, command, execute, fetch_all, night, sync
+from fixtures.commands import client_of, execute, fetch_all, sync
 from pipelines.alerts.conditions import EVERY_TOKEN_SEES
 from pipelines.ingest.engine import SyncRequest
 from pipelines.ingest.fraud import Skipped, sync_fraud
@@ -167,7 +167,7 @@ def test_a_role_that_was_lost_is_a_failure(store):
 
 
 @pytest.fixture
-def environment(store_url, tmp_path):
+def environment(store_url, tmp_path, dagster_home):
     return {
         "DATABASE_URL": store_url,
         "DATA_API_TOKEN": DEMO_TOKEN,
@@ -176,7 +176,7 @@ def environment(store_url, tmp_path):
     }
 
 
-def test_the_command_loads_reports_and_its_checks_hold(store, environment):
+def test_the_command_loads_reports_and_its_checks_hold(command, store, environment):
     with SandboxServer(world_of(3_000)) as sandbox:
         sync(sandbox, store, FIRST, LAST)
         environment["DATA_API_BASE_URL"] = sandbox.url
@@ -190,7 +190,7 @@ def test_the_command_loads_reports_and_its_checks_hold(store, environment):
         assert "units_agree of fraud failed" in done.stderr
 
 
-def test_the_command_tells_of_the_missing_role_in_one_line(store, environment):
+def test_the_command_tells_of_the_missing_role_in_one_line(command, store, environment):
     with SandboxServer(world_of(50), accounts=[Account(risks=False)]) as sandbox:
         environment["DATA_API_BASE_URL"] = sandbox.url
         done = command("fraud", "--from", FIRST, "--to", FIRST, environment=environment)
@@ -203,11 +203,11 @@ def test_the_command_tells_of_the_missing_role_in_one_line(store, environment):
 
 @pytest.mark.parametrize("risks", [True, False])
 def test_a_night_loads_operations_whether_or_not_the_token_may_see_reports_of_fraud(
-    store, environment, tmp_path, risks
+    command, store, environment, tmp_path, risks
 ):
     with SandboxServer(world_of(300), accounts=[Account(risks=risks)]) as sandbox:
         environment |= {"DATA_API_BASE_URL": sandbox.url}
-        made = night("2024-03-20", "2024-03-21", environment, tmp_path)
+        made = command.night("2024-03-20", "2024-03-21", environment, tmp_path)
     assert made >= {"operations", "spot_check", "raw_pages", "reconciliation", "report", "bi/fct_operations"}
     assert ("fraud" in made) is risks
     walked = fetch_all(store, "SELECT interval_from::date::text AS first FROM sync.runs WHERE stream = 'fraud'")

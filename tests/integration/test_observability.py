@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from fixtures.commands import client_of, command, execute, fetch_all, sync
+from fixtures.commands import client_of, execute, fetch_all, sync
 from pipelines.alerts.metrics import text_of
 from pipelines.audit.spot_check import spot_check
 from pipelines.ingest.balances import sync_balances
@@ -148,6 +148,7 @@ def test_the_metrics_tell_requests_rows_verdicts_freshness_and_rejects(world, st
     assert metric(text, "ecommpay_requests_total", **get, status="200") == answered - 1
     assert metric(text, "ecommpay_requests_total", **get, status="500") == 1
     assert metric(text, "ecommpay_request_retries_total", **get, status="200") == 1
+    assert metric(text, "ecommpay_requests_in_flight_limit", account=get["account"]) >= 1
     rows = len(world.truth(None, FIRST, f"{LAST} 23:59:59"))
     assert metric(text, "ecommpay_rows_total", **account, stream="operations", outcome="new") == rows
     assert metric(text, "ecommpay_windows_total", **account, stream="operations", verdict="complete") >= 1
@@ -187,7 +188,7 @@ def test_the_exporter_serves_prometheus_over_http_and_says_when_the_database_is_
             killer.cancel()
 
 
-def test_the_textfile_is_written_whole_and_a_wrong_path_is_told_in_one_line(store_url, tmp_path):
+def test_the_textfile_is_written_whole_and_a_wrong_path_is_told_in_one_line(command, store_url, tmp_path):
     target = tmp_path / "ecommpay.prom"
     assert command("metrics", "--textfile", str(target), environment={"DATABASE_URL": store_url}).returncode == 0
     assert metric(target.read_text(), "ecommpay_up") == 1
@@ -199,7 +200,7 @@ def test_the_textfile_is_written_whole_and_a_wrong_path_is_told_in_one_line(stor
     assert sorted(file.name for file in tmp_path.iterdir()) == ["ecommpay.prom", "taken"], "nothing is left beside them"
 
 
-def test_the_command_logs_json_on_request_with_ids_and_without_a_secret(world, store_url, store, tmp_path):
+def test_the_command_logs_json_on_request_with_ids_and_without_a_secret(command, world, store_url, store, tmp_path):
     (tmp_path / "home").mkdir()
     with SandboxServer(world) as sandbox:
         done = command(

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fixtures.commands import client_of, command, execute, fetch_all, sync
-from pipelines.audit.replay import Replayer, body_of
+from fixtures.commands import client_of, execute, fetch_all, sync
+from pipelines.audit.replay import Replayer
 from pipelines.audit.spot_check import spot_check
 from pipelines.audit.trace import trace
 from pipelines.ingest.engine import SyncRequest
@@ -26,6 +26,7 @@ from resources.data_api.endpoints import DataApi
 from resources.errors import ConfigError
 from resources.sandbox import DEMO_SECRET, DEMO_TOKEN, Fraud, SandboxServer, World
 from resources.settings import PersonalSettings, Secret, SyncSettings, sync_settings
+from resources.warehouse.load import body_of
 
 KEY = "a-key-of-the-tests-only"
 DAY = "2024-03-02"
@@ -152,7 +153,7 @@ def test_a_second_pass_changes_nothing_and_the_day_is_proven_complete(store, mod
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_replay_and_trace_say_that_bodies_were_not_kept_and_the_chain_is_intact(store, store_url, mode):
+def test_replay_and_trace_say_that_bodies_were_not_kept_and_the_chain_is_intact(command, store, store_url, mode):
     with SandboxServer(world()) as sandbox:
         load(sandbox, store, mode)
     environment = {"DATABASE_URL": store_url, "DATA_API_TOKEN": DEMO_TOKEN, "DATA_API_SECRET": DEMO_SECRET}
@@ -230,7 +231,7 @@ def test_a_wrong_setting_is_one_line_without_the_key(environment, said):
     assert KEY not in message
 
 
-def test_doctor_tells_the_setting(store_url):
+def test_doctor_tells_the_setting(command, store_url):
     told = command("doctor", environment={"DATABASE_URL": store_url, "SYNC_PERSONAL_DATA": "drop"})
     assert "personal data: drop" in told.stdout
 

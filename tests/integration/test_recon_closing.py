@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from datetime import UTC, date, datetime
 
 import pytest
 
@@ -20,6 +21,7 @@ from fixtures.reconciliation import (
     reconcile,
 )
 from pipelines.reconciliation.close import Prepared, Sealed, close_day, reopen_day, sealed_document
+from pipelines.reports.figures import gather
 from pipelines.reports.publish import publish
 from resources.errors import ConfigError, Incomplete, SyncError, WarehouseBroken
 from resources.sandbox import SandboxServer
@@ -167,6 +169,30 @@ def test_a5_a_day_reconciled_before_its_zone_was_changed_is_to_be_reconciled_aga
     )
     with pytest.raises(Incomplete, match="has not been reconciled"):
         close(settled)
+
+
+@pytest.mark.parametrize("completed", [f"{DAY} 13:00Z", f"{NEXT} 13:00Z"], ids=["still of the day", "left the day"])
+def test_a_day_of_which_an_operation_changed_after_it_was_reconciled_is_not_closed(settled, completed):
+    execute(
+        settled,
+        "INSERT INTO core.operation_versions SELECT o.*, clock_timestamp() FROM core.operations o;"
+        f"UPDATE core.operations SET operation_completed_at = '{completed}', observed_at = clock_timestamp()",
+    )
+    with pytest.raises(Incomplete, match="changed after it was reconciled: `ecommpay-sync reconcile"):
+        close(settled, with_open_breaks=True)
+
+
+def test_the_day_with_two_midnights_begins_at_the_first_in_the_totals_and_in_the_report(settled):
+    day = date(2024, 11, 3)  # in Havana 01:00 is followed by 00:00
+    execute(settled, "UPDATE core.settings SET value = 'America/Havana' WHERE key = 'reporting_zone'")
+    first, second = (datetime(2024, 11, 3, hour, 30, tzinfo=UTC) for hour in (4, 5))
+    add_operations(settled, *({"operation_id": f"at {at}", "operation_completed_at": at} for at in (first, second)))
+    (total,) = settled.query("reconciliation/close/seal_totals", account="default", day=day)
+    with settled.transaction() as connection:
+        report = gather(connection, "default", day, "America/Havana")
+        later = gather(connection, "default", date(2024, 11, 30), "America/Havana")
+    assert total.count == report.totals[0].day.operations == sum(line.operations for line in report.lateness) == 2
+    assert (later.history[0].business_date, later.history[0].credit_minor) == (day, 2000), "the first day of its charts"
 
 
 def test_a_day_that_is_not_complete_is_not_closed_whatever_is_said(settled):

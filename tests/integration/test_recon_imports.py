@@ -67,7 +67,7 @@ def test_every_amount_arrives_exactly_and_goes_exactly_into_its_break(store, tmp
     assert found == EXACT
 
 
-def test_amounts_of_a_currency_that_was_in_use_on_their_day_are_imported(store):
+def test_a8_amounts_of_a_currency_that_was_in_use_on_their_day_are_imported(store):
     report = load(store, ROOT / "tests" / "data" / "withdrawn_currencies.csv")
     assert (report.rows_new, report.faults) == (2, ())
     stored = fetch_all(store, "SELECT entry_id, currency, amount_minor FROM recon.ledger_entries ORDER BY entry_id")

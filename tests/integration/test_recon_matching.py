@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fixtures.commands import execute, fetch_all
+from fixtures.examples import examples
 from fixtures.reconciliation import DAY, add_entries, add_operations, at, everything, reconcile
 
 # few values, so that keys meet, repeat and contradict each other
@@ -87,7 +88,7 @@ def fill(store, operations, entries):
     )
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(30), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(OPERATION, max_size=6), st.lists(ENTRY, max_size=6))
 def test_every_operation_and_every_entry_ends_in_one_match_or_one_break(store, operations, entries):
     fill(store, operations, entries)

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
+import sqlalchemy
+from sqlalchemy import event
 
 from fixtures.commands import execute, fetch_all
-from fixtures.reconciliation import DAY, reconcile
+from fixtures.reconciliation import DAY, NEXT, reconcile
+from pipelines.reports.figures import gather
 
 ROWS = 3_000
 OPERATIONS = f"""
@@ -51,3 +56,32 @@ def test_a_day_reads_each_row_some_times_and_not_once_for_each_other_row(full_da
         assert rows_read(full_day) - before < 50 * ROWS
     (saved,) = fetch_all(full_day, SAVED)
     assert (saved["matches"], saved["breaks"]) == ((ROWS, 0) if what == "all matched" else (0, 2 * ROWS))
+
+
+def handled(node: dict) -> int:
+    """Rows that a node of a plan and all below it returned or threw away."""
+    rows = sum(
+        node.get(name, 0) for name in ("Actual Rows", *(name for name in node if name.startswith("Rows Removed")))
+    )
+    return int(rows * node.get("Actual Loops", 1)) + sum(map(handled, node.get("Plans", ())))
+
+
+def test_the_report_of_a_day_on_which_much_was_loaded_handles_each_row_some_times(full_day):
+    """Such as the first report after a backfill: what was loaded that day is all new to it."""
+    execute(full_day, "UPDATE core.operations SET observed_at = now(), first_seen_at = now(); ANALYZE core.operations")
+    plans = []
+
+    def explain(connection, _cursor, statement, parameters, *_):
+        cursor = connection.connection.driver_connection.cursor()
+        (((plan,),),) = cursor.execute(f"EXPLAIN (ANALYZE, TIMING OFF, FORMAT JSON) {statement}", parameters).fetchall()
+        plans.append(handled(plan["Plan"]))
+
+    event.listen(sqlalchemy.Engine, "before_cursor_execute", explain)
+    try:
+        for day in (DAY, NEXT, datetime.now(UTC).date()):
+            with full_day.transaction() as connection:
+                gather(connection, "default", day, "UTC")
+    finally:
+        event.remove(sqlalchemy.Engine, "before_cursor_execute", explain)
+    assert len(plans) > 3 * 10
+    assert max(plans) < 50 * ROWS

@@ -44,7 +44,7 @@ def sandbox(world):
 
 
 def started(sandbox, url) -> subprocess.Popen:
-    arguments = [sandbox.url, url, FIRST, LAST, "1"]
+    arguments = [sandbox.url, url, FIRST, LAST, "1", "1"]
     return subprocess.Popen([sys.executable, str(SCRIPT), *arguments], stdout=subprocess.PIPE, text=True)
 
 

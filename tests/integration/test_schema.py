@@ -31,6 +31,8 @@ OF_NO_ACCOUNT = {
     "core.settings": ["key"],
     "core.operation_types": ["operation_type"],
     "core.operation_statuses": ["operation_status"],
+    "recon.break_deadlines": ["break_type"],
+    "recon.break_reasons": ["reason"],
 }
 PERSONAL = {
     *("account_number", "customer_ip", "customer_email", "customer_id"),

@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from fixtures.commands import SETTINGS, client_of, command, execute, fetch_all, sync
+from fixtures.commands import SETTINGS, client_of, execute, fetch_all, sync
 from pipelines.audit.spot_check import spot_check
 from resources.data_api.endpoints import DataApi
 from resources.sandbox import DEMO_SECRET, DEMO_TOKEN, SandboxServer, World
@@ -95,7 +95,7 @@ def test_an_operation_that_changed_since_it_was_loaded_is_explained_and_loaded(s
     assert fetch_all(store, "SELECT arn FROM core.operations WHERE operation_id = :id", id=changed) == [{"arn": "0099"}]
 
 
-def test_the_command_tells_of_a_difference_and_ends_red(store, store_url, tmp_path):
+def test_the_command_tells_of_a_difference_and_ends_red(command, store, store_url, tmp_path, dagster_home):
     environment = {
         "DATABASE_URL": store_url,
         "DATA_API_TOKEN": DEMO_TOKEN,

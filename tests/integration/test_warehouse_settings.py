@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 import dagster as dg
 import psycopg
 import pytest
+from conftest import create_database, drop_database, url_of
 from psycopg.sql import SQL, Identifier
 
 from fixtures.commands import fetch_all
@@ -32,14 +33,43 @@ def sandbox():
 
 
 @pytest.fixture
-def environment(sandbox, store_url, tmp_path):
+def environment(sandbox, store_url, tmp_path, dagster_home):
+    return environment_of(sandbox, store_url, tmp_path)
+
+
+def environment_of(sandbox, store_url, folder):
     return {
         "DATABASE_URL": store_url,
         "DATA_API_BASE_URL": sandbox.url,
         "DATA_API_TOKEN": DEMO_TOKEN,
         "DATA_API_SECRET": DEMO_SECRET,
-        "SYNC_DATA_DIR": str(tmp_path / "data"),
+        "SYNC_DATA_DIR": str(folder),
     }
+
+
+@pytest.fixture(scope="module")
+def kept(command, sandbox, server_url, template, tmp_path_factory):
+    """The name of a database that was loaded once with the settings KEPT."""
+    name = f"ecommpay_test_{uuid.uuid4().hex[:12]}"
+    create_database(server_url, name, template)
+    loaded(command, environment_of(sandbox, url_of(server_url, name), tmp_path_factory.mktemp("kept")), **KEPT)
+    yield name
+    drop_database(server_url, name)
+
+
+@pytest.fixture
+def kept_environment(kept, sandbox, server_url, tmp_path):
+    """The environment of a copy of it."""
+    name = f"ecommpay_test_{uuid.uuid4().hex[:12]}"
+    create_database(server_url, name, kept)
+    yield environment_of(sandbox, url_of(server_url, name), tmp_path)
+    drop_database(server_url, name)
+
+
+@pytest.fixture
+def kept_store(kept_environment):
+    with Warehouse(kept_environment["DATABASE_URL"]) as warehouse:
+        yield warehouse
 
 
 def loaded(command, environment, **settings) -> None:
@@ -48,16 +78,15 @@ def loaded(command, environment, **settings) -> None:
 
 
 def test_a5_a_shell_with_only_the_url_takes_the_warehouses_settings_and_writes_nothing(
-    command, environment, store, store_url, tmp_path
+    command, kept_environment, kept_store
 ):
-    loaded(command, environment, **KEPT)
-    before = fetch_all(store, STORED)
-    bare = {"DATABASE_URL": store_url, "SYNC_DATA_DIR": str(tmp_path / "data")}
+    before = fetch_all(kept_store, STORED)
+    bare = {name: kept_environment[name] for name in ("DATABASE_URL", "SYNC_DATA_DIR")}
     for arguments in (["status"], ["marts"], ["verify"], ["breaks"], ["report", "--date", FIRST]):
         done = command(*arguments, environment=bare)
         assert (done.returncode, done.stderr) == (0, ""), arguments
     assert "(Europe/Berlin)" in done.stdout
-    after = fetch_all(store, STORED)
+    after = fetch_all(kept_store, STORED)
     built = ("bi_views_fingerprint",)
     assert [row for row in after if row["key"] not in built] == [row for row in before if row["key"] not in built]
 
@@ -87,17 +116,18 @@ def test_a5_a_night_whose_process_names_no_zone_is_about_the_warehouses_business
         ("SYNC_PERSONAL_DATA", "drop", "SYNC_PERSONAL_DATA is drop here, and keep in the warehouse"),
     ],
 )
-def test_a5_other_settings_are_refused_until_they_are_applied(command, environment, store, variable, value, words):
-    loaded(command, environment, **KEPT)
-    other = environment | KEPT | {variable: value}
-    before = fetch_all(store, STORED)
+def test_a5_other_settings_are_refused_until_they_are_applied(
+    command, kept_environment, kept_store, variable, value, words
+):
+    other = kept_environment | KEPT | {variable: value}
+    before = fetch_all(kept_store, STORED)
     for arguments in (["status"], ["marts"], LOAD):
         done = command(*arguments, environment=other)
         assert done.returncode == 2, arguments
         assert words in done.stderr
         assert "`ecommpay-sync settings apply`" in done.stderr
         assert done.stderr.count("\n") == 1
-    assert fetch_all(store, STORED) == before
+    assert fetch_all(kept_store, STORED) == before
     done = command("settings", "apply", environment=other)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith(f"{variable}: ")
@@ -129,7 +159,21 @@ def test_a7_a_second_copy_under_the_default_name_must_be_asked_for(command, envi
         "entry_id,booked_at,operation_type,currency,amount\n1,2026-03-01,sale,EUR,1.00\n", encoding="utf-8"
     )
     loaded(command, environment, SYNC_ACCOUNT="acme")
-    for arguments in (LOAD, ["balances"], ["spot-check"], ["ledger", "import", str(books)]):
+    told = command("status", environment=environment)
+    assert told.returncode == 0
+    assert "SYNC_ACCOUNT is not set, and the warehouse holds acme" in told.stdout
+    for arguments in (
+        *(LOAD, ["balances"], ["spot-check"], ["fraud", *LOAD[1:]], ["ledger", "import", str(books)]),
+        *(
+            ["breaks"],
+            ["report", "--date", FIRST],
+            ["replay", *LOAD[1:]],
+            ["trace", "1"],
+            ["reconcile", "--date", FIRST],
+        ),
+        *(["close", "--date", FIRST, "--by", "Ann"], ["reopen", "--date", FIRST, "--by", "Ann", "--reason", "x"]),
+        *(["erase", "--customer", "c-1"], ["explain", "1", "--by", "Ann", "--note", "x"]),
+    ):
         done = command(*arguments, environment=environment)
         assert done.returncode == 2, arguments
         assert "SYNC_ACCOUNT is not set, and the warehouse holds acme: set SYNC_ACCOUNT=acme" in done.stderr
@@ -139,11 +183,26 @@ def test_a7_a_second_copy_under_the_default_name_must_be_asked_for(command, envi
     loaded(command, environment, SYNC_ACCOUNT="default")
 
 
+def everything(store: Warehouse) -> dict[str, list[dict]]:
+    """Every row of every table with the transaction that wrote it."""
+    tables = fetch_all(
+        store,
+        "SELECT format('%I.%I', schemaname, tablename) AS name FROM pg_tables "
+        "WHERE schemaname IN ('core', 'raw', 'sync', 'recon', 'bi')",
+    )
+    assert len(tables) > 20
+    return {
+        table["name"]: fetch_all(store, f"SELECT xmin::text, md5(t::text) FROM {table['name']} t ORDER BY 1, 2")
+        for table in tables
+    }
+
+
 def test_reading_commands_work_for_a_role_that_cannot_write(command, environment, store, store_url):
     loaded(command, environment)
     assert command("marts", environment=environment).returncode == 0
     role = f"t{uuid.uuid4().hex[:8]}"
     (operation,) = fetch_all(store, "SELECT operation_id FROM core.operations LIMIT 1")
+    before = everything(store)
     with psycopg.connect(store_url, autocommit=True) as owner:
         owner.execute(SQL("CREATE ROLE {} LOGIN IN ROLE pg_read_all_data").format(Identifier(role)))
         url = store_url.replace("postgresql://postgres@", f"postgresql://{role}@")
@@ -157,10 +216,13 @@ def test_reading_commands_work_for_a_role_that_cannot_write(command, environment
                 ["metrics"],
                 ["settings"],
                 ["report", "--date", FIRST],
+                ["replay", *LOAD[1:]],
+                [*LOAD, "--dry-run"],
             ):
                 done = command(*arguments, environment=environment | {"DATABASE_URL": url})
                 assert (done.returncode, done.stderr) == (0, ""), (arguments, done.stdout, done.stderr)
             with Warehouse(url, read_only=True) as reader:
                 assert fetch_all(reader, "SHOW transaction_read_only") == [{"transaction_read_only": "on"}]
+            assert everything(store) == before
         finally:
             owner.execute(SQL("DROP ROLE {}").format(Identifier(role)))

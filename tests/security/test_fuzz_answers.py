@@ -9,6 +9,7 @@ from decimal import Decimal
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from fixtures.examples import examples
 from pipelines.ingest.balances import normalize_balances
 from pipelines.ingest.fraud import FRAUD
 from pipelines.ingest.normalize import concat, normalize
@@ -21,7 +22,7 @@ from resources.sandbox.fields import KNOWN
 
 AT = datetime(2024, 3, 5, tzinfo=UTC)
 FUZZ = settings(
-    max_examples=400, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck)
+    max_examples=examples(100), deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck)
 )
 
 unicode = st.text(st.characters(exclude_categories=["Cs"]), max_size=5)

@@ -18,14 +18,15 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from pyarrow import parquet
 
+from fixtures.examples import examples
 from pipelines.reconciliation import ledger_files
 from pipelines.reconciliation.ledger_entries import COLUMNS, Fault
-from pipelines.reconciliation.ledger_import import read_entries
+from pipelines.reconciliation.ledger_import import EntryReader
 from resources.errors import ConfigError
 
 ZONE = ZoneInfo("Europe/Berlin")
 FUZZ = settings(
-    max_examples=300, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck)
+    max_examples=examples(100), deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck)
 )
 HEADER = "entry_id,booked_at,operation_type,currency,amount"
 ROW = ("a", "2024-03-05T12:00:00Z", "sale", "EUR", "1.00")
@@ -38,13 +39,15 @@ def read(name: str, content: bytes):
         path.write_bytes(content)
         refused = None
         try:
-            entries, faults, count = read_entries(path, ZONE, lambda currency, _: {"EUR": 2, "JPY": 0}.get(currency))
+            reader = EntryReader(path, ZONE, lambda currency, _: {"EUR": 2, "JPY": 0}.get(currency))
+            entries = list(reader)
         except ConfigError as error:
             refused = error
     if refused:
         assert str(refused)
         assert "\n" not in str(refused)
         return refused
+    faults, count = reader.faults, reader.rows_read
     assert all(isinstance(fault, Fault) and fault.problem and fault.advice for fault in faults)
     # a row is an entry or has faults; without a readable header there are faults alone
     assert len(entries) + len({fault.line for fault in faults if count}) == count
@@ -175,7 +178,7 @@ damage = st.tuples(st.integers(0, 10**6), st.binary(min_size=1, max_size=6), st.
 
 
 @pytest.mark.parametrize("name", WHOLE)
-@settings(FUZZ, max_examples=150)
+@settings(FUZZ, max_examples=examples(50))
 @given(changes=st.lists(damage, min_size=1, max_size=3))
 def test_a_file_that_is_damaged_anywhere(name, changes):
     content = WHOLE[name]
@@ -194,7 +197,7 @@ def parts_of(content: bytes) -> dict[str, bytes]:
 PARTS = parts_of(WHOLE["ledger.xlsx"])
 
 
-@settings(FUZZ, max_examples=150)
+@settings(FUZZ, max_examples=examples(50))
 @given(st.sampled_from(sorted(PARTS)), st.one_of(st.none(), st.lists(damage, min_size=1, max_size=2)))
 def test_a_workbook_whose_parts_are_damaged_but_whose_archive_is_whole(part, changes):
     parts = dict(PARTS)
@@ -212,7 +215,7 @@ def test_a_workbook_whose_parts_are_damaged_but_whose_archive_is_whole(part, cha
     read("ledger.xlsx", out.getvalue())
 
 
-@settings(FUZZ, max_examples=100)
+@settings(FUZZ, max_examples=examples(50))
 @given(
     st.lists(
         st.lists(

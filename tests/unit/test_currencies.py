@@ -92,7 +92,7 @@ def test_a_withdrawn_currency_has_its_decimals_to_the_end_of_the_month_that_iso_
     assert exponent_of(currency) == exponents()[currency] == exponent, "without a day: as last known"
 
 
-def test_no_currency_withdrawn_since_2007_is_without_decimals():
+def test_a8_no_currency_withdrawn_since_2007_is_without_decimals():
     from iso_4217 import Currency
 
     withdrawn = {

@@ -29,7 +29,7 @@ def test_all_definitions_load():
 def test_the_assets_are_as_pinned():
     specs = {spec.key.to_user_string(): spec for spec in defs.resolve_all_asset_specs()}
     assert specs.keys() == {
-        *("operations", "balances", "fraud", "spot_check", "raw_pages", "reconciliation", "report"),
+        *("data_api", "operations", "balances", "fraud", "spot_check", "raw_pages", "reconciliation", "report"),
         *(f"bi/{name}" for name in MARTS),
     }
     assert specs["operations"].partitions_def == dg.DailyPartitionsDefinition(
@@ -185,7 +185,7 @@ def test_the_night_loads_operations_before_all_that_is_made_of_them():
     for path in (["fraud"], ["spot_check"], ["reconciliation"], ["raw_pages"], ["bi", "daily_overview"]):
         assert operations in graph.get(dg.AssetKey(path)).parent_keys
     assert graph.get(dg.AssetKey("report")).parent_keys == {dg.AssetKey("reconciliation")}
-    assert not graph.get(operations).parent_keys
+    assert graph.get(operations).parent_keys == {dg.AssetKey("data_api")}
 
 
 def test_every_asset_says_what_it_is_of_what_kind_and_whose():

@@ -9,8 +9,8 @@ import pytest
 import typer
 
 import sql
+from fixtures.commands import ROOT
 from pipelines.cli import app
-from resources.settings import PROJECT_ROOT as ROOT
 
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
 MADE_UP = "disputes"  # the stream that docs/adding-a-stream.md adds

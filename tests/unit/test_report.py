@@ -30,8 +30,18 @@ from pipelines.reports.document import (
     from_json,
     to_json,
 )
-from pipelines.reports.page import page, sentence
-from pipelines.reports.workbook import workbook
+from pipelines.reports.month import (
+    Matches,
+    MonthBalance,
+    MonthBreaks,
+    MonthDay,
+    MonthDocument,
+    MonthRestatement,
+    Seal,
+    Total,
+)
+from pipelines.reports.page import month_page, page, sentence
+from pipelines.reports.workbook import month_workbook, workbook
 
 DAY = date(2026, 11, 23)
 NOW = datetime(2026, 11, 24, 4, 0, tzinfo=UTC)
@@ -76,6 +86,29 @@ def document(text: str = HOSTILE) -> DayDocument:
         completeness=Completeness("yes", 2, 0, 9, 3, 0, NOW, "yes", 12, "ab" * 32),
         lateness=(Lateness("under 1 hour", 3),),
         late_because=None,
+    )
+
+
+def month_document(text: str = HOSTILE) -> MonthDocument:
+    """A month of one sealed day and one that is not, with every amount and free text."""
+    seal = Seal(7, "ab" * 32, "cd" * 32, text, text, NOW, with_open_breaks=True)
+    return MonthDocument(
+        account="default",
+        month=DAY.replace(day=1),
+        reporting_zone="Europe/Berlin",
+        days=(
+            MonthDay(DAY, seal, operations=3),
+            MonthDay(DAY + timedelta(days=1), None, reason=text, command="ecommpay-sync reconcile --date 2026-11-24"),
+        ),
+        totals=tuple(
+            Total(currency, exponent, text, text, is_success=True, sign=1, count=3, minor=minor)
+            for (currency, exponent), (minor, _) in AMOUNTS.items()
+        ),
+        balances=(MonthBalance(text, "EUR", 2, DAY, 500, -100, -5, DAY, 395),),
+        breaks=(MonthBreaks("amount", "resolved", "2–3", "KWD", 1, 1_234),),
+        restatements=(MonthRestatement(DAY, "changed", "JPY", "KWD", 1, 500, 1_234, NOW),),
+        matches=Matches(1, 12, 11, 13, (("operation_id", 11),)),
+        decimals={"JPY": 0, "KWD": 3, "EUR": 2},
     )
 
 
@@ -228,3 +261,44 @@ def test_balances_are_drawn_where_there_is_a_line_and_for_few_currencies():
 @pytest.mark.parametrize("values", [[17_210_000.0, 17_212_000.0, 17_214_000.0], [0.0, 2.5, 5.0], [-1500.0, 1500.0]])
 def test_numbers_of_an_axis_can_be_told_apart(values):
     assert len({words.compact(value, words.digits_to_tell_apart(values)) for value in values}) == len(values)
+
+
+def test_every_amount_of_a_month_is_on_its_page_and_in_its_workbook_to_the_last_minor_unit():
+    text, rows = month_page(month_document()), cells(month_workbook(month_document()))
+    for _, written in AMOUNTS.values():
+        assert f">{written}<" in text
+    shown = {row[0].value: (row[4].value, row[4].number_format) for row in rows["Totals"][1:]}
+    assert (shown["KWD"], shown["JPY"]) == ((1.234, "#,##0.000"), (500, "#,##0"))
+    assert shown["EUR"][0] == "90,071,992,547,409.93", "text: a number would be rounded"
+    restated = [cell.value for cell in rows["Restatements"][1]]
+    assert restated[3:7] == ["JPY", 500, "KWD", 1.234], "each side in its own currency's decimals"
+
+
+def test_free_text_of_a_month_is_escaped_on_the_page_and_no_formula_in_the_workbook():
+    text = month_page(month_document())
+    assert "<script" not in text
+    assert text.count("&lt;script&gt;alert(1)&lt;/script&gt;") >= 5
+    for rows in cells(month_workbook(month_document("=1+1"))).values():
+        assert all(cell.data_type != "f" and cell.hyperlink is None for row in rows for cell in row)
+
+
+def test_a_month_without_a_sealed_day_says_so_and_has_no_figure():
+    document = month_document()
+    empty = replace(
+        document,
+        days=document.days[1:],
+        totals=(),
+        balances=(),
+        breaks=(),
+        restatements=(),
+        matches=Matches(0, 0, 0, 0, ()),
+    )
+    text = month_page(empty)
+    for said in (
+        "0 of 1 days are sealed",
+        "No sealed day has an operation",
+        "Not matched",
+        "No sealed day has a balance",
+    ):
+        assert said in text
+    assert month_workbook(empty) == month_workbook(empty)

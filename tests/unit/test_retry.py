@@ -386,6 +386,13 @@ def test_retry_after_is_read_as_a_date(zone):
     assert 98.0 < parse_retry_after(format_datetime(told)) <= 100.0
 
 
+@pytest.mark.parametrize("ahead", [-86_400, 0, 86_400])
+def test_a4_a_date_to_wait_until_counts_from_the_answers_own_date_whatever_our_clock_says(ahead):
+    answered = datetime.now(UTC) + timedelta(seconds=ahead)
+    until = format_datetime(answered + timedelta(seconds=30))
+    assert parse_retry_after(until, format_datetime(answered)) == 30.0
+
+
 def test_a_date_is_read_in_each_of_the_three_forms_http_knows():
     moment = datetime(1994, 11, 6, 8, 49, 37, tzinfo=UTC)
     assert parse_http_date("Sun, 06 Nov 1994 08:49:37 GMT") == moment

@@ -11,7 +11,6 @@ import pytest
 from fixtures.commands import ROOT
 from fixtures.settings import refusal
 from resources.settings import (
-    PROJECT_ROOT,
     ReferenceSettings,
     SyncSettings,
     data_dir,
@@ -152,7 +151,7 @@ def test_every_name_that_is_documented_is_known():
 def test_the_page_of_settings_is_as_the_settings_are():
     page = (ROOT / "docs" / "settings.md").read_text(encoding="utf-8")
     assert page == settings_page(), "run `make settings`"
-    assert str(PROJECT_ROOT) not in page
+    assert str(ROOT) not in page
 
 
 # Proxies
@@ -184,7 +183,7 @@ def test_what_is_no_libpq_url_is_refused_without_its_password(url):
 
 def test_data_lies_beside_the_project_or_where_it_is_told_to(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert data_dir({}) == PROJECT_ROOT / ".data"
-    assert data_dir({"SYNC_DATA_DIR": ""}) == PROJECT_ROOT / ".data"
+    assert data_dir({}) == ROOT / ".data"
+    assert data_dir({"SYNC_DATA_DIR": ""}) == ROOT / ".data"
     assert data_dir({"SYNC_DATA_DIR": "/var/lib/sync"}) == Path("/var/lib/sync")
     assert data_dir({"SYNC_DATA_DIR": "here"}) == tmp_path / "here"

@@ -9,17 +9,18 @@ from decimal import Decimal
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from fixtures.examples import examples
 from resources.data_api import signature
 
 SECRET = "made-up-secret öß"
 QUICK = settings(
-    max_examples=200,
+    max_examples=examples(100),
     deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.too_slow],
     database=None,
 )
-SOME = settings(QUICK, max_examples=40)
+SOME = settings(QUICK, max_examples=examples(20))
 
 ODD_KEYS = [
     "",
@@ -160,7 +161,7 @@ def changed_pages(draw):
     return document, changed
 
 
-@settings(QUICK, max_examples=400)
+@settings(QUICK, max_examples=examples(100))
 @given(changed_pages())
 def test_a_change_is_refused_unless_the_scheme_itself_cannot_see_it(pair):
     document, changed = pair

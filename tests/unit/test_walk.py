@@ -1,22 +1,26 @@
 """The walk: whatever the server does between two pages, a window that is called complete has lost no row.
 
 The model of the server is a list of ids, newest first; before a request it can move rows, and an answer can
-be short, empty or capped.
+be short, empty or capped. Pages requested ahead are answered at once, when they are asked for, or never, by chance.
 """
 
 from __future__ import annotations
 
 import random
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from threading import Barrier, Event
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pipelines.ingest.read_ahead import PageReader
 from pipelines.ingest.walk import DEEPEST, LIMIT, Complete, Page, Suspicion, TooDense, Unstable, walk_until_stable
 
 DAY = timedelta(days=1)
+START = datetime(2024, 3, 1, tzinfo=UTC)
 SIZES = [0, 1, 2, 3, 999, 1000, 1001, 1002, 1998, 1999, 2000, 2997, 2998, 5000, 9_000]
 
 
@@ -26,11 +30,13 @@ class Server:
     cap: int = LIMIT
     answers: dict[int, str] = field(default_factory=dict)  # request number → fault
     moves: dict[int, list[tuple[str, int]]] = field(default_factory=dict)  # request number → moves before it
+    dense: int = 0  # what the times say that the window holds; 0: they say nothing
     requests: int = 0
     deepest: int = 0
 
     def __post_init__(self):
         self.always_there = set(self.rows)
+        self.oldest_by_row = {row: len(self.rows) - number for number, row in enumerate(self.rows)}
 
     def fetch(self, offset: int, limit: int) -> Page[None]:
         self.requests += 1
@@ -45,7 +51,11 @@ class Server:
             page = page[:-1]
         elif fault == "capped":
             page = page[: self.cap // 2]
-        return Page(tuple(page), None)
+        return Page(tuple(page), None, self._span(page) if self.dense and page else None)
+
+    def _span(self, page: list[str]) -> tuple[datetime, datetime]:
+        newest, oldest = (self.oldest_by_row.get(row, self.dense) for row in (page[0], page[-1]))
+        return START + DAY * (min(newest, oldest) / self.dense), START + DAY * (max(newest, oldest) / self.dense)
 
     def _move(self, move: str, position: int) -> None:
         if move == "enter":
@@ -53,6 +63,42 @@ class Server:
         elif self.rows:
             gone = self.rows.pop(position % len(self.rows))
             self.always_there.discard(gone)
+
+
+class LatePage(Future):
+    """A page that is on its way: answered only when it is asked for, though it cannot be taken back."""
+
+    def __init__(self, call) -> None:
+        super().__init__()
+        self.call = call
+
+    def cancel(self) -> bool:
+        return False
+
+    def result(self, timeout=None):
+        return self.call()
+
+
+class PagesByChance(Executor):
+    """Answers pages requested ahead at once, late, or never."""
+
+    def __init__(self, seed: int) -> None:
+        self.chance = random.Random(seed)
+
+    def submit(self, function, /, *arguments, **named) -> Future:
+        when = self.chance.choice(["at once", "at once", "late", "never"])
+        if when == "never":
+            return Future()
+        if when == "late":
+            return LatePage(lambda: function(*arguments, **named))
+        done: Future = Future()
+        done.set_result(function(*arguments, **named))
+        return done
+
+
+def read_ahead(server: Server, length: timedelta = DAY, suspicion: Suspicion | None = None, seed: int = 0):
+    with PageReader(server.fetch, PagesByChance(seed)) as reader:
+        return walk_until_stable(reader.fetch, length, suspicion, reader.expect)
 
 
 def ids(count: int) -> list[str]:
@@ -217,3 +263,109 @@ def test_rows_of_equal_time_in_an_order_that_changes_are_not_lost_silently(seed)
     outcome = walk_until_stable(fetch, DAY)
     if isinstance(outcome, Complete):
         assert len(met(outcome)) == 3_000
+
+
+# pages requested ahead
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("cap", [LIMIT, 500, 999, 2, 1])
+@pytest.mark.parametrize("seed", range(2))
+def test_read_ahead_meets_data_at_rest_as_the_walk_in_line_does(size, cap, seed):
+    size = size if cap > 2 else size % 50
+    in_line = walk_until_stable(Server(ids(size), cap, dense=max(1, size)).fetch, DAY)
+    ahead = read_ahead(Server(ids(size), cap, dense=max(1, size)), seed=seed)
+    assert type(ahead) is type(in_line)
+    if isinstance(ahead, Complete):
+        assert isinstance(in_line, Complete)
+        assert [page.ids for page in ahead.pages] == [page.ids for page in in_line.pages]
+        assert (ahead.walks, ahead.drifts, ahead.requests) == (1, 0, in_line.requests)
+
+
+@settings(max_examples=250, deadline=None)
+@given(
+    size=st.sampled_from(SIZES) | st.integers(0, 9_000),
+    cap=st.sampled_from([LIMIT, 500]),
+    moves=st.dictionaries(st.integers(1, 40), st.lists(move, max_size=4), max_size=20),
+    answers=st.dictionaries(st.integers(1, 40), st.sampled_from(["short", "capped"]), max_size=1),
+    wrong_by=st.sampled_from([0.3, 1, 1, 3]),
+    seed=st.integers(0, 1_000),
+)
+def test_read_ahead_loses_no_row_that_stays_while_others_enter_and_leave(size, cap, moves, answers, wrong_by, seed):
+    server = Server(ids(size), cap, answers=answers, moves=moves, dense=max(1, round(wrong_by * size)))
+    outcome = read_ahead(server, seed=seed)
+    if isinstance(outcome, Complete):
+        assert met(outcome) >= server.always_there
+
+
+@settings(max_examples=250, deadline=None)
+@given(
+    size=st.sampled_from(SIZES) | st.integers(0, 9_000),
+    cap=st.sampled_from([LIMIT, 500, 999]),
+    fault=st.sampled_from(["empty", "short", "capped"]),
+    at=st.integers(1, 20),
+    wrong_by=st.sampled_from([0.3, 1, 1, 3]),
+    seed=st.integers(0, 1_000),
+)
+def test_read_ahead_loses_nothing_to_an_answer_that_is_empty_short_or_capped(size, cap, fault, at, wrong_by, seed):
+    server = Server(ids(size), cap, answers={at: fault}, dense=max(1, round(wrong_by * size)))
+    outcome = read_ahead(server, seed=seed)
+    if isinstance(outcome, Complete):
+        assert met(outcome) == set(server.rows)
+    else:
+        assert isinstance(outcome, TooDense), "times that promise three times as many rows may let it be cut"
+
+
+@settings(max_examples=150, deadline=None)
+@given(size=st.integers(2_001, 6_000), position=st.integers(0, 5_000), at=st.integers(2, 8), seed=st.integers(0, 1_000))
+def test_read_ahead_notices_a_row_that_entered_at_the_head_while_another_left(size, position, at, seed):
+    """No page may be older than the first one: the last look at the head would not tell what entered between."""
+    server = Server(ids(size), moves={at: [("enter", 0), ("leave", 1 + position)]}, dense=size)
+    outcome = read_ahead(server, seed=seed)
+    assert isinstance(outcome, Complete)
+    # at the last request, which looks at the head, or after it, nothing can be told any more
+    assert met(outcome) >= set(server.rows) or server.requests <= at
+
+
+def test_dense_data_at_rest_takes_hardly_more_requests_than_pages():
+    sizes, requests = range(5_000, 7_500, 100), 0
+    for size in sizes:
+        server = Server(ids(size), dense=size)
+        with PageReader(server.fetch, PagesByChance(size)) as reader:
+            outcome = walk_until_stable(reader.fetch, DAY, None, reader.expect)
+        assert isinstance(outcome, Complete)
+        assert server.requests == outcome.requests + reader.thrown_away
+        requests += server.requests
+    assert requests <= 1.15 * sum(sizes) / LIMIT + 2 * len(sizes)
+
+
+def test_pages_after_the_first_are_on_their_way_at_the_same_time():
+    server, together = Server(ids(6_000), dense=6_000), Barrier(3)
+
+    def fetch(offset: int, limit: int) -> Page[None]:
+        if offset in {999, 1_998, 2_997}:
+            together.wait(10)  # breaks, and fails the walk, if the three are not asked for at once
+        return server.fetch(offset, limit)
+
+    with PageReader(fetch, ThreadPoolExecutor(8)) as reader:
+        outcome = walk_until_stable(reader.fetch, DAY, None, reader.expect)
+    assert isinstance(outcome, Complete)
+    assert met(outcome) == set(server.rows)
+
+
+def test_a_walk_that_fails_does_not_wait_for_pages_requested_ahead():
+    server, answered = Server(ids(6_000), dense=6_000), Event()
+
+    def fetch(offset: int, limit: int) -> Page[None]:
+        if offset == 999:
+            raise RuntimeError("the platform refused")
+        if offset > 999:
+            answered.wait(30)
+        return server.fetch(offset, limit)
+
+    try:
+        with pytest.raises(RuntimeError, match="refused"), PageReader(fetch, ThreadPoolExecutor(8)) as reader:
+            walk_until_stable(reader.fetch, DAY, None, reader.expect)
+        assert not answered.is_set()
+    finally:
+        answered.set()

@@ -11,7 +11,7 @@ import dagster as dg
 import pytest
 
 from fixtures.accounts import DAYS, SECRET, TOKEN, load, truth
-from fixtures.commands import assert_nowhere, fetch_all, night
+from fixtures.commands import assert_nowhere, fetch_all
 from pipelines.accounts import account_scopes
 from pipelines.definitions import definitions
 from pipelines.resources import WarehouseResource
@@ -69,8 +69,10 @@ def test_an_argument_that_is_wrong_for_all_is_told_once(command, environment):
     assert done.stderr.count("is in the future") == 1
 
 
-def test_the_night_of_one_account_is_its_own_and_its_token_is_read_when_it_runs(environment, store, seen, tmp_path):
-    made = night("2024-03-02", "2024-03-03", environment, tmp_path, job="nightly_globex", instance="get")
+def test_the_night_of_one_account_is_its_own_and_its_token_is_read_when_it_runs(
+    command, environment, store, seen, tmp_path
+):
+    made = command.night("2024-03-02", "2024-03-03", environment, tmp_path, job="nightly_globex", instance="get")
     assert {"globex/operations", "globex/fraud", "globex/report", "globex/bi/daily_overview"} <= made
     assert {name.partition("/")[0] for name in made} == {"globex"}
     assert {row["account"] for row in fetch_all(store, "SELECT account FROM sync.runs")} == {"globex"}

@@ -1,8 +1,6 @@
-"""A sandbox and a client of it; no test of the client looks for the machine's certificates unless it says so."""
+"""A sandbox and a client of it."""
 
 from __future__ import annotations
-
-import ssl
 
 import pytest
 
@@ -11,20 +9,11 @@ from fixtures.client import (
     ROWS,
     api_of,
 )
-from resources.data_api import transport
 from resources.sandbox import (
     Balance,
     SandboxServer,
     World,
 )
-
-
-@pytest.fixture(autouse=True)
-def no_certificates(request, monkeypatch):
-    """Reading all certificates of the machine takes longer than most tests; those about TLS do it."""
-    if "certificate" not in request.fixturenames:
-        bare = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        monkeypatch.setattr(transport, "tls_context", lambda: bare)
 
 
 @pytest.fixture

@@ -136,6 +136,20 @@ def test_a_clock_of_ours_that_jumps_during_a_run_changes_nothing_of_it_and_stops
             failure(ClocksApart, run)
 
 
+def test_a4_what_was_believed_to_be_over_before_our_clock_was_set_right_is_refused():
+    with raw(dated(0)) as server, api_of(server.url) as api:
+        ahead = [86_400.0]
+        api.client.clock = PlatformClock(lambda: time.time() + ahead[0])
+        end_of_today = datetime.now(UTC) + timedelta(hours=12)
+        api.assert_over(end_of_today)  # nothing is known of the platform's clock yet
+        ahead[0] = 0.0
+        with api.run() as run:
+            balances(run)
+            run.assert_over(datetime.now(UTC) - timedelta(seconds=5))
+            with pytest.raises(ClocksApart, match="is not over at the platform"):
+                run.assert_over(end_of_today)
+
+
 def test_now_is_asked_for_once_and_is_not_ahead_of_the_platform():
     with raw(dated(-40)) as server, api_of(server.url) as api:
         first, second = api.now(), api.now()

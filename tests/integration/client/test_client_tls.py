@@ -196,7 +196,7 @@ def proxy_to(port: int) -> Iterator[ThreadingHTTPServer]:
         thread.join(10)
 
 
-def test_loading_and_doctor_go_the_same_way_through_a_proxy(certificate, monkeypatch):
+def test_b15_loading_and_doctor_go_the_same_way_through_a_proxy(certificate, monkeypatch):
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
     for name in ("NO_PROXY", "no_proxy"):
         monkeypatch.delenv(name, raising=False)

@@ -224,7 +224,7 @@ def test_the_helm_values_use_keys_of_the_chart_and_a_pod_for_each_run():
     assert values["telemetry"]["enabled"] is False
 
 
-def test_the_reports_of_kubernetes_outlive_the_pod_that_writes_them():
+def test_b24_the_reports_of_kubernetes_outlive_the_pod_that_writes_them():
     (deployment,) = parsed(DEPLOY / "kubernetes.values.yaml")["dagster-user-deployments"]["deployments"]
     (folder,) = (item["value"] for item in deployment["env"] if item["name"] == "SYNC_REPORT_DIR")
     (mount,) = (item for item in deployment["volumeMounts"] if item["mountPath"] == folder)

@@ -239,7 +239,8 @@ def load_empty(store: Warehouse, scope: Scope, hours_ago: float = 0, until=None)
 
 def done_already(store: Warehouse, account="default", days=1, projects=(), look_back_days=3) -> list:
     asked = (START, START + timedelta(days=days))
-    return ledger.windows_already_done(store, account, asked, projects, look_back_days)
+    done = ledger.windows_already_done(store, account, asked, projects, look_back_days)
+    return [(window.interval_from, window.interval_to) for window in done]
 
 
 def test_a_run_over_the_same_days_continues_what_an_interrupted_one_committed(store):

@@ -1,0 +1,319 @@
+"""Commands of closing: a day or a month sealed and opened again, and what is made of it: report, evidence, journal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pipelines.accounts import AccountScope
+from pipelines.cli import console
+from pipelines.cli.accounts import (
+    EachAccount,
+    OneAccount,
+    each_in_turn,
+    migrated_warehouse,
+    only_account,
+    reading_warehouse,
+)
+from pipelines.cli.console import read_day
+from resources.errors import ConfigError, Incomplete
+from resources.settings import report_dir
+from resources.warehouse.reference import settings_in_force
+
+if TYPE_CHECKING:
+    from pipelines.reconciliation.close import Outcome, Prepared, Sealed
+    from pipelines.reports.document import DayDocument
+    from pipelines.reports.month import MonthDocument
+
+app = typer.Typer()
+
+Day = Annotated[str | None, typer.Option("--date", metavar="DAY", help="business day (YYYY-MM-DD, yesterday)")]
+Month = Annotated[str | None, typer.Option("--month", metavar="MONTH", help="or all days of a month (YYYY-MM)")]
+
+
+@app.command()
+def close(
+    *,
+    day: Day = None,
+    month: Month = None,
+    by: Annotated[str, typer.Option(metavar="NAME", help="who prepares the figures, or reviewed them and closes")],
+    with_open_breaks: Annotated[bool, typer.Option("--with-open-breaks", help="although breaks are open")] = False,
+    account: OneAccount = None,
+) -> None:
+    """Seal the figures of a day or month under four eyes: one person's call prepares them, another's closes."""
+    from pipelines.reconciliation.close import close_day, close_month
+
+    scope = only_account(account)
+    days = _read_period(day, month)
+    with migrated_warehouse(scope) as store:
+        if month is not None:
+            kept = _days_kept(scope, days)
+            outcomes = close_month(store, scope.account, kept, by=by, with_open_breaks=with_open_breaks)
+            _print_month(month, outcomes, "--with-open-breaks" if with_open_breaks else "")
+            return
+        (business_day,) = days
+        outcome = close_day(store, scope.account, business_day, by=by, with_open_breaks=with_open_breaks)
+    _print_closed(business_day, outcome)
+
+
+def _read_period(day: str | None, month: str | None) -> tuple[date, ...]:
+    """Return the days that `--date` or `--month` names.
+
+    Raises:
+        ConfigError: neither or both are given, or it is no day or month.
+    """
+    from pipelines.reconciliation.close import days_of_month
+
+    if (day is None) == (month is None):
+        raise ConfigError("name a day (--date DAY) or a month (--month MONTH), one of the two.")
+    if day is not None:
+        return (read_day("--date", day),)
+    try:
+        return days_of_month(datetime.strptime(month or "", "%Y-%m").date())  # noqa: DTZ007 - a month of any zone
+    except ValueError:
+        raise ConfigError(f"--month {month!r} is no month: write YYYY-MM.") from None
+
+
+def _days_kept(scope: AccountScope, days: Sequence[date]) -> tuple[date, ...]:
+    first = scope.settings.first_day
+    kept = tuple(day for day in days if day >= first)
+    if not kept:
+        raise ConfigError(f"{days[-1]} is before the first day this system keeps, {first}.")
+    return kept
+
+
+def _print_closed(day: date, outcome: Sealed | Prepared) -> None:
+    """Print what became of a day.
+
+    Raises:
+        Incomplete: the figures are not those that somebody else had prepared.
+    """
+    from pipelines.reconciliation.close import Sealed, is_same_person
+
+    if isinstance(outcome, Sealed):
+        console.line(
+            f"closed: {day}, row {outcome.close_no} of recon.closes, SHA-256 of the document {outcome.document_sha256}"
+        )
+        console.line(f"head of the chain: {outcome.entry_hash}")
+        return
+    before = outcome.instead_of
+    if before and not is_same_person(before.by, outcome.by):
+        raise Incomplete(
+            f"{day} is not closed: its figures changed since {before.by} prepared them. They are prepared "
+            f"anew by {outcome.by}, and another person closes the day."
+        )
+    console.line(f"prepared: {day} by {outcome.by}, SHA-256 of the figures {outcome.figures_sha256}")
+    console.line(f"now another person looks at the report and closes it: `ecommpay-sync close --date {day} --by NAME`")
+
+
+def _print_month(month: str, outcomes: dict[date, Outcome], option: str) -> None:
+    """Print what became of each day of a month.
+
+    Raises:
+        Incomplete: a day can neither be closed nor prepared now, or was prepared anew.
+    """
+    from pipelines.reconciliation.close import Obstacle, Prepared, Sealed, is_same_person
+
+    rows = []
+    left = []
+    for day, outcome in outcomes.items():
+        if isinstance(outcome, Sealed):
+            rows.append((day, "closed", f"row {outcome.close_no}, SHA-256 of the document {outcome.document_sha256}"))
+        elif isinstance(outcome, Prepared):
+            before = outcome.instead_of
+            anew = bool(before and not is_same_person(before.by, outcome.by))
+            since = f", as they changed since {before.by} prepared them" if before and anew else ""
+            rows.append((day, "prepared", f"by {outcome.by}, SHA-256 of the figures {outcome.figures_sha256}{since}"))
+            left += [day] * anew
+        elif outcome.is_closed:
+            rows.append((day, "closed before", ""))
+        else:
+            left.append(day)
+            rows.append((day, "not closed", outcome.reason + (f": `{outcome.command}`" if outcome.command else "")))
+    console.table(f"The days of {month}", ("day", "state", "what, and the next command"), rows)
+    sealed = [outcome for outcome in outcomes.values() if isinstance(outcome, Sealed)]
+    if sealed:
+        console.line(f"head of the chain: {sealed[-1].entry_hash}")
+    if any(isinstance(outcome, Prepared) for outcome in outcomes.values()):
+        command = f"ecommpay-sync close --month {month} --by NAME{f' {option}' * bool(option)}"
+        console.line(f"now another person looks at the report and closes what is prepared: `{command}`")
+    done = sum(
+        isinstance(outcome, Sealed) or (isinstance(outcome, Obstacle) and outcome.is_closed)
+        for outcome in outcomes.values()
+    )
+    console.line(f"{done} of {len(outcomes)} days of {month} are closed")
+    if left:
+        raise Incomplete(f"{len(left)} of {len(outcomes)} days of {month} are left: the table says why.")
+
+
+@app.command()
+def reopen(
+    day: Annotated[str, typer.Option("--date", metavar="DAY", help="a closed business day")],
+    by: Annotated[str, typer.Option(metavar="NAME", help="who opens it")],
+    reason: Annotated[str, typer.Option(metavar="TEXT", help="why")],
+    account: OneAccount = None,
+) -> None:
+    """Open a closed day again; what was sealed stays on record."""
+    from pipelines.reconciliation.close import reopen_day
+
+    scope = only_account(account)
+    business_day = read_day("--date", day)
+    with migrated_warehouse(scope) as store:
+        number = reopen_day(store, scope.account, business_day, by=by, reason=reason)
+    console.line(f"open again: {business_day}, row {number} of recon.closes; what was sealed stays there")
+
+
+@app.command()
+def report(
+    *,
+    day: Day = None,
+    month: Month = None,
+    evidence: Annotated[
+        bool, typer.Option("--evidence", help="write an evidence pack for an auditor instead (--output FILE.zip)")
+    ] = False,
+    journal: Annotated[
+        bool, typer.Option("--journal", help="write debit and credit lines instead (--output FILE.csv or .xlsx)")
+    ] = False,
+    map_file: Annotated[
+        Path | None, typer.Option("--map", metavar="FILE", help="accounts of the journal, a .toml file")
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", metavar="PATH", help="folder of the report; else SYNC_REPORT_DIR")
+    ] = None,
+    account: EachAccount = None,
+) -> None:
+    """Write page and workbook of a day or month; or, of sealed days, an evidence pack or a journal."""
+    days = _read_period(day, month)
+    if evidence and journal:
+        raise ConfigError("--evidence and --journal are two files: name one of them.")
+    if map_file is not None and not journal:
+        raise ConfigError("--map names the accounts of a journal: add --journal, or leave it out.")
+    if evidence or journal:
+        scope = only_account(account)
+        kept = _days_kept(scope, days)
+    if evidence:
+        _write_evidence(scope, kept, month or str(days[0]), _file("--evidence", output, (".zip",)))
+    elif journal:
+        _write_journal(scope, kept, map_file, _file("--journal", output, (".csv", ".xlsx")))
+    else:
+        _write_reports(days, month, output, account)
+
+
+def _file(option: str, output: Path | None, kinds: Sequence[str]) -> Path:
+    if output is None or output.suffix.lower() not in kinds:
+        raise ConfigError(f"{option} writes one file: add --output FILE{' or FILE'.join(kinds)}.")
+    return output
+
+
+def _write_reports(days: Sequence[date], month: str | None, folder: Path | None, account: str | None) -> None:
+    from pipelines.reports.publish import publish, publish_month
+
+    def write(scope: AccountScope) -> None:
+        with reading_warehouse(scope) as store:
+            if month is not None:
+                published_month = publish_month(store, scope.account, _days_kept(scope, days), folder or report_dir())
+                _print_month_report(published_month.document)
+                page, workbook = published_month.page, published_month.workbook
+            else:
+                zone = settings_in_force(store, scope.settings).reference.reporting_zone
+                published = publish(store, scope.account, days[0], zone, folder or report_dir())
+                _print_report(published.document)
+                page, workbook = published.page, published.workbook
+        console.line(f"page:     {page}")
+        console.line(f"workbook: {workbook}")
+        console.line()
+
+    each_in_turn(account, write)
+
+
+def _print_report(document: DayDocument) -> None:
+    """Print the day in one line, its totals and its open breaks."""
+    from pipelines.reports.page import exponents_of, sentence
+    from pipelines.reports.words import amount, break_name, change, rate
+
+    console.line(f"{document.business_date} ({document.reporting_zone}): {sentence(document)}")
+    console.line()
+    totals = [
+        (
+            total.currency,
+            amount(total.day.credit_minor, total.exponent),
+            change(total.day.credit_minor, total.day_before.credit_minor if total.day_before else None),
+            amount(total.day.debit_minor, total.exponent),
+            rate(total.day.approved, total.day.attempts),
+            f"{total.day.operations:,}",
+        )
+        for total in document.totals
+    ]
+    if totals:
+        columns = ("currency", "volume", "day before", "out", "approved", "operations")
+        console.table("Totals of the day", columns, totals, columns[1:])
+    exponents = exponents_of(document)
+    groups = [
+        (
+            break_name(group.break_type),
+            group.age,
+            group.currency or "—",
+            f"{group.count:,}",
+            amount(group.amount_minor, exponents.get(group.currency)),
+        )
+        for group in document.breaks
+    ]
+    if groups:
+        console.table(
+            "Open breaks", ("break", "age (days)", "currency", "count", "amount"), groups, ("count", "amount")
+        )
+    owners = [
+        (line.owner or "nobody yet", f"{line.count:,}", f"{line.new:,}", f"{line.overdue:,}", line.oldest_days)
+        for line in document.queue
+    ]
+    if owners:
+        counted = ("open", "new", "overdue", "oldest (days)")
+        console.table("Whose they are", ("owner", *counted), owners, counted)
+
+
+def _print_month_report(document: MonthDocument) -> None:
+    """Print the month in one line, its totals, and the days that are not sealed."""
+    from pipelines.reports.month import sentence
+    from pipelines.reports.words import amount
+
+    console.line(f"{document.month:%Y-%m} ({document.reporting_zone}): {sentence(document)}")
+    console.line()
+    totals = [
+        (total.currency or "—", total.type, total.status, f"{total.count:,}", amount(total.minor, total.exponent))
+        for total in document.totals
+    ]
+    if totals:
+        columns = ("currency", "type", "status", "count", "amount")
+        console.table("Totals of the sealed days", columns, totals, columns[3:])
+    left = [(day.business_date, day.reason or "", day.command or "") for day in document.days if day.seal is None]
+    if left:
+        console.table("Not sealed", ("day", "why", "next"), left)
+
+
+def _write_evidence(scope: AccountScope, days: Sequence[date], period: str, file: Path) -> None:
+    from pipelines.reports.evidence import write_evidence
+
+    with reading_warehouse(scope) as store:
+        pack = write_evidence(store, scope.account, days, period, file)
+    console.line(f"evidence: {pack.sealed} of {len(days)} days of {period} sealed, {file}")
+    console.line(f"SHA-256 of the pack: {pack.sha256}")
+
+
+def _write_journal(scope: AccountScope, days: Sequence[date], map_file: Path | None, file: Path) -> None:
+    from pipelines.reports.journal import read_journal_map, write_journal
+    from pipelines.reports.words import amount
+
+    if map_file is None:
+        raise ConfigError("--journal needs accounts: add --map FILE.toml; start from deploy/journal.example.toml.")
+    accounts = read_journal_map(str(map_file))
+    with reading_warehouse(scope) as store:
+        journal = write_journal(store, scope.account, days, accounts, file)
+    for total in journal.totals:
+        console.line(f"{total.currency}: debit = credit = {amount(total.debit_minor, total.exponent)}")
+    console.line(f"journal: {len(journal.lines):,} lines, {file}")
+    if journal.ignored:
+        console.line(f"left out by the map: {journal.ignored:,} operations")

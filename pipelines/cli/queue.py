@@ -1,0 +1,401 @@
+"""Commands of the queue of breaks: list and hand out, take back, assign, explain; match and part by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from pipelines.accounts import AccountScope
+from pipelines.cli import console
+from pipelines.cli.accounts import (
+    EachAccount,
+    OneAccount,
+    each_in_turn,
+    migrated_warehouse,
+    only_account,
+    reading_warehouse,
+)
+from pipelines.cli.console import AsJson, read_day
+from resources.errors import ConfigError
+
+if TYPE_CHECKING:
+    from pipelines.reconciliation.manual_matches import Decision
+    from pipelines.reconciliation.queue import BreakFilter
+
+MOST_BREAKS = 200
+
+app = typer.Typer()
+breaks_app = typer.Typer(
+    name="breaks", help="The open breaks, and the work on them.", invoke_without_command=True, rich_markup_mode=None
+)
+
+By = Annotated[str, typer.Option("--by", metavar="NAME", help="who does this")]
+Ids = Annotated[list[int] | None, typer.Argument(metavar="[BREAK_ID]...", show_default=False)]
+Types = Annotated[list[str] | None, typer.Option("--type", metavar="TYPE", help="of this type; may be given again")]
+Currency = Annotated[str | None, typer.Option("--currency", metavar="CODE", help="in this currency")]
+MinAge = Annotated[int | None, typer.Option("--min-age", metavar="DAYS", min=0, help="at least this old")]
+MinAmount = Annotated[
+    str | None, typer.Option("--min-amount", metavar="AMOUNT", help="of at least this; needs --currency")
+]
+MaxAmount = Annotated[
+    str | None, typer.Option("--max-amount", metavar="AMOUNT", help="of at most this; needs --currency")
+]
+Owner = Annotated[str | None, typer.Option("--owner", metavar="NAME", help="that this person owns")]
+Day = Annotated[str | None, typer.Option("--date", metavar="DAY", help="of this business day only")]
+FirstDay = Annotated[str | None, typer.Option("--from", metavar="DAY", help="of this business day or later")]
+LastDay = Annotated[str | None, typer.Option("--to", metavar="DAY", help="of this business day or before")]
+Overdue = Annotated[bool, typer.Option("--overdue", help="that are overdue")]
+
+
+def _filter(  # noqa: PLR0913 - one for each option
+    *,
+    ids: Sequence[int] | None = None,
+    day: str | None = None,
+    first: str | None = None,
+    last: str | None = None,
+    types: Sequence[str] | None = None,
+    currency: str | None = None,
+    min_age: int | None = None,
+    min_amount: str | None = None,
+    max_amount: str | None = None,
+    owner: str | None = None,
+    overdue: bool = False,
+) -> BreakFilter:
+    from pipelines.reconciliation.queue import BreakFilter
+
+    if day and (first or last):
+        raise ConfigError("--date is one day: give it, or --from and --to.")
+    return BreakFilter(
+        ids=tuple(ids) if ids else None,
+        first_day=read_day("--date" if day else "--from", day or first) if day or first else None,  # type: ignore[arg-type]
+        last_day=read_day("--date" if day else "--to", day or last) if day or last else None,  # type: ignore[arg-type]
+        types=tuple(types) if types else None,
+        currency=currency.upper() if currency else None,
+        min_age=min_age,
+        least_minor=_minor("--min-amount", min_amount, currency),
+        most_minor=_minor("--max-amount", max_amount, currency),
+        owner=owner,
+        overdue=overdue,
+    )
+
+
+def _minor(option: str, amount: str | None, currency: str | None) -> int | None:
+    from resources.currencies import exponent_of
+
+    if amount is None:
+        return None
+    exponent = exponent_of(currency.upper()) if currency else None
+    if exponent is None:
+        raise ConfigError(f"{option} needs --currency, of a currency whose decimals are known.")
+    try:
+        minor = Decimal(amount).scaleb(exponent)
+    except InvalidOperation:
+        minor = Decimal("NaN")
+    if not minor.is_finite() or minor < 0 or minor != minor.to_integral_value() or minor >= 2**63:
+        raise ConfigError(f"{option} {amount!r} is no amount of {currency}: write it like 12.50.")
+    return int(minor)
+
+
+@breaks_app.callback()
+def breaks(  # noqa: PLR0913 - one for each option
+    context: typer.Context,
+    day: Day = None,
+    *,
+    everything: Annotated[bool, typer.Option("--all", help="explained ones too")] = False,
+    first: FirstDay = None,
+    last: LastDay = None,
+    types: Types = None,
+    currency: Currency = None,
+    min_age: MinAge = None,
+    min_amount: MinAmount = None,
+    max_amount: MaxAmount = None,
+    owner: Owner = None,
+    overdue: Overdue = False,
+    output: Annotated[
+        Path | None, typer.Option("--output", metavar="FILE", help="write all of them to this .xlsx or .csv to fill in")
+    ] = None,
+    account: EachAccount = None,
+    as_json: AsJson = False,
+) -> None:
+    """List the open breaks, oldest first, or write them to a file that `breaks apply` takes back."""
+    if context.invoked_subcommand is not None:
+        return
+    if output is not None:
+        account = only_account(account).account  # one file is of one account
+
+    def show(scope: AccountScope) -> None:
+        from pipelines.reconciliation.queue import list_breaks, owners, reasons
+
+        with reading_warehouse(scope) as store:
+            wanted = _filter(
+                day=day,
+                first=first,
+                last=last,
+                types=types,
+                currency=currency,
+                min_age=min_age,
+                min_amount=min_amount,
+                max_amount=max_amount,
+                owner=owner,
+                overdue=overdue,
+            )
+            most = None if output or as_json else MOST_BREAKS
+            rows = list_breaks(store, scope.account, wanted, explained=everything, most=most)
+            if output is not None:
+                from pipelines.reconciliation.queue_files import write_breaks
+                from resources.files import write_whole
+
+                names = [row.reason for row in reasons(store)]
+                body = write_breaks(output.suffix.lower(), rows, owners(store, scope.account), names)
+                try:
+                    write_whole(output, body)
+                except OSError as error:
+                    raise ConfigError(f"--output {output} cannot be written: {error.strerror}.") from None
+                console.line(f"written: {len(rows):,} breaks to {output}")
+                console.line(f"fill in owner, reason and note, then: ecommpay-sync breaks apply {output} --by NAME")
+                return
+        if as_json:
+            console.document({"account": scope.account, "breaks": rows})
+        else:
+            _print(rows, everything=everything)
+
+    each_in_turn(account, show, as_json=as_json)
+
+
+def _print(rows: Sequence[Any], *, everything: bool) -> None:
+    from resources.currencies import major_units
+
+    if not rows:
+        console.line("no breaks" if everything else "no open breaks")
+        return
+    columns = (
+        *("id", "day", "age", "due", "type", "state", "amount", "currency", "operation", "entry", "what"),
+        *("owner", "reason", "note"),
+    )
+    lines = [
+        (
+            row.break_id,
+            row.business_date,
+            row.age_bucket,
+            f"{row.due_date}{' overdue' * row.is_overdue}",
+            row.break_type,
+            row.state,
+            major_units(row.amount_minor, row.currency, row.business_date),
+            row.currency or "",
+            row.operation_id or "",
+            row.entry_id or row.balance_name or "",
+            row.detail,
+            row.owner or "",
+            row.reason or "",
+            row.note or "",
+        )
+        for row in rows
+    ]
+    console.table("Breaks", columns, lines, ("id", "amount"))
+    if len(rows) == MOST_BREAKS:
+        console.line(f"the first {MOST_BREAKS}; --output FILE writes all, and all are in recon.aged_breaks")
+
+
+@breaks_app.command("apply")
+def breaks_apply(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="a list of `breaks --output`, filled in")],
+    by: By,
+    account: OneAccount = None,
+) -> None:
+    """Take back owners, reasons and notes of a list that was filled in: all rows of it, or nothing."""
+    from pipelines.reconciliation.queue import apply_rows
+    from pipelines.reconciliation.queue_files import read_breaks
+
+    scope = only_account(account)
+    rows = read_breaks(file)
+    with migrated_warehouse(scope) as store:
+        applied = apply_rows(store, scope.account, rows, by)
+    console.line(
+        (f"applied: {applied.changed:,} breaks changed" if applied.changed else "nothing to change")
+        + f"; {applied.unchanged:,} say so already, {applied.untouched:,} rows were not filled in"
+    )
+
+
+@breaks_app.command("assign")
+def breaks_assign(  # noqa: PLR0913 - one for each option
+    to: Annotated[str, typer.Option("--to", metavar="NAME", help="who is to look after them")],
+    by: By,
+    break_ids: Ids = None,
+    *,
+    day: Day = None,
+    types: Types = None,
+    currency: Currency = None,
+    min_age: MinAge = None,
+    min_amount: MinAmount = None,
+    max_amount: MaxAmount = None,
+    owner: Owner = None,
+    overdue: Overdue = False,
+    account: OneAccount = None,
+) -> None:
+    """Give breaks, by id or by a filter, to a person."""
+    from pipelines.reconciliation.queue import Change, change_breaks
+
+    scope = only_account(account)
+    with migrated_warehouse(scope) as store:
+        wanted = _chosen(
+            ids=break_ids,
+            day=day,
+            types=types,
+            currency=currency,
+            min_age=min_age,
+            min_amount=min_amount,
+            max_amount=max_amount,
+            owner=owner,
+            overdue=overdue,
+        )
+        found = change_breaks(store, scope.account, wanted, Change(0, owner=to), by)
+    console.line(f"assigned to {to}: {_named(found)}")
+
+
+@app.command()
+def explain(  # noqa: PLR0913 - one for each option
+    by: Annotated[str, typer.Option(metavar="NAME", help="who explains it")],
+    note: Annotated[str, typer.Option(metavar="TEXT", help="how")],
+    break_ids: Ids = None,
+    *,
+    reason: Annotated[str | None, typer.Option(metavar="REASON", help="one of `breaks reasons`")] = None,
+    day: Day = None,
+    types: Types = None,
+    currency: Currency = None,
+    min_age: MinAge = None,
+    min_amount: MinAmount = None,
+    max_amount: MaxAmount = None,
+    owner: Owner = None,
+    overdue: Overdue = False,
+    account: OneAccount = None,
+) -> None:
+    """Explain breaks, by id or by a filter: they stay on record and do not come back as new."""
+    from pipelines.reconciliation.queue import Change, change_breaks
+
+    scope = only_account(account)
+    if not by.strip() or not note.strip():
+        raise ConfigError("--by and --note must not be empty: who explains the break, and how.")
+    with migrated_warehouse(scope) as store:
+        wanted = _chosen(
+            ids=break_ids,
+            day=day,
+            types=types,
+            currency=currency,
+            min_age=min_age,
+            min_amount=min_amount,
+            max_amount=max_amount,
+            owner=owner,
+            overdue=overdue,
+        )
+        change = Change(0, reason=reason, note=note, explained=True)
+        found = change_breaks(store, scope.account, wanted, change, by)
+    console.line(f"explained: {_named(found)}")
+
+
+def _chosen(**options: Any) -> BreakFilter:
+    """Return the filter of a command that changes breaks.
+
+    Raises:
+        ConfigError: it would change all of them, or an option is wrong.
+    """
+    wanted = _filter(**options)
+    if wanted.is_empty:
+        raise ConfigError("say which breaks: their ids, or a filter such as --type or --currency.")
+    return wanted
+
+
+def _named(found: Sequence[Any]) -> str:
+    if len(found) == 1:
+        return f"break {found[0].break_id}, {found[0].break_type}"
+    return f"{len(found):,} breaks" if found else "no break fits"
+
+
+@breaks_app.command("reasons")
+def breaks_reasons(
+    add: Annotated[str | None, typer.Option("--add", metavar="REASON", help="a reason to add")] = None,
+    description: Annotated[str | None, typer.Option(metavar="TEXT", help="when it is the right one")] = None,
+    by: Annotated[str | None, typer.Option(metavar="NAME", help="who adds it")] = None,
+) -> None:
+    """List the reasons that explain a break, or add one."""
+    from pipelines.reconciliation import queue
+
+    if add is not None:
+        if by is None or description is None:
+            raise ConfigError("--add needs --description and --by: when the reason is the right one, and who adds it.")
+        with migrated_warehouse() as store:
+            is_new = queue.add_reason(store, add, description, by)
+        console.line(f"{'added' if is_new else 'there already'}: {add.strip().lower()}")
+        return
+    with reading_warehouse() as store:
+        rows = queue.reasons(store)
+    console.table("Reasons", ("reason", "when", "added by"), rows)
+
+
+@breaks_app.command("deadlines")
+def breaks_deadlines(
+    break_type: Annotated[str | None, typer.Option("--type", metavar="TYPE", help="a type; *: any other")] = None,
+    days: Annotated[int | None, typer.Option(metavar="N", min=0, max=3650, help="days after the business day")] = None,
+    by: Annotated[str | None, typer.Option(metavar="NAME", help="who decides it")] = None,
+) -> None:
+    """List how many days after its business day a break is due, by type, or set it."""
+    from pipelines.reconciliation import queue
+
+    if break_type is not None:
+        if by is None or days is None:
+            raise ConfigError("--type needs --days and --by: how many days, and who decides it.")
+        with migrated_warehouse() as store:
+            queue.set_deadline(store, break_type, days, by)
+    with reading_warehouse() as store:
+        rows = queue.deadlines(store)
+    console.table("Breaks are due", ("type", "days", "set by"), rows, ("days",))
+
+
+@app.command("match")
+def match_by_hand(
+    operations: Annotated[list[str], typer.Option("--operation", metavar="ID", help="may be given again")],
+    entries: Annotated[list[str], typer.Option("--entry", metavar="ID", help="may be given again")],
+    by: By,
+    note: Annotated[str, typer.Option(metavar="TEXT", help="why they belong together")],
+    reason: Annotated[
+        str | None, typer.Option(metavar="REASON", help="why their sums differ: one of `breaks reasons`")
+    ] = None,
+    account: OneAccount = None,
+) -> None:
+    """Match operations with entries by hand: one with one or several; every later reconciliation follows."""
+    from pipelines.reconciliation.manual_matches import match
+
+    scope = only_account(account)
+    cutoff = scope.settings.recon_cutoff_minutes
+    with migrated_warehouse(scope) as store:
+        done = match(store, scope.account, operations, entries, cutoff, by=by, note=note, reason=reason)
+    _print_decision("matched", done)
+
+
+@app.command()
+def unmatch(
+    operation: Annotated[str, typer.Option(metavar="ID", help="an operation of the match")],
+    entry: Annotated[str, typer.Option(metavar="ID", help="an entry of the match")],
+    by: By,
+    note: Annotated[str, typer.Option(metavar="TEXT", help="why they do not belong together")],
+    account: OneAccount = None,
+) -> None:
+    """Part a match, whoever made it: no later reconciliation puts it together again."""
+    from pipelines.reconciliation.manual_matches import unmatch as part
+
+    scope = only_account(account)
+    with migrated_warehouse(scope) as store:
+        done = part(store, scope.account, operation, entry, scope.settings.recon_cutoff_minutes, by=by, note=note)
+    _print_decision("parted", done)
+
+
+def _print_decision(what: str, done: Decision) -> None:
+    console.line(f"{what}: {', '.join(f'operation {operation} and entry {entry}' for operation, entry in done.pairs)}")
+    if done.days:
+        console.line(f"reconciled again: {', '.join(map(str, done.days))}")
+
+
+app.add_typer(breaks_app)

@@ -1,0 +1,328 @@
+"""Rows of an export to rows of the contract, as a mapping says; `ledger_entries` types them. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Sequence
+from datetime import UTC, date, datetime, time
+from decimal import Decimal
+from functools import lru_cache
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from pipelines.reconciliation.ledger_entries import AMOUNTS, Fault, WrongCell, kind_of_value, shape_faults
+from pipelines.reconciliation.ledger_files import LARGEST_WHOLE_FLOAT, Spoiled
+from pipelines.reconciliation.mapping import ISO, Direction, LedgerMapping, Rule, Source, has_hours
+from resources.values import nearest
+
+NUMBERS = (*AMOUNTS, *AMOUNTS.values())
+MINUS = ("-", "\u2212")
+SPACES = "[ \u00a0\u202f\u2009]"
+DIGITS_OF_A_CELL = 15  # what a spreadsheet keeps of a number: a decimal of so many digits is one float, and back
+
+Read = Callable[[Sequence[Any]], Any]
+
+
+class MappedRows:
+    """Rows of one file, made into rows of the contract; which were left out, and by which rule, is counted."""
+
+    def __init__(self, mapping: LedgerMapping, names: Sequence[str]) -> None:
+        """Find the columns by their names; `faults` says which are not there."""
+        self._mapping, self._width = mapping, len(names)
+        self._names = [" ".join(name.split()) for name in names]
+        self._shape = [name or "-" for name in self._names] if mapping.ignore_unnamed else self._names
+        self.faults: list[Fault] = []
+        self.skipped: Counter[str] = Counter()
+        self._number = Numbers(mapping).read
+        self._moment = _Moments(mapping).read
+        self._rules = [(rule, self._column(rule.column), False) for rule in mapping.skip]
+        self._rules += [(rule, self._column(rule.column), True) for rule in mapping.totals]
+        self._sums = {rule.sum_of: Decimal(0) for rule in mapping.totals if rule.sum_of}
+        self._summed = {name: self._column(name) for name in self._sums}
+        self._readers = {name: self._reader(name, source) for name, source in mapping.fields.items()}
+        direction = mapping.direction
+        self._sides = [self._column(name) for name in (direction.debit, direction.credit) if name] if direction else []
+        self._mark = self._column(direction.mark) if direction and direction.mark else None
+        self._places = {name: " and ".join(source.columns) or name for name, source in mapping.fields.items()}
+        if self._sides and direction:
+            self._places["amount"] = f"{direction.debit} and {direction.credit}"
+
+    def _column(self, name: str) -> int:
+        found = [place for place, other in enumerate(self._names) if other == " ".join(name.split())]
+        if len(found) == 1:
+            return found[0]
+        near = nearest(name, self._names)
+        said = "stands twice" if found else "is missing"
+        advice = (
+            f"the file has {near!r}" if near and not found else f"columns are {', '.join(filter(None, self._names))}"
+        )
+        self.faults.append(Fault(self._mapping.header or 1, name, said, "keep one of them" if found else advice))
+        return 0
+
+    def place(self, field: str) -> str:
+        """Return the file's own name of what gives a field."""
+        return self._places.get(field, field)
+
+    def row(self, line: int, values: list[Any]) -> dict[str, Any] | list[Fault] | None:
+        """Return the row by the names of the contract, all that is wrong with it, or None: it is no entry."""
+        padded = values if len(values) >= self._width else [*values, *[None] * (self._width - len(values))]
+        for rule, column, is_totals in self._rules:
+            if rule.fits(_shown(padded[column])):
+                self.skipped[f"{'totals row' if is_totals else 'skip'}: {rule.words}"] += 1
+                return self._totals_fault(line, rule, padded) if rule.sum_of else None
+        faults = shape_faults(line, self._shape, values)
+        if faults:
+            return faults
+        row: dict[str, Any] = {}
+        for name, read in self._readers.items():
+            try:
+                row[name] = read(values)
+            except WrongCell as wrong:
+                faults.append(Fault(line, self.place(name), wrong.problem, wrong.advice))
+        if not faults and self._mapping.direction:
+            try:
+                self._direct(row, values, self._mapping.direction)
+            except WrongCell as wrong:
+                faults.append(Fault(line, self.place(wrong.column or "amount"), wrong.problem, wrong.advice))
+        for name, column in self._summed.items():
+            try:
+                self._sums[name] += _decimal(self._number(values[column]))
+            except WrongCell as wrong:
+                faults = faults or [Fault(line, name, wrong.problem, wrong.advice)]
+        return faults or row
+
+    def _totals_fault(self, line: int, rule: Rule, values: list[Any]) -> list[Fault] | None:
+        try:
+            shown = _decimal(self._number(values[self._summed[rule.sum_of]]))
+        except WrongCell as wrong:
+            return [Fault(line, rule.sum_of, wrong.problem, wrong.advice)]
+        if shown == self._sums[rule.sum_of]:
+            return None
+        return [Fault(line, rule.sum_of, "is not the sum of the rows above", "export it again, or correct sum_of")]
+
+    def _reader(self, name: str, source: Source) -> Read:
+        if source.value:
+            return lambda _: source.value
+        if name == "booked_at":
+            return self._moment_of(source)
+        text = self._template(source) if source.template else self._cell(source)
+        if name in NUMBERS:
+            return lambda values: _negated(self._number(text(values)), negate=source.negate)
+        return text
+
+    def _cell(self, source: Source) -> Read:
+        column, trim, pattern, words = self._column(source.column), self._mapping.trim, source.pattern, source.words
+
+        def read(values: Sequence[Any]) -> Any:
+            value = values[column]
+            if isinstance(value, str):
+                value = value.strip() if trim else value
+            elif source.number and type(value) is int and 0 <= value < LARGEST_WHOLE_FLOAT:
+                value = str(value)
+            if pattern is not None and isinstance(value, str):
+                match = pattern.search(value)
+                value = match[1 if pattern.groups else 0] if match else None
+            if words is not None and not isinstance(value, Spoiled):
+                word = _shown(value)
+                if word not in words:
+                    raise WrongCell(
+                        "",
+                        "is no word of the mapping" if word else "is empty",
+                        "add it to its words, or skip such rows",
+                    )
+                value = words[word]
+            return value
+
+        return read
+
+    def _template(self, source: Source) -> Read:
+        parts = re.split(r"\{([^{}]+)\}", source.template)
+        columns = [(part, self._column(part) if place % 2 else None) for place, part in enumerate(parts)]
+
+        def read(values: Sequence[Any]) -> Any:
+            found = [part if column is None else _shown(values[column]) for part, column in columns]
+            if any(column is not None and not text for text, (_, column) in zip(found, columns, strict=True)):
+                return None
+            spoiled = next((values[c] for _, c in columns if c is not None and isinstance(values[c], Spoiled)), None)
+            return spoiled or "".join(found)
+
+        return read
+
+    def _moment_of(self, source: Source) -> Read:
+        column, clock = self._column(source.column), self._column(source.time) if source.time else None
+
+        def read(values: Sequence[Any]) -> Any:
+            value = values[column]
+            if clock is None:
+                return self._moment(value, has_time=False)
+            return self._moment(_with_time(value, values[clock]), has_time=True)
+
+        return read
+
+    def _direct(self, row: dict[str, Any], values: Sequence[Any], direction: Direction) -> None:
+        """Take the sign off the amount, and give or check the type that it means."""
+        name = "amount_minor" if "amount_minor" in row else "amount"
+        if self._sides:
+            row["amount"] = self._of_two_columns(values)
+        value = row[name]
+        if value is None:
+            raise WrongCell(name, "is missing", "every entry needs it; skip rows that are none")
+        if not isinstance(value, str):
+            return  # spoiled, or no number: typing says so
+        is_negative, digits = value.startswith("-"), value.removeprefix("-")
+        if self._mark is not None:
+            mark = _shown(values[self._mark])
+            if mark not in (*direction.positive_marks, *direction.negative_marks):
+                raise WrongCell(
+                    name, f"has no mark of the mapping in {direction.mark}", "add it to the mapping's marks"
+                )
+            if is_negative:
+                raise WrongCell(name, f"has a sign beside the mark in {direction.mark}", "correct the file")
+            is_negative = mark in direction.negative_marks
+        row[name] = digits
+        allowed = direction.negative if is_negative else direction.positive
+        sign = "negative" if is_negative else "positive"
+        if not allowed:
+            raise WrongCell(name, f"is {sign}", f"name its type as direction.{sign}, or skip such rows")
+        if "operation_type" not in self._readers:
+            row["operation_type"] = allowed[0]
+        elif isinstance(kind := row["operation_type"], str) and kind not in allowed:
+            raise WrongCell(
+                name, f"is {sign}, which {kind} is not by direction.{sign}", "correct the row, or the mapping"
+            )
+
+    def _of_two_columns(self, values: Sequence[Any]) -> Any:
+        debit, credit = (self._number(values[column]) for column in self._sides)
+        for value in (debit, credit):
+            if value is not None and not isinstance(value, str):
+                return value
+            if value is not None and value.startswith("-"):
+                raise WrongCell("amount", "is negative", "correct the row: of debit and credit neither has a sign")
+        filled = [(value, side) for value, side in ((debit, ""), (credit, "-")) if value and value.strip("0.")]
+        if len(filled) == 2:
+            raise WrongCell("amount", "are both given", "keep one of them")
+        return f"{filled[0][1]}{filled[0][0]}" if filled else debit or credit
+
+
+def _shown(value: Any) -> str:
+    return "" if value is None or isinstance(value, Spoiled) else str(value).strip()
+
+
+def _decimal(number: Any) -> Decimal:
+    return Decimal(number) if isinstance(number, str) else Decimal(0)
+
+
+def _negated(number: Any, *, negate: bool) -> Any:
+    if not negate or not isinstance(number, str) or not number.strip("-0."):
+        return number
+    return number.removeprefix("-") if number.startswith("-") else f"-{number}"
+
+
+class Numbers:
+    """Cells as numbers: text with a point, and at most a minus before it; exactly what the cell says, or refused."""
+
+    def __init__(self, mapping: LedgerMapping) -> None:
+        mark, self._takes_fractions = mapping.thousands, mapping.fraction_cells
+        group = {" ": SPACES, "'": "['’]", "’": "['’]"}.get(mark, re.escape(mark))
+        whole = rf"\d{{1,3}}(?:{group}\d{{3}})+|\d+" if mark else r"\d+"
+        minus = "|".join(map(re.escape, ("+", *MINUS)))
+        unit = rf"\s*(?:{'|'.join(map(re.escape, mapping.units))})?\s*" if mapping.units else ""
+        fraction = rf"(?:{re.escape(mapping.decimal)}(\d+))?"
+        self._form = re.compile(rf"{unit}(\()?({minus})?{unit}({whole}){fraction}{unit}(-)?(\))?{unit}", re.ASCII)
+        self._advice = f"the mapping reads 1{mark}234{mapping.decimal}56"
+
+    def read(self, value: Any) -> Any:
+        """Return the number as text; what is none of a cell's numbers as it is, since typing refuses it."""
+        if isinstance(value, str):
+            return self._of_text(value.strip())
+        if isinstance(value, float) and self._takes_fractions:
+            exact = Decimal(repr(value))
+            if exact.is_finite() and len(exact.as_tuple().digits) <= DIGITS_OF_A_CELL:
+                return format(exact, "f")
+            raise WrongCell("", f"has more than {DIGITS_OF_A_CELL} digits, as a calculation leaves them", "round it")
+        if isinstance(value, Decimal) and value.is_finite():
+            return format(value, "f")
+        return str(value) if type(value) is int else value
+
+    def _of_text(self, text: str) -> str | None:
+        if not text:
+            return None
+        match = self._form.fullmatch(text)
+        opened, sign, digits, fraction, behind, closed = match.groups() if match else ("", "", "", "", "", "")
+        if not digits or bool(opened) != bool(closed) or sum(map(bool, (opened, sign, behind))) > 1:
+            raise WrongCell("", "is no number as the mapping has it", self._advice)
+        minus = "-" if opened or behind or sign in MINUS else ""
+        digits = digits if digits.isdecimal() else re.sub(r"\D", "", digits)
+        return f"{minus}{digits}.{fraction}" if fraction else f"{minus}{digits}"
+
+
+def _with_time(day: Any, clock: Any) -> Any:
+    """Return a day and a time of two cells as one value."""
+    if isinstance(day, Spoiled) or isinstance(clock, Spoiled):
+        return day if isinstance(day, Spoiled) else clock
+    if isinstance(day, str) and isinstance(clock, str):
+        return f"{day.strip()} {clock.strip()}".strip()
+    if isinstance(day, datetime) and day.time() == time():
+        day = day.date()
+    if type(day) is date and isinstance(clock, time):
+        return datetime.combine(day, clock)
+    problem = f"are a {kind_of_value(day)} and a {kind_of_value(clock)}"
+    raise WrongCell("", problem, "write both as text, or both as cells of dates")
+
+
+class _Moments:
+    """Cells as dates, or as moments with their zone."""
+
+    def __init__(self, mapping: LedgerMapping) -> None:
+        self._mapping, self._zone = mapping, ZoneInfo(mapping.zone) if mapping.zone else None
+        self._of_text = lru_cache(maxsize=65536)(self._read_text)
+
+    def read(self, value: Any, *, has_time: bool) -> Any:
+        """Return the day or the moment; `has_time` says that a second cell gave the time."""
+        if isinstance(value, str):
+            text = value.strip()
+            return self._of_text(text) if text else None
+        if not isinstance(value, datetime) or value.tzinfo is not None:
+            return value
+        if has_time or self._mapping.date_cells == "time":
+            return self._in_zone(value)
+        if value.time() != time():
+            raise WrongCell("", "has a time", 'add date_cells = "time" and zone to the mapping')
+        return value.date()
+
+    def _read_text(self, text: str) -> date | datetime:
+        formats = self._mapping.dates
+        found = {value for form in formats if (value := parsed_date(text, form)) is not None}
+        if not found:
+            raise WrongCell("", "is no date as the mapping has it", f"the mapping reads {' or '.join(formats)}")
+        if len(found) > 1:
+            raise WrongCell("", "can be read as two dates", "keep one of the mapping's dates")
+        value = found.pop()
+        return self._in_zone(value) if isinstance(value, datetime) else value
+
+    def _in_zone(self, moment: datetime) -> datetime:
+        if moment.tzinfo is not None:
+            return moment
+        if self._zone is None:
+            raise WrongCell("", "has a time without a zone", "add zone to the mapping")
+        name, chosen = self._mapping.zone, self._mapping.repeated_hour
+        first, second = (moment.replace(tzinfo=self._zone, fold=fold) for fold in (0, 1))
+        earlier, later = (each.astimezone(UTC) for each in (first, second))
+        if earlier > later:
+            raise WrongCell("", f"is in an hour that {name} left out", "correct the time, or the mapping's zone")
+        if earlier < later and chosen is None:
+            advice = 'add repeated_hour = "first" or "second" to the mapping'
+            raise WrongCell("", f"is in an hour that {name} had twice", advice)
+        return second if chosen == "second" else first
+
+
+def parsed_date(text: str, form: str) -> date | datetime | None:
+    """Return the day or the moment that a text is by a format; None: it is none."""
+    try:
+        if form == ISO:
+            return date.fromisoformat(text) if re.fullmatch(r"\d{4}-\d\d-\d\d", text) else datetime.fromisoformat(text)
+        moment = datetime.strptime(text, form)  # noqa: DTZ007 - its zone is the mapping's
+    except ValueError:
+        return None
+    return moment if has_hours(form) else moment.date()

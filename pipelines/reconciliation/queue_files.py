@@ -1,0 +1,282 @@
+"""A list of breaks as a file for a spreadsheet, .xlsx or .csv, and back; what the rows then do is in `queue`.
+
+No cell that we write is a formula. What spreadsheets do to a file changes nothing: columns moved or added, rows sorted,
+filtered, emptied or deleted, ids turned into numbers, semicolons, a byte order mark.
+"""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import io
+import re
+import zipfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any
+
+from pipelines.reconciliation.queue import FilledRow, shown
+from resources.currencies import major_units
+from resources.errors import ConfigError
+from resources.printable import with_formula_quote, without_formula_quote
+
+COLUMNS = {  # and their widths
+    "id": 8,
+    "day": 11,
+    "due": 11,
+    "type": 22,
+    "state": 10,
+    "amount": 14,
+    "currency": 9,
+    "operation": 22,
+    "entry": 22,
+    "what": 48,
+    "owner": 18,
+    "reason": 18,
+    "note": 40,
+    "version": 9,
+}
+NEEDED = ("id", "version")
+FILLED_IN = ("owner", "reason", "note")
+LIST_ROWS = 2**20 - 1  # the last row of a sheet
+WHOLE = re.compile(r"'?(\d{1,18}|\d{1,3}(?:[.,'\u2019 \u00a0\u202f]\d{3})+)(?:[.,]0+)?")
+CREATED = datetime(2020, 1, 1)  # noqa: DTZ001 - a constant, so that the bytes do not depend on the clock
+LARGEST_WORKBOOK = 2**28  # bytes when unpacked
+MOST_DIGITS = 15  # of a number that a spreadsheet keeps exactly
+
+
+def write_breaks(kind: str, breaks: Sequence[Any], owners: Sequence[str], reasons: Sequence[str]) -> bytes:
+    """Return the file of these breaks; `kind` is .xlsx or .csv.
+
+    Raises:
+        ConfigError: it is of another kind.
+    """
+    rows = [_cells(row) for row in breaks]
+    if kind == ".csv":
+        text = io.StringIO(newline="")
+        writer = csv.writer(text)
+        writer.writerow(COLUMNS)
+        writer.writerows(
+            [
+                str(cell) if name == "amount" else with_formula_quote(str(cell))
+                for name, cell in zip(COLUMNS, row, strict=True)
+            ]
+            for row in rows
+        )
+        return text.getvalue().encode("utf-8-sig")
+    if kind == ".xlsx":
+        return _workbook(rows, owners, reasons)
+    raise ConfigError(f"{kind or 'a file without an ending'} is no .xlsx or .csv: name the list so.")
+
+
+def _cells(row: Any) -> tuple[int | str, ...]:
+    texts = (
+        *(row.business_date, row.due_date, row.break_type, row.state),
+        *(major_units(row.amount_minor, row.currency, row.business_date), row.currency, row.operation_id),
+        *(row.entry_id or row.balance_name, row.detail, row.owner, row.reason, row.note),
+    )
+    return (row.break_id, *("" if text is None else shown(str(text)) for text in texts), row.version)
+
+
+def _workbook(rows: Sequence[Sequence[int | str]], owners: Sequence[str], reasons: Sequence[str]) -> bytes:
+    import xlsxwriter
+
+    out = io.BytesIO()
+    with xlsxwriter.Workbook(out, {"in_memory": True, "strings_to_formulas": False, "strings_to_urls": False}) as book:
+        book.set_properties({"title": "Breaks", "created": CREATED})
+        sheet, lists = book.add_worksheet("Breaks"), book.add_worksheet("Lists")
+        sheet.freeze_panes(1, 1)
+        sheet.autofilter(0, 0, max(1, len(rows)), len(COLUMNS) - 1)
+        head = book.add_format({"bold": True, "bottom": 1})
+        for column, (name, width) in enumerate(COLUMNS.items()):
+            sheet.write_string(0, column, name, head)
+            sheet.set_column(column, column, width)
+        _write_rows(book, sheet, rows)
+        _offer(sheet, lists, "owner", owners, "warning")
+        _offer(sheet, lists, "reason", reasons, "stop")
+    return out.getvalue()
+
+
+def _write_rows(book: Any, sheet: Any, rows: Sequence[Sequence[int | str]]) -> None:
+    plain = book.add_format({"quote_prefix": True})
+    fill_in = book.add_format({"quote_prefix": True, "bg_color": "#FFF8E1"})
+    amounts: dict[str, Any] = {}  # a format for each number of decimals
+    for line, row in enumerate(rows, start=1):
+        for column, (name, cell) in enumerate(zip(COLUMNS, row, strict=True)):
+            if isinstance(cell, int):
+                sheet.write_number(line, column, cell)
+            elif name == "amount" and cell and len(cell) <= MOST_DIGITS:
+                pattern = re.sub(r"^-?\d+", "0", cell)
+                pattern = re.sub(r"\d", "0", pattern)
+                if pattern not in amounts:
+                    amounts[pattern] = book.add_format({"num_format": pattern})
+                sheet.write_number(line, column, float(cell), amounts[pattern])
+            elif name in FILLED_IN:
+                sheet.write_string(line, column, cell, fill_in) if cell else sheet.write_blank(
+                    line, column, None, fill_in
+                )
+            elif cell:
+                sheet.write_string(line, column, cell, plain)
+
+
+def _offer(sheet: Any, lists: Any, name: str, values: Sequence[str], style: str) -> None:
+    """Let a spreadsheet offer these values in a column; another one is refused (stop), or taken on a second click."""
+    place = ("owner", "reason").index(name)
+    for line, value in enumerate((name, *values)):
+        lists.write_string(line, place, shown(value))
+    if values:
+        column = list(COLUMNS).index(name)
+        allowed = {
+            "validate": "list",
+            "source": f"=Lists!${'AB'[place]}$2:${'AB'[place]}${len(values) + 1}",
+            "error_type": style,
+            "error_message": f"The sheet Lists has the {name}s.",
+        }
+        sheet.data_validation(1, column, LIST_ROWS, column, allowed)
+
+
+def read_breaks(path: Path) -> list[FilledRow]:
+    """Return the rows of a file of breaks that name a break.
+
+    Raises:
+        ConfigError: it cannot be read, has not the columns, or a cell of a row says nothing that can be taken.
+    """
+    readers = {".csv": _csv_rows, ".xlsx": _xlsx_rows}
+    reader = readers.get(path.suffix.lower())
+    if reader is None:
+        raise ConfigError(f"{path.name} is no .xlsx or .csv: save it as one of them.")
+    try:
+        rows = list(reader(path))
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read: {error.strerror}.") from None
+    places: dict[str, int] = {}
+    found = []
+    faults = []
+    for line, cells in rows:
+        if all(cell is None or cell == "" for cell in cells):
+            continue
+        if not places:
+            places = _header(path, cells)
+            continue
+        try:
+            row = _filled_row(line, {name: cells[at] for name, at in places.items() if at < len(cells)})
+        except ConfigError as error:
+            faults.append(f"row {line}: {error}")
+            continue
+        if row is not None:
+            found.append(row)
+    if not places:
+        raise ConfigError(f"{path.name} is empty: write the list with `ecommpay-sync breaks --output FILE`.")
+    if faults:
+        more = f"; and {len(faults) - 20:,} more" if len(faults) > 20 else ""
+        raise ConfigError(f"nothing was applied: {'; '.join(faults[:20])}{more}: correct these cells.")
+    return found
+
+
+def _header(path: Path, cells: Sequence[Any]) -> dict[str, int]:
+    places: dict[str, int] = {}
+    for place, cell in enumerate(cells):
+        name = shown(str(cell or "")).lower()
+        if name in COLUMNS:
+            if name in places:
+                raise ConfigError(f"{path.name} has the column {name} twice: keep one.")
+            places[name] = place
+    missing = [name for name in NEEDED if name not in places]
+    if missing or not any(name in places for name in FILLED_IN):
+        lacking = " and ".join(missing) or "owner, reason or note"
+        raise ConfigError(
+            f"{path.name} has no column {lacking} in its first row: keep the header that "
+            "`ecommpay-sync breaks --output FILE` wrote."
+        )
+    return places
+
+
+def _filled_row(line: int, cells: dict[str, Any]) -> FilledRow | None:
+    """Return a row, or None where neither a break is named nor anything filled in (a sum below the list)."""
+    owner, reason, note = (_text(name, cells.get(name)) for name in FILLED_IN)
+    if cells.get("id") in (None, "") and cells.get("version") in (None, "") and not (owner or reason or note):
+        return None
+    return FilledRow(line, _whole("id", cells.get("id")), _whole("version", cells.get("version")), owner, reason, note)
+
+
+def _whole(name: str, value: Any) -> int:
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 10**15:
+        return value
+    match = WHOLE.fullmatch(value.strip()) if isinstance(value, str) else None
+    if match is None:
+        written = "empty" if value in (None, "") else repr(str(value))
+        raise ConfigError(f"the {name} is {written}: it must be the number that the list had")
+    return int(re.sub(r"\D", "", match[1]))
+
+
+def _text(name: str, value: Any) -> str | None:
+    if isinstance(value, BrokenCell):
+        raise ConfigError(f"the {name} {value.problem}")
+    if value is None:
+        return None
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if isinstance(value, datetime) and value.time() == datetime.min.time():
+        value = value.date()
+    return shown(value.isoformat() if isinstance(value, date) else str(value)) or None
+
+
+@dataclass(frozen=True)
+class BrokenCell:
+    """A cell whose value the file does not hold, and what is wrong with it."""
+
+    problem: str
+
+
+NO_RESULT = BrokenCell("is a formula without a result: write the value itself")
+ERROR_CELL = BrokenCell("is an error of the spreadsheet: write the value itself")
+
+
+def _csv_rows(path: Path) -> Iterator[tuple[int, Sequence[Any]]]:
+    body = path.read_bytes()
+    try:
+        text = body.decode("utf-16" if body[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) else "utf-8-sig")
+    except UnicodeDecodeError:
+        raise ConfigError(f"{path.name} is not UTF-8 text: save it as CSV UTF-8.") from None
+    head = next((line for line in text.splitlines() if line.strip(",;\t \"'")), "")
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=max(",;\t", key=head.count), strict=True)
+    line = 1
+    try:
+        for row in reader:
+            yield line, [without_formula_quote(cell) for cell in row]
+            line = reader.line_num + 1
+    except csv.Error as error:
+        raise ConfigError(f"{path.name}, near line {reader.line_num}: {error}: correct the quotes there.") from None
+
+
+def _xlsx_rows(path: Path) -> Iterator[tuple[int, Sequence[Any]]]:
+    import openpyxl
+
+    body = path.read_bytes()
+    try:
+        with zipfile.ZipFile(io.BytesIO(body)) as archive:
+            size = sum(part.file_size for part in archive.infolist())
+        if size <= LARGEST_WORKBOOK:
+            values, formulas = (openpyxl.load_workbook(io.BytesIO(body), data_only=only) for only in (True, False))
+    except Exception as error:  # noqa: BLE001 - of a library, about bytes that somebody else wrote
+        raise ConfigError(f"{path.name} is no XLSX file that can be read ({type(error).__name__}).") from None
+    if size > LARGEST_WORKBOOK:
+        raise ConfigError(f"{path.name} unpacks to {size / 2**20:,.0f} MiB: no list of breaks is that large.")
+    sheet = next((sheet for sheet in values.worksheets if _is_the_list(sheet)), values.worksheets[0])
+    for line, cells in enumerate(zip(sheet.iter_rows(), formulas[sheet.title].iter_rows(), strict=True), start=1):
+        yield line, [_value(cell, source) for cell, source in zip(*cells, strict=True)]
+
+
+def _is_the_list(sheet: Any) -> bool:
+    head = next((row for row in sheet.iter_rows(values_only=True) if any(row)), ())
+    return {*NEEDED} <= {str(cell).strip().lower() for cell in head}
+
+
+def _value(cell: Any, source: Any) -> Any:
+    if cell.data_type == "e":
+        return ERROR_CELL
+    return NO_RESULT if source.data_type == "f" and cell.value is None else cell.value

@@ -1,0 +1,256 @@
+"""The report of a month as data, gathered from the sealed days alone; drawing it is in `page` and `workbook`.
+
+Totals, balances and matches are read from the sealed documents. What happened to breaks and operations afterwards is
+not in them: it is counted from the store, for the sealed days only. A day that is not sealed is named, with the next
+command, and adds nothing.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from typing import TYPE_CHECKING, Any
+
+from pipelines.reconciliation.close import Sealed, latest_preparation, obstacle, reporting_zone, sealed_days
+from resources.warehouse.engine import run
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+TOTAL_KEY = ("currency", "exponent", "type", "status", "is_success", "sign")
+
+
+@dataclass(frozen=True)
+class Seal:
+    """Who sealed a day, when, and as which row of the chain."""
+
+    close_no: int
+    document_sha256: str
+    entry_hash: str
+    prepared_by: str
+    closed_by: str
+    known_at: datetime
+    with_open_breaks: bool
+
+
+@dataclass(frozen=True)
+class MonthDay:
+    """A day of the month: sealed, or why it is not and the command that comes next."""
+
+    business_date: date
+    seal: Seal | None
+    operations: int | None = None
+    reason: str | None = None
+    command: str | None = None
+
+
+@dataclass(frozen=True)
+class Total:
+    """Operations of one currency, type and status, added over the sealed days, in minor units."""
+
+    currency: str | None
+    exponent: int | None
+    type: str
+    status: str
+    is_success: bool
+    sign: int
+    count: int
+    minor: int | None
+
+
+@dataclass(frozen=True)
+class MonthBalance:
+    """A balance over the sealed days; `unexplained_minor` is None where a day between the two ends is not sealed."""
+
+    balance_name: str
+    currency: str
+    exponent: int | None
+    opening_day: date
+    opening_minor: int | None
+    movements_minor: int
+    unexplained_minor: int | None
+    closing_day: date
+    closing_minor: int | None
+
+
+@dataclass(frozen=True)
+class MonthBreaks:
+    """Breaks of the sealed days by what became of them; age in days until then; if open, to the month's end."""
+
+    break_type: str
+    state: str
+    age: str
+    currency: str | None
+    count: int
+    minor: int | None
+
+
+@dataclass(frozen=True)
+class MonthRestatement:
+    """Operations of a sealed day that are known otherwise by now."""
+
+    business_date: date
+    kind: str
+    currency_before: str | None
+    currency_after: str | None
+    count: int
+    minor_before: int | None
+    minor_after: int | None
+    known_at: datetime
+
+
+@dataclass(frozen=True)
+class Matches:
+    """How much of the sealed days was found in the books: required operations, those among them, matches by pass."""
+
+    days_with_books: int
+    required: int
+    matched: int
+    entries: int
+    by_pass: tuple[tuple[str, int], ...]
+
+
+@dataclass(frozen=True)
+class MonthDocument:
+    """Everything that the report of a month shows."""
+
+    account: str
+    month: date
+    reporting_zone: str
+    days: tuple[MonthDay, ...]
+    totals: tuple[Total, ...]
+    balances: tuple[MonthBalance, ...]
+    breaks: tuple[MonthBreaks, ...]
+    restatements: tuple[MonthRestatement, ...]
+    matches: Matches
+    decimals: dict[str, int]
+
+    @property
+    def sealed(self) -> tuple[MonthDay, ...]:
+        """The days that are sealed."""
+        return tuple(day for day in self.days if day.seal)
+
+
+def sentence(document: MonthDocument) -> str:
+    """Return in one line how far the month is closed."""
+    sealed, every = len(document.sealed), len(document.days)
+    if sealed == every:
+        return f"All {every} days are sealed."
+    return f"{sealed} of {every} days are sealed: the figures are of these days only."
+
+
+def gather_month(connection: Connection, account: str, days: Sequence[date]) -> MonthDocument:
+    """Return what the sealed ones of these days say, and what became known of them since.
+
+    Raises:
+        WarehouseBroken: what is stored of a day is not what was sealed.
+    """
+    seals = sealed_days(connection, account, days[0], days[-1])
+    documents = {day: json.loads(sealed.document) for day, sealed in seals.items()}
+    decimals = {
+        name: digits for document in documents.values() for name, digits in document["report"]["decimals"].items()
+    }
+    of_sealed = {"account": account, "days": list(seals)}
+    return MonthDocument(
+        account=account,
+        month=days[0].replace(day=1),
+        reporting_zone=reporting_zone(connection),
+        days=tuple(_day(connection, account, day, seals.get(day), documents.get(day)) for day in days),
+        totals=totals_of(documents.values()),
+        balances=_balances(documents, decimals),
+        breaks=tuple(
+            MonthBreaks(**row._asdict()) for row in run(connection, "reports/month/breaks", **of_sealed, last=days[-1])
+        ),
+        restatements=restatements_of(connection, account, list(seals)),
+        matches=_matches(documents.values()),
+        decimals=decimals,
+    )
+
+
+def totals_of(documents: Iterable[Mapping[str, Any]]) -> tuple[Total, ...]:
+    """Return the control totals of sealed documents, added by currency, decimals, type and status."""
+    found: dict[tuple[Any, ...], tuple[int, int | None]] = {}
+    for document in documents:
+        for row in document["totals"]["day"]:
+            key = tuple(row[name] for name in TOTAL_KEY)
+            count, minor = found.get(key, (0, None))
+            added = minor if row["minor"] is None else (minor or 0) + int(row["minor"])
+            found[key] = count + row["count"], added
+    ordered = sorted(found.items(), key=lambda item: tuple(map(str, item[0])))
+    return tuple(
+        Total(**dict(zip(TOTAL_KEY, key, strict=True)), count=count, minor=minor) for key, (count, minor) in ordered
+    )
+
+
+def restatements_of(connection: Connection, account: str, days: Sequence[date]) -> tuple[MonthRestatement, ...]:
+    """Return what is known otherwise of sealed days by now."""
+    rows = run(connection, "reports/month/restatements", account=account, days=list(days))
+    return tuple(MonthRestatement(**row._asdict() | {"known_at": row.known_at.astimezone(UTC)}) for row in rows)
+
+
+def _day(
+    connection: Connection, account: str, day: date, sealed: Sealed | None, document: Mapping[str, Any] | None
+) -> MonthDay:
+    if sealed and document:
+        return MonthDay(
+            day, seal_of(sealed, document), operations=sum(row["count"] for row in document["totals"]["day"])
+        )
+    found = obstacle(connection, account, day, datetime.now(UTC))
+    if found:
+        return MonthDay(day, None, reason=found.reason, command=found.command or None)
+    preparation = latest_preparation(connection, account, day)
+    reason = f"is prepared by {preparation.by}" if preparation else "can be prepared"
+    return MonthDay(day, None, reason=reason, command=f"ecommpay-sync close --date {day} --by NAME")
+
+
+def seal_of(sealed: Sealed, document: Mapping[str, Any]) -> Seal:
+    """Return who sealed a day, and when."""
+    return Seal(
+        sealed.close_no,
+        sealed.document_sha256,
+        sealed.entry_hash,
+        document["prepared_by"],
+        document["closed_by"],
+        datetime.fromisoformat(document["known_at"]),
+        document["with_open_breaks"],
+    )
+
+
+def _balances(documents: Mapping[date, Mapping[str, Any]], decimals: Mapping[str, int]) -> tuple[MonthBalance, ...]:
+    lines: dict[tuple[str, str], list[tuple[date, Mapping[str, Any]]]] = {}
+    for day, document in documents.items():
+        for row in document["balances"]:
+            lines.setdefault((row["balance_name"], row["currency"]), []).append((day, row))
+    found = []
+    for (name, currency), rows in sorted(lines.items()):
+        (first, opening), (last, closing) = rows[0], rows[-1]
+        is_whole = (last - first).days + 1 == len(rows)
+        opened, closed = _minor(opening["opening_minor"]), _minor(closing["closing_minor"])
+        moved = sum(int(row["movements_minor"]) for _, row in rows)
+        unexplained = None if opened is None or closed is None or not is_whole else closed - opened - moved
+        found.append(
+            MonthBalance(name, currency, decimals.get(currency), first, opened, moved, unexplained, last, closed)
+        )
+    return tuple(found)
+
+
+def _minor(text: str | None) -> int | None:
+    return None if text is None else int(text)
+
+
+def _matches(documents: Iterable[Mapping[str, Any]]) -> Matches:
+    books = [document["books"] for document in documents if document["books"]["has_books"]]
+    by_pass: dict[str, int] = {}
+    for figures in books:
+        for name, count in figures["matches"].items():
+            by_pass[name] = by_pass.get(name, 0) + count
+    required = sum(figures["operations_required"] for figures in books)
+    return Matches(
+        len(books),
+        required,
+        required - sum(figures["operations_alone"] for figures in books),
+        sum(figures["entries"] for figures in books),
+        tuple(sorted(by_pass.items())),
+    )

@@ -1,0 +1,113 @@
+"""The optional settings file: settings beside those of the environment, which wins over it.
+
+It is `ecommpay-sync.toml` in the working folder, or what SYNC_CONFIG names. Its keys are the names of the variables.
+A secret is never in it: the key that ends in `_FILE` names the file which holds one.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import MutableMapping
+from dataclasses import dataclass
+from datetime import date, time
+from pathlib import Path
+from typing import Any
+
+from resources.errors import ConfigError
+from resources.settings import known_variables
+from resources.values import PATH, Environment, nearest, tables_of_file, text_of
+
+VARIABLE = "SYNC_CONFIG"
+FILE = "ecommpay-sync.toml"
+
+
+def add_settings_of_file(environment: MutableMapping[str, str] = os.environ) -> None:
+    """Set the variables that the settings file gives and the environment does not.
+
+    Raises:
+        ConfigError: the file cannot be read, or holds a name or a value that is no setting's.
+    """
+    for name, value in settings_of_file(environment).items():
+        plain = name.removesuffix("_FILE")
+        if not any(text_of(given, environment) for given in (name, plain, f"{plain}_FILE")):
+            environment[name] = value
+
+
+def path_of(environment: Environment = os.environ) -> Path | None:
+    """Return the settings file's path; None: there is none, or SYNC_CONFIG is /dev/null."""
+    named = text_of(VARIABLE, environment)
+    if named:
+        return Path(named).absolute() if named != os.devnull else None
+    path = Path(FILE).absolute()
+    return path if path.exists() else None
+
+
+def settings_of_file(environment: Environment = os.environ) -> dict[str, str]:
+    """Return the variables that the settings file gives, as text; a path in it is relative to its folder.
+
+    Raises:
+        ConfigError: the file cannot be read, or holds a name or a value that is no setting's.
+    """
+    path = path_of(environment)
+    if path is None:
+        return {}
+    where = VARIABLE if text_of(VARIABLE, environment) else FILE
+    tables = tables_of_file(where, str(path))
+    known = known_variables({**environment, "ACCOUNTS": str(tables.get("ACCOUNTS", ""))})
+    del known[VARIABLE]
+    found: dict[str, str] = {}
+    for name, value in tables.items():
+        setting = known.get(name)
+        if setting is None:
+            near = nearest(name, sorted(known))
+            raise ConfigError(
+                f"{where}: {name} is no setting here" + (f"; {near} was probably meant." if near else ".")
+            )
+        names_a_file = name.endswith("_FILE")
+        if setting.variable and setting.variable.has_file and not names_a_file:
+            raise ConfigError(f"{where}: {name} is a secret: put it into a file of its own, and write {name}_FILE.")
+        text = _text(f"{where}: {name}", value)
+        found[name] = str(path.parent / text) if names_a_file or setting.kind == PATH else text
+    return found
+
+
+def _text(place: str, value: Any) -> str:
+    if isinstance(value, list):
+        return ",".join(_text(place, part) for part in value)
+    if isinstance(value, time):
+        return f"{value:%H:%M}"
+    if isinstance(value, date):
+        return value.isoformat()
+    if isinstance(value, str | int) and not isinstance(value, bool):
+        return str(value)
+    raise ConfigError(f"{place} is neither text, a whole number, a day nor a list of these: write it as text.")
+
+
+@dataclass(frozen=True)
+class SettingInForce:
+    """A setting's value as text, a secret hidden, and where it comes from."""
+
+    variable: str
+    value: str | None
+    origin: str
+
+
+def settings_in_force(environment: Environment = os.environ) -> list[SettingInForce]:
+    """Return every setting, in the order of the documentation; of a secret only whether it is set.
+
+    Raises:
+        ConfigError: the settings file is malformed.
+    """
+    of_file, path = settings_of_file(environment), path_of(environment)
+    found = []
+    for name, setting in known_variables(environment).items():
+        variable, text = setting.variable, text_of(name, environment)
+        is_secret = variable is not None and variable.has_file and not name.endswith("_FILE")
+        names_a_file = variable is not None and name != variable.name and name.endswith("_FILE")
+        if text is not None:
+            origin = f"the settings file {path}" if of_file.get(name) == text else "the environment"
+            found.append(SettingInForce(name, "****" if is_secret else text, origin))
+        elif variable is not None and not names_a_file:
+            shown = variable.shown or (str(setting.default) if setting.default not in {None, ()} else "")
+            found.append(SettingInForce(name, shown.replace("`", "") or None, "the default"))
+    return found
