@@ -317,12 +317,14 @@ def known_reason(reason: str, reasons: Collection[str]) -> str:
 
 
 def text(value: str, what: str, longest: int = LONGEST_NOTE) -> str:
-    """Return a text as it is stored: to the byte, without the space around it.
+    """Return a text as it is stored: to the byte, without the space around it; escaped where the database has no way.
 
     Raises:
         ConfigError: it is empty, too long, or has a character that no file can hold.
     """
     value = value.strip()
+    if any(character == "\0" or "\ud800" <= character <= "\udfff" for character in value):
+        value = shown(value)
     if not shown(value):
         raise ConfigError(f"{what} must not be empty.")
     if len(value) > longest:
