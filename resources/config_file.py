@@ -92,7 +92,7 @@ class SettingInForce:
     origin: str
 
 
-def settings_in_force(environment: Environment = os.environ) -> list[SettingInForce]:
+def settings_with_origin(environment: Environment = os.environ) -> list[SettingInForce]:
     """Return every setting, in the order of the documentation; of a secret only whether it is set.
 
     Raises:

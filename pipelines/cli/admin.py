@@ -255,12 +255,12 @@ def _dictionary_rows(columns: Sequence[Any]) -> Iterator[str]:
 @settings_app.callback(invoke_without_command=True)
 def show_settings(context: typer.Context, *, as_json: AsJson = False) -> None:
     """Show every setting, its value, and where it comes from; then those that the warehouse keeps."""
-    from resources.config_file import settings_in_force
+    from resources.config_file import settings_with_origin
     from resources.warehouse.reference import settings_of
 
     if context.invoked_subcommand is not None:
         return
-    own = settings_in_force()
+    own = settings_with_origin()
     if not as_json:
         rows = [(item.variable, item.value or "none", item.origin) for item in own]
         console.table("Settings of this process", ("variable", "value", "from"), rows)

@@ -229,7 +229,7 @@ def _add_row(plan: Plan, row: FilledRow, state: Any, reasons: Collection[str]) -
         explained=reason is not None,
     )
     is_so = all(
-        wanted is None or wanted == shown(now or "")
+        wanted is None or shown(wanted) == shown(now or "")
         for wanted, now in ((change.owner, state.owner), (change.reason, state.reason), (change.note, state.note))
     )
     if is_so and not (change.explained and state.state == "open"):
@@ -293,10 +293,10 @@ def person(name: str) -> str:
     """Return the name of a person as it is stored.
 
     Raises:
-        ConfigError: it is empty, too long, holds what cannot be seen, or is the reconciliation's own.
+        ConfigError: it is empty, too long, or the reconciliation's own.
     """
     name = text(name, "a name", LONGEST_NAME)
-    if printable(name) != name or name.lower() == RECONCILE:
+    if name.lower() == RECONCILE:
         raise ConfigError(f"{printable(name)!r} is no name of a person: write another.")
     return name
 
@@ -317,13 +317,15 @@ def known_reason(reason: str, reasons: Collection[str]) -> str:
 
 
 def text(value: str, what: str, longest: int = LONGEST_NOTE) -> str:
-    """Return a text as it is stored.
+    """Return a text as it is stored: to the byte, without the space around it; escaped where the database has no way.
 
     Raises:
         ConfigError: it is empty, too long, or has a character that no file can hold.
     """
-    value = shown(value)
-    if not value:
+    value = value.strip()
+    if any(character == "\0" or "\ud800" <= character <= "\udfff" for character in value):
+        value = shown(value)
+    if not shown(value):
         raise ConfigError(f"{what} must not be empty.")
     if len(value) > longest:
         raise ConfigError(f"{what} has {len(value):,} characters: write at most {longest:,}.")

@@ -66,7 +66,6 @@ WAITS = {
     "an answer that takes a minute": (LOAD, answered(("slow", 60.0)), the_platform),
     "a try again": (LOAD, answered("http_500"), the_platform),
     "a rate": (LOAD, answered(("http_429", 60)), the_platform),
-    "a balance": (["balances"], answered(("slow", 60.0)), the_platform),
     "doctor": (["doctor"], answered(("slow", 60.0)), the_platform),
 }
 

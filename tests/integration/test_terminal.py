@@ -182,5 +182,6 @@ def test_the_help_lists_each_command_once_under_a_heading(environment):
             commands.append(command[1])
     assert " ".join(sorted(commands)) == (
         "alert balances breaks close database demo dev dictionary doctor documents erase explain fraud grant ledger "
-        "marts metrics operations reconcile reopen replay report sandbox settings spot-check status trace verify"
+        "marts match metrics operations reconcile reopen replay report sandbox settings spot-check status trace "
+        "unmatch verify"
     )

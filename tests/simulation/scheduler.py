@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import threading
 from collections.abc import Callable, Collection
-from concurrent.futures import Executor, Future
+from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -125,25 +125,6 @@ class Scheduler:
         return able[0] if len(able) == 1 else able[self.chance.randrange(len(able))]
 
 
-class SimulatedReaders(Executor):
-    """Requests pages ahead as tasks of a scheduler."""
-
-    def __init__(self, scheduler: Scheduler) -> None:
-        self.scheduler = scheduler
-        self.futures: list[SimulatedFuture] = []
-
-    def submit(self, work: Callable[..., Any], /, *arguments: Any) -> SimulatedFuture:
-        self.futures.append(self.scheduler.submit(work, *arguments))
-        return self.futures[-1]
-
-    def shutdown(self, *, wait: bool, cancel_futures: bool) -> None:
-        for future in self.futures:
-            if cancel_futures:
-                future.cancel()
-        if wait and not self.scheduler.is_dead:
-            self.scheduler.wait_for(lambda: all(future.is_over for future in self.futures))
-
-
 class SimulatedWorkers:
     """Workers of the engine that are tasks of a scheduler, at most `most` of them at once."""
 
@@ -156,8 +137,14 @@ class SimulatedWorkers:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if not self.scheduler.is_dead:
-            self.scheduler.wait_for(lambda: all(future.is_over for future in self.futures))
+        self.shutdown()
+
+    def shutdown(self, *, wait: bool = True, cancel_futures: bool = False) -> None:
+        if cancel_futures:
+            for future in self.futures:
+                future.cancel()
+        if wait and not self.scheduler.is_dead:
+            self.scheduler.wait_for(lambda: all(future.is_over or future.cancelled() for future in self.futures))
 
     def submit(self, work: Callable[..., Any], /, *arguments: Any) -> SimulatedFuture:
         future = self.scheduler.submit(work, *arguments)

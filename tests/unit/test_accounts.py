@@ -235,7 +235,7 @@ def two():
     return definitions(accounts_of(BY_NAME | {"ACCOUNTS": "acme,globex-eu"}))
 
 
-ASSETS = ("operations", "balances", "fraud", "spot_check", "raw_pages", "reconciliation", "report")
+ASSETS = ("data_api", "operations", "balances", "fraud", "spot_check", "raw_pages", "reconciliation", "report")
 
 
 def test_two_accounts_have_assets_jobs_schedules_of_their_own_and_one_sensor(two):
@@ -267,7 +267,9 @@ def test_two_accounts_have_assets_jobs_schedules_of_their_own_and_one_sensor(two
 
 def test_a_night_of_an_account_is_about_its_own_assets_alone(two):
     keys = {key.to_user_string() for key in two.resolve_job_def("nightly_acme").asset_layer.executable_asset_keys}
-    assert keys == {f"acme/{name}" for name in (*ASSETS, *(f"bi/{name}" for name in MARTS)) if name != "balances"}
+    assert keys == {
+        f"acme/{name}" for name in (*ASSETS, *(f"bi/{name}" for name in MARTS)) if name not in {"balances", "data_api"}
+    }
 
 
 def test_every_check_is_there_for_each_account_and_shared_projects_only_where_there_are_several(two):
