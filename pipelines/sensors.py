@@ -303,4 +303,4 @@ def _failed_checks(context: dg.SensorEvaluationContext) -> Iterator[FailedCheck]
         event = records[key].event
         data = event.dagster_event.event_specific_data if event and event.dagster_event else None
         if isinstance(data, dg.AssetCheckEvaluation) and not data.passed and data.severity.value == "ERROR":
-            yield FailedCheck(key.asset_key.to_user_string(), key.name, data.description or "", data.blocking)
+            yield FailedCheck(key.asset_key.to_user_string(), key.name, data.description or "", bool(data.blocking))
