@@ -55,13 +55,13 @@ MODULES: dict[str, Module] = {
             "tests/unit/test_signature_properties.py",
             "tests/unit/test_signature_arrow.py",
         ),
-        sample=200,
+        sample=120,
     ),
     "money": Module(("resources/currencies.py",), ("tests/unit/test_currencies.py",)),
     "windows": Module(("pipelines/ingest/windows.py",), ("tests/unit/test_windows.py",)),
-    "walk": Module(("pipelines/ingest/walk.py",), ("tests/unit/test_walk.py",), sample=200),
+    "walk": Module(("pipelines/ingest/walk.py",), ("tests/unit/test_walk.py",), sample=150),
     "normalize": Module(
-        ("pipelines/ingest/normalize.py", "pipelines/ingest/typing_values.py"), ("tests/unit/normalize",), sample=200
+        ("pipelines/ingest/normalize.py", "pipelines/ingest/typing_values.py"), ("tests/unit/normalize",), sample=120
     ),
     "load": Module(
         ("resources/warehouse/load.py",),
@@ -75,7 +75,7 @@ MODULES: dict[str, Module] = {
         ),
         ("tests/integration/test_audit.py",),
         database=True,
-        sample=110,
+        sample=100,
     ),
     "matching": Module(
         ("pipelines/reconciliation/matching.py",),
@@ -88,7 +88,7 @@ MODULES: dict[str, Module] = {
         ("pipelines/reconciliation/close.py",),
         ("tests/integration/test_recon_closing.py",),
         database=True,
-        sample=110,
+        sample=100,
     ),
     "ledger": Module(
         ("resources/warehouse/ledger.py",),
