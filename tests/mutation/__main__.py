@@ -55,13 +55,13 @@ MODULES: dict[str, Module] = {
             "tests/unit/test_signature_properties.py",
             "tests/unit/test_signature_arrow.py",
         ),
-        sample=120,
+        sample=100,
     ),
     "money": Module(("resources/currencies.py",), ("tests/unit/test_currencies.py",)),
     "windows": Module(("pipelines/ingest/windows.py",), ("tests/unit/test_windows.py",)),
-    "walk": Module(("pipelines/ingest/walk.py",), ("tests/unit/test_walk.py",), sample=150),
+    "walk": Module(("pipelines/ingest/walk.py",), ("tests/unit/test_walk.py",), sample=100),
     "normalize": Module(
-        ("pipelines/ingest/normalize.py", "pipelines/ingest/typing_values.py"), ("tests/unit/normalize",), sample=120
+        ("pipelines/ingest/normalize.py", "pipelines/ingest/typing_values.py"), ("tests/unit/normalize",), sample=100
     ),
     "load": Module(
         ("resources/warehouse/load.py",),
@@ -139,6 +139,7 @@ def main() -> None:
         "modules", nargs="*", metavar="MODULE", help=f"all, or some of: {', '.join([*MODULES, *STATEMENTS])}"
     )
     parser.add_argument("--again", action="store_true", help="only what survived the last time")
+    parser.add_argument("--quick", action="store_true", help="without properties, and without further tests")
     options = parser.parse_args()
     names = options.modules or [*MODULES, *STATEMENTS]
     if unknown := set(names) - MODULES.keys() - STATEMENTS.keys():
@@ -147,7 +148,9 @@ def main() -> None:
         for name in names:
             statements = STATEMENTS.get(name)
             results = (
-                _run_sql(name, statements, environment) if statements else _run(name, environment, again=options.again)
+                _run_sql(name, statements, environment)
+                if statements
+                else _run(name, environment, again=options.again, quick=options.quick)
             )
             print(_figures(name, results), flush=True)
 
@@ -171,21 +174,25 @@ def _run_sql(name: str, module: Module, environment: Mapping[str, str]) -> dict[
     return results
 
 
-def _run(name: str, environment: Mapping[str, str], *, again: bool) -> dict[str, int | None]:
+def _run(name: str, environment: Mapping[str, str], *, again: bool, quick: bool) -> dict[str, int | None]:
     """Return the exit code of the tests by mutant; None: it was not drawn."""
     module, folder = MODULES[name], WORK / name
-    if not again:
+    rounds = [(module.tests, "not hypothesis")]
+    if not quick:
+        rounds += [(module.tests, "hypothesis"), (module.further, "hypothesis or not hypothesis")]
+    if again:
+        drawn = (folder / "drawn").read_text(encoding="utf-8").splitlines()
+        left = _left(module, folder, drawn)
+    else:
         shutil.rmtree(folder, ignore_errors=True)
         _copy(module, folder)
         mutants = _names(module, folder)
-        drawn = random.Random(SEED).sample(mutants, min(module.sample or len(mutants), len(mutants)))
-        (folder / "drawn").write_text("\n".join(sorted(drawn)))
-        _mutmut(folder, module, module.tests, environment, drawn)
-    drawn = (folder / "drawn").read_text().splitlines()
-    for tests in (module.tests, module.further) if again else (module.further,):
-        left = [mutant for mutant, code in _results(module, folder, drawn).items() if code not in KILLED | TIMEOUT]
+        drawn = left = sorted(random.Random(SEED).sample(mutants, min(module.sample or len(mutants), len(mutants))))
+        (folder / "drawn").write_text("\n".join(drawn), encoding="utf-8")
+    for tests, marked in rounds:
         if tests and left:
-            _mutmut(folder, module, tests, environment, left)
+            _mutmut(folder, module, tests, marked, environment, left)
+            left = _left(module, folder, drawn)
     results = _results(module, folder, drawn)
     left = [mutant for mutant, code in results.items() if code not in KILLED]
     diffs = [_output(folder, "-m", "mutmut", "show", mutant) for mutant in left]
@@ -221,16 +228,16 @@ def _names(module: Module, folder: Path) -> list[str]:
         "from mutmut.mutation.file_mutation import mutate_file_contents as mutate;"
         "print(*(full(Path(f), name) for f in sys.argv[1:] for name in mutate(f, Path(f).read_text()).mutant_names))"
     )
-    _configure(folder, module, module.tests)
+    _configure(folder, module, module.tests, "")
     return _output(folder, "-c", code, *module.files).split()
 
 
-def _configure(folder: Path, module: Module, tests: tuple[str, ...]) -> None:
+def _configure(folder: Path, module: Module, tests: tuple[str, ...], marked: str) -> None:
     settings = {
         "source_paths": [*PACKAGES],
         "only_mutate": [*module.files],
         "pytest_add_cli_args_test_selection": [*tests],
-        "pytest_add_cli_args": [*OPTIONS],
+        "pytest_add_cli_args": [*OPTIONS, "-m", marked],
         "timeout_constant": 15.0 if module.database else 8.0,
         "timeout_multiplier": 2.0,
     }
@@ -242,9 +249,14 @@ def _configure(folder: Path, module: Module, tests: tuple[str, ...]) -> None:
 
 
 def _mutmut(
-    folder: Path, module: Module, tests: tuple[str, ...], environment: Mapping[str, str], mutants: list[str]
+    folder: Path,
+    module: Module,
+    tests: tuple[str, ...],
+    marked: str,
+    environment: Mapping[str, str],
+    mutants: list[str],
 ) -> None:
-    _configure(folder, module, tests)
+    _configure(folder, module, tests, marked)
     shutil.rmtree(folder / "mutants" / "tests", ignore_errors=True)
     shutil.copytree(ROOT / "tests", folder / "tests", dirs_exist_ok=True)
     (folder / "mutants" / "mutmut-stats.json").unlink(missing_ok=True)
@@ -257,6 +269,11 @@ def _mutmut(
             stderr=log,
             check=True,
         )
+
+
+def _left(module: Module, folder: Path, drawn: list[str]) -> list[str]:
+    """Return the mutants that no test has killed so far."""
+    return [mutant for mutant, code in _results(module, folder, drawn).items() if code not in KILLED | TIMEOUT]
 
 
 def _results(module: Module, folder: Path, drawn: list[str]) -> dict[str, int | None]:

@@ -17,8 +17,11 @@ def pytest_load_initial_conftests() -> None:
         os.environ["DATABASE_URL"] = os.environ["MUTATION_URL"]
 
 
-def pytest_configure() -> None:
+def pytest_configure(config: pytest.Config) -> None:
+    """Run a function of tests with all its parameters: hundreds of names take longer to find than to run."""
     from hypothesis import Phase, settings
+
+    config.args = list(dict.fromkeys(argument.partition("[")[0] for argument in config.args))
 
     settings.register_profile("mutants", phases=(Phase.explicit, Phase.generate), deadline=None, database=None)
     settings.load_profile("mutants")
