@@ -18,7 +18,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -139,9 +139,13 @@ def main() -> None:
         "modules", nargs="*", metavar="MODULE", help=f"all, or some of: {', '.join([*MODULES, *STATEMENTS])}"
     )
     parser.add_argument("--again", action="store_true", help="only what survived the last time")
+    parser.add_argument("--sample", type=int, help="draw so many mutants, instead of what the table says")
     parser.add_argument("--quick", action="store_true", help="without properties, and without further tests")
     options = parser.parse_args()
     names = options.modules or [*MODULES, *STATEMENTS]
+    if options.sample:
+        for table in (MODULES, STATEMENTS):
+            table |= {name: replace(module, sample=options.sample) for name, module in table.items()}
     if unknown := set(names) - MODULES.keys() - STATEMENTS.keys():
         parser.error(f"no such module: {', '.join(sorted(unknown))}")
     with _server(needed=any(name in STATEMENTS or MODULES[name].database for name in names)) as environment:
@@ -238,7 +242,7 @@ def _configure(folder: Path, module: Module, tests: tuple[str, ...], marked: str
         "only_mutate": [*module.files],
         "pytest_add_cli_args_test_selection": [*tests],
         "pytest_add_cli_args": [*OPTIONS, "-m", marked],
-        "timeout_constant": 15.0 if module.database else 8.0,
+        "timeout_constant": 60.0 if module.database else 30.0,  # of seconds on the wall: the machine may be busy
         "timeout_multiplier": 2.0,
     }
     text = "\n".join(f"{key} = {json.dumps(value)}" for key, value in settings.items())

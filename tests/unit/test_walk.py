@@ -302,6 +302,14 @@ def test_a_row_that_entered_at_the_head_while_another_left_is_noticed_at_the_end
     assert met(outcome) >= set(server.rows)
 
 
+@pytest.mark.parametrize(("looks_empty", "drifts"), [(1, 0), (2, 1)])
+def test_a_head_that_is_gone_counts_as_moved_the_second_time(looks_empty, drifts):
+    answers = dict.fromkeys(range(4, 4 + looks_empty), "empty")  # behind two pages and the end
+    outcome = walk_until_stable(Server(ids(1_500), answers=answers).fetch, DAY)
+    assert isinstance(outcome, Complete)
+    assert outcome.drifts == drifts
+
+
 def test_an_empty_window_is_asked_three_times():
     server = Server([])
     assert isinstance(walk_until_stable(server.fetch, DAY), Complete)
