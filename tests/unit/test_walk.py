@@ -282,7 +282,17 @@ def test_a_single_second_is_walked_however_deep_it_is():
 
 def test_data_that_never_rests_is_not_called_complete():
     server = Server(ids(5_000), moves={number: [("leave", 0)] for number in range(1, 100)})
-    assert isinstance(walk_until_stable(server.fetch, DAY), Unstable)
+    outcome = walk_until_stable(server.fetch, DAY)
+    assert isinstance(outcome, Unstable)
+    assert (outcome.drifts, outcome.reason) == (3, "the data moved during every walk")
+    assert outcome.requests == server.requests
+
+
+def test_a_second_is_walked_eight_times_before_it_is_given_up_since_it_cannot_be_cut():
+    server = Server(ids(5_000), moves={number: [("leave", 0)] for number in range(1, 100)})
+    outcome = walk_until_stable(server.fetch, timedelta(seconds=1))
+    assert isinstance(outcome, Unstable)
+    assert outcome.drifts == 8
 
 
 def test_a_window_that_fits_an_answer_settles_even_while_rows_keep_leaving():
@@ -372,6 +382,7 @@ def test_a_server_that_contradicts_itself_is_not_believed(beyond):
     outcome = walk_until_stable(fetch, DAY)
     assert isinstance(outcome, Unstable)
     assert outcome.contradiction
+    assert outcome.reason.startswith("the platform gave the same first page each time")
 
 
 @pytest.mark.parametrize("seed", range(40))
