@@ -48,8 +48,9 @@ simulate: .venv/dev ## many runs on a simulated clock, platform and store: make 
 
 mutants: .venv/dev ## do tests notice a wrong line? hours, all in .data/mutation: make mutants MODULES="walk sql-load"
 	@VIRTUAL_ENV="$(CURDIR)/.venv" PYTHONPATH=tests $(BIN)/uv run --quiet --no-project --with mutmut==3.8.1 \
-		python -m mutation $(MODULES)
+		python -m mutation $(ARGUMENTS) $(MODULES)
 MODULES ?=
+ARGUMENTS ?=
 
 bench: .venv/dev ## measure against other tools; writes docs/benchmarks.md (OPERATIONS=500000 RUNS=3 PARTS="speed memory")
 	@$(BIN)/python tests/bench/run.py --operations $(OPERATIONS) --runs $(RUNS) --parts "$(PARTS)"

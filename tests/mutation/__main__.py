@@ -182,8 +182,10 @@ def _run(name: str, environment: Mapping[str, str], *, again: bool, quick: bool)
     """Return the exit code of the tests by mutant; None: it was not drawn."""
     module, folder = MODULES[name], WORK / name
     rounds = [(module.tests, "not hypothesis")]
-    if not quick:
-        rounds += [(module.tests, "hypothesis"), (module.further, "hypothesis or not hypothesis")]
+    if not quick and _has_properties(module.tests):
+        rounds.append((module.tests, "hypothesis"))
+    if not quick and module.further:
+        rounds.append((module.further, "hypothesis or not hypothesis"))
     if again:
         drawn = (folder / "drawn").read_text(encoding="utf-8").splitlines()
         left = _left(module, folder, drawn)
@@ -194,7 +196,7 @@ def _run(name: str, environment: Mapping[str, str], *, again: bool, quick: bool)
         drawn = left = sorted(random.Random(SEED).sample(mutants, min(module.sample or len(mutants), len(mutants))))
         (folder / "drawn").write_text("\n".join(drawn), encoding="utf-8")
     for tests, marked in rounds:
-        if tests and left:
+        if left:
             _mutmut(folder, module, tests, marked, environment, left)
             left = _left(module, folder, drawn)
     results = _results(module, folder, drawn)
@@ -202,6 +204,12 @@ def _run(name: str, environment: Mapping[str, str], *, again: bool, quick: bool)
     diffs = [_output(folder, "-m", "mutmut", "show", mutant) for mutant in left]
     (folder / "survivors.diff").write_text("\n".join(diffs))
     return results
+
+
+def _has_properties(tests: tuple[str, ...]) -> bool:
+    places = [ROOT / place for place in tests]
+    files = [file for place in places for file in (place.rglob("test_*.py") if place.is_dir() else (place,))]
+    return any("@given" in file.read_text(encoding="utf-8") for file in files)
 
 
 def _copy(module: Module, folder: Path) -> None:
