@@ -18,9 +18,9 @@ demo: .venv/runtime ## load, reconcile, close and report a month of made-up oper
 test: .venv/dev ## run every test
 	@echo "running every test (a real PostgreSQL and a sandbox API are started by the tests)"
 	@$(BIN)/python -m pytest --durations 15 $(PARALLEL) $(TESTS)
-# a file on each core, by name: the many small tests of tests/unit fill the end; one after the other on a server of
-# your own, whose roles all tests share
-PARALLEL ?= $(if $(DATABASE_URL),,-n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder)
+# a file for each worker, by name: the many small tests of tests/unit fill the end; more workers than cores, since many
+# tests wait; one after the other on a server of your own, whose roles all tests share
+PARALLEL ?= $(if $(DATABASE_URL),,-n 4 --dist loadfile --no-loadscope-reorder)
 
 check: .venv/dev ## format, lint, types, import directions, migrations, secrets, dependencies
 	$(BIN)/ruff format --check .
