@@ -222,7 +222,7 @@ def breaks_apply(
 
 @breaks_app.command("assign")
 def breaks_assign(  # noqa: PLR0913 - one for each option
-    to: Annotated[str, typer.Option("--to", metavar="NAME", help="who is to look after them")],
+    to: Annotated[str, typer.Option("--to", metavar="NAME", help="who is to look after them; empty: nobody")],
     by: By,
     break_ids: Ids = None,
     *,
@@ -252,8 +252,8 @@ def breaks_assign(  # noqa: PLR0913 - one for each option
             owner=owner,
             overdue=overdue,
         )
-        found = change_breaks(store, scope.account, wanted, Change(0, owner=to), by)
-    console.line(f"assigned to {to}: {_named(found)}")
+        found = change_breaks(store, scope.account, wanted, Change(0, owner=to.strip()), by)
+    console.line(f"assigned to {to.strip() or 'nobody'}: {_named(found)}")
 
 
 @app.command()

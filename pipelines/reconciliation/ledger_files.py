@@ -85,7 +85,7 @@ def read_ledger_file(path: Path, layout: Layout | None = None) -> tuple[list[str
         "camt.053": read_camt,
         "mt940": read_mt940,
     }
-    kind = layout.kind if layout else path.suffix.lower().removeprefix(".")
+    kind = kind_of_file(path, layout)
     if kind not in (readers if layout else ("csv", "parquet", "xlsx")):
         raise ConfigError(f"{path.name} is no .csv, .parquet or .xlsx: save it as one of them, or name a mapping.")
     try:
@@ -95,7 +95,12 @@ def read_ledger_file(path: Path, layout: Layout | None = None) -> tuple[list[str
     if not is_file:
         raise ConfigError(f"there is no file {path}: check the path.")
     names, rows = readers[kind](path, layout or Layout())
-    return names, ((line, row) for line, row in rows if not all(_is_empty(value) for value in row))
+    return names, ((line, row) for line, row in rows if not all(map(_is_empty, row)))
+
+
+def kind_of_file(path: Path, layout: Layout | None) -> str:
+    """Return the kind that a layout says, or else the ending of the name."""
+    return layout.kind if layout else path.suffix.lower().removeprefix(".")
 
 
 def column_letter(number: int) -> str:

@@ -161,7 +161,7 @@ def read_breaks(path: Path) -> list[FilledRow]:
             places = _header(path, cells)
             continue
         try:
-            row = _filled_row(line, {name: cells[at] for name, at in places.items() if at < len(cells)})
+            row = _filled_row(line, {name: cells[at] if at < len(cells) else "" for name, at in places.items()})
         except ConfigError as error:
             faults.append(f"row {line}: {error}")
             continue
@@ -195,7 +195,7 @@ def _header(path: Path, cells: Sequence[Any]) -> dict[str, int]:
 
 def _filled_row(line: int, cells: dict[str, Any]) -> FilledRow | None:
     """Return a row, or None where neither a break is named nor anything filled in (a sum below the list)."""
-    owner, reason, note = (_text(name, cells.get(name)) for name in FILLED_IN)
+    owner, reason, note = (_text(name, cells[name]) if name in cells else None for name in FILLED_IN)
     if cells.get("id") in (None, "") and cells.get("version") in (None, "") and not (owner or reason or note):
         return None
     return FilledRow(line, _whole("id", cells.get("id")), _whole("version", cells.get("version")), owner, reason, note)
@@ -213,16 +213,16 @@ def _whole(name: str, value: Any) -> int:
     return int(re.sub(r"\D", "", match[1]))
 
 
-def _text(name: str, value: Any) -> str | None:
+def _text(name: str, value: Any) -> str:
     if isinstance(value, BrokenCell):
         raise ConfigError(f"the {name} {value.problem}")
     if value is None:
-        return None
+        return ""
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     if isinstance(value, datetime) and value.time() == datetime.min.time():
         value = value.date()
-    return shown(value.isoformat() if isinstance(value, date) else str(value)) or None
+    return shown(value.isoformat() if isinstance(value, date) else str(value))
 
 
 @dataclass(frozen=True)
