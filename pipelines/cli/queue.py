@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import inspect
+from collections.abc import Callable, Sequence
 from decimal import Decimal, InvalidOperation
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -49,22 +51,24 @@ Day = Annotated[str | None, typer.Option("--date", metavar="DAY", help="of this 
 FirstDay = Annotated[str | None, typer.Option("--from", metavar="DAY", help="of this business day or later")]
 LastDay = Annotated[str | None, typer.Option("--to", metavar="DAY", help="of this business day or before")]
 Overdue = Annotated[bool, typer.Option("--overdue", help="that are overdue")]
+Wanted = Callable[..., "BreakFilter"]
 
 
 def _filter(  # noqa: PLR0913 - one for each option
     *,
     ids: Sequence[int] | None = None,
-    day: str | None = None,
     first: str | None = None,
     last: str | None = None,
-    types: Sequence[str] | None = None,
-    currency: str | None = None,
-    min_age: int | None = None,
-    min_amount: str | None = None,
-    max_amount: str | None = None,
-    owner: str | None = None,
-    overdue: bool = False,
-) -> BreakFilter:
+    day: Day = None,
+    types: Types = None,
+    currency: Currency = None,
+    min_age: MinAge = None,
+    min_amount: MinAmount = None,
+    max_amount: MaxAmount = None,
+    owner: Owner = None,
+    overdue: Overdue = False,
+) -> Any:
+    """Return the `BreakFilter` of these options."""
     from pipelines.reconciliation.queue import BreakFilter
 
     if day and (first or last):
@@ -81,6 +85,24 @@ def _filter(  # noqa: PLR0913 - one for each option
         owner=owner,
         overdue=overdue,
     )
+
+
+def takes_filter(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options of `_filter`; its `wanted` makes the filter, with what else chooses breaks."""
+    own, options = (inspect.signature(each, eval_str=True).parameters for each in (command, _filter))
+    shared = [option for name, option in options.items() if name not in ("ids", "first", "last")]
+
+    def run(**given: Any) -> None:
+        chosen = {option.name: given.pop(option.name) for option in shared}
+        command(**given, wanted=partial(_filter, **chosen))
+
+    run.__name__, run.__doc__ = command.__name__, command.__doc__
+    place = [*own].index("wanted")
+    every = [*own.values()][:place] + shared + [*own.values()][place + 1 :]
+    run.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
+        [each.replace(kind=inspect.Parameter.KEYWORD_ONLY) for each in every]
+    )
+    return run
 
 
 def _minor(option: str, amount: str | None, currency: str | None) -> int | None:
@@ -101,20 +123,14 @@ def _minor(option: str, amount: str | None, currency: str | None) -> int | None:
 
 
 @breaks_app.callback()
-def breaks(  # noqa: PLR0913 - one for each option
+@takes_filter
+def breaks(
     context: typer.Context,
-    day: Day = None,
     *,
     everything: Annotated[bool, typer.Option("--all", help="explained ones too")] = False,
     first: FirstDay = None,
     last: LastDay = None,
-    types: Types = None,
-    currency: Currency = None,
-    min_age: MinAge = None,
-    min_amount: MinAmount = None,
-    max_amount: MaxAmount = None,
-    owner: Owner = None,
-    overdue: Overdue = False,
+    wanted: Wanted,
     output: Annotated[
         Path | None, typer.Option("--output", metavar="FILE", help="write all of them to this .xlsx or .csv to fill in")
     ] = None,
@@ -131,20 +147,9 @@ def breaks(  # noqa: PLR0913 - one for each option
         from pipelines.reconciliation.queue import list_breaks, owners, reasons
 
         with reading_warehouse(scope) as store:
-            wanted = _filter(
-                day=day,
-                first=first,
-                last=last,
-                types=types,
-                currency=currency,
-                min_age=min_age,
-                min_amount=min_amount,
-                max_amount=max_amount,
-                owner=owner,
-                overdue=overdue,
-            )
             most = None if output or as_json else MOST_BREAKS
-            rows = list_breaks(store, scope.account, wanted, explained=everything, most=most)
+            chosen = wanted(first=first, last=last)
+            rows = list_breaks(store, scope.account, chosen, explained=everything, most=most)
             if output is not None:
                 from pipelines.reconciliation.queue_files import write_breaks
                 from resources.files import write_whole
@@ -221,19 +226,13 @@ def breaks_apply(
 
 
 @breaks_app.command("assign")
-def breaks_assign(  # noqa: PLR0913 - one for each option
+@takes_filter
+def breaks_assign(
     to: Annotated[str, typer.Option("--to", metavar="NAME", help="who is to look after them; empty: nobody")],
     by: By,
     break_ids: Ids = None,
     *,
-    day: Day = None,
-    types: Types = None,
-    currency: Currency = None,
-    min_age: MinAge = None,
-    min_amount: MinAmount = None,
-    max_amount: MaxAmount = None,
-    owner: Owner = None,
-    overdue: Overdue = False,
+    wanted: Wanted,
     account: OneAccount = None,
 ) -> None:
     """Give breaks, by id or by a filter, to a person."""
@@ -241,36 +240,19 @@ def breaks_assign(  # noqa: PLR0913 - one for each option
 
     scope = only_account(account)
     with migrated_warehouse(scope) as store:
-        wanted = _chosen(
-            ids=break_ids,
-            day=day,
-            types=types,
-            currency=currency,
-            min_age=min_age,
-            min_amount=min_amount,
-            max_amount=max_amount,
-            owner=owner,
-            overdue=overdue,
-        )
-        found = change_breaks(store, scope.account, wanted, Change(0, owner=to.strip()), by)
+        found = change_breaks(store, scope.account, _some(wanted(ids=break_ids)), Change(0, owner=to.strip()), by)
     console.line(f"assigned to {to.strip() or 'nobody'}: {_named(found)}")
 
 
 @app.command()
-def explain(  # noqa: PLR0913 - one for each option
+@takes_filter
+def explain(
     by: Annotated[str, typer.Option(metavar="NAME", help="who explains it")],
     note: Annotated[str, typer.Option(metavar="TEXT", help="how")],
     break_ids: Ids = None,
     *,
     reason: Annotated[str | None, typer.Option(metavar="REASON", help="one of `breaks reasons`")] = None,
-    day: Day = None,
-    types: Types = None,
-    currency: Currency = None,
-    min_age: MinAge = None,
-    min_amount: MinAmount = None,
-    max_amount: MaxAmount = None,
-    owner: Owner = None,
-    overdue: Overdue = False,
+    wanted: Wanted,
     account: OneAccount = None,
 ) -> None:
     """Explain breaks, by id or by a filter: they stay on record and do not come back as new."""
@@ -280,29 +262,17 @@ def explain(  # noqa: PLR0913 - one for each option
     if not by.strip() or not note.strip():
         raise ConfigError("--by and --note must not be empty: who explains the break, and how.")
     with migrated_warehouse(scope) as store:
-        wanted = _chosen(
-            ids=break_ids,
-            day=day,
-            types=types,
-            currency=currency,
-            min_age=min_age,
-            min_amount=min_amount,
-            max_amount=max_amount,
-            owner=owner,
-            overdue=overdue,
-        )
         change = Change(0, reason=reason, note=note, explained=True)
-        found = change_breaks(store, scope.account, wanted, change, by)
+        found = change_breaks(store, scope.account, _some(wanted(ids=break_ids)), change, by)
     console.line(f"explained: {_named(found)}")
 
 
-def _chosen(**options: Any) -> BreakFilter:
+def _some(wanted: BreakFilter) -> BreakFilter:
     """Return the filter of a command that changes breaks.
 
     Raises:
-        ConfigError: it would change all of them, or an option is wrong.
+        ConfigError: it would change all of them.
     """
-    wanted = _filter(**options)
     if wanted.is_empty:
         raise ConfigError("say which breaks: their ids, or a filter such as --type or --currency.")
     return wanted
