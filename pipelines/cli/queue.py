@@ -210,6 +210,8 @@ def breaks_apply(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="a list of `breaks --output`, filled in")],
     by: By,
     account: OneAccount = None,
+    *,
+    as_json: AsJson = False,
 ) -> None:
     """Take back owners, reasons and notes of a list that was filled in: all rows of it, or nothing."""
     from pipelines.reconciliation.queue import apply_rows
@@ -219,6 +221,9 @@ def breaks_apply(
     rows = read_breaks(file)
     with migrated_warehouse(scope) as store:
         applied = apply_rows(store, scope.account, rows, by)
+    if as_json:
+        console.document({"account": scope.account, **vars(applied)})
+        return
     console.line(
         (f"applied: {applied.changed:,} breaks changed" if applied.changed else "nothing to change")
         + f"; {applied.unchanged:,} say so already, {applied.untouched:,} rows were not filled in"
@@ -234,6 +239,7 @@ def breaks_assign(
     *,
     wanted: Wanted,
     account: OneAccount = None,
+    as_json: AsJson = False,
 ) -> None:
     """Give breaks, by id or by a filter, to a person."""
     from pipelines.reconciliation.queue import Change, change_breaks
@@ -241,7 +247,7 @@ def breaks_assign(
     scope = only_account(account)
     with migrated_warehouse(scope) as store:
         found = change_breaks(store, scope.account, _some(wanted(ids=break_ids)), Change(0, owner=to.strip()), by)
-    console.line(f"assigned to {to.strip() or 'nobody'}: {_named(found)}")
+    _print_changed(scope, f"assigned to {to.strip() or 'nobody'}", found, as_json=as_json)
 
 
 @app.command()
@@ -254,6 +260,7 @@ def explain(
     reason: Annotated[str | None, typer.Option(metavar="REASON", help="one of `breaks reasons`")] = None,
     wanted: Wanted,
     account: OneAccount = None,
+    as_json: AsJson = False,
 ) -> None:
     """Explain breaks, by id or by a filter: they stay on record and do not come back as new."""
     from pipelines.reconciliation.queue import Change, change_breaks
@@ -264,7 +271,7 @@ def explain(
     with migrated_warehouse(scope) as store:
         change = Change(0, reason=reason, note=note, explained=True)
         found = change_breaks(store, scope.account, _some(wanted(ids=break_ids)), change, by)
-    console.line(f"explained: {_named(found)}")
+    _print_changed(scope, "explained", found, as_json=as_json)
 
 
 def _some(wanted: BreakFilter) -> BreakFilter:
@@ -278,10 +285,13 @@ def _some(wanted: BreakFilter) -> BreakFilter:
     return wanted
 
 
-def _named(found: Sequence[Any]) -> str:
-    if len(found) == 1:
-        return f"break {found[0].break_id}, {found[0].break_type}"
-    return f"{len(found):,} breaks" if found else "no break fits"
+def _print_changed(scope: AccountScope, what: str, found: Sequence[Any], *, as_json: bool) -> None:
+    if as_json:
+        console.document({"account": scope.account, "break_ids": [row.break_id for row in found]})
+    elif len(found) == 1:
+        console.line(f"{what}: break {found[0].break_id}, {found[0].break_type}")
+    else:
+        console.line(f"{what}: {f'{len(found):,} breaks' if found else 'no break fits'}")
 
 
 @breaks_app.command("reasons")
@@ -334,6 +344,8 @@ def match_by_hand(
         str | None, typer.Option(metavar="REASON", help="why their sums differ: one of `breaks reasons`")
     ] = None,
     account: OneAccount = None,
+    *,
+    as_json: AsJson = False,
 ) -> None:
     """Match operations with entries by hand: one with one or several; every later reconciliation follows."""
     from pipelines.reconciliation.manual_matches import match
@@ -342,7 +354,7 @@ def match_by_hand(
     cutoff = scope.settings.recon_cutoff_minutes
     with migrated_warehouse(scope) as store:
         done = match(store, scope.account, operations, entries, cutoff, by=by, note=note, reason=reason)
-    _print_decision("matched", done)
+    _print_decision(scope, "matched", done, as_json=as_json)
 
 
 @app.command()
@@ -352,6 +364,8 @@ def unmatch(
     by: By,
     note: Annotated[str, typer.Option(metavar="TEXT", help="why they do not belong together")],
     account: OneAccount = None,
+    *,
+    as_json: AsJson = False,
 ) -> None:
     """Part a match, whoever made it: no later reconciliation puts it together again."""
     from pipelines.reconciliation.manual_matches import unmatch as part
@@ -359,10 +373,15 @@ def unmatch(
     scope = only_account(account)
     with migrated_warehouse(scope) as store:
         done = part(store, scope.account, operation, entry, scope.settings.recon_cutoff_minutes, by=by, note=note)
-    _print_decision("parted", done)
+    _print_decision(scope, "parted", done, as_json=as_json)
 
 
-def _print_decision(what: str, done: Decision) -> None:
+def _print_decision(scope: AccountScope, what: str, done: Decision, *, as_json: bool) -> None:
+    if as_json:
+        pairs = [{"operation_id": operation, "entry_id": entry} for operation, entry in done.pairs]
+        found = {"pairs": pairs, "difference_minor": done.difference_minor, "reconciled": done.days}
+        console.document({"account": scope.account, **found})
+        return
     console.line(f"{what}: {', '.join(f'operation {operation} and entry {entry}' for operation, entry in done.pairs)}")
     if done.days:
         console.line(f"reconciled again: {', '.join(map(str, done.days))}")
