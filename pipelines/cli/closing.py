@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -78,7 +78,7 @@ def _read_period(day: str | None, month: str | None) -> tuple[date, ...]:
     """Return the days that `--date` or `--month` names.
 
     Raises:
-        ConfigError: neither or both are given, or it is no day or month.
+        ConfigError: neither or both are given, it is no day or month, or the month has not begun.
     """
     from pipelines.reconciliation.close import days_of_month
 
@@ -87,9 +87,12 @@ def _read_period(day: str | None, month: str | None) -> tuple[date, ...]:
     if day is not None:
         return (read_day("--date", day),)
     try:
-        return days_of_month(datetime.strptime(month or "", "%Y-%m").date())  # noqa: DTZ007 - a month of any zone
+        days = days_of_month(datetime.strptime(month or "", "%Y-%m").date())  # noqa: DTZ007 - a month of any zone
     except ValueError:
         raise ConfigError(f"--month {month!r} is no month: write YYYY-MM.") from None
+    if days[0] > datetime.now(UTC).date() + timedelta(days=1):
+        raise ConfigError(f"--month {month} has not begun: name a month of which a day is over.")
+    return days
 
 
 def _days_kept(scope: AccountScope, days: Sequence[date]) -> tuple[date, ...]:

@@ -73,15 +73,24 @@ def _filter(  # noqa: PLR0913 - one for each option
 
     if day and (first or last):
         raise ConfigError("--date is one day: give it, or --from and --to.")
+    first_day = read_day("--date" if day else "--from", day or first or "") if day or first else None
+    last_day = read_day("--date" if day else "--to", day or last or "") if day or last else None
+    if first_day and last_day and last_day < first_day:
+        raise ConfigError(f"--to {last} is before --from {first}: swap them.")
+    for name in types or ():
+        _check_type(name)
+    least, most = _minor("--min-amount", min_amount, currency), _minor("--max-amount", max_amount, currency)
+    if least is not None and most is not None and most < least:
+        raise ConfigError(f"--max-amount {max_amount} is less than --min-amount {min_amount}: swap them.")
     return BreakFilter(
         ids=tuple(ids) if ids else None,
-        first_day=read_day("--date" if day else "--from", day or first) if day or first else None,  # type: ignore[arg-type]
-        last_day=read_day("--date" if day else "--to", day or last) if day or last else None,  # type: ignore[arg-type]
+        first_day=first_day,
+        last_day=last_day,
         types=tuple(types) if types else None,
         currency=currency.upper() if currency else None,
         min_age=min_age,
-        least_minor=_minor("--min-amount", min_amount, currency),
-        most_minor=_minor("--max-amount", max_amount, currency),
+        least_minor=least,
+        most_minor=most,
         owner=owner,
         overdue=overdue,
     )
@@ -103,6 +112,16 @@ def takes_filter(command: Callable[..., None]) -> Callable[..., None]:
         [each.replace(kind=inspect.Parameter.KEYWORD_ONLY) for each in every]
     )
     return run
+
+
+def _check_type(name: str) -> None:
+    from pipelines.reports.words import BREAK_TYPES
+    from resources.values import nearest
+
+    if name not in BREAK_TYPES:
+        near = nearest(name, list(BREAK_TYPES))
+        advice = f"did you mean {near}?" if near else f"there are {', '.join(BREAK_TYPES)}."
+        raise ConfigError(f"--type {name!r} is no type of a break: {advice}")
 
 
 def _minor(option: str, amount: str | None, currency: str | None) -> int | None:
@@ -166,16 +185,17 @@ def breaks(
         if as_json:
             console.document({"account": scope.account, "breaks": rows})
         else:
-            _print(rows, everything=everything)
+            _print(rows, everything=everything, is_filtered=not chosen.is_empty)
 
     each_in_turn(account, show, as_json=as_json)
 
 
-def _print(rows: Sequence[Any], *, everything: bool) -> None:
+def _print(rows: Sequence[Any], *, everything: bool, is_filtered: bool) -> None:
     from resources.currencies import major_units
 
     if not rows:
-        console.line("no breaks" if everything else "no open breaks")
+        what = "breaks" if everything else "open breaks"
+        console.line(f"no {what}{' of these days, types, currency, amounts, age and owner' * is_filtered}")
         return
     columns = (
         *("id", "day", "age", "due", "type", "state", "amount", "currency", "operation", "entry", "what"),
@@ -291,7 +311,7 @@ def _print_changed(scope: AccountScope, what: str, found: Sequence[Any], *, as_j
     elif len(found) == 1:
         console.line(f"{what}: break {found[0].break_id}, {found[0].break_type}")
     else:
-        console.line(f"{what}: {f'{len(found):,} breaks' if found else 'no break fits'}")
+        console.line(f"{what}: {f'{len(found):,} breaks' if found else 'none, as no open break fits'}")
 
 
 @breaks_app.command("reasons")
@@ -310,6 +330,8 @@ def breaks_reasons(
             is_new = queue.add_reason(store, add, description, by)
         console.line(f"{'added' if is_new else 'there already'}: {add.strip().lower()}")
         return
+    if description is not None or by is not None:
+        raise ConfigError("--description and --by are of a new reason: name it with --add REASON.")
     with reading_warehouse() as store:
         rows = queue.reasons(store)
     console.table("Reasons", ("reason", "when", "added by"), rows)
@@ -324,9 +346,11 @@ def breaks_deadlines(
     """List how many days after its business day a break is due, by type, or set it."""
     from pipelines.reconciliation import queue
 
-    if break_type is not None:
-        if by is None or days is None:
-            raise ConfigError("--type needs --days and --by: how many days, and who decides it.")
+    if break_type is not None or days is not None:
+        if break_type is None or by is None or days is None:
+            raise ConfigError("--type, --days and --by go together: of which type, how many days, who decides it.")
+        if break_type != "*":
+            _check_type(break_type)
         with migrated_warehouse() as store:
             queue.set_deadline(store, break_type, days, by)
     with reading_warehouse() as store:

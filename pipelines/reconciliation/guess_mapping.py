@@ -16,7 +16,14 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from pipelines.reconciliation.ledger_files import SEPARATORS, FileKind, Layout, read_ledger_file
+from pipelines.reconciliation.ledger_files import (
+    SEPARATORS,
+    FileKind,
+    Layout,
+    check_file,
+    read_ledger_file,
+    sheet_names,
+)
 from pipelines.reconciliation.mapped_rows import Numbers, parsed_date
 from pipelines.reconciliation.mapping import ISO, LedgerMapping, has_hours
 from resources.currencies import iso_codes
@@ -189,8 +196,7 @@ def guess_mapping(path: Path) -> Guess:
 
 
 def _table_of(path: Path, guess: Guess) -> Table:
-    if not path.is_file():
-        raise ConfigError(f"there is no file {path}: check the path.")
+    check_file(path)
     start = _start_of(path, 4096)
     kind = KINDS.get(path.suffix.lower(), "csv")
     if b"camt.053" in start:
@@ -250,13 +256,7 @@ def _encoding_of(path: Path, guess: Guess) -> str:
 
 
 def _xlsx_table(path: Path, guess: Guess) -> Table:
-    import openpyxl
-
-    with path.open("rb") as file:
-        try:
-            sheets = openpyxl.load_workbook(file, read_only=True).sheetnames
-        except Exception as error:  # noqa: BLE001 - of a library, about bytes that somebody else wrote
-            raise ConfigError(f"{path.name} is no XLSX file that can be read ({type(error).__name__}).") from None
+    sheets = sheet_names(path)
     if len(sheets) == 1:
         return _with_header(path, Layout(kind="xlsx", header=0), guess)
     tables = {name: _with_header(path, Layout(kind="xlsx", header=0, sheet=name), Guess()) for name in sheets}

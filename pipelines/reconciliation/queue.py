@@ -150,8 +150,10 @@ def change_breaks(warehouse: Warehouse, account: str, wanted: BreakFilter, chang
         )
         missing = sorted({*(wanted.ids or ())} - {row.break_id for row in found})
         if missing:
+            fits = " that fits the other options" * (wanted != BreakFilter(ids=wanted.ids))
             raise ConfigError(
-                f"there is no unresolved break {', '.join(map(str, missing))}: `ecommpay-sync breaks` lists them."
+                f"there is no unresolved break {', '.join(map(str, missing))}{fits}: `ecommpay-sync breaks --all` "
+                "lists them."
             )
         _save(connection, account, by, [replace(change, break_id=row.break_id) for row in found])
     return found

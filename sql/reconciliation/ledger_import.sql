@@ -32,11 +32,20 @@ WHERE (e.booked_at, e.is_date_only, e.operation_type, e.status, e.currency, e.am
        s.operation_id, s.project_id, s.payment_id, s.reference)
 
 -- name: save
+-- An entry that is known in this state is not touched: not even locked, which would cost as much as writing it.
 INSERT INTO recon.ledger_entries AS e (
     account, entry_id, booked_at, is_date_only, operation_type, status, currency, amount_minor, fee_minor,
     operation_id, project_id, payment_id, reference, import_id
 )
 SELECT :account, s.*, :import_id FROM staging_entries s
+WHERE NOT EXISTS (
+    SELECT FROM recon.ledger_entries k
+    WHERE k.account = :account AND k.entry_id = s.entry_id
+      AND (k.booked_at, k.is_date_only, k.operation_type, k.status, k.currency, k.amount_minor, k.fee_minor,
+           k.operation_id, k.project_id, k.payment_id, k.reference)
+        IS NOT DISTINCT FROM (s.booked_at, s.is_date_only, s.operation_type, s.status, s.currency, s.amount_minor,
+           s.fee_minor, s.operation_id, s.project_id, s.payment_id, s.reference)
+)
 ON CONFLICT (account, entry_id) DO UPDATE SET
     booked_at = excluded.booked_at, is_date_only = excluded.is_date_only, operation_type = excluded.operation_type,
     status = excluded.status, currency = excluded.currency, amount_minor = excluded.amount_minor,

@@ -241,7 +241,7 @@ def test_formulas_count_as_their_results_and_one_without_is_named(store, tmp_pat
     missing(store, 1)
     path = write(store, tmp_path / "queue.xlsx")
     save(path, filled(table(path), 1, owner='="E"&"ve"'))
-    with pytest.raises(ConfigError, match="row 2: the owner is a formula without a result"):
+    with pytest.raises(ConfigError, match="row 2: the owner has a formula and no value: open the file in a spreadsheet and save it"):
         read_breaks(path)
 
 
