@@ -131,13 +131,13 @@ def _first_row(path: Path, layout: Layout, rows: Rows) -> tuple[int, list[Any]]:
     """Return the first row that is read, which has the names of the columns if any row has.
 
     Raises:
-        ConfigError: there is none.
+        ConfigError: there is none, and it should have the names.
     """
     first = next(rows, None)
-    if first is None:
+    if first is None and layout.header:
         above = f" from row {layout.header} on" * (layout.header > 1)
         raise ConfigError(f"{path.name} has nothing in it{above}: export it again, or correct the mapping's header.")
-    return first
+    return first or (1, [])
 
 
 def _read_csv(path: Path, layout: Layout) -> tuple[list[str], Rows]:

@@ -237,11 +237,21 @@ def test_what_spreadsheets_do_to_a_list_changes_nothing_of_what_it_says(store, t
     assert apply(store, path).changed == 2
 
 
+def test_a_list_is_found_beside_sheets_without_anything_in_them(store, tmp_path):
+    missing(store, 1)
+    path = write(store, tmp_path / "queue.xlsx")
+    book = openpyxl.load_workbook(path)
+    book.create_sheet("Notes", 0)
+    book["Breaks"].cell(2, table(path)[0].index("owner") + 1).value = "Eve"
+    book.save(path)
+    assert apply(store, path).changed == 1
+
+
 def test_formulas_count_as_their_results_and_one_without_is_named(store, tmp_path):
     missing(store, 1)
     path = write(store, tmp_path / "queue.xlsx")
     save(path, filled(table(path), 1, owner='="E"&"ve"'))
-    with pytest.raises(ConfigError, match="row 2: the owner has a formula and no value: open the file in a spreadsheet and save it"):
+    with pytest.raises(ConfigError, match="row 2: the owner has a formula and no value: open the file in a"):
         read_breaks(path)
 
 
