@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import date, datetime, timedelta
-from functools import cache, partial
+from functools import cache, lru_cache, partial
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -183,7 +183,7 @@ class PlainRows:
         self._number = f"^(?:{number_form(self._mapping) if mapped else CONTRACT_NUMBER})$"
         self._form = _moment_form(self._mapping.dates)
         self._offset_of_day = cache(partial(_offset_of_day, self._mapping.zone))
-        self._typed_moment = cache(self._type_moment)
+        self._typed_moment = lru_cache(maxsize=65536)(self._type_moment)
         given = self._mapping.fields
         numbers = [given[name] for pair in AMOUNTS.items() for name in pair if name in given]
         self._is_able = bool(given["booked_at"].column) and all(source.column for source in numbers)
@@ -244,21 +244,24 @@ class PlainRows:
         source = self._mapping.fields.get(name)
         if source is None:
             return pa.nulls(block.size, pa.string())
+        typed = partial(_typed_text, name)
         if source.value:
-            texts = pa.repeat(source.value, block.size)
-        elif source.template:
-            texts = self._filled(block, source.template)
-        else:
-            texts = self._cells(block, source)
-        return block.by_value(texts, lambda text: text_field({name: text}, name), unless=PLAIN)
+            return block.by_value(pa.repeat(source.value, block.size), typed)
+        if source.template:
+            return block.by_value(self._filled(block, source.template), typed, unless=PLAIN)
+        if self._mapped is None or (source.pattern is None and source.words is None):
+            cell = self._mapped.cell(source) if self._mapped else str
+            return block.by_value(
+                block.column(self._place(source.column)), lambda text: typed(cell(text)), unless=PLAIN
+            )
+        return block.by_value(self._cells(block, source), typed, unless=PLAIN)
 
     def _cells(self, block: _Block, source: Source) -> pa.Array:
         """Return what is meant of the cells of a column."""
         cells = block.column(self._place(source.column))
-        if self._mapped is None:
+        if self._mapped is None or (source.pattern is None and source.words is None):
             return cells
-        is_plain = PLAIN if source.pattern is None and source.words is None else ""
-        return block.by_value(cells, self._mapped.cell(source), unless=is_plain)
+        return block.by_value(cells, self._mapped.cell(source))
 
     def _filled(self, block: _Block, template: str) -> pa.Array:
         """Return the texts of a template, null where one of its columns is empty."""
@@ -421,6 +424,10 @@ def _offset_of_day(zone: str, day: int) -> int | None:
     found = {hour.replace(tzinfo=ZoneInfo(zone), fold=fold).utcoffset() for hour in hours for fold in (0, 1)}
     offset = found.pop()
     return None if found or offset is None else offset // timedelta(microseconds=1)
+
+
+def _typed_text(name: str, text: str | None) -> str | None:
+    return text_field({name: text}, name)
 
 
 def _refuse_if_fits(rule: Rule, text: str) -> str:
