@@ -336,5 +336,7 @@ def text(value: str, what: str, longest: int = LONGEST_NOTE) -> str:
 
 def shown(value: str) -> str:
     """Return a text as a cell of a file can hold it: no space around it, one kind of line end, nothing unseen."""
+    if value.isprintable():
+        return value.strip()
     lines = printable_lines(value.replace("\r\n", "\n").replace("\r", "\n")).split("\n")
     return "\n".join(line.strip() for line in lines).strip()
