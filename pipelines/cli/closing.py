@@ -197,6 +197,7 @@ def report(
         Path | None, typer.Option("--output", metavar="PATH", help="folder of the report; else SYNC_REPORT_DIR")
     ] = None,
     account: EachAccount = None,
+    as_json: AsJson = False,
 ) -> None:
     """Write page and workbook of a day or month; or, of sealed days, an evidence pack or a journal."""
     days = _read_period(day, month)
@@ -204,6 +205,8 @@ def report(
         raise ConfigError("--evidence and --journal are two files: name one of them.")
     if map_file is not None and not journal:
         raise ConfigError("--map names the accounts of a journal: add --journal, or leave it out.")
+    if as_json and (month is None or evidence or journal):
+        raise ConfigError("--json prints the figures of a month's report: add --month MONTH, or leave it out.")
     if evidence or journal:
         scope = only_account(account)
         kept = _days_kept(scope, days)
@@ -212,7 +215,7 @@ def report(
     elif journal:
         _write_journal(scope, kept, map_file, _file("--journal", output, (".csv", ".xlsx")))
     else:
-        _write_reports(days, month, output, account)
+        _write_reports(days, month, output, account, as_json=as_json)
 
 
 def _file(option: str, output: Path | None, kinds: Sequence[str]) -> Path:
@@ -221,15 +224,21 @@ def _file(option: str, output: Path | None, kinds: Sequence[str]) -> Path:
     return output
 
 
-def _write_reports(days: Sequence[date], month: str | None, folder: Path | None, account: str | None) -> None:
+def _write_reports(
+    days: Sequence[date], month: str | None, folder: Path | None, account: str | None, *, as_json: bool
+) -> None:
     from pipelines.reports.publish import publish, publish_month
 
     def write(scope: AccountScope) -> None:
         with reading_warehouse(scope) as store:
             if month is not None:
                 published_month = publish_month(store, scope.account, _days_kept(scope, days), folder or report_dir())
-                _print_month_report(published_month.document)
                 page, workbook = published_month.page, published_month.workbook
+                if as_json:
+                    files = {"page": str(page), "workbook": str(workbook)}
+                    console.document({**vars(published_month.document), **files})
+                    return
+                _print_month_report(published_month.document)
             else:
                 zone = settings_in_force(store, scope.settings).reference.reporting_zone
                 published = publish(store, scope.account, days[0], zone, folder or report_dir())
@@ -239,7 +248,7 @@ def _write_reports(days: Sequence[date], month: str | None, folder: Path | None,
         console.line(f"workbook: {workbook}")
         console.line()
 
-    each_in_turn(account, write)
+    each_in_turn(account, write, as_json=as_json)
 
 
 def _print_report(document: DayDocument) -> None:

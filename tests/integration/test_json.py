@@ -77,6 +77,7 @@ COMMANDS = (
     ("assign", ("explain", "1", "--note", "seen", "--by", "Ann")),
     ("close", ("close", "--date", DAY, "--by", "Ann", "--with-open-breaks")),
     ("close", ("close", "--date", DAY, "--by", "Bob", "--with-open-breaks")),
+    ("report", ("report", "--month", DAY[:7], "--output", "{folder}")),
     ("match", ("match", "--operation", "{operation}", "--entry", "e1", *WHY, "--reason", "other")),
     ("match", ("unmatch", "--operation", "{operation}", "--entry", "e1", *WHY)),
     ("status", ("status",)),
@@ -91,7 +92,7 @@ COMMANDS = (
 def test_each_command_prints_one_line_as_documented_and_nothing_else(command, environment, store, tmp_path):
     add_entries(store, {"entry_id": "e1", "payment_id": "nowhere"})
     (tmp_path / "queue.csv").write_text("id,version,owner\n1,1,Bob\n")
-    places = {"{queue}": str(tmp_path / "queue.csv")}
+    places = {"{queue}": str(tmp_path / "queue.csv"), "{folder}": str(tmp_path)}
     seen = set()
     for name, arguments in COMMANDS:
         if "{operation}" in arguments:
