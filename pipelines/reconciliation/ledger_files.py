@@ -91,7 +91,7 @@ def read_ledger_file(path: Path, layout: Layout | None = None) -> tuple[list[str
         raise ConfigError(f"{path.name} is no .csv, .parquet or .xlsx: save it as one of them, or name a mapping.")
     check_file(path)
     names, rows = readers[kind](path, layout or Layout())
-    return names, ((line, row) for line, row in rows if not all(map(_is_empty, row)))
+    return names, ((line, row) for line, row in rows if not _is_blank(row))
 
 
 def check_file(path: Path) -> None:
@@ -121,6 +121,10 @@ def column_letter(number: int) -> str:
         number, place = divmod(number - 1, 26)
         letters = chr(ord("A") + place) + letters
     return letters
+
+
+def _is_blank(row: Sequence[Any]) -> bool:
+    return (not row or _is_empty(row[0])) and all(map(_is_empty, row))
 
 
 def _is_empty(value: Any) -> bool:

@@ -22,6 +22,7 @@ from pyarrow import compute as pc
 from pipelines.reconciliation.ledger_entries import (
     AMOUNTS,
     ANY_SPOILED,
+    LONGEST,
     TEXTS,
     Entry,
     Exponent,
@@ -33,7 +34,7 @@ from pipelines.reconciliation.ledger_entries import (
 from pipelines.reconciliation.mapped_rows import MINUS, MappedRows, number_form, shown
 from pipelines.reconciliation.mapping import ISO, Direction, LedgerMapping, Rule, Source
 
-PLAIN = r"^[!-~]([ -~]{0,250}[!-~])?$"  # printable, and no space around it
+PLAIN = r"^[!-~]([ -~]*[!-~])?$"  # printable, and no space around it
 SPOILED = f"^(?:{ANY_SPOILED.pattern})$"
 BLANKS = " \t\u00a0"
 CONTRACT_NUMBER = r"(?P<opened>)(?P<sign>)(?P<whole>\d+)(?:\.(?P<fraction>\d+))?(?P<behind>)(?P<closed>)"
@@ -97,9 +98,11 @@ class _Block:
 
     def __init__(self, rows: Sequence[Sequence[str]], width: int) -> None:
         self._size = len(rows)
-        self._places = np.array([place for place, row in enumerate(rows) if len(row) == width], int)
-        self._cells = list(zip(*(rows[place] for place in self._places), strict=True))
+        self._places = np.flatnonzero(np.fromiter(map(len, rows), int, len(rows)) == width)
+        whole = rows if len(self._places) == len(rows) else [rows[place] for place in self._places]
+        self._cells = list(zip(*whole, strict=True))
         self._columns: dict[int, pa.Array] = {}
+        self._plain: dict[int, tuple[pa.Array, pa.Array]] = {}  # by the id of an array, which stays here
         self.size, self.is_plain = len(self._places), np.ones(len(self._places), bool)
 
     def column(self, place: int) -> pa.Array:
@@ -116,15 +119,24 @@ class _Block:
         """Leave the rows for which the mask is not true."""
         self.is_plain &= mask if isinstance(mask, np.ndarray) else mask.to_numpy(zero_copy_only=False)
 
-    def by_value(self, texts: pa.Array, function: Callable[[str], str | None], unless: str = "") -> pa.Array:
+    def _is_plain(self, texts: pa.Array) -> pa.Array:
+        """Return which texts any field takes as they are; null where there is none."""
+        if id(texts) not in self._plain:
+            is_short = pc.less_equal(pc.binary_length(texts), LONGEST)
+            is_fine = pc.and_(is_short, pc.match_substring_regex(texts, PLAIN))
+            self._plain[id(texts)] = texts, pc.and_not(is_fine, pc.match_substring_regex(texts, SPOILED))
+        return self._plain[id(texts)][1]
+
+    def by_value(
+        self, texts: pa.Array, function: Callable[[str], str | None], *, keeps_plain: bool = False
+    ) -> pa.Array:
         """Return a function's result for each text, called once a value; leave the rows whose value it refuses.
 
-        Where `unless` matches and a text is not spoiled, the function returns it as it is.
+        `keeps_plain`: what is plain it returns as it is.
         """
         others = pa.array(np.ones(len(texts), bool))
-        if unless:
-            fine = pc.and_not(pc.match_substring_regex(texts, unless), pc.match_substring_regex(texts, SPOILED))
-            others = pc.invert(fine.fill_null(fill_value=True))
+        if keeps_plain:
+            others = pc.invert(self._is_plain(texts).fill_null(fill_value=True))
         values, found, refused = texts.filter(others).dictionary_encode(), [], []
         for value in values.dictionary.to_pylist():
             try:
@@ -232,9 +244,9 @@ class PlainRows:
     def _leave_no_entries(self, block: _Block) -> None:
         """Leave the rows that a rule tells apart, and those with a value under no name."""
         for rule in (*self._mapping.skip, *self._mapping.totals):
-            cells, is_plain = block.column(self._place(rule.column)), "" if rule.matches else PLAIN
+            cells = block.column(self._place(rule.column))
             block.keep(pc.invert(pc.is_in(cells, pa.array(rule.equals, pa.string()))))
-            block.by_value(cells, partial(_refuse_if_fits, rule), unless=is_plain)
+            block.by_value(cells, partial(_refuse_if_fits, rule), keeps_plain=rule.matches is None)
         for place, name in enumerate(self._names):
             if not name.strip() and not self._mapping.ignore_unnamed:
                 block.keep(pc.equal(block.column(place), ""))
@@ -248,13 +260,13 @@ class PlainRows:
         if source.value:
             return block.by_value(pa.repeat(source.value, block.size), typed)
         if source.template:
-            return block.by_value(self._filled(block, source.template), typed, unless=PLAIN)
+            return block.by_value(self._filled(block, source.template), typed, keeps_plain=True)
         if self._mapped is None or (source.pattern is None and source.words is None):
             cell = self._mapped.cell(source) if self._mapped else str
             return block.by_value(
-                block.column(self._place(source.column)), lambda text: typed(cell(text)), unless=PLAIN
+                block.column(self._place(source.column)), lambda text: typed(cell(text)), keeps_plain=True
             )
-        return block.by_value(self._cells(block, source), typed, unless=PLAIN)
+        return block.by_value(self._cells(block, source), typed, keeps_plain=True)
 
     def _cells(self, block: _Block, source: Source) -> pa.Array:
         """Return what is meant of the cells of a column."""
@@ -268,7 +280,7 @@ class PlainRows:
         parts: list[Any] = []
         for place, part in enumerate(re.split(r"\{([^{}]+)\}", template)):
             if place % 2:
-                texts = block.by_value(block.column(self._place(part)), shown, unless=PLAIN)
+                texts = block.by_value(block.column(self._place(part)), shown, keeps_plain=True)
                 parts.append(pc.if_else(pc.equal(texts, ""), None, texts))
             else:
                 parts.append(part)
