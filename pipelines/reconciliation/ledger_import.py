@@ -226,13 +226,14 @@ def _store(
     run(connection, "reconciliation/matching/lock_account", account=account)
     run(connection, "reconciliation/ledger_import/analyze")
     (row,) = run(connection, "reconciliation/ledger_import/next_id")
-    changed = affect(connection, "reconciliation/ledger_import/versions", account=account)
-    written = affect(connection, "reconciliation/ledger_import/save", account=account, import_id=row.import_id)
     withdrawn = 0
     if replace_day:
         withdrawn = affect(
             connection, "reconciliation/ledger_import/withdraw", account=account, import_id=row.import_id
         )
+    run(connection, "reconciliation/ledger_import/drop_unchanged", account=account)
+    changed = affect(connection, "reconciliation/ledger_import/versions", account=account)
+    written = affect(connection, "reconciliation/ledger_import/save", account=account, import_id=row.import_id)
     report = ImportReport(
         import_id=row.import_id,
         rows_read=reader.rows_read,
