@@ -65,7 +65,7 @@ class PlainEntries:
 
     is_taken: Array
     entries: pa.Table
-    sums: dict[str, tuple[Array, Array]]  # whole units and millionths of each row
+    sums: dict[str, tuple[Array, ...]]  # whole units and millionths of each row
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,8 @@ class _Numbers:
 
     @property
     def is_zero(self) -> Array:
-        return (self.whole == 0) & (self.millionths == 0)
+        found: Array = (self.whole == 0) & (self.millionths == 0)
+        return found
 
     def where(self, mask: Array, other: _Numbers) -> _Numbers:
         """Return these numbers where the mask is true, else the other's."""
@@ -93,13 +94,30 @@ def no_plain_entries(rows: int) -> PlainEntries:
     return PlainEntries(np.zeros(rows, bool), SCHEMA.empty_table(), {})
 
 
+class _Groups:
+    """What the groups of a regular expression found in texts."""
+
+    def __init__(self, texts: pa.Array, form: str) -> None:
+        self._found, self._nothing = pc.extract_regex(texts, form), pa.repeat("", len(texts))
+        self._names = [field.name for field in self._found.type]
+        self.is_found = _numpy(self._found.is_valid())
+
+    def text(self, name: str) -> pa.Array:
+        """Return a group of each text, empty where it found nothing."""
+        return pc.struct_field(self._found, name).fill_null("") if name in self._names else self._nothing
+
+    def given(self, name: str) -> Array:
+        """Return where a group found something."""
+        return _numpy(pc.not_equal(self.text(name), ""))
+
+
 class _Block:
     """Some rows by columns, and which of them are plain so far."""
 
     def __init__(self, rows: Sequence[Sequence[str]], width: int) -> None:
         self._size = len(rows)
         self._places = np.flatnonzero(np.fromiter(map(len, rows), int, len(rows)) == width)
-        whole = rows if len(self._places) == len(rows) else [rows[place] for place in self._places]
+        whole = rows if len(self._places) == len(rows) else [rows[place] for place in self._places.tolist()]
         self._cells = list(zip(*whole, strict=True))
         self._columns: dict[int, pa.Array] = {}
         self._plain: dict[int, tuple[pa.Array, pa.Array]] = {}  # by the id of an array, which stays here
@@ -117,7 +135,7 @@ class _Block:
 
     def keep(self, mask: Any) -> None:
         """Leave the rows for which the mask is not true."""
-        self.is_plain &= mask if isinstance(mask, np.ndarray) else mask.to_numpy(zero_copy_only=False)
+        self.is_plain &= mask if isinstance(mask, np.ndarray) else _numpy(mask)
 
     def _is_plain(self, texts: pa.Array) -> pa.Array:
         """Return which texts any field takes as they are; null where there is none."""
@@ -152,29 +170,19 @@ class _Block:
 
     def numbers(self, texts: pa.Array, form: str) -> _Numbers:
         """Return texts as numbers; leave the rows of others, and of very long ones."""
-        groups = pc.extract_regex(texts, form)
-        given = pc.not_equal(texts, "").to_numpy(zero_copy_only=False)
-        self.keep(~given | groups.is_valid().to_numpy(zero_copy_only=False))
-
-        def group(name: str) -> pa.Array:
-            return pc.struct_field(groups, name).fill_null("")
-
-        def given_in(name: str) -> Array:
-            return pc.not_equal(group(name), "").to_numpy(zero_copy_only=False)
-
-        def integers(digits: pa.Array, longest: int) -> Array:
-            fits = pc.less_equal(pc.binary_length(digits), longest)
-            self.keep(fits)
-            return pc.if_else(fits, digits, "0").cast(pa.int64()).to_numpy()
-
-        minus = pc.is_in(group("sign"), pa.array(MINUS)).to_numpy(zero_copy_only=False)
-        opened, behind = given_in("opened"), given_in("behind")
-        self.keep(opened == given_in("closed"))
-        self.keep(opened.astype(int) + behind + given_in("sign") <= 1)
-        digits = pc.replace_substring_regex(group("whole"), r"\D", "")
-        whole = integers(pc.if_else(pc.equal(digits, ""), "0", digits), WHOLE_DIGITS)
-        millionths = integers(pc.utf8_rpad(group("fraction"), FRACTION_DIGITS, "0"), FRACTION_DIGITS)
-        return _Numbers(given, opened | behind | minus, given_in("fraction"), whole, millionths)
+        groups = _Groups(texts, form)
+        given = _numpy(pc.not_equal(texts, ""))
+        self.keep(~given | groups.is_found)
+        opened, behind, fraction = groups.given("opened"), groups.given("behind"), groups.text("fraction")
+        minus = _numpy(pc.is_in(groups.text("sign"), pa.array(MINUS)))
+        self.keep(opened == groups.given("closed"))
+        self.keep(opened.astype(int) + behind + groups.given("sign") <= 1)
+        whole = pc.replace_substring_regex(groups.text("whole"), r"\D", "")
+        for digits, longest in ((whole, WHOLE_DIGITS), (fraction, FRACTION_DIGITS)):
+            self.keep(pc.less_equal(pc.binary_length(digits), longest))
+        whole, fraction = (pc.if_else(pa.array(self.is_plain), digits, "") for digits in (whole, fraction))
+        millionths = _integers(pc.utf8_rpad(fraction, FRACTION_DIGITS, "0"))
+        return _Numbers(given, opened | behind | minus, groups.given("fraction"), _integers(whole), millionths)
 
     def of_all_rows(self, values: Array) -> Array:
         """Return the values of the plain rows in their places among all rows; of the others 0 or false."""
@@ -314,9 +322,7 @@ class PlainRows:
             block.keep(~amount.is_negative)
             marks = block.by_value(block.column(self._place(direction.mark)), partial(_sign_of_mark, direction))
             block.keep(marks.is_valid())
-            amount = replace(
-                amount, is_negative=pc.equal(marks, "-").fill_null(fill_value=False).to_numpy(zero_copy_only=False)
-            )
+            amount = replace(amount, is_negative=_numpy(pc.equal(marks, "-").fill_null(fill_value=False)))
         else:
             amount = numbers[name]
         numbers[name] = replace(amount, is_negative=np.zeros(block.size, bool))
@@ -354,22 +360,9 @@ class PlainRows:
 
     def _plain_moments(self, texts: pa.Array) -> tuple[Array, Array, Array]:
         """Return moments, which are a date alone, and which are known: in the format, on a day of a single offset."""
-        groups = pc.extract_regex(texts, self._form)
-        names = [field.name for field in groups.type]
-
-        def digits(name: str) -> pa.Array:
-            if name not in names:
-                return pa.repeat("", len(texts))
-            return pc.struct_field(groups, name).fill_null("")
-
-        def given(name: str) -> Array:
-            return pc.not_equal(digits(name), "").to_numpy(zero_copy_only=False)
-
-        def number(name: str) -> Array:
-            return pc.if_else(pc.equal(digits(name), ""), "0", digits(name)).cast(pa.int64()).to_numpy()
-
+        groups = _Groups(texts, self._form)
         year, month, day, hour, minute, second, offset_hour, offset_minute = (
-            number(name) for name in ("Y", "m", "d", "H", "M", "S", "oH", "oM")
+            _integers(groups.text(name)) for name in ("Y", "m", "d", "H", "M", "S", "oH", "oM")
         )
         is_known = (year > FIRST_YEAR) & (year < LAST_YEAR) & (month >= 1) & (month <= 12) & (day >= 1)
         is_known &= (hour < 24) & (minute < 60) & (second < 60) & (offset_hour < 15) & (offset_minute < 60)
@@ -377,15 +370,16 @@ class PlainRows:
         dates = months.astype("datetime64[D]") + (day - 1)
         is_known &= dates.astype("datetime64[M]") == months
         days, place = np.unique(np.where(is_known, dates.astype(int), 0), return_inverse=True)
-        has_offset, is_date_only = given("offset"), ~given("H")
-        offset = (offset_hour * 60 + offset_minute) * np.where(pc.equal(digits("east"), "-"), -MINUTE, MINUTE)
+        has_offset, is_date_only = groups.given("offset"), ~groups.given("H")
+        offset = (offset_hour * 60 + offset_minute) * np.where(
+            _numpy(pc.equal(groups.text("east"), "-")), -MINUTE, MINUTE
+        )
         if not has_offset.all():
             of_days = [self._offset_of_day(int(value)) for value in days]
             is_known &= has_offset | is_date_only | np.array([each is not None for each in of_days])[place]
             offset = np.where(has_offset, offset, np.array([each or 0 for each in of_days])[place])
-        moments = days[place] * DAY + (hour * 60 + minute) * MINUTE + second * MICROS - offset
-        if "f" in names:
-            moments += pc.utf8_rpad(digits("f"), 6, "0").cast(pa.int64()).to_numpy()
+        fraction = _integers(pc.utf8_rpad(groups.text("f"), 6, "0"))
+        moments = days[place] * DAY + (hour * 60 + minute) * MINUTE + second * MICROS + fraction - offset
         if is_date_only.any():
             starts = [self._typed_moment(date.fromordinal(EPOCH + int(value))) for value in days]
             moments = np.where(is_date_only, np.array([start[0] if start else 0 for start in starts])[place], moments)
@@ -451,6 +445,16 @@ def _refuse_if_fits(rule: Rule, text: str) -> str:
 def _sign_of_mark(direction: Direction, text: str) -> str | None:
     mark = shown(text)
     return "-" if mark in direction.negative_marks else "+" if mark in direction.positive_marks else None
+
+
+def _numpy(values: pa.Array) -> Array:
+    found: Array = values.to_numpy(zero_copy_only=False)
+    return found
+
+
+def _integers(digits: pa.Array) -> Array:
+    """Return digits as numbers; where there are none, 0."""
+    return _numpy(pc.if_else(pc.equal(digits, ""), "0", digits).cast(pa.int64()))
 
 
 def _spread(mask: Array, values: Array) -> Array:
