@@ -79,6 +79,10 @@ ON_REQUEST: dict[str, Kind] = {
 }
 COLUMNS: dict[str, Kind] = {**BY_DEFAULT, **ON_REQUEST, EXTRA: "json"}
 KEY = "operation_id"
+IDS = (
+    *("operation_id", "project_id", "payment_id", "provider_payment_id", "recurring_id", "balance_id", "merchant_id"),
+    *("customer_id", "card_token", "arn", "rrn"),
+)
 SUMS = ("sum_initial", "sum_converted")
 
 
@@ -122,6 +126,7 @@ OPERATIONS = Stream(
         sums=SUMS,
         required=(KEY,),
         indexed=(KEY, "payment_id"),
+        ids=IDS,
     ),
     total=Total("sum_initial_currency", "operation_type", "operation_status", "sum_initial_amount"),
     look_back_days=attrgetter("look_back_days"),

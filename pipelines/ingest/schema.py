@@ -51,6 +51,7 @@ class Schema:
     derive: Callable[[Rows], Mapping[str, pa.Array]] | None = None
     required: tuple[str, ...] = ()  # a row without a value there is rejected
     indexed: tuple[str, ...] = ()  # columns of an index, which holds no long text
+    ids: tuple[str, ...] = ()  # columns of ids and reference numbers: what looks like a card number there is none
     prepare: Callable[[Any], Any] | None = None  # what a row becomes before anything else, rejects included
 
     @cached_property
