@@ -2,7 +2,8 @@
 
 A card number is 12 to 19 digits, in the range and of a length that an issuer has, with the right check digit (Luhn).
 Its groups, of four digits at least but for the last, may be apart by a space or a dash. Digits with a letter or a
-decimal point beside them are none. Columns of ids (`Schema.ids`), and fields of JSON that are named so, are left out.
+decimal point beside them are none. Columns of ids and codes (`Schema.codes`), and fields of JSON that are named so, are
+left out: digits are what they are made of.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ SHORTEST, LONGEST = 12, 19
 LEAST_GROUP = 4
 CANDIDATE = f"[0-9]([ \u00a0-]?[0-9]){{{SHORTEST - 1}}}"  # for PostgreSQL: what may hold one
 GROUPS = re.compile(r"(?<![0-9A-Za-z])(?<![0-9][.,])[0-9]+(?:[ \u00a0-][0-9]+)*(?![0-9A-Za-z]|[.,][0-9])")
-ID_NAME = re.compile(r"(?:^|_)(?:ids?|uuid|token|arn|rrn|reference)$|[a-z]I[dD]s?$", re.IGNORECASE)
+ID_NAME = re.compile(r"(?i:(?:^|_)(?:ids?|uuid|token|arn|rrn|reference)$)|[a-z]I[dD]s?$")
 DOUBLED = (0, 2, 4, 6, 8, 1, 3, 5, 7, 9)
 
 # first and last prefix of a range, and the lengths of its numbers: ISO/IEC 7812 as the payment systems use it
@@ -65,13 +66,13 @@ def card_numbers(warehouse: Warehouse, stream: Stream, run_ids: list[int]) -> li
     """Return where the rows that these runs wrote hold card numbers, rejected rows included."""
     schema, rows = stream.schema, Counter[str]()
     looked_for = {"run_ids": run_ids, "pattern": CANDIDATE}
-    for text in warehouse.query("checks/texts_like", relation=stream.table, left_out=list(schema.ids), **looked_for):
+    for text in warehouse.query("checks/texts_like", relation=stream.table, left_out=list(schema.codes), **looked_for):
         if schema.columns[text.column_name] == "json":
-            rows.update(_fields_with_card_numbers(text.column_name, text.value, schema.ids))
+            rows.update(_fields_with_card_numbers(text.column_name, text.value, schema.codes))
         elif has_card_number(text.value):
             rows[text.column_name] += 1
     for reject in warehouse.query("checks/rejects_like", **looked_for):
-        rows.update(_fields_with_card_numbers("core.rejects", reject.raw_json, schema.ids))
+        rows.update(_fields_with_card_numbers("core.rejects", reject.raw_json, schema.codes))
     return [ColumnWithCardNumbers(column, count) for column, count in sorted(rows.items())]
 
 
@@ -100,23 +101,23 @@ def _is_card_number(digits: str) -> bool:
     return (sum(values[::2]) + sum(DOUBLED[value] for value in values[1::2])) % 10 == 0
 
 
-def _fields_with_card_numbers(column: str, text: str, ids: tuple[str, ...]) -> set[str]:
+def _fields_with_card_numbers(column: str, text: str, codes: tuple[str, ...]) -> set[str]:
     """Return the paths of the fields of a JSON text that hold one; a name of the data may hold anything itself."""
     return {
         ".".join("…" if has_card_number(name) else printable(name) for name in path)
-        for path, value in _values((column,), json.loads(text, parse_int=str), ids)
+        for path, value in _values((column,), json.loads(text, parse_int=str), codes)
         if has_card_number(value)
     }
 
 
-def _values(path: tuple[str, ...], value: Any, ids: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], str]]:
+def _values(path: tuple[str, ...], value: Any, codes: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], str]]:
     if isinstance(value, dict):
         for name, part in value.items():
             yield (*path, name), name
-            if name not in ids and not ID_NAME.search(name):
-                yield from _values((*path, name), part, ids)
+            if name not in codes and not ID_NAME.search(name):
+                yield from _values((*path, name), part, codes)
     elif isinstance(value, list):
         for part in value:
-            yield from _values(path, part, ids)
+            yield from _values(path, part, codes)
     elif isinstance(value, str):  # whole numbers too
         yield path, value

@@ -29,6 +29,7 @@ EXTRA = {
     "note": f"card {CARD}",
     "acquirer_id": CARD,
     "orderId": CARD,
+    "paid": CARD,
     "rows": [{"number": int(CARD)}, {"number": CARD}, {"rate": 0.4111111111111111}],
     f"key {CARD}": "its name",
 }
@@ -88,7 +89,7 @@ def test_card_numbers_are_counted_by_column_until_a_run_writes_text_without_them
 
 
 @pytest.mark.parametrize("stream", [OPERATIONS, FRAUD], ids=lambda stream: stream.name)
-def test_every_column_of_text_is_looked_through_but_those_of_ids(sandbox, store, stream):
+def test_every_column_of_text_is_looked_through_but_those_of_ids_and_codes(sandbox, store, stream):
     sync(sandbox, store, DAY, DAY)
     schema = stream.schema
     texts = [name for name, kind in schema.columns.items() if kind == "text" and name != schema.key]
@@ -103,7 +104,7 @@ def test_every_column_of_text_is_looked_through_but_those_of_ids(sandbox, store,
     with store.transaction() as connection:
         connection.execute(sqlalchemy.update(table).values(dict.fromkeys(texts, CARD)))
     rows = stored(store) if stream is OPERATIONS else 1
-    assert found(store, stream) == {name: rows for name in texts if name not in schema.ids}
+    assert found(store, stream) == {name: rows for name in texts if name not in schema.codes}
 
 
 def test_json_is_looked_through_field_by_field_but_for_ids(sandbox, store):
@@ -122,6 +123,7 @@ def test_json_is_looked_through_field_by_field_but_for_ids(sandbox, store):
     assert found(store, OPERATIONS) == {
         "core.rejects.payment_description": 1,
         "extra.note": stored(store),
+        "extra.paid": stored(store),
         "extra.rows.number": stored(store),
         "extra.…": stored(store),
     }
