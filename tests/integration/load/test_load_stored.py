@@ -8,7 +8,7 @@ from dataclasses import replace
 import pyarrow as pa
 import pytest
 
-from fixtures.commands import fetch_all
+from fixtures.commands import execute, fetch_all
 from fixtures.load import (
     HOSTILE,
     at,
@@ -31,7 +31,15 @@ from pipelines.ingest.streams import Stream
 from resources.warehouse import ledger
 from resources.warehouse.engine import Warehouse
 from resources.warehouse.ledger import LoadReport
-from resources.warehouse.load import Reject, WindowRows, load_window, staged_differences
+from resources.warehouse.load import (
+    Reject,
+    WindowRows,
+    body_of,
+    load_window,
+    merge_again,
+    readable_body,
+    staged_differences,
+)
 
 # What is stored
 
@@ -231,3 +239,30 @@ def test_a_reject_with_a_raw_nul_is_stored_escaped(store):
     scope = started(store)
     load_window(store, OPERATIONS, scope, walk(), typed({}).frame, [Reject("why", '"\x00"', at(0))], [])
     assert fetch_all(store, "SELECT raw_json FROM core.rejects") == [{"raw_json": '"\\u0000"'}]
+
+
+def test_a_body_comes_back_as_it_was_sent_and_a_damaged_one_not_at_all():
+    body = b'{"operations":[]}' * 1_000
+    page = replace(page_of(body), body_bytes=len(body))
+    assert len(page.body_zstd) < len(body)
+    assert body_of(page) == readable_body(page) == body
+    assert readable_body(replace(page, body_zstd=b"no frame")) is None
+
+
+def test_the_states_of_a_row_are_built_again_from_its_windows_and_what_was_altered_or_missing_is_counted(store):
+    first = load_rows(store, row(1, "processing"), row(2))
+    second = load_rows(store, row(1, "success"), second=5)
+    windows = [
+        WindowRows(first.window_id, typed({0: [row(1, "processing")]}).frame),
+        WindowRows(second.window_id, typed({5: [row(1, "success")]}).frame),
+    ]
+    sound = stored(store), versions(store)
+    for damage, counted in (
+        ("SELECT 1", (0, 0)),
+        ("UPDATE core.operations SET sum_initial_amount = 7 WHERE operation_id = '1'", (1, 1)),
+        ("DELETE FROM core.operation_versions", (1, 0)),
+        ("DELETE FROM core.operations WHERE operation_id = '1'", (1, 0)),
+    ):
+        execute(store, damage)
+        assert merge_again(store, OPERATIONS, "default", ["1"], windows) == counted
+        assert (stored(store), versions(store)) == sound
