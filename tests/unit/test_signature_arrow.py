@@ -157,6 +157,10 @@ def test_what_is_not_plain_is_left_to_the_exact_way(left):
     assert signature.decode(body, SECRET)["operations"][0]["arn"] == "007"
 
 
+def test_a_page_whose_signature_is_null_is_left_to_the_exact_way():
+    assert rows_of(body_of(json.loads(signed(ROW)) | {"signature": None})) is None
+
+
 def test_further_keys_beside_the_rows_are_left_to_the_exact_way():
     assert rows_of(signed(ROW, total=1)) is None
 
