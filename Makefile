@@ -5,7 +5,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 INSTALL := $(PIP) install --quiet --no-deps --require-hashes
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test chaos nights simulate check bench dev dictionary settings pictures sbom lock clean
+.PHONY: help install demo test chaos nights simulate mutants check bench dev dictionary settings pictures sbom lock clean
 
 help: ## print the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -45,6 +45,12 @@ ZONES ?=
 
 simulate: .venv/dev ## many runs on a simulated clock, platform and store: make simulate SEEDS=1-100000
 	@PYTHONPATH=tests $(BIN)/python -m simulation $(if $(filter file,$(origin SEEDS)),1-2000,$(SEEDS))
+
+mutants: .venv/dev ## do tests notice a wrong line? hours, all in .data/mutation: make mutants MODULES="walk sql-load"
+	@VIRTUAL_ENV="$(CURDIR)/.venv" PYTHONPATH=tests $(BIN)/uv run --quiet --no-project --with mutmut==3.8.1 \
+		python -m mutation $(ARGUMENTS) $(MODULES)
+MODULES ?=
+ARGUMENTS ?=
 
 bench: .venv/dev ## measure against other tools; writes docs/benchmarks.md (OPERATIONS=500000 RUNS=3 PARTS="speed memory")
 	@$(BIN)/python tests/bench/run.py --operations $(OPERATIONS) --runs $(RUNS) --parts "$(PARTS)"
