@@ -5,7 +5,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 INSTALL := $(PIP) install --quiet --no-deps --require-hashes
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test chaos nights simulate check bench dev dictionary settings pictures lock clean
+.PHONY: help install demo test chaos nights simulate check bench dev dictionary settings pictures docs lock clean
 
 help: ## print the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -62,6 +62,9 @@ dictionary: .venv/runtime ## write docs/data-dictionary.md from the comments of 
 
 pictures: .venv/dev ## take the pictures of docs/pictures from the demo (Chromium; Playwright comes by itself)
 	@$(BIN)/uv run --quiet --no-project --with playwright python docs/pictures.py
+
+docs: .venv/dev ## write the generated pages of docs/ and the site, dist/docs (Zensical comes by itself)
+	@$(BIN)/python docs/pages.py
 
 settings: .venv/runtime ## write docs/settings.md from resources/settings.py
 	@$(BIN)/python -c 'from resources.settings import settings_page; print(settings_page(), end="")' > docs/settings.md

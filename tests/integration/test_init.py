@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import select
 import subprocess
 import sys
 import time
@@ -15,8 +16,13 @@ import pytest
 from resources.sandbox import DEMO_SECRET, DEMO_TOKEN, SandboxServer, World
 
 COMMAND = str(Path(sys.executable).parent / "ecommpay-sync")
-# a session of its own whose terminal is the pseudo terminal, as a login shell has one
-AT_A_TERMINAL = "import os, sys; os.open(os.ttyname(0), os.O_RDWR); os.execv(sys.argv[1], sys.argv[1:])"
+# a session of its own whose terminal is the pseudo terminal and whose Ctrl-C is heard, as a login shell has them
+AT_A_TERMINAL = """
+import os, signal, sys
+os.open(os.ttyname(0), os.O_RDWR)
+signal.signal(signal.SIGINT, signal.SIG_DFL)
+os.execv(sys.argv[1], sys.argv[1:])
+"""
 
 
 @pytest.fixture(scope="module")
@@ -46,6 +52,8 @@ def at_a_terminal(home: Path, answers: dict[str, list[str]], *arguments: str) ->
         os.close(end)
         shown, answered = b"", 0
         while True:
+            if not select.select([terminal], [], [], 60)[0]:
+                process.kill()
             try:
                 shown += os.read(terminal, 65536)
             except OSError:  # the command has ended
