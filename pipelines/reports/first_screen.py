@@ -10,6 +10,7 @@ from pipelines.reports.document import WEEKS, BreakLine, CurrencyTotals, DayDocu
 from pipelines.reports.words import amount, break_name
 
 LEAST_WEEKS = 4  # with fewer of the same weekday nothing is usual
+MOST_BREAKS = 5  # that are listed one by one, so that the screen stays one
 NOBODY = "nobody yet"
 
 
@@ -107,12 +108,13 @@ def _of_breaks(document: DayDocument) -> Iterator[Task]:
             what = f"{line.overdue:,} break{'s' * (line.overdue != 1)} overdue, the oldest {line.oldest_days} days old"
             owned = f"--owner {quote(line.owner)} " if line.owner else ""
             yield Task(what, line.owner or NOBODY, f"ecommpay-sync breaks {owned}--overdue")
-    for new in document.new_breaks:
+    listed = document.new_breaks[:MOST_BREAKS]
+    for new in listed:
         yield _task_of_break(new, document.decimals)
-    unlisted = sum(line.new for line in document.queue) - len(document.new_breaks)
+    unlisted = max(sum(line.new for line in document.queue), len(document.new_breaks)) - len(listed)
     if unlisted > 0:
         command = "ecommpay-sync breaks --output breaks.xlsx"
-        yield Task(f"{unlisted:,} more new breaks", "finance", command)
+        yield Task(f"{unlisted:,} more new break{'s' * (unlisted != 1)}", "finance", command)
 
 
 def _task_of_break(line: BreakLine, decimals: Mapping[str, int]) -> Task:
