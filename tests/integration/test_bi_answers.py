@@ -196,6 +196,33 @@ def test_the_examples_of_the_reconciliations_page_can_be_executed_as_they_stand(
         execute(store, statement)
 
 
+NOTHING_TO_SHOW = {
+    "03",
+    "14",
+    "15",
+    "20",
+    "27",
+    "28",
+    "33",
+    "34",
+    "35",
+    "36",
+    "37",
+    "38",
+    "46",
+}  # all is well, nobody closed
+QUESTIONS = sorted((ROOT / "sql/bi/questions").glob("*.sql"))
+
+
+def test_every_question_has_an_answer_in_its_readers_name(readers):
+    silent = set()
+    for file in QUESTIONS:
+        statement = file.read_text(encoding="utf-8")
+        if readers("finance" if "recon." in re.sub("--.*", "", statement) else "bi", statement).empty:
+            silent.add(file.name[:2])
+    assert silent <= NOTHING_TO_SHOW
+
+
 # bi.fct_fraud
 
 
