@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from itertools import groupby
 from pathlib import Path
@@ -15,7 +16,7 @@ import typer
 from pipelines.cli import console
 from pipelines.cli.accounts import OneAccount, migrated_warehouse, only_account, reading_warehouse, settings_of_all
 from pipelines.cli.console import AsJson
-from resources.errors import ConfigError, WarehouseBroken
+from resources.errors import ConfigError, WarehouseBroken, kind_of
 from resources.settings import database_url, role_prefix
 from resources.warehouse.engine import Warehouse, open_warehouse, run, script
 
@@ -142,7 +143,7 @@ def alert(
     """Look for causes and send alerts now; with --test, only try the channels."""
     from pipelines.accounts import account_scopes
     from pipelines.alerts.conditions import evaluate
-    from pipelines.alerts.notifications import Delivery, notify, tips_of_chains
+    from pipelines.alerts.notifications import Delivery, notify, say_how_alerts_stand, tips_of_chains
     from resources.accounts import accounts_of
     from resources.channels import ChannelFailed, channels_of, heartbeat_of
     from resources.settings import alert_settings
@@ -153,21 +154,27 @@ def alert(
     if test:
         _test_channels(channels, alerting.runbook)
         return
-    causes, delivery = list[dict[str, str]](), Delivery(0, ())
-    with migrated_warehouse() as store:
-        for scope in account_scopes(accounts_of()):
-            found = evaluate(store, settings_in_force(store, scope.settings), alerting, now, option=scope.option)
-            for item in found.alerts:
-                causes.append({"account": scope.account, "title": item.title, "text": item.message(alerting.runbook)})
-                if not as_json:
-                    console.line(item.title)
-                    console.lines(f"{item.message(alerting.runbook)}\n")
-            delivery += notify(store, scope.account, found, channels, now, alerting.runbook)
-        if heartbeat := heartbeat_of(alerting):
-            if delivery.failures or (causes and not channels):
-                heartbeat.fail("causes stand that no channel took")
-            else:
-                heartbeat.success(f"alerts are sent\n{tips_of_chains(store)}")
+    causes, delivery, heartbeat = list[dict[str, str]](), Delivery(0, ()), heartbeat_of(alerting)
+    try:
+        with migrated_warehouse() as store:
+            for scope in account_scopes(accounts_of()):
+                found = evaluate(store, settings_in_force(store, scope.settings), alerting, now, option=scope.option)
+                for item in found.alerts:
+                    text = item.message(alerting.runbook)
+                    causes.append({"account": scope.account, "title": item.title, "text": text})
+                    if not as_json:
+                        console.line(item.title)
+                        console.lines(f"{text}\n")
+                delivery += notify(store, scope.account, found, channels, now, alerting.runbook)
+            tips = tips_of_chains(store)
+    except Exception as error:
+        if heartbeat:
+            with suppress(ChannelFailed):
+                heartbeat.fail(f"alerts could not be evaluated ({kind_of(error)})")
+        raise
+    if heartbeat:
+        undelivered = bool(delivery.failures or (causes and not channels))
+        say_how_alerts_stand(heartbeat, tips, undelivered=undelivered)
     if as_json:
         console.document({"causes": causes, "sent": delivery.sent, "failures": delivery.failures})
     else:

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from contextlib import ExitStack
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, nullcontext
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Any
@@ -18,7 +19,7 @@ from pipelines.accounts import AccountScope
 from pipelines.cli import console
 from pipelines.cli.accounts import EachAccount, api_settings, each_in_turn, reading_warehouse
 from pipelines.cli.console import AsJson, FirstDay, LastDay, read_days
-from pipelines.cli.dagster_runs import RunFailed, check_days, check_settings, execute
+from pipelines.cli.dagster_runs import RunFailed, check_days, check_settings, dagster_imported_meanwhile, execute
 from resources.documents import DocumentsConfig
 from resources.errors import ConfigError, WarehouseBroken
 from resources.settings import data_dir, database_url
@@ -77,7 +78,8 @@ def load_operations(
     check_settings(scope)
     backfill = is_backfill(scope.settings, *days)
     if dry_run or (backfill and not as_json):
-        forecast = _forecast(scope, days, tuple(sorted(set(project_ids))))
+        with nullcontext() if dry_run else dagster_imported_meanwhile():
+            forecast = _forecast(scope, days, tuple(sorted(set(project_ids))))
         if as_json:
             console.document({"account": scope.account, "forecast": forecast})
         else:
@@ -439,7 +441,10 @@ def _sample(scope: AccountScope, stretches: Sequence[Window], project_ids: tuple
     if not stretches:
         return [], 0.0
     seconds: list[float] = []
-    with Client(api_settings(scope), RetryPolicy(deadline=scope.settings.retry_seconds)) as client:
+    with (
+        Client(api_settings(scope), RetryPolicy(deadline=scope.settings.retry_seconds)) as client,
+        ThreadPoolExecutor(forecast.SAMPLES) as pool,
+    ):
         api = DataApi(client)
 
         def count(window: Window, offset: int, limit: int) -> int:
@@ -448,5 +453,5 @@ def _sample(scope: AccountScope, stretches: Sequence[Window], project_ids: tuple
             seconds.append(time.monotonic() - began)
             return len(answer.document["operations"])
 
-        rates = forecast.sample(stretches, count)
+        rates = forecast.sample(stretches, count, pool.map)
     return rates, sum(seconds) / len(seconds)

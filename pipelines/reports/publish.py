@@ -105,7 +105,8 @@ def _write(folder: Path, files: Mapping[Path, bytes]) -> None:
             write_whole(path, content)
     except OSError as error:
         raise ConfigError(
-            f"the report cannot be written to {folder}: {error.strerror}; set SYNC_REPORT_DIR to a folder that can be."
+            f"the report cannot be written to {folder}: {error.strerror}: name another folder (--output, or "
+            "SYNC_REPORT_DIR)."
         ) from None
 
 
