@@ -240,38 +240,25 @@ LEFT JOIN core.currencies c ON c.currency = g.currency
     AND c.valid_from <= g.business_date AND (c.valid_to IS NULL OR c.valid_to > g.business_date)
 
 -- name: new_retries
--- Of the stale payments those that were attempted again after an attempt that was declined or failed.
+-- Of the stale payments those that were attempted again after an attempt that was declined or failed. Attempts follow
+-- each other as they were begun. The later ones are looked up by payment, one failed attempt after the other: whatever the
+-- planner expects, that is one way of the index for each.
 CREATE TEMPORARY TABLE new_retries ON COMMIT DROP AS
-WITH attempt AS (
-    SELECT p.account, p.project_id, p.payment_id, coalesce(o.sum_initial_currency, '(none)') AS currency,
-           o.operation_status AS status, coalesce(s.is_success, false) AS is_success, coalesce(s.is_final, false) AS is_final,
-           o.payment_provider_code, o.payment_provider_message, o.sum_initial_amount AS minor,
-           coalesce(o.operation_completed_at, o.operation_created_at, o.first_seen_at) AS business_at,
-           row_number() OVER (
-               PARTITION BY p.account, p.project_id, p.payment_id, coalesce(o.sum_initial_currency, '(none)')
-               ORDER BY coalesce(o.operation_created_at, o.operation_completed_at, o.first_seen_at), o.operation_id) AS number
+WITH failed AS (
+    SELECT DISTINCT ON (p.account, p.project_id, p.payment_id, coalesce(o.sum_initial_currency, '(none)'))
+           p.account, p.project_id, p.payment_id, coalesce(o.sum_initial_currency, '(none)') AS currency,
+           o.operation_id, o.operation_status AS status, o.payment_provider_code, o.payment_provider_message,
+           o.sum_initial_amount AS minor, coalesce(o.operation_created_at, o.operation_completed_at, o.first_seen_at) AS begun_at,
+           coalesce(o.operation_completed_at, o.operation_created_at, o.first_seen_at) AS business_at
     FROM stale_payments p
     JOIN core.operations o ON o.account = p.account AND o.payment_id = p.payment_id
         AND coalesce(o.project_id, '(none)') = p.project_id
-        AND o.operation_type IN ('sale', 'auth', 'recurring')
+        AND o.operation_type IN ('sale', 'auth', 'recurring') AND o.operation_status IN ('decline', 'error')
         AND NOT EXISTS (
             SELECT FROM core.account_projects a
             WHERE a.account = o.account AND a.project_id = o.project_id AND NOT a.is_counted)
-    LEFT JOIN core.operation_statuses s ON s.operation_status = o.operation_status
-), failed AS (
-    SELECT DISTINCT ON (account, project_id, payment_id, currency) *
-    FROM attempt
-    WHERE status IN ('decline', 'error')
-    ORDER BY account, project_id, payment_id, currency, number
-), retried AS (
-    SELECT f.account, f.project_id, f.payment_id, f.currency, count(*) AS retries,
-           min(a.business_at) FILTER (WHERE a.is_success) AS approved_at, max(a.business_at) AS last_attempt_at,
-           (array_agg(a.is_final ORDER BY a.number DESC))[1] AS is_final,
-           (array_agg(a.status ORDER BY a.number DESC))[1] AS last_status
-    FROM failed f
-    JOIN attempt a USING (account, project_id, payment_id, currency)
-    WHERE a.number > f.number
-    GROUP BY f.account, f.project_id, f.payment_id, f.currency
+    ORDER BY p.account, p.project_id, p.payment_id, coalesce(o.sum_initial_currency, '(none)'),
+             coalesce(o.operation_created_at, o.operation_completed_at, o.first_seen_at), o.operation_id
 )
 SELECT f.account, f.project_id, f.payment_id, f.currency, f.business_at AS first_failed_at,
        (f.business_at AT TIME ZONE zone)::date AS first_failed_date, f.status AS first_failed_status,
@@ -283,14 +270,31 @@ SELECT f.account, f.project_id, f.payment_id, f.currency, f.business_at AS first
            ELSE 'failed'
        END AS outcome,
        r.last_attempt_at, r.approved_at,
-       floor(extract(epoch FROM r.approved_at - f.business_at) / 60)::bigint AS minutes_to_approval,
+       CASE
+           WHEN r.approved_at IS NOT NULL
+               THEN greatest(0, floor(extract(epoch FROM r.approved_at - f.business_at) / 60))::bigint
+       END AS minutes_to_approval,
        f.minor AS amount_minor, f.minor * c.smallest_unit AS amount
 FROM failed f
-JOIN retried r USING (account, project_id, payment_id, currency)
+CROSS JOIN LATERAL (
+    SELECT count(*) AS retries,
+           min(coalesce(o.operation_completed_at, o.operation_created_at, o.first_seen_at)) FILTER (WHERE s.is_success) AS approved_at,
+           max(coalesce(o.operation_completed_at, o.operation_created_at, o.first_seen_at)) AS last_attempt_at,
+           (array_agg(coalesce(s.is_final, false) ORDER BY coalesce(o.operation_created_at, o.operation_completed_at, o.first_seen_at) DESC, o.operation_id DESC))[1] AS is_final,
+           (array_agg(o.operation_status ORDER BY coalesce(o.operation_created_at, o.operation_completed_at, o.first_seen_at) DESC, o.operation_id DESC))[1] AS last_status
+    FROM core.operations o
+    LEFT JOIN core.operation_statuses s ON s.operation_status = o.operation_status
+    WHERE o.account = f.account AND o.payment_id = f.payment_id
+        AND coalesce(o.project_id, '(none)') = f.project_id
+        AND coalesce(o.sum_initial_currency, '(none)') = f.currency
+        AND o.operation_type IN ('sale', 'auth', 'recurring')
+        AND (coalesce(o.operation_created_at, o.operation_completed_at, o.first_seen_at), o.operation_id) > (f.begun_at, f.operation_id)
+) AS r
 CROSS JOIN (SELECT value AS zone FROM core.settings WHERE key = 'reporting_zone') AS z
 LEFT JOIN core.currencies c ON c.currency = f.currency
     AND c.valid_from <= (f.business_at AT TIME ZONE zone)::date
     AND (c.valid_to IS NULL OR c.valid_to > (f.business_at AT TIME ZONE zone)::date)
+WHERE r.retries > 0
 
 -- name: new_refunds
 -- What of the stale payments was given back, each with its sale.

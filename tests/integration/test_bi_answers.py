@@ -196,21 +196,10 @@ def test_the_examples_of_the_reconciliations_page_can_be_executed_as_they_stand(
         execute(store, statement)
 
 
+# all is well, nobody reconciled with books or closed a day, and the sandbox's customers do not try a payment again
 NOTHING_TO_SHOW = {
-    "03",
-    "14",
-    "15",
-    "20",
-    "27",
-    "28",
-    "33",
-    "34",
-    "35",
-    "36",
-    "37",
-    "38",
-    "46",
-}  # all is well, nobody closed
+    *("03", "14", "15", "18", "20", "27", "28", "33", "34", "35", "36", "37", "38", "43", "44", "46"),
+}
 QUESTIONS = sorted((ROOT / "sql/bi/questions").glob("*.sql"))
 
 
