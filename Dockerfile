@@ -1,7 +1,7 @@
 # One image for the webserver, the daemon, the code server and the command, by argument:
 #   docker run IMAGE webserver | daemon | code-server | operations --from DAY --to DAY | doctor | …
 # A run per pod of Kubernetes needs dagster-k8s beside it: docker build --build-arg LOCK=requirements-k8s.lock .
-FROM python:3.11.14-slim-bookworm AS build
+FROM python:3.11.14-slim-bookworm@sha256:65a93d69fa75478d554f4ad27c85c1e69fa184956261b4301ebaf6dbb0a3543d AS build
 ARG LOCK=requirements.lock
 WORKDIR /app
 RUN python -m venv --without-pip /app/.venv
@@ -18,7 +18,7 @@ RUN python -m pip --python /app/.venv/bin/python install --no-cache-dir --no-dep
 COPY workspace.yaml ./
 COPY deploy deploy
 
-FROM python:3.11.14-slim-bookworm
+FROM python:3.11.14-slim-bookworm@sha256:65a93d69fa75478d554f4ad27c85c1e69fa184956261b4301ebaf6dbb0a3543d
 RUN python -m pip uninstall --yes setuptools wheel pip \
     && useradd --create-home --uid 10001 ecommpay \
     && mkdir -p /app/.data \

@@ -5,7 +5,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 INSTALL := $(PIP) install --quiet --no-deps --require-hashes
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test chaos nights simulate check bench dev dictionary settings pictures lock clean
+.PHONY: help install demo test chaos nights simulate mutants check bench dev dictionary settings pictures docs sbom lock clean
 
 help: ## print the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -18,9 +18,9 @@ demo: .venv/runtime ## load, reconcile, close and report a month of made-up oper
 test: .venv/dev ## run every test
 	@echo "running every test (a real PostgreSQL and a sandbox API are started by the tests)"
 	@$(BIN)/python -m pytest --durations 15 $(PARALLEL) $(TESTS)
-# a file on each core, by name: the many small tests of tests/unit fill the end; one after the other on a server of
-# your own, whose roles all tests share
-PARALLEL ?= $(if $(DATABASE_URL),,-n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder)
+# a file for each worker, by name: the many small tests of tests/unit fill the end; more workers than cores, since many
+# tests wait; one after the other on a server of your own, whose roles all tests share
+PARALLEL ?= $(if $(DATABASE_URL),,-n 4 --dist loadfile --no-loadscope-reorder)
 
 check: .venv/dev ## format, lint, types, import directions, migrations, secrets, dependencies
 	$(BIN)/ruff format --check .
@@ -46,6 +46,12 @@ ZONES ?=
 simulate: .venv/dev ## many runs on a simulated clock, platform and store: make simulate SEEDS=1-100000
 	@PYTHONPATH=tests $(BIN)/python -m simulation $(if $(filter file,$(origin SEEDS)),1-2000,$(SEEDS))
 
+mutants: .venv/dev ## do tests notice a wrong line? hours, all in .data/mutation: make mutants MODULES="walk sql-load"
+	@VIRTUAL_ENV="$(CURDIR)/.venv" PYTHONPATH=tests $(BIN)/uv run --quiet --no-project --with mutmut==3.8.1 \
+		python -m mutation $(ARGUMENTS) $(MODULES)
+MODULES ?=
+ARGUMENTS ?=
+
 bench: .venv/dev ## measure against other tools; writes docs/benchmarks.md (OPERATIONS=500000 RUNS=3 PARTS="speed memory")
 	@$(BIN)/python tests/bench/run.py --operations $(OPERATIONS) --runs $(RUNS) --parts "$(PARTS)"
 OPERATIONS ?= 500000
@@ -62,6 +68,14 @@ dictionary: .venv/runtime ## write docs/data-dictionary.md from the comments of 
 
 pictures: .venv/dev ## take the pictures of docs/pictures from the demo (Chromium; Playwright comes by itself)
 	@$(BIN)/uv run --quiet --no-project --with playwright python docs/pictures.py
+
+sbom: .venv/dev ## write dist/sbom.cdx.json, what the image installs (CycloneDX, from requirements.lock)
+	@mkdir -p dist
+	@PYTHONWARNINGS=ignore $(BIN)/uv run --quiet --no-project --with cyclonedx-bom cyclonedx-py requirements \
+		--pyproject pyproject.toml --output-reproducible --output-file dist/sbom.cdx.json requirements.lock
+
+docs: .venv/dev ## write the generated pages of docs/ and the site, dist/docs (Zensical comes by itself)
+	@$(BIN)/python docs/pages.py
 
 settings: .venv/runtime ## write docs/settings.md from resources/settings.py
 	@$(BIN)/python -c 'from resources.settings import settings_page; print(settings_page(), end="")' > docs/settings.md

@@ -8,6 +8,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import dagster as dg
@@ -15,7 +16,7 @@ import dagster as dg
 from pipelines.accounts import AccountScope
 from pipelines.alerts import outage
 from pipelines.alerts.conditions import DagsterFacts, FailedCheck, FailedJob, FailedStep, evaluate
-from pipelines.alerts.notifications import Delivery, notify, tips_of_chains
+from pipelines.alerts.notifications import Delivery, notify, say_how_alerts_stand, tips_of_chains
 from pipelines.alerts.outage import Outage
 from pipelines.audit.spot_check import STREAM as SPOT_CHECK
 from pipelines.jobs import job_names
@@ -28,6 +29,7 @@ from resources.warehouse.reference import settings_in_force
 
 TICK_SECONDS = 60
 VERIFY_EVERY = timedelta(hours=1)  # the whole chain is hashed: too much for each minute
+HEARTBEAT_EVERY = timedelta(hours=1)
 LOOK_BACK = timedelta(days=14)  # as far back as the ledger's own failed runs are looked for
 PAGE_OF_RUNS = 50
 OVER = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED]
@@ -40,7 +42,8 @@ class _Cursor:
     """What the sensor remembers between ticks, where no database is needed."""
 
     outage: Outage
-    verified: float = 0.0  # when the ledger's chain was verified last, and its tip told by heartbeat
+    verified: float = 0.0  # when the ledger's chain was verified last
+    heartbeat: float = 0.0  # when the watcher took the hourly heartbeat last; 0: it is due
     nights: dict[str, str] = field(default_factory=dict)  # job → the state of its last run that was told by heartbeat
 
     @classmethod
@@ -50,12 +53,14 @@ class _Cursor:
             state: dict[str, Any] = json.loads(text) if text else {}
             known = {name: state[name] for name in ("since", "kind") if name in state}
             outage_before = Outage(**known, notified=tuple(state.get("notified", ())))
-            return cls(outage_before, float(state.get("verified", 0.0)), dict(state.get("nights", {})))
+            times = {name: float(state.get(name, 0.0)) for name in ("verified", "heartbeat")}
+            return cls(outage_before, **times, nights=dict(state.get("nights", {})))
         except (ValueError, TypeError, AttributeError):
             return cls(Outage())
 
     def write(self) -> str:
-        return json.dumps({"verified": self.verified, "nights": self.nights, **asdict(self.outage)})
+        own = {"verified": self.verified, "heartbeat": self.heartbeat, "nights": self.nights}
+        return json.dumps({**own, **asdict(self.outage)})
 
 
 def alerts_sensor(scopes: Sequence[AccountScope]) -> dg.SensorDefinition:
@@ -93,11 +98,12 @@ def alerts_sensor(scopes: Sequence[AccountScope]) -> dg.SensorDefinition:
             missed = ""
             if heartbeat:
                 untold = delivery.failures or (causes and not channels)
-                missed = _beat(heartbeat, context, warehouse, scopes, cursor, now, hourly=verify, untold=bool(untold))
+                missed = _beat(heartbeat, context, warehouse, scopes, cursor, now, untold=bool(untold))
         except Exception as error:
             context.log.exception("alerts could not be evaluated")
             before = cursor.outage
             cursor.outage = outage.begin(before, channels, error, now, accounts, runbook)
+            cursor.heartbeat = 0.0  # the watcher hears at once that it is over
             if heartbeat and (before.since, before.kind) != (cursor.outage.since, cursor.outage.kind):
                 _said(heartbeat.fail, f"{accounts}: alerts could not be evaluated ({cursor.outage.kind})")
             context.update_cursor(cursor.write())
@@ -120,12 +126,11 @@ def _beat(
     cursor: _Cursor,
     now: datetime,
     *,
-    hourly: bool,
     untold: bool,
 ) -> str:
     """Say each hour that all was looked for, and of each night that it began and how it ended; return what was missed.
 
-    `untold`: a cause stands that no channel took. What the watcher did not take of a night is said again.
+    `untold`: a cause stands that no channel took. What the watcher did not take is said again at the next tick.
     """
     tips = tips_of_chains(warehouse.warehouse())
     missed = ""
@@ -147,9 +152,11 @@ def _beat(
         missed = failed or missed
         if not failed:
             cursor.nights[job] = state
-    if hourly:
-        say = heartbeat.fail if untold else heartbeat.success
-        missed = _said(say, f"{'causes stand that no channel took' if untold else 'alerts are sent'}\n{tips}") or missed
+    if now.timestamp() - cursor.heartbeat >= HEARTBEAT_EVERY.total_seconds():
+        failed = _said(partial(say_how_alerts_stand, heartbeat, tips, undelivered=untold))
+        missed = failed or missed
+        if not failed:
+            cursor.heartbeat = now.timestamp()
     return missed
 
 

@@ -14,7 +14,7 @@ _WRITTEN = "\u200c\u200d"  # joiners: some languages are written with them
 
 def printable(text: str) -> str:
     r"""Return `text` on one line, with whatever cannot be seen written as its escape (`\x1b`); idempotent."""
-    if text.isascii() and text.isprintable():
+    if text.isprintable():
         return text
     return "".join(map(_shown, text))
 

@@ -122,3 +122,14 @@ FROM sync.windows
 WHERE run_id = ANY(:run_ids) AND verdict <> 'complete'
 ORDER BY window_id
 LIMIT 100
+
+-- name: texts_like
+-- Texts that the runs wrote into a stream's table: candidates for a closer look.
+SELECT column_name, value
+FROM core.texts_like(
+    CAST(CAST(:relation AS text) AS regclass), CAST(:left_out AS text[]),
+    ARRAY(SELECT window_id FROM sync.windows WHERE run_id = ANY(:run_ids)), :pattern)
+
+-- name: rejects_like
+-- The same of the rows that could not be typed.
+SELECT raw_json FROM core.rejects WHERE run_id = ANY(:run_ids) AND raw_json ~ :pattern

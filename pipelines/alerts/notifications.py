@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from pipelines.alerts.conditions import Evaluation
-from resources.channels import Channel, ChannelFailed
+from resources.channels import Channel, ChannelFailed, Heartbeat
 from resources.warehouse.engine import Warehouse, run
 
 logger = logging.getLogger(__name__)
@@ -58,6 +58,18 @@ def tips_of_chains(warehouse: Warehouse) -> str:
     """Return a line for each account with the tip of its ledger, as `verify --head` takes it."""
     tips = warehouse.query("warehouse/ledger/chain_tips")
     return "".join(f"account {tip.account}: entry {tip.entry_no}, head {tip.head}\n" for tip in tips)
+
+
+def say_how_alerts_stand(heartbeat: Heartbeat, tips: str, *, undelivered: bool) -> None:
+    """Say that all causes were looked for; as a failure where one stands that no channel took.
+
+    Raises:
+        ChannelFailed: the watcher did not take it.
+    """
+    if undelivered:
+        heartbeat.fail(f"causes stand that no channel took\n{tips}")
+    else:
+        heartbeat.success(f"alerts are sent\n{tips}")
 
 
 def _record(warehouse: Warehouse, account: str, evaluation: Evaluation, now: datetime, runbook: str) -> None:

@@ -16,7 +16,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from pipelines.cli import admin, audit, closing, console, demo, finance, load, queue, status
+from pipelines.cli import admin, audit, closing, console, demo, finance, init, load, queue, status
 from pipelines.cli.accounts import explained
 from pipelines.cli.stopping import Stopping
 from resources.config_file import add_settings_of_file
@@ -24,6 +24,7 @@ from resources.printable import printable
 from resources.settings import unknown_names, what_was_meant
 
 GROUPS = {
+    "Set up": init.app,
     "Load from the platform": load.app,
     "Look at it": status.app,
     "Reconcile": finance.app,
@@ -65,7 +66,6 @@ app = typer.Typer(
     cls=GroupedCommands,
     help="Payment operations and balances from the signed Data API into PostgreSQL, provably complete.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
@@ -85,12 +85,19 @@ def _print_version(value: bool) -> None:  # noqa: FBT001 - as Typer calls it
 
 @app.callback()
 def root(
+    context: typer.Context,
     *,
     version: Annotated[
         bool, typer.Option("--version", help="Show the version and exit.", is_eager=True, callback=_print_version)
     ] = False,
 ) -> None:
-    """Take the options of `ecommpay-sync` itself."""
+    """Take the options of `ecommpay-sync` itself, and read the settings file, which `init` has yet to write."""
+    del version  # its callback has ended the command
+    if context.invoked_subcommand == "init":
+        return
+    add_settings_of_file()
+    for name in unknown_names():
+        print(f"ecommpay-sync: warning: {printable(what_was_meant(*name))}.", file=sys.stderr)  # noqa: T201
 
 
 def main() -> None:
@@ -98,9 +105,6 @@ def main() -> None:
     console.replace_unencodable()
     Stopping(_end_servers)
     try:
-        add_settings_of_file()
-        for name in unknown_names():
-            print(f"ecommpay-sync: warning: {printable(what_was_meant(*name))}.", file=sys.stderr)  # noqa: T201
         sys.exit(app(standalone_mode=False))  # Typer would print wrong usage in four lines
     except typer.TyperException as error:
         _print_usage_error(error)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -19,13 +19,13 @@ from pipelines.cli.accounts import (
     only_account,
     reading_warehouse,
 )
-from pipelines.cli.console import read_day
+from pipelines.cli.console import AsJson, read_day
 from resources.errors import ConfigError, Incomplete
 from resources.settings import report_dir
 from resources.warehouse.reference import settings_in_force
 
 if TYPE_CHECKING:
-    from pipelines.reconciliation.close import Outcome, Prepared, Sealed
+    from pipelines.reconciliation.close import Outcome
     from pipelines.reports.document import DayDocument
     from pipelines.reports.month import MonthDocument
 
@@ -43,6 +43,7 @@ def close(
     by: Annotated[str, typer.Option(metavar="NAME", help="who prepares the figures, or reviewed them and closes")],
     with_open_breaks: Annotated[bool, typer.Option("--with-open-breaks", help="although breaks are open")] = False,
     account: OneAccount = None,
+    as_json: AsJson = False,
 ) -> None:
     """Seal the figures of a day or month under four eyes: one person's call prepares them, another's closes."""
     from pipelines.reconciliation.close import close_day, close_month
@@ -53,18 +54,31 @@ def close(
         if month is not None:
             kept = _days_kept(scope, days)
             outcomes = close_month(store, scope.account, kept, by=by, with_open_breaks=with_open_breaks)
-            _print_month(month, outcomes, "--with-open-breaks" if with_open_breaks else "")
-            return
-        (business_day,) = days
-        outcome = close_day(store, scope.account, business_day, by=by, with_open_breaks=with_open_breaks)
-    _print_closed(business_day, outcome)
+        else:
+            (only,) = days
+            outcomes = {only: close_day(store, scope.account, only, by=by, with_open_breaks=with_open_breaks)}
+    found = [_closing_of(business_day, outcome) for business_day, outcome in outcomes.items()]
+    if as_json:
+        console.document({"account": scope.account, "days": found})
+    elif month is not None:
+        _print_month(month, found, "--with-open-breaks" if with_open_breaks else "")
+    else:
+        _print_day(found[0])
+    left = [day for day in found if day["state"] in ("not closed", "prepared anew")]
+    if month is not None and left:
+        raise Incomplete(f"{len(left)} of {len(found)} days of {month} are left: the table says why.")
+    if left:
+        raise Incomplete(
+            f"{left[0]['business_date']} is not closed: {left[0]['reason']}. They are prepared anew by "
+            f"{left[0]['prepared_by']}, and another person closes the day."
+        )
 
 
 def _read_period(day: str | None, month: str | None) -> tuple[date, ...]:
     """Return the days that `--date` or `--month` names.
 
     Raises:
-        ConfigError: neither or both are given, or it is no day or month.
+        ConfigError: neither or both are given, it is no day or month, or the month has not begun.
     """
     from pipelines.reconciliation.close import days_of_month
 
@@ -73,9 +87,12 @@ def _read_period(day: str | None, month: str | None) -> tuple[date, ...]:
     if day is not None:
         return (read_day("--date", day),)
     try:
-        return days_of_month(datetime.strptime(month or "", "%Y-%m").date())  # noqa: DTZ007 - a month of any zone
+        days = days_of_month(datetime.strptime(month or "", "%Y-%m").date())  # noqa: DTZ007 - a month of any zone
     except ValueError:
         raise ConfigError(f"--month {month!r} is no month: write YYYY-MM.") from None
+    if days[0] > datetime.now(UTC).date() + timedelta(days=1):
+        raise ConfigError(f"--month {month} has not begun: name a month of which a day is over.")
+    return days
 
 
 def _days_kept(scope: AccountScope, days: Sequence[date]) -> tuple[date, ...]:
@@ -86,68 +103,63 @@ def _days_kept(scope: AccountScope, days: Sequence[date]) -> tuple[date, ...]:
     return kept
 
 
-def _print_closed(day: date, outcome: Sealed | Prepared) -> None:
-    """Print what became of a day.
+def _print_day(found: dict[str, Any]) -> None:
+    """Print what became of a day that can be closed."""
+    day = found["business_date"]
+    if found["state"] == "closed":
+        number, digest = found["close_no"], found["document_sha256"]
+        console.line(f"closed: {day}, row {number} of recon.closes, SHA-256 of the document {digest}")
+        console.line(f"head of the chain: {found['entry_hash']}")
+    elif found["state"] == "prepared":
+        console.line(f"prepared: {day} by {found['prepared_by']}, SHA-256 of the figures {found['figures_sha256']}")
+        command = f"ecommpay-sync close --date {day} --by NAME"
+        console.line(f"now another person looks at the report and closes it: `{command}`")
 
-    Raises:
-        Incomplete: the figures are not those that somebody else had prepared.
-    """
-    from pipelines.reconciliation.close import Sealed, is_same_person
 
+def _closing_of(day: date, outcome: Outcome) -> dict[str, Any]:
+    """Return what became of a day, and the command that comes next."""
+    from pipelines.reconciliation.close import Prepared, Sealed, is_same_person
+
+    found = dict.fromkeys(("close_no", "document_sha256", "entry_hash", "prepared_by", "figures_sha256", "reason"))
+    command = ""
     if isinstance(outcome, Sealed):
-        console.line(
-            f"closed: {day}, row {outcome.close_no} of recon.closes, SHA-256 of the document {outcome.document_sha256}"
-        )
-        console.line(f"head of the chain: {outcome.entry_hash}")
-        return
-    before = outcome.instead_of
-    if before and not is_same_person(before.by, outcome.by):
-        raise Incomplete(
-            f"{day} is not closed: its figures changed since {before.by} prepared them. They are prepared "
-            f"anew by {outcome.by}, and another person closes the day."
-        )
-    console.line(f"prepared: {day} by {outcome.by}, SHA-256 of the figures {outcome.figures_sha256}")
-    console.line(f"now another person looks at the report and closes it: `ecommpay-sync close --date {day} --by NAME`")
+        state = "closed"
+        found |= {name: getattr(outcome, name) for name in ("close_no", "document_sha256", "entry_hash")}
+    elif isinstance(outcome, Prepared):
+        before = outcome.instead_of
+        is_anew = before is not None and not is_same_person(before.by, outcome.by)
+        state = "prepared anew" if is_anew else "prepared"
+        found |= {"prepared_by": outcome.by, "figures_sha256": outcome.figures_sha256}
+        if before is not None and is_anew:
+            found["reason"] = f"its figures changed since {before.by} prepared them"
+    else:
+        state, command = "closed before" if outcome.is_closed else "not closed", outcome.command
+        found["reason"] = None if outcome.is_closed else outcome.reason
+    return {"business_date": day, "state": state, **found, "command": command or None}
 
 
-def _print_month(month: str, outcomes: dict[date, Outcome], option: str) -> None:
-    """Print what became of each day of a month.
-
-    Raises:
-        Incomplete: a day can neither be closed nor prepared now, or was prepared anew.
-    """
-    from pipelines.reconciliation.close import Obstacle, Prepared, Sealed, is_same_person
-
+def _print_month(month: str, days: Sequence[dict[str, Any]], option: str) -> None:
+    """Print what became of each day of a month."""
     rows = []
-    left = []
-    for day, outcome in outcomes.items():
-        if isinstance(outcome, Sealed):
-            rows.append((day, "closed", f"row {outcome.close_no}, SHA-256 of the document {outcome.document_sha256}"))
-        elif isinstance(outcome, Prepared):
-            before = outcome.instead_of
-            anew = bool(before and not is_same_person(before.by, outcome.by))
-            since = f", as they changed since {before.by} prepared them" if before and anew else ""
-            rows.append((day, "prepared", f"by {outcome.by}, SHA-256 of the figures {outcome.figures_sha256}{since}"))
-            left += [day] * anew
-        elif outcome.is_closed:
-            rows.append((day, "closed before", ""))
-        else:
-            left.append(day)
-            rows.append((day, "not closed", outcome.reason + (f": `{outcome.command}`" if outcome.command else "")))
+    for day in days:
+        said = day["reason"] or ""
+        if day["state"] == "closed":
+            said = f"row {day['close_no']}, SHA-256 of the document {day['document_sha256']}"
+        elif day["prepared_by"]:
+            since = f", as {said}" * bool(said)
+            said = f"by {day['prepared_by']}, SHA-256 of the figures {day['figures_sha256']}{since}"
+        elif day["command"]:
+            said += f": `{day['command']}`"
+        rows.append((day["business_date"], day["state"].removesuffix(" anew"), said))
     console.table(f"The days of {month}", ("day", "state", "what, and the next command"), rows)
-    sealed = [outcome for outcome in outcomes.values() if isinstance(outcome, Sealed)]
-    if sealed:
-        console.line(f"head of the chain: {sealed[-1].entry_hash}")
-    if any(isinstance(outcome, Prepared) for outcome in outcomes.values()):
+    heads = [day["entry_hash"] for day in days if day["entry_hash"]]
+    if heads:
+        console.line(f"head of the chain: {heads[-1]}")
+    if any(day["prepared_by"] for day in days):
         command = f"ecommpay-sync close --month {month} --by NAME{f' {option}' * bool(option)}"
         console.line(f"now another person looks at the report and closes what is prepared: `{command}`")
-    done = sum(
-        isinstance(outcome, Sealed) or (isinstance(outcome, Obstacle) and outcome.is_closed)
-        for outcome in outcomes.values()
-    )
-    console.line(f"{done} of {len(outcomes)} days of {month} are closed")
-    if left:
-        raise Incomplete(f"{len(left)} of {len(outcomes)} days of {month} are left: the table says why.")
+    done = sum(day["state"].startswith("closed") for day in days)
+    console.line(f"{done} of {len(days)} days of {month} are closed")
 
 
 @app.command()
@@ -185,6 +197,7 @@ def report(
         Path | None, typer.Option("--output", metavar="PATH", help="folder of the report; else SYNC_REPORT_DIR")
     ] = None,
     account: EachAccount = None,
+    as_json: AsJson = False,
 ) -> None:
     """Write page and workbook of a day or month; or, of sealed days, an evidence pack or a journal."""
     days = _read_period(day, month)
@@ -192,6 +205,8 @@ def report(
         raise ConfigError("--evidence and --journal are two files: name one of them.")
     if map_file is not None and not journal:
         raise ConfigError("--map names the accounts of a journal: add --journal, or leave it out.")
+    if as_json and (month is None or evidence or journal):
+        raise ConfigError("--json prints the figures of a month's report: add --month MONTH, or leave it out.")
     if evidence or journal:
         scope = only_account(account)
         kept = _days_kept(scope, days)
@@ -200,7 +215,7 @@ def report(
     elif journal:
         _write_journal(scope, kept, map_file, _file("--journal", output, (".csv", ".xlsx")))
     else:
-        _write_reports(days, month, output, account)
+        _write_reports(days, month, output, account, as_json=as_json)
 
 
 def _file(option: str, output: Path | None, kinds: Sequence[str]) -> Path:
@@ -209,15 +224,21 @@ def _file(option: str, output: Path | None, kinds: Sequence[str]) -> Path:
     return output
 
 
-def _write_reports(days: Sequence[date], month: str | None, folder: Path | None, account: str | None) -> None:
+def _write_reports(
+    days: Sequence[date], month: str | None, folder: Path | None, account: str | None, *, as_json: bool
+) -> None:
     from pipelines.reports.publish import publish, publish_month
 
     def write(scope: AccountScope) -> None:
         with reading_warehouse(scope) as store:
             if month is not None:
                 published_month = publish_month(store, scope.account, _days_kept(scope, days), folder or report_dir())
-                _print_month_report(published_month.document)
                 page, workbook = published_month.page, published_month.workbook
+                if as_json:
+                    files = {"page": str(page), "workbook": str(workbook)}
+                    console.document({**vars(published_month.document), **files})
+                    return
+                _print_month_report(published_month.document)
             else:
                 zone = settings_in_force(store, scope.settings).reference.reporting_zone
                 published = publish(store, scope.account, days[0], zone, folder or report_dir())
@@ -227,7 +248,7 @@ def _write_reports(days: Sequence[date], month: str | None, folder: Path | None,
         console.line(f"workbook: {workbook}")
         console.line()
 
-    each_in_turn(account, write)
+    each_in_turn(account, write, as_json=as_json)
 
 
 def _print_report(document: DayDocument) -> None:

@@ -182,6 +182,10 @@ def _print_next_steps(folder: Path) -> None:
     console.line("What to try next:")
     for text, purpose in (
         (f"SYNC_DATA_DIR={_relative(folder)} {command} status", "what is stored, and how complete it is"),
+        (
+            f"SYNC_DATA_DIR={_relative(folder)} {command} ledger map {_relative(folder / 'exports' / 'datev.csv')}",
+            "how an export becomes a mapping: docs/reconciliation.md",
+        ),
         (f"SYNC_DATA_DIR={_relative(folder)} {command} database", "its URL for psql or a BI tool, until Ctrl-C"),
         (f"{command} dev", "the Dagster UI on a sandbox"),
     ):

@@ -69,6 +69,12 @@ def _of_words(words: dict[str, str], name: str) -> Callable[[Posting], str]:
     return lambda posting: words.get(posting.text(name), posting.text(name))
 
 
+ENGLISH_COLUMNS: Columns = {
+    "Status": _of_words(ENGLISH, "status"),
+    "Currency": lambda posting: posting.text("currency"),
+}
+
+
 def _datev(postings: Sequence[Posting], folder: Path) -> Path:
     columns: Columns = {
         **_ids("Belegnummer", "Belegfeld 1", "Kostenstelle", "Zahlungs-ID"),
@@ -126,8 +132,7 @@ def _quickbooks(postings: Sequence[Posting], folder: Path) -> Path:
         "Date": lambda posting: f"{posting.at:%m/%d/%Y %I:%M:%S %p}",
         "Transaction Type": _of_words(ENGLISH, "operation_type"),
         **_ids("Num", "External ID", "Project", "Payment ID"),
-        "Status": _of_words(ENGLISH, "status"),
-        "Currency": lambda posting: posting.text("currency"),
+        **ENGLISH_COLUMNS,
         "Amount": lambda posting: posting.number("amount_minor", ".", ",", signed=True),
         "Fee": lambda posting: posting.number("fee_minor", ".", ","),
     }
@@ -140,8 +145,7 @@ def _netsuite(postings: Sequence[Posting], folder: Path) -> Path:
         **_ids("Internal ID", "External ID", "Project", "Payment ID"),
         "Date": lambda posting: f"{posting.at:%Y-%m-%d %H:%M:%S}",
         "Type": _of_words(ENGLISH, "operation_type"),
-        "Status": _of_words(ENGLISH, "status"),
-        "Currency": lambda posting: posting.text("currency"),
+        **ENGLISH_COLUMNS,
         "Amount": lambda posting: posting.number("amount_minor", ".", ""),
         "Fee": lambda posting: posting.number("fee_minor", ".", ""),
     }
@@ -176,8 +180,7 @@ def _xero(postings: Sequence[Posting], folder: Path) -> Path:
         **_ids("Journal No", "External ID", "Project", "Payment ID"),
         "Date": lambda posting: posting.at,
         "Type": _of_words(ENGLISH, "operation_type"),
-        "Status": _of_words(ENGLISH, "status"),
-        "Currency": lambda posting: posting.text("currency"),
+        **ENGLISH_COLUMNS,
         "Debit": lambda posting: (
             None if posting.row["operation_type"] in OUT else _number_cell(posting, "amount_minor")
         ),

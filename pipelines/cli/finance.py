@@ -64,7 +64,10 @@ def reconcile(
 
     def work(scope: AccountScope) -> None:
         if "completeness" in legs:
-            api_settings(scope)
+            try:
+                api_settings(scope)
+            except ConfigError as error:
+                raise ConfigError(f"{error} Books and balances alone need none: --leg books --leg balances.") from None
         settings = scope.settings
         if business_day < settings.first_day:
             raise ConfigError(f"{business_day} is before the first day this system keeps, {settings.first_day}.")
@@ -151,6 +154,8 @@ def ledger_import(
 
     scope = only_account(account)
     mapping = read_mapping(mapping_name, ledger_mappings()) if mapping_name else None
+    if dry_run and (accept_partial or replace_day):
+        raise ConfigError("--dry-run shows what is in the file: leave out --accept-partial and --replace-day.")
     if dry_run:
         _preview(scope, file, mapping, rejects)
         return
@@ -167,6 +172,12 @@ def ledger_import(
             replace_day=replace_day,
         )
     _report_faults(file, mapping, result.faults, rejects)
+    if result.faults and not result.rows_read:
+        named = f"those of mapping {mapping_name}" if mapping else "those of the contract (docs/reconciliation.md)"
+        raise ConfigError(
+            f"nothing of {file.name} was imported: its columns are not {named}: name a mapping that fits (--map); "
+            "`ecommpay-sync ledger map FILE` writes one."
+        )
     rejected = f"{result.rows_rejected:,} row{'s' * (result.rows_rejected != 1)} of it cannot be read"
     if result.import_id is None:
         more = len(result.faults) - SHOWN_FAULTS
@@ -181,6 +192,8 @@ def ledger_import(
         + (f"; {result.rows_withdrawn:,} withdrawn" if replace_day else "")
         + (f"; rows that are no entries: {result.rows_skipped:,}" if result.rows_skipped else "")
     )
+    if not result.rows_read:
+        console.line(f"{file.name} has no row with an entry: is it the right export?")
     if result.faults:
         raise Incomplete(f"{rejected}: correct and import them again.")
 
@@ -279,6 +292,8 @@ def _preview(scope: AccountScope, file: Path, mapping: LedgerMapping | None, rej
         for rule, count in sorted(reader.skipped.items()):
             console.line(f"no entries: {count:,} row{'s' * (count != 1)} ({rule})")
         _report_faults(file, mapping, reader.faults, rejects)
+        if reader.has_wrong_header:
+            raise Incomplete(f"the columns of {file.name} are not those that were to be read: name another mapping.")
         good = sum(count for count, _ in totals.values())
         period = f", {min(days)} to {max(days)} ({zone})" if days else ""
         console.line(f"understood: {good:,} entries of {reader.rows_read:,} rows{period}; nothing was written")

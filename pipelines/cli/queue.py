@@ -54,33 +54,52 @@ Overdue = Annotated[bool, typer.Option("--overdue", help="that are overdue")]
 def _filter(  # noqa: PLR0913 - one for each option
     *,
     ids: Sequence[int] | None = None,
-    day: str | None = None,
     first: str | None = None,
     last: str | None = None,
-    types: Sequence[str] | None = None,
-    currency: str | None = None,
-    min_age: int | None = None,
-    min_amount: str | None = None,
-    max_amount: str | None = None,
-    owner: str | None = None,
-    overdue: bool = False,
+    day: str | None,
+    types: Sequence[str] | None,
+    currency: str | None,
+    min_age: int | None,
+    min_amount: str | None,
+    max_amount: str | None,
+    owner: str | None,
+    overdue: bool,
 ) -> BreakFilter:
     from pipelines.reconciliation.queue import BreakFilter
 
     if day and (first or last):
         raise ConfigError("--date is one day: give it, or --from and --to.")
+    first_day = read_day("--date" if day else "--from", day or first or "") if day or first else None
+    last_day = read_day("--date" if day else "--to", day or last or "") if day or last else None
+    if first_day and last_day and last_day < first_day:
+        raise ConfigError(f"--to {last} is before --from {first}: swap them.")
+    for name in types or ():
+        _check_type(name)
+    least, most = _minor("--min-amount", min_amount, currency), _minor("--max-amount", max_amount, currency)
+    if least is not None and most is not None and most < least:
+        raise ConfigError(f"--max-amount {max_amount} is less than --min-amount {min_amount}: swap them.")
     return BreakFilter(
         ids=tuple(ids) if ids else None,
-        first_day=read_day("--date" if day else "--from", day or first) if day or first else None,  # type: ignore[arg-type]
-        last_day=read_day("--date" if day else "--to", day or last) if day or last else None,  # type: ignore[arg-type]
+        first_day=first_day,
+        last_day=last_day,
         types=tuple(types) if types else None,
         currency=currency.upper() if currency else None,
         min_age=min_age,
-        least_minor=_minor("--min-amount", min_amount, currency),
-        most_minor=_minor("--max-amount", max_amount, currency),
+        least_minor=least,
+        most_minor=most,
         owner=owner,
         overdue=overdue,
     )
+
+
+def _check_type(name: str) -> None:
+    from pipelines.reports.words import BREAK_TYPES
+    from resources.values import nearest
+
+    if name not in BREAK_TYPES:
+        near = nearest(name, list(BREAK_TYPES))
+        advice = f"did you mean {near}?" if near else f"there are {', '.join(BREAK_TYPES)}."
+        raise ConfigError(f"--type {name!r} is no type of a break: {advice}")
 
 
 def _minor(option: str, amount: str | None, currency: str | None) -> int | None:
@@ -103,11 +122,11 @@ def _minor(option: str, amount: str | None, currency: str | None) -> int | None:
 @breaks_app.callback()
 def breaks(  # noqa: PLR0913 - one for each option
     context: typer.Context,
-    day: Day = None,
     *,
     everything: Annotated[bool, typer.Option("--all", help="explained ones too")] = False,
     first: FirstDay = None,
     last: LastDay = None,
+    day: Day = None,
     types: Types = None,
     currency: Currency = None,
     min_age: MinAge = None,
@@ -131,10 +150,11 @@ def breaks(  # noqa: PLR0913 - one for each option
         from pipelines.reconciliation.queue import list_breaks, owners, reasons
 
         with reading_warehouse(scope) as store:
-            wanted = _filter(
-                day=day,
+            most = None if output or as_json else MOST_BREAKS
+            chosen = _filter(
                 first=first,
                 last=last,
+                day=day,
                 types=types,
                 currency=currency,
                 min_age=min_age,
@@ -143,8 +163,7 @@ def breaks(  # noqa: PLR0913 - one for each option
                 owner=owner,
                 overdue=overdue,
             )
-            most = None if output or as_json else MOST_BREAKS
-            rows = list_breaks(store, scope.account, wanted, explained=everything, most=most)
+            rows = list_breaks(store, scope.account, chosen, explained=everything, most=most)
             if output is not None:
                 from pipelines.reconciliation.queue_files import write_breaks
                 from resources.files import write_whole
@@ -161,16 +180,17 @@ def breaks(  # noqa: PLR0913 - one for each option
         if as_json:
             console.document({"account": scope.account, "breaks": rows})
         else:
-            _print(rows, everything=everything)
+            _print(rows, everything=everything, is_filtered=not chosen.is_empty)
 
     each_in_turn(account, show, as_json=as_json)
 
 
-def _print(rows: Sequence[Any], *, everything: bool) -> None:
+def _print(rows: Sequence[Any], *, everything: bool, is_filtered: bool) -> None:
     from resources.currencies import major_units
 
     if not rows:
-        console.line("no breaks" if everything else "no open breaks")
+        what = "breaks" if everything else "open breaks"
+        console.line(f"no {what}{' of these days, types, currency, amounts, age and owner' * is_filtered}")
         return
     columns = (
         *("id", "day", "age", "due", "type", "state", "amount", "currency", "operation", "entry", "what"),
@@ -205,6 +225,8 @@ def breaks_apply(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="a list of `breaks --output`, filled in")],
     by: By,
     account: OneAccount = None,
+    *,
+    as_json: AsJson = False,
 ) -> None:
     """Take back owners, reasons and notes of a list that was filled in: all rows of it, or nothing."""
     from pipelines.reconciliation.queue import apply_rows
@@ -214,6 +236,9 @@ def breaks_apply(
     rows = read_breaks(file)
     with migrated_warehouse(scope) as store:
         applied = apply_rows(store, scope.account, rows, by)
+    if as_json:
+        console.document({"account": scope.account, **vars(applied)})
+        return
     console.line(
         (f"applied: {applied.changed:,} breaks changed" if applied.changed else "nothing to change")
         + f"; {applied.unchanged:,} say so already, {applied.untouched:,} rows were not filled in"
@@ -222,7 +247,7 @@ def breaks_apply(
 
 @breaks_app.command("assign")
 def breaks_assign(  # noqa: PLR0913 - one for each option
-    to: Annotated[str, typer.Option("--to", metavar="NAME", help="who is to look after them")],
+    to: Annotated[str, typer.Option("--to", metavar="NAME", help="who is to look after them; empty: nobody")],
     by: By,
     break_ids: Ids = None,
     *,
@@ -235,25 +260,28 @@ def breaks_assign(  # noqa: PLR0913 - one for each option
     owner: Owner = None,
     overdue: Overdue = False,
     account: OneAccount = None,
+    as_json: AsJson = False,
 ) -> None:
     """Give breaks, by id or by a filter, to a person."""
     from pipelines.reconciliation.queue import Change, change_breaks
 
     scope = only_account(account)
     with migrated_warehouse(scope) as store:
-        wanted = _chosen(
-            ids=break_ids,
-            day=day,
-            types=types,
-            currency=currency,
-            min_age=min_age,
-            min_amount=min_amount,
-            max_amount=max_amount,
-            owner=owner,
-            overdue=overdue,
+        wanted = _some(
+            _filter(
+                ids=break_ids,
+                day=day,
+                types=types,
+                currency=currency,
+                min_age=min_age,
+                min_amount=min_amount,
+                max_amount=max_amount,
+                owner=owner,
+                overdue=overdue,
+            )
         )
-        found = change_breaks(store, scope.account, wanted, Change(0, owner=to), by)
-    console.line(f"assigned to {to}: {_named(found)}")
+        found = change_breaks(store, scope.account, wanted, Change(0, owner=to.strip()), by)
+    _print_changed(scope, f"assigned to {to.strip() or 'nobody'}", found, as_json=as_json)
 
 
 @app.command()
@@ -272,6 +300,7 @@ def explain(  # noqa: PLR0913 - one for each option
     owner: Owner = None,
     overdue: Overdue = False,
     account: OneAccount = None,
+    as_json: AsJson = False,
 ) -> None:
     """Explain breaks, by id or by a filter: they stay on record and do not come back as new."""
     from pipelines.reconciliation.queue import Change, change_breaks
@@ -280,38 +309,42 @@ def explain(  # noqa: PLR0913 - one for each option
     if not by.strip() or not note.strip():
         raise ConfigError("--by and --note must not be empty: who explains the break, and how.")
     with migrated_warehouse(scope) as store:
-        wanted = _chosen(
-            ids=break_ids,
-            day=day,
-            types=types,
-            currency=currency,
-            min_age=min_age,
-            min_amount=min_amount,
-            max_amount=max_amount,
-            owner=owner,
-            overdue=overdue,
+        wanted = _some(
+            _filter(
+                ids=break_ids,
+                day=day,
+                types=types,
+                currency=currency,
+                min_age=min_age,
+                min_amount=min_amount,
+                max_amount=max_amount,
+                owner=owner,
+                overdue=overdue,
+            )
         )
         change = Change(0, reason=reason, note=note, explained=True)
         found = change_breaks(store, scope.account, wanted, change, by)
-    console.line(f"explained: {_named(found)}")
+    _print_changed(scope, "explained", found, as_json=as_json)
 
 
-def _chosen(**options: Any) -> BreakFilter:
+def _some(wanted: BreakFilter) -> BreakFilter:
     """Return the filter of a command that changes breaks.
 
     Raises:
-        ConfigError: it would change all of them, or an option is wrong.
+        ConfigError: it would change all of them.
     """
-    wanted = _filter(**options)
     if wanted.is_empty:
         raise ConfigError("say which breaks: their ids, or a filter such as --type or --currency.")
     return wanted
 
 
-def _named(found: Sequence[Any]) -> str:
-    if len(found) == 1:
-        return f"break {found[0].break_id}, {found[0].break_type}"
-    return f"{len(found):,} breaks" if found else "no break fits"
+def _print_changed(scope: AccountScope, what: str, found: Sequence[Any], *, as_json: bool) -> None:
+    if as_json:
+        console.document({"account": scope.account, "break_ids": [row.break_id for row in found]})
+    elif len(found) == 1:
+        console.line(f"{what}: break {found[0].break_id}, {found[0].break_type}")
+    else:
+        console.line(f"{what}: {f'{len(found):,} breaks' if found else 'none, as no open break fits'}")
 
 
 @breaks_app.command("reasons")
@@ -330,6 +363,8 @@ def breaks_reasons(
             is_new = queue.add_reason(store, add, description, by)
         console.line(f"{'added' if is_new else 'there already'}: {add.strip().lower()}")
         return
+    if description is not None or by is not None:
+        raise ConfigError("--description and --by are of a new reason: name it with --add REASON.")
     with reading_warehouse() as store:
         rows = queue.reasons(store)
     console.table("Reasons", ("reason", "when", "added by"), rows)
@@ -344,9 +379,11 @@ def breaks_deadlines(
     """List how many days after its business day a break is due, by type, or set it."""
     from pipelines.reconciliation import queue
 
-    if break_type is not None:
-        if by is None or days is None:
-            raise ConfigError("--type needs --days and --by: how many days, and who decides it.")
+    if break_type is not None or days is not None:
+        if break_type is None or by is None or days is None:
+            raise ConfigError("--type, --days and --by go together: of which type, how many days, who decides it.")
+        if break_type != "*":
+            _check_type(break_type)
         with migrated_warehouse() as store:
             queue.set_deadline(store, break_type, days, by)
     with reading_warehouse() as store:
@@ -364,6 +401,8 @@ def match_by_hand(
         str | None, typer.Option(metavar="REASON", help="why their sums differ: one of `breaks reasons`")
     ] = None,
     account: OneAccount = None,
+    *,
+    as_json: AsJson = False,
 ) -> None:
     """Match operations with entries by hand: one with one or several; every later reconciliation follows."""
     from pipelines.reconciliation.manual_matches import match
@@ -372,7 +411,7 @@ def match_by_hand(
     cutoff = scope.settings.recon_cutoff_minutes
     with migrated_warehouse(scope) as store:
         done = match(store, scope.account, operations, entries, cutoff, by=by, note=note, reason=reason)
-    _print_decision("matched", done)
+    _print_decision(scope, "matched", done, as_json=as_json)
 
 
 @app.command()
@@ -382,6 +421,8 @@ def unmatch(
     by: By,
     note: Annotated[str, typer.Option(metavar="TEXT", help="why they do not belong together")],
     account: OneAccount = None,
+    *,
+    as_json: AsJson = False,
 ) -> None:
     """Part a match, whoever made it: no later reconciliation puts it together again."""
     from pipelines.reconciliation.manual_matches import unmatch as part
@@ -389,10 +430,15 @@ def unmatch(
     scope = only_account(account)
     with migrated_warehouse(scope) as store:
         done = part(store, scope.account, operation, entry, scope.settings.recon_cutoff_minutes, by=by, note=note)
-    _print_decision("parted", done)
+    _print_decision(scope, "parted", done, as_json=as_json)
 
 
-def _print_decision(what: str, done: Decision) -> None:
+def _print_decision(scope: AccountScope, what: str, done: Decision, *, as_json: bool) -> None:
+    if as_json:
+        pairs = [{"operation_id": operation, "entry_id": entry} for operation, entry in done.pairs]
+        found = {"pairs": pairs, "difference_minor": done.difference_minor, "reconciled": done.days}
+        console.document({"account": scope.account, **found})
+        return
     console.line(f"{what}: {', '.join(f'operation {operation} and entry {entry}' for operation, entry in done.pairs)}")
     if done.days:
         console.line(f"reconciled again: {', '.join(map(str, done.days))}")

@@ -62,6 +62,7 @@ def document_stream(config: DocumentsConfig, personal: PersonalSettings | None =
                 "document": "json",
                 "document_sha256": "text",
             },
+            codes=("stream", "document_key", "endpoint", "document_sha256"),
             derived=("stream", "document_key", "endpoint", "document", "document_sha256"),
             derive=partial(_derive, config),
             prepare=partial(mask_document, personal=personal or PersonalSettings(), paths=config.personal),

@@ -11,6 +11,7 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import partial
 
 from pipelines.ingest import windows
 from pipelines.ingest.walk import LIMIT
@@ -22,6 +23,7 @@ ROWS_A_SECOND = 10_000  # until this store has loaded enough to know better
 CHECKED = 3  # requests that show one window complete, beside its pages
 
 Count = Callable[[Window, int, int], int]  # (window, offset, limit) → how many rows came
+Map = Callable[[Callable[[Window], "Rate"], Iterable[Window]], Iterable["Rate"]]  # as map, or several at once
 
 
 @dataclass(frozen=True)
@@ -79,12 +81,13 @@ def rows_by_day(walked: Iterable[tuple[Window, int, int]], wanted: Iterable[date
     return {day: rows for (day, _), (seconds, rows) in sorted(found.items()) if seconds >= DAY_SECONDS}
 
 
-def sample(stretches: Sequence[Window], count: Count) -> list[Rate]:
-    """Look at a few places spread evenly over the stretches; at most four requests each."""
+def sample(stretches: Sequence[Window], count: Count, each: Map = map) -> list[Rate]:
+    """Look at a few places spread evenly over the stretches, by `each`; at most four requests a place."""
     total = sum(stretch.seconds for stretch in stretches)
     places = min(SAMPLES, total // DAY_SECONDS)
     length = min(LONGEST, total // max(1, places))  # so that no two of them overlap
-    return [_rate(_around(stretches, total * (2 * n + 1) // (2 * places), length), count) for n in range(places)]
+    around = [_around(stretches, total * (2 * n + 1) // (2 * places), length) for n in range(places)]
+    return list(each(partial(_rate, count=count), around))
 
 
 def _around(stretches: Sequence[Window], second: int, length: int) -> Window:

@@ -128,6 +128,10 @@ FRAUD = Stream(
         derive=_derive,
         required=("operation_id",),
         indexed=("payment_id", "operation_id"),
+        codes=(
+            *("report_key", "project_id", "payment_id", "operation_id", "customer_id", "arn"),
+            *("tr_ccy", "payment_method_type", "issuer_country", "country_by_ip"),
+        ),
     ),
     total=Total("tr_ccy", "fraud_type", None, "tr_amount_minor"),
     look_back_days=attrgetter("fraud_look_back_days"),  # corrections of a report do not move it to another day

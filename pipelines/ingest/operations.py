@@ -79,6 +79,14 @@ ON_REQUEST: dict[str, Kind] = {
 }
 COLUMNS: dict[str, Kind] = {**BY_DEFAULT, **ON_REQUEST, EXTRA: "json"}
 KEY = "operation_id"
+CODES = (
+    *("operation_id", "project_id", "payment_id", "provider_payment_id", "recurring_id", "balance_id", "merchant_id"),
+    *("customer_id", "customer_ip", "card_token", "arn", "rrn"),
+    *("operation_type", "operation_status", "payment_method_name", "payment_method_type", "payment_type"),
+    *("sum_initial_currency", "sum_converted_currency", "payment_currency", "currency_rate", "country_by_bin"),
+    *("country_by_ip", "payment_provider_code", "card_enroll_check", "expiration_date", "eci", "secure_3ds_check"),
+    *("auth_code", "avs_result", "transaction_status", "recurring_register", "recurring_valid_thru"),
+)
 SUMS = ("sum_initial", "sum_converted")
 
 
@@ -122,6 +130,7 @@ OPERATIONS = Stream(
         sums=SUMS,
         required=(KEY,),
         indexed=(KEY, "payment_id"),
+        codes=CODES,
     ),
     total=Total("sum_initial_currency", "operation_type", "operation_status", "sum_initial_amount"),
     look_back_days=attrgetter("look_back_days"),

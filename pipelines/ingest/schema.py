@@ -51,6 +51,7 @@ class Schema:
     derive: Callable[[Rows], Mapping[str, pa.Array]] | None = None
     required: tuple[str, ...] = ()  # a row without a value there is rejected
     indexed: tuple[str, ...] = ()  # columns of an index, which holds no long text
+    codes: tuple[str, ...] = ()  # columns of ids, reference numbers, codes: no card number is looked for in them
     prepare: Callable[[Any], Any] | None = None  # what a row becomes before anything else, rejects included
 
     @cached_property

@@ -93,7 +93,7 @@ class Walk(Generic[T]):
 
     def first_page(self) -> set[str]:
         """Return the identities of the first page."""
-        return set(self.pages[0].ids) if self.pages else set()
+        return set(self.pages[0].ids)
 
 
 @dataclass(frozen=True)

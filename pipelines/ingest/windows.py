@@ -81,7 +81,7 @@ def cut(window: Window, pieces: int) -> list[Window]:
     for number in range(1, pieces):
         start = window.first + timedelta(seconds=window.seconds * number // pieces)
         midnight = datetime.combine(start.date(), time.min, UTC)
-        starts.add(midnight if window.seconds // pieces > DAY_SECONDS and midnight > window.first else start)
+        starts.add(midnight if window.seconds // pieces > DAY_SECONDS else start)
     ordered = sorted(starts)
     return [Window(start, end) for start, end in pairwise([*ordered, window.last])]
 

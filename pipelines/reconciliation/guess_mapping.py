@@ -6,62 +6,21 @@ until a person has edited that line. Nothing here is used while a file is import
 
 from __future__ import annotations
 
-import json
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import date, datetime, time
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from pipelines.reconciliation.ledger_files import SEPARATORS, FileKind, Layout, read_ledger_file
+from pipelines.reconciliation.export_table import Line, Table, cell_text, find_table, quoted
 from pipelines.reconciliation.mapped_rows import Numbers, parsed_date
 from pipelines.reconciliation.mapping import ISO, LedgerMapping, has_hours
 from resources.currencies import iso_codes
 from resources.errors import ConfigError
 
-ROWS_LOOKED_AT = 20_000
-KINDS: dict[str, FileKind] = {".csv": "csv", ".tsv": "csv", ".txt": "csv", ".xlsx": "xlsx", ".parquet": "parquet"}
-NAMES: dict[str, tuple[str, ...]] = {  # what columns are called, the surest first
-    "entry_id": (
-        *("entry_id", "entry id", "entry no", "belegnummer", "buchungsnummer", "belegnr", "document number"),
-        *("documentno", "номер документа", "номер", "transaction id", "journal id", "journal no", "num", "no."),
-        *("internal id", "id", "document", "beleg", "ref no", "number"),
-    ),
-    "booked_at": (
-        *("booked_at", "booking date", "booking_date", "buchungsdatum", "belegdatum", "posting date", "date and time"),
-        *("timestamp", "created at", "дата операции", "дата проводки", "transaction date", "datum", "дата", "date"),
-    ),
-    "time": ("uhrzeit", "buchungszeit", "posting time", "время", "time", "zeit"),
-    "operation_type": (
-        *("operation_type", "operation type", "transaction type", "document type", "buchungsart", "vorgang"),
-        *("вид операции", "операция", "umsatzart", "type", "art"),
-    ),
-    "status": ("status", "state", "статус", "zustand"),
-    "currency": ("currency", "currency code", "währung", "wkz", "waers", "curr.", "валюта", "ccy", "curr"),
-    "amount_minor": ("amount_minor", "amount minor", "amount in cents"),
-    "amount": (
-        *("amount", "betrag", "umsatz", "amount in doc. curr.", "amount in document currency", "сумма", "gross"),
-        *("gross amount", "total amount", "value", "total"),
-    ),
-    "fee_minor": ("fee_minor", "fee minor"),
-    "fee": ("fee", "fees", "gebühr", "gebühren", "commission", "комиссия", "charges"),
-    "debit": ("debit", "soll", "дебет", "debit amount"),
-    "credit": ("credit", "haben", "кредит", "credit amount"),
-    "mark": ("s/h", "soll/haben", "soll/haben-kennzeichen", "d/c", "dc", "debit/credit", "mark"),
-    "operation_id": (
-        *("operation_id", "operation id", "platform operation", "belegfeld 1", "gateway id", "external id"),
-        *("id операции", "assignment", "zuordnung"),
-    ),
-    "project_id": ("project_id", "project id", "project", "projekt", "проект", "kostenstelle", "profit center"),
-    "payment_id": (
-        *("payment_id", "payment id", "zahlungs-id", "zahlung", "id платежа", "платёж", "order", "order id"),
-        *("end_to_end_id", "customer_reference"),
-    ),
-    "reference": ("reference", "arn", "rrn", "referenz"),
-}
 WORDS: dict[str, dict[str, tuple[str, ...]]] = {  # their words, by ours
     "operation_type": {
         "sale": ("sale", "payment", "charge", "receive payment", "customer payment", "zahlung", "verkauf", "оплата"),
@@ -93,16 +52,6 @@ WORDS: dict[str, dict[str, tuple[str, ...]]] = {  # their words, by ours
 TOTALS = re.compile(r"(?i)^\W*(total|totals|grand total|sum|summe|gesamt|gesamtsumme|итого|всего|saldo)\b.*|^\*+$")
 DAYS = ("%Y-%m-%d", "%Y/%m/%d", "%d.%m.%Y", "%d.%m.%y", "%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y", "%m-%d-%Y", "%Y%m%d")
 CLOCKS = ("", " %H:%M:%S", " %H:%M", "T%H:%M:%S", " %I:%M:%S %p", " %I:%M %p", " %H:%M:%S%z", " %H:%M:%S %z")
-HIGH_LETTERS = re.compile("[À-ÿ]")
-
-
-@dataclass(frozen=True)
-class Line:
-    """A line of the mapping: key and value as TOML, and what is said above it."""
-
-    text: str
-    note: str = ""
-    is_doubt: bool = False
 
 
 @dataclass
@@ -137,24 +86,6 @@ def _written(lines: Iterable[Line]) -> list[str]:
     return found
 
 
-@dataclass
-class Table:
-    """A table of the file: its layout, names and rows, the first of which stands in line `lines[0]`."""
-
-    layout: Layout
-    names: list[str]
-    rows: list[list[Any]]
-    places: dict[str, int]
-
-    def texts(self, place: int) -> list[str]:
-        """The values of a column that are not empty, as text."""
-        return [text for row in self.rows if (text := _text(row, place))]
-
-    def values(self, place: int) -> list[Any]:
-        """The values of a column that are not empty."""
-        return [row[place] for row in self.rows if place < len(row) and row[place] not in (None, "")]
-
-
 def guess_mapping(path: Path) -> Guess:
     """Return a first mapping for a file.
 
@@ -162,7 +93,8 @@ def guess_mapping(path: Path) -> Guess:
         ConfigError: the file cannot be read, or has no table with a date and an amount.
     """
     guess = Guess()
-    table = _table_of(path, guess)
+    table = find_table(path)
+    guess.top += table.notes
     if "booked_at" not in table.places or not {"amount", "amount_minor", "debit"} & table.places.keys():
         raise ConfigError(
             f"{path.name}: no header with a date and an amount is recognised: write a mapping, from a ready one "
@@ -175,7 +107,7 @@ def guess_mapping(path: Path) -> Guess:
     _guess_dates(table, guess)
     if any(text != text.strip() for row in table.rows for text in row if isinstance(text, str)):
         guess.top.append(Line("trim = true", "values have spaces around them"))
-    if any(_text(row, place) for row in table.rows for place, column in enumerate(table.names) if not column):
+    if any(cell_text(row, place) for row in table.rows for place, column in enumerate(table.names) if not column):
         guess.top.append(Line("ignore_unnamed = true", "columns without a name have values; they are not read"))
     for name in ("entry_id", "operation_id", "project_id", "payment_id", "reference"):
         _guess_text(table, guess, name)
@@ -185,144 +117,18 @@ def guess_mapping(path: Path) -> Guess:
     return guess
 
 
-# Where the table is
-
-
-def _table_of(path: Path, guess: Guess) -> Table:
-    if not path.is_file():
-        raise ConfigError(f"there is no file {path}: check the path.")
-    start = _start_of(path, 4096)
-    kind = KINDS.get(path.suffix.lower(), "csv")
-    if b"camt.053" in start:
-        kind = "camt.053"
-    elif re.search(rb"^:20:.*^:25:", start, re.MULTILINE | re.DOTALL):
-        kind = "mt940"
-    guess.top.append(Line(f'kind = "{kind}"'))
-    if kind == "csv":
-        return _csv_table(path, guess)
-    if kind == "xlsx":
-        return _xlsx_table(path, guess)
-    layout = Layout(kind=kind)
-    names, rows = read_ledger_file(path, layout)
-    return Table(layout, names, [row for _, row in rows][:ROWS_LOOKED_AT], _places(names))
-
-
-def _start_of(path: Path, size: int) -> bytes:
-    try:
-        with path.open("rb") as file:
-            return file.read(size)
-    except OSError as error:
-        raise ConfigError(f"{path} cannot be read: {error.strerror}.") from None
-
-
-def _csv_table(path: Path, guess: Guess) -> Table:
-    encoding = _encoding_of(path, guess)
-    lines = path.read_text(encoding=encoding, errors="replace").splitlines()[:200]
-
-    # the mark that cuts most lines into as many columns, the most of them
-    def regularity(mark: str) -> tuple[int, int]:
-        counts = Counter(line.count(mark) for line in lines if mark in line)
-        ((columns, often),) = counts.most_common(1) or [(0, 0)]
-        return often if columns else 0, columns
-
-    separator = max(SEPARATORS, key=regularity)
-    guess.top.append(Line(f"separator = {_quoted(separator)}"))
-    layout = Layout(kind="csv", separator=separator, encoding="utf-8" if encoding == "utf-8-sig" else encoding)
-    return _with_header(path, replace(layout, header=0), guess)
-
-
-def _encoding_of(path: Path, guess: Guess) -> str:
-    content = _start_of(path, 2**20)
-    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
-        guess.top.append(Line('encoding = "utf-16"'))
-        return "utf-16"
-    try:
-        content[: content.rfind(b"\n") + 1].decode("utf-8")
-    except UnicodeDecodeError:
-        text = content.decode("cp1252", errors="replace")
-        letters = [letter for letter in text if letter.isalpha()]
-        share = sum(bool(HIGH_LETTERS.match(letter)) for letter in letters) / max(len(letters), 1)
-        encoding = "cp1251" if share > 0.3 else "cp1252"
-        sample = next((line for line in content.decode(encoding, "replace").splitlines() if not line.isascii()), "")
-        guess.top.append(Line(f'encoding = "{encoding}"', f"it is not UTF-8; in {encoding} a line is {sample[:60]!r}"))
-        return encoding
-    return "utf-8-sig"
-
-
-def _xlsx_table(path: Path, guess: Guess) -> Table:
-    import openpyxl
-
-    with path.open("rb") as file:
-        try:
-            sheets = openpyxl.load_workbook(file, read_only=True).sheetnames
-        except Exception as error:  # noqa: BLE001 - of a library, about bytes that somebody else wrote
-            raise ConfigError(f"{path.name} is no XLSX file that can be read ({type(error).__name__}).") from None
-    if len(sheets) == 1:
-        return _with_header(path, Layout(kind="xlsx", header=0), guess)
-    tables = {name: _with_header(path, Layout(kind="xlsx", header=0, sheet=name), Guess()) for name in sheets}
-    best = max(sheets, key=lambda name: len(tables[name].places))
-    with_dates = [name for name in sheets if "booked_at" in tables[name].places]
-    others = f"of {', '.join(map(repr, sheets))}"
-    if len(with_dates) > 1:
-        guess.top.append(
-            Line(f"sheet = {_quoted(f'? {best}')}", f"which sheet has the entries {others}", is_doubt=True)
-        )
-    else:
-        guess.top.append(Line(f"sheet = {_quoted(best)}", f"the one with dates and amounts {others}"))
-    guess.top.append(Line(f"header = {tables[best].layout.header}"))
-    return tables[best]
-
-
-def _with_header(path: Path, layout: Layout, guess: Guess) -> Table:
-    """Return the table below the row in which the most columns are called as we know them."""
-    _, rows = read_ledger_file(path, layout)
-    found: list[tuple[int, list[Any]]] = []
-    for line, row in rows:
-        found.append((line, row))
-        if len(found) >= ROWS_LOOKED_AT:
-            break
-    headers = [(len(_places([str(cell or "") for cell in row])), -line) for line, row in found[:50]]
-    if not headers or not max(headers)[0]:
-        return Table(layout, [], [], {})
-    header = -max(headers)[1]
-    guess.top.append(Line(f"header = {header}"))
-    names = [" ".join(str(cell or "").split()) for cell in next(row for line, row in found if line == header)]
-    body = [row for line, row in found if line > header]
-    return Table(replace(layout, header=header), names, body, _places(names))
-
-
-def _places(names: Sequence[str]) -> dict[str, int]:
-    """Return which column gives which field, by what it is called; each column gives one."""
-    plain = [" ".join(name.lower().split()) for name in names]
-    found: dict[str, int] = {}
-    for wanted, known in NAMES.items():
-        for word in known:
-            places = [place for place, name in enumerate(plain) if name == word and place not in found.values()]
-            if len(places) == 1:
-                found[wanted] = places[0]
-                break
-    return found
-
-
-def _text(row: Sequence[Any], place: int) -> str:
-    return "" if place >= len(row) or row[place] is None else str(row[place]).strip()
-
-
-# What its columns hold
-
-
 def _guess_rows(table: Table, guess: Guess) -> None:
     """Tell totals and balances apart: they have no date, or are called so."""
     booked = table.places["booked_at"]
-    others = [row for row in table.rows if not re.search(r"\d", _text(row, booked))]
-    table.rows = [row for row in table.rows if re.search(r"\d", _text(row, booked))]
+    others = [row for row in table.rows if not re.search(r"\d", cell_text(row, booked))]
+    table.rows = [row for row in table.rows if re.search(r"\d", cell_text(row, booked))]
     rules: dict[tuple[int, str], None] = {}
     for row in others:
-        cells = [(place, text) for place in range(len(row)) if TOTALS.match(text := _text(row, place))]
+        cells = [(place, text) for place in range(len(row)) if TOTALS.match(text := cell_text(row, place))]
         rules |= dict.fromkeys(cells[:1])
     for place, word in rules:
         note = f"{word!r} is no entry: a row without a date"
-        rule = [f"column = {_quoted(table.names[place])}", f"equals = [{_quoted(word)}]"]
+        rule = [f"column = {quoted(table.names[place])}", f"equals = [{quoted(word)}]"]
         guess.tables += [Line(""), Line("[[totals]]", note), *map(Line, rule)]
     if len(others) > len(rules):
         rest = f"{len(others)} rows have no date; those that no rule names are refused by the import"
@@ -345,9 +151,9 @@ def _guess_numbers(table: Table, guess: Guess) -> None:
     elif texts:
         decimal, thousands = marks
         shown = max(texts, key=len, default="")
-        guess.top.append(Line(f"decimal = {_quoted(decimal)}", f"numbers look like {shown}"))
+        guess.top.append(Line(f"decimal = {quoted(decimal)}", f"numbers look like {shown}"))
         if thousands:
-            guess.top.append(Line(f"thousands = {_quoted(thousands)}"))
+            guess.top.append(Line(f"thousands = {quoted(thousands)}"))
     if any(isinstance(value, float) and not value.is_integer() for value in values):
         note = "cells are numbers with a fraction: true takes them as shown, if they have at most 15 digits; else: text"
         guess.top.append(Line('fraction_cells = "? true or false"', note, is_doubt=True))
@@ -355,8 +161,8 @@ def _guess_numbers(table: Table, guess: Guess) -> None:
     for name in ("amount", "amount_minor", "fee", "fee_minor"):
         if name not in table.places or (name.startswith("amount") and "debit" in table.places):
             continue
-        column = _quoted(table.names[table.places[name]])
-        fees = [_text(row, table.places[name]) for row in table.rows]
+        column = quoted(table.names[table.places[name]])
+        fees = [cell_text(row, table.places[name]) for row in table.rows]
         is_negative = name.startswith("fee") and any(text.startswith(("-", "\u2212", "(")) for text in fees)
         text = f"{{ column = {column}, negate = true }}" if is_negative else column
         guess.fields.append(Line(f"{name} = {text}", "fees are booked as negative amounts" if is_negative else ""))
@@ -411,17 +217,17 @@ def _guess_direction(table: Table, guess: Guess, signed: Callable[[Any], Decimal
             amount = signed(row[column]) if column < len(row) else None
             side = "negative" if amount is not None and amount < 0 else "positive"
         signs[side] += 1
-        if words and (word := words.get(_text(row, places["operation_type"]))):
+        if words and (word := words.get(cell_text(row, places["operation_type"]))):
             kinds[side].add(word)
     if not (by_columns or signs["negative"] or "operation_type" not in places):
         return
     lines = [Line(""), Line("[direction]")]
     if by_columns:
-        lines += [Line(f"{side} = {_quoted(table.names[places[side]])}") for side in ("debit", "credit")]
+        lines += [Line(f"{side} = {quoted(table.names[places[side]])}") for side in ("debit", "credit")]
     elif "mark" in places and not signs["negative"]:
         marks = sorted(set(table.texts(places["mark"])))
         lines += [
-            Line(f"mark = {_quoted(table.names[places['mark']])}"),
+            Line(f"mark = {quoted(table.names[places['mark']])}"),
             Line(
                 f'positive_marks = "? some of {" ".join(marks)}"',
                 "which marks are of money that came in",
@@ -438,7 +244,7 @@ def _guess_direction(table: Table, guess: Guess, signed: Callable[[Any], Decimal
             note = f"no column has the type: what is a {side} amount"
             lines.append(Line(f'{side} = "? sale, refund or payout"', note, is_doubt=True))
         elif kinds[side]:
-            shown = ", ".join(map(_quoted, sorted(kinds[side])))
+            shown = ", ".join(map(quoted, sorted(kinds[side])))
             lines.append(Line(f"{side} = [{shown}]", f"the types that have {side} amounts in this file"))
     guess.tables[:0] = lines
 
@@ -446,8 +252,8 @@ def _guess_direction(table: Table, guess: Guess, signed: Callable[[Any], Decimal
 def _guess_dates(table: Table, guess: Guess) -> None:
     booked, clock = table.places["booked_at"], table.places.get("time")
     values = table.values(booked)
-    column = _quoted(table.names[booked])
-    source = column if clock is None else f"{{ column = {column}, time = {_quoted(table.names[clock])} }}"
+    column = quoted(table.names[booked])
+    source = column if clock is None else f"{{ column = {column}, time = {quoted(table.names[clock])} }}"
     guess.fields.append(Line(f"booked_at = {source}"))
     has_times = False
     cells = [value for value in values if isinstance(value, datetime)]
@@ -455,7 +261,7 @@ def _guess_dates(table: Table, guess: Guess) -> None:
         guess.top.append(Line('date_cells = "time"', "cells hold a time of the day"))
         has_times = True
     texts = [
-        f"{value.strip()} {_text(row, clock)}".strip() if clock is not None else value.strip()
+        f"{value.strip()} {cell_text(row, clock)}".strip() if clock is not None else value.strip()
         for row in table.rows
         if isinstance(value := row[booked] if booked < len(row) else None, str) and value.strip()
     ]
@@ -468,7 +274,7 @@ def _guess_dates(table: Table, guess: Guess) -> None:
             note = f"{texts[0]} can be read as {' or '.join(forms)}"
             guess.top.append(Line(f'dates = "? {" or ".join(forms)}"', note, is_doubt=True))
         else:
-            guess.top.append(Line(f"dates = {_quoted(forms[0])}", f"dates look like {texts[0]}"))
+            guess.top.append(Line(f"dates = {quoted(forms[0])}", f"dates look like {texts[0]}"))
         has_times = has_times or any(has_hours(form) and "%z" not in form for form in forms)
     if has_times:
         note = "the file has times and no zone: in which zone are they, UTC or for example Europe/Berlin"
@@ -501,13 +307,13 @@ def _guess_text(table: Table, guess: Guess, name: str) -> None:
             hint = 'no column is called as an id: a column, or { template = \\"{A}-{B}\\" } of several'
             guess.fields.append(Line(f'entry_id = "? {hint}"', "each entry needs an id that stays", is_doubt=True))
         return
-    texts, column = table.texts(place), _quoted(table.names[place])
+    texts, column = table.texts(place), quoted(table.names[place])
     if not texts and name != "entry_id":
         return
     if name == "entry_id" and (len(set(texts)) < len(texts) or len(texts) < len(table.rows)):
         hint = f"{table.names[place]} is not one id for each row"
         guess.fields.append(
-            Line(f"entry_id = {_quoted(f'? {hint}')}", f"{hint}: name another, or a template", is_doubt=True)
+            Line(f"entry_id = {quoted(f'? {hint}')}", f"{hint}: name another, or a template", is_doubt=True)
         )
         return
     is_number = any(type(value) is int for value in table.values(place))
@@ -521,12 +327,12 @@ def _guess_currency(table: Table, guess: Guess) -> None:
         note = "no column has the currency: which is it, for all rows"
         guess.fields.append(Line('currency = { value = "? EUR" }', note, is_doubt=True))
         return
-    column, words = _quoted(table.names[place]), sorted(set(table.texts(place)))
+    column, words = quoted(table.names[place]), sorted(set(table.texts(place)))
     unknown = [word for word in words if word not in iso_codes()]
     if not unknown:
         guess.fields.append(Line(f"currency = {column}", f"for example {', '.join(words[:5])}"))
         return
-    pairs = ", ".join(f"{_quoted(word)} = {_quoted(f'? {word}' if word in unknown else word)}" for word in words)
+    pairs = ", ".join(f"{quoted(word)} = {quoted(f'? {word}' if word in unknown else word)}" for word in words)
     note = f"no ISO 4217 code: {', '.join(unknown)}"
     guess.fields.append(Line(f"currency = {{ column = {column}, words = {{ {pairs} }} }}", note, is_doubt=True))
 
@@ -539,18 +345,13 @@ def _words_of(table: Table, name: str) -> dict[str, str | None]:
 def _guess_words(table: Table, guess: Guess, name: str) -> None:
     if name not in table.places:
         return
-    column, words = _quoted(table.names[table.places[name]]), _words_of(table, name)
+    column, words = quoted(table.names[table.places[name]]), _words_of(table, name)
     if all(theirs == mine for theirs, mine in words.items()):
         guess.fields.append(Line(f"{name} = {column}"))
         return
     unknown = [theirs for theirs, mine in words.items() if mine is None]
-    pairs = ", ".join(f"{_quoted(theirs)} = {_quoted(mine or '?')}" for theirs, mine in words.items())
+    pairs = ", ".join(f"{quoted(theirs)} = {quoted(mine or '?')}" for theirs, mine in words.items())
     known = ", ".join(WORDS[name])
     note = f"what is {', '.join(unknown)}: one of {known}" if unknown else "their words, and ours"
     line = Line(f"{name} = {{ column = {column}, words = {{ {pairs} }} }}", note, is_doubt=bool(unknown))
     guess.fields.append(line)
-
-
-def _quoted(text: str) -> str:
-    """Return a text as TOML has it."""
-    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")

@@ -132,8 +132,8 @@ def typed_entry(line: int, row: Mapping[str, Any], zone: ZoneInfo, exponent: Exp
 
 
 def _entry(row: Mapping[str, Any], zone: ZoneInfo, exponent: Exponent) -> Entry:
-    booked_at, is_date_only = _moment(row, "booked_at", zone)
-    currency = _currency(row)
+    booked_at, is_date_only = moment_field(row, "booked_at", zone)
+    currency = currency_field(row)
     day = booked_at.astimezone(zone).date()
     amount = _minor_units(row, "amount", currency, day, exponent)
     if amount is None:
@@ -143,14 +143,14 @@ def _entry(row: Mapping[str, Any], zone: ZoneInfo, exponent: Exponent) -> Entry:
         booked_at,
         is_date_only,
         _required_text(row, "operation_type"),
-        _text(row, "status") or "success",
+        text_field(row, "status") or "success",
         currency,
         amount,
         _minor_units(row, "fee", currency, day, exponent),
-        _text(row, "operation_id"),
-        _text(row, "project_id"),
-        _text(row, "payment_id"),
-        _text(row, "reference"),
+        text_field(row, "operation_id"),
+        text_field(row, "project_id"),
+        text_field(row, "payment_id"),
+        text_field(row, "reference"),
     )
 
 
@@ -170,11 +170,11 @@ def _faults(line: int, row: Mapping[str, Any], zone: ZoneInfo, exponent: Exponen
             return None
 
     attempt(_required_text, "entry_id")
-    booked = attempt(_moment, "booked_at", zone)
+    booked = attempt(moment_field, "booked_at", zone)
     attempt(_required_text, "operation_type")
-    currency = attempt(_currency)
+    currency = attempt(currency_field)
     for name in ("status", *TEXTS):
-        attempt(_text, name)
+        attempt(text_field, name)
     day = booked[0].astimezone(zone).date() if booked else None
     amount = attempt(_minor_units, "amount", currency, day, exponent)
     attempt(_minor_units, "fee", currency, day, exponent)
@@ -184,13 +184,18 @@ def _faults(line: int, row: Mapping[str, Any], zone: ZoneInfo, exponent: Exponen
 
 
 def _required_text(row: Mapping[str, Any], name: str) -> str:
-    text = _text(row, name)
+    text = text_field(row, name)
     if text is None:
         raise WrongCell(name, "is missing", "every row needs it")
     return text
 
 
-def _text(row: Mapping[str, Any], name: str) -> str | None:
+def text_field(row: Mapping[str, Any], name: str) -> str | None:
+    """Return a text of a row as it is, None where it is empty.
+
+    Raises:
+        WrongCell: it is no text, or is spoiled.
+    """
     value = row.get(name)
     if isinstance(value, int) and not isinstance(value, bool) and name in NUMBERED and 0 <= value < EXACT_IN_A_CELL:
         return str(value)
@@ -212,14 +217,24 @@ def _text(row: Mapping[str, Any], name: str) -> str | None:
     return value
 
 
-def _currency(row: Mapping[str, Any]) -> str:
+def currency_field(row: Mapping[str, Any]) -> str:
+    """Return the currency of a row.
+
+    Raises:
+        WrongCell: there is none, or it is no code.
+    """
     text = _required_text(row, "currency")
     if not CURRENCY.fullmatch(text):
         raise WrongCell("currency", "is no currency code", "write its ISO 4217 code in capitals, for example EUR")
     return text
 
 
-def _moment(row: Mapping[str, Any], name: str, zone: ZoneInfo) -> tuple[datetime, bool]:
+def moment_field(row: Mapping[str, Any], name: str, zone: ZoneInfo) -> tuple[datetime, bool]:
+    """Return a moment of a row in UTC, and whether the row has a date alone, which begins in the zone.
+
+    Raises:
+        WrongCell: there is none, or it is no moment.
+    """
     value = row.get(name)
     if isinstance(value, str):
         value = _moment_of_text(name, value)

@@ -1,4 +1,4 @@
-"""Ledger files to rows of exact values: CSV, Parquet, XLSX; nothing is dropped, shifted or guessed.
+"""Files of finance to rows of exact values: CSV, Parquet, XLSX; nothing is dropped, shifted or guessed.
 
 What a row means is in `ledger_entries`, a bank's statements are in `statements`. A row has as many values as the header
 has cells, in their order; what a cell cannot say exactly is a `Spoiled` value, which becomes a fault of its row.
@@ -62,6 +62,7 @@ class Layout:
     header: Annotated[int, whole(0, 10_000)] = 1  # its row; 0: there is none, and columns are named A, B, C, …
 
 
+WORKBOOK = b"PK\x03\x04"  # how a file begins that is one
 FORMULA = re.compile(rb"<(\w+:)?f[ />]")
 NO_RESULT = Spoiled("has a formula and no value", "open the file in a spreadsheet and save it, so that it has results")
 ERROR_CELL = Spoiled("holds an error of the spreadsheet", "correct the formula, or write the value")
@@ -85,17 +86,31 @@ def read_ledger_file(path: Path, layout: Layout | None = None) -> tuple[list[str
         "camt.053": read_camt,
         "mt940": read_mt940,
     }
-    kind = layout.kind if layout else path.suffix.lower().removeprefix(".")
+    kind = kind_of_file(path, layout)
     if kind not in (readers if layout else ("csv", "parquet", "xlsx")):
         raise ConfigError(f"{path.name} is no .csv, .parquet or .xlsx: save it as one of them, or name a mapping.")
+    check_file(path)
+    names, rows = readers[kind](path, layout or Layout())
+    return names, ((line, row) for line, row in rows if not _is_blank(row))
+
+
+def check_file(path: Path) -> None:
+    """Check that there is a file.
+
+    Raises:
+        ConfigError: there is none.
+    """
     try:
         is_file = path.is_file()
     except OSError as error:
         raise ConfigError(f"{str(path)[:200]} cannot be read: {error.strerror}.") from None
     if not is_file:
         raise ConfigError(f"there is no file {path}: check the path.")
-    names, rows = readers[kind](path, layout or Layout())
-    return names, ((line, row) for line, row in rows if not all(_is_empty(value) for value in row))
+
+
+def kind_of_file(path: Path, layout: Layout | None) -> str:
+    """Return the kind that a layout says, or else the ending of the name."""
+    return layout.kind if layout else path.suffix.lower().removeprefix(".")
 
 
 def column_letter(number: int) -> str:
@@ -108,13 +123,30 @@ def column_letter(number: int) -> str:
     return letters
 
 
+def _is_blank(row: Sequence[Any]) -> bool:
+    return (not row or _is_empty(row[0])) and all(map(_is_empty, row))
+
+
 def _is_empty(value: Any) -> bool:
     return value is None or (isinstance(value, str) and not value.strip())
 
 
+def _first_row(path: Path, layout: Layout, rows: Rows) -> tuple[int, list[Any]]:
+    """Return the first row that is read, which has the names of the columns if any row has.
+
+    Raises:
+        ConfigError: there is none, and it should have the names.
+    """
+    first = next(rows, None)
+    if first is None and layout.header:
+        above = f" from row {layout.header} on" * (layout.header > 1)
+        raise ConfigError(f"{path.name} has nothing in it{above}: export it again, or correct the mapping's header.")
+    return first or (1, [])
+
+
 def _read_csv(path: Path, layout: Layout) -> tuple[list[str], Rows]:
     rows = _csv_rows(path, layout)
-    first = next(rows, (1, []))
+    first = _first_row(path, layout, rows)
     if not layout.header:
         return [column_letter(place) for place in range(len(first[1]))], chain([first], rows)
     names = first[1]
@@ -132,6 +164,9 @@ def _csv_rows(path: Path, layout: Layout) -> Rows:
     before = max(layout.header - 1, 0)
     line = before + 1
     try:
+        with path.open("rb") as start:
+            if start.read(len(WORKBOOK)) == WORKBOOK:
+                raise ConfigError(f"{path.name} is a workbook, and was to be read as CSV: name a mapping of kind xlsx.")
         with path.open(encoding=encoding, newline="") as file:
             for _ in range(before):  # a title, of which no quote is closed
                 file.readline()
@@ -182,7 +217,7 @@ def _read_xlsx(path: Path, layout: Layout) -> tuple[list[str], Rows]:
         again = stack.enter_context(path.open("rb")) if has_formulas else None
         formulas = _sheet(path, again, layout.sheet, data_only=False) if again else None
         rows = _xlsx_rows(path, cells, formulas, stack.pop_all(), first=max(layout.header, 1))
-    first = next(rows, (1, []))
+    first = _first_row(path, layout, rows)
     if not layout.header:
         return [column_letter(place) for place in range(len(first[1]))], chain([first], rows)
     names = first[1]
@@ -196,6 +231,18 @@ def _as_wide_as(header: list[str], row: list[Any]) -> list[Any]:
     """Return a row with empty cells added, or taken off beyond the header: a sheet writes only the cells it uses."""
     beyond = [value for value in row[len(header) :] if value is not None]
     return row if beyond else (row + [None] * (len(header) - len(row)))[: len(header)]
+
+
+def sheet_names(path: Path) -> list[str]:
+    """Return the names of the sheets of a workbook.
+
+    Raises:
+        ConfigError: it is none that can be read.
+    """
+    import openpyxl
+
+    with whole_file(path, _NO_XLSX), path.open("rb") as file:
+        return [sheet.title for sheet in openpyxl.load_workbook(file, read_only=True).worksheets]
 
 
 def _sheet(path: Path, file: Any, name: str | None, *, data_only: bool) -> Any:

@@ -29,26 +29,27 @@ class MappedRows:
 
     def __init__(self, mapping: LedgerMapping, names: Sequence[str]) -> None:
         """Find the columns by their names; `faults` says which are not there."""
-        self._mapping, self._width = mapping, len(names)
+        self.mapping, self._width = mapping, len(names)
         self._names = [" ".join(name.split()) for name in names]
         self._shape = [name or "-" for name in self._names] if mapping.ignore_unnamed else self._names
         self.faults: list[Fault] = []
         self.skipped: Counter[str] = Counter()
         self._number = Numbers(mapping).read
-        self._moment = _Moments(mapping).read
-        self._rules = [(rule, self._column(rule.column), False) for rule in mapping.skip]
-        self._rules += [(rule, self._column(rule.column), True) for rule in mapping.totals]
+        self.moment = _Moments(mapping).read
+        self._rules = [(rule, self.column(rule.column), False) for rule in mapping.skip]
+        self._rules += [(rule, self.column(rule.column), True) for rule in mapping.totals]
         self._sums = {rule.sum_of: Decimal(0) for rule in mapping.totals if rule.sum_of}
-        self._summed = {name: self._column(name) for name in self._sums}
+        self._summed = {name: self.column(name) for name in self._sums}
         self._readers = {name: self._reader(name, source) for name, source in mapping.fields.items()}
         direction = mapping.direction
-        self._sides = [self._column(name) for name in (direction.debit, direction.credit) if name] if direction else []
-        self._mark = self._column(direction.mark) if direction and direction.mark else None
+        self._sides = [self.column(name) for name in (direction.debit, direction.credit) if name] if direction else []
+        self._mark = self.column(direction.mark) if direction and direction.mark else None
         self._places = {name: " and ".join(source.columns) or name for name, source in mapping.fields.items()}
         if self._sides and direction:
             self._places["amount"] = f"{direction.debit} and {direction.credit}"
 
-    def _column(self, name: str) -> int:
+    def column(self, name: str) -> int:
+        """Return the place of a column; that there is none, or are several, is a fault."""
         found = [place for place, other in enumerate(self._names) if other == " ".join(name.split())]
         if len(found) == 1:
             return found[0]
@@ -57,7 +58,7 @@ class MappedRows:
         advice = (
             f"the file has {near!r}" if near and not found else f"columns are {', '.join(filter(None, self._names))}"
         )
-        self.faults.append(Fault(self._mapping.header or 1, name, said, "keep one of them" if found else advice))
+        self.faults.append(Fault(self.mapping.header or 1, name, said, "keep one of them" if found else advice))
         return 0
 
     def place(self, field: str) -> str:
@@ -68,7 +69,7 @@ class MappedRows:
         """Return the row by the names of the contract, all that is wrong with it, or None: it is no entry."""
         padded = values if len(values) >= self._width else [*values, *[None] * (self._width - len(values))]
         for rule, column, is_totals in self._rules:
-            if rule.fits(_shown(padded[column])):
+            if rule.fits(shown(padded[column])):
                 self.skipped[f"{'totals row' if is_totals else 'skip'}: {rule.words}"] += 1
                 return self._totals_fault(line, rule, padded) if rule.sum_of else None
         faults = shape_faults(line, self._shape, values)
@@ -80,9 +81,9 @@ class MappedRows:
                 row[name] = read(values)
             except WrongCell as wrong:
                 faults.append(Fault(line, self.place(name), wrong.problem, wrong.advice))
-        if not faults and self._mapping.direction:
+        if not faults and self.mapping.direction:
             try:
-                self._direct(row, values, self._mapping.direction)
+                self._direct(row, values, self.mapping.direction)
             except WrongCell as wrong:
                 faults.append(Fault(line, self.place(wrong.column or "amount"), wrong.problem, wrong.advice))
         for name, column in self._summed.items():
@@ -91,6 +92,10 @@ class MappedRows:
             except WrongCell as wrong:
                 faults = faults or [Fault(line, name, wrong.problem, wrong.advice)]
         return faults or row
+
+    def add_to_sums(self, column: str, number: Decimal) -> None:
+        """Add what rows that are read elsewhere have in a column that a row of totals sums up."""
+        self._sums[column] += number
 
     def _totals_fault(self, line: int, rule: Rule, values: list[Any]) -> list[Fault] | None:
         try:
@@ -112,10 +117,14 @@ class MappedRows:
         return text
 
     def _cell(self, source: Source) -> Read:
-        column, trim, pattern, words = self._column(source.column), self._mapping.trim, source.pattern, source.words
+        column, read = self.column(source.column), self.cell(source)
+        return lambda values: read(values[column])
 
-        def read(values: Sequence[Any]) -> Any:
-            value = values[column]
+    def cell(self, source: Source) -> Callable[[Any], Any]:
+        """Return the function that gives what is meant of a cell of the source's column."""
+        trim, pattern, words = self.mapping.trim, source.pattern, source.words
+
+        def read(value: Any) -> Any:
             if isinstance(value, str):
                 value = value.strip() if trim else value
             elif source.number and type(value) is int and 0 <= value < LARGEST_WHOLE_FLOAT:
@@ -124,7 +133,7 @@ class MappedRows:
                 match = pattern.search(value)
                 value = match[1 if pattern.groups else 0] if match else None
             if words is not None and not isinstance(value, Spoiled):
-                word = _shown(value)
+                word = shown(value)
                 if word not in words:
                     raise WrongCell(
                         "",
@@ -138,10 +147,10 @@ class MappedRows:
 
     def _template(self, source: Source) -> Read:
         parts = re.split(r"\{([^{}]+)\}", source.template)
-        columns = [(part, self._column(part) if place % 2 else None) for place, part in enumerate(parts)]
+        columns = [(part, self.column(part) if place % 2 else None) for place, part in enumerate(parts)]
 
         def read(values: Sequence[Any]) -> Any:
-            found = [part if column is None else _shown(values[column]) for part, column in columns]
+            found = [part if column is None else shown(values[column]) for part, column in columns]
             if any(column is not None and not text for text, (_, column) in zip(found, columns, strict=True)):
                 return None
             spoiled = next((values[c] for _, c in columns if c is not None and isinstance(values[c], Spoiled)), None)
@@ -150,13 +159,13 @@ class MappedRows:
         return read
 
     def _moment_of(self, source: Source) -> Read:
-        column, clock = self._column(source.column), self._column(source.time) if source.time else None
+        column, clock = self.column(source.column), self.column(source.time) if source.time else None
 
         def read(values: Sequence[Any]) -> Any:
             value = values[column]
             if clock is None:
-                return self._moment(value, has_time=False)
-            return self._moment(_with_time(value, values[clock]), has_time=True)
+                return self.moment(value, has_time=False)
+            return self.moment(_with_time(value, values[clock]), has_time=True)
 
         return read
 
@@ -172,7 +181,7 @@ class MappedRows:
             return  # spoiled, or no number: typing says so
         is_negative, digits = value.startswith("-"), value.removeprefix("-")
         if self._mark is not None:
-            mark = _shown(values[self._mark])
+            mark = shown(values[self._mark])
             if mark not in (*direction.positive_marks, *direction.negative_marks):
                 raise WrongCell(
                     name, f"has no mark of the mapping in {direction.mark}", "add it to the mapping's marks"
@@ -205,7 +214,8 @@ class MappedRows:
         return f"{filled[0][1]}{filled[0][0]}" if filled else debit or credit
 
 
-def _shown(value: Any) -> str:
+def shown(value: Any) -> str:
+    """Return a cell as a text without spaces around it."""
     return "" if value is None or isinstance(value, Spoiled) else str(value).strip()
 
 
@@ -223,14 +233,8 @@ class Numbers:
     """Cells as numbers: text with a point, and at most a minus before it; exactly what the cell says, or refused."""
 
     def __init__(self, mapping: LedgerMapping) -> None:
-        mark, self._takes_fractions = mapping.thousands, mapping.fraction_cells
-        group = {" ": SPACES, "'": "['’]", "’": "['’]"}.get(mark, re.escape(mark))
-        whole = rf"\d{{1,3}}(?:{group}\d{{3}})+|\d+" if mark else r"\d+"
-        minus = "|".join(map(re.escape, ("+", *MINUS)))
-        unit = rf"\s*(?:{'|'.join(map(re.escape, mapping.units))})?\s*" if mapping.units else ""
-        fraction = rf"(?:{re.escape(mapping.decimal)}(\d+))?"
-        self._form = re.compile(rf"{unit}(\()?({minus})?{unit}({whole}){fraction}{unit}(-)?(\))?{unit}", re.ASCII)
-        self._advice = f"the mapping reads 1{mark}234{mapping.decimal}56"
+        self._takes_fractions, self._form = mapping.fraction_cells, re.compile(number_form(mapping), re.ASCII)
+        self._advice = f"the mapping reads 1{mapping.thousands}234{mapping.decimal}56"
 
     def read(self, value: Any) -> Any:
         """Return the number as text; what is none of a cell's numbers as it is, since typing refuses it."""
@@ -257,6 +261,18 @@ class Numbers:
         return f"{minus}{digits}.{fraction}" if fraction else f"{minus}{digits}"
 
 
+def number_form(mapping: LedgerMapping) -> str:
+    """Return the regular expression of a text that is a number; brackets and a minus before or behind it are groups."""
+    mark = mapping.thousands
+    group = {" ": SPACES, "'": "['’]", "’": "['’]"}.get(mark, re.escape(mark))
+    whole = rf"\d{{1,3}}(?:{group}\d{{3}})+|\d+" if mark else r"\d+"
+    minus = "|".join(map(re.escape, ("+", *MINUS)))
+    unit = rf"\s*(?:{'|'.join(map(re.escape, mapping.units))})?\s*" if mapping.units else ""
+    fraction = rf"(?:{re.escape(mapping.decimal)}(?P<fraction>\d+))?"
+    signed = rf"(?P<opened>\()?(?P<sign>{minus})?{unit}(?P<whole>{whole}){fraction}"
+    return rf"{unit}{signed}{unit}(?P<behind>-)?(?P<closed>\))?{unit}"
+
+
 def _with_time(day: Any, clock: Any) -> Any:
     """Return a day and a time of two cells as one value."""
     if isinstance(day, Spoiled) or isinstance(clock, Spoiled):
@@ -275,7 +291,7 @@ class _Moments:
     """Cells as dates, or as moments with their zone."""
 
     def __init__(self, mapping: LedgerMapping) -> None:
-        self._mapping, self._zone = mapping, ZoneInfo(mapping.zone) if mapping.zone else None
+        self.mapping, self._zone = mapping, ZoneInfo(mapping.zone) if mapping.zone else None
         self._of_text = lru_cache(maxsize=65536)(self._read_text)
 
     def read(self, value: Any, *, has_time: bool) -> Any:
@@ -285,14 +301,14 @@ class _Moments:
             return self._of_text(text) if text else None
         if not isinstance(value, datetime) or value.tzinfo is not None:
             return value
-        if has_time or self._mapping.date_cells == "time":
+        if has_time or self.mapping.date_cells == "time":
             return self._in_zone(value)
         if value.time() != time():
             raise WrongCell("", "has a time", 'add date_cells = "time" and zone to the mapping')
         return value.date()
 
     def _read_text(self, text: str) -> date | datetime:
-        formats = self._mapping.dates
+        formats = self.mapping.dates
         found = {value for form in formats if (value := parsed_date(text, form)) is not None}
         if not found:
             raise WrongCell("", "is no date as the mapping has it", f"the mapping reads {' or '.join(formats)}")
@@ -306,7 +322,7 @@ class _Moments:
             return moment
         if self._zone is None:
             raise WrongCell("", "has a time without a zone", "add zone to the mapping")
-        name, chosen = self._mapping.zone, self._mapping.repeated_hour
+        name, chosen = self.mapping.zone, self.mapping.repeated_hour
         first, second = (moment.replace(tzinfo=self._zone, fold=fold) for fold in (0, 1))
         earlier, later = (each.astimezone(UTC) for each in (first, second))
         if earlier > later:

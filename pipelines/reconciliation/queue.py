@@ -51,7 +51,7 @@ class BreakFilter:
 
 @dataclass(frozen=True)
 class Change:
-    """What one break gets: None leaves it as it is. A reason, or `explained`, explains the break."""
+    """What one break gets: None leaves it as it is, an empty text clears it. `explained` explains the break."""
 
     break_id: int
     owner: str | None = None
@@ -62,7 +62,7 @@ class Change:
 
 @dataclass(frozen=True)
 class FilledRow:
-    """A row of a file of breaks as it came back; an empty cell is None. `line` is its place in the file."""
+    """A row of a file of breaks as it came back; None: the file has no such column. `line` is its place in the file."""
 
     line: int
     break_id: int
@@ -150,8 +150,10 @@ def change_breaks(warehouse: Warehouse, account: str, wanted: BreakFilter, chang
         )
         missing = sorted({*(wanted.ids or ())} - {row.break_id for row in found})
         if missing:
+            fits = " that fits the other options" * (wanted != BreakFilter(ids=wanted.ids))
             raise ConfigError(
-                f"there is no unresolved break {', '.join(map(str, missing))}: `ecommpay-sync breaks` lists them."
+                f"there is no unresolved break {', '.join(map(str, missing))}{fits}: `ecommpay-sync breaks --all` "
+                "lists them."
             )
         _save(connection, account, by, [replace(change, break_id=row.break_id) for row in found])
     return found
@@ -190,8 +192,8 @@ def apply_rows(warehouse: Warehouse, account: str, rows: Sequence[FilledRow], by
 def make_plan(rows: Sequence[FilledRow], states: Mapping[int, Any], reasons: Collection[str]) -> Plan:
     """Return what the rows come to, each held against its break as it was written into the file and as it is now.
 
-    A cell counts as filled in if it is not empty and not what the file said. What a break says already is no change,
-    whatever happened to it meanwhile: so a second time changes nothing.
+    A cell counts as filled in if it is not what the file said; one that was emptied clears what it said. What a break
+    says already is no change, whatever happened to it meanwhile: so a second time changes nothing.
     """
     plan = Plan()
     lines: dict[int, int] = {}
@@ -223,10 +225,10 @@ def _add_row(plan: Plan, row: FilledRow, state: Any, reasons: Collection[str]) -
         return
     change = Change(
         row.break_id,
-        None if owner is None else person(owner),
-        None if reason is None else known_reason(reason, reasons),
-        None if note is None else text(note, "the note"),
-        explained=reason is not None,
+        owner and person(owner),
+        reason and known_reason(reason, reasons),
+        note and text(note, "the note"),
+        explained=bool(reason),
     )
     is_so = all(
         wanted is None or shown(wanted) == shown(now or "")
@@ -283,9 +285,9 @@ def _valid(connection: Connection, change: Change) -> Change:
     reasons = {row.reason for row in run(connection, "reconciliation/queue/reasons")}
     return replace(
         change,
-        owner=None if change.owner is None else person(change.owner),
-        reason=None if change.reason is None else known_reason(change.reason, reasons),
-        note=None if change.note is None else text(change.note, "the note"),
+        owner=change.owner and person(change.owner),
+        reason=change.reason and known_reason(change.reason, reasons),
+        note=change.note and text(change.note, "the note"),
     )
 
 
@@ -334,5 +336,7 @@ def text(value: str, what: str, longest: int = LONGEST_NOTE) -> str:
 
 def shown(value: str) -> str:
     """Return a text as a cell of a file can hold it: no space around it, one kind of line end, nothing unseen."""
+    if value.isprintable():
+        return value.strip()
     lines = printable_lines(value.replace("\r\n", "\n").replace("\r", "\n")).split("\n")
     return "\n".join(line.strip() for line in lines).strip()

@@ -10,13 +10,12 @@ import codecs
 import csv
 import io
 import re
-import zipfile
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
+from pipelines.reconciliation.ledger_files import Layout, Spoiled, check_file, read_ledger_file, sheet_names
 from pipelines.reconciliation.queue import FilledRow, shown
 from resources.currencies import major_units
 from resources.errors import ConfigError
@@ -40,10 +39,11 @@ COLUMNS = {  # and their widths
 }
 NEEDED = ("id", "version")
 FILLED_IN = ("owner", "reason", "note")
+TAKEN = (*NEEDED, *FILLED_IN)
+START = 2**16  # bytes in which the header is
 LIST_ROWS = 2**20 - 1  # the last row of a sheet
 WHOLE = re.compile(r"'?(\d{1,18}|\d{1,3}(?:[.,'\u2019 \u00a0\u202f]\d{3})+)(?:[.,]0+)?")
 CREATED = datetime(2020, 1, 1)  # noqa: DTZ001 - a constant, so that the bytes do not depend on the clock
-LARGEST_WORKBOOK = 2**28  # bytes when unpacked
 MOST_DIGITS = 15  # of a number that a spreadsheet keeps exactly
 
 
@@ -143,36 +143,63 @@ def read_breaks(path: Path) -> list[FilledRow]:
     Raises:
         ConfigError: it cannot be read, has not the columns, or a cell of a row says nothing that can be taken.
     """
-    readers = {".csv": _csv_rows, ".xlsx": _xlsx_rows}
-    reader = readers.get(path.suffix.lower())
-    if reader is None:
+    kind = path.suffix.lower()
+    if kind not in (".csv", ".xlsx"):
         raise ConfigError(f"{path.name} is no .xlsx or .csv: save it as one of them.")
-    try:
-        rows = list(reader(path))
-    except OSError as error:
-        raise ConfigError(f"{path} cannot be read: {error.strerror}.") from None
-    places: dict[str, int] = {}
+    check_file(path)
+    layout = _layout_of_csv(path) if kind == ".csv" else _layout_of_workbook(path)
+    if layout is None:
+        raise ConfigError(f"{path.name} is empty: write the list with `ecommpay-sync breaks --output FILE`.")
+    names, rows = read_ledger_file(path, layout)
+    places, unquoted = _header(path, names), without_formula_quote if kind == ".csv" else _same
     found = []
     faults = []
     for line, cells in rows:
-        if all(cell is None or cell == "" for cell in cells):
-            continue
-        if not places:
-            places = _header(path, cells)
-            continue
         try:
-            row = _filled_row(line, {name: cells[at] for name, at in places.items() if at < len(cells)})
+            row = _filled_row(
+                line, {name: unquoted(cells[at]) if at < len(cells) else "" for name, at in places.items()}
+            )
         except ConfigError as error:
             faults.append(f"row {line}: {error}")
             continue
         if row is not None:
             found.append(row)
-    if not places:
-        raise ConfigError(f"{path.name} is empty: write the list with `ecommpay-sync breaks --output FILE`.")
     if faults:
         more = f"; and {len(faults) - 20:,} more" if len(faults) > 20 else ""
         raise ConfigError(f"nothing was applied: {'; '.join(faults[:20])}{more}: correct these cells.")
     return found
+
+
+def _same(value: Any) -> Any:
+    return value
+
+
+def _layout_of_csv(path: Path) -> Layout | None:
+    """Return how a list was saved: its first line with a text is the header; None: it has none."""
+    try:
+        with path.open("rb") as file:
+            start = file.read(START)
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read: {error.strerror}.") from None
+    encoding = "utf-16" if start[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) else "utf-8"
+    lines = start.decode("utf-8-sig" if encoding == "utf-8" else encoding, errors="replace").splitlines()
+    for number, line in enumerate(lines, start=1):
+        if line.strip(",;\t \"'"):
+            return Layout("csv", separator=max(",;\t", key=line.count), encoding=encoding, header=number)
+    return None
+
+
+def _layout_of_workbook(path: Path) -> Layout | None:
+    """Return where the list is: in the sheet whose header has its columns, else in the first; None: all are empty."""
+    layouts = []
+    for sheet in sheet_names(path):
+        _, rows = read_ledger_file(path, Layout("xlsx", sheet=sheet, header=0))
+        line, cells = next(rows, (0, []))
+        if line:
+            layouts.append(Layout("xlsx", sheet=sheet, header=line))
+            if {*NEEDED} <= {str(cell).strip().lower() for cell in cells}:
+                return layouts[-1]
+    return layouts[0] if layouts else None
 
 
 def _header(path: Path, cells: Sequence[Any]) -> dict[str, int]:
@@ -195,15 +222,16 @@ def _header(path: Path, cells: Sequence[Any]) -> dict[str, int]:
 
 def _filled_row(line: int, cells: dict[str, Any]) -> FilledRow | None:
     """Return a row, or None where neither a break is named nor anything filled in (a sum below the list)."""
-    owner, reason, note = (_text(name, cells.get(name)) for name in FILLED_IN)
+    spoiled = {name: cell for name, cell in cells.items() if name in TAKEN and isinstance(cell, Spoiled)}
+    for name, cell in spoiled.items():
+        raise ConfigError(f"the {name} {cell.problem}: {cell.advice}")
+    owner, reason, note = (_text(cells[name]) if name in cells else None for name in FILLED_IN)
     if cells.get("id") in (None, "") and cells.get("version") in (None, "") and not (owner or reason or note):
         return None
     return FilledRow(line, _whole("id", cells.get("id")), _whole("version", cells.get("version")), owner, reason, note)
 
 
 def _whole(name: str, value: Any) -> int:
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
     if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 10**15:
         return value
     match = WHOLE.fullmatch(value.strip()) if isinstance(value, str) else None
@@ -213,70 +241,9 @@ def _whole(name: str, value: Any) -> int:
     return int(re.sub(r"\D", "", match[1]))
 
 
-def _text(name: str, value: Any) -> str | None:
-    if isinstance(value, BrokenCell):
-        raise ConfigError(f"the {name} {value.problem}")
+def _text(value: Any) -> str:
     if value is None:
-        return None
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
+        return ""
     if isinstance(value, datetime) and value.time() == datetime.min.time():
         value = value.date()
-    return shown(value.isoformat() if isinstance(value, date) else str(value)) or None
-
-
-@dataclass(frozen=True)
-class BrokenCell:
-    """A cell whose value the file does not hold, and what is wrong with it."""
-
-    problem: str
-
-
-NO_RESULT = BrokenCell("is a formula without a result: write the value itself")
-ERROR_CELL = BrokenCell("is an error of the spreadsheet: write the value itself")
-
-
-def _csv_rows(path: Path) -> Iterator[tuple[int, Sequence[Any]]]:
-    body = path.read_bytes()
-    try:
-        text = body.decode("utf-16" if body[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) else "utf-8-sig")
-    except UnicodeDecodeError:
-        raise ConfigError(f"{path.name} is not UTF-8 text: save it as CSV UTF-8.") from None
-    head = next((line for line in text.splitlines() if line.strip(",;\t \"'")), "")
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=max(",;\t", key=head.count), strict=True)
-    line = 1
-    try:
-        for row in reader:
-            yield line, [without_formula_quote(cell) for cell in row]
-            line = reader.line_num + 1
-    except csv.Error as error:
-        raise ConfigError(f"{path.name}, near line {reader.line_num}: {error}: correct the quotes there.") from None
-
-
-def _xlsx_rows(path: Path) -> Iterator[tuple[int, Sequence[Any]]]:
-    import openpyxl
-
-    body = path.read_bytes()
-    try:
-        with zipfile.ZipFile(io.BytesIO(body)) as archive:
-            size = sum(part.file_size for part in archive.infolist())
-        if size <= LARGEST_WORKBOOK:
-            values, formulas = (openpyxl.load_workbook(io.BytesIO(body), data_only=only) for only in (True, False))
-    except Exception as error:  # noqa: BLE001 - of a library, about bytes that somebody else wrote
-        raise ConfigError(f"{path.name} is no XLSX file that can be read ({type(error).__name__}).") from None
-    if size > LARGEST_WORKBOOK:
-        raise ConfigError(f"{path.name} unpacks to {size / 2**20:,.0f} MiB: no list of breaks is that large.")
-    sheet = next((sheet for sheet in values.worksheets if _is_the_list(sheet)), values.worksheets[0])
-    for line, cells in enumerate(zip(sheet.iter_rows(), formulas[sheet.title].iter_rows(), strict=True), start=1):
-        yield line, [_value(cell, source) for cell, source in zip(*cells, strict=True)]
-
-
-def _is_the_list(sheet: Any) -> bool:
-    head = next((row for row in sheet.iter_rows(values_only=True) if any(row)), ())
-    return {*NEEDED} <= {str(cell).strip().lower() for cell in head}
-
-
-def _value(cell: Any, source: Any) -> Any:
-    if cell.data_type == "e":
-        return ERROR_CELL
-    return NO_RESULT if source.data_type == "f" and cell.value is None else cell.value
+    return shown(value.isoformat() if isinstance(value, date) else str(value))

@@ -505,3 +505,28 @@ BEGIN ATOMIC
     FROM core.document_versions v WHERE v.observed_at <= moment AND v.known_to > moment;
 END;
 COMMENT ON FUNCTION core.documents_as_of(timestamptz) IS 'Every document as it was known at a moment: one row each, in the columns of core.documents.';
+
+-- The columns are those that the table has, so that a new one is not forgotten; a row is read whole only where its texts
+-- together match, since most do not.
+CREATE FUNCTION core.texts_like(relation regclass, left_out text[], walks bigint[], pattern text)
+RETURNS TABLE (column_name text, value text)
+LANGUAGE plpgsql STABLE
+AS $$
+DECLARE
+    texts text;
+    named text;
+BEGIN
+    SELECT string_agg('o.' || quote_ident(a.attname), ', '),
+           string_agg('(' || quote_literal(a.attname) || ', o.' || quote_ident(a.attname) || '::text)', ', ')
+    INTO texts, named
+    FROM pg_attribute a
+    WHERE a.attrelid = relation AND a.attnum > 0 AND NOT a.attisdropped
+      AND a.atttypid IN ('text'::regtype, 'jsonb'::regtype)
+      AND a.attname <> 'account' AND a.attname <> ALL (left_out);
+    RETURN QUERY EXECUTE
+        'SELECT t.column_name, t.value FROM ' || relation || ' o CROSS JOIN LATERAL (VALUES ' || named
+        || ') AS t (column_name, value) WHERE o.window_id = ANY ($1) AND concat_ws(chr(10), ' || texts
+        || ') ~ $2 AND t.value ~ $2'
+    USING walks, pattern;
+END $$;
+COMMENT ON FUNCTION core.texts_like(regclass, text[], bigint[], text) IS 'The texts in rows that these walks wrote which match a pattern, each with its column; jsonb as text.';

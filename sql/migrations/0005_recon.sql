@@ -89,7 +89,7 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION recon.keep_booked_day() IS 'Sets booked_on of an entry that has a date only.';
 CREATE TRIGGER keep_booked_day BEFORE INSERT OR UPDATE OF booked_at, booked_on, is_date_only ON recon.ledger_entries
-    FOR EACH ROW EXECUTE FUNCTION recon.keep_booked_day();
+    FOR EACH ROW WHEN (NEW.is_date_only OR NEW.booked_on IS NOT NULL) EXECUTE FUNCTION recon.keep_booked_day();
 
 CREATE FUNCTION recon.follow_reporting_zone() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
@@ -489,7 +489,7 @@ COMMENT ON COLUMN recon.break_events.account IS 'Which token''s account (SYNC_AC
 COMMENT ON COLUMN recon.break_events.event_id IS 'Number of the event.';
 COMMENT ON COLUMN recon.break_events.break_id IS 'The break.';
 COMMENT ON COLUMN recon.break_events.at IS 'When.';
-COMMENT ON COLUMN recon.break_events.event IS 'opened, assigned (to another owner), noted (another note or reason), explained, changed (other figures: open again; or owner and note at once), resolved (no longer found) or reopened (found again).';
+COMMENT ON COLUMN recon.break_events.event IS 'opened, assigned (to another owner), noted (another note or reason), explained, changed (other figures, or the explanation taken back: open again; or owner and note at once), resolved (no longer found) or reopened (found again).';
 COMMENT ON COLUMN recon.break_events.actor IS 'Who: a name, or reconcile.';
 COMMENT ON COLUMN recon.break_events.amount_minor IS 'Amount of the break at that time.';
 COMMENT ON COLUMN recon.break_events.note IS 'What was said, or found.';

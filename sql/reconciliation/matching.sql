@@ -69,7 +69,8 @@ CREATE TEMPORARY TABLE new_links (
     shape         text NOT NULL
 ) ON COMMIT DROP;
 
--- What people decided about matches of this account. is_whole: every operation and entry of the match still stands.
+-- What people decided about matches of this account. is_whole: every operation and entry of the match still stands;
+-- is_of_day: one of them is of the day.
 CREATE TEMPORARY TABLE decided (
     decision          text NOT NULL,
     operation_id      text COLLATE "C" NOT NULL,
@@ -80,7 +81,8 @@ CREATE TEMPORARY TABLE decided (
     note              text NOT NULL,
     decided_by        text NOT NULL,
     is_whole          boolean NOT NULL,
-    pairs             bigint NOT NULL
+    pairs             bigint NOT NULL,
+    is_of_day         boolean NOT NULL
 ) ON COMMIT DROP;
 
 CREATE TEMPORARY TABLE left_operations (LIKE pool_operations) ON COMMIT DROP;
@@ -192,10 +194,13 @@ WHERE o.is_home AND NOT recon.is_withdrawn(e.status)
 -- name: decisions
 INSERT INTO decided
 SELECT d.decision, d.operation_id, d.entry_id, d.match_id, d.shape, d.difference_minor, d.note, d.decided_by,
-       bool_and(o.operation_id IS NOT NULL AND e.entry_id IS NOT NULL) OVER same, count(*) OVER same
+       bool_and(o.operation_id IS NOT NULL AND e.entry_id IS NOT NULL) OVER same, count(*) OVER same,
+       bool_or(home_o.operation_id IS NOT NULL OR home_e.entry_id IS NOT NULL) OVER same
 FROM recon.manual_matches_in_force d
 LEFT JOIN core.operations o ON o.account = d.account AND o.operation_id = d.operation_id
 LEFT JOIN recon.ledger_entries e ON e.account = d.account AND e.entry_id = d.entry_id AND NOT recon.is_withdrawn(e.status)
+LEFT JOIN pool_operations home_o ON home_o.operation_id = d.operation_id AND home_o.is_home
+LEFT JOIN pool_entries home_e ON home_e.entry_id = d.entry_id AND home_e.is_home
 WHERE d.account = :account
 WINDOW same AS (PARTITION BY d.match_id, d.decision)
 RETURNING decision
@@ -211,12 +216,7 @@ FROM decided d
 JOIN core.operations o ON o.account = :account AND o.operation_id = d.operation_id
 LEFT JOIN core.operation_statuses s ON s.operation_status = o.operation_status
 LEFT JOIN core.operation_types t ON t.operation_type = o.operation_type
-WHERE d.decision = 'match' AND d.is_whole
-  AND d.match_id IN (
-      SELECT h.match_id FROM decided h
-      WHERE h.decision = 'match'
-        AND (h.entry_id IN (SELECT p.entry_id FROM pool_entries p WHERE p.is_home)
-          OR h.operation_id IN (SELECT p.operation_id FROM pool_operations p WHERE p.is_home)))
+WHERE d.decision = 'match' AND d.is_whole AND d.is_of_day
   AND NOT EXISTS (SELECT FROM pool_operations p WHERE p.operation_id = o.operation_id)
   AND NOT EXISTS (
       SELECT FROM recon.matches m
@@ -230,12 +230,7 @@ SELECT DISTINCT e.entry_id, e.booked_at, e.is_date_only, e.operation_type, e.sta
        e.operation_id, e.project_id, e.payment_id, e.reference, false
 FROM decided d
 JOIN recon.ledger_entries e ON e.account = :account AND e.entry_id = d.entry_id
-WHERE d.decision = 'match' AND d.is_whole
-  AND d.match_id IN (
-      SELECT h.match_id FROM decided h
-      WHERE h.decision = 'match'
-        AND (h.entry_id IN (SELECT p.entry_id FROM pool_entries p WHERE p.is_home)
-          OR h.operation_id IN (SELECT p.operation_id FROM pool_operations p WHERE p.is_home)))
+WHERE d.decision = 'match' AND d.is_whole AND d.is_of_day
   AND NOT EXISTS (SELECT FROM pool_entries p WHERE p.entry_id = e.entry_id)
   AND NOT EXISTS (
       SELECT FROM recon.matches m
@@ -247,14 +242,13 @@ WHERE d.decision = 'match' AND d.is_whole
 INSERT INTO new_links
 SELECT operation_id, entry_id, match_id, 'manual', concat('by ', decided_by), 100, shape
 FROM (
-    SELECT d.*, count(*) OVER (PARTITION BY d.match_id) AS here,
-           bool_or(o.is_home OR e.is_home) OVER (PARTITION BY d.match_id) AS any_home
+    SELECT d.*, count(*) OVER (PARTITION BY d.match_id) AS here
     FROM decided d
     JOIN pool_operations o ON o.operation_id = d.operation_id
     JOIN pool_entries e ON e.entry_id = d.entry_id
-    WHERE d.decision = 'match' AND d.is_whole
+    WHERE d.decision = 'match' AND d.is_whole AND d.is_of_day
 ) AS present
-WHERE here = pairs AND any_home
+WHERE here = pairs
 
 -- name: withhold_decided
 -- What a person matched on another day is no neighbour for the passes.

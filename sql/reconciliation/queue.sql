@@ -66,14 +66,20 @@ CROSS JOIN LATERAL (
 LEFT JOIN recon.break_events base ON base.account = b.account AND base.event_id = given.version AND base.break_id = b.break_id
 
 -- name: change
--- NULL leaves a value as it is. A break is explained by whoever does this; without an owner it becomes theirs.
+-- NULL leaves a value as it is, an empty text clears it. A break is explained by whoever does this; without an owner it
+-- becomes theirs. One whose explanation is cleared (its reason, or the note where it has none) is open again.
 UPDATE recon.breaks b SET
-    owner = coalesce(given.owner, CASE WHEN given.explained THEN coalesce(nullif(b.owner, 'reconcile'), :by) ELSE b.owner END),
-    reason = coalesce(given.reason, b.reason),
-    note = coalesce(given.note, b.note),
-    state = CASE WHEN given.explained THEN 'explained' ELSE b.state END,
-    explained_by = CASE WHEN given.explained THEN :by ELSE b.explained_by END,
+    owner = CASE WHEN given.explained THEN coalesce(nullif(nullif(coalesce(given.owner, b.owner), 'reconcile'), ''), :by)
+                 ELSE nullif(coalesce(given.owner, b.owner), '') END,
+    reason = nullif(coalesce(given.reason, b.reason), ''),
+    note = nullif(coalesce(given.note, b.note), ''),
+    state = CASE WHEN given.explained THEN 'explained' WHEN given.reopened THEN 'open' ELSE b.state END,
+    explained_by = CASE WHEN given.explained THEN :by WHEN given.reopened THEN NULL ELSE b.explained_by END,
     changed_at = clock_timestamp()
-FROM unnest(CAST(:ids AS bigint[]), CAST(:owners AS text[]), CAST(:reasons AS text[]), CAST(:notes AS text[]),
-            CAST(:explained AS boolean[])) AS given(break_id, owner, reason, note, explained)
+FROM (
+    SELECT c.*, c.reason = '' OR (c.note = '' AND now.reason IS NULL) AS reopened
+    FROM unnest(CAST(:ids AS bigint[]), CAST(:owners AS text[]), CAST(:reasons AS text[]), CAST(:notes AS text[]),
+                CAST(:explained AS boolean[])) AS c(break_id, owner, reason, note, explained)
+    JOIN recon.breaks now ON now.account = :account AND now.break_id = c.break_id
+) AS given
 WHERE b.account = :account AND b.break_id = given.break_id AND b.state <> 'resolved'

@@ -438,10 +438,22 @@ def test_the_heartbeat_fails_once_when_alerts_cannot_be_evaluated_and_is_back_at
     with watcher() as (signals, url), dg.instance_for_test() as instance:
         monkeypatch.setenv("ALERT_HEARTBEAT_URL", url)
         cursor = "no cursor that was ever written"
-        for warehouse in (*[SENSOR_FAILURES["away"][0](store_url)] * 3, *[WarehouseResource(url=store_url)] * 2):
+        whole, away = WarehouseResource(url=store_url), SENSOR_FAILURES["away"][0](store_url)
+        for warehouse in (whole, away, away, away, whole, whole):
             _, cursor = tick(instance, cursor, warehouse)
-        assert [path for path, _, _ in signals] == ["/fail", ""]
-        assert "database_away" in signals[0][2]
+        assert [path for path, _, _ in signals] == ["", "/fail", ""]
+        assert "database_away" in signals[1][2]
+
+
+def test_a_heartbeat_that_the_watcher_did_not_take_is_given_again_at_the_next_tick(loaded, store_url, monkeypatch):
+    with watcher() as (signals, url), dg.instance_for_test() as instance:
+        monkeypatch.setenv("ALERT_HEARTBEAT_URL", "http://127.0.0.1:9/ping/SECRETPATH")
+        result, cursor = tick(instance, None, WarehouseResource(url=store_url))
+        assert "no heartbeat: the heartbeat at 127.0.0.1 cannot be reached" in result.skip_message
+        monkeypatch.setenv("ALERT_HEARTBEAT_URL", url)
+        for _ in range(2):
+            _, cursor = tick(instance, cursor, WarehouseResource(url=store_url))
+        assert [path for path, _, _ in signals] == [""]
 
 
 def test_a_cause_that_no_channel_takes_makes_the_heartbeat_fail(loaded, store_url, monkeypatch):
@@ -496,14 +508,26 @@ def open_causes(store, store_url, environment) -> set[str]:
     return {row["cause"] for row in fetch_all(store, "SELECT cause FROM sync.alerts WHERE resolved_at IS NULL")}
 
 
+# what happens to the store between load and checks, and which checks see it
+LOSE_A_ROW = "DELETE FROM core.operations WHERE operation_id = (SELECT min(operation_id) FROM core.operations)"
+LOSE_THE_KEY = "ALTER TABLE core.operations DROP CONSTRAINT operations_pkey"
+DOUBLE_A_ROW = "INSERT INTO core.operations SELECT * FROM core.operations ORDER BY operation_id LIMIT 1"
+DAMAGED_STORES = {
+    "a row is gone": (LOSE_A_ROW, {"totals_equal_ledger"}),
+    "keys need not be unique": (LOSE_THE_KEY, {"keys_unique"}),
+    "a row stands twice": (f"{LOSE_THE_KEY}; {DOUBLE_A_ROW}", {"keys_unique", "totals_equal_ledger"}),
+}
+
+
+@pytest.mark.parametrize("name", DAMAGED_STORES)
 def test_marts_reconciliation_and_report_do_not_run_on_a_store_that_is_not_what_the_ledger_says(
-    command, store, store_url, night_environment
+    command, store, store_url, night_environment, name
 ):
+    damage, checks = DAMAGED_STORES[name]
     days = (NIGHT_OF_TODAY.first_day.isoformat(), NIGHT_OF_TODAY.last_day.isoformat())
     execute(
         store,
-        "CREATE FUNCTION damage() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN DELETE FROM core.operations"
-        " WHERE operation_id = (SELECT min(operation_id) FROM core.operations); RETURN NULL; END $$",
+        f"CREATE FUNCTION damage() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN {damage}; RETURN NULL; END $$",
     )
     execute(
         store,
@@ -517,9 +541,9 @@ def test_marts_reconciliation_and_report_do_not_run_on_a_store_that_is_not_what_
     succeeded, *made = night.stdout.split()
     assert (succeeded, set(made)) == ("False", {"operations"}), night.stderr[-3000:]
     causes = open_causes(store, store_url, environment)
-    assert causes == {"check_failed:operations:totals_equal_ledger"}
-    (alert,) = fetch_all(store, "SELECT message FROM sync.alerts")
-    assert "(marts, reconciliation, report) did not run on it" in alert["message"]
+    assert causes == {f"check_failed:operations:{check}" for check in checks}
+    for alert in fetch_all(store, "SELECT message FROM sync.alerts"):
+        assert "(marts, reconciliation, report) did not run on it" in alert["message"]
 
 
 def test_b1_b2_the_night_of_a_token_without_the_right_to_fraud_is_quiet_and_losing_the_right_is_told(

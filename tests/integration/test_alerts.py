@@ -11,7 +11,7 @@ import pytest
 from aiosmtpd.smtp import AuthResult
 
 from fixtures.commands import ROOT, SETTINGS, execute, fetch_all, sync
-from fixtures.receivers import mail_server, webhook
+from fixtures.receivers import mail_server, watcher, webhook
 from fixtures.reconciliation import CUTOFF, DAY, add_entries, add_operations, breaks_of, reconcile
 from pipelines.accounts import account_scopes
 from pipelines.alerts.conditions import DagsterFacts, FailedCheck, FailedJob, evaluate
@@ -295,6 +295,22 @@ def test_the_alert_command_judges_and_tells_without_dagster(command, store, stor
     assert done.returncode == 0, done.stderr
     assert "1 causes stand; 1 messages were sent" in done.stdout
     assert "is not complete at its deadline" in hook.texts[0]
+
+
+def test_the_alert_command_gives_the_heartbeat_of_a_cron_job(command, loaded, store_url):
+    head = fetch_all(loaded, "SELECT encode(entry_hash, 'hex') AS h FROM sync.windows ORDER BY entry_no")[-1]["h"]
+    with watcher() as (signals, url):
+        environment = {"DATABASE_URL": store_url, "ALERT_HEARTBEAT_URL": url}
+        assert command("alert", environment=environment).returncode == 0
+        execute(loaded, "UPDATE sync.windows SET rows_met = rows_met + 1 WHERE entry_no = 1")
+        assert command("alert", environment=environment).returncode == 0
+        away = command("alert", environment={**environment, "DATABASE_URL": "postgresql://postgres@127.0.0.1:9/away"})
+        assert away.returncode != 0
+        said = [(path, text) for path, _, text in signals]
+    assert [path for path, _ in said] == ["", "/fail", "/fail"]
+    assert head in said[0][1]
+    assert "no channel took" in said[1][1]
+    assert "alerts could not be evaluated" in said[2][1]
 
 
 def test_the_sensor_tells_what_dagster_alone_knows(loaded, store_url, hook, monkeypatch):

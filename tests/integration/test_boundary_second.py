@@ -11,6 +11,7 @@ import pytest
 
 from fixtures.commands import client_of, execute, fetch_all
 from fixtures.exact_platform import ExactPlatform, times_between
+from fixtures.examples import examples
 from fixtures.load import Killed
 from pipelines.audit.replay import Replayer
 from pipelines.ingest.engine import SyncRequest, sync
@@ -73,7 +74,7 @@ def replayed(store):
 
 
 @pytest.mark.parametrize("whole_seconds", [False, True])
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(examples(4)))
 def test_a16_no_row_is_lost_between_two_windows_and_none_is_counted_twice(store, seed, whole_seconds):
     chance = random.Random(seed)
     longest = chance.randint(7_000, 15_000)

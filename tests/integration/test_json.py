@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from fixtures.commands import ROOT
+from fixtures.commands import ROOT, fetch_all
 from fixtures.reconciliation import add_entries
 from resources.sandbox import DEMO_SECRET, DEMO_TOKEN, Account, SandboxServer, World
 
@@ -66,11 +66,20 @@ def environment(sandbox, store_url, tmp_path):
     }
 
 
+WHY = ("--note", "seen", "--by", "Ann")
 COMMANDS = (
     ("operations", ("operations", "--from", DAY, "--to", DAY)),
     ("balances", ("balances",)),
     ("reconcile", ("reconcile", "--date", DAY)),
     ("breaks", ("breaks",)),
+    ("apply", ("breaks", "apply", "{queue}", "--by", "Ann")),
+    ("assign", ("breaks", "assign", "1", "--to", "Eve", "--by", "Ann")),
+    ("assign", ("explain", "1", "--note", "seen", "--by", "Ann")),
+    ("close", ("close", "--date", DAY, "--by", "Ann", "--with-open-breaks")),
+    ("close", ("close", "--date", DAY, "--by", "Bob", "--with-open-breaks")),
+    ("report", ("report", "--month", DAY[:7], "--output", "{folder}")),
+    ("match", ("match", "--operation", "{operation}", "--entry", "e1", *WHY, "--reason", "other")),
+    ("match", ("unmatch", "--operation", "{operation}", "--entry", "e1", *WHY)),
     ("status", ("status",)),
     ("doctor", ("doctor",)),
     ("verify", ("verify",)),
@@ -80,11 +89,16 @@ COMMANDS = (
 )
 
 
-def test_each_command_prints_one_line_as_documented_and_nothing_else(command, environment, store):
+def test_each_command_prints_one_line_as_documented_and_nothing_else(command, environment, store, tmp_path):
     add_entries(store, {"entry_id": "e1", "payment_id": "nowhere"})
+    (tmp_path / "queue.csv").write_text("id,version,owner\n1,1,Bob\n")
+    places = {"{queue}": str(tmp_path / "queue.csv"), "{folder}": str(tmp_path)}
     seen = set()
     for name, arguments in COMMANDS:
-        done = command(*arguments, "--json", environment=environment)
+        if "{operation}" in arguments:
+            free = "SELECT operation_id FROM core.operations WHERE sum_initial_currency = 'EUR' LIMIT 1"
+            places["{operation}"] = fetch_all(store, free)[0]["operation_id"]
+        done = command(*(places.get(part, part) for part in arguments), "--json", environment=environment)
         assert done.returncode == 0, (name, done.stdout, done.stderr)
         assert done.stdout.count("\n") == 1, name
         expected = documented(name)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import openpyxl
 import pytest
 
 from fixtures.commands import execute, fetch_all, sync
@@ -104,21 +105,49 @@ def test_from_a_ledger_with_one_break_of_each_type_to_a_closed_day(
     assert opened.returncode == 0, opened.stderr
 
 
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (("reconcile", "--date", "2999-01-01"), "is not over"),
-        (("reconcile", "--date", "2024-03-05", "--leg", "all"), "is no leg"),
-        (("reconcile", "--date", "soon"), "is no day"),
-        (("ledger", "import", "/nowhere.csv"), "there is no file"),
-        (("explain", "7", "--by", "Ann", "--note", "x"), "no unresolved break 7"),
-        (("reopen", "--date", "2024-03-05", "--by", "Ann", "--reason", "x"), "is not closed"),
-    ],
-)
-def test_wrong_input_is_told_in_one_line(command, environment, arguments, message):
-    done = command(*arguments, environment=environment)
-    assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
-    assert message in done.stderr
+WRONG = {  # a command line, and what it is told: one line of what was wrong, where, and what to do
+    "reconcile --date 2999-01-01": "is not over",
+    "reconcile --date 2024-03-05 --leg all": "is no leg",
+    "reconcile --date soon": "is no day",
+    "ledger import /nowhere.csv": "there is no file",
+    "ledger import empty.csv": "empty.csv has nothing in it: export it again",
+    "ledger import other.csv": "its columns are not those of the contract (docs/reconciliation.md): name a mapping",
+    "ledger import other.csv --map netsuite": "its columns are not those of mapping netsuite",
+    "ledger import book.csv": "book.csv is a workbook, and was to be read as CSV",
+    "ledger import book.xlsx --map datev": "book.xlsx is a workbook, and was to be read as CSV",
+    "ledger import other.csv --dry-run --replace-day": "--dry-run shows what is in the file: leave out",
+    "ledger map empty.csv": "no header with a date and an amount",
+    "breaks --from 2024-03-06 --to 2024-03-05": "--to 2024-03-05 is before --from 2024-03-06: swap them",
+    "breaks --type fees": "--type 'fees' is no type of a break: did you mean fee?",
+    "breaks --type weather": "there are missing_in_ledger, ",
+    "breaks --currency EUR --min-amount 5 --max-amount 4": "is less than --min-amount 5: swap them",
+    "breaks apply /nowhere.csv --by Ann": "there is no file /nowhere.csv",
+    "breaks apply book.xlsx --by Ann": "has no column id and version",
+    "breaks assign 7 --type fee --to Bob --by Ann": "no unresolved break 7 that fits the other options",
+    "breaks deadlines --type weather --days 3 --by Ann": "--type 'weather' is no type of a break",
+    "breaks deadlines --days 3": "--type, --days and --by go together",
+    "breaks reasons --description x": "name it with --add REASON",
+    "explain 7 --by Ann --note x": "no unresolved break 7: `ecommpay-sync breaks --all` lists them",
+    "match --operation 1 --entry 2 --by Ann --note x": "there is no operation 1 in this account",
+    "close --month 2999-01 --by Ann": "--month 2999-01 has not begun",
+    "report --month 2999-01": "--month 2999-01 has not begun",
+    "report --month 2024-03 --output empty.csv": "File exists: name another folder (--output",
+    "reopen --date 2024-03-05 --by Ann --reason x": "is not closed",
+}
+
+
+def test_wrong_input_is_told_in_one_line(command, environment, tmp_path):
+    (tmp_path / "empty.csv").touch()
+    (tmp_path / "other.csv").write_text("Date,Sum\n2024-03-05,1\n")
+    book = openpyxl.Workbook()
+    book.active.append(["a", "b"])
+    book.save(tmp_path / "book.xlsx")
+    (tmp_path / "book.csv").write_bytes((tmp_path / "book.xlsx").read_bytes())
+    for line, message in WRONG.items():
+        words = (str(tmp_path / word) if (tmp_path / word).is_file() else word for word in line.split(" "))
+        done = command(*words, environment=environment)
+        assert (done.returncode, done.stderr.count("\n")) == (2, 1), (line, done.stderr)
+        assert message in done.stderr, line
 
 
 def test_a_rejected_file_is_told_row_by_row_and_nothing_is_imported(command, environment, store, tmp_path):

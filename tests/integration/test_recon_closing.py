@@ -14,17 +14,29 @@ from fixtures.reconciliation import (
     NEXT,
     add_entries,
     add_operations,
+    at,
     breaks_of,
     four_days,
     load_all,
     prove,
     reconcile,
 )
-from pipelines.reconciliation.close import Prepared, Sealed, close_day, reopen_day, sealed_document
+from pipelines.reconciliation import close as closing
+from pipelines.reconciliation.close import (
+    Prepared,
+    Sealed,
+    close_day,
+    close_month,
+    days_of_month,
+    obstacle,
+    reopen_day,
+    sealed_document,
+)
 from pipelines.reports.figures import gather
 from pipelines.reports.publish import publish
 from resources.errors import ConfigError, Incomplete, SyncError, WarehouseBroken
 from resources.sandbox import SandboxServer
+from resources.warehouse.locks import days_lock
 
 
 @pytest.fixture
@@ -186,7 +198,9 @@ def test_the_day_with_two_midnights_begins_at_the_first_in_the_totals_and_in_the
     day = date(2024, 11, 3)  # in Havana 01:00 is followed by 00:00
     execute(settled, "UPDATE core.settings SET value = 'America/Havana' WHERE key = 'reporting_zone'")
     first, second = (datetime(2024, 11, 3, hour, 30, tzinfo=UTC) for hour in (4, 5))
-    add_operations(settled, *({"operation_id": f"at {at}", "operation_completed_at": at} for at in (first, second)))
+    add_operations(
+        settled, *({"operation_id": f"at {moment}", "operation_completed_at": moment} for moment in (first, second))
+    )
     (total,) = settled.query("reconciliation/close/seal_totals", account="default", day=day)
     with settled.transaction() as connection:
         report = gather(connection, "default", day, "America/Havana")
@@ -245,6 +259,179 @@ def test_a_sealed_row_cannot_be_changed_and_tampering_past_that_is_noticed(settl
     assert (broken.close_no, broken.reason) == (1, "it was altered")
     with pytest.raises(WarehouseBroken, match="were altered"):
         sealed_document(settled, "default", DAY)
+
+
+OBSTACLES = {
+    "is not over": ("", "", "close it when it is.", ""),
+    "is closed already": ("", "", f"`ecommpay-sync reopen --date {DAY}` opens it again.", ""),
+    "has not been compared with a fresh walk": (
+        "DELETE FROM recon.completeness",
+        "",
+        f"`ecommpay-sync reconcile --date {DAY}` does it.",
+        f"ecommpay-sync reconcile --date {DAY}",
+    ),
+    "is not complete (1 missing)": (
+        "UPDATE recon.completeness SET verdict = 'differs', reason = '1 missing'",
+        "",
+        "load it, reconcile it, and close it then.",
+        f"ecommpay-sync operations --from {DAY} --to {DAY}",
+    ),
+    "changed after it was reconciled": (
+        "UPDATE core.operations SET observed_at = clock_timestamp()",
+        "",
+        f"`ecommpay-sync reconcile --date {DAY}` again.",
+        f"ecommpay-sync reconcile --date {DAY}",
+    ),
+    "has not been reconciled": (
+        "DELETE FROM recon.runs WHERE leg = 'books'",
+        "",
+        f"`ecommpay-sync reconcile --date {DAY}` does it.",
+        f"ecommpay-sync reconcile --date {DAY}",
+    ),
+    "has 1 open breaks": (
+        "",
+        "another operation",
+        f"explain them (`ecommpay-sync breaks --date {DAY}`), or close it with --with-open-breaks.",
+        f"ecommpay-sync breaks --date {DAY}",
+    ),
+}
+
+
+@pytest.mark.parametrize("reason", OBSTACLES)
+def test_what_keeps_a_day_open_is_told_with_the_command_that_comes_next(settled, reason):
+    statement, another, advice, command = OBSTACLES[reason]
+    if another:
+        add_operations(settled, {"operation_id": "2"})
+        reconcile(settled)
+    if statement:
+        execute(settled, statement)
+    if reason == "is closed already":
+        close(settled)
+    known_at = datetime(2024, 3, 5, 23, 59, tzinfo=UTC) if reason == "is not over" else datetime.now(UTC)
+    with settled.transaction() as connection:
+        found = obstacle(connection, "default", DAY, known_at)
+    assert (found.reason, found.message, found.command) == (reason, f"{DAY} {reason}: {advice}", command)
+    assert found.is_closed == (reason == "is closed already")
+
+
+def test_a_day_is_over_at_the_moment_at_which_the_next_begins(settled):
+    with settled.transaction() as connection:
+        assert obstacle(connection, "default", DAY, datetime(2024, 3, 6, tzinfo=UTC)) is None
+
+
+def test_of_a_month_the_days_that_can_be_are_closed_and_the_others_say_why_not(settled):
+    days = [DAY, NEXT]
+    first, second, third = (close_month(settled, "default", days, by=name) for name in ("Ann", "  ann", "Bob"))
+    assert [*first] == [*second] == [*third] == days
+    assert (type(first[DAY]), first[NEXT].reason) == (Prepared, "has not been compared with a fresh walk")
+    assert second[DAY].message == f"Ann prepared {DAY}: another person must close it."
+    assert second[DAY].reason == "prepared by Ann: another person must close it"
+    assert second[DAY].command == f"ecommpay-sync close --date {DAY} --by NAME"
+    assert third[DAY] == sealed_document(settled, "default", DAY)
+    assert close_month(settled, "default", days, by="Bob")[DAY].is_closed
+    with pytest.raises(ConfigError, match="--by is empty"):
+        close_month(settled, "default", days, by=" ")
+
+
+def test_of_a_month_days_are_closed_with_their_open_breaks_where_that_is_said(settled):
+    add_operations(settled, {"operation_id": "2"})
+    reconcile(settled)
+    assert close_month(settled, "default", [DAY], by="Ann")[DAY].reason == "has 1 open breaks"
+    for name in ("Ann", "Bob"):
+        found = close_month(settled, "default", [DAY], by=name, with_open_breaks=True)
+    assert json.loads(found[DAY].document)["with_open_breaks"] is True
+
+
+def test_a_month_has_all_its_days():
+    assert days_of_month(date(2024, 2, 17)) == tuple(date(2024, 2, number) for number in range(1, 30))
+
+
+@pytest.mark.parametrize("name", ["", " \t", "x" * 201, "a\x00b", "a\u202eb"])
+def test_a_name_or_reason_that_is_empty_too_long_or_not_printable_is_refused(settled, name):
+    with pytest.raises(ConfigError, match=r"^--by is empty or too long: write 1 to 200 characters\.$"):
+        close_day(settled, "default", DAY, by=name)
+    close(settled)
+    with pytest.raises(ConfigError, match=r"^--by is"):
+        reopen_day(settled, "default", DAY, by=name, reason="x")
+    with pytest.raises(ConfigError, match=r"^--reason is"):
+        reopen_day(settled, "default", DAY, by="Bob", reason=name)
+
+
+def test_names_and_reasons_are_kept_with_single_spaces_and_up_to_200_characters(settled):
+    close_day(settled, "default", DAY, by="Ann  Lee ")
+    sealed = close_day(settled, "default", DAY, by="x" * 200)
+    assert reopen_day(settled, "default", DAY, by=" Bob", reason=" late  invoice ") == sealed.close_no + 1
+    rows = fetch_all(settled, "SELECT prepared_by, decided_by, reason FROM recon.closes ORDER BY close_no")
+    assert [tuple(row.values()) for row in rows] == [
+        ("Ann Lee", "x" * 200, None),
+        (None, "Bob", "late invoice"),
+    ]
+
+
+def test_a_sealed_document_is_canonical_json_with_the_totals_of_the_day_before_and_the_week_before(settled):
+    add_operations(
+        settled,
+        {"operation_id": "b", "operation_completed_at": at("12:00", date(2024, 3, 4)), "sum_initial_amount": 7},
+        {"operation_id": "w", "operation_completed_at": at("12:00", date(2024, 2, 27)), "sum_initial_amount": 8},
+    )
+    sealed = close(settled)
+    document = json.loads(sealed.document)
+    assert sealed.document == json.dumps(document, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+    assert (document["schema"], document["account"], document["business_date"]) == (1, "default", str(DAY))
+    minors = {name: [total["minor"] for total in totals] for name, totals in document["totals"].items()}
+    assert minors == {"day": ["1000"], "day_before": ["7"], "week_before": ["8"]}
+    assert (document["starts_at"], document["ends_at"]) == tuple(f"{day}T00:00:00.000000+00:00" for day in (DAY, NEXT))
+    assert document["with_open_breaks"] is False
+    assert document["completeness"]["verdict"] == "complete"
+    assert document["books"]["entries"] == 1
+    assert document["report"]["close"] == {
+        "prepared_by": "Ann",
+        "closed_by": "Bob",
+        "closed_at": document["report"]["close"]["closed_at"],
+    }
+    known_at, closed_at = (
+        datetime.fromisoformat(text) for text in (document["known_at"], document["report"]["close"]["closed_at"])
+    )
+    assert datetime.fromisoformat(document["report"]["known_at"]) == known_at == closed_at
+
+
+BALANCE = f"""INSERT INTO recon.balance_rollforward
+    (account, business_date, balance_name, currency, opening_at, opening_minor, movements, movements_minor, closing_at,
+     closing_minor, unexplained_minor, basis, status)
+    VALUES ('default', '{DAY}', 'EUR 1', 'EUR', now(), 1, 0, 0, now(), 1, 0, 'none', 'explained')"""
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE core.operations SET sum_initial_amount = 999",
+        "UPDATE recon.runs SET figures = '{\"entries\": 2}' WHERE leg = 'books'",
+        BALANCE,
+    ],
+    ids=["totals", "books", "balances"],
+)
+def test_whatever_is_closed_makes_other_figures_when_it_changes(settled, statement):
+    first = close_day(settled, "default", DAY, by="Ann")
+    execute(settled, statement)
+    second = close_day(settled, "default", DAY, by="Bob")
+    assert isinstance(second, Prepared)
+    assert second.figures_sha256 != first.figures_sha256
+
+
+def test_of_each_currency_the_20_largest_breaks_are_sealed(settled):
+    add_operations(settled, *({"operation_id": f"o{minor}", "sum_initial_amount": minor} for minor in range(100, 122)))
+    reconcile(settled)
+    largest = json.loads(close(settled, with_open_breaks=True).document)["breaks"]["largest"]
+    assert [row["minor"] for row in largest] == [str(minor) for minor in range(121, 101, -1)]
+
+
+def test_no_day_is_closed_while_it_or_the_day_before_is_being_loaded(settled, monkeypatch):
+    monkeypatch.setattr(closing, "WAIT_SECONDS", 0.1)
+    for day in (date(2024, 3, 4), datetime.now(UTC).date()):
+        with days_lock(settled, "default", day, day, 1), pytest.raises(SyncError, match="loading"):
+            close(settled)
+    with days_lock(settled, "default", date(2024, 2, 29), date(2024, 2, 29), 1):
+        close(settled)
 
 
 @pytest.fixture

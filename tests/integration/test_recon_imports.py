@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from datetime import UTC, date, datetime
 from decimal import Decimal
 
@@ -207,3 +208,27 @@ def test_a_date_alone_is_the_business_day_of_the_reporting_zone(store, tmp_path)
     assert fetch_all(store, "SELECT booked_at FROM recon.ledger_entries") == [
         {"booked_at": datetime(DAY.year, DAY.month, DAY.day, 5, tzinfo=UTC)}
     ]
+
+
+def test_an_import_is_on_record_with_its_files_name_and_digest_and_with_its_counts(store, tmp_path):
+    path = write(tmp_path / "ledger.csv", HEADER, ROWS[:2])
+    load(store, path)
+    bad = ["x", *ROWS[0][1:4], "-5", *ROWS[0][5:]]
+    path = write(tmp_path / "led\nger.csv", HEADER, [ROWS[0], [*ROWS[1][:4], "1.235", *ROWS[1][5:]], bad, *ROWS[2:6]])
+    report = load(store, path, accept_partial=True)
+    counts = {"rows_read": 7, "rows_new": 4, "rows_changed": 1, "rows_unchanged": 1}
+    assert {name: getattr(report, name) for name in counts} == counts
+    assert fetch_all(store, "SELECT * FROM recon.ledger_imports WHERE import_id = :id", id=report.import_id) == [
+        {
+            "account": "default",
+            "import_id": report.import_id,
+            "imported_at": fetch_all(store, "SELECT max(imported_at) AS at FROM recon.ledger_imports")[0]["at"],
+            "file_name": "led\\nger.csv",
+            "file_sha256": hashlib.sha256(path.read_bytes()).digest(),
+            **counts,
+            "rows_rejected": 1,
+            "rows_withdrawn": 0,
+        }
+    ]
+    imports = fetch_all(store, "SELECT import_id, count(*) FROM recon.ledger_entries GROUP BY 1 ORDER BY 1")
+    assert [row["count"] for row in imports] == [1, 5], "an entry names the import that wrote it last"

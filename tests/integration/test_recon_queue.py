@@ -159,6 +159,49 @@ def test_a_row_that_nobody_filled_in_stops_nothing_though_its_break_changed(stor
     assert event == [{"event": "noted", "actor": "Ann"}]
 
 
+CLEARED = {  # what a break said, the cells that were emptied, and what it says then
+    "the owner": (("Eve", "test", "seen"), ("owner",), (None, "test", "seen", "explained", "Ann"), "assigned"),
+    "the reason": (("Eve", "test", "seen"), ("reason",), ("Eve", None, "seen", "open", None), "changed"),
+    "the note": (("Eve", "test", "seen"), ("note",), ("Eve", "test", None, "explained", "Ann"), "explained"),
+    "all": (("Eve", "test", "seen"), ("owner", "reason", "note"), (None, None, None, "open", None), "changed"),
+    "the note of an open one": (("Eve", None, "seen"), ("note",), ("Eve", None, None, "open", None), "noted"),
+}
+
+
+@pytest.mark.parametrize("kind", [".xlsx", ".csv"])
+def test_a_cell_that_was_filled_when_it_went_out_and_is_empty_when_it_comes_back_is_cleared(store, tmp_path, kind):
+    missing(store, len(CLEARED) + 2)
+    path = write(store, tmp_path / f"queue{kind}")
+    rows = table(path)
+    for row, (said, *_) in zip(rows[1:], [*CLEARED.values(), (("Eve", None, "seen"),)], strict=False):
+        filled([rows[0], row], 1, **dict(zip(("owner", "reason", "note"), said, strict=True)))
+    apply(store, save(path, rows))
+    last = fetch_all(store, "SELECT max(event_id) AS last FROM recon.break_events")[0]["last"]
+    rows = table(write(store, path))
+    for row, (_, emptied, *_) in zip(rows[1:], CLEARED.values(), strict=False):
+        filled([rows[0], row], 1, **dict.fromkeys(emptied))
+    applied = apply(store, save(path, rows), by="Bob")
+    assert (applied.changed, applied.untouched) == (len(CLEARED), 2)
+    wanted = [state for _, _, state, _ in CLEARED.values()]
+    assert people(store) == [*wanted, ("Eve", None, "seen", "open", None), (None, None, None, "open", None)]
+    events = fetch_all(store, f"SELECT event, actor FROM recon.break_events WHERE event_id > {last} ORDER BY event_id")
+    assert [tuple(row.values()) for row in events] == [(event, "Bob") for *_, event in CLEARED.values()]
+    before = everything(store)
+    assert apply(store, path, by="Carl").unchanged == len(CLEARED), "a second time changes nothing"
+    assert everything(store) == before
+
+
+def test_a_column_that_is_not_in_the_file_clears_nothing_and_a_command_gives_a_break_to_nobody(store, tmp_path):
+    missing(store, 1)
+    change_breaks(store, "default", BreakFilter(types=("missing_in_ledger",)), Change(0, "Eve", note="seen"), "Ann")
+    rows = table(write(store, tmp_path / "queue.csv"))
+    places = [rows[0].index(name) for name in ("id", "version", "note")]
+    assert apply(store, save(tmp_path / "queue.csv", [[row[place] for place in places] for row in rows])).untouched == 1
+    assert people(store) == [("Eve", None, "seen", "open", None)]
+    change_breaks(store, "default", BreakFilter(types=("missing_in_ledger",)), Change(0, owner=""), "Ann")
+    assert people(store) == [(None, None, "seen", "open", None)]
+
+
 def spreadsheet(rows):
     """What spreadsheets and their users do to a list, none of which changes what it says."""
     head, body = rows[0], rows[1:]
@@ -194,11 +237,21 @@ def test_what_spreadsheets_do_to_a_list_changes_nothing_of_what_it_says(store, t
     assert apply(store, path).changed == 2
 
 
+def test_a_list_is_found_beside_sheets_without_anything_in_them(store, tmp_path):
+    missing(store, 1)
+    path = write(store, tmp_path / "queue.xlsx")
+    book = openpyxl.load_workbook(path)
+    book.create_sheet("Notes", 0)
+    book["Breaks"].cell(2, table(path)[0].index("owner") + 1).value = "Eve"
+    book.save(path)
+    assert apply(store, path).changed == 1
+
+
 def test_formulas_count_as_their_results_and_one_without_is_named(store, tmp_path):
     missing(store, 1)
     path = write(store, tmp_path / "queue.xlsx")
     save(path, filled(table(path), 1, owner='="E"&"ve"'))
-    with pytest.raises(ConfigError, match="row 2: the owner is a formula without a result"):
+    with pytest.raises(ConfigError, match="row 2: the owner has a formula and no value: open the file in a"):
         read_breaks(path)
 
 
@@ -294,7 +347,7 @@ def test_10_000_breaks_are_applied_in_a_few_seconds(store, tmp_path):
     save(path, filled(table(path), 10_000, owner="Eve", reason="test"))
     began = time.monotonic()
     assert apply(store, path).changed == 10_000
-    assert time.monotonic() - began < 15
+    assert time.monotonic() - began < 10
 
 
 # In figures

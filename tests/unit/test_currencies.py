@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from itertools import pairwise
 
@@ -18,6 +18,7 @@ from resources.currencies import (
     exponent_of,
     exponent_overrides,
     exponents,
+    exponents_by,
     iso_codes,
     iso_periods,
     major_units,
@@ -110,14 +111,27 @@ def test_a_minor_unit_is_exact():
     assert period.smallest_unit == Decimal("0.0001")
 
 
+def test_each_period_says_whether_it_is_of_iso_4217_or_of_an_override():
+    found = periods(
+        [period for period in iso_periods() if period.currency in {"JPY", "EUR"}],
+        exponent_overrides("JPY=2@2026-01-01"),
+    )
+    assert [(period.currency, period.source) for period in found] == [
+        ("EUR", "iso4217"),
+        ("JPY", "iso4217"),
+        ("JPY", "override"),
+    ]
+
+
 # Overrides
 
 
 def test_overrides_are_read_with_and_without_a_day():
-    assert exponent_overrides(" JPY=2@2026-01-01, KWD=2,USDT=6 ,") == (
+    assert exponent_overrides(" JPY=2@2026-01-01, KWD=2,USDT=6 , ETH=18") == (
         ExponentOverride("JPY", date(2026, 1, 1), 2),
         ExponentOverride("KWD", None, 2),
         ExponentOverride("USDT", None, 6),
+        ExponentOverride("ETH", None, 18),
     )
 
 
@@ -128,6 +142,7 @@ def test_overrides_are_read_with_and_without_a_day():
         ("jpy=2", "'jpy=2'"),
         ("JPY=-1", "'JPY=-1'"),
         ("JPY=19", "from 0 to 18"),
+        ("JPY=\uff12", "'JPY=\uff12'"),
         ("JPY=2@soon", "'soon': write a day"),
         ("JPY=2,JPY=3", "JPY twice for the same day"),
         ("JPY=2@2026-01-01,JPY=0@2026-01-01", "JPY twice for the same day"),
@@ -165,6 +180,21 @@ def test_amounts_are_shown_with_the_overridden_decimals_from_their_day_on(monkey
     monkeypatch.delenv("SYNC_CURRENCY_EXPONENTS")
     assert major_units(50_000, "JPY", date(2026, 1, 1)) == "50,000"
     assert exponent_of("USDT") is None
+
+
+def test_an_override_that_begins_today_holds_today(monkeypatch):
+    monkeypatch.setenv("SYNC_CURRENCY_EXPONENTS", f"JPY=2@{datetime.now(UTC).date()}")
+    assert major_units(50_000, "JPY") == "500.00"
+
+
+def test_amounts_of_a_warehouse_have_its_decimals_whatever_the_environment_says(monkeypatch):
+    monkeypatch.setenv("SYNC_CURRENCY_EXPONENTS", "JPY=3")
+    with exponents_by("JPY=2,USDT=6"):
+        assert (major_units(50_000, "JPY"), exponent_of("USDT")) == ("500.00", 6)
+        with exponents_by(""):
+            assert (major_units(50_000, "JPY"), exponent_of("USDT")) == ("50,000", None)
+        assert major_units(50_000, "JPY") == "500.00"
+    assert (major_units(50_000, "JPY"), exponent_of("USDT")) == ("50.000", None)
 
 
 # Amounts

@@ -17,7 +17,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipelines.ingest.read_ahead import PageReader
-from pipelines.ingest.walk import DEEPEST, LIMIT, Complete, Page, Suspicion, TooDense, Unstable, walk_until_stable
+from pipelines.ingest.walk import (
+    DEEPEST,
+    LIMIT,
+    Complete,
+    Page,
+    Suspicion,
+    TooDense,
+    Unstable,
+    fetch_whole,
+    walk_until_stable,
+)
 
 DAY = timedelta(days=1)
 START = datetime(2024, 3, 1, tzinfo=UTC)
@@ -130,6 +140,112 @@ def test_one_answer_that_is_empty_short_or_capped_loses_nothing(size, fault, at)
     assert met(outcome) == set(server.rows)
 
 
+def asked(
+    server: Server, suspicion: Suspicion | None = None
+) -> tuple[object, list[int | tuple[int, int]], list[list[int]]]:
+    """How a day is walked: the outcome, the offsets requested (with a limit that is not the usual), those expected."""
+    requests: list[int | tuple[int, int]] = []
+    expected: list[list[int]] = []
+
+    def fetch(offset: int, limit: int) -> Page[None]:
+        requests.append(offset if limit == LIMIT else (offset, limit))
+        return server.fetch(offset, limit)
+
+    outcome = walk_until_stable(fetch, DAY, suspicion, lambda offsets: expected.append([*offsets]))
+    assert outcome.requests == len(requests)
+    return outcome, requests, expected
+
+
+HEAD, PROBE = (0, 1), (DEEPEST, 1)
+
+
+@pytest.mark.parametrize(
+    ("size", "cap", "requests"),
+    [
+        (1, LIMIT, [0, 0, 1]),  # past the only row, since pages of one row cannot overlap
+        (2, LIMIT, [0, 1, 1]),  # an end behind a page as long as any is looked at twice
+        (1_000, LIMIT, [0, 999, 999]),
+        (1_001, LIMIT, [0, 999, 1_000, HEAD]),  # behind a shorter one once
+        (1_999, LIMIT, [0, 999, 1_998, 1_998, HEAD]),
+        (2_338, LIMIT, [0, 999, 1_998, 2_337, HEAD]),
+        (1_500, 500, [0, 499, 998, 1_497, 1_499, HEAD]),
+    ],
+)
+def test_a_window_at_rest_takes_these_requests_and_no_more(size, cap, requests):
+    outcome, made, _ = asked(Server(ids(size), cap))
+    assert isinstance(outcome, Complete)
+    assert made == requests
+
+
+@pytest.mark.parametrize(
+    ("size", "requests"),
+    [
+        (0, [0] * 6),
+        (1, [0, 0, *[1] * 6]),
+        (1_000, [0, *[999] * 6]),
+        (2_338, [0, 999, 1_998, *[2_337] * 6, HEAD]),
+    ],
+)
+def test_an_untrusted_server_is_asked_six_times_for_every_end(size, requests):
+    outcome, made, _ = asked(Server(ids(size)), Suspicion(server_untrusted=True))
+    assert isinstance(outcome, Complete)
+    assert made == requests
+
+
+@pytest.mark.parametrize(
+    ("size", "dense", "pages"),
+    [
+        (30_000, 30_000, 1),  # by the first page's times more than twice as many as is worth a probe
+        (12_000, 12_000, 3),
+        (9_991, 0, 4),  # the times say nothing
+        (12_000, 1_000, 4),  # the first page lies all over the window
+    ],
+)
+def test_a_window_that_is_too_dense_is_told_by_one_probe_and_with_what_was_received(size, dense, pages):
+    outcome, made, _ = asked(Server(ids(size), dense=dense))
+    assert isinstance(outcome, TooDense)
+    assert made == [*range(0, 999 * pages, 999), PROBE]
+    assert outcome.rows == 1_000 * pages
+    rows = 999 * pages  # the last row of a page is the first of the next
+    assert outcome.span == (None if not dense else DAY * rows / dense)
+
+
+@pytest.mark.parametrize(("dense", "place"), [(9_990, 3), (0, 4), (1_000, 4)])
+def test_a_window_that_only_seems_too_dense_is_probed_once_and_walked(dense, place):
+    outcome, made, _ = asked(Server(ids(9_990), dense=dense))
+    assert isinstance(outcome, Complete)
+    pages = [*range(0, 9_990, 999), 9_989]
+    assert made == [*pages[:place], PROBE, *pages[place:], HEAD]
+
+
+def test_a_window_whose_probe_came_empty_is_given_back_once_it_is_deeper_than_a_page_behind_the_probe():
+    outcome, made, _ = asked(Server(ids(30_000), answers={5: "empty"}))
+    assert isinstance(outcome, TooDense)
+    assert made == [0, 999, 1_998, 2_997, PROBE, *range(3_996, 11_000, 999)]
+
+
+@pytest.mark.parametrize(
+    ("size", "dense", "expected"),
+    [
+        (3_000, 0, [[], [999], [1_998], [2_997], [2_999]]),  # nothing is known of what follows
+        (6_000, 6_000, [[], [999, 1_998, 2_997], [1_998, 2_997], [2_997, 3_996], [3_996], [4_995], [5_994], [5_999]]),
+        (12_000, 12_000, [[], [999, 1_998, 2_997], [1_998, 2_997, 3_996]]),  # two more: it may still be cut
+    ],
+)
+def test_pages_are_expected_as_far_as_rows_are_likely(size, dense, expected):
+    assert asked(Server(ids(size), dense=dense))[2] == expected
+
+
+def test_a_window_that_comes_in_one_answer_takes_one_request_and_an_empty_one_three():
+    for size, requests, untrusted in ((3, 1, False), (0, 3, False), (0, 6, True)):
+        server, suspicion = Server(ids(size)), Suspicion(server_untrusted=untrusted)
+        outcome = fetch_whole(server.fetch, suspicion)
+        assert [page.ids for page in outcome.pages] == [tuple(ids(size))]
+        assert (outcome.walks, outcome.drifts, outcome.requests, server.requests) == (1, 0, requests, requests)
+        assert suspicion.server_untrusted == untrusted
+    assert len(met(fetch_whole(Server(ids(3), answers={1: "empty"}).fetch))) == 3
+
+
 move = st.tuples(st.sampled_from(["enter", "leave"]), st.integers(0, 10_000))
 
 
@@ -166,15 +282,32 @@ def test_a_single_second_is_walked_however_deep_it_is():
 
 def test_data_that_never_rests_is_not_called_complete():
     server = Server(ids(5_000), moves={number: [("leave", 0)] for number in range(1, 100)})
-    assert isinstance(walk_until_stable(server.fetch, DAY), Unstable)
+    outcome = walk_until_stable(server.fetch, DAY)
+    assert isinstance(outcome, Unstable)
+    assert (outcome.drifts, outcome.reason) == (3, "the data moved during every walk")
+    assert outcome.requests == server.requests
+
+
+def test_a_second_is_walked_eight_times_before_it_is_given_up_since_it_cannot_be_cut():
+    server = Server(ids(5_000), moves={number: [("leave", 0)] for number in range(1, 100)})
+    outcome = walk_until_stable(server.fetch, timedelta(seconds=1))
+    assert isinstance(outcome, Unstable)
+    assert outcome.drifts == 8
 
 
 def test_a_window_that_fits_an_answer_settles_even_while_rows_keep_leaving():
     server = Server(ids(300), moves={number: [("leave", 7)] for number in range(1, 100)})
     outcome = walk_until_stable(server.fetch, DAY)
     assert isinstance(outcome, Complete)
-    assert outcome.drifts > 0
+    assert (outcome.walks, outcome.drifts) == (2, 2), "the second walk brought no row that the first had not"
     assert met(outcome) >= server.always_there
+
+
+def test_a_window_that_fits_an_answer_is_walked_once_more_while_new_rows_keep_coming():
+    server = Server(ids(300), moves={number: [("enter", 0)] for number in range(1, 100)})
+    outcome = walk_until_stable(server.fetch, DAY)
+    assert isinstance(outcome, Complete)
+    assert (outcome.walks, outcome.drifts, server.requests) == (3, 3, 6)
 
 
 def test_a_row_that_entered_at_the_head_while_another_left_is_noticed_at_the_end():
@@ -184,6 +317,14 @@ def test_a_row_that_entered_at_the_head_while_another_left_is_noticed_at_the_end
     assert isinstance(outcome, Complete)
     assert outcome.drifts == 1
     assert met(outcome) >= set(server.rows)
+
+
+@pytest.mark.parametrize(("looks_empty", "drifts"), [(1, 0), (2, 1)])
+def test_a_head_that_is_gone_counts_as_moved_the_second_time(looks_empty, drifts):
+    answers = dict.fromkeys(range(4, 4 + looks_empty), "empty")  # behind two pages and the end
+    outcome = walk_until_stable(Server(ids(1_500), answers=answers).fetch, DAY)
+    assert isinstance(outcome, Complete)
+    assert outcome.drifts == drifts
 
 
 def test_an_empty_window_is_asked_three_times():
@@ -248,6 +389,7 @@ def test_a_server_that_contradicts_itself_is_not_believed(beyond):
     outcome = walk_until_stable(fetch, DAY)
     assert isinstance(outcome, Unstable)
     assert outcome.contradiction
+    assert outcome.reason.startswith("the platform gave the same first page each time")
 
 
 @pytest.mark.parametrize("seed", range(40))

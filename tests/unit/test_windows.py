@@ -6,15 +6,17 @@ from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from pipelines.ingest.windows import (
+    DAY,
     DAY_SECONDS,
     LONGEST,
     SECOND,
     Window,
     cut,
+    interval_of_days,
     of_days,
     pieces_for,
     plan,
@@ -71,6 +73,15 @@ def test_whatever_the_cuts_a_time_with_milliseconds_is_met_by_the_windows_on_its
         assert len(met) == (2 if moment in edges else 1)
 
 
+@given(windows(longest=16 * DAY_SECONDS), st.integers(1, 16))
+@example(Window(START + DAY / 2, START + DAY * 5 / 2), 2)
+def test_the_pieces_of_a_cut_that_last_no_longer_than_a_day_are_equally_long(window, pieces):
+    assume(pieces <= window.seconds <= pieces * DAY_SECONDS)
+    lengths = [part.seconds for part in cut(window, pieces)]
+    assert len(lengths) == pieces
+    assert max(lengths) - min(lengths) <= 1
+
+
 @given(windows(), st.lists(windows(), max_size=8))
 def test_holes_are_what_no_window_covers(window, done):
     holes = without(window, done)
@@ -86,6 +97,14 @@ def test_holes_are_what_no_window_covers(window, done):
     assert all(one.last <= other.first for one, other in pairwise(holes))
 
 
+@pytest.mark.parametrize("seconds", [0, 1, 100])
+def test_what_one_window_covers_from_its_first_to_its_last_second_has_no_hole(seconds):
+    window = Window(START, START + seconds * SECOND)
+    assert without(window, [window]) == []
+    assert without(window, [Window(START - SECOND, window.last)]) == []
+    assert without(window, [Window(START, window.last + SECOND)]) == []
+
+
 @given(windows(longest=5 * DAY_SECONDS))
 def test_the_shares_of_the_days_add_up(window):
     found = list(shares(window))
@@ -98,6 +117,36 @@ def test_the_shares_of_the_days_add_up(window):
 @given(windows(), st.integers(1, 10_000), st.none() | st.integers(0, 10**7).map(lambda s: timedelta(seconds=s)))
 def test_a_window_too_dense_is_always_cut(window, rows, span):
     assert 2 <= pieces_for(window, rows, span, at_least=9_990) <= 16
+
+
+@pytest.mark.parametrize(
+    ("rows", "span", "at_least", "pieces"),
+    [
+        (1_000, timedelta(hours=1), 0, 6),  # 24,000 in the day, a quarter more, 5,000 each
+        (1_000, timedelta(hours=1), 30_000, 8),  # it is known that there are more
+        (10, timedelta(0), 0, 16),  # all in one second: more than anyone cuts at once
+        (1, timedelta(seconds=1), 0, 16),  # 86,400
+        (1, timedelta(seconds=2), 0, 11),  # 43,200
+        (100, timedelta(hours=10), 0, 2),  # at least two, whatever the guess
+        (100, None, 8_001, 3),  # no times: what is known
+        (100, None, 8_000, 2),
+    ],
+)
+def test_a_window_is_cut_into_pieces_of_about_5000_rows_by_how_dense_its_pages_were(rows, span, at_least, pieces):
+    assert pieces_for(of_days(date(2024, 1, 1), date(2024, 1, 1)), rows, span, at_least) == pieces
+
+
+def test_a_plan_of_shorter_windows_has_as_many_as_its_seconds_need():
+    for seconds, longest, count in ((1, 1, 1), (2, 1, 2), (0, 1, 1), (7, 3, 3), (6, 3, 2)):
+        window = Window(START, START + seconds * SECOND)
+        planned = plan(window, longest)
+        assert covers_exactly(planned, window)
+        assert len(planned) == count
+
+
+def test_days_that_were_asked_for_last_from_their_first_second_to_their_last():
+    first, last = interval_of_days(date(2024, 2, 28), date(2024, 2, 29))
+    assert (first.isoformat(), last.isoformat()) == ("2024-02-28T00:00:00+00:00", "2024-02-29T23:59:59+00:00")
 
 
 def test_days_are_whole_utc_days_up_to_the_midnight_after_them():

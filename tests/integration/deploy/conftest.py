@@ -2,60 +2,29 @@
 
 from __future__ import annotations
 
-import socket
-import threading
-from contextlib import ExitStack, contextmanager, suppress
-
 import pytest
 from psycopg.conninfo import conninfo_to_dict
 
+from fixtures.deploy import gate_to
+
 
 @pytest.fixture
-def dagster_storage(empty_url):
+def storage_gate(empty_url):
+    """The way to the server of Dagster's storage: TCP, since Dagster speaks nothing else."""
+    parts = conninfo_to_dict(empty_url)
+    host, port = parts.get("host", "127.0.0.1"), int(parts.get("port", 5432))
+    with gate_to(f"{host}/.s.PGSQL.{port}" if host.startswith("/") else (host, port)) as gate:
+        yield gate
+
+
+@pytest.fixture
+def dagster_storage(empty_url, storage_gate):
     """The environment that deploy/dagster.yaml reads, for a database of its own."""
     parts = conninfo_to_dict(empty_url)
-    with ExitStack() as stack:
-        host, port = parts.get("host", "127.0.0.1"), int(parts.get("port", 5432))
-        if host.startswith("/"):  # Dagster speaks TCP only
-            host, port = "127.0.0.1", stack.enter_context(forwarded(f"{host}/.s.PGSQL.{port}"))
-        yield {
-            "DAGSTER_PG_HOST": host,
-            "DAGSTER_PG_PORT": str(port),
-            "DAGSTER_PG_USER": parts.get("user") or "postgres",
-            "DAGSTER_PG_PASSWORD": parts.get("password") or "unused",
-            "DAGSTER_PG_DB": parts["dbname"],
-        }
-
-
-@contextmanager
-def forwarded(path: str):
-    """Yield a port of 127.0.0.1 that leads to a Unix socket."""
-    listener = socket.create_server(("127.0.0.1", 0), backlog=128)
-
-    def pump(source, target):
-        with suppress(OSError):
-            while data := source.recv(65_536):
-                target.sendall(data)
-        for end in (source, target):
-            with suppress(OSError):
-                end.shutdown(socket.SHUT_RDWR)
-
-    def serve(client):
-        with client, socket.socket(socket.AF_UNIX) as server:
-            server.connect(path)
-            back = threading.Thread(target=pump, args=(server, client), daemon=True)
-            back.start()
-            pump(client, server)
-            back.join()
-
-    def accept():
-        with suppress(OSError):
-            while True:
-                threading.Thread(target=serve, args=(listener.accept()[0],), daemon=True).start()
-
-    threading.Thread(target=accept, daemon=True).start()
-    try:
-        yield listener.getsockname()[1]
-    finally:
-        listener.shutdown(socket.SHUT_RDWR)
-        listener.close()
+    return {
+        "DAGSTER_PG_HOST": "127.0.0.1",
+        "DAGSTER_PG_PORT": str(storage_gate.port),
+        "DAGSTER_PG_USER": parts.get("user") or "postgres",
+        "DAGSTER_PG_PASSWORD": parts.get("password") or "unused",
+        "DAGSTER_PG_DB": parts["dbname"],
+    }

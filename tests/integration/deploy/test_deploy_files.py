@@ -43,7 +43,7 @@ def test_the_image_is_pinned_without_root_and_with_a_health_check():
     bases = re.findall(r"^FROM (\S+)", text, re.MULTILINE)
     assert len(bases) == 2
     assert len(set(bases)) == 1
-    assert re.fullmatch(r"python:3\.\d+\.\d+-slim-\w+", bases[0])
+    assert re.fullmatch(r"python:3\.\d+\.\d+-slim-\w+@sha256:[0-9a-f]{64}", bases[0])
     last = text.rpartition("\nFROM ")[2]
     assert "USER 10001:10001" in last
     assert "HEALTHCHECK" in last
@@ -184,7 +184,7 @@ def test_compose_publishes_nothing_beyond_this_machine_and_runs_without_rights(c
             assert service["cap_drop"] == ["ALL"]
             assert service["read_only"] is True
         else:
-            assert re.fullmatch(r"postgres:\d+\.\d+-\w+", service["image"])
+            assert re.fullmatch(r"postgres:\d+\.\d+-\w+@sha256:[0-9a-f]{64}", service["image"])
 
 
 def test_compose_for_several_accounts_changes_the_code_server_alone_and_takes_the_one_token_away(compose):

@@ -5,33 +5,17 @@ from __future__ import annotations
 import json
 import socket
 import subprocess
-import time
 import urllib.request
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import psycopg
 
-from fixtures.commands import ROOT, fetch_all
-from fixtures.deploy import BIN, DEPLOY, free_port
+from fixtures.commands import fetch_all
+from fixtures.deploy import DEPLOY, Processes, free_port
 from fixtures.receivers import webhook
 from resources.sandbox import DEMO_SECRET, DEMO_TOKEN, SandboxServer, World
-
-
-def wait_for(what: str, ready, processes, seconds: float = 300):
-    until = time.monotonic() + seconds
-    while True:
-        with suppress(OSError, ValueError, AssertionError):
-            found = ready()
-            if found:
-                return found
-        for name, process, log in processes:
-            assert process.poll() is None, f"{name} ended: {log.read_text()[-3000:]}"
-        if time.monotonic() > until:
-            logs = "\n".join(f"--- {name}\n{log.read_text()[-3000:]}" for name, _, log in processes)
-            raise TimeoutError(f"{what} did not happen\n{logs}")
-        time.sleep(0.5)
 
 
 def ask(port: int, query: str):
@@ -62,9 +46,6 @@ def test_daemon_webserver_and_code_server_run_the_nightly_and_alert_an_injected_
             (tmp_path / name).write_text(f"{value}\n")
             (tmp_path / name).chmod(0o600)
         common = dagster_storage | {
-            "PATH": f"{BIN}:/usr/bin:/bin",
-            "HOME": str(tmp_path),
-            "APP_ROOT": str(ROOT),
             "DAGSTER_HOME": str(tmp_path / "home"),
             "CODE_SERVER_HOST": "127.0.0.1",
             "CODE_SERVER_PORT": str(code),
@@ -76,23 +57,7 @@ def test_daemon_webserver_and_code_server_run_the_nightly_and_alert_an_injected_
             "SYNC_BALANCES_CRON": "0 0 1 1 *",
             "SYNC_RETRY_SECONDS": "1",
         }
-        processes = []
-
-        def start(role: str, extra: dict[str, str]):
-            folder = tmp_path / role
-            folder.mkdir()
-            log = tmp_path / f"{role}.log"
-            environment = common | extra | {"TMPDIR": str(folder)}
-            process = subprocess.Popen(
-                [str(DEPLOY / "entrypoint.sh"), role],
-                env=environment,
-                cwd=folder,
-                stdout=stack.enter_context(log.open("w")),
-                stderr=subprocess.STDOUT,
-            )
-            stack.callback(_end, process)
-            processes.append((role, process, log))
-            return environment
+        processes = Processes(tmp_path, common, stack)
 
         def healthy(environment, *role: str) -> bool:
             done = subprocess.run(
@@ -100,29 +65,29 @@ def test_daemon_webserver_and_code_server_run_the_nightly_and_alert_an_injected_
             )
             return done.returncode == 0
 
-        of_code = start("code-server", loads)
-        wait_for("the code server's health", lambda: healthy(of_code), processes)
-        of_daemon = start("daemon", {})
+        of_code = processes.start("code-server", loads)
+        processes.wait_for("the code server's health", lambda: healthy(of_code))
+        of_daemon = processes.start("daemon")
         nights = "SELECT interval_from, interval_to FROM sync.runs WHERE state = 'complete' AND stream = 'operations'"
-        (night, *_) = wait_for("a night", lambda: fetch_all(store, nights), processes)
+        (night, *_) = processes.wait_for("a night", lambda: fetch_all(store, nights))
         assert night["interval_to"].date() == yesterday
         stored = fetch_all(store, "SELECT count(*) FROM core.operations")[0]["count"]
         assert stored == len(world.truth(None, night["interval_from"], night["interval_to"]))
-        of_web = start("webserver", {})
-        wait_for("the webserver's health", lambda: healthy(of_web), processes)
+        of_web = processes.start("webserver")
+        processes.wait_for("the webserver's health", lambda: healthy(of_web))
         assert ask(web, "{ instance { daemonHealth { allDaemonStatuses { daemonType healthy } } } }")
         runs = '{ runsOrError(filter: {pipelineName: "nightly"}) { ... on Runs { results { status } } } }'
         done = {"status": "SUCCESS"}
-        wait_for("the night's end", lambda: done in ask(web, runs)["runsOrError"]["results"], processes)
+        processes.wait_for("the night's end", lambda: done in ask(web, runs)["runsOrError"]["results"])
         assert all(healthy(of_web, role) for role in ("code-server", "daemon", "webserver")), "by name, on one machine"
         assert not healthy(of_web | {"WEBSERVER_PORT": str(free_port())}, "webserver")
         assert {local for port in (code, web) for local in listening(port)} <= {"127.0.0.1", "::ffff:127.0.0.1"}
         sandbox.accounts.delete("demo")
         assert healthy(of_daemon)
         _launch_again(web)
-        wait_for("the alert", lambda: [t for t in hook.texts if "refuses the token" in t], processes)
+        processes.wait_for("the alert", lambda: [t for t in hook.texts if "refuses the token" in t])
         told = "\n".join(hook.texts)
-        logs = "".join(log.read_text() for _, _, log in processes)
+        logs = processes.logs()
         for secret in (DEMO_TOKEN, DEMO_SECRET, "SECRETPATH"):
             assert secret not in told + logs
     with psycopg.connect(store_url) as connection:
@@ -156,12 +121,3 @@ def _launch_again(port: int) -> None:
         f"executionMetadata: {{tags: [{tags}]}}}}) {{ __typename ... on PythonError {{ message }} }} }}",
     )
     assert answer["launchRun"]["__typename"] == "LaunchRunSuccess", answer
-
-
-def _end(process: subprocess.Popen) -> None:
-    process.terminate()
-    try:
-        process.wait(15)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()

@@ -1,0 +1,217 @@
+"""Where the table of an export is: kind, encoding, separator, sheet, header, and which column is called as which field.
+
+What the columns hold is looked at in `guess_mapping`.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from pipelines.reconciliation.ledger_files import (
+    SEPARATORS,
+    FileKind,
+    Layout,
+    check_file,
+    read_ledger_file,
+    sheet_names,
+)
+from resources.errors import ConfigError
+
+ROWS_LOOKED_AT = 20_000
+KINDS: dict[str, FileKind] = {".csv": "csv", ".tsv": "csv", ".txt": "csv", ".xlsx": "xlsx", ".parquet": "parquet"}
+NAMES: dict[str, tuple[str, ...]] = {  # what columns are called, the surest first
+    "entry_id": (
+        *("entry_id", "entry id", "entry no", "belegnummer", "buchungsnummer", "belegnr", "document number"),
+        *("documentno", "номер документа", "номер", "transaction id", "journal id", "journal no", "num", "no."),
+        *("internal id", "id", "document", "beleg", "ref no", "number"),
+    ),
+    "booked_at": (
+        *("booked_at", "booking date", "booking_date", "buchungsdatum", "belegdatum", "posting date", "date and time"),
+        *("timestamp", "created at", "дата операции", "дата проводки", "transaction date", "datum", "дата", "date"),
+    ),
+    "time": ("uhrzeit", "buchungszeit", "posting time", "время", "time", "zeit"),
+    "operation_type": (
+        *("operation_type", "operation type", "transaction type", "document type", "buchungsart", "vorgang"),
+        *("вид операции", "операция", "umsatzart", "type", "art"),
+    ),
+    "status": ("status", "state", "статус", "zustand"),
+    "currency": ("currency", "currency code", "währung", "wkz", "waers", "curr.", "валюта", "ccy", "curr"),
+    "amount_minor": ("amount_minor", "amount minor", "amount in cents"),
+    "amount": (
+        *("amount", "betrag", "umsatz", "amount in doc. curr.", "amount in document currency", "сумма", "gross"),
+        *("gross amount", "total amount", "value", "total"),
+    ),
+    "fee_minor": ("fee_minor", "fee minor"),
+    "fee": ("fee", "fees", "gebühr", "gebühren", "commission", "комиссия", "charges"),
+    "debit": ("debit", "soll", "дебет", "debit amount"),
+    "credit": ("credit", "haben", "кредит", "credit amount"),
+    "mark": ("s/h", "soll/haben", "soll/haben-kennzeichen", "d/c", "dc", "debit/credit", "mark"),
+    "operation_id": (
+        *("operation_id", "operation id", "platform operation", "belegfeld 1", "gateway id", "external id"),
+        *("id операции", "assignment", "zuordnung"),
+    ),
+    "project_id": ("project_id", "project id", "project", "projekt", "проект", "kostenstelle", "profit center"),
+    "payment_id": (
+        *("payment_id", "payment id", "zahlungs-id", "zahlung", "id платежа", "платёж", "order", "order id"),
+        *("end_to_end_id", "customer_reference"),
+    ),
+    "reference": ("reference", "arn", "rrn", "referenz"),
+}
+HIGH_LETTERS = re.compile("[À-ÿ]")
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line of the mapping: key and value as TOML, and what is said above it."""
+
+    text: str
+    note: str = ""
+    is_doubt: bool = False
+
+
+@dataclass
+class Table:
+    """A table of the file: its layout, names and rows, the first of which stands in line `lines[0]`."""
+
+    layout: Layout
+    names: list[str]
+    rows: list[list[Any]]
+    places: dict[str, int]
+    notes: list[Line] = field(default_factory=list)  # what a mapping says of the layout
+
+    def texts(self, place: int) -> list[str]:
+        """The values of a column that are not empty, as text."""
+        return [text for row in self.rows if (text := cell_text(row, place))]
+
+    def values(self, place: int) -> list[Any]:
+        """The values of a column that are not empty."""
+        return [row[place] for row in self.rows if place < len(row) and row[place] not in (None, "")]
+
+
+def find_table(path: Path) -> Table:
+    """Return the table of a file: below the row in which the most columns are called as we know them.
+
+    Raises:
+        ConfigError: the file cannot be read.
+    """
+    notes: list[Line] = []
+    check_file(path)
+    start = _start_of(path, 4096)
+    kind = KINDS.get(path.suffix.lower(), "csv")
+    if b"camt.053" in start:
+        kind = "camt.053"
+    elif re.search(rb"^:20:.*^:25:", start, re.MULTILINE | re.DOTALL):
+        kind = "mt940"
+    notes.append(Line(f'kind = "{kind}"'))
+    if kind == "csv":
+        return _csv_table(path, notes)
+    if kind == "xlsx":
+        return _xlsx_table(path, notes)
+    layout = Layout(kind=kind)
+    names, rows = read_ledger_file(path, layout)
+    return Table(layout, names, [row for _, row in rows][:ROWS_LOOKED_AT], _places(names), notes)
+
+
+def _start_of(path: Path, size: int) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return file.read(size)
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read: {error.strerror}.") from None
+
+
+def _csv_table(path: Path, notes: list[Line]) -> Table:
+    encoding = _encoding_of(path, notes)
+    lines = path.read_text(encoding=encoding, errors="replace").splitlines()[:200]
+
+    # the mark that cuts most lines into as many columns, the most of them
+    def regularity(mark: str) -> tuple[int, int]:
+        counts = Counter(line.count(mark) for line in lines if mark in line)
+        ((columns, often),) = counts.most_common(1) or [(0, 0)]
+        return often if columns else 0, columns
+
+    separator = max(SEPARATORS, key=regularity)
+    notes.append(Line(f"separator = {quoted(separator)}"))
+    layout = Layout(kind="csv", separator=separator, encoding="utf-8" if encoding == "utf-8-sig" else encoding)
+    return _with_header(path, replace(layout, header=0), notes)
+
+
+def _encoding_of(path: Path, notes: list[Line]) -> str:
+    content = _start_of(path, 2**20)
+    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
+        notes.append(Line('encoding = "utf-16"'))
+        return "utf-16"
+    try:
+        content[: content.rfind(b"\n") + 1].decode("utf-8")
+    except UnicodeDecodeError:
+        text = content.decode("cp1252", errors="replace")
+        letters = [letter for letter in text if letter.isalpha()]
+        share = sum(bool(HIGH_LETTERS.match(letter)) for letter in letters) / max(len(letters), 1)
+        encoding = "cp1251" if share > 0.3 else "cp1252"
+        sample = next((line for line in content.decode(encoding, "replace").splitlines() if not line.isascii()), "")
+        notes.append(Line(f'encoding = "{encoding}"', f"it is not UTF-8; in {encoding} a line is {sample[:60]!r}"))
+        return encoding
+    return "utf-8-sig"
+
+
+def _xlsx_table(path: Path, notes: list[Line]) -> Table:
+    sheets = sheet_names(path)
+    if len(sheets) == 1:
+        return _with_header(path, Layout(kind="xlsx", header=0), notes)
+    tables = {name: _with_header(path, Layout(kind="xlsx", header=0, sheet=name), []) for name in sheets}
+    best = max(sheets, key=lambda name: len(tables[name].places))
+    with_dates = [name for name in sheets if "booked_at" in tables[name].places]
+    others = f"of {', '.join(map(repr, sheets))}"
+    if len(with_dates) > 1:
+        notes.append(Line(f"sheet = {quoted(f'? {best}')}", f"which sheet has the entries {others}", is_doubt=True))
+    else:
+        notes.append(Line(f"sheet = {quoted(best)}", f"the one with dates and amounts {others}"))
+    notes.append(Line(f"header = {tables[best].layout.header}"))
+    return replace(tables[best], notes=notes)
+
+
+def _with_header(path: Path, layout: Layout, notes: list[Line]) -> Table:
+    """Return the table below the row in which the most columns are called as we know them."""
+    _, rows = read_ledger_file(path, layout)
+    found: list[tuple[int, list[Any]]] = []
+    for line, row in rows:
+        found.append((line, row))
+        if len(found) >= ROWS_LOOKED_AT:
+            break
+    headers = [(len(_places([str(cell or "") for cell in row])), -line) for line, row in found[:50]]
+    if not headers or not max(headers)[0]:
+        return Table(layout, [], [], {}, notes)
+    header = -max(headers)[1]
+    notes.append(Line(f"header = {header}"))
+    names = [" ".join(str(cell or "").split()) for cell in next(row for line, row in found if line == header)]
+    body = [row for line, row in found if line > header]
+    return Table(replace(layout, header=header), names, body, _places(names), notes)
+
+
+def _places(names: Sequence[str]) -> dict[str, int]:
+    """Return which column gives which field, by what it is called; each column gives one."""
+    plain = [" ".join(name.lower().split()) for name in names]
+    found: dict[str, int] = {}
+    for wanted, known in NAMES.items():
+        for word in known:
+            places = [place for place, name in enumerate(plain) if name == word and place not in found.values()]
+            if len(places) == 1:
+                found[wanted] = places[0]
+                break
+    return found
+
+
+def cell_text(row: Sequence[Any], place: int) -> str:
+    """Return a cell of a row as text, without spaces around it."""
+    return "" if place >= len(row) or row[place] is None else str(row[place]).strip()
+
+
+def quoted(text: str) -> str:
+    """Return a text as TOML has it."""
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
