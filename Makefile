@@ -5,7 +5,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 INSTALL := $(PIP) install --quiet --no-deps --require-hashes
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test chaos nights simulate mutants check bench dev dictionary settings pictures sbom lock clean
+.PHONY: help install demo test chaos nights simulate mutants check bench dev dictionary settings pictures docs sbom lock clean
 
 help: ## print the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -73,6 +73,9 @@ sbom: .venv/dev ## write dist/sbom.cdx.json, what the image installs (CycloneDX,
 	@mkdir -p dist
 	@PYTHONWARNINGS=ignore $(BIN)/uv run --quiet --no-project --with cyclonedx-bom cyclonedx-py requirements \
 		--pyproject pyproject.toml --output-reproducible --output-file dist/sbom.cdx.json requirements.lock
+
+docs: .venv/dev ## write the generated pages of docs/ and the site, dist/docs (Zensical comes by itself)
+	@$(BIN)/python docs/pages.py
 
 settings: .venv/runtime ## write docs/settings.md from resources/settings.py
 	@$(BIN)/python -c 'from resources.settings import settings_page; print(settings_page(), end="")' > docs/settings.md

@@ -5,8 +5,11 @@ from __future__ import annotations
 import logging
 import smtplib
 import ssl
+from collections.abc import Sequence
 from email.message import EmailMessage
 from email.utils import make_msgid
+from mimetypes import guess_type
+from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import urlsplit, urlunsplit
 
@@ -49,12 +52,23 @@ class EmailChannel:
         self.settings = settings
 
     def send(self, title: str, text: str) -> None:
-        """Send one message to all recipients."""
+        """Send one message to all recipients of alerts."""
+        self.send_to(self.settings.recipients, title, text)
+
+    def send_to(self, recipients: Sequence[str], title: str, text: str, files: Sequence[Path] = ()) -> None:
+        """Send one message, with files of its own names, to these recipients.
+
+        Raises:
+            ChannelFailed: it was not taken.
+        """
         settings, message = self.settings, EmailMessage()
         message["Subject"] = f"[ecommpay-sync] {printable(title)}"
-        message["From"], message["To"] = settings.sender, ", ".join(settings.recipients)
+        message["From"], message["To"] = settings.sender, ", ".join(recipients)
         message["Message-ID"] = make_msgid(domain=settings.sender.rpartition("@")[2])
         message.set_content(printable_lines(text))
+        for file in files:
+            kind, _, form = (guess_type(file.name)[0] or "application/octet-stream").partition("/")
+            message.add_attachment(file.read_bytes(), maintype=kind, subtype=form, filename=file.name)
         try:
             with self._connection() as connection:
                 if settings.server.user and settings.password:
@@ -72,7 +86,8 @@ class EmailChannel:
                 f"({type(error).__name__}): check ALERT_SMTP_URL."
             ) from None
         if refused:
-            raise ChannelFailed(f"the mail server refused {', '.join(sorted(refused))}: check ALERT_EMAIL_TO.")
+            names = ", ".join(sorted(refused))
+            raise ChannelFailed(f"the mail server refused {names}: check ALERT_EMAIL_TO and SYNC_REPORT_MAIL_TO.")
 
     def _connection(self) -> smtplib.SMTP:
         settings, context = self.settings, tls_context()

@@ -326,6 +326,15 @@ class AlertSettings:
     breaks_above: Annotated[tuple[tuple[str, int], ...], values.LIMITS] = setting(
         "ALERT_BREAKS_ABOVE", (), "Above which open breaks there is an alert, in minor units."
     )
+    report_to: Annotated[tuple[str, ...], values.ADDRESSES] = setting(
+        "SYNC_REPORT_MAIL_TO",
+        (),
+        "To whom every night's report goes, page and workbook, by the mail server of the alerts.",
+    )
+
+    def __post_init__(self) -> None:
+        if self.report_to and self.smtp is None:
+            raise ConfigError(f"SYNC_REPORT_MAIL_TO needs a mail server: {HOW_TO_GET_MAIL}.")
 
 
 GROUPS: tuple[type, ...] = (ApiSettings, AccountsSettings, InstallationSettings, SyncSettings, AlertSettings)

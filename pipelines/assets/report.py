@@ -8,9 +8,9 @@ from pipelines.accounts import AccountScope
 from pipelines.assets import as_dagster_failure, asset_spec, nightly_freshness
 from pipelines.nights import last_business_day
 from pipelines.reports.page import sentence
-from pipelines.reports.publish import publish
+from pipelines.reports.publish import mail, publish
 from pipelines.resources import WarehouseResource
-from resources.settings import report_dir
+from resources.settings import alert_settings, report_dir
 from resources.warehouse.reference import settings_in_force
 
 
@@ -36,12 +36,14 @@ def report_asset(scope: AccountScope) -> dg.AssetsDefinition:
     def report(
         context: dg.AssetExecutionContext, config: ReportConfig, warehouse: WarehouseResource
     ) -> dg.MaterializeResult[None]:
-        """Write page and workbook."""
+        """Write page and workbook, and mail them to those that SYNC_REPORT_MAIL_TO names."""
         with as_dagster_failure():
             store = warehouse.warehouse()
             zone = settings_in_force(store, scope.settings).reference.reporting_zone
             day = date.fromisoformat(config.day) if config.day else last_business_day(datetime.now(UTC), zone)
             published = publish(store, scope.account, day, zone, report_dir())
+            if mail(published, alert_settings()):
+                context.log.info("the report was sent by e-mail")
         context.log.info(sentence(published.document))
         return dg.MaterializeResult(
             asset_key=spec.key,

@@ -13,9 +13,10 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from pipelines.ingest.engine import SyncRequest, sync
-from pipelines.ingest.operations import OPERATIONS
+from pipelines.ingest.operations import OPERATIONS, SUMS
 from pipelines.ingest.pages import raw_page
 from pipelines.ingest.privacy import without_body
+from pipelines.ingest.schema import SUM_PARTS
 from resources.data_api.client import Answer
 from resources.data_api.endpoints import DataApi
 from resources.errors import Incomplete
@@ -29,6 +30,7 @@ from resources.warehouse.rate_limit import TokenBudget
 STREAM = "spot check"
 TEXTS = ("operation_type", "arn", "rrn")
 TIMES = ("operation_created_at", "operation_completed_at")
+MONEY = frozenset(f"{name}_{part}" for name in SUMS for part in SUM_PARTS)
 ROWS_TO_DRAW_FROM = 200_000
 QUARTER = timedelta(minutes=15)
 WIDEST_ZONE = timedelta(hours=14)
@@ -68,8 +70,15 @@ class SpotCheckReport:
         return [item for item in self.comparisons if item.outcome == outcome]
 
 
-def compare(payment_id: str, stored: Sequence[Row], answered: Sequence[Any], asked_at: datetime) -> list[Comparison]:
-    """Compare the operations of one payment, stored and as answered, field by field."""
+def compare(
+    payment_id: str, stored: Sequence[Row], answered: Sequence[Any], asked_at: datetime, fields: Sequence[str] = ()
+) -> list[Comparison]:
+    """Compare the operations of one payment, stored and as answered, field by field.
+
+    What is not asked for is unknown, not empty: a field counts that both `fields` and the request that brought the
+    stored state (`requested_fields` of a row; None: the default block) name.
+    """
+    unknown = frozenset(_unrequested(fields))
     ours = {row["operation_id"]: row for row in stored}
     theirs = {str(row.get("operation_id")): row for row in answered if isinstance(row, dict)}
     found: list[Comparison] = []
@@ -77,23 +86,30 @@ def compare(payment_id: str, stored: Sequence[Row], answered: Sequence[Any], ask
         equal = Comparison(payment_id, operation_id, "", "equal", asked_at)
         different = [
             replace(equal, field=name, outcome="different", stored=here, answered=there)
-            for name, here, there in _differences(ours.get(operation_id), theirs.get(operation_id))
+            for name, here, there in _differences(ours.get(operation_id), theirs.get(operation_id), unknown)
         ]
         found += different or [equal]
     return found
 
 
-def _differences(ours: Row | None, theirs: Row | None) -> Iterator[tuple[str, str | None, str | None]]:
+def _unrequested(fields: Sequence[str] | None) -> Sequence[str]:
+    return OPERATIONS.unrequested({"fields": fields})
+
+
+def _differences(
+    ours: Row | None, theirs: Row | None, unknown: frozenset[str]
+) -> Iterator[tuple[str, str | None, str | None]]:
     if ours is None or theirs is None:
         yield "operation", "stored" if ours else None, "answered" if theirs else None
         return
+    unknown |= {*_unrequested(ours.get("requested_fields"))}
     for name in TEXTS:
-        if name in theirs and (ours[name] or "") != _text(theirs[name]):
+        if name in theirs and name not in unknown and (ours[name] or "") != _text(theirs[name]):
             yield name, ours[name], _text(theirs[name])
     for name in TIMES:
-        if name in theirs and not same_time(ours[name], theirs[name]):
+        if name in theirs and name not in unknown and not same_time(ours[name], theirs[name]):
             yield name, str(ours[name]), _text(theirs[name])
-    if "amount" in theirs and not _same_money(ours, theirs):
+    if "amount" in theirs and not unknown & MONEY and not _same_money(ours, theirs):
         initial = f"{ours['sum_initial_amount']} {ours['sum_initial_currency']}"
         yield "amount", initial, f"{_text(theirs['amount'])} {_text(theirs.get('currency'))}"
 
@@ -144,7 +160,7 @@ def spot_check(
     """Request the payments of the day's sample by id, and store how they compare with the store.
 
     Where something differs it may have changed since it was loaded: then what was finalised after the last walk is
-    loaded, and the payment is asked for once more. An operation of a day that was never loaded is no difference.
+    loaded, and the payment is asked for once more. What may lie in days that were never loaded is no difference.
 
     Raises:
         Retryable, Permanent: the platform did not answer, or refused.
@@ -205,14 +221,22 @@ class _SpotCheck:
         answer = self._ask(payment_id)
         rows = self.warehouse.query("audit/spot_check/stored", account=self.scope.account, payment_id=payment_id)
         operations = answer.document["operations"]
-        found = compare(payment_id, [row._asdict() for row in rows], operations, answer.requested_at)
+        stored = [row._asdict() for row in rows]
+        found = compare(payment_id, stored, operations, answer.requested_at, self.settings.fields)
         times = {str(row.get("operation_id")): row.get("operation_completed_at") for row in operations}
         return [
-            replace(item, outcome="not loaded")
-            if item.field == "operation" and item.stored is None and not self._covered(times[item.operation_id])
-            else item
+            replace(item, outcome="not loaded") if self._is_elsewhere(item, times.get(item.operation_id)) else item
             for item in found
         ]
+
+    def _is_elsewhere(self, item: Comparison, completed_at: Any) -> bool:
+        """Whether the platform's operation may lie in days that nobody has walked: what changes later moves there."""
+        if item.outcome == "equal":
+            return False
+        is_covered = self._covered(completed_at)
+        if item.field == "operation" and item.stored is None:  # one that is not final need not be there
+            return not is_covered or not all(is_covered)
+        return bool(is_covered) and not any(is_covered)
 
     def _ask(self, payment_id: str) -> Answer:
         answer = self.api.operations_by_payment(payment_id)
@@ -221,19 +245,18 @@ class _SpotCheck:
             add_pages(connection, self.scope, None, [page])
         return answer
 
-    def _covered(self, completed_at: Any) -> bool:
-        """Return whether an operation completed then must be in the store; one that is not final need not be."""
+    def _covered(self, completed_at: Any) -> list[bool]:
+        """Return whether all was walked from that moment on, in each zone that may be meant; nothing if not final."""
         try:
             moment = datetime.fromisoformat(str(completed_at))
         except ValueError:
-            return False
-        # without an offset, any zone may be meant: covered only if it is in all of them
+            return []
         shifts = (timedelta(0),) if moment.tzinfo else (-WIDEST_ZONE, timedelta(0), WIDEST_ZONE)
         known = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-        return all(
-            self.warehouse.query("audit/spot_check/covered", account=self.scope.account, moment=known + shift)
+        return [
+            bool(self.warehouse.query("audit/spot_check/covered", account=self.scope.account, moment=known + shift))
             for shift in shifts
-        )
+        ]
 
     def _load_what_changed(self) -> None:
         """Load what was finalised after the last walk, and nothing before: that would only mend what is damaged."""

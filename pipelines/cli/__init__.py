@@ -8,7 +8,6 @@ of a small run.
 from __future__ import annotations
 
 import os
-import signal
 import sys
 from importlib import metadata
 from itertools import groupby
@@ -17,13 +16,15 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from pipelines.cli import admin, audit, closing, console, demo, finance, load, queue, status
+from pipelines.cli import admin, audit, closing, console, demo, finance, init, load, queue, status
 from pipelines.cli.accounts import explained
+from pipelines.cli.stopping import Stopping
 from resources.config_file import add_settings_of_file
 from resources.printable import printable
 from resources.settings import unknown_names, what_was_meant
 
 GROUPS = {
+    "Set up": init.app,
     "Load from the platform": load.app,
     "Look at it": status.app,
     "Reconcile": finance.app,
@@ -37,6 +38,13 @@ GROUPS = {
 
 class GroupedCommands(TyperGroup):
     """The commands, listed in the help under the headings of their groups."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command; Typer would make an exit code of its own, without a word, of its interruption."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            raise typer.Abort from None
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         """Write a list for each group."""
@@ -58,7 +66,6 @@ app = typer.Typer(
     cls=GroupedCommands,
     help="Payment operations and balances from the signed Data API into PostgreSQL, provably complete.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
@@ -78,28 +85,31 @@ def _print_version(value: bool) -> None:  # noqa: FBT001 - as Typer calls it
 
 @app.callback()
 def root(
+    context: typer.Context,
     *,
     version: Annotated[
         bool, typer.Option("--version", help="Show the version and exit.", is_eager=True, callback=_print_version)
     ] = False,
 ) -> None:
-    """Take the options of `ecommpay-sync` itself."""
+    """Take the options of `ecommpay-sync` itself, and read the settings file, which `init` has yet to write."""
+    del version  # its callback has ended the command
+    if context.invoked_subcommand == "init":
+        return
+    add_settings_of_file()
+    for name in unknown_names():
+        print(f"ecommpay-sync: warning: {printable(what_was_meant(*name))}.", file=sys.stderr)  # noqa: T201
 
 
 def main() -> None:
     """Run the command; every failure is one line on stderr and an exit code."""
     console.replace_unencodable()
-    # so that a stopped service ends its embedded PostgreSQL and its sandbox too
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    Stopping(_end_servers)
     try:
-        add_settings_of_file()
-        for name in unknown_names():
-            print(f"ecommpay-sync: warning: {printable(what_was_meant(*name))}.", file=sys.stderr)  # noqa: T201
         sys.exit(app(standalone_mode=False))  # Typer would print wrong usage in four lines
     except typer.TyperException as error:
         _print_usage_error(error)
         sys.exit(error.exit_code)
-    except typer.Abort:  # Ctrl-C, where the command does not handle it
+    except (typer.Abort, KeyboardInterrupt):  # where the command does not handle it
         print("ecommpay-sync: stopped.", file=sys.stderr)  # noqa: T201
         sys.exit(1)
     except BrokenPipeError:  # whoever read our output has read enough
@@ -108,6 +118,12 @@ def main() -> None:
         message, exit_code = explained(error)
         print(f"ecommpay-sync: {message}", file=sys.stderr)  # noqa: T201
         sys.exit(exit_code)
+
+
+def _end_servers() -> None:
+    from resources.warehouse.embedded import end_servers
+
+    end_servers()
 
 
 def _print_usage_error(error: typer.TyperException) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from itertools import groupby
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -25,6 +26,8 @@ settings_app = typer.Typer(
 )
 app.add_typer(settings_app)
 
+DictionaryFormat = Literal["markdown", "dbt"]
+DBT_SCHEMAS = ("bi", "recon")
 SCHEMAS = ("bi", "core", "recon", "raw", "sync")  # in the order of those who read them
 DICTIONARY_HEAD = """# Data dictionary
 
@@ -213,6 +216,9 @@ def _test_channels(channels: Sequence[Any], runbook: str) -> None:
 @app.command()
 def dictionary(
     output: Annotated[Path | None, typer.Option(metavar="FILE", help="write it here instead of printing it")] = None,
+    form: Annotated[
+        DictionaryFormat, typer.Option("--format", help="Markdown, or the sources of a dbt project: bi and recon")
+    ] = "markdown",
 ) -> None:
     """Give the data dictionary: every table, view and column, from the comments in the database."""
     from pipelines.marts.build import build_marts
@@ -220,7 +226,7 @@ def dictionary(
     settings = settings_of_all()
     with migrated_warehouse() as store:
         build_marts(store, *settings)
-        text = dictionary_text(store)
+        text = dictionary_text(store) if form == "markdown" else dbt_sources(store)
     if output is None:
         console.lines(text.rstrip("\n"))
         return
@@ -241,6 +247,32 @@ def dictionary_text(warehouse: Warehouse) -> str:
         own = [column for column in columns if column.schema_name == schema]
         parts += [_relation(list(of_one)) for _, of_one in groupby(own, key=lambda column: column.relation)]
     return "\n".join(parts)
+
+
+def dbt_sources(warehouse: Warehouse) -> str:
+    """Return a sources.yml of dbt for what readers may see: a source a schema, with comments, types and NOT NULL."""
+    explained = {row.name: row.explained for row in warehouse.query("cli/admin/schemas", schemas=[*DBT_SCHEMAS])}
+    columns = warehouse.query("cli/admin/columns", schemas=[*DBT_SCHEMAS])
+    lines = ["version: 2", "sources:"]
+    for schema in DBT_SCHEMAS:
+        lines += [f"  - name: ecommpay_{schema}", f"    schema: {schema}"]
+        lines += [f"    description: {_yaml(explained[schema])}", "    tables:"]
+        own = [column for column in columns if column.schema_name == schema]
+        for relation, of_one in groupby(own, key=lambda column: column.relation):
+            rows = list(of_one)
+            lines += [f"      - name: {relation}", f"        description: {_yaml(rows[0].relation_explained)}"]
+            lines.append("        columns:")
+            for row in rows:
+                lines += [f"          - name: {row.column_name}", f"            description: {_yaml(row.explained)}"]
+                lines.append(f"            data_type: {_yaml(row.type)}")
+                if not row.is_nullable:
+                    lines.append("            data_tests: [not_null]")
+    return "\n".join(lines) + "\n"
+
+
+def _yaml(text: str) -> str:
+    """Return the text as a quoted scalar of YAML, in which braces are no Jinja: a string of JSON is one."""
+    return json.dumps(text.replace("{{", "{ {").replace("{%", "{ %"), ensure_ascii=False)
 
 
 def _relation(columns: Sequence[Any]) -> str:

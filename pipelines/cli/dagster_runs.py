@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipelines.cli import console
 from pipelines.cli.accounts import api_settings
+from pipelines.cli.stopping import STOPPED
 from resources.errors import ConfigError, Failed, Stopped, SyncError
 from resources.settings import SyncSettings, data_dir, database_url
 
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from pipelines.accounts import AccountScope
 
 DAGSTER_YAML = Path(__file__).with_name("dagster.local.yaml")
-STOPPED = "stopped; what was committed stays, and the same command continues from there."
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 

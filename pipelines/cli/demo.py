@@ -23,6 +23,7 @@ import typer
 from pipelines.cli import closing, console, finance, load
 from pipelines.cli.accounts import only_account
 from pipelines.cli.dagster_runs import dagster_instance
+from pipelines.cli.stopping import take_time
 from resources.settings import data_dir, database_url
 from resources.warehouse.engine import open_warehouse
 from resources.warehouse.migrate import migrate
@@ -226,6 +227,7 @@ def _serve(commands: list[list[str]]) -> None:
         subprocess.Popen([str(folder / name), *arguments, "-m", "pipelines.definitions"], env=os.environ.copy())  # noqa: S603
         for name, *arguments in commands
     ]
+    take_time()
     try:
         with suppress(KeyboardInterrupt):
             processes[-1].wait()

@@ -64,7 +64,10 @@ def reconcile(
 
     def work(scope: AccountScope) -> None:
         if "completeness" in legs:
-            api_settings(scope)
+            try:
+                api_settings(scope)
+            except ConfigError as error:
+                raise ConfigError(f"{error} Books and balances alone need none: --leg books --leg balances.") from None
         settings = scope.settings
         if business_day < settings.first_day:
             raise ConfigError(f"{business_day} is before the first day this system keeps, {settings.first_day}.")

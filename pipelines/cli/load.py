@@ -17,7 +17,7 @@ import typer
 
 from pipelines.accounts import AccountScope
 from pipelines.cli import console
-from pipelines.cli.accounts import EachAccount, api_settings, each_in_turn
+from pipelines.cli.accounts import EachAccount, api_settings, each_in_turn, reading_warehouse
 from pipelines.cli.console import AsJson, FirstDay, LastDay, read_days
 from pipelines.cli.dagster_runs import RunFailed, check_days, check_settings, dagster_imported_meanwhile, execute
 from resources.documents import DocumentsConfig
@@ -139,8 +139,17 @@ def documents(
     ] = None,
     last: Annotated[str | None, typer.Option("--to", metavar="DAY", help="last UTC day, included")] = None,
     account: EachAccount = None,
+    *,
+    description: Annotated[
+        bool, typer.Option("--describe", help="load nothing: show what the documents look like, propose key and view")
+    ] = False,
 ) -> None:
-    """Load documents of endpoints without a described format, as DOCUMENTS_FILE says."""
+    """Load documents of endpoints without a described format, as DOCUMENTS_FILE says; or describe them."""
+    if description:
+        if first or last:
+            raise ConfigError("--describe loads nothing: leave --from and --to out.")
+        each_in_turn(account, lambda scope: _describe(scope, names or []))
+        return
     if (first is None) is not (last is None):
         raise ConfigError("--from and --to belong together: give both, or neither for yesterday and the look-back.")
     given = read_days(first, last) if first and last else None
@@ -218,6 +227,33 @@ def balances(account: EachAccount = None, *, as_json: AsJson = False) -> None:
         console.table(f"Balances{at}", ("balance", "currency", "amount"), lines, ("amount",))
 
     each_in_turn(account, snapshot, as_json=as_json)
+
+
+def _describe(scope: AccountScope, names: Sequence[str]) -> None:
+    """Print the paths of the stored documents of each stream, then a key and a view that suit them."""
+    from pipelines.ingest.description import describe, proposed_key, proposed_view
+
+    with reading_warehouse(scope) as store:
+        for config in _chosen_streams(scope.settings.documents, names):
+            paths = describe(store, scope.account, config)
+            if not paths:
+                console.line(
+                    f"{config.name}: nothing is stored: load a day with `ecommpay-sync documents {config.name}`"
+                )
+                continue
+            rows = [
+                (item.dotted, ", ".join(item.kinds) or "null", f"{item.null_share:.1%}", f"{item.different:,}")
+                for item in paths
+            ]
+            title = f"{config.name}: the newest {paths[0].documents:,} documents"
+            console.table(
+                title, ("path", "values", "missing or null", "different"), rows, ("missing or null", "different")
+            )
+            key = proposed_key(paths)
+            console.line(f'key = ["{key.dotted}"]' if key else "key: no single path tells these documents apart")
+            console.line()
+            console.lines(proposed_view(config, paths))
+            console.line()
 
 
 def _chosen_streams(configured: Sequence[DocumentsConfig], names: Sequence[str]) -> list[DocumentsConfig]:

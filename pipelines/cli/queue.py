@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from decimal import Decimal, InvalidOperation
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -51,7 +49,6 @@ Day = Annotated[str | None, typer.Option("--date", metavar="DAY", help="of this 
 FirstDay = Annotated[str | None, typer.Option("--from", metavar="DAY", help="of this business day or later")]
 LastDay = Annotated[str | None, typer.Option("--to", metavar="DAY", help="of this business day or before")]
 Overdue = Annotated[bool, typer.Option("--overdue", help="that are overdue")]
-Wanted = Callable[..., "BreakFilter"]
 
 
 def _filter(  # noqa: PLR0913 - one for each option
@@ -59,16 +56,15 @@ def _filter(  # noqa: PLR0913 - one for each option
     ids: Sequence[int] | None = None,
     first: str | None = None,
     last: str | None = None,
-    day: Day = None,
-    types: Types = None,
-    currency: Currency = None,
-    min_age: MinAge = None,
-    min_amount: MinAmount = None,
-    max_amount: MaxAmount = None,
-    owner: Owner = None,
-    overdue: Overdue = False,
-) -> Any:
-    """Return the `BreakFilter` of these options."""
+    day: str | None,
+    types: Sequence[str] | None,
+    currency: str | None,
+    min_age: int | None,
+    min_amount: str | None,
+    max_amount: str | None,
+    owner: str | None,
+    overdue: bool,
+) -> BreakFilter:
     from pipelines.reconciliation.queue import BreakFilter
 
     if day and (first or last):
@@ -94,24 +90,6 @@ def _filter(  # noqa: PLR0913 - one for each option
         owner=owner,
         overdue=overdue,
     )
-
-
-def takes_filter(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command the options of `_filter`; its `wanted` makes the filter, with what else chooses breaks."""
-    own, options = (inspect.signature(each, eval_str=True).parameters for each in (command, _filter))
-    shared = [option for name, option in options.items() if name not in ("ids", "first", "last")]
-
-    def run(**given: Any) -> None:
-        chosen = {option.name: given.pop(option.name) for option in shared}
-        command(**given, wanted=partial(_filter, **chosen))
-
-    run.__name__, run.__doc__ = command.__name__, command.__doc__
-    place = [*own].index("wanted")
-    every = [*own.values()][:place] + shared + [*own.values()][place + 1 :]
-    run.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
-        [each.replace(kind=inspect.Parameter.KEYWORD_ONLY) for each in every]
-    )
-    return run
 
 
 def _check_type(name: str) -> None:
@@ -142,14 +120,20 @@ def _minor(option: str, amount: str | None, currency: str | None) -> int | None:
 
 
 @breaks_app.callback()
-@takes_filter
-def breaks(
+def breaks(  # noqa: PLR0913 - one for each option
     context: typer.Context,
     *,
     everything: Annotated[bool, typer.Option("--all", help="explained ones too")] = False,
     first: FirstDay = None,
     last: LastDay = None,
-    wanted: Wanted,
+    day: Day = None,
+    types: Types = None,
+    currency: Currency = None,
+    min_age: MinAge = None,
+    min_amount: MinAmount = None,
+    max_amount: MaxAmount = None,
+    owner: Owner = None,
+    overdue: Overdue = False,
     output: Annotated[
         Path | None, typer.Option("--output", metavar="FILE", help="write all of them to this .xlsx or .csv to fill in")
     ] = None,
@@ -167,7 +151,18 @@ def breaks(
 
         with reading_warehouse(scope) as store:
             most = None if output or as_json else MOST_BREAKS
-            chosen = wanted(first=first, last=last)
+            chosen = _filter(
+                first=first,
+                last=last,
+                day=day,
+                types=types,
+                currency=currency,
+                min_age=min_age,
+                min_amount=min_amount,
+                max_amount=max_amount,
+                owner=owner,
+                overdue=overdue,
+            )
             rows = list_breaks(store, scope.account, chosen, explained=everything, most=most)
             if output is not None:
                 from pipelines.reconciliation.queue_files import write_breaks
@@ -251,13 +246,19 @@ def breaks_apply(
 
 
 @breaks_app.command("assign")
-@takes_filter
-def breaks_assign(
+def breaks_assign(  # noqa: PLR0913 - one for each option
     to: Annotated[str, typer.Option("--to", metavar="NAME", help="who is to look after them; empty: nobody")],
     by: By,
     break_ids: Ids = None,
     *,
-    wanted: Wanted,
+    day: Day = None,
+    types: Types = None,
+    currency: Currency = None,
+    min_age: MinAge = None,
+    min_amount: MinAmount = None,
+    max_amount: MaxAmount = None,
+    owner: Owner = None,
+    overdue: Overdue = False,
     account: OneAccount = None,
     as_json: AsJson = False,
 ) -> None:
@@ -266,19 +267,38 @@ def breaks_assign(
 
     scope = only_account(account)
     with migrated_warehouse(scope) as store:
-        found = change_breaks(store, scope.account, _some(wanted(ids=break_ids)), Change(0, owner=to.strip()), by)
+        wanted = _some(
+            _filter(
+                ids=break_ids,
+                day=day,
+                types=types,
+                currency=currency,
+                min_age=min_age,
+                min_amount=min_amount,
+                max_amount=max_amount,
+                owner=owner,
+                overdue=overdue,
+            )
+        )
+        found = change_breaks(store, scope.account, wanted, Change(0, owner=to.strip()), by)
     _print_changed(scope, f"assigned to {to.strip() or 'nobody'}", found, as_json=as_json)
 
 
 @app.command()
-@takes_filter
-def explain(
+def explain(  # noqa: PLR0913 - one for each option
     by: Annotated[str, typer.Option(metavar="NAME", help="who explains it")],
     note: Annotated[str, typer.Option(metavar="TEXT", help="how")],
     break_ids: Ids = None,
     *,
     reason: Annotated[str | None, typer.Option(metavar="REASON", help="one of `breaks reasons`")] = None,
-    wanted: Wanted,
+    day: Day = None,
+    types: Types = None,
+    currency: Currency = None,
+    min_age: MinAge = None,
+    min_amount: MinAmount = None,
+    max_amount: MaxAmount = None,
+    owner: Owner = None,
+    overdue: Overdue = False,
     account: OneAccount = None,
     as_json: AsJson = False,
 ) -> None:
@@ -289,8 +309,21 @@ def explain(
     if not by.strip() or not note.strip():
         raise ConfigError("--by and --note must not be empty: who explains the break, and how.")
     with migrated_warehouse(scope) as store:
+        wanted = _some(
+            _filter(
+                ids=break_ids,
+                day=day,
+                types=types,
+                currency=currency,
+                min_age=min_age,
+                min_amount=min_amount,
+                max_amount=max_amount,
+                owner=owner,
+                overdue=overdue,
+            )
+        )
         change = Change(0, reason=reason, note=note, explained=True)
-        found = change_breaks(store, scope.account, _some(wanted(ids=break_ids)), change, by)
+        found = change_breaks(store, scope.account, wanted, change, by)
     _print_changed(scope, "explained", found, as_json=as_json)
 
 

@@ -283,6 +283,11 @@ class Examination:
 @app.command()
 def doctor(account: AllAccounts = None, *, as_json: AsJson = False) -> None:
     """Check configuration, platform, signature and database, one line each."""
+    sys.exit(examine_installation(account, as_json=as_json))
+
+
+def examine_installation(account: str | None, *, as_json: bool = False) -> int:
+    """Run and print the checks of `doctor`; the exit code is the worst of theirs."""
     from pipelines.marts.projects import shared_projects
 
     console.warnings_to_stderr()
@@ -303,7 +308,7 @@ def doctor(account: AllAccounts = None, *, as_json: AsJson = False) -> None:
         examination.check("shared", shared, needs="migrations")
     if as_json:
         console.document({"checks": examination.checks, "exit_code": examination.exit_code})
-    sys.exit(examination.exit_code)
+    return examination.exit_code
 
 
 def _examine_account(examination: Examination, accounts: Accounts, name: str) -> None:

@@ -23,6 +23,7 @@ VIEWS = (  # in the order in which they are made
     "dim_currency",
     "fct_operations",
     "approval_rate_daily",
+    "refund_cohorts",
     "control_totals",
     "data_freshness",
     "ops_runs",
@@ -33,7 +34,18 @@ VIEWS = (  # in the order in which they are made
     "recon_resolution",
     "recon_days",
 )
-TABLES = ("dim_date", "dim_project", "dim_operation_status", "daily_overview", "fct_payments", "fct_balances_daily")
+TABLES = (
+    "dim_date",
+    "dim_project",
+    "dim_operation_status",
+    "daily_overview",
+    "approval_by_method_daily",
+    "decline_reasons_daily",
+    "fct_payments",
+    "fct_retries",
+    "fct_refunds",
+    "fct_balances_daily",
+)
 MARTS = (*TABLES, *VIEWS)
 FINGERPRINT = "bi_views_fingerprint"
 
@@ -73,7 +85,11 @@ def build_marts(
         is_full = full or bool(run(connection, "marts/build/needs_full"))
         _find_what_is_new(connection, settings, is_full=is_full)
         run(connection, "marts/build/new_daily_overview")
+        run(connection, "marts/build/new_approval_by_method")
+        run(connection, "marts/build/new_decline_reasons")
         run(connection, "marts/build/new_payments")
+        run(connection, "marts/build/new_retries")
+        run(connection, "marts/build/new_refunds")
         run(connection, "marts/build/new_balances_daily")
         _replace(connection, is_full=is_full)
         for account in (settings, *others):
@@ -124,13 +140,21 @@ def _replace(connection: Connection, *, is_full: bool) -> None:
         run(connection, "marts/build/empty")
     else:
         run(connection, "marts/build/drop_daily_overview")
+        run(connection, "marts/build/drop_approval_by_method")
+        run(connection, "marts/build/drop_decline_reasons")
         run(connection, "marts/build/drop_payments")
+        run(connection, "marts/build/drop_retries")
+        run(connection, "marts/build/drop_refunds")
         run(connection, "marts/build/drop_balances_daily")
     run(connection, "marts/build/dim_date")  # the facts refer to the dimensions
     run(connection, "marts/build/dim_project")
     run(connection, "marts/build/dim_operation_status")
     run(connection, "marts/build/put_daily_overview")
+    run(connection, "marts/build/put_approval_by_method")
+    run(connection, "marts/build/put_decline_reasons")
     run(connection, "marts/build/put_payments")
+    run(connection, "marts/build/put_retries")
+    run(connection, "marts/build/put_refunds")
     run(connection, "marts/build/put_balances_daily")
     run(connection, "marts/build/forget_strays")
 

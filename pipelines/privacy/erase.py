@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -72,8 +72,9 @@ def erase(warehouse: Warehouse, account: str, customer: str) -> Erasure:
     """
     with warehouse.transaction() as connection:
         run(connection, "warehouse/load/lock_account", account=account)
-        names = {str(row.value) for row in run(connection, "privacy/erase/who", account=account, customer=customer)}
-        keys = {"account": account, "who": sorted(names), "who_lower": sorted(name.lower() for name in names)}
+        known = {"account": account, "customer": customer, "who_lower": _in_lower_case({customer})}
+        names = {str(row.value) for row in run(connection, "privacy/erase/who", **known)}
+        keys = {"account": account, "who": sorted(names), "who_lower": _in_lower_case(names)}
         ids = [row.operation_id for row in run(connection, "privacy/erase/operations", **keys)]
         keys["operation_ids"] = ids
         versions = len(run(connection, "privacy/erase/operation_versions", **keys))
@@ -86,6 +87,12 @@ def erase(warehouse: Warehouse, account: str, customer: str) -> Erasure:
         if done.found:
             run(connection, "privacy/erase/record", account=account, **vars(done))
         return done
+
+
+def _in_lower_case(names: Iterable[str]) -> list[str]:
+    """Return the names as lower() gives them in any locale: in lower case whole, or in their ASCII letters alone."""
+    ascii_alone = {form.encode().lower().decode() for name in names for form in (name, name.lower(), name.upper())}
+    return sorted(ascii_alone.union(name.lower() for name in names))
 
 
 def _redact_rejects(connection: Connection, account: str, person: _Person) -> int:
@@ -139,7 +146,9 @@ def _redacted_body(page: Any, person: _Person) -> bytes | None:
 def _redact_documents(connection: Connection, account: str, person: _Person) -> int:
     named, count = person.in_documents, 0
     # as they stand in JSON text; what is found is looked at exactly
-    needles = sorted(json.dumps(name, ensure_ascii=False)[1:-1] for name in named.names | named.operation_ids)
+    needles = sorted(
+        json.dumps(name, ensure_ascii=False)[1:-1] for name in _in_lower_case(named.names | named.operation_ids)
+    )
     new_keys: dict[tuple[str, str], str] = {}
     for row in run(connection, "privacy/erase/documents_named", account=account, needles=needles):
         document = erase_documents.read(row.text)

@@ -40,6 +40,23 @@ def volume(points: Sequence[HistoryPoint], exponents: dict[str, int | None]) -> 
     return charts
 
 
+def sparkline(values: Sequence[int], name: str) -> str:
+    """Return a small SVG line of whole numbers from 0 up, its last point marked; it is named for who cannot see it."""
+    width, height, top = 84, 20, max([*values, 1])
+    step = (width - 6) / max(1, len(values) - 1)
+    points = [
+        (round(3 + step * number, 1), round(height - 3 - (height - 6) * value / top, 1))
+        for number, value in enumerate(values)
+    ]
+    line = " ".join(f"{x},{y}" for x, y in points)
+    x, y = points[-1]
+    return (
+        f'<svg class="spark" role="img" aria-label="{name}" viewBox="0 0 {width} {height}">'
+        f'<polyline points="{line}" fill="none" stroke="{COLOURS[0]}" stroke-width="1.3"/>'
+        f'<circle cx="{x}" cy="{y}" r="2.2" fill="{COLOURS[0]}"/></svg>'
+    )
+
+
 def approval(points: Sequence[HistoryPoint]) -> str | None:
     """Return the SVG of the approval rate a day, over all currencies: counts may be added, amounts may not."""
     days = sorted({point.business_date for point in points})

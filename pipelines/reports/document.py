@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 FORMAT = 1
 HISTORY_DAYS = 28  # of the charts
+WEEKS = 8  # of the same weekday, that make a day usual
 LARGEST = 12  # breaks, restatements and late operations that are listed
 
 Answer = Literal["yes", "no", "unknown"]
@@ -44,6 +45,7 @@ class CurrencyTotals:
     day: CurrencyDay
     day_before: CurrencyDay | None
     week_before: CurrencyDay | None
+    weekdays: tuple[CurrencyDay, ...] = ()  # the same weekday of the last WEEKS weeks that had an operation
 
 
 @dataclass(frozen=True)
@@ -202,6 +204,7 @@ class DayDocument:
     decimals: dict[str, int] = field(default_factory=dict)  # of each currency that is named anywhere, if known
     queue: tuple[OwnerQueue, ...] = ()
     matching: Matching | None = None  # None: the day was not held against own books
+    new_breaks: tuple[BreakLine, ...] = ()  # found since the day ended, the largest first
 
 
 def to_json(document: DayDocument) -> bytes:

@@ -12,6 +12,7 @@ from pipelines.reports.document import (
     FORMAT,
     HISTORY_DAYS,
     LARGEST,
+    WEEKS,
     Answer,
     BalanceDay,
     BalancePoint,
@@ -31,8 +32,6 @@ from resources.warehouse.engine import run
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
-
-A_WEEK = 7
 
 
 def gather(connection: Connection, account: str, day: date, zone: str) -> DayDocument:
@@ -59,6 +58,7 @@ def gather(connection: Connection, account: str, day: date, zone: str) -> DayDoc
         lateness=facts.lateness(),
         late_because=facts.late_because(completeness),
         queue=facts.queue(),
+        new_breaks=facts.largest_breaks(only_new=True),
         matching=facts.matching(),
     )
     return replace(document, decimals=facts.decimals(_currencies(document)))
@@ -67,7 +67,7 @@ def gather(connection: Connection, account: str, day: date, zone: str) -> DayDoc
 def _currencies(document: DayDocument) -> set[str | None]:
     named = (
         *(document.totals, document.history, document.balances, document.balance_history),
-        *(document.breaks, document.largest_breaks, document.restatements),
+        *(document.breaks, document.largest_breaks, document.new_breaks, document.restatements),
     )
     return {line.currency for lines in named for line in lines}
 
@@ -85,11 +85,7 @@ class _Facts:
             "starts_at": self.began_at,
             "ends_at": _start_of(day + timedelta(days=1), zone),
         }
-        self.of_history = {
-            **self.of_day,
-            "starts_at": _start_of(day - timedelta(days=HISTORY_DAYS - 1), zone),
-            "zone": zone,
-        }
+        self.zone = zone
         self._by_day = self._days_by_currency()
         self._exponents = {row.currency: row.exponent for row in self._query("reports/figures/exponents", day=day)}
 
@@ -98,10 +94,18 @@ class _Facts:
         exponents = self._exponents
         today = self._by_day.get(self.day, {})
         before = self._by_day.get(self.day - timedelta(days=1), {})
-        week = self._by_day.get(self.day - timedelta(days=A_WEEK), {})
+        weeks = [self._by_day.get(self.day - timedelta(weeks=back), {}) for back in range(1, WEEKS + 1)]
         shown = sorted(today, key=lambda currency: (-today[currency].operations, currency))
         return tuple(
-            CurrencyTotals(name, exponents.get(name), today[name], before.get(name), week.get(name)) for name in shown
+            CurrencyTotals(
+                name,
+                exponents.get(name),
+                today[name],
+                before.get(name),
+                weeks[0].get(name),
+                tuple(week[name] for week in weeks if name in week),
+            )
+            for name in shown
         )
 
     def decimals(self, currencies: set[str | None]) -> dict[str, int]:
@@ -110,9 +114,9 @@ class _Facts:
 
     def history(self) -> tuple[HistoryPoint, ...]:
         """The days of the charts; a day without an operation of a currency has zeros."""
-        currencies = sorted({name for figures in self._by_day.values() for name in figures})
         days = [self.day - timedelta(days=back) for back in range(HISTORY_DAYS - 1, -1, -1)]
         nothing: dict[str, CurrencyDay] = {}
+        currencies = sorted({name for day in days for name in self._by_day.get(day, nothing)})
         points = []
         for day in days:
             for name in currencies:
@@ -127,15 +131,18 @@ class _Facts:
 
     def balance_history(self) -> tuple[BalancePoint, ...]:
         """The last snapshot of each balance on each day of the charts."""
-        return tuple(BalancePoint(**row) for row in self._rows("reports/figures/balance_history", **self.of_history))
+        return tuple(
+            BalancePoint(**row) for row in self._rows("reports/figures/balance_history", **self._back(HISTORY_DAYS - 1))
+        )
 
     def breaks(self) -> tuple[BreakGroup, ...]:
         """Open breaks up to the day, by type, age and currency."""
         return tuple(BreakGroup(**row) for row in self._rows("reports/figures/breaks", **self.account, day=self.day))
 
-    def largest_breaks(self) -> tuple[BreakLine, ...]:
-        """The open breaks to look at first."""
-        rows = self._rows("reports/figures/largest_breaks", **self.account, day=self.day, most=LARGEST)
+    def largest_breaks(self, *, only_new: bool = False) -> tuple[BreakLine, ...]:
+        """The open breaks to look at first; with `only_new`, of those found since the day ended."""
+        scope = {**self.account, "day": self.day, "most": LARGEST, "only_new": only_new}
+        rows = self._rows("reports/figures/largest_breaks", **scope)
         return tuple(BreakLine(**row) for row in rows)
 
     def queue(self) -> tuple[OwnerQueue, ...]:
@@ -190,11 +197,15 @@ class _Facts:
 
     def _days_by_currency(self) -> dict[date, dict[str, CurrencyDay]]:
         found: dict[date, dict[str, CurrencyDay]] = {}
-        for row in self._query("reports/figures/days_by_currency", **self.of_history):
+        for row in self._query("reports/figures/days_by_currency", **self._back(7 * WEEKS)):
             found.setdefault(row.business_date, {})[row.currency] = CurrencyDay(
                 row.currency, row.operations, row.attempts, row.approved, int(row.credit_minor), int(row.debit_minor)
             )
         return found
+
+    def _back(self, days: int) -> dict[str, Any]:
+        """The parameters of a statement about the day and so many days before it."""
+        return {**self.of_day, "starts_at": _start_of(self.day - timedelta(days=days), self.zone), "zone": self.zone}
 
     def _query(self, name: str, **parameters: Any) -> list[Any]:
         return list(run(self.connection, name, **parameters))

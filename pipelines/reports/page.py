@@ -8,7 +8,7 @@ from datetime import datetime
 from importlib import resources as files
 from typing import TYPE_CHECKING, Any
 
-from pipelines.reports import charts, month, words
+from pipelines.reports import charts, first_screen, month, words
 from pipelines.reports.document import HISTORY_DAYS, Answer, DayDocument, digest
 from pipelines.reports.month import MonthDocument
 
@@ -49,6 +49,11 @@ def page(document: DayDocument) -> str:
         document=document,
         day_name=f"{document.business_date:%A}, {document.business_date.day} {document.business_date:%B %Y}",
         sentence=sentence(document),
+        headline=first_screen.headline(document),
+        tasks=first_screen.tasks(document),
+        changes=first_screen.changes(document),
+        unusual=first_screen.unusual,
+        sparks=_sparks(document),
         verdicts=verdicts(document),
         charts=list(_charts(document)),
         history_days=HISTORY_DAYS,
@@ -148,6 +153,19 @@ def _closed(document: DayDocument) -> Verdict:
         return Verdict("yes", f"Closed by {close.closed_by}", text)
     todo = f"ecommpay-sync close --date {document.business_date} --by NAME"
     return Verdict("unknown", "Not closed", "one person prepares it, another closes it:", todo)
+
+
+def _sparks(document: DayDocument) -> dict[str, Markup]:
+    """Return the volume of the last days of each currency, as a small line."""
+    from markupsafe import Markup, escape
+
+    days: dict[str, list[int]] = {}
+    for point in document.history:
+        days.setdefault(point.currency, []).append(point.credit_minor)
+    return {
+        currency: Markup(charts.sparkline(volumes, escape(f"Volume of {currency}, last {len(volumes)} days")))  # noqa: S704
+        for currency, volumes in days.items()
+    }
 
 
 def _charts(document: DayDocument) -> Iterator[Chart]:

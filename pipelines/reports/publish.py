@@ -14,6 +14,7 @@ from pipelines.reports.document import DayDocument, from_json
 from pipelines.reports.figures import gather
 from resources.errors import ConfigError
 from resources.files import write_whole
+from resources.settings import AlertSettings
 
 if TYPE_CHECKING:
     from pipelines.reports.month import MonthDocument
@@ -52,6 +53,27 @@ def publish(warehouse: Warehouse, account: str, day: date, zone: str, folder: Pa
     published = Published(document, *_paths(folder, f"daily-close-{account}-{day}"))
     _write(folder, {published.page: page(document).encode(), published.workbook: workbook(document)})
     return published
+
+
+def mail(published: Published, settings: AlertSettings) -> bool:
+    """Send a report to those that the settings name, page and workbook; return whether anybody is named.
+
+    Raises:
+        ChannelFailed: the mail server did not take it.
+    """
+    from pipelines.reports import first_screen
+    from pipelines.reports.page import sentence
+    from resources.channels import EmailChannel
+
+    if settings.smtp is None or not settings.report_to:
+        return False
+    document = published.document
+    tasks = [f"- {task.who}: {task.what}: {task.command}" for task in first_screen.tasks(document)]
+    parts = [first_screen.headline(document), sentence(document), "", *first_screen.changes(document)]
+    text = "\n".join([*parts, *(["", "What to do:", *tasks] if tasks else [])])
+    title = f"{document.account}: {document.business_date}: {first_screen.headline(document)}"
+    EmailChannel(settings.smtp).send_to(settings.report_to, title, text, (published.page, published.workbook))
+    return True
 
 
 def publish_month(warehouse: Warehouse, account: str, days: Sequence[date], folder: Path) -> PublishedMonth:

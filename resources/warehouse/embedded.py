@@ -82,6 +82,12 @@ def empty_database(data_dir: Path) -> None:
         ) from None
 
 
+def end_servers() -> None:
+    """Stop what this process started and no other one uses, as its end does; for one that is ended before its end."""
+    for server in _SERVERS.values():
+        server.cleanup()
+
+
 def _server(folder: Path) -> Any:
     with _STARTING:
         if folder not in _SERVERS:

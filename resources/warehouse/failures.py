@@ -186,7 +186,14 @@ class _Answer:
 
 
 def _connect_again(conninfo: str) -> _Answer:
-    """Connect once more, with codes instead of messages; psycopg has no function for that, libpq has."""
+    """Connect once more, with codes instead of messages.
+
+    libpq keeps no SQLSTATE of a refused connection but in its message, and psycopg (3.3; its issue 1188) has no
+    function that asks for it there: PQsetErrorVerbosity is called in the library that psycopg has loaded. Limits: a
+    psycopg whose libpq cannot be called so gives no code, and the refusal is one of the options; where a server has
+    several addresses the code is that of the last; PgBouncer has one code for all; and it is a second login, which a
+    server may count.
+    """
     attempt: Any = pq.PGconn.connect_start(conninfo.encode())
     try:
         with suppress(OSError, AttributeError):  # psycopg without its own libpq

@@ -187,6 +187,151 @@ SELECT account, project_id, payment_id, currency,
 FROM payment
 CROSS JOIN (SELECT value AS zone FROM core.settings WHERE key = 'reporting_zone') AS z
 
+-- name: new_approval_by_method
+-- Attempts of the stale days that came to an end. A text of the platform is cut, so that a key can hold it.
+CREATE TEMPORARY TABLE new_approval_by_method ON COMMIT DROP AS
+SELECT g.*, g.attempted_minor * c.smallest_unit AS attempted, g.approved_minor * c.smallest_unit AS approved_amount
+FROM (
+    SELECT d.account, d.business_date, coalesce(o.project_id, '(none)') AS project_id,
+           coalesce(o.sum_initial_currency, '(none)') AS currency, o.operation_type,
+           left(coalesce(o.payment_method_type, '(none)'), 64) AS payment_method_type,
+           left(coalesce(o.country_by_bin, '(none)'), 64) AS country_by_bin,
+           left(coalesce(o.bin, '(none)'), 64) AS bin,
+           count(*) AS attempts, count(*) FILTER (WHERE o.operation_status = 'success') AS approved,
+           count(*) FILTER (WHERE o.operation_status = 'decline') AS declined,
+           count(*) FILTER (WHERE o.operation_status = 'error') AS failed,
+           coalesce(sum(o.sum_initial_amount), 0)::bigint AS attempted_minor,
+           coalesce(sum(o.sum_initial_amount) FILTER (WHERE o.operation_status = 'success'), 0)::bigint AS approved_minor
+    FROM stale_days d
+    JOIN core.operations o ON o.account = d.account
+        AND coalesce(o.operation_completed_at, o.operation_created_at, o.first_seen_at) >= d.starts_at
+        AND coalesce(o.operation_completed_at, o.operation_created_at, o.first_seen_at) < d.ends_at
+    WHERE o.operation_type IN ('sale', 'auth', 'recurring') AND o.operation_status IN ('success', 'decline', 'error')
+        AND NOT EXISTS (
+            SELECT FROM core.account_projects p
+            WHERE p.account = o.account AND p.project_id = o.project_id AND NOT p.is_counted)
+    GROUP BY 1, 2, 3, 4, 5, 6, 7, 8
+) AS g
+LEFT JOIN core.currencies c ON c.currency = g.currency
+    AND c.valid_from <= g.business_date AND (c.valid_to IS NULL OR c.valid_to > g.business_date)
+
+-- name: new_decline_reasons
+-- Attempts of the stale days that were declined or failed, likewise.
+CREATE TEMPORARY TABLE new_decline_reasons ON COMMIT DROP AS
+SELECT g.*, g.amount_minor * c.smallest_unit AS amount
+FROM (
+    SELECT d.account, d.business_date, coalesce(o.project_id, '(none)') AS project_id,
+           coalesce(o.sum_initial_currency, '(none)') AS currency, o.operation_type,
+           o.operation_status, left(coalesce(o.payment_method_type, '(none)'), 64) AS payment_method_type,
+           left(coalesce(o.payment_provider_code, '(none)'), 64) AS payment_provider_code,
+           left(coalesce(o.payment_provider_message, '(none)'), 200) AS payment_provider_message,
+           count(*) AS operations, sum(o.sum_initial_amount)::bigint AS amount_minor
+    FROM stale_days d
+    JOIN core.operations o ON o.account = d.account
+        AND coalesce(o.operation_completed_at, o.operation_created_at, o.first_seen_at) >= d.starts_at
+        AND coalesce(o.operation_completed_at, o.operation_created_at, o.first_seen_at) < d.ends_at
+    WHERE o.operation_type IN ('sale', 'auth', 'recurring') AND o.operation_status IN ('decline', 'error')
+        AND NOT EXISTS (
+            SELECT FROM core.account_projects p
+            WHERE p.account = o.account AND p.project_id = o.project_id AND NOT p.is_counted)
+    GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9
+) AS g
+LEFT JOIN core.currencies c ON c.currency = g.currency
+    AND c.valid_from <= g.business_date AND (c.valid_to IS NULL OR c.valid_to > g.business_date)
+
+-- name: new_retries
+-- Of the stale payments those that were attempted again after an attempt that was declined or failed. Attempts follow
+-- each other as they were begun. The later ones are looked up by payment, one failed attempt after the other: whatever the
+-- planner expects, that is one way of the index for each.
+CREATE TEMPORARY TABLE new_retries ON COMMIT DROP AS
+WITH failed AS (
+    SELECT DISTINCT ON (p.account, p.project_id, p.payment_id, coalesce(o.sum_initial_currency, '(none)'))
+           p.account, p.project_id, p.payment_id, coalesce(o.sum_initial_currency, '(none)') AS currency,
+           o.operation_id, o.operation_status AS status, o.payment_provider_code, o.payment_provider_message,
+           o.sum_initial_amount AS minor, coalesce(o.operation_created_at, o.operation_completed_at, o.first_seen_at) AS begun_at,
+           coalesce(o.operation_completed_at, o.operation_created_at, o.first_seen_at) AS business_at
+    FROM stale_payments p
+    JOIN core.operations o ON o.account = p.account AND o.payment_id = p.payment_id
+        AND coalesce(o.project_id, '(none)') = p.project_id
+        AND o.operation_type IN ('sale', 'auth', 'recurring') AND o.operation_status IN ('decline', 'error')
+        AND NOT EXISTS (
+            SELECT FROM core.account_projects a
+            WHERE a.account = o.account AND a.project_id = o.project_id AND NOT a.is_counted)
+    ORDER BY p.account, p.project_id, p.payment_id, coalesce(o.sum_initial_currency, '(none)'),
+             coalesce(o.operation_created_at, o.operation_completed_at, o.first_seen_at), o.operation_id
+)
+SELECT f.account, f.project_id, f.payment_id, f.currency, f.business_at AS first_failed_at,
+       (f.business_at AT TIME ZONE zone)::date AS first_failed_date, f.status AS first_failed_status,
+       f.payment_provider_code, f.payment_provider_message, r.retries,
+       CASE
+           WHEN r.approved_at IS NOT NULL THEN 'approved'
+           WHEN NOT r.is_final THEN 'pending'
+           WHEN r.last_status = 'decline' THEN 'declined'
+           ELSE 'failed'
+       END AS outcome,
+       r.last_attempt_at, r.approved_at,
+       CASE
+           WHEN r.approved_at IS NOT NULL
+               THEN greatest(0, floor(extract(epoch FROM r.approved_at - f.business_at) / 60))::bigint
+       END AS minutes_to_approval,
+       f.minor AS amount_minor, f.minor * c.smallest_unit AS amount
+FROM failed f
+CROSS JOIN LATERAL (
+    SELECT count(*) AS retries,
+           min(coalesce(o.operation_completed_at, o.operation_created_at, o.first_seen_at)) FILTER (WHERE s.is_success) AS approved_at,
+           max(coalesce(o.operation_completed_at, o.operation_created_at, o.first_seen_at)) AS last_attempt_at,
+           (array_agg(coalesce(s.is_final, false) ORDER BY coalesce(o.operation_created_at, o.operation_completed_at, o.first_seen_at) DESC, o.operation_id DESC))[1] AS is_final,
+           (array_agg(o.operation_status ORDER BY coalesce(o.operation_created_at, o.operation_completed_at, o.first_seen_at) DESC, o.operation_id DESC))[1] AS last_status
+    FROM core.operations o
+    LEFT JOIN core.operation_statuses s ON s.operation_status = o.operation_status
+    WHERE o.account = f.account AND o.payment_id = f.payment_id
+        AND coalesce(o.project_id, '(none)') = f.project_id
+        AND coalesce(o.sum_initial_currency, '(none)') = f.currency
+        AND o.operation_type IN ('sale', 'auth', 'recurring')
+        AND (coalesce(o.operation_created_at, o.operation_completed_at, o.first_seen_at), o.operation_id) > (f.begun_at, f.operation_id)
+) AS r
+CROSS JOIN (SELECT value AS zone FROM core.settings WHERE key = 'reporting_zone') AS z
+LEFT JOIN core.currencies c ON c.currency = f.currency
+    AND c.valid_from <= (f.business_at AT TIME ZONE zone)::date
+    AND (c.valid_to IS NULL OR c.valid_to > (f.business_at AT TIME ZONE zone)::date)
+WHERE r.retries > 0
+
+-- name: new_refunds
+-- What of the stale payments was given back, each with its sale.
+CREATE TEMPORARY TABLE new_refunds ON COMMIT DROP AS
+SELECT r.*, r.amount_minor * c.smallest_unit AS amount, r.refunded_date - r.sold_date AS days_to_refund,
+       floor(extract(epoch FROM r.refunded_at - r.sold_at) / 3600)::bigint AS hours_to_refund
+FROM (
+    SELECT refund.*, (refund.refunded_at AT TIME ZONE zone)::date AS refunded_date,
+           sale.sold_at, (sale.sold_at AT TIME ZONE zone)::date AS sold_date
+    FROM (
+        SELECT p.account, o.operation_id, p.project_id, p.payment_id, o.operation_type,
+               coalesce(o.sum_initial_currency, '(none)') AS currency, o.sum_initial_amount AS amount_minor,
+               coalesce(o.operation_completed_at, o.operation_created_at, o.first_seen_at) AS refunded_at
+        FROM stale_payments p
+        JOIN core.operations o ON o.account = p.account AND o.payment_id = p.payment_id
+            AND coalesce(o.project_id, '(none)') = p.project_id
+            AND o.operation_type IN ('refund', 'reversal')
+            AND NOT EXISTS (
+                SELECT FROM core.account_projects a
+                WHERE a.account = o.account AND a.project_id = o.project_id AND NOT a.is_counted)
+        JOIN core.operation_statuses s ON s.operation_status = o.operation_status AND s.is_success
+    ) AS refund
+    CROSS JOIN LATERAL (
+        SELECT max(coalesce(o.operation_completed_at, o.operation_created_at, o.first_seen_at)) AS sold_at
+        FROM core.operations o
+        JOIN core.operation_statuses s ON s.operation_status = o.operation_status AND s.is_success
+        WHERE o.account = refund.account AND o.payment_id = refund.payment_id
+            AND coalesce(o.project_id, '(none)') = refund.project_id
+            AND coalesce(o.sum_initial_currency, '(none)') = refund.currency
+            AND o.operation_type IN ('sale', 'capture', 'recurring')
+            AND coalesce(o.operation_completed_at, o.operation_created_at, o.first_seen_at) <= refund.refunded_at
+    ) AS sale
+    CROSS JOIN (SELECT value AS zone FROM core.settings WHERE key = 'reporting_zone') AS z
+) AS r
+LEFT JOIN core.currencies c ON c.currency = r.currency
+    AND c.valid_from <= r.refunded_date AND (c.valid_to IS NULL OR c.valid_to > r.refunded_date)
+
 -- name: new_balances_daily
 -- All balances by business day; snapshots are few, so all days are built each time.
 CREATE TEMPORARY TABLE new_balances_daily ON COMMIT DROP AS
@@ -237,6 +382,11 @@ UNION ALL SELECT 'dim_date', count(*) FROM bi.dim_date
 UNION ALL SELECT 'dim_project', count(*) FROM bi.dim_project
 UNION ALL SELECT 'dim_operation_status', count(*) FROM bi.dim_operation_status
 UNION ALL SELECT 'fct_balances_daily', count(*) FROM bi.fct_balances_daily
+UNION ALL SELECT 'decline_reasons_daily', count(*) FROM bi.decline_reasons_daily
+UNION ALL SELECT 'fct_retries', count(*) FROM bi.fct_retries
+UNION ALL SELECT 'fct_refunds', count(*) FROM bi.fct_refunds
+UNION ALL SELECT 'approval_by_method_daily', greatest(reltuples, 0)::bigint
+    FROM pg_class WHERE oid = 'bi.approval_by_method_daily'::regclass
 UNION ALL SELECT 'fct_payments', greatest(reltuples, 0)::bigint FROM pg_class WHERE oid = 'bi.fct_payments'::regclass
 
 -- name: new_windows
@@ -364,13 +514,28 @@ RETURNING p.account, p.project_id
 
 -- name: empty
 -- For a full build: readers wait until it is committed.
-TRUNCATE bi.daily_overview, bi.fct_payments, bi.fct_balances_daily, bi.dim_date, bi.dim_project, bi.dim_operation_status
+TRUNCATE bi.daily_overview, bi.approval_by_method_daily, bi.decline_reasons_daily, bi.fct_payments, bi.fct_retries,
+    bi.fct_refunds, bi.fct_balances_daily, bi.dim_date, bi.dim_project, bi.dim_operation_status
 
 -- name: drop_daily_overview
 DELETE FROM bi.daily_overview d USING stale_days s WHERE d.account = s.account AND d.business_date = s.business_date
 
 -- name: drop_payments
 DELETE FROM bi.fct_payments f USING stale_payments s
+WHERE f.account = s.account AND f.project_id = s.project_id AND f.payment_id = s.payment_id
+
+-- name: drop_approval_by_method
+DELETE FROM bi.approval_by_method_daily d USING stale_days s WHERE d.account = s.account AND d.business_date = s.business_date
+
+-- name: drop_decline_reasons
+DELETE FROM bi.decline_reasons_daily d USING stale_days s WHERE d.account = s.account AND d.business_date = s.business_date
+
+-- name: drop_retries
+DELETE FROM bi.fct_retries f USING stale_payments s
+WHERE f.account = s.account AND f.project_id = s.project_id AND f.payment_id = s.payment_id
+
+-- name: drop_refunds
+DELETE FROM bi.fct_refunds f USING stale_payments s
 WHERE f.account = s.account AND f.project_id = s.project_id AND f.payment_id = s.payment_id
 
 -- name: drop_balances_daily
@@ -394,6 +559,44 @@ SELECT
     paid_out, net_minor, net, is_pending, first_operation_at, first_operation_date, last_operation_at,
     last_operation_date, first_approved_at
 FROM new_payments
+
+-- name: put_approval_by_method
+INSERT INTO bi.approval_by_method_daily (
+    account, business_date, project_id, currency, operation_type, payment_method_type, country_by_bin, bin,
+    attempts, approved, declined, failed, attempted_minor, attempted, approved_minor, approved_amount)
+SELECT
+    account, business_date, project_id, currency, operation_type, payment_method_type, country_by_bin, bin,
+    attempts, approved, declined, failed, attempted_minor, attempted, approved_minor, approved_amount
+FROM new_approval_by_method
+
+-- name: put_decline_reasons
+INSERT INTO bi.decline_reasons_daily (
+    account, business_date, project_id, currency, operation_type, operation_status, payment_method_type,
+    payment_provider_code, payment_provider_message, operations, amount_minor, amount)
+SELECT
+    account, business_date, project_id, currency, operation_type, operation_status, payment_method_type,
+    payment_provider_code, payment_provider_message, operations, amount_minor, amount
+FROM new_decline_reasons
+
+-- name: put_retries
+INSERT INTO bi.fct_retries (
+    account, project_id, payment_id, currency, first_failed_at, first_failed_date, first_failed_status,
+    payment_provider_code, payment_provider_message, retries, outcome, last_attempt_at, approved_at,
+    minutes_to_approval, amount_minor, amount)
+SELECT
+    account, project_id, payment_id, currency, first_failed_at, first_failed_date, first_failed_status,
+    payment_provider_code, payment_provider_message, retries, outcome, last_attempt_at, approved_at,
+    minutes_to_approval, amount_minor, amount
+FROM new_retries
+
+-- name: put_refunds
+INSERT INTO bi.fct_refunds (
+    account, operation_id, project_id, payment_id, operation_type, currency, amount_minor, amount, refunded_at,
+    refunded_date, sold_at, sold_date, days_to_refund, hours_to_refund)
+SELECT
+    account, operation_id, project_id, payment_id, operation_type, currency, amount_minor, amount, refunded_at,
+    refunded_date, sold_at, sold_date, days_to_refund, hours_to_refund
+FROM new_refunds
 
 -- name: put_balances_daily
 INSERT INTO bi.fct_balances_daily (

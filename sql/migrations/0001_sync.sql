@@ -151,7 +151,7 @@ COMMENT ON COLUMN sync.spot_checks.run_id IS 'The run that requested it.';
 COMMENT ON COLUMN sync.spot_checks.payment_id IS 'The payment that was asked for.';
 COMMENT ON COLUMN sync.spot_checks.operation_id IS 'The operation that was compared.';
 COMMENT ON COLUMN sync.spot_checks.field IS 'The field that differs; operation: it is missing on one side; empty: all of it is equal.';
-COMMENT ON COLUMN sync.spot_checks.outcome IS 'equal; not loaded: its day is not covered; changed since: equal once what came after the last walk was loaded and it was asked for again; different.';
+COMMENT ON COLUMN sync.spot_checks.outcome IS 'equal; not loaded: its day is not covered, or one after it, to which it may have moved; changed since: equal once what came after the last walk was loaded and it was asked for again; different.';
 COMMENT ON COLUMN sync.spot_checks.stored IS 'What the store holds; NULL when equal, or missing in the store.';
 COMMENT ON COLUMN sync.spot_checks.answered IS 'What the platform answered; NULL when equal, or missing in the answer.';
 COMMENT ON COLUMN sync.spot_checks.asked_at IS 'When the (last) request was started.';

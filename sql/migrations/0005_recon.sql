@@ -74,7 +74,7 @@ COMMENT ON COLUMN recon.ledger_entries.entered_at IS 'When this state was writte
 
 CREATE FUNCTION recon.is_withdrawn(status text) RETURNS boolean
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
-RETURN lower(status) IN ('withdrawn', 'cancelled');
+RETURN lower(status COLLATE "C") IN ('withdrawn', 'cancelled');
 COMMENT ON FUNCTION recon.is_withdrawn(text) IS 'Whether an entry of this status no longer stands: it is matched to nothing, and no break is about it.';
 
 -- A date is kept as a date: written without booked_on it is the day of booked_at.

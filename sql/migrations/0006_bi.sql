@@ -197,6 +197,157 @@ COMMENT ON COLUMN bi.fct_balances_daily.snapshots IS 'How many snapshots of that
 COMMENT ON COLUMN bi.fct_balances_daily.first_captured_at IS 'When the first snapshot was taken.';
 COMMENT ON COLUMN bi.fct_balances_daily.last_captured_at IS 'When the last snapshot was taken; the platform lags by up to 30 minutes.';
 
+CREATE TABLE bi.approval_by_method_daily (
+    account             text NOT NULL,
+    business_date       date NOT NULL REFERENCES bi.dim_date,
+    project_id          text NOT NULL,
+    currency            text NOT NULL,
+    operation_type      text NOT NULL,
+    payment_method_type text NOT NULL,
+    country_by_bin      text NOT NULL,
+    bin                 text NOT NULL,
+    attempts            bigint NOT NULL,
+    approved            bigint NOT NULL,
+    declined            bigint NOT NULL,
+    failed              bigint NOT NULL,
+    attempted_minor     bigint NOT NULL,
+    attempted           numeric,
+    approved_minor      bigint NOT NULL,
+    approved_amount     numeric,
+    PRIMARY KEY (account, business_date, project_id, currency, operation_type, payment_method_type, country_by_bin, bin),
+    FOREIGN KEY (account, project_id) REFERENCES bi.dim_project
+);
+CREATE INDEX approval_by_method_daily_date ON bi.approval_by_method_daily (business_date);
+
+COMMENT ON TABLE bi.approval_by_method_daily IS 'Approval by business day, project, currency, type, payment method, issuer''s country and BIN. An attempt is a sale, auth or recurring that came to an end: success, decline or error. To sum up, divide sum(approved) by sum(attempts). Country and BIN are there when SYNC_FIELDS asks for country_by_bin and bin.';
+COMMENT ON COLUMN bi.approval_by_method_daily.account IS 'Which token''s account (SYNC_ACCOUNT).';
+COMMENT ON COLUMN bi.approval_by_method_daily.business_date IS 'Day of completion in the reporting zone.';
+COMMENT ON COLUMN bi.approval_by_method_daily.project_id IS 'The platform''s project id; "(none)": missing.';
+COMMENT ON COLUMN bi.approval_by_method_daily.currency IS 'ISO 4217 alpha-3 code of the amounts; "(none)": missing.';
+COMMENT ON COLUMN bi.approval_by_method_daily.operation_type IS 'sale, auth or recurring.';
+COMMENT ON COLUMN bi.approval_by_method_daily.payment_method_type IS 'Type of the payment method, for example visa; "(none)": missing.';
+COMMENT ON COLUMN bi.approval_by_method_daily.country_by_bin IS 'The issuer''s country; "(none)": missing.';
+COMMENT ON COLUMN bi.approval_by_method_daily.bin IS 'First digits of the card number; "(none)": missing.';
+COMMENT ON COLUMN bi.approval_by_method_daily.attempts IS 'How many came to an end.';
+COMMENT ON COLUMN bi.approval_by_method_daily.approved IS 'How many of them with success.';
+COMMENT ON COLUMN bi.approval_by_method_daily.declined IS 'How many of them with decline: the issuer or a rule said no.';
+COMMENT ON COLUMN bi.approval_by_method_daily.failed IS 'How many of them with error: something technical.';
+COMMENT ON COLUMN bi.approval_by_method_daily.attempted_minor IS 'Sum of the attempts in minor units of currency.';
+COMMENT ON COLUMN bi.approval_by_method_daily.attempted IS 'The same in major units.';
+COMMENT ON COLUMN bi.approval_by_method_daily.approved_minor IS 'Sum of the approved in minor units of currency.';
+COMMENT ON COLUMN bi.approval_by_method_daily.approved_amount IS 'The same in major units.';
+
+CREATE TABLE bi.decline_reasons_daily (
+    account                  text NOT NULL,
+    business_date            date NOT NULL REFERENCES bi.dim_date,
+    project_id               text NOT NULL,
+    currency                 text NOT NULL,
+    operation_type           text NOT NULL,
+    operation_status         text NOT NULL,
+    payment_method_type      text NOT NULL,
+    payment_provider_code    text NOT NULL,
+    payment_provider_message text NOT NULL,
+    operations               bigint NOT NULL,
+    amount_minor             bigint,
+    amount                   numeric,
+    PRIMARY KEY (account, business_date, project_id, currency, operation_type, operation_status, payment_method_type,
+                 payment_provider_code, payment_provider_message),
+    FOREIGN KEY (account, project_id) REFERENCES bi.dim_project
+);
+CREATE INDEX decline_reasons_daily_date ON bi.decline_reasons_daily (business_date);
+
+COMMENT ON TABLE bi.decline_reasons_daily IS 'Attempts that were declined or failed, by business day, project, currency, type, status, payment method and the provider''s own code and words.';
+COMMENT ON COLUMN bi.decline_reasons_daily.account IS 'Which token''s account (SYNC_ACCOUNT).';
+COMMENT ON COLUMN bi.decline_reasons_daily.business_date IS 'Day of completion in the reporting zone.';
+COMMENT ON COLUMN bi.decline_reasons_daily.project_id IS 'The platform''s project id; "(none)": missing.';
+COMMENT ON COLUMN bi.decline_reasons_daily.currency IS 'ISO 4217 alpha-3 code of the amounts; "(none)": missing.';
+COMMENT ON COLUMN bi.decline_reasons_daily.operation_type IS 'sale, auth or recurring.';
+COMMENT ON COLUMN bi.decline_reasons_daily.operation_status IS 'decline: the issuer or a rule said no; error: something technical.';
+COMMENT ON COLUMN bi.decline_reasons_daily.payment_method_type IS 'Type of the payment method, for example visa; "(none)": missing.';
+COMMENT ON COLUMN bi.decline_reasons_daily.payment_provider_code IS 'The issuer''s or provider''s answer code; leading zeros kept; "(none)": missing.';
+COMMENT ON COLUMN bi.decline_reasons_daily.payment_provider_message IS 'The issuer''s or provider''s answer in words, its first 200 characters; "(none)": missing.';
+COMMENT ON COLUMN bi.decline_reasons_daily.operations IS 'How many operations.';
+COMMENT ON COLUMN bi.decline_reasons_daily.amount_minor IS 'Sum in minor units of currency; NULL when no operation has an amount.';
+COMMENT ON COLUMN bi.decline_reasons_daily.amount IS 'The same in major units; NULL when the currency''s decimals are not known.';
+
+CREATE TABLE bi.fct_retries (
+    account                  text NOT NULL,
+    project_id               text NOT NULL,
+    payment_id               text NOT NULL,
+    currency                 text NOT NULL,
+    first_failed_at          timestamptz NOT NULL,
+    first_failed_date        date NOT NULL REFERENCES bi.dim_date,
+    first_failed_status      text NOT NULL,
+    payment_provider_code    text,
+    payment_provider_message text,
+    retries                  bigint NOT NULL,
+    outcome                  text NOT NULL,
+    last_attempt_at          timestamptz NOT NULL,
+    approved_at              timestamptz,
+    minutes_to_approval      bigint,
+    amount_minor             bigint,
+    amount                   numeric,
+    PRIMARY KEY (account, project_id, payment_id, currency),
+    FOREIGN KEY (account, project_id) REFERENCES bi.dim_project
+);
+CREATE INDEX fct_retries_date ON bi.fct_retries (first_failed_date);
+
+COMMENT ON TABLE bi.fct_retries IS 'One row a payment and currency that was tried again after a sale, auth or recurring of it was declined or failed, and how that ended.';
+COMMENT ON COLUMN bi.fct_retries.account IS 'Which token''s account (SYNC_ACCOUNT).';
+COMMENT ON COLUMN bi.fct_retries.project_id IS 'The platform''s project id; "(none)": missing.';
+COMMENT ON COLUMN bi.fct_retries.payment_id IS 'The merchant''s own id of the payment, unique within a project.';
+COMMENT ON COLUMN bi.fct_retries.currency IS 'ISO 4217 alpha-3 code of the amounts; "(none)": missing.';
+COMMENT ON COLUMN bi.fct_retries.first_failed_at IS 'When the first attempt that was declined or failed came to its end.';
+COMMENT ON COLUMN bi.fct_retries.first_failed_date IS 'Business day of first_failed_at.';
+COMMENT ON COLUMN bi.fct_retries.first_failed_status IS 'How it ended: decline or error.';
+COMMENT ON COLUMN bi.fct_retries.payment_provider_code IS 'The issuer''s or provider''s answer code to it; leading zeros kept.';
+COMMENT ON COLUMN bi.fct_retries.payment_provider_message IS 'The issuer''s or provider''s answer to it in words.';
+COMMENT ON COLUMN bi.fct_retries.retries IS 'How many attempts were begun after it.';
+COMMENT ON COLUMN bi.fct_retries.outcome IS 'approved: a later attempt succeeded; else pending: the last one has no final status; else declined or failed: how the last one ended.';
+COMMENT ON COLUMN bi.fct_retries.last_attempt_at IS 'When the last attempt was completed (created, while it is not).';
+COMMENT ON COLUMN bi.fct_retries.approved_at IS 'When the first later attempt succeeded; NULL: none did.';
+COMMENT ON COLUMN bi.fct_retries.minutes_to_approval IS 'Whole minutes from first_failed_at to approved_at.';
+COMMENT ON COLUMN bi.fct_retries.amount_minor IS 'Amount of the first attempt that was declined or failed, in minor units of currency.';
+COMMENT ON COLUMN bi.fct_retries.amount IS 'The same in major units; NULL when the currency''s decimals are not known.';
+
+CREATE TABLE bi.fct_refunds (
+    account         text NOT NULL,
+    operation_id    text NOT NULL,
+    project_id      text NOT NULL,
+    payment_id      text NOT NULL,
+    operation_type  text NOT NULL,
+    currency        text NOT NULL,
+    amount_minor    bigint,
+    amount          numeric,
+    refunded_at     timestamptz NOT NULL,
+    refunded_date   date NOT NULL REFERENCES bi.dim_date,
+    sold_at         timestamptz,
+    sold_date       date REFERENCES bi.dim_date,
+    days_to_refund  integer,
+    hours_to_refund bigint,
+    PRIMARY KEY (account, operation_id),
+    FOREIGN KEY (account, project_id) REFERENCES bi.dim_project
+);
+CREATE INDEX fct_refunds_refunded ON bi.fct_refunds (refunded_date);
+CREATE INDEX fct_refunds_sold ON bi.fct_refunds (sold_date);
+CREATE INDEX fct_refunds_payment ON bi.fct_refunds (account, payment_id);
+
+COMMENT ON TABLE bi.fct_refunds IS 'One row a successful refund or reversal of a payment, with the sale that it gives back: the last successful sale, capture or recurring of the payment and currency that is not after it.';
+COMMENT ON COLUMN bi.fct_refunds.account IS 'Which token''s account (SYNC_ACCOUNT).';
+COMMENT ON COLUMN bi.fct_refunds.operation_id IS 'The platform''s id of the refund or reversal, digits.';
+COMMENT ON COLUMN bi.fct_refunds.project_id IS 'The platform''s project id; "(none)": missing.';
+COMMENT ON COLUMN bi.fct_refunds.payment_id IS 'The merchant''s own id of the payment.';
+COMMENT ON COLUMN bi.fct_refunds.operation_type IS 'refund or reversal.';
+COMMENT ON COLUMN bi.fct_refunds.currency IS 'ISO 4217 alpha-3 code of amount_minor and amount; "(none)": missing.';
+COMMENT ON COLUMN bi.fct_refunds.amount_minor IS 'What was given back, in minor units of currency.';
+COMMENT ON COLUMN bi.fct_refunds.amount IS 'The same in major units; NULL when the currency''s decimals are not known.';
+COMMENT ON COLUMN bi.fct_refunds.refunded_at IS 'When it was completed.';
+COMMENT ON COLUMN bi.fct_refunds.refunded_date IS 'Business day of refunded_at.';
+COMMENT ON COLUMN bi.fct_refunds.sold_at IS 'When the sale was completed; NULL: the store has none.';
+COMMENT ON COLUMN bi.fct_refunds.sold_date IS 'Business day of sold_at.';
+COMMENT ON COLUMN bi.fct_refunds.days_to_refund IS 'Business days from sold_date to refunded_date.';
+COMMENT ON COLUMN bi.fct_refunds.hours_to_refund IS 'Whole hours from sold_at to refunded_at.';
+
 CREATE FUNCTION bi.closed_through(of_account text) RETURNS date
 LANGUAGE sql STABLE SECURITY DEFINER
 BEGIN ATOMIC

@@ -1,11 +1,14 @@
 -- name: who
+-- In this file case counts by the database's locale and by "C": in Turkish I is no capital i, in C É none of é.
 -- Every id and address the person is known by: an address brings its customer ids, a customer id its addresses.
 WITH known AS (
     SELECT customer_id, customer_email FROM core.operations
-    WHERE account = :account AND (customer_id = :customer OR lower(customer_email) = lower(:customer))
+    WHERE account = :account AND (customer_id = :customer OR lower(customer_email) = ANY(:who_lower)
+       OR lower(customer_email COLLATE "C") = ANY(:who_lower))
     UNION
     SELECT customer_id, customer_email FROM core.operation_versions
-    WHERE account = :account AND (customer_id = :customer OR lower(customer_email) = lower(:customer))
+    WHERE account = :account AND (customer_id = :customer OR lower(customer_email) = ANY(:who_lower)
+       OR lower(customer_email COLLATE "C") = ANY(:who_lower))
 )
 SELECT customer_id AS value FROM known WHERE customer_id IS NOT NULL
 UNION SELECT customer_email FROM known WHERE customer_email IS NOT NULL
@@ -18,9 +21,11 @@ UPDATE core.operations SET
     expiration_date = NULL, avs_post_code = NULL, avs_street_address = NULL, customer_id = NULL, customer_email = NULL,
     extra = NULL
 WHERE account = :account
-  AND (customer_id = ANY(:who) OR lower(customer_email) = ANY(:who_lower) OR operation_id IN (
+  AND (customer_id = ANY(:who) OR lower(customer_email) = ANY(:who_lower)
+       OR lower(customer_email COLLATE "C") = ANY(:who_lower) OR operation_id IN (
     SELECT operation_id FROM core.operation_versions
-    WHERE account = :account AND (customer_id = ANY(:who) OR lower(customer_email) = ANY(:who_lower))))
+    WHERE account = :account AND (customer_id = ANY(:who) OR lower(customer_email) = ANY(:who_lower)
+       OR lower(customer_email COLLATE "C") = ANY(:who_lower))))
 RETURNING operation_id
 
 -- name: operation_versions
@@ -30,18 +35,21 @@ UPDATE core.operation_versions SET
     expiration_date = NULL, avs_post_code = NULL, avs_street_address = NULL, customer_id = NULL, customer_email = NULL,
     extra = NULL
 WHERE account = :account
-  AND (customer_id = ANY(:who) OR lower(customer_email) = ANY(:who_lower) OR operation_id = ANY(:operation_ids))
+  AND (customer_id = ANY(:who) OR lower(customer_email) = ANY(:who_lower)
+       OR lower(customer_email COLLATE "C") = ANY(:who_lower) OR operation_id = ANY(:operation_ids))
 RETURNING operation_id
 
 -- name: fraud_reports
 UPDATE core.fraud_reports SET account_number = NULL, customer_id = NULL, customer_email = NULL, extra = NULL
 WHERE account = :account
-  AND (customer_id = ANY(:who) OR lower(customer_email) = ANY(:who_lower) OR operation_id = ANY(:operation_ids))
+  AND (customer_id = ANY(:who) OR lower(customer_email) = ANY(:who_lower)
+       OR lower(customer_email COLLATE "C") = ANY(:who_lower) OR operation_id = ANY(:operation_ids))
 
 -- name: fraud_report_versions
 UPDATE core.fraud_report_versions SET account_number = NULL, customer_id = NULL, customer_email = NULL, extra = NULL
 WHERE account = :account
-  AND (customer_id = ANY(:who) OR lower(customer_email) = ANY(:who_lower) OR operation_id = ANY(:operation_ids))
+  AND (customer_id = ANY(:who) OR lower(customer_email) = ANY(:who_lower)
+       OR lower(customer_email COLLATE "C") = ANY(:who_lower) OR operation_id = ANY(:operation_ids))
 
 -- name: record
 INSERT INTO sync.erasures (account, operations, operation_versions, fraud_reports, rejects, pages, documents)
@@ -68,13 +76,17 @@ SELECT 'documents' AS source, account, stream, document_key, observed_at, docume
 WHERE account = :account
   AND EXISTS (SELECT FROM unnest(CAST(:needles AS text[])) AS n (needle)
               WHERE strpos(lower(d.document::text), lower(n.needle)) > 0
-                 OR strpos(lower(d.document_key), lower(n.needle)) > 0)
+                 OR strpos(lower(d.document::text COLLATE "C"), n.needle) > 0
+                 OR strpos(lower(d.document_key), lower(n.needle)) > 0
+                 OR strpos(lower(d.document_key COLLATE "C"), n.needle) > 0)
 UNION ALL
 SELECT 'document_versions', account, stream, document_key, observed_at, document::text FROM core.document_versions d
 WHERE account = :account
   AND EXISTS (SELECT FROM unnest(CAST(:needles AS text[])) AS n (needle)
               WHERE strpos(lower(d.document::text), lower(n.needle)) > 0
-                 OR strpos(lower(d.document_key), lower(n.needle)) > 0)
+                 OR strpos(lower(d.document::text COLLATE "C"), n.needle) > 0
+                 OR strpos(lower(d.document_key), lower(n.needle)) > 0
+                 OR strpos(lower(d.document_key COLLATE "C"), n.needle) > 0)
 
 -- name: redact_document_versions
 UPDATE core.document_versions SET

@@ -31,12 +31,13 @@ GROUP BY break_type, age_bucket, currency
 ORDER BY max(age_days) DESC, break_type, currency
 
 -- name: largest_breaks
--- The open breaks to look at first: by amount in each currency's own minor units, then by age.
+-- The open breaks to look at first, of all or of those found since the day ended: by amount in each currency's own minor units, then by age.
 SELECT break_id::text AS break_id, break_type, state, business_date, age_bucket AS age, currency, amount_minor,
        operation_id, coalesce(entry_id, balance_name) AS reference, owner, coalesce(note, detail) AS note, due_date, is_overdue,
        opened_at >= core.business_day_starts_at(:day + 1) AS is_new
 FROM recon.aged_breaks
 WHERE account = :account AND business_date <= :day AND state = 'open'
+  AND (NOT CAST(:only_new AS boolean) OR opened_at >= core.business_day_starts_at(:day + 1))
 ORDER BY abs(amount_minor) DESC NULLS LAST, age_days DESC, break_id
 LIMIT :most
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "unit"))
-from test_report import NOW, bare_document, document, month_document
+from test_report import NOW, bare_document, break_line, document, month_document, week
 
 from pipelines.reports.document import Close
 from pipelines.reports.page import month_page, page
@@ -54,6 +54,11 @@ DAYS = {
     "nothing": bare_document(),
     "not-complete": replace(DAY, completeness=OPEN, late_because="The last run over this day ended failed: HTTP 503"),
     "closed": replace(DAY, reconciled="yes", breaks=(), largest_breaks=(), close=Close("Ann", "Bob", NOW)),
+    "much-to-do": replace(
+        DAY,
+        totals=(replace(DAY.totals[-2], day=week(5 * 10**15), weekdays=(week(10**15),) * 8), *DAY.totals),
+        new_breaks=tuple(break_line(number, owner) for number, owner in enumerate([None, "Eve O'Neil"] * 6)),
+    ),
     "many-currencies": replace(
         DAY,
         totals=tuple(replace(total, currency=f"{total.currency[:2]}{n}") for total in DAY.totals for n in range(8)),

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from fixtures.commands import ROOT, execute
-from pipelines.cli.admin import dictionary_text
+import pytest
+import yaml
+
+from fixtures.commands import ROOT, execute, fetch_all
+from pipelines.cli.admin import dbt_sources, dictionary_text
 from pipelines.marts.build import MARTS, build_marts
 from resources.settings import SyncSettings
 
@@ -26,3 +29,42 @@ def test_a_changed_comment_changes_it_and_cannot_break_its_table(store):
     build_marts(store, SyncSettings())
     execute(store, "COMMENT ON COLUMN core.operations.arn IS 'one | two\nthree'")
     assert "| `arn` | text | yes | one \\| two three |" in dictionary_text(store)
+
+
+def test_the_sources_of_dbt_have_every_table_column_and_comment_of_bi_and_recon(store):
+    build_marts(store, SyncSettings())
+    odd = 'one: "two" {{ three }} {% four %} #5\nsix é'
+    execute(store, f"COMMENT ON COLUMN bi.fct_payments.currency IS '{odd.replace('%', '%%')}'")
+    document = yaml.safe_load(dbt_sources(store))
+    assert document.keys() == {"version", "sources"}
+    assert [(source["name"], source["schema"]) for source in document["sources"]] == [
+        ("ecommpay_bi", "bi"),
+        ("ecommpay_recon", "recon"),
+    ]
+    found = {
+        (source["schema"], table["name"], column["name"]): column
+        for source in document["sources"]
+        for table in source["tables"]
+        for column in table["columns"]
+    }
+    expected = fetch_all(
+        store,
+        "SELECT table_schema AS schema, table_name AS relation, column_name AS name, is_nullable = 'NO' AS needed, "
+        "(SELECT relkind FROM pg_class WHERE oid = format('%I.%I', table_schema, table_name)::regclass) AS kind "
+        "FROM information_schema.columns WHERE table_schema IN ('bi', 'recon')",
+    )
+    assert found.keys() == {(row["schema"], row["relation"], row["name"]) for row in expected}
+    assert all(column["description"] and column["data_type"] for column in found.values())
+    assert {key for key, column in found.items() if column.get("data_tests") == ["not_null"]} == {
+        (row["schema"], row["relation"], row["name"]) for row in expected if row["needed"]
+    }
+    comment = found["bi", "fct_payments", "currency"]["description"]
+    assert comment == odd.replace("{{", "{ {").replace("{%", "{ %"), "dbt takes braces for Jinja"
+
+
+@pytest.mark.parametrize("form", ["markdown", "dbt"])
+def test_the_command_writes_either_format(command, store_url, tmp_path, form):
+    output = tmp_path / "out"
+    done = command("dictionary", "--format", form, "--output", str(output), environment={"DATABASE_URL": store_url})
+    assert done.returncode == 0, done.stderr
+    assert output.read_text().startswith({"markdown": "# Data dictionary", "dbt": "version: 2"}[form])

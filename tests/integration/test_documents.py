@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import re
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
 
-from fixtures.commands import ROOT, execute, fetch_all
+from fixtures.commands import execute, fetch_all
 from fixtures.documents import (
     CHARGEBACKS,
     FIRST,
@@ -24,6 +23,8 @@ from fixtures.documents import (
     world_of,
 )
 from pipelines.audit.replay import Replayer
+from pipelines.ingest.description import describe, proposed_key, proposed_view
+from resources.documents import DocumentsConfig
 from resources.sandbox import DEMO_SECRET, SandboxServer, World
 
 # Each of the four, as the shipped example has it
@@ -155,16 +156,60 @@ def test_replay_finds_and_puts_back_what_was_altered_lost_or_added(store):
     assert stored(store) == before
 
 
-def test_the_runbooks_view_types_the_examples_chargebacks(store):
-    text = (ROOT / "docs" / "runbook.md").read_text(encoding="utf-8")
-    (block,) = re.findall(r"```sql\n(.*?)```", text, re.DOTALL)
+def test_the_proposed_view_types_the_examples_chargebacks(store):
     world = world_of(20_000)
     with SandboxServer(world) as sandbox:
         load(sandbox, store, "chargebacks")
-    execute(store, block)
-    rows = fetch_all(store, "SELECT chargeback_id, amount_minor, updated_at FROM typed.chargebacks")
+    paths = describe(store, "default", config("chargebacks"))
+    assert proposed_key(paths).path == ("id",)
+    execute(store, proposed_view(config("chargebacks"), paths))
+    rows = fetch_all(store, "SELECT id::text, amount, updated_at FROM typed.chargebacks")
     truth = {str(item.fields["id"]): item.fields for item in world.documents.lists[CHARGEBACKS]}
     assert len(rows) > 50
     for row in rows:
-        fields = truth[row["chargeback_id"]]
-        assert (row["amount_minor"], row["updated_at"].timestamp()) == (fields["amount"], fields["updated_at"])
+        fields = truth[row["id"]]
+        assert (row["amount"], row["updated_at"].timestamp()) == (fields["amount"], fields["updated_at"])
+
+
+AWKWARD = [
+    {
+        "ref": "a",
+        "n": 1,
+        "fee": 1.5,
+        "at": "2024-02-28 10:00:00",
+        "in": {"n": "7", "odd name": 1},
+        "list": [1],
+        "x": None,
+    },
+    {"ref": "b", "n": 1, "fee": 2, "at": "2024-02-30 10:00:00", "in": {"n": "x'y"}, "in_n": True, "Account": "mine"},
+    {"ref": "c", "n": 12345678901234567890, "at": "soon"},
+]
+
+
+def test_what_documents_look_like_is_described_and_a_value_that_cannot_be_cast_is_null_in_the_view(store):
+    for number, document in enumerate(AWKWARD):
+        row = f"'default', 'documents:fees', '{number}', 'x/y', $d${json.dumps(document)}$d$, '', now(), now(), 1"
+        execute(store, f"INSERT INTO core.documents VALUES ({row})")
+    paths = describe(store, "default", DocumentsConfig("fees", "x/y"))
+    assert [(item.dotted, item.kinds, round(item.null_share, 2), item.different) for item in paths] == [
+        ("Account", ("text",), 0.67, 1),
+        ("at", ("text", "text of a time"), 0, 3),
+        ("fee", ("decimal", "integer"), 0.33, 2),
+        ("in.n", ("text", "text of an integer"), 0.33, 2),
+        ("in.odd name", ("integer",), 0.67, 1),
+        ("in_n", ("boolean",), 0.67, 1),
+        ("list", ("array",), 0.67, 1),
+        ("n", ("decimal", "integer"), 0, 2),
+        ("ref", ("text",), 0, 3),
+        ("x", (), 1, 0),
+    ]
+    assert proposed_key(paths).path == ("ref",)
+    assert proposed_key([item for item in paths if item.path != ("ref",)]) is None
+    times = [replace(item, kinds=("text of a time",)) if item.path == ("at",) else item for item in paths]
+    execute(store, proposed_view(DocumentsConfig("fees", "x/y"), times))
+    rows = fetch_all(store, "SELECT at, fee, in_n, in_n_2, n, account_2 FROM typed.fees ORDER BY document_key")
+    assert [[str(value) for value in row.values()] for row in rows] == [
+        ["2024-02-28 10:00:00+00:00", "1.5", "7", "None", "1", "None"],
+        ["None", "2", "x'y", "true", "1", "mine"],
+        ["None", "None", "None", "None", "12345678901234567890", "None"],
+    ]

@@ -42,6 +42,12 @@ def test_the_command_loads_what_is_named_and_status_shows_it(command, store, env
         shown = command("status", environment=environment).stdout
         assert re.search(r"default +chargebacks +2 ", shown)
         assert "HOLES" not in shown
+        described = command("documents", "chargebacks", "one_chargeback", "--describe", environment=environment).stdout
+        assert "chargebacks: the newest 2 documents" in described
+        assert re.search(r"^customer\.id +text +50\.0% +1$", described, re.MULTILINE), described
+        assert 'key = ["id"]' in described
+        assert "key: no single path tells these documents apart" in described, "of one document"
+        assert described.count("CREATE OR REPLACE VIEW typed.") == 2
         sandbox.world.documents.tell(CHARGEBACKS, [chargeback(None)])
         done = command("documents", "chargebacks", *days, environment=environment)
     assert done.returncode == 1
@@ -53,6 +59,7 @@ def test_the_command_loads_what_is_named_and_status_shows_it(command, store, env
     [
         (("charge",), "there are chargebacks, one_chargeback, financial_report, currency_rates"),
         (("one_chargeback", "--from", FIRST, "--to", LAST), "none of these streams has an interval"),
+        (("--describe", "--from", FIRST), "--describe loads nothing"),
         (("--from", FIRST), "--from and --to belong together"),
     ],
 )

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import json
+import uuid
+from contextlib import nullcontext
 from datetime import UTC, date, datetime
 
+import psycopg
 import pytest
+from conftest import drop_database, url_of
 
 from fixtures.commands import client_of, fetch_all, sync
+from fixtures.debian_server import debian_server
 from pipelines.audit.replay import Replayer
 from pipelines.audit.trace import trace
 from pipelines.ingest.documents import sync_documents
@@ -20,7 +25,9 @@ from resources.documents import DocumentsConfig
 from resources.sandbox import DEMO_SECRET, Fraud, SandboxServer, World
 from resources.sandbox.documents import Document
 from resources.settings import SyncSettings
+from resources.warehouse.engine import Warehouse
 from resources.warehouse.load import body_of
+from resources.warehouse.migrate import migrate
 
 FIELDS = (
     *("operation_id", "payment_id", "project_id", "operation_type", "operation_status", "operation_created_at"),
@@ -201,3 +208,25 @@ def test_amounts_of_a_report_of_fraud_stay_in_its_page_and_the_person_does_not(s
     (page,) = fetch_all(store, "SELECT body_bytes, body_zstd FROM raw.pages WHERE row_count = 1 LIMIT 1")
     (report,) = json.loads(body_of(type("Page", (), page)))["operations"]
     assert (report["tr_amount"], report["tr_ccy"], report["fraud_type"]) == ("1.00", "EUR", "x")
+
+
+@pytest.mark.parametrize("locale", ["LOCALE_PROVIDER libc", "LOCALE_PROVIDER icu ICU_LOCALE 'tr-TR'"])
+@pytest.mark.parametrize("asked", ["info.i@éve.example", "INFO.I@ÉVE.EXAMPLE"])
+def test_case_is_no_difference_in_a_database_of_any_locale(server_url, locale, asked):
+    """In Turkish the small letter of I is no i; in C there is none of É."""
+    name = f"ecommpay_test_{uuid.uuid4().hex[:12]}"
+    addresses = ("info.i@éve.example", "INFO.I@ÉVE.EXAMPLE", "Info.I@Éve.example", "other@éve.example")
+    rows = [row(number, f"c{number}", address) for number, address in enumerate(addresses)]
+    world = World.of([(item, "2024-03-02 10:00:00") for item in rows], now="2024-03-05 00:00:00")
+    # the tests' own server has no ICU
+    with debian_server() if "icu" in locale else nullcontext(server_url) as server:
+        with psycopg.connect(server, autocommit=True) as connection:
+            connection.execute(f"CREATE DATABASE {name} TEMPLATE template0 ENCODING 'UTF8' LOCALE 'C' {locale}")
+        with Warehouse(url_of(server, name)) as store, SandboxServer(world) as sandbox:
+            migrate(store)
+            sync(sandbox, store, "2024-03-02", "2024-03-02", settings=SyncSettings(fields=FIELDS))
+            erase(store, "default", asked)
+            left = fetch_all(store, "SELECT customer_email FROM core.operations WHERE customer_email IS NOT NULL")
+            withdrawn = fetch_all(store, "SELECT recon.is_withdrawn('WITHDRAWN') AS is_so")
+        drop_database(server, name)
+    assert (left, withdrawn) == ([{"customer_email": "other@éve.example"}], [{"is_so": True}])

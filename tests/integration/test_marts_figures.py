@@ -103,6 +103,96 @@ def test_the_approval_rate_counts_attempts_that_came_to_an_end(store):
     assert (row["attempted"], row["approved_amount"]) == (Decimal("8.00"), Decimal("6.00"))
 
 
+def test_approval_and_declines_are_told_by_method_country_bin_and_the_providers_words(store):
+    visa = {"payment_method_type": "visa", "country_by_bin": "LV", "bin": "411111"}
+    load(
+        store,
+        op(1, **visa),
+        op(2, status="decline", payment_provider_code="05", payment_provider_message="Do not honor", **visa),
+        op(3, status="error", minor=None, payment_provider_code="X" * 100, payment_provider_message="y" * 5000, **visa),
+        op(4, status="processing", **visa),
+        op(5, kind="refund", **visa),
+        op(6, currency="XXQ", minor=7),
+    )
+    build_marts(store, SETTINGS)
+    figures = ("attempts", "approved", "declined", "failed", "attempted_minor", "attempted", "approved_minor")
+    assert {
+        (row["payment_method_type"], row["country_by_bin"], row["bin"]): [row[name] for name in figures]
+        for row in fetch_all(store, "SELECT * FROM bi.approval_by_method_daily")
+    } == {
+        ("visa", "LV", "411111"): [3, 1, 1, 1, 200, Decimal("2.00"), 100],
+        ("(none)", "(none)", "(none)"): [1, 1, 0, 0, 7, None, 7],
+    }
+    reasons = fetch_all(store, "SELECT * FROM bi.decline_reasons_daily ORDER BY operation_status")
+    columns = ("operation_status", "payment_provider_code", "payment_provider_message", "operations", "amount_minor")
+    assert [tuple(row[name] for name in columns) for row in reasons] == [
+        ("decline", "05", "Do not honor", 1, 100),
+        ("error", "X" * 64, "y" * 200, 1, None),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("later", "expected"),
+    [
+        ([], None),
+        ([op(2, when="2024-03-02 10:30:30")], (1, "approved", 30)),
+        ([op(2, status="decline", when="2024-03-02 11:00:00")], (1, "declined", None)),
+        ([op(2, status="error", when="2024-03-02 11:00:00")], (1, "failed", None)),
+        ([op(2, status="processing", when="2024-03-02 11:00:00")], (1, "pending", None)),
+        (
+            [op(2, status="decline", when="2024-03-02 11:00:00"), op(3, when="2024-03-03 10:00:00")],
+            (2, "approved", 1440),
+        ),
+        ([op(2, when="2024-03-02 11:00:00"), op(3, status="decline", when="2024-03-02 12:00:00")], (2, "approved", 60)),
+        ([op(2, when="2024-03-02 09:00:00")], None),
+        ([op(2, kind="refund", when="2024-03-02 11:00:00")], None),
+        ([op(2, currency="JPY", when="2024-03-02 11:00:00")], None),
+        ([op(2, payment="p2", when="2024-03-02 11:00:00")], None),
+    ],
+    ids=[
+        *("alone", "approved", "declined", "failed", "pending", "second retry", "declined after its approval"),
+        *("before it", "no attempt", "another currency", "another payment"),
+    ],
+)
+def test_a_retry_is_an_attempt_after_one_that_was_declined_and_ends_in_one_way(store, later, expected):
+    load(store, op(1, status="decline", payment_provider_code="05"), *later)
+    build_marts(store, SETTINGS)
+    rows = fetch_all(store, "SELECT * FROM bi.fct_retries")
+    found = [(row["retries"], row["outcome"], row["minutes_to_approval"]) for row in rows]
+    assert found == ([] if expected is None else [expected])
+    assert {(row["payment_provider_code"], row["amount_minor"], str(row["amount"])) for row in rows} <= {
+        ("05", 100, "1.00")
+    }
+
+
+def test_a_refund_belongs_to_the_last_sale_before_it_and_to_the_cohort_of_its_day(store):
+    load(
+        store,
+        op(1, minor=300, when="2024-03-01 10:00:00"),
+        op(2, minor=500, kind="recurring", when="2024-03-05 10:00:00"),
+        op(3, minor=100, kind="refund", when="2024-03-03 09:59:00"),
+        op(4, minor=200, kind="reversal", when="2024-05-05 10:00:00"),
+        op(5, minor=100, kind="refund", status="decline", when="2024-03-04 10:00:00"),
+        op(6, minor=50, kind="refund", payment="p2", when="2024-03-04 10:00:00"),
+        op(7, minor=50, kind="refund", currency="JPY", when="2024-03-04 10:00:00"),
+    )
+    build_marts(store, SETTINGS)
+    rows = fetch_all(store, "SELECT * FROM bi.fct_refunds ORDER BY operation_id")
+    columns = ("operation_id", "amount_minor", "days_to_refund", "hours_to_refund")
+    assert [tuple(row[name] for name in columns) for row in rows] == [
+        ("3", 100, 2, 47),
+        ("4", 200, 61, 61 * 24),
+        ("6", 50, None, None),
+        ("7", 50, None, None),
+    ]
+    cohorts = fetch_all(store, "SELECT * FROM bi.refund_cohorts ORDER BY sold_date")
+    figures = ("sales", "sold_minor", "refunds", "refunded_minor", "refunded_in_30_days_minor", "refund_rate")
+    assert [[str(row["sold_date"]), *(row[name] for name in figures)] for row in cohorts] == [
+        ["2024-03-01", 1, 300, 1, 100, 100, Decimal("0.3333")],
+        ["2024-03-05", 1, 500, 1, 200, 0, Decimal("0.4000")],
+    ]
+
+
 def test_balances_by_day_have_first_last_lowest_and_highest_and_one_name_twice_is_summed(store):
     run_id = ledger.start_run(store, account="default", stream="balances", interval=None)
     for hour, amounts in {1: (100, 5), 9: (-50, 5), 23: (70, 6)}.items():

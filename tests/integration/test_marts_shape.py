@@ -71,6 +71,8 @@ def test_every_table_of_bi_has_a_key_and_facts_refer_to_their_dimensions(built):
         ("bi.daily_overview", "bi.dim_operation_status"),
         ("bi.fct_payments", "bi.dim_project"),
         ("bi.fct_balances_daily", "bi.dim_date"),
+        *((f"bi.{name}", "bi.dim_date") for name in ("approval_by_method_daily", "decline_reasons_daily")),
+        *((f"bi.{name}", "bi.dim_project") for name in ("fct_retries", "fct_refunds")),
     }
 
 

@@ -11,6 +11,7 @@ import pytest
 
 from fixtures.commands import fetch_all
 from fixtures.nights import NIGHTS, WITHOUT_FRAUD, assert_night_is_whole, books_of, settings_of, tick_of, world_at
+from fixtures.receivers import mail_server
 from pipelines.accounts import account_scopes
 from pipelines.definitions import definitions
 from pipelines.jobs import schedules_of
@@ -85,7 +86,10 @@ def run_as_scheduled(tick: datetime, stack: ExitStack) -> dg.ExecuteInProcessRes
 
 
 def test_b23_after_missed_nights_each_run_is_about_its_own_days(store, tmp_path, monkeypatch):
-    """The daemon was away for three nights: each tick that it makes up for asks for the days of that night."""
+    """The daemon was away for three nights: each tick that it makes up for asks for the days of that night.
+
+    Each night's report is mailed.
+    """
     monkeypatch.setenv("DATABASE_URL", store.url)
     monkeypatch.setenv("SYNC_REPORT_DIR", str(tmp_path))
     ticks = [tick_of("UTC", date(2026, 11, day)) for day in (2, 3, 4)]
@@ -99,7 +103,11 @@ def test_b23_after_missed_nights_each_run_is_about_its_own_days(store, tmp_path,
     assert [config["spot_check"]["config"]["day"] for config in ops] == [
         night.yesterday.isoformat() for night in nights
     ]
-    with dg.instance_for_test() as instance:
+    with dg.instance_for_test() as instance, mail_server() as (mailbox, url):
+        monkeypatch.setenv("ALERT_SMTP_URL", url)
+        monkeypatch.setenv("ALERT_EMAIL_FROM", "from@a.example")
+        monkeypatch.setenv("ALERT_EMAIL_TO", "on-call@b.example")
+        monkeypatch.setenv("SYNC_REPORT_MAIL_TO", "finance@b.example, cfo@b.example")
         for config in ops:  # one after the other, days later
             definitions(accounts_of()).resolve_job_def("nightly").execute_in_process(
                 instance=instance,
@@ -109,3 +117,13 @@ def test_b23_after_missed_nights_each_run_is_about_its_own_days(store, tmp_path,
     assert {file.name for file in tmp_path.glob("*.html")} == {
         f"daily-close-default-2026-11-0{day}.html" for day in (1, 2, 3)
     }
+    assert [(subject, recipients) for subject, _, recipients in mailbox.messages] == [
+        (
+            f"[ecommpay-sync] default: 2026-11-0{day}: Not fine: the day is not shown complete.",
+            ("finance@b.example", "cfo@b.example"),
+        )
+        for day in (1, 2, 3)
+    ]
+    assert "- on call: the day is not shown complete: ecommpay-sync operations --from" in mailbox.messages[0][1]
+    assert mailbox.files.keys() == {file.name for file in tmp_path.iterdir() if file.suffix in {".html", ".xlsx"}}
+    assert mailbox.files["daily-close-default-2026-11-01.xlsx"][:2] == b"PK"

@@ -3,44 +3,160 @@
 from __future__ import annotations
 
 import uuid
+from dataclasses import dataclass, field
+from datetime import date
 from pathlib import Path
+from subprocess import CompletedProcess
 
 import psycopg
 import pytest
+from conftest import create_database, drop_database, url_of
 from psycopg.conninfo import make_conninfo
 from psycopg.sql import SQL, Identifier
 
 import sql
-from fixtures.commands import command, execute
+from fixtures.commands import fetch_all
+from fixtures.debian_server import OLD_VERSION, debian_server
+from pipelines.cli.demo_data import write_faultless_ledger
+from resources.sandbox import DEMO_SECRET, DEMO_TOKEN, SandboxServer, World
 from resources.warehouse.engine import Warehouse
 
+DAY = "2024-03-02"
+DAYS = "--from 2024-03-01 --to 2024-03-03"
+DOCUMENTS = '[documents.rates]\nendpoint = "currency-rates/get"\n'
+DOCUMENTS += 'params = { filter = { interval = { from = "{from}", to = "{to}" } } }\ninterval = { days = 1 }\n'
+FIELDS = (
+    "operation_id,payment_id,project_id,operation_type,operation_status,operation_created_at,operation_completed_at"
+)
+FIELDS += ",sum_initial,sum_converted,customer_id,customer_email"
+# what the docs tell people who work as the loader to do, in this order, by one and the other of them in turn
+STEPS = (
+    f"operations {DAYS}",
+    "documents",
+    "balances",
+    "spot-check --sample 5",
+    "marts --full",
+    "ledger import {folder}/books.csv",
+    f"reconcile --date {DAY}",
+    "breaks assign {break_id} --to Ann --by Bob",
+    "breaks --output {folder}/breaks.csv",
+    "explain {break_id} --by Ann --note late",
+    "unmatch --operation {operation_id} --entry {entry_id} --by Ann --note no",
+    f"reconcile --date {DAY}",
+    "match --operation {operation_id} --entry {entry_id} --by Bob --note yes",
+    f"reconcile --date {DAY}",
+    f"report --date {DAY}",
+    f"close --date {DAY} --by Ann",
+    f"close --date {DAY} --by Bob",
+    f"report --date {DAY} --evidence --output {{folder}}/evidence.zip",
+    f"reopen --date {DAY} --by Bob --reason late",
+    "settings apply",
+    "verify",
+    f"replay {DAYS}",
+    "trace {operation_id}",
+    "alert",
+    "doctor",
+    "erase --customer {customer_id}",
+    "marts",
+    "verify",
+)
+NOTE_OF_DDL = """
+CREATE SCHEMA noted;
+CREATE TABLE noted.ddl (object text);
+CREATE FUNCTION noted.note() RETURNS event_trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
+BEGIN
+    INSERT INTO noted.ddl SELECT command_tag || ' ' || object_identity FROM pg_event_trigger_ddl_commands()
+    WHERE coalesce(schema_name, '') !~ '^pg_temp';
+END $$;
+CREATE EVENT TRIGGER note ON ddl_command_end EXECUTE FUNCTION noted.note();
+"""
+OF_THE_STEPS = """
+SELECT (SELECT min(break_id) FROM recon.breaks) AS break_id,
+       (SELECT max(customer_id) FROM core.operations) AS customer_id,
+       coalesce(d.operation_id, m.operation_id) AS operation_id, coalesce(d.entry_id, m.entry_id) AS entry_id
+FROM (SELECT min(operation_id) AS operation_id, min('L' || operation_id) AS entry_id FROM recon.matches) m
+LEFT JOIN (SELECT operation_id, entry_id FROM recon.manual_matches LIMIT 1) d ON true
+"""
 QUESTIONS = sorted((sql.FOLDER / "bi/questions").glob("*.sql"))
 PREFIX = f"t{uuid.uuid4().hex[:8]}"
 
 
+@pytest.fixture(scope="module", params=["the tests' own", OLD_VERSION])
+def server(request, server_url):
+    """A server's URL: of the tests' own PostgreSQL, and of an old one."""
+    if request.param != OLD_VERSION:
+        yield server_url
+        return
+    with debian_server() as url:
+        yield url
+
+
 @pytest.fixture(scope="module")
-def granted(server_url, template):
+def granted(server, command):
     """A database with roles of its own names; both are gone afterwards."""
     name = f"ecommpay_test_{uuid.uuid4().hex[:12]}"
-    with psycopg.connect(make_conninfo(server_url), autocommit=True) as connection:
-        connection.execute(SQL("CREATE DATABASE {} TEMPLATE {}").format(Identifier(name), Identifier(template)))
-        url = make_conninfo(server_url, dbname=name)
-        parts = psycopg.conninfo.conninfo_to_dict(url)
-        uri = f"postgresql://{parts['user']}@/{name}?host={parts['host']}"
-        with Warehouse(uri) as store:
-            # the table of another helper's migration, where that is not there yet
-            execute(
-                store,
-                "CREATE SCHEMA IF NOT EXISTS recon; CREATE TABLE IF NOT EXISTS recon.breaks (account text, owner text, "
-                "note text, amount_minor bigint)",
-            )
-        for _ in range(2):  # safe to run again
-            done = command("grant", environment={"DATABASE_URL": uri, "SYNC_ROLE_PREFIX": PREFIX})
-            assert (done.returncode, done.stderr) == (0, "")
-        yield uri
-        connection.execute(SQL("DROP DATABASE {} WITH (FORCE)").format(Identifier(name)))
+    create_database(server, name)
+    url = url_of(server, name)
+    for _ in range(2):  # safe to run again
+        done = command("grant", environment={"DATABASE_URL": url, "SYNC_ROLE_PREFIX": PREFIX})
+        assert (done.returncode, done.stderr) == (0, "")
+    yield url
+    drop_database(server, name)
+    with psycopg.connect(make_conninfo(server), autocommit=True) as connection:
         for role in ("loader", "bi", "finance"):
             connection.execute(SQL("DROP ROLE {}").format(Identifier(f"{PREFIX}_{role}")))
+
+
+@dataclass
+class Work:
+    """What came of the steps that people took in the loader's name."""
+
+    url: str
+    ends: dict[str, CompletedProcess[str]] = field(default_factory=dict)
+    ddl: dict[str, list[str]] = field(default_factory=dict)  # by step: which objects were made or changed
+
+
+@pytest.fixture(scope="module")
+def work(granted, command, tmp_path_factory):
+    """Two people who are members of the loader take all of its steps in turn, over tables that fill with rows."""
+    folder = tmp_path_factory.mktemp("loader")
+    (folder / "documents.toml").write_text(DOCUMENTS, encoding="utf-8")
+    command.dagster_home(folder / "dagster")
+    world = World.generate(seed=7, start="2024-03-01", days=3, operations=300, now="2024-03-10")
+    people = [f"{PREFIX}_kim", f"{PREFIX}_lee"]
+    done = Work(granted)
+    with psycopg.connect(granted, autocommit=True) as owner, SandboxServer(world) as sandbox:
+        owner.execute(NOTE_OF_DDL)
+        owner.execute("CREATE SCHEMA seen; DROP SCHEMA seen")
+        assert owner.execute("DELETE FROM noted.ddl RETURNING object").fetchall() == [("CREATE SCHEMA seen",)]
+        for person in people:
+            role = Identifier(f"{PREFIX}_loader")
+            owner.execute(SQL("CREATE ROLE {} LOGIN IN ROLE {}").format(Identifier(person), role))
+        environment = {
+            "SYNC_ROLE_PREFIX": PREFIX,
+            "SYNC_DATA_DIR": str(folder),
+            "SYNC_REPORT_DIR": str(folder / "reports"),
+            "SYNC_FIELDS": FIELDS,
+            "DOCUMENTS_FILE": str(folder / "documents.toml"),
+            "DATA_API_BASE_URL": sandbox.url,
+            "DATA_API_TOKEN": DEMO_TOKEN,
+            "DATA_API_SECRET": DEMO_SECRET,
+        }
+        for number, step in enumerate(STEPS):
+            with Warehouse(granted) as store:
+                if step.startswith("ledger"):
+                    write_faultless_ledger(store, "default", date.fromisoformat(DAY), folder / "books.csv")
+                    lines = (folder / "books.csv").read_text(encoding="utf-8").splitlines(keepends=True)
+                    (folder / "books.csv").write_text("".join(lines[:-1]), encoding="utf-8")  # a break
+                words = fetch_all(store, OF_THE_STEPS)[0]
+            arguments = [word.format(folder=folder, **words) for word in step.split(" ")]
+            url = login(granted, people[number % 2])
+            done.ends[f"{number} {step}"] = command(*arguments, environment=environment | {"DATABASE_URL": url})
+            noted = owner.execute("DELETE FROM noted.ddl RETURNING object").fetchall()
+            done.ddl[f"{number} {step}"] = [made for (made,) in noted]
+        yield done
+        for person in people:
+            owner.execute(SQL("DROP ROLE {}").format(Identifier(person)))
 
 
 def connected(url: str, role: str):
@@ -48,8 +164,11 @@ def connected(url: str, role: str):
 
 
 def url_as(url: str, role: str) -> str:
-    head, tail = url.split("@", 1)
-    return f"postgresql://{PREFIX}_{role}@{tail}" if head else url
+    return login(url, f"{PREFIX}_{role}")
+
+
+def login(url: str, user: str) -> str:
+    return f"postgresql://{user}@{url.split('@', 1)[1]}"
 
 
 DENIED = psycopg.errors.InsufficientPrivilege
@@ -105,7 +224,7 @@ def test_a_reader_reads_every_mart_within_a_time_limit(granted, role):
             connection.execute("SET statement_timeout = '50ms'; SELECT pg_sleep(2)")
 
 
-def test_bi_is_read_only_from_the_start_and_sees_nothing_of_recon(granted):
+def test_bi_is_read_only_from_the_start_and_sees_nothing_of_recon(granted, command):
     with connected(granted, "bi") as connection:
         with pytest.raises(psycopg.errors.ReadOnlySqlTransaction):
             connection.execute("CREATE TABLE public.mine (a int)")
@@ -113,7 +232,7 @@ def test_bi_is_read_only_from_the_start_and_sees_nothing_of_recon(granted):
             connection.execute("SELECT * FROM recon.breaks")
 
 
-def test_finance_reads_recon_and_writes_owner_and_note_of_a_break_alone(granted):
+def test_finance_reads_recon_and_writes_owner_and_note_of_a_break_alone(granted, command):
     with connected(granted, "finance") as connection:
         connection.execute("SELECT * FROM recon.breaks").fetchall()
         connection.execute("UPDATE recon.breaks SET owner = 'me', note = 'seen'")
@@ -122,7 +241,17 @@ def test_finance_reads_recon_and_writes_owner_and_note_of_a_break_alone(granted)
                 connection.execute(statement)
 
 
-def test_the_loader_runs_the_product_and_is_no_superuser(granted):
+def test_the_loader_does_all_that_the_docs_tell_it_to_do(work):
+    assert {
+        step: (end.returncode, end.stdout[-300:], end.stderr) for step, end in work.ends.items() if end.returncode
+    } == {}
+
+
+def test_b3_nothing_is_made_when_nothing_is_pending(work):
+    assert {step: objects for step, objects in work.ddl.items() if objects} == {}
+
+
+def test_the_loader_runs_the_product_and_is_no_superuser(granted, command):
     environment = {"DATABASE_URL": url_as(granted, "loader"), "SYNC_ROLE_PREFIX": PREFIX}
     for arguments in (["marts", "--full"], ["status"], ["verify"]):
         done = command(*arguments, environment=environment)
@@ -133,7 +262,9 @@ def test_the_loader_runs_the_product_and_is_no_superuser(granted):
                 connection.execute(statement)
 
 
-def test_a_person_with_a_login_of_their_own_works_as_the_loader_and_is_named_beside_what_they_prepared(granted):
+def test_a_person_with_a_login_of_their_own_works_as_the_loader_and_is_named_beside_what_they_prepared(
+    granted, command
+):
     name = f"{PREFIX}_ann"
     with psycopg.connect(granted, autocommit=True) as owner:
         owner.execute(SQL("CREATE ROLE {} LOGIN IN ROLE {}").format(Identifier(name), Identifier(f"{PREFIX}_loader")))
@@ -150,7 +281,7 @@ def test_a_person_with_a_login_of_their_own_works_as_the_loader_and_is_named_bes
             owner.execute(SQL("DROP OWNED BY {0}; DROP ROLE {0}").format(Identifier(name)))
 
 
-def test_b3_what_a_member_of_the_loader_makes_belongs_to_the_loader(granted):
+def test_b3_what_a_member_of_the_loader_makes_belongs_to_the_loader(granted, command):
     name = f"{PREFIX}_eve"
     with psycopg.connect(granted, autocommit=True) as owner:
         owner.execute(SQL("CREATE ROLE {} LOGIN IN ROLE {}").format(Identifier(name), Identifier(f"{PREFIX}_loader")))
@@ -168,7 +299,7 @@ def test_b3_what_a_member_of_the_loader_makes_belongs_to_the_loader(granted):
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_b4_finance_writes_owner_and_note_of_a_break_that_is_there_and_its_history_names_the_login(granted):
+def test_b4_finance_writes_owner_and_note_of_a_break_that_is_there_and_its_history_names_the_login(granted, command):
     with psycopg.connect(granted, autocommit=True) as owner:
         (number,) = owner.execute(
             "INSERT INTO recon.breaks (account, break_key, business_date, reconciled_date, break_type, currency, "
@@ -183,7 +314,7 @@ def test_b4_finance_writes_owner_and_note_of_a_break_that_is_there_and_its_histo
     assert event == ("changed", f"{PREFIX}_finance")
 
 
-def test_b5_nothing_needs_a_right_to_create_once_the_database_is_migrated(granted):
+def test_b5_nothing_needs_a_right_to_create_once_the_database_is_migrated(granted, command):
     with psycopg.connect(granted, autocommit=True) as owner:
         database, loader = Identifier(owner.info.dbname), Identifier(f"{PREFIX}_loader")
         owner.execute(SQL("REVOKE CREATE ON DATABASE {} FROM {}").format(database, loader))
@@ -210,14 +341,13 @@ def test_each_question_has_a_title_and_a_comment_and_runs_in_its_readers_name(gr
         connection.execute(statement).fetchall()
 
 
-def test_an_owner_who_may_make_roles_but_is_no_superuser_can_grant(server_url):
+def test_an_owner_who_may_make_roles_but_is_no_superuser_can_grant(server, command):
     """As on managed servers."""
     name, prefix = f"ecommpay_test_{uuid.uuid4().hex[:12]}", f"m{uuid.uuid4().hex[:8]}"
-    with psycopg.connect(make_conninfo(server_url), autocommit=True) as connection:
+    with psycopg.connect(make_conninfo(server), autocommit=True) as connection:
         connection.execute(SQL("CREATE ROLE {} LOGIN CREATEROLE").format(Identifier(name)))
         connection.execute(SQL("CREATE DATABASE {} OWNER {}").format(Identifier(name), Identifier(name)))
-        host = psycopg.conninfo.conninfo_to_dict(server_url)["host"]
-        url = f"postgresql://{name}@/{name}?host={host}"
+        url = login(url_of(server, name), name)
         done = command("grant", environment={"DATABASE_URL": url, "SYNC_ROLE_PREFIX": prefix})
         again = command("marts", environment={"DATABASE_URL": url})
         connection.execute(SQL("DROP DATABASE {} WITH (FORCE)").format(Identifier(name)))

@@ -10,6 +10,7 @@ from fixtures.commands import SETTINGS, client_of, execute, fetch_all, sync
 from pipelines.audit.spot_check import spot_check
 from resources.data_api.endpoints import DataApi
 from resources.sandbox import DEMO_SECRET, DEMO_TOKEN, SandboxServer, World
+from resources.settings import SyncSettings
 
 TODAY = datetime.now(UTC).date()
 FIRST, LAST = str(TODAY - timedelta(days=6)), str(TODAY - timedelta(days=1))
@@ -20,9 +21,9 @@ def world_of(operations: int = 400) -> World:
     return World.generate(seed=3, start=FIRST, days=6, operations=operations, now=f"{TODAY}T00:00:00")
 
 
-def check(sandbox, store, day=DAY, sample=30):
+def check(sandbox, store, day=DAY, sample=30, settings=SETTINGS):
     with client_of(sandbox.url) as client:
-        return spot_check(DataApi(client), store, SETTINGS, day, sample)
+        return spot_check(DataApi(client), store, settings, day, sample)
 
 
 def test_a_store_that_is_right_has_no_difference_and_the_answers_are_kept(store):
@@ -93,6 +94,40 @@ def test_an_operation_that_changed_since_it_was_loaded_is_explained_and_loaded(s
         assert report.of("different") == []
         assert [item.operation_id for item in report.of("changed since")] == [changed]
     assert fetch_all(store, "SELECT arn FROM core.operations WHERE operation_id = :id", id=changed) == [{"arn": "0099"}]
+
+
+FEW = ("operation_id", "payment_id", "operation_completed_at")
+SOME = (*FEW, "operation_type", "sum_initial.amount", "rrn")
+
+
+@pytest.mark.parametrize(("loaded", "now"), [(FEW, FEW), (SOME, SOME), (FEW, ()), (SOME, ()), ((), FEW)])
+def test_a17_what_was_not_asked_for_or_is_not_any_more_is_no_difference(store, loaded, now):
+    with SandboxServer(world_of()) as sandbox:
+        sync(sandbox, store, FIRST, LAST, settings=SyncSettings(fields=loaded))
+        report = check(sandbox, store, settings=SyncSettings(fields=now))
+        assert report.of("different") == []
+        assert len(report.of("equal")) >= 30
+        damaged = report.of("equal")[0].operation_id
+        later = "operation_completed_at = operation_completed_at + interval '1 second'"
+        execute(store, f"UPDATE core.operations SET {later}, rrn = '42' WHERE operation_id = '{damaged}'")
+        found = check(sandbox, store, settings=SyncSettings(fields=now)).of("different")
+    fields = {"operation_completed_at", "rrn"} if "rrn" in loaded else {"operation_completed_at"}
+    assert {(item.operation_id, item.field) for item in found} == {(damaged, field) for field in fields}
+
+
+def test_what_may_lie_in_days_that_nobody_has_loaded_is_no_difference(store):
+    """An operation that changes moves to the time of its change: here months after the days that were loaded."""
+    first, last, later = (str(TODAY - timedelta(days=days)) for days in (40, 36, 30))
+    world = World.generate(seed=3, start=first, days=10, operations=400, now=f"{TODAY}T00:00:00")
+    with SandboxServer(world) as sandbox:
+        sync(sandbox, store, first, last)
+        changed = check(sandbox, store).of("equal")[0].operation_id
+        world.change(changed, effective=f"{later} 00:00:00", arn="0099")
+        report = check(sandbox, store, sample=100)
+        assert report.of("different") == []
+        assert {item.field for item in report.of("not loaded")} >= {"arn", "operation"}
+        sync(sandbox, store, last, LAST)
+        assert {item.outcome for item in check(sandbox, store, sample=100).comparisons} == {"equal"}
 
 
 def test_the_command_tells_of_a_difference_and_ends_red(command, store, store_url, tmp_path, dagster_home):

@@ -172,6 +172,25 @@ def test_the_version_is_that_of_the_package(environment):
     assert run("--version", environment=environment)[:2] == (0, f"ecommpay-sync {version}\n")
 
 
+@pytest.mark.parametrize("installed", [False, True], ids=["shown", "installed"])
+def test_bash_completes_commands_and_options(tmp_path, installed):
+    get_it = "ecommpay-sync --install-completion >/dev/null; . ~/.bashrc" if installed else ""
+    complete = f"""{get_it or 'eval "$(ecommpay-sync --show-completion)"'}
+for words in "ecommpay-sync rec" "ecommpay-sync reconcile --da" "ecommpay-sync breaks as"; do
+    COMP_WORDS=($words); COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1))
+    _ecommpay_sync_completion ecommpay-sync; echo "${{COMPREPLY[@]}}"
+done"""
+    done = subprocess.run(
+        ["bash", "-c", complete],
+        env={"PATH": f"{Path(COMMAND).parent}:{os.environ['PATH']}", "HOME": str(tmp_path)},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.stdout, done.stderr) == ("reconcile\n--date\nassign\n", "")
+
+
 def test_the_help_lists_each_command_once_under_a_heading(environment):
     code, output, _ = run("--help", environment=environment)
     assert code == 0
@@ -181,7 +200,7 @@ def test_the_help_lists_each_command_once_under_a_heading(environment):
         if heading not in {None, "Options:"} and (command := re.match(r"  ([a-z-]+)  ", line)):
             commands.append(command[1])
     assert " ".join(sorted(commands)) == (
-        "alert balances breaks close database demo dev dictionary doctor documents erase explain fraud grant ledger "
-        "marts match metrics operations reconcile reopen replay report sandbox settings spot-check status trace "
+        "alert balances breaks close database demo dev dictionary doctor documents erase explain fraud grant init "
+        "ledger marts match metrics operations reconcile reopen replay report sandbox settings spot-check status trace "
         "unmatch verify"
     )

@@ -100,6 +100,8 @@ MAIL = {"ALERT_SMTP_URL": "smtp://mail.example.com", "ALERT_EMAIL_FROM": "a@b.ex
         (MAIL | {"ALERT_SMTP_URL": "smtp://u@mail.example.com"}, "set ALERT_SMTP_PASSWORD_FILE"),
         ({"ALERT_WEBHOOK_URL": "http://hooks.example.com/hush-hush"}, "plain http"),
         ({"ALERT_WEBHOOK_URL": "hush-hush"}, "is no URL"),
+        ({"SYNC_REPORT_MAIL_TO": "c@d.example"}, "SYNC_REPORT_MAIL_TO needs a mail server: .*ALERT_SMTP_URL"),
+        (MAIL | {"SYNC_REPORT_MAIL_TO": "nobody"}, "no e-mail address"),
         ({"ALERT_BREAKS_ABOVE": "EUR=1.5"}, "write minor units by currency"),
     ],
 )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,7 @@ import typer
 import sql
 from fixtures.commands import ROOT
 from pipelines.cli import app
+from pipelines.marts.build import MARTS
 
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
 MADE_UP = "disputes"  # the stream that docs/adding-a-stream.md adds
@@ -83,6 +86,49 @@ def test_the_way_of_one_operation_names_what_its_files_hold():
         assert [name for name in names if not re.search(rf"\b{name}\b", everything)] == [], file
     for file, names in statements:
         assert set(names) <= sql.statements(file.removeprefix("sql/").removesuffix(".sql")).keys(), file
+
+
+# The generated pages, and the site
+
+
+@pytest.fixture(scope="module")
+def pages():
+    """The module docs/pages.py, which is run by its path."""
+    spec = importlib.util.spec_from_file_location("documentation_pages", ROOT / "docs/pages.py")
+    module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize("name", ["questions", "marts", "alerts", "options"])
+def test_a_generated_page_is_what_it_is_made_from(pages, name):
+    assert text_of(ROOT / f"docs/{name}.md") == pages.PAGES[name](), "it is stale: run `make docs`"
+
+
+def test_every_mart_has_two_questions_and_there_are_twenty_at_least(pages):
+    assert len(pages.questions()) >= 20
+    assert len({question.title for question in pages.questions()}) == len(pages.questions())
+    assert {mart: len(pages.examples_of(mart)) for mart in pages.marts()} == dict.fromkeys(MARTS, 2)
+
+
+def test_a_question_is_short(pages):
+    assert [question.title for question in pages.questions() if len(question.query.splitlines()) > 16] == []
+
+
+def test_every_page_stands_once_in_the_navigation_and_the_site_has_all_that_a_page_links_to(pages, tmp_path):
+    pages.assemble(tmp_path)
+    listed = []
+    for part in pages.navigation():
+        for page in [page for group in part.values() for page in group]:
+            listed += page["Decisions"] if isinstance(page, dict) else [page]
+    assert sorted(listed) == sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*.md"))
+    broken = [
+        (path.name, link)
+        for path in tmp_path.rglob("*.md")
+        for link in LINK.findall(text_of(path))
+        if "://" not in link and not (path.parent / (link.partition("#")[0] or path.name)).is_file()
+    ]
+    assert broken == []
 
 
 def test_decisions_are_numbered_in_a_row_and_headed_alike():

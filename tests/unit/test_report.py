@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from openpyxl import load_workbook
 
-from pipelines.reports import charts, words
+from pipelines.reports import charts, first_screen, words
 from pipelines.reports.document import (
     BalanceDay,
     BalancePoint,
@@ -25,6 +25,7 @@ from pipelines.reports.document import (
     DayDocument,
     HistoryPoint,
     Lateness,
+    OwnerQueue,
     Restatement,
     digest,
     from_json,
@@ -249,6 +250,113 @@ def test_a_balance_that_moved_unexplained_stands_first_and_is_marked_by_more_tha
     text = page(replace(document(), balances=lines))
     assert text.index(">Odd<") < text.index(">Quiet<")
     assert "✗ 0.04" in text
+
+
+def week(volume: int, operations: int = 100) -> CurrencyDay:
+    return CurrencyDay("EUR", operations, operations, operations, volume, 0)
+
+
+@pytest.mark.parametrize(
+    ("today", "weeks", "said"),
+    [
+        (week(1000), [week(900), week(1100), week(1000), week(950)], []),
+        (week(1251), [week(1000)] * 4, ["EUR volume 12.51: above all of the last 4 Mondays (highest 10.00)"]),
+        (week(1250), [week(1000)] * 8, []),
+        (week(749), [week(1000)] * 8, ["EUR volume 7.49: below all of the last 8 Mondays (lowest 10.00)"]),
+        (week(0, 0), [week(5, 80)] * 4, ["EUR volume 0.00: below", "EUR operations 0: below all"]),
+        (week(9000, 130), [week(1000)] * 4, ["EUR volume 90.00: above", "EUR operations 130: above all"]),
+        (week(9000), [week(1000)] * 3, []),
+        (week(HUGE * 2), [week(HUGE)] * 4, ["EUR volume 180,143,985,094,819.86: above"]),
+    ],
+)
+def test_a_day_is_unusual_when_it_is_a_quarter_beyond_every_same_weekday_before(today, weeks, said):
+    found = first_screen.unusual(CurrencyTotals("EUR", 2, today, None, None, tuple(weeks)), "Monday")
+    assert len(found) == len(said)
+    assert all(text.startswith(begin) for text, begin in zip(found, said, strict=True))
+
+
+def break_line(number: int, owner: str | None) -> BreakLine:
+    return BreakLine(str(number), "amount", "open", DAY, "0–1", "KWD", 1_234, "100", None, owner, None, is_new=True)
+
+
+def settled_day(**changes) -> DayDocument:
+    """A complete, reconciled day without a break, and what a case changes of it."""
+    quiet = {"reconciled": "yes", "breaks": (), "largest_breaks": (), "balances": (), "restatements": ()}
+    return replace(document(), decimals={"EUR": 2, "KWD": 3}, **quiet | changes)
+
+
+@pytest.mark.parametrize(
+    ("changes", "headline", "tasks"),
+    [
+        ({}, "Fine: it can be closed.", [("finance", "ecommpay-sync close --date 2026-11-23 --by NAME")]),
+        ({"close": Close("Ann", "Bob", NOW), "reconciled": "unknown"}, "Closed: these figures are sealed.", []),
+        ({"reconciled": "unknown"}, "Not fine yet: 1 thing to do.", [("finance", "ecommpay-sync ledger import FILE")]),
+        (
+            {"completeness": replace(document().completeness, complete="no", rewalked="no", rejects=3)},
+            "Not fine: the day is not shown complete.",
+            [
+                ("on call", "ecommpay-sync operations --from 2026-11-23 --to 2026-11-23"),
+                ("on call", "ecommpay-sync reconcile --date 2026-11-23 --leg completeness"),
+                ("on call", "ecommpay-sync status"),
+            ],
+        ),
+        (
+            {"reconciled": "no", "balances": (BalanceDay("Main", "EUR", 500, -100, 395, -5),)},
+            "Not fine yet: 1 thing to do.",
+            [("finance", "ecommpay-sync reconcile --date 2026-11-23 --leg balances")],
+        ),
+        (
+            {
+                "reconciled": "no",
+                "queue": (OwnerQueue(None, 30, 14, 0, 1), OwnerQueue("Eve O'Neil", 3, 1, 2, 9)),
+                "new_breaks": (break_line(7, None), break_line(8, "Eve O'Neil")),
+            },
+            "Not fine yet: 4 things to do.",
+            [
+                ("Eve O'Neil", "ecommpay-sync breaks --owner 'Eve O'\"'\"'Neil' --overdue"),
+                ("nobody yet", "ecommpay-sync breaks assign 7 --to NAME --by NAME"),
+                ("Eve O'Neil", "ecommpay-sync explain 8 --by 'Eve O'\"'\"'Neil' --note TEXT"),
+                ("finance", "ecommpay-sync breaks --output breaks.xlsx"),
+            ],
+        ),
+    ],
+    ids=["to close", "closed", "no books", "not complete", "balance", "breaks"],
+)
+def test_the_first_screen_says_whether_the_day_is_fine_and_who_must_do_what(changes, headline, tasks):
+    day = settled_day(**changes)
+    assert first_screen.headline(day) == headline
+    assert [(task.who, task.command) for task in first_screen.tasks(day)] == tasks
+    shown = page(day)
+    assert headline in shown
+    assert ("What to do" in shown) == bool(tasks)
+
+
+def test_the_first_screen_says_what_changed():
+    assert first_screen.changes(settled_day()) == ["Fewer than 4 Mondays are known: nothing is usual yet."]
+    usual = CurrencyTotals("EUR", 2, week(1000), None, None, (week(1000),) * 8)
+    assert first_screen.changes(settled_day(totals=(usual,))) == [
+        "Nothing: each currency is as the last 8 Mondays were."
+    ]
+    changed = settled_day(
+        totals=(replace(usual, day=week(5000)),),
+        restatements=document().restatements,
+        queue=(OwnerQueue("E", 2, 2, 0, 0),),
+    )
+    assert [text.partition(":")[0] for text in first_screen.changes(changed)] == [
+        "EUR volume 50.00",
+        "2 new breaks since the day ended",
+        "1 operation of earlier days known otherwise, listed below",
+    ]
+    assert "✗ unusual" in page(changed)
+
+
+def test_a_total_has_a_small_line_of_its_last_days_that_is_named_and_stays_in_its_frame():
+    shown = page(document())
+    assert shown.count('aria-label="Volume of EUR, last 28 days"') == 1
+    for values in ([0], [0, 0], [HUGE, 0, HUGE]):
+        heights = re.findall(r"[\d.-]+,([\d.-]+)", charts.sparkline(values, "x"))
+        assert len(heights) == len(values)
+        assert all(0 <= float(height) <= 20 for height in heights)
 
 
 def test_balances_are_drawn_where_there_is_a_line_and_for_few_currencies():
