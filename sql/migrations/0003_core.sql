@@ -97,12 +97,14 @@ CREATE TABLE core.operations (
     window_id                 bigint NOT NULL,
     PRIMARY KEY (account, operation_id)
 );
-CREATE INDEX operations_completed ON core.operations (account, operation_completed_at);
-CREATE INDEX operations_payment ON core.operations (account, payment_id);
+-- A secondary index begins with what it looks up: one that began with the account would be a way to a row of that
+-- account too, and the planner takes it for as good as the key where it believes the table to be empty.
+CREATE INDEX operations_completed ON core.operations (operation_completed_at, account);
+CREATE INDEX operations_payment ON core.operations (payment_id, account);
 CREATE INDEX operations_window ON core.operations (window_id);
 -- the moment that decides an operation's business day, for reading single days
 CREATE INDEX operations_business ON core.operations
-    (account, (coalesce(operation_completed_at, operation_created_at, first_seen_at)));
+    ((coalesce(operation_completed_at, operation_created_at, first_seen_at)), account);
 
 COMMENT ON TABLE core.operations IS 'One row an operation of the platform, as last observed. Money is in minor units; "" of the API is NULL.';
 COMMENT ON COLUMN core.operations.account IS 'Which token''s account it came through (SYNC_ACCOUNT).';
@@ -174,9 +176,9 @@ CREATE TABLE core.operation_versions (
     PRIMARY KEY (account, operation_id, observed_at)
 );
 CREATE INDEX operation_versions_window ON core.operation_versions (window_id);
-CREATE INDEX operation_versions_known_to ON core.operation_versions (account, known_to);
+CREATE INDEX operation_versions_known_to ON core.operation_versions (known_to, account);
 -- Versions of the closed days are looked up by time.
-CREATE INDEX operation_versions_completed ON core.operation_versions (account, operation_completed_at);
+CREATE INDEX operation_versions_completed ON core.operation_versions (operation_completed_at, account);
 
 COMMENT ON TABLE core.operation_versions IS 'What an operation was before: known from observed_at until known_to.';
 COMMENT ON COLUMN core.operation_versions.operation_id IS 'The platform''s id of the operation.';
@@ -289,8 +291,8 @@ CREATE TABLE core.fraud_reports (
     window_id                            bigint NOT NULL,
     PRIMARY KEY (account, report_key)
 );
-CREATE INDEX fraud_reports_operation ON core.fraud_reports (account, operation_id);
-CREATE INDEX fraud_reports_received ON core.fraud_reports (account, received_on);
+CREATE INDEX fraud_reports_operation ON core.fraud_reports (operation_id, account);
+CREATE INDEX fraud_reports_received ON core.fraud_reports (received_on, account);
 CREATE INDEX fraud_reports_window ON core.fraud_reports (window_id);
 
 COMMENT ON TABLE core.fraud_reports IS 'One row a report of fraud by a payment system, as last observed. Amounts come in MAJOR units here; "" of the API is NULL.';
