@@ -18,6 +18,7 @@ from pipelines.alerts import outage
 from pipelines.alerts.conditions import DagsterFacts, FailedCheck, FailedJob, FailedStep, evaluate
 from pipelines.alerts.notifications import Delivery, notify, say_how_alerts_stand, tips_of_chains
 from pipelines.alerts.outage import Outage
+from pipelines.assets import is_failed_by_check
 from pipelines.audit.spot_check import STREAM as SPOT_CHECK
 from pipelines.jobs import job_names
 from pipelines.reconciliation.inbox import files_at_rest
@@ -294,11 +295,9 @@ def _failed_steps(instance: dg.DagsterInstance, run: dg.DagsterRun, streams: dic
         event = entry.dagster_event
         if event is None or event.step_key is None:
             continue
-        error = event.step_failure_data.error
-        by_check = error is not None and error.cls_name == "DagsterAssetCheckFailedError"
         failure = event.step_failure_data.user_failure_data
         message = (failure.description if failure else None) or ""
-        yield FailedStep(event.step_key, streams.get(event.step_key), message, by_check)
+        yield FailedStep(event.step_key, streams.get(event.step_key), message, is_failed_by_check(event))
 
 
 def _failed_checks(context: dg.SensorEvaluationContext) -> Iterator[FailedCheck]:

@@ -99,3 +99,9 @@ def as_dagster_failure() -> Iterator[None]:
             metadata={EXIT_CODE: error.exit_code, "kind": error.kind},
             allow_retries=not isinstance(error, Permanent | ConfigError | WarehouseBroken),
         ) from None
+
+
+def is_failed_by_check(event: dg.DagsterEvent) -> bool:
+    """Whether a step failed by a blocking check, whose evaluation says what it found, and not by itself."""
+    error = event.step_failure_data.error if event.is_step_failure else None
+    return error is not None and error.cls_name == "DagsterAssetCheckFailedError"

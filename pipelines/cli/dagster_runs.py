@@ -139,8 +139,11 @@ def _imported_without_garbage() -> Iterator[None]:
 
 
 def _raise_failure(result: dg.ExecuteInProcessResult) -> None:
+    from pipelines.assets import is_failed_by_check
+
     failed = [event for event in result.all_events if event.is_step_failure or event.is_failure]
-    for check in () if any(map(_is_of_a_step, failed)) else result.get_asset_check_evaluations():
+    of_a_step = any(event.is_step_failure and not is_failed_by_check(event) for event in failed)
+    for check in () if of_a_step else result.get_asset_check_evaluations():
         if not check.passed and check.severity.value == "ERROR":
             raise RunFailed(
                 f"loaded, but the check {check.check_name} of {check.asset_key.to_user_string()} failed: "
@@ -149,12 +152,6 @@ def _raise_failure(result: dg.ExecuteInProcessResult) -> None:
             )
     for event in failed:
         raise _failure(event, result.run_id)
-
-
-def _is_of_a_step(event: dg.DagsterEvent) -> bool:
-    """Return whether a step failed by itself, and not by a blocking check, whose evaluation says what it found."""
-    error = event.step_failure_data.error if event.is_step_failure else None
-    return event.is_step_failure and not (error and error.cls_name == "DagsterAssetCheckFailedError")
 
 
 def _failure(event: dg.DagsterEvent, run_id: str) -> SyncError:

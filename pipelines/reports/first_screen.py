@@ -29,15 +29,11 @@ def headline(document: DayDocument) -> str:
         return "Closed: these figures are sealed."
     if document.completeness.complete != "yes":
         return "Not fine: the day is not shown complete."
-    count = len(tasks(document))
-    if can_be_closed(document):
+    todo = tasks(document)
+    if [task.command for task in todo] == [_close_command(document)]:
         return "Fine: it can be closed."
+    count = len(todo)
     return f"Not fine yet: {count:,} thing{'s' * (count != 1)} to do." if count else "Fine."
-
-
-def can_be_closed(document: DayDocument) -> bool:
-    """Whether nothing but the close is left to do."""
-    return [task.command for task in tasks(document)] == [_close_command(document)]
 
 
 def tasks(document: DayDocument) -> list[Task]:
