@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -13,7 +12,7 @@ import psycopg
 import pytest
 
 import sql
-from fixtures.commands import fetch_all
+from fixtures.commands import fetch_all, waits_for_a_lock
 from fixtures.load import (
     START,
     at,
@@ -75,11 +74,6 @@ def paused_before(monkeypatch, statement: str):
             yield reached
         finally:
             go_on.set()
-
-
-def waits_for_a_lock(store: Warehouse) -> bool:
-    waiting = "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
-    return any(fetch_all(store, waiting) or time.sleep(0.01) for _ in range(500))
 
 
 def test_a_walk_that_meets_an_operation_while_another_is_storing_it_waits_and_then_sees_it(store, monkeypatch):
