@@ -43,6 +43,8 @@ from resources.sandbox import SandboxServer
 from resources.warehouse import ledger
 from resources.warehouse.locks import days_lock
 
+BEFORE = date(2024, 3, 4)
+
 
 @pytest.fixture
 def settled(store):
@@ -205,6 +207,58 @@ def test_a_day_of_which_an_operation_changed_after_it_was_reconciled_is_not_clos
     )
     with pytest.raises(Incomplete, match="changed after it was reconciled: `ecommpay-sync reconcile"):
         close(settled, with_open_breaks=True)
+
+
+def test_what_changed_later_keeps_a_day_open_from_its_first_moment_to_its_last_and_in_its_account(settled):
+    moments = {
+        ("default", f"{BEFORE} 23:59:59.999999Z"): False,
+        ("default", f"{DAY} 00:00Z"): True,
+        ("default", f"{DAY} 23:59:59.999999Z"): True,
+        ("default", f"{NEXT} 00:00Z"): False,
+        ("other", f"{DAY} 12:00Z"): False,
+    }
+    for (account, completed), keeps_open in moments.items():
+        add_operations(settled, {"operation_id": "2", "account": account, "observed_at": datetime.now(UTC)})
+        execute(settled, f"UPDATE core.operations SET operation_completed_at = '{completed}' WHERE operation_id = '2'")
+        for gone in (False, True):
+            if gone:  # one that left the day is in it no more
+                execute(
+                    settled,
+                    "INSERT INTO core.operation_versions SELECT o.*, clock_timestamp() FROM core.operations o "
+                    "WHERE operation_id = '2'; DELETE FROM core.operations WHERE operation_id = '2'",
+                )
+            with settled.transaction() as connection:
+                found = obstacle(connection, "default", DAY, datetime.now(UTC), with_open_breaks=True)
+            assert (found.reason if found else None) == ("changed after it was reconciled" if keeps_open else None)
+        execute(settled, "DELETE FROM core.operation_versions")
+
+
+def test_a_preparation_a_close_and_a_reopening_are_of_their_account_and_day_alone(settled):
+    settle(settled, "other")
+    prove_by_hand(settled, day=NEXT)
+    reconcile(settled, NEXT)
+    first = close_day(settled, "default", DAY, by="Ann")
+    close(settled, "other")
+    reopen_day(settled, "other", DAY, by="Bob", reason="late invoice")
+    for account, day in (("other", DAY), ("default", NEXT)):
+        assert isinstance(close_day(settled, account, day, by="Eve"), Prepared)
+    sealed = close_day(settled, "default", DAY, by="Bob")
+    document = json.loads(sealed.document)
+    assert (sealed.close_no, document["prepared_by"]) == (1, "Ann")
+    assert document["figures_sha256"] == first.figures_sha256
+    with pytest.raises(ConfigError, match="not closed"):
+        reopen_day(settled, "default", NEXT, by="Bob", reason="x")
+    assert reopen_day(settled, "default", DAY, by="Bob", reason="x") == 2
+    rows = fetch_all(
+        settled, "SELECT account, business_date, action, known_at FROM recon.closes ORDER BY account, close_no"
+    )
+    assert [tuple(row.values())[:3] for row in rows] == [
+        ("default", DAY, "close"),
+        ("default", DAY, "reopen"),
+        ("other", DAY, "close"),
+        ("other", DAY, "reopen"),
+    ]
+    assert rows[0]["known_at"] < rows[1]["known_at"] <= datetime.now(UTC)
 
 
 def test_the_day_with_two_midnights_begins_at_the_first_in_the_totals_and_in_the_report(settled):
@@ -412,7 +466,6 @@ BALANCE = f"""INSERT INTO recon.balance_rollforward
     (account, business_date, balance_name, currency, opening_at, opening_minor, movements, movements_minor, closing_at,
      closing_minor, unexplained_minor, basis, status)
     VALUES ('default', '{DAY}', 'EUR 1', 'EUR', now(), 1, 0, 0, now(), 1, 0, 'none', 'explained')"""
-BEFORE = date(2024, 3, 4)
 OF_THE_MOMENT = {"known_at", "prepared_at", "ledger_head", "previous_close", "report"}
 
 
