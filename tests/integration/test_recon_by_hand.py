@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 
 from fixtures.commands import execute, fetch_all
@@ -18,7 +20,10 @@ from fixtures.reconciliation import (
     reconcile,
 )
 from pipelines.reconciliation.manual_matches import match, unmatch
+from pipelines.reconciliation.matching import reconcile_ledger
 from resources.errors import ConfigError
+
+FAR = DAY - timedelta(days=20)
 
 
 def test_a_match_by_hand_survives_later_runs_and_is_parted_by_hand_alone(store):
@@ -46,6 +51,82 @@ def test_a_match_by_hand_survives_later_runs_and_is_parted_by_hand_alone(store):
         ("2", None),
         (None, "x"),
     }
+
+
+def test_a_match_by_hand_holds_however_far_apart_its_sides_are(store):
+    add_operations(
+        store,
+        {"operation_id": "1", "operation_completed_at": at("12:00", FAR)},
+        {"operation_id": "2", "operation_completed_at": at("12:00")},
+        {"operation_id": "3", "operation_completed_at": at("13:00")},
+    )
+    plain = {"operation_type": "payout", "booked_at": at("12:00")}
+    add_entries(
+        store,
+        {"entry_id": "x", **plain},
+        {"entry_id": "y", **plain, "booked_at": at("12:00", FAR)},
+        {"entry_id": "z", **plain, "booked_at": at("13:00")},
+    )
+    for operation, entry in ("1x", "2y", "3z"):
+        match(store, "default", [operation], [entry], CUTOFF, by="Ann", note="the voucher")
+    execute(store, "DELETE FROM recon.matches")
+    for _ in range(2):
+        reconcile(store)
+        assert [row[:5] for row in matches_of(store)] == [
+            ("1", "x", "manual", 100, "1:1"),
+            ("2", "y", "manual", 100, "1:1"),
+            ("3", "z", "manual", 100, "1:1"),
+        ]
+    before = everything(store)
+    reconcile(store, FAR)
+    assert everything(store) == before
+
+
+def test_a_match_by_hand_of_which_a_part_was_withdrawn_waits_until_it_stands_again(store):
+    add_operations(store, {"operation_id": "1"}, {"operation_id": "2"})
+    parts = {"operation_type": "payout", "amount_minor": 500}
+    add_entries(store, {"entry_id": "a", **parts}, {"entry_id": "b", **parts})
+    match(store, "default", ["1"], ["a", "b"], CUTOFF, by="Ann", note="two parts")
+    for status, found in (("withdrawn", []), ("success", [("1", "a"), ("1", "b")])):
+        execute(store, f"UPDATE recon.ledger_entries SET status = '{status}' WHERE entry_id = 'b'")
+        reconcile(store)
+        assert [row[:2] for row in matches_of(store)] == found
+
+
+def test_what_a_person_matched_on_another_day_no_pass_takes_from_there(store):
+    add_operations(store, {"operation_id": "1", "operation_completed_at": at("12:00", NEXT), "arn": "r"})
+    add_operations(store, {"operation_id": "2", "operation_completed_at": at("12:00"), "arn": "s"})
+    add_entries(
+        store,
+        {"entry_id": "x", "operation_type": "payout", "booked_at": at("13:00", NEXT), "reference": None},
+        {"entry_id": "r", "operation_type": "sale", "booked_at": at("12:00"), "reference": "r"},
+        {"entry_id": "s", "operation_type": "sale", "booked_at": at("12:00", NEXT), "reference": "s"},
+    )
+    add_operations(store, {"operation_id": "3", "operation_completed_at": at("14:00", NEXT), "operation_type": "x"})
+    match(store, "default", ["1"], ["x"], CUTOFF, by="Ann", note="the voucher")
+    match(store, "default", ["3"], ["s"], CUTOFF, by="Ann", note="the voucher")
+    execute(store, "DELETE FROM recon.matches")
+    reconcile(store)
+    assert matches_of(store) == []
+    reconcile(store, NEXT)
+    assert [row[:3] for row in matches_of(store)] == [("1", "x", "manual"), ("3", "s", "manual")]
+
+
+def test_what_a_person_decides_for_one_account_says_nothing_of_another(store):
+    for account in ("default", "other"):
+        add_operations(store, {"operation_id": "1", "account": account}, {"operation_id": "2", "account": account})
+        add_entries(
+            store,
+            {"entry_id": "a", "operation_id": "1", "operation_type": "sale", "account": account},
+            {"entry_id": "b", "operation_id": None, "operation_type": "payout", "account": account},
+        )
+        reconcile_ledger(store, account, DAY, CUTOFF)
+    unmatch(store, "other", "1", "a", CUTOFF, by="Ann", note="another customer")
+    match(store, "other", ["2"], ["b"], CUTOFF, by="Ann", note="the voucher")
+    for account, found in (("default", [("1", "a")]), ("other", [("2", "b")])):
+        reconcile_ledger(store, account, DAY, CUTOFF)
+        rows = fetch_all(store, f"SELECT operation_id, entry_id FROM recon.matches WHERE account = '{account}'")
+        assert [tuple(row.values()) for row in rows] == found
 
 
 def test_what_is_parted_by_hand_no_pass_puts_together_again(store):
