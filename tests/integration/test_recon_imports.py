@@ -265,7 +265,11 @@ sum_of = "Amount"
 """
 
 
-def test_a_file_with_a_mapping_is_stored_and_its_faults_name_its_own_columns(store, tmp_path):
+@pytest.mark.parametrize("rows_at_once", [2, 20_000])
+def test_a_file_with_a_mapping_is_stored_and_its_faults_name_its_own_columns(
+    store, tmp_path, monkeypatch, rows_at_once
+):
+    monkeypatch.setattr(ledger_import, "ROWS_AT_ONCE", rows_at_once)
     (tmp_path / "books.toml").write_text(MAPPING, encoding="utf-8")
     mapping = read_mapping(str(tmp_path / "books.toml"), tmp_path)
     rows = [
@@ -274,16 +278,17 @@ def test_a_file_with_a_mapping_is_stored_and_its_faults_name_its_own_columns(sto
         ["2", "2024-03-05", "2.20"],
         ["Total", "", "3.30"],
         ["3", "2024-03-05", "0.05"],
+        ["Total", "", "3.35"],
     ]
     path = write(tmp_path / "books.csv", ["No", "Day", "Amount"], rows)
     report = load(store, path, mapping=mapping)
-    assert (report.rows_read, report.rows_new, report.rows_skipped, report.faults) == (3, 3, 2, ())
+    assert (report.rows_read, report.rows_new, report.rows_skipped, report.faults) == (3, 3, 3, ())
     bad = [*rows, ["4", "2024-03-05", "?"], ["Total", "", "3.36"], ["2", "2024-03-05", "2.20"]]
     write(path, ["No", "Day", "Amount"], bad)
     for options in ({}, {"accept_partial": True}):
         report = load(store, path, mapping=mapping, **options)
-        assert (report.rows_read, report.rows_skipped, report.rows_rejected) == (6, 3, 3)
-        assert [(fault.line, fault.column) for fault in report.faults] == [(7, "Amount"), (8, "Amount"), (9, "No")]
+        assert (report.rows_read, report.rows_skipped, report.rows_rejected) == (6, 4, 3)
+        assert [(fault.line, fault.column) for fault in report.faults] == [(8, "Amount"), (9, "Amount"), (10, "No")]
 
 
 def test_of_the_days_of_a_file_alone_its_own_account_loses_what_the_file_lacks(store, tmp_path):
