@@ -59,23 +59,30 @@ def test_a_match_by_hand_holds_however_far_apart_its_sides_are(store):
         {"operation_id": "1", "operation_completed_at": at("12:00", FAR)},
         {"operation_id": "2", "operation_completed_at": at("12:00")},
         {"operation_id": "3", "operation_completed_at": at("13:00")},
+        {"operation_id": "4", "operation_completed_at": at("13:00")},
+        {"operation_id": "5", "operation_completed_at": at("13:00", FAR)},
     )
     plain = {"operation_type": "payout", "booked_at": at("12:00")}
     add_entries(
         store,
         {"entry_id": "x", **plain},
         {"entry_id": "y", **plain, "booked_at": at("12:00", FAR)},
-        {"entry_id": "z", **plain, "booked_at": at("13:00")},
+        {"entry_id": "v", **plain, "amount_minor": 400},
+        {"entry_id": "w", **plain, "amount_minor": 600},
+        {"entry_id": "z", **plain, "booked_at": at("12:00", FAR), "amount_minor": 2000},
     )
-    for operation, entry in ("1x", "2y", "3z"):
-        match(store, "default", [operation], [entry], CUTOFF, by="Ann", note="the voucher")
+    for operations, entries in (("1", "x"), ("2", "y"), ("34", "z"), ("5", "vw")):
+        match(store, "default", [*operations], [*entries], CUTOFF, by="Ann", note="the voucher")
     execute(store, "DELETE FROM recon.matches")
     for _ in range(2):
         reconcile(store)
         assert [row[:5] for row in matches_of(store)] == [
             ("1", "x", "manual", 100, "1:1"),
             ("2", "y", "manual", 100, "1:1"),
-            ("3", "z", "manual", 100, "1:1"),
+            ("3", "z", "manual", 100, "n:1"),
+            ("4", "z", "manual", 100, "n:1"),
+            ("5", "v", "manual", 100, "1:n"),
+            ("5", "w", "manual", 100, "1:n"),
         ]
     before = everything(store)
     reconcile(store, FAR)

@@ -207,6 +207,24 @@ def test_without_a_reference_a_quarter_of_an_hour_may_lie_between_and_the_type_a
     assert pairs(store) == sorted((name, name) for name in ("same", "7 minutes", "14 minutes"))
 
 
+def test_by_a_reference_or_an_amount_alone_an_operation_that_did_not_succeed_is_not_found(store):
+    declined = {"operation_status": "decline", "payment_id": None}
+    add_operations(
+        store,
+        {"operation_id": "1", **declined, "arn": "r", "rrn": None},
+        {"operation_id": "2", **declined, "arn": None, "rrn": "s"},
+        {"operation_id": "3", **declined, "arn": "t", "rrn": None, "sum_initial_amount": 400},
+        {"operation_id": "4", **declined, "arn": "t", "rrn": None, "sum_initial_amount": 600},
+        {"operation_id": "5", **declined, "arn": None, "rrn": None, "sum_initial_amount": 7},
+    )
+    add_entries(store, *({"entry_id": name, "reference": name} for name in "rst"))
+    add_entries(store, {"entry_id": "u", "amount_minor": 7, "booked_at": at("12:00")})
+    date_only = {"booked_at": at("00:00"), "is_date_only": True}
+    add_entries(store, {"entry_id": "v", "amount_minor": 7, **date_only})
+    assert {row[0] for row in found(store)} == {"missing_at_platform"}
+    assert pairs(store) == []
+
+
 def test_an_entry_that_knows_its_project_meets_no_other_project(store):
     add_operations(
         store,
@@ -253,6 +271,8 @@ def test_sums_of_a_payment_or_batch_never_mix_currencies_types_or_references(sto
         {"operation_id": "7", **plain, "arn": "d", "sum_initial_amount": 30},
         {"operation_id": "8", **plain, "arn": "e", "sum_initial_amount": 10},
         {"operation_id": "9", **plain, "arn": "e", "sum_initial_amount": 20},
+        {"operation_id": "A", **plain, "payment_id": "q", "sum_initial_amount": 30},
+        {"operation_id": "B", **plain, "arn": "f", "sum_initial_amount": 30},
     )
     entry = {"currency": "EUR", "reference": None, "payment_id": None, "amount_minor": 30}
     add_entries(
@@ -264,12 +284,17 @@ def test_sums_of_a_payment_or_batch_never_mix_currencies_types_or_references(sto
         {"entry_id": "d2", **entry, "reference": "d", "amount_minor": 11},
         {"entry_id": "e1", **entry, "reference": "e", "amount_minor": 15},
         {"entry_id": "e2", **entry, "reference": "e", "amount_minor": 15},
+        {"entry_id": "q1", **entry, "payment_id": "q", "amount_minor": 10},
+        {"entry_id": "q2", **entry, "payment_id": "q", "amount_minor": 20, "currency": "USD"},
+        {"entry_id": "f1", **entry, "reference": "f", "amount_minor": 10},
+        {"entry_id": "f2", **entry, "reference": "f", "amount_minor": 20, "currency": "USD"},
     )
     reconcile(store)
     assert [row[:5] for row in matches_of(store)] == [
         ("1", "a", "payment", 80, "1:1"),
         ("7", "d1", "reference", 75, "1:n"),
         ("7", "d2", "reference", 75, "1:n"),
+        ("A", "q1", "payment", 80, "1:1"),
     ]
 
 
@@ -458,3 +483,18 @@ def test_what_another_account_has_is_put_together_with_nothing_of_this_one(store
         ("default", "missing_in_ledger", 7),
         ("other", "missing_at_platform", 7),
     ]
+
+
+def test_at_the_end_of_the_day_only_the_other_side_of_the_same_account_shows_that_it_goes_on(store):
+    add_operations(store, {"operation_id": "1", "operation_completed_at": at("23:58")})
+    add_entries(store, {"entry_id": "a", "operation_id": "9", "booked_at": at("23:59")})
+    add_ways(store, "other", "other")
+    for way in ("operation_completed_at", "booked_at"):
+        add = add_operations if way == "operation_completed_at" else add_entries
+        key = "operation_id" if way == "operation_completed_at" else "entry_id"
+        add(store, {key: "later", "account": "other", way: at("12:00", NEXT)})
+        assert [row[:3] for row in found(store)] == [("timing", "1", None), ("timing", "9", "a")]
+    add_entries(store, {"entry_id": "next", "operation_id": "8", "booked_at": at("00:00", NEXT)})
+    assert [row[:3] for row in found(store)] == [("missing_in_ledger", "1", None), ("timing", "9", "a")]
+    add_operations(store, {"operation_id": "next", "operation_completed_at": at("00:00", NEXT)})
+    assert [row[:3] for row in found(store)] == [("missing_at_platform", "9", "a"), ("missing_in_ledger", "1", None)]

@@ -166,29 +166,31 @@ def main() -> None:
         for name in names:
             statements = STATEMENTS.get(name)
             results = (
-                _run_sql(name, statements, environment)
+                _run_sql(name, statements, environment, again=options.again)
                 if statements
                 else _run(name, environment, again=options.again, quick=options.quick)
             )
             print(_figures(name, results), flush=True)
 
 
-def _run_sql(name: str, module: Module, environment: Mapping[str, str]) -> dict[str, int]:
+def _run_sql(name: str, module: Module, environment: Mapping[str, str], *, again: bool) -> dict[str, int]:
     """Return the exit code of the tests by mutant of a file of sql/, and write down which survived."""
     folder = WORK / name
+    kept = folder / "results.json"
+    results: dict[str, int] = json.loads(kept.read_text(encoding="utf-8")) if again else {}
     shutil.rmtree(folder, ignore_errors=True)
     _copy(module, folder)
     shutil.copy(ROOT / "pyproject.toml", folder)
     (file,) = module.files
     environment = {**environment, "PYTHONPATH": str(folder / "tests")}
     what = {"file": file, "sample": module.sample, "seed": SEED, "options": OPTIONS}
-    results: dict[str, int] = {}
     for tests in filter(None, (module.tests, module.further)):
         only = [mutant for mutant, code in results.items() if not code] if results else None
         call = json.dumps({**what, "tests": tests, "only": only})
         results |= json.loads(_output(folder, "-m", "mutation.sql_mutants", call, environment=environment))
-    left = [mutant for mutant, code in results.items() if code not in KILLED]
+    left = [mutant for mutant, code in results.items() if code not in KILLED | TIMEOUT]
     (folder / "survivors.diff").write_text("\n".join(left), encoding="utf-8")
+    kept.write_text(json.dumps(results), encoding="utf-8")
     return results
 
 
