@@ -595,6 +595,44 @@ def test_no_day_is_closed_while_it_or_the_day_before_is_being_loaded(settled, mo
         close(settled)
 
 
+def test_a_sealed_day_holds_the_restatements_of_days_closed_before_it_by_kind_and_currency(settled):
+    add_operations(settled, {"operation_id": "2", "account": "default"}, {"operation_id": "3", "account": "other"})
+    add_entries(settled, {"entry_id": "b", "operation_id": "2", "account": "default"})
+    reconcile(settled)
+    settle(settled, "other")
+    reconcile_ledger(settled, "other", DAY, CUTOFF)
+    close(settled)
+    close(settled, "other", with_open_breaks=True)
+    execute(
+        settled,
+        "INSERT INTO core.operation_versions SELECT o.*, clock_timestamp() FROM core.operations o;"
+        "UPDATE core.operations SET observed_at = clock_timestamp(), sum_initial_amount = 400;"
+        "UPDATE core.operations SET sum_initial_currency = 'USD' WHERE operation_id = '2'",
+    )
+    late = {"operation_id": "late", "sum_initial_amount": 7, "observed_at": datetime.now(UTC)}
+    add_operations(settled, late)
+    prove_by_hand(settled, day=NEXT)
+    reconcile(settled, NEXT)
+    prove_by_hand(settled, day=BEFORE)
+    reconcile(settled, BEFORE)
+    for day, found in (
+        (BEFORE, []),
+        (
+            NEXT,
+            [
+                (str(DAY), "changed", "EUR", "EUR", 1, "1000", "400"),
+                (str(DAY), "changed", "EUR", "USD", 1, "1000", "400"),
+                (str(DAY), "new", "EUR", "EUR", 1, None, "7"),
+            ],
+        ),
+    ):
+        for name in ("Ann", "Bob"):
+            sealed = close_day(settled, "default", day, by=name, with_open_breaks=True)
+        names = ("business_date", "kind", "currency", "currency_after", "count", "minor_before", "minor_after")
+        restated = json.loads(sealed.document)["restatements"]
+        assert [tuple(row[name] for name in names) for row in restated] == found
+
+
 @pytest.fixture
 def world():
     return four_days()
