@@ -103,6 +103,7 @@ def test_the_first_call_prepares_the_second_by_another_name_seals(settled):
     document = json.loads(close_day(settled, "default", DAY, by="Bob").document)
     assert (document["prepared_by"], document["closed_by"]) == ("Ann", "Bob")
     assert document["figures_sha256"] == first.figures_sha256
+    assert datetime.fromisoformat(document["prepared_at"]) == first.at
     (role,) = fetch_all(settled, "SELECT session_user::text AS name")
     assert document["prepared_as"] == document["closed_as"] == role["name"], (
         "the database's role is kept beside the names"
@@ -135,7 +136,7 @@ def test_figures_that_changed_since_they_were_prepared_are_prepared_anew_and_not
     reconcile(settled)
     second = close_day(settled, "default", DAY, by="Bob")
     assert isinstance(second, Prepared)
-    assert (second.by, second.instead_of.by) == ("Bob", "Ann")
+    assert (second.by, second.instead_of) == ("Bob", first)
     assert second.figures_sha256 != first.figures_sha256
     with pytest.raises(ConfigError, match="Bob prepared"):
         close_day(settled, "default", DAY, by="Bob")
