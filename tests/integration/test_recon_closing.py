@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, date, datetime
 
 import pytest
 
-from fixtures.commands import execute, fetch_all, sync
+from fixtures.commands import execute, fetch_all, sync, waits_for_a_lock
 from fixtures.load import started, walk
 from fixtures.reconciliation import (
     CUTOFF,
@@ -25,6 +26,7 @@ from fixtures.reconciliation import (
     reconcile,
 )
 from pipelines.reconciliation import close as closing
+from pipelines.reconciliation.breaks import begin
 from pipelines.reconciliation.close import (
     Prepared,
     Sealed,
@@ -380,6 +382,7 @@ def test_what_keeps_a_day_open_is_told_with_the_command_that_comes_next(settled,
         found = obstacle(connection, "default", DAY, known_at)
     assert (found.reason, found.message, found.command) == (reason, f"{DAY} {reason}: {advice}", command)
     assert found.is_closed == (reason == "is closed already")
+    assert found.kind is {"is not over": ConfigError, "is closed already": SyncError}.get(reason, Incomplete)
 
 
 def test_a_day_is_over_at_the_moment_at_which_the_next_begins(settled):
@@ -442,7 +445,8 @@ def test_a_sealed_document_is_canonical_json_with_the_totals_of_the_day_before_a
         {"operation_id": "b", "operation_completed_at": at("12:00", date(2024, 3, 4)), "sum_initial_amount": 7},
         {"operation_id": "w", "operation_completed_at": at("12:00", date(2024, 2, 27)), "sum_initial_amount": 8},
     )
-    sealed = close(settled)
+    close_day(settled, "default", DAY, by="Zoë")
+    sealed = close_day(settled, "default", DAY, by="Bob")
     document = json.loads(sealed.document)
     assert sealed.document == json.dumps(document, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
     assert (document["schema"], document["account"], document["business_date"]) == (1, "default", str(DAY))
@@ -453,7 +457,7 @@ def test_a_sealed_document_is_canonical_json_with_the_totals_of_the_day_before_a
     assert document["completeness"]["verdict"] == "complete"
     assert document["books"]["entries"] == 1
     assert document["report"]["close"] == {
-        "prepared_by": "Ann",
+        "prepared_by": "Zoë",
         "closed_by": "Bob",
         "closed_at": document["report"]["close"]["closed_at"],
     }
@@ -632,6 +636,22 @@ def test_a_sealed_day_holds_the_restatements_of_days_closed_before_it_by_kind_an
         names = ("business_date", "kind", "currency", "currency_after", "count", "minor_before", "minor_after")
         restated = json.loads(sealed.document)["restatements"]
         assert [tuple(row[name] for name in names) for row in restated] == found
+
+
+def test_a_day_is_closed_and_opened_again_when_no_reconciliation_of_its_account_is_under_way(settled):
+    settle(settled, "other")
+    for step in (
+        lambda account: close_day(settled, account, DAY, by="Ann"),
+        lambda account: close_day(settled, account, DAY, by="Bob"),
+        lambda account: reopen_day(settled, account, DAY, by="Bob", reason="x"),
+    ):
+        with ThreadPoolExecutor(1) as pool:
+            with settled.transaction() as connection:
+                begin(connection, "default")
+                step("other")
+                waiting = pool.submit(step, "default")
+                assert waits_for_a_lock(settled)
+            waiting.result(20)
 
 
 @pytest.fixture
