@@ -598,6 +598,8 @@ def test_no_day_is_closed_while_it_or_the_day_before_is_being_loaded(settled, mo
             close(settled)
     with days_lock(settled, "default", date(2024, 2, 29), date(2024, 2, 29), 1):
         close(settled)
+        with pytest.raises(SyncError, match="loading"):  # a month is loaded by one run at a time
+            close_day(settled, "default", date(2024, 3, 1), by="Ann")
 
 
 def test_a_sealed_day_holds_the_restatements_of_days_closed_before_it_by_kind_and_currency(settled):
