@@ -28,8 +28,7 @@ KINDS = {
     "line": "echarts_timeseries_line",
     "bar": "echarts_timeseries_bar",
 }
-HEIGHTS = {"number": 16}  # of a row, by the kind of its first chart, in eight pixels
-HEIGHT = 44
+HEIGHTS = {"number": 16, "table": 34, "line": 44, "bar": 44}  # of a row, by its first chart, in eight pixels
 TYPES = {
     "bool": "BOOLEAN",
     "date": "DATE",
@@ -128,6 +127,8 @@ class Chart:
             "x_axis_time_format": "%d %b",
             "tooltipTimeFormat": "%Y-%m-%d",
             "y_axis_format": self.form,
+            "truncateYAxis": self.kind == "line",
+            "y_axis_bounds": [None, None],
             "show_legend": len(self.metrics) > 1 or bool(self.by),
             "legendOrientation": "top",
             "rich_tooltip": True,
@@ -161,6 +162,7 @@ class Board:
             "published": True,
             "position": self._position(numbers),
             "metadata": {
+                "show_native_filters": self.currency,
                 "native_filter_configuration": [_currency_filter(without)] if self.currency else [],
                 "cross_filters_enabled": False,
                 "color_scheme": "supersetColors",
@@ -194,7 +196,7 @@ class Board:
                         "uuid": identifier("chart", chart.title),
                         "sliceName": chart.title,
                         "width": chart.width,
-                        "height": HEIGHTS.get(charts[0].kind, HEIGHT),
+                        "height": HEIGHTS[charts[0].kind],
                     },
                     "children": [],
                     "parents": ["ROOT_ID", "GRID_ID", row],
@@ -212,8 +214,13 @@ def _currency_filter(without: list[int]) -> dict[str, Any]:
         "name": "Currency",
         "description": "Amounts of several currencies are never added up.",
         "targets": [{"column": {"name": "currency"}, "datasetUuid": identifier("dataset", CURRENCIES)}],
-        "controlValues": {"multiSelect": False, "enableEmptyFilter": True, "defaultToFirstItem": True},
-        "sortMetric": most_used,
+        "controlValues": {
+            "multiSelect": False,
+            "enableEmptyFilter": True,
+            "defaultToFirstItem": True,
+            "sortMetric": most_used,
+            "sortAscending": False,
+        },
         "requiredFirst": True,
         "defaultDataMask": {"extraFormData": {}, "filterState": {}, "ownState": {}},
         "cascadeParentIds": [],

@@ -30,6 +30,7 @@ OUT = ROOT / "docs" / "pictures"
 BIN = ROOT / ".venv" / "bin"
 SUPERSET = Path(sys.executable).with_name("superset")
 PORT = 3988
+TALL = 2400  # pixels: more than any board
 URL = f"http://127.0.0.1:{PORT}"
 CONFIG = """
 SECRET_KEY = {secret!r}
@@ -158,14 +159,16 @@ def _picture(page: Page, file: Path) -> None:
     """Open a board at its whole height, wait for each of its charts, and save the picture."""
     board = _read(file)
     charts = [item for item in board["position"].values() if isinstance(item, dict) and item["type"] == "CHART"]
-    page.set_viewport_size({"width": 1400, "height": 2400})
+    page.set_viewport_size({"width": 1400, "height": TALL})
     page.goto(f"{URL}/superset/dashboard/{board['slug']}/")
     holders = page.locator("[data-test=chart-grid-component], .dashboard-component-chart-holder")
     holders.nth(len(charts) - 1).wait_for(timeout=120_000)
     page.wait_for_load_state("networkidle", timeout=120_000)
     page.locator("[data-test=loading-indicator], .loading").last.wait_for(state="detached", timeout=120_000)
     page.wait_for_timeout(3000)  # axes and numbers move to their places
-    page.screenshot(path=OUT / f"superset-{file.stem}.png")
+    last = holders.nth(len(charts) - 1).bounding_box() or {"y": 0, "height": TALL}
+    clip = {"x": 0, "y": 0, "width": 1400, "height": last["y"] + last["height"] + 20}
+    page.screenshot(path=OUT / f"superset-{file.stem}.png", clip=clip)
     if errors := page.locator("[role=alert], .error-message").all_inner_texts():
         sys.exit(f"the board {file.stem} shows: {'; '.join(errors)}")
 

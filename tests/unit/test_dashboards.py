@@ -89,8 +89,9 @@ def test_the_choice_of_a_currency_is_of_one_and_reaches_every_chart_that_has_one
     for board, choice in chosen:
         (target,) = choice["targets"]
         assert "currency" in {column["column_name"] for column in DATASETS[target["datasetUuid"]]["columns"]}
-        assert choice["sortMetric"] in {item["metric_name"] for item in DATASETS[target["datasetUuid"]]["metrics"]}
-        assert choice["controlValues"] == {"multiSelect": False, "enableEmptyFilter": True, "defaultToFirstItem": True}
+        values, metrics = choice["controlValues"], DATASETS[target["datasetUuid"]]["metrics"]
+        assert values["sortMetric"] in {item["metric_name"] for item in metrics}
+        assert (values["multiSelect"], values["enableEmptyFilter"]) == (False, True), "one, and never none"
         without = [number for number, chart in charts_of(board).items() if "currency" not in columns_of(chart)]
         assert choice["scope"]["excluded"] == without
 
