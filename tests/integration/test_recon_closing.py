@@ -653,7 +653,7 @@ def test_a_day_is_closed_and_opened_again_when_no_reconciliation_of_its_account_
                 step("other")
                 waiting = pool.submit(step, "default")
                 assert waits_for_a_lock(settled)
-            waiting.result(20)
+            waiting.result(60)
 
 
 @pytest.fixture
