@@ -73,10 +73,15 @@ def test_a_match_by_hand_holds_however_far_apart_its_sides_are(store):
     )
     for operations, entries in (("1", "x"), ("2", "y"), ("34", "z"), ("5", "vw")):
         match(store, "default", [*operations], [*entries], CUTOFF, by="Ann", note="the voucher")
-    execute(store, "DELETE FROM recon.matches")
+    add_operations(store, {"operation_id": "1", "account": "other", "operation_completed_at": at("12:00", FAR)})
+    add_entries(store, {"entry_id": "y", "account": "other", "operation_id": "1", "booked_at": at("12:00", FAR)})
+    reconcile_ledger(store, "other", FAR, CUTOFF)  # the same ids of another account are no hindrance
+    execute(store, "DELETE FROM recon.matches WHERE account = 'default'")
     for _ in range(2):
         reconcile(store)
-        assert [row[:5] for row in matches_of(store)] == [
+        own = "SELECT operation_id, entry_id, pass, score, shape FROM recon.matches WHERE account = 'default'"
+        rows = fetch_all(store, f"{own} ORDER BY 1, 2")
+        assert [tuple(row.values()) for row in rows] == [
             ("1", "x", "manual", 100, "1:1"),
             ("2", "y", "manual", 100, "1:1"),
             ("3", "z", "manual", 100, "n:1"),
