@@ -67,13 +67,18 @@ class InOneCurrency:
         return sum(line.debit_minor or 0 for line in self.days)
 
     @property
-    def left_out(self) -> str:
-        """Which currencies are not in the total, and why; empty: none."""
+    def without(self) -> dict[str, str]:
+        """The currencies that are not in the total, or not with all their days, and why."""
         days: dict[str, list[DayInOne]] = {}
         for line in self.days:
             if line.credit_minor is None:
                 days.setdefault(line.exact.currency, []).append(line)
-        return "; ".join(f"without {currency}: {_why_left_out(lines)}" for currency, lines in days.items())
+        return {currency: _why_left_out(lines) for currency, lines in days.items()}
+
+    @property
+    def left_out(self) -> str:
+        """What is not in the total, in words; empty: nothing."""
+        return "; ".join(f"without {currency}: {why}" for currency, why in self.without.items())
 
     def by_currency(self) -> tuple[CurrencyInOne, ...]:
         """Return each currency once, over all days, with the rates that were applied."""

@@ -97,7 +97,7 @@ def test_the_last_rate_of_the_day_or_before_counts_and_its_day_and_source_are_sh
     assert found.left_out == "without JPY: no rate for 2026-11-23, nor for a day before"
     text = re.sub(r"<[^>]+>", "", page(shown, found))
     for said in (
-        "All in EUR, by rates: volume 102.00, out 0.00; without JPY: no rate for 2026-11-23",
+        "All in EUR, by rates: volume 102.00, out 0.00; without JPY, for the reason below",
         "1 USD = 0.92 EUR (ECB reference rates, 2026-11-20)",
         "✗ Not all currencies: without JPY: no rate for 2026-11-23",
     ):
