@@ -5,7 +5,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 INSTALL := $(PIP) install --quiet --no-deps --require-hashes
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test chaos nights simulate mutants check bench dev dictionary settings pictures docs sbom lock clean
+.PHONY: help install demo test chaos nights simulate mutants check bench dev dictionary settings dashboards pictures superset docs sbom lock clean
 
 help: ## print the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -66,8 +66,15 @@ dictionary: .venv/runtime ## write docs/data-dictionary.md from the comments of 
 	env -u DATABASE_URL -u DATABASE_URL_FILE SYNC_DATA_DIR="$$folder" \
 		$(BIN)/ecommpay-sync dictionary --output docs/data-dictionary.md
 
+dashboards: .venv/runtime ## write deploy/superset, boards for Apache Superset, from docs/dashboards.yaml and sql/bi/questions
+	@folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && \
+	env -u DATABASE_URL -u DATABASE_URL_FILE SYNC_DATA_DIR="$$folder" $(BIN)/python docs/dashboards.py
+
 pictures: .venv/dev ## take the pictures of docs/pictures from the demo (Chromium; Playwright comes by itself)
 	@$(BIN)/uv run --quiet --no-project --with playwright python docs/pictures.py
+
+superset: .data/superset/installed ## try the boards in a real Superset on the demo, and take their pictures (1 GB; Chromium)
+	@.data/superset/bin/python docs/superset_pictures.py
 
 sbom: .venv/dev ## write dist/sbom.cdx.json, what the image installs (CycloneDX, from requirements.lock)
 	@mkdir -p dist
@@ -81,11 +88,12 @@ settings: .venv/runtime ## write docs/settings.md from resources/settings.py
 	@$(BIN)/python -c 'from resources.settings import settings_page; print(settings_page(), end="")' > docs/settings.md
 
 lock: .venv/dev ## resolve the newest allowed versions into the lock files
-	$(BIN)/uv pip compile $(LOCK) --group build -o requirements.lock
-	$(BIN)/uv pip compile $(LOCK) --group build --group dev -c requirements.lock -o requirements-dev.lock
-	$(BIN)/uv pip compile $(LOCK) --group build --group k8s -c requirements.lock -o requirements-k8s.lock
+	$(LOCK) pyproject.toml --group build -o requirements.lock
+	$(LOCK) pyproject.toml --group build --group dev -c requirements.lock -o requirements-dev.lock
+	$(LOCK) pyproject.toml --group build --group k8s -c requirements.lock -o requirements-k8s.lock
+	$(LOCK) --group superset -o requirements-superset.lock
 
-LOCK := pyproject.toml --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
+LOCK := $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-header --no-annotate --no-strip-extras
 
 clean: ## remove .venv, caches and all of .data: demo, reports, and the embedded warehouse itself
@@ -102,4 +110,10 @@ clean: ## remove .venv, caches and all of .data: demo, reports, and the embedded
 .venv/dev: .venv/runtime requirements-dev.lock
 	@echo "setting up the tools of development in .venv"
 	@$(INSTALL) -r requirements-dev.lock
+	@touch $@
+
+.data/superset/installed: requirements-superset.lock .venv/dev
+	@echo "setting up Superset in .data/superset (once, or when its lock file changes)"
+	@$(BIN)/uv venv --quiet --clear --python $(BIN)/python .data/superset
+	@$(BIN)/uv pip sync --quiet --python .data/superset/bin/python --require-hashes requirements-superset.lock
 	@touch $@

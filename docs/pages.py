@@ -60,8 +60,9 @@ Made from the commands themselves by `make docs`; `--help` says the same. What t
 
 @dataclass(frozen=True)
 class Question:
-    """A question of an analyst: its title, its explanation, its query, and the relations that the query reads."""
+    """A question of an analyst: its name, title, explanation and query, and the relations that the query reads."""
 
+    name: str
     title: str
     explanation: str
     query: str
@@ -88,7 +89,8 @@ def questions() -> list[Question]:
         lines = file.read_text(encoding="utf-8").splitlines()
         comments = [line.removeprefix("-- ") for line in lines if line.startswith("-- ")]
         query = "\n".join(line for line in lines if not line.startswith("-- "))
-        found.append(Question(comments[0], " ".join(comments[1:]), query.strip()))
+        name = file.stem.partition("_")[2]
+        found.append(Question(name, comments[0], " ".join(comments[1:]), query.strip()))
     return found
 
 

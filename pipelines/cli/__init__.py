@@ -102,10 +102,12 @@ def root(
 
 def main() -> None:
     """Run the command; every failure is one line on stderr and an exit code."""
-    console.replace_unencodable()
+    console.make_output_safe()
     Stopping(_end_servers)
     try:
-        sys.exit(app(standalone_mode=False))  # Typer would print wrong usage in four lines
+        exit_code = app(standalone_mode=False)  # Typer would print wrong usage in four lines
+        sys.stdout.flush()
+        sys.exit(exit_code)
     except typer.TyperException as error:
         _print_usage_error(error)
         sys.exit(error.exit_code)
@@ -113,11 +115,19 @@ def main() -> None:
         print("ecommpay-sync: stopped.", file=sys.stderr)  # noqa: T201
         sys.exit(1)
     except BrokenPipeError:  # whoever read our output has read enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()
     except Exception as error:  # noqa: BLE001 - the last net: one line, whatever it was
         message, exit_code = explained(error)
         print(f"ecommpay-sync: {message}", file=sys.stderr)  # noqa: T201
+        try:
+            sys.stdout.flush()
+        except OSError:  # a full disk, which Python would complain of once more
+            _drop_output()
         sys.exit(exit_code)
+
+
+def _drop_output() -> None:
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _end_servers() -> None:

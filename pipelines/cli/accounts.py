@@ -6,6 +6,8 @@ them together (`AllAccounts`). What a command does is in the module of its group
 
 from __future__ import annotations
 
+import errno
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -33,6 +35,16 @@ OneAccount = Annotated[
 AllAccounts = Annotated[
     str | None, typer.Option("--account", metavar="NAME", help="only this account; else all of them")
 ]
+
+_FULL = "make room there, then run the same command again."
+_FORBIDDEN = "let this user write there, or choose another place."
+_EXHAUSTED = "give it more, or let less run beside it."
+REFUSED_BY_THE_MACHINE = {
+    **dict.fromkeys((errno.ENOSPC, errno.EDQUOT, errno.EFBIG), _FULL),
+    **dict.fromkeys((errno.EACCES, errno.EPERM, errno.EROFS), _FORBIDDEN),
+    **dict.fromkeys((errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN), _EXHAUSTED),
+    errno.EIO: "the device fails: the system's log says more.",
+}
 
 
 class SomeFailed(Failed):
@@ -113,6 +125,9 @@ def explained(error: Exception) -> tuple[str, int]:
     """Return the message of an error, in one line, and the exit code."""
     if isinstance(error, SyncError):
         return printable(str(error)), error.exit_code
+    if isinstance(error, OSError) and error.errno in REFUSED_BY_THE_MACHINE:
+        where = printable(str(error.filename)) if error.filename else "the output"
+        return f"{where}: {os.strerror(error.errno).lower()}: {REFUSED_BY_THE_MACHINE[error.errno]}", 1
     return f"unexpected: {type(error).__name__}: {printable(' '.join(str(error).split())[:400])}", 1
 
 

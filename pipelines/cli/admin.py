@@ -295,6 +295,7 @@ def _dictionary_rows(columns: Sequence[Any]) -> Iterator[str]:
 def show_settings(context: typer.Context, *, as_json: AsJson = False) -> None:
     """Show every setting, its value, and where it comes from; then those that the warehouse keeps."""
     from resources.config_file import settings_with_origin
+    from resources.warehouse.migrate import is_migrated
     from resources.warehouse.reference import settings_of
 
     if context.invoked_subcommand is not None:
@@ -304,9 +305,13 @@ def show_settings(context: typer.Context, *, as_json: AsJson = False) -> None:
         rows = [(item.variable, item.value or "none", item.origin) for item in own]
         console.table("Settings of this process", ("variable", "value", "from"), rows)
     with open_warehouse(database_url(), read_only=True) as store:
-        kept = settings_of(store)
+        kept = settings_of(store) if is_migrated(store) else {}
     if as_json:
         console.document({"settings": own, "warehouse": kept})
+    elif not kept:
+        console.line(
+            "The warehouse keeps none yet: the first load, or `ecommpay-sync marts`, gives it those of its process."
+        )
     else:
         belonging = [(variable, value or "none") for variable, value in kept.items()]
         console.table("Settings of the warehouse", ("variable", "value"), belonging)

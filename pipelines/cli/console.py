@@ -80,8 +80,10 @@ def read_day(option: str, text: str) -> date:
         raise ConfigError(f"{option} {text!r} is no day: write YYYY-MM-DD, today or yesterday.") from None
 
 
-def replace_unencodable() -> None:
-    """Print a question mark for a character that the terminal's encoding lacks."""
+def make_output_safe() -> None:
+    """Print a question mark for a character that the terminal's encoding lacks, and nothing where output was closed."""
+    sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: PTH123, SIM115 - as long as the process lives
+    sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: PTH123, SIM115
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")

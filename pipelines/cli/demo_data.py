@@ -25,12 +25,14 @@ if TYPE_CHECKING:
 Row = dict[str, Any]
 
 TOP_UP = (198, "EUR", 250_000)  # project, currency, minor units: which is in no operation of the Data API
-# the default block, and the project's name: by it payouts are told from those of the currency's other balances
+# the default block; the project's name, by which payouts are told from those of the currency's other balances; and the
+# issuer's country, by which approval is shown
 FIELDS = (
     *("project_id", "operation_id", "payment_id", "operation_type", "operation_status", "account_number"),
     *("customer_ip", "payment_method_name", "payment_method_type", "payment_description"),
     *("operation_created_at", "operation_completed_at", "provider_date", "shipment_date", "arn", "rrn"),
     *("payment_provider_code", "payment_provider_message", "sum_initial", "sum_converted", "project_name"),
+    "country_by_bin",
 )
 COLUMNS = (
     *("entry_id", "booked_at", "operation_type", "status", "currency", "amount_minor", "fee_minor"),

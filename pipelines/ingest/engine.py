@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Collection, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
@@ -21,18 +21,15 @@ from pipelines.ingest.normalize import concat, normalize
 from pipelines.ingest.pages import FetchedPage, page_of
 from pipelines.ingest.privacy import mask, unknown_columns, without_body
 from pipelines.ingest.progress import LogProgress, Progress
-from pipelines.ingest.read_ahead import PageReader
 from pipelines.ingest.streams import PageRequest, Stream
 from pipelines.ingest.walk import (
     DEEPEST,
-    MOST_AHEAD,
     SHORTEST,
     Complete,
     Page,
     Suspicion,
     TooDense,
     Unstable,
-    expect_nothing,
     fetch_whole,
     walk_until_stable,
 )
@@ -81,11 +78,6 @@ class Threads(ThreadPoolExecutor):
     def first_done(self, futures: Collection[Future[Any]]) -> Collection[Future[Any]]:
         """Wait until some of these are done, and return those."""
         return wait(futures, return_when=FIRST_COMPLETED).done
-
-
-def page_threads() -> Executor:
-    """Return the threads that request pages of one window ahead."""
-    return ThreadPoolExecutor(MOST_AHEAD, thread_name_prefix="page")
 
 
 class WindowStore(Protocol[T]):
@@ -212,7 +204,7 @@ def sync(
 class Walker(Generic[T]):
     """Walks windows of a stream; what one meets of a server that is not to be trusted, the next ones know.
 
-    `read` makes pages of answers, `readers` makes what requests some of a window's ahead.
+    `read` makes pages of answers.
     """
 
     def __init__(
@@ -222,17 +214,13 @@ class Walker(Generic[T]):
         settings: SyncSettings,
         read: Callable[[Stream, Answer], Page[T]],
         project_ids: tuple[int, ...] = (),
-        readers: Callable[[], Executor] = page_threads,
     ) -> None:
         self.stream = stream
         self.api = api
         self.settings = settings
         self.read = read
         self.project_ids = project_ids
-        self.readers = readers
         self.suspicion = Suspicion()
-        # off: pages requested in another order than the walk's hide more moves than the documented two: docs/testing.md
-        self.reads_ahead = False
 
     def walk(self, window: Window) -> Complete[T] | Unstable | list[Window]:
         """Walk a window; return all of its pages, its pieces where it must be cut, or why it is not complete."""
@@ -245,10 +233,7 @@ class Walker(Generic[T]):
             return fetch_whole(fetch, self.suspicion)
         can_be_cut = window.seconds > self.stream.shortest
         length = window.length if can_be_cut else SHORTEST
-        with PageReader(fetch, self.readers()) as reader:
-            expect = reader.expect if self.reads_ahead else expect_nothing
-            outcome = walk_until_stable(reader.fetch, length, self.suspicion, expect)
-        outcome = replace(outcome, requests=outcome.requests + reader.thrown_away)
+        outcome = walk_until_stable(fetch, length, self.suspicion)
         if isinstance(outcome, TooDense):
             return windows.cut(window, windows.pieces_for(window, outcome.rows, outcome.span, DEEPEST))
         if isinstance(outcome, Unstable) and can_be_cut and not outcome.contradiction:

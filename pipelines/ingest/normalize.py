@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import chain
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -105,7 +106,8 @@ def concat(schema: Schema, batches: Sequence[Batch]) -> Frame:
     """
     in_order = sorted(batches, key=_observed_at)
     table = pa.concat_tables([batch.table for batch in in_order or [normalize(schema, [], datetime.now(UTC))]])
-    rejects = {reject.raw_json: reject for batch in batches for reject in batch.rejects}
+    every = chain.from_iterable(batch.rejects for batch in batches)
+    rejects = {reject.raw_json: reject for reject in sorted(every, key=attrgetter("observed_at"))}
     frame = _last_of_each(table, schema.key).to_pandas(types_mapper=pd.ArrowDtype)
     return Frame(frame, tuple(rejects.values()))
 

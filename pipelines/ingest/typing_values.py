@@ -192,7 +192,7 @@ def why_not_storable(value: Any, text: str) -> str | None:
     """Return why PostgreSQL's jsonb cannot hold a value, whose JSON is `text`; None: it can."""
     if _NUL.search(text):
         return "contains U+0000, which PostgreSQL cannot store"
-    if any(map(_is_too_long, _numbers_in(value))):
+    if any(map(_is_too_long, _decimals_in(value))):
         return "contains a number that is too long for PostgreSQL"
     return None
 
@@ -203,19 +203,18 @@ def _mark_number(value: Any) -> str:
     raise TypeError(f"{type(value).__name__} is no JSON value")
 
 
-def _numbers_in(value: Any) -> Iterator[int | Decimal]:
+def _decimals_in(value: Any) -> Iterator[Decimal]:
+    """Yield the numbers that may be too long: of an int, Python reads no more than 4,300 digits."""
     if isinstance(value, dict):
         value = list(value.values())
     if isinstance(value, list):
         for part in value:
-            yield from _numbers_in(part)
-    elif isinstance(value, int | Decimal) and not isinstance(value, bool):
+            yield from _decimals_in(part)
+    elif isinstance(value, Decimal):
         yield value
 
 
-def _is_too_long(number: int | Decimal) -> bool:
-    if isinstance(number, int):
-        return number.bit_length() > 3 * MOST_DIGITS
+def _is_too_long(number: Decimal) -> bool:
     exponent = number.as_tuple().exponent
     return number.adjusted() > MOST_DIGITS or (isinstance(exponent, int) and -exponent > MOST_DECIMALS)
 

@@ -8,9 +8,8 @@ for again; after a lone first row, it is the place past it that is asked for. At
 at once more: if it is still the first, no row entered at the head meanwhile, and one that left anywhere
 before a page's edge would have shown at that edge.
 
-Pages may be requested ahead (`Expect`), but never before the first one is there: so the first answer is the earliest,
-the last look at the head the latest, and the order in which those between were given changes nothing in what their
-edges tell.
+Pages are asked for one after the other, so that only what happens between two of them must show at their edge:
+docs/decisions/018-requests-in-flight.md says why none is requested ahead.
 
 A server that once gave an empty or short answer, and another one when it was asked again, will do so again, at the
 worst twice in a row: from then on (`Suspicion`) whatever says that no more rows follow is asked for more often.
@@ -18,7 +17,7 @@ worst twice in a row: from then on (`Suspicion`) whatever says that no more rows
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Generic, TypeVar
@@ -28,8 +27,6 @@ DEEPEST = 9_990  # rows: about ten pages; a window with more is cut
 LOOKS_DEEP = 7_500  # rows: a guess above this is worth a probe at DEEPEST,
 FEW_PAGES = 3  # after so many; before, a guess of twice as many
 SURE_PROBE = 4  # pages after which the guess, if it never held, gives way to a probe
-MOST_AHEAD = 8  # pages
-SURELY = 0.4  # of the rows that are likely to follow
 SHORTEST = timedelta(seconds=1)
 LOOKS_AT_AN_END = 2  # where more rows were likely
 LOOKS_AT_NOTHING = 3  # an empty window is the one answer that nothing else speaks for
@@ -53,11 +50,6 @@ class Page(Generic[T]):
 
 
 Fetch = Callable[[int, int], Page[T]]  # (offset, limit) → page
-Expect = Callable[[Sequence[int]], None]  # offsets at which pages will be asked for: the next one, then likely ones
-
-
-def expect_nothing(_: Sequence[int]) -> None:
-    """Request no page ahead."""
 
 
 @dataclass
@@ -130,12 +122,12 @@ class Unstable:
 
 
 def walk_until_stable(
-    fetch: Fetch[T], length: timedelta, suspicion: Suspicion | None = None, expect: Expect = expect_nothing
+    fetch: Fetch[T], length: timedelta, suspicion: Suspicion | None = None
 ) -> Complete[T] | TooDense[T] | Unstable:
     """Walk a window of that length until it is shown complete; or say that it must be cut, or cannot be shown.
 
     A window of one second cannot be cut. The caller unites the rows of all walks: each was really there
-    when it was received. `suspicion` is that of the run. `expect` may request pages before `fetch` is asked for them.
+    when it was received. `suspicion` is that of the run.
     """
     suspicion = suspicion or Suspicion()
     pages: list[Page[T]] = []
@@ -145,8 +137,7 @@ def walk_until_stable(
     can_be_cut = length > SHORTEST
     most = WALKS if can_be_cut else WALKS_OF_ONE_SECOND
     for number in range(1, most + 1):
-        expect(())  # of the walk before: they are older than this one's first page
-        walk = walk_once(fetch, length, suspicion, expect)
+        walk = walk_once(fetch, length, suspicion)
         requests += walk.requests
         if walk.too_deep:
             return TooDense(*_density(walk.pages), requests=requests)
@@ -159,7 +150,14 @@ def walk_until_stable(
         # one answer is a snapshot of the window, if all around it says that it held the whole of it
         snapshot = walk.fits_a_page or (walk.emptied and before is not None and first < before)
         if snapshot and (number == most or (number > 1 and not unknown)):
-            return Complete(pages, number, number, requests)
+            # a row behind that answer may have moved before its end meanwhile: then it stands there now
+            again = fetch_whole(fetch, suspicion)
+            pages += again.pages
+            requests += again.requests
+            late = {identifier for page in again.pages for identifier in page.ids} - ids
+            ids |= late
+            if not late or number == most:
+                return Complete(pages, number, number, requests)
         contradictions += walk.moved_after_first_page and not snapshot and first == before
         before = first
     return Unstable(most, requests, contradiction=contradictions == most - 1)
@@ -172,7 +170,7 @@ def fetch_whole(fetch: Fetch[T], suspicion: Suspicion | None = None) -> Complete
     return Complete(walk.pages, 1, 0, walk.requests)
 
 
-def walk_once(fetch: Fetch[T], length: timedelta, suspicion: Suspicion, expect: Expect = expect_nothing) -> Walk[T]:
+def walk_once(fetch: Fetch[T], length: timedelta, suspicion: Suspicion) -> Walk[T]:
     """Pass over a window of that length once, until its end, a sign that the data moved, or `DEEPEST`."""
     walk: Walk[T] = Walk(suspicion)
     page = _fetch_again_while_empty(fetch, walk, 0)
@@ -184,7 +182,6 @@ def walk_once(fetch: Fetch[T], length: timedelta, suspicion: Suspicion, expect: 
             walk.too_deep = True
             return walk
         offset = received - 1
-        expect(_likely_offsets(walk, received, length))
         following = _fetch_again_while_empty(fetch, walk, offset)
         longest = max(len(page.ids) for page in walk.pages)
         if following.ids == page.ids[-1:] and longest == 1:
@@ -254,21 +251,6 @@ def _looks_deep(walk: Walk[T], length: timedelta) -> bool:
     if len(walk.pages) >= SURE_PROBE and first_span is not None and first_span > 0.8 * length:
         return True  # the first page lay all over the window, so the rows' times say nothing of what is left
     return likely > (LOOKS_DEEP if len(walk.pages) >= FEW_PAGES else 2 * LOOKS_DEEP)
-
-
-def _likely_offsets(walk: Walk[T], received: int, length: timedelta) -> list[int]:
-    """Return where the next page begins, and those after it, if all are as long and as dense as those so far.
-
-    Only as far as rows are to be expected rather surely: at the end, a page requested too many is one for nothing.
-    """
-    longest = max(len(page.ids) for page in walk.pages)
-    likely = _likely_rows(walk, length)
-    if likely is None or longest < 2 or len(walk.pages[-1].ids) < longest:
-        return [received - 1]
-    surely = min(received + SURELY * (likely - received), DEEPEST + LIMIT)
-    most = MOST_AHEAD if walk.probed or likely <= LOOKS_DEEP else FEW_PAGES - 1  # it may still be cut
-    further = range(received - 1 + longest - 1, received + most * (longest - 1), longest - 1)
-    return [received - 1, *(offset for offset in further if offset < surely)]
 
 
 def _likely_rows(walk: Walk[T], length: timedelta) -> float | None:

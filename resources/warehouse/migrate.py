@@ -76,6 +76,16 @@ def check_migrated(warehouse: Warehouse) -> None:
         check_settings(connection, warehouse.place())
 
 
+def is_migrated(warehouse: Warehouse) -> bool:
+    """Whether no migration is pending; only looks.
+
+    Raises:
+        WarehouseBroken: an applied file was edited, or the database is newer than this product.
+    """
+    with warehouse.transaction() as connection:
+        return not pending_migrations(connection)
+
+
 def pending_migrations(connection: Connection) -> list[Migration]:
     """Return the files that the database does not have yet; only looks.
 

@@ -14,6 +14,7 @@ import pytest
 from psycopg.conninfo import make_conninfo
 from psycopg.sql import SQL, Identifier
 
+import dashboards
 from fixtures.commands import ROOT, client_of, execute, sync
 from pipelines.cli.demo_data import FIELDS
 from pipelines.ingest.balances import sync_balances
@@ -53,8 +54,8 @@ def world():
 
 
 @pytest.fixture(scope="module")
-def readers(command, server_url, template, world):
-    """A warehouse loaded over HTTP, built, rolled forward and granted; how to ask it as a role."""
+def connect(command, server_url, template, world):
+    """A warehouse loaded over HTTP, built, rolled forward and granted; how to connect to it as a role."""
     prefix, name = f"a{uuid.uuid4().hex[:8]}", f"ecommpay_test_{uuid.uuid4().hex[:12]}"
     with psycopg.connect(make_conninfo(server_url), autocommit=True) as connection:
         connection.execute(SQL("CREATE DATABASE {} TEMPLATE {}").format(Identifier(name), Identifier(template)))
@@ -63,10 +64,23 @@ def readers(command, server_url, template, world):
         fill(uri, world)
         done = command("grant", environment={"DATABASE_URL": uri, "SYNC_ROLE_PREFIX": prefix})
         assert (done.returncode, done.stderr) == (0, "")
-        yield lambda role, statement: ask(make_conninfo(server_url, dbname=name, user=f"{prefix}_{role}"), statement)
+        yield lambda role: psycopg.connect(server_url, dbname=name, user=f"{prefix}_{role}", autocommit=True)
         connection.execute(SQL("DROP DATABASE {} WITH (FORCE)").format(Identifier(name)))
         for role in ("loader", "bi", "finance"):
             connection.execute(SQL("DROP ROLE {}").format(Identifier(f"{prefix}_{role}")))
+
+
+@pytest.fixture(scope="module")
+def readers(connect):
+    """How to ask the warehouse as a role."""
+
+    def ask(role: str, statement: str) -> pd.DataFrame:
+        with connect(role) as connection:
+            found = connection.execute(statement)
+            columns = [column.name for column in found.description]
+            return pd.DataFrame(found.fetchall(), columns=columns, dtype=object)  # no float where there is a NULL
+
+    return ask
 
 
 def fill(uri: str, world: World) -> None:
@@ -96,13 +110,6 @@ def report(number: int, **fields) -> Fraud:
     """A report of an operation that nobody knows."""
     received = f"{YESTERDAY:%Y-%m-%d} 12:00:00"
     return Fraud.new(operation_id=number, received_on=received, fraud_type="made up", **fields)
-
-
-def ask(conninfo: str, statement: str) -> pd.DataFrame:
-    with psycopg.connect(conninfo, autocommit=True) as connection:
-        found = connection.execute(statement)
-        columns = [column.name for column in found.description]
-        return pd.DataFrame(found.fetchall(), columns=columns, dtype=object)  # no float where there is a NULL
 
 
 @pytest.fixture(scope="module")
@@ -210,6 +217,29 @@ def test_every_question_has_an_answer_in_its_readers_name(readers):
         if readers("finance" if "recon." in re.sub("--.*", "", statement) else "bi", statement).empty:
             silent.add(file.name[:2])
     assert silent <= NOTHING_TO_SHOW
+
+
+# The boards of Superset
+
+
+def test_the_boards_hold_what_questions_and_database_say(connect):
+    with connect("bi") as bi, connect("finance") as finance:
+        made = dashboards.bundle({"bi": bi, "finance": finance})
+    files = {path.relative_to(dashboards.TARGET): path for path in dashboards.TARGET.rglob("*") if path.is_file()}
+    assert {str(name): path.read_text(encoding="utf-8") for name, path in files.items()} == made, (
+        "run `make dashboards`"
+    )
+
+
+def test_every_chart_is_calculated_in_its_readers_name(readers):
+    asked = {question.name: question for question in dashboards.datasets()}
+    for board in dashboards.boards():
+        for chart in board.charts:
+            question, own = asked[chart.ask], sorted(chart.reads)
+            shown = ", ".join([*own, *(f'{how} AS "{name}"' for name, how in chart.metrics.items())])
+            groups = f"GROUP BY {', '.join(own)}" if chart.metrics and own else ""
+            found = readers(question.reader, f"SELECT {shown} FROM ({question.query}) AS answer {groups}")
+            assert [*found.columns] == [*own, *chart.metrics], chart.title
 
 
 # bi.fct_fraud

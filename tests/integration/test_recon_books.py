@@ -4,12 +4,14 @@ nothing.
 
 from __future__ import annotations
 
-from datetime import timedelta
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from fixtures.commands import execute, fetch_all
+from fixtures.commands import execute, fetch_all, waits_for_a_lock
 from fixtures.reconciliation import (
+    CUTOFF,
     DAY,
     NEXT,
     add_entries,
@@ -17,24 +19,14 @@ from fixtures.reconciliation import (
     at,
     breaks_of,
     everything,
+    found,
     matches_of,
     reconcile,
 )
+from pipelines.reconciliation.breaks import begin
+from pipelines.reconciliation.matching import LedgerReport, reconcile_ledger
 
 # What is found, and how much of it
-
-
-def found(store, *, again=True):
-    """The open breaks after a reconciliation, which a second one must not change."""
-    reconcile(store)
-    if again:
-        before = everything(store)
-        reconcile(store)
-        assert everything(store) == before
-    return [
-        (row["break_type"], row["operation_id"], row["entry_id"], row["currency"], row["amount_minor"])
-        for row in breaks_of(store)
-    ]
 
 
 def test_a_day_on_which_both_sides_agree_has_no_break(store):
@@ -175,6 +167,60 @@ def test_refunds_above_what_was_captured_are_found_with_the_excess_alone(store):
     assert found(store) == [("refund_above_capture", "3", None, "EUR", 300)]
 
 
+# What is reported
+
+
+def test_a_reconciliation_reports_and_records_its_counts(store):
+    add_operations(store, {"operation_id": "1"}, {"operation_id": "2", "operation_status": "decline"})
+    assert reconcile(store) == LedgerReport(
+        has_books=False,
+        operations=0,
+        operations_required=0,
+        entries=0,
+        operations_alone=0,
+        entries_alone=0,
+        matches={},
+        breaks={},
+    )
+    add_operations(store, {"operation_id": "3"}, {"operation_id": "4"})
+    add_operations(store, {"operation_id": "5", "payment_id": "p", "operation_completed_at": at("12:00", NEXT)})
+    add_entries(
+        store,
+        {"entry_id": "a", "operation_id": "1", "amount_minor": 400},
+        {"entry_id": "b", "operation_id": "1", "amount_minor": 600},
+        {"entry_id": "c", "operation_id": "9"},
+        {"entry_id": "d", "payment_id": "pay-3"},
+        {"entry_id": "e", "operation_id": "9", "booked_at": at("12:00", NEXT)},
+    )
+    before = datetime.now(UTC)
+    report = reconcile(store)
+    assert report == LedgerReport(
+        has_books=True,
+        operations=4,
+        operations_required=3,
+        entries=4,
+        operations_alone=1,
+        entries_alone=1,
+        matches={"operation_id": 1, "payment": 1},
+        breaks={"missing_in_ledger": 1, "missing_at_platform": 1},
+    )
+    rows = fetch_all(store, "SELECT * FROM recon.runs ORDER BY run_no")
+    assert [row["figures"] for row in rows][-1] == vars(report)
+    assert [(row["account"], row["business_date"], row["leg"]) for row in rows] == [("default", DAY, "books")] * 2
+    assert before <= rows[-1]["started_at"] <= rows[-1]["finished_at"]
+
+
+def test_a_reconciliation_waits_for_another_of_its_account_alone(store):
+    add_operations(store, {"operation_id": "1"}, {"operation_id": "1", "account": "other"})
+    with ThreadPoolExecutor(1) as pool:
+        with store.transaction() as connection:
+            begin(connection, "default")
+            reconcile_ledger(store, "other", DAY, CUTOFF)
+            waiting = pool.submit(reconcile, store)
+            assert waits_for_a_lock(store)
+        assert waiting.result(20).operations == 0
+
+
 # Time
 
 
@@ -256,81 +302,7 @@ def test_an_explained_break_does_not_come_back_as_new_but_other_figures_open_it_
     ]
 
 
-# Passes
-
-
-def test_each_pass_finds_its_own_and_says_how_sure_it_is(store):
-    add_operations(
-        store,
-        {"operation_id": "1"},
-        {"operation_id": "2", "payment_id": "p2"},
-        {"operation_id": "3", "arn": "007"},
-        {"operation_id": "4", "rrn": "008", "sum_initial_amount": 50},
-        {"operation_id": "5", "sum_initial_amount": 77, "operation_completed_at": at("14:14")},
-        {"operation_id": "6", "sum_initial_amount": 88},
-    )
-    add_entries(
-        store,
-        {"entry_id": "a", "operation_id": "1"},
-        {"entry_id": "b", "payment_id": "p2"},
-        {"entry_id": "c", "reference": "007"},
-        {"entry_id": "d", "reference": "008", "amount_minor": 50},
-        {"entry_id": "e", "amount_minor": 77, "booked_at": at("14:16")},
-        {"entry_id": "f", "amount_minor": 88, "booked_at": at("00:00"), "is_date_only": True},
-    )
-    assert found(store) == []
-    assert [row[:5] for row in matches_of(store)] == [
-        ("1", "a", "operation_id", 100, "1:1"),
-        ("2", "b", "payment", 90, "1:1"),
-        ("3", "c", "reference", 75, "1:1"),
-        ("4", "d", "reference", 75, "1:1"),
-        ("5", "e", "amount_time", 60, "1:1"),
-        ("6", "f", "amount_time", 60, "1:1"),
-    ]
-
-
-def test_a_split_booking_is_one_to_many_and_a_batch_many_to_one(store):
-    add_operations(
-        store,
-        {"operation_id": "1"},
-        {"operation_id": "2", "arn": "00", "sum_initial_amount": 10},
-        {"operation_id": "3", "arn": "00", "sum_initial_amount": 20},
-        {"operation_id": "4", "payment_id": "p", "sum_initial_amount": 10},
-        {"operation_id": "5", "payment_id": "p", "sum_initial_amount": 30},
-        {"operation_id": "6", "payment_id": "q", "sum_initial_amount": 9},
-    )
-    add_entries(
-        store,
-        {"entry_id": "a", "operation_id": "1", "amount_minor": 600},
-        {"entry_id": "b", "operation_id": "1", "amount_minor": 395},
-        {"entry_id": "c", "reference": "00", "amount_minor": 30},
-        {"entry_id": "d", "payment_id": "p", "amount_minor": 40},
-        {"entry_id": "e", "payment_id": "q", "amount_minor": 4},
-        {"entry_id": "f", "payment_id": "q", "amount_minor": 5},
-    )
-    assert found(store) == [("amount", "1", "a", "EUR", -5)]
-    assert [(row[0], row[1], row[4], row[5]) for row in matches_of(store)] == [
-        ("1", "a", "1:n", "o1"),
-        ("1", "b", "1:n", "o1"),
-        ("2", "c", "n:1", "ec"),
-        ("3", "c", "n:1", "ec"),
-        ("4", "d", "n:1", "ed"),
-        ("5", "d", "n:1", "ed"),
-        ("6", "e", "1:n", "o6"),
-        ("6", "f", "1:n", "o6"),
-    ]
-
-
-def test_an_entry_finds_its_operation_weeks_away_by_what_it_names(store):
-    then = DAY - timedelta(days=20)
-    add_operations(
-        store,
-        {"operation_id": "1", "operation_completed_at": at("12:00", then)},
-        {"operation_id": "2", "operation_completed_at": at("12:00", then), "payment_id": "p2"},
-    )
-    add_entries(store, {"entry_id": "a", "operation_id": "1"}, {"entry_id": "b", "payment_id": "p2"})
-    assert found(store) == []
-    assert [row[:2] for row in matches_of(store)] == [("1", "a"), ("2", "b")]
+# Books
 
 
 def test_an_account_without_books_has_no_missing_entries(store):

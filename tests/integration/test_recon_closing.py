@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import replace
 from datetime import UTC, date, datetime
 
 import pytest
 
 from fixtures.commands import execute, fetch_all, sync
+from fixtures.load import started, walk
 from fixtures.reconciliation import (
+    CUTOFF,
     DAY,
     NEXT,
     add_entries,
@@ -32,32 +35,44 @@ from pipelines.reconciliation.close import (
     reopen_day,
     sealed_document,
 )
+from pipelines.reconciliation.matching import reconcile_ledger
 from pipelines.reports.figures import gather
 from pipelines.reports.publish import publish
 from resources.errors import ConfigError, Incomplete, SyncError, WarehouseBroken
 from resources.sandbox import SandboxServer
+from resources.warehouse import ledger
 from resources.warehouse.locks import days_lock
+
+BEFORE = date(2024, 3, 4)
 
 
 @pytest.fixture
 def settled(store):
     """A day with a sale in both books, proved and reconciled."""
-    add_operations(store, {"operation_id": "1", "payment_id": "p"})
-    add_entries(store, {"entry_id": "a", "operation_id": "1"})
-    execute(
-        store,
-        f"INSERT INTO recon.completeness VALUES ('default', '{DAY}', now(), '{DAY} 00:00Z', '{DAY} 23:59:59Z',"
-        "'complete', NULL, 1, 1, 0, 0, 0, 0, 0, '[]', '[]', '', '');"
-        "INSERT INTO recon.runs (account, business_date, leg, started_at, figures)"
-        f"VALUES ('default', '{DAY}', 'completeness', now(), '{{}}')",
-    )
-    reconcile(store)
+    settle(store)
     return store
 
 
-def close(store, **options):
-    assert isinstance(close_day(store, "default", DAY, by="Ann", **options), Prepared)
-    return close_day(store, "default", DAY, by="Bob", **options)
+def settle(store, account="default"):
+    add_operations(store, {"operation_id": "1", "payment_id": "p", "account": account})
+    add_entries(store, {"entry_id": "a", "operation_id": "1", "account": account})
+    prove_by_hand(store, account)
+    reconcile_ledger(store, account, DAY, CUTOFF)
+
+
+def prove_by_hand(store, account="default", day=DAY, rows=1):
+    execute(
+        store,
+        f"INSERT INTO recon.completeness VALUES ('{account}', '{day}', clock_timestamp(), '{day} 00:00Z',"
+        f" '{day} 23:59:59Z', 'complete', NULL, {rows}, 1, 0, 0, 0, 0, 0, '[]', '[]', '', '');"
+        "INSERT INTO recon.runs (account, business_date, leg, started_at, figures)"
+        f"VALUES ('{account}', '{day}', 'completeness', now(), '{{}}')",
+    )
+
+
+def close(store, account="default", **options):
+    assert isinstance(close_day(store, account, DAY, by="Ann", **options), Prepared)
+    return close_day(store, account, DAY, by="Bob", **options)
 
 
 def test_a_sealed_day_holds_what_its_report_needs_and_stays_the_same_to_the_byte(settled):
@@ -192,6 +207,58 @@ def test_a_day_of_which_an_operation_changed_after_it_was_reconciled_is_not_clos
     )
     with pytest.raises(Incomplete, match="changed after it was reconciled: `ecommpay-sync reconcile"):
         close(settled, with_open_breaks=True)
+
+
+def test_what_changed_later_keeps_a_day_open_from_its_first_moment_to_its_last_and_in_its_account(settled):
+    moments = {
+        ("default", f"{BEFORE} 23:59:59.999999Z"): False,
+        ("default", f"{DAY} 00:00Z"): True,
+        ("default", f"{DAY} 23:59:59.999999Z"): True,
+        ("default", f"{NEXT} 00:00Z"): False,
+        ("other", f"{DAY} 12:00Z"): False,
+    }
+    for (account, completed), keeps_open in moments.items():
+        add_operations(settled, {"operation_id": "2", "account": account, "observed_at": datetime.now(UTC)})
+        execute(settled, f"UPDATE core.operations SET operation_completed_at = '{completed}' WHERE operation_id = '2'")
+        for gone in (False, True):
+            if gone:  # one that left the day is in it no more
+                execute(
+                    settled,
+                    "INSERT INTO core.operation_versions SELECT o.*, clock_timestamp() FROM core.operations o "
+                    "WHERE operation_id = '2'; DELETE FROM core.operations WHERE operation_id = '2'",
+                )
+            with settled.transaction() as connection:
+                found = obstacle(connection, "default", DAY, datetime.now(UTC), with_open_breaks=True)
+            assert (found.reason if found else None) == ("changed after it was reconciled" if keeps_open else None)
+        execute(settled, "DELETE FROM core.operation_versions")
+
+
+def test_a_preparation_a_close_and_a_reopening_are_of_their_account_and_day_alone(settled):
+    settle(settled, "other")
+    prove_by_hand(settled, day=NEXT)
+    reconcile(settled, NEXT)
+    first = close_day(settled, "default", DAY, by="Ann")
+    close(settled, "other")
+    reopen_day(settled, "other", DAY, by="Bob", reason="late invoice")
+    for account, day in (("other", DAY), ("default", NEXT)):
+        assert isinstance(close_day(settled, account, day, by="Eve"), Prepared)
+    sealed = close_day(settled, "default", DAY, by="Bob")
+    document = json.loads(sealed.document)
+    assert (sealed.close_no, document["prepared_by"]) == (1, "Ann")
+    assert document["figures_sha256"] == first.figures_sha256
+    with pytest.raises(ConfigError, match="not closed"):
+        reopen_day(settled, "default", NEXT, by="Bob", reason="x")
+    assert reopen_day(settled, "default", DAY, by="Bob", reason="x") == 2
+    rows = fetch_all(
+        settled, "SELECT account, business_date, action, known_at FROM recon.closes ORDER BY account, close_no"
+    )
+    assert [tuple(row.values())[:3] for row in rows] == [
+        ("default", DAY, "close"),
+        ("default", DAY, "reopen"),
+        ("other", DAY, "close"),
+        ("other", DAY, "reopen"),
+    ]
+    assert rows[0]["known_at"] < rows[1]["known_at"] <= datetime.now(UTC)
 
 
 def test_the_day_with_two_midnights_begins_at_the_first_in_the_totals_and_in_the_report(settled):
@@ -399,6 +466,100 @@ BALANCE = f"""INSERT INTO recon.balance_rollforward
     (account, business_date, balance_name, currency, opening_at, opening_minor, movements, movements_minor, closing_at,
      closing_minor, unexplained_minor, basis, status)
     VALUES ('default', '{DAY}', 'EUR 1', 'EUR', now(), 1, 0, 0, now(), 1, 0, 'none', 'explained')"""
+OF_THE_MOMENT = {"known_at", "prepared_at", "ledger_head", "previous_close", "report"}
+
+
+def test_a_sealed_day_holds_nothing_of_another_account_and_nothing_of_a_later_day(settled):
+    execute(settled, BALANCE)
+    add_operations(settled, {"operation_id": "2"})
+    reconcile(settled)
+    first = json.loads(close(settled, with_open_breaks=True).document)
+    assert first["previous_close"] is first["ledger_head"] is None
+    reopen_day(settled, "default", DAY, by="Bob", reason="another look")
+
+    settle(settled, "other")
+    execute(settled, BALANCE.replace("default", "other"))
+    add_operations(settled, {"operation_id": "2", "account": "other"}, {"operation_id": "3", "account": "other"})
+    reconcile_ledger(settled, "other", DAY, CUTOFF)
+    for _ in range(2):
+        close(settled, "other", with_open_breaks=True)
+        reopen_day(settled, "other", DAY, by="Bob", reason="another look")
+    execute(settled, BALANCE.replace(str(DAY), str(NEXT)).replace("EUR 1", "EUR 2"))
+    prove_by_hand(settled, day=NEXT, rows=2)
+    add_operations(settled, {"operation_id": "next", "operation_completed_at": at("00:00", NEXT)})
+    add_entries(settled, {"entry_id": "much later", "booked_at": at("12:00", date(2024, 3, 9))})
+    reconcile(settled, NEXT)
+    for account, count in (("default", 2), ("other", 3)):
+        for _ in range(count):
+            record = replace(walk(), incomplete_because="it moved")
+            ledger.add_incomplete_window(settled, started(settled, account), record)
+
+    second = json.loads(close(settled, with_open_breaks=True).document)
+    assert {name: second[name] for name in first.keys() - OF_THE_MOMENT} == {
+        name: first[name] for name in first.keys() - OF_THE_MOMENT
+    }
+    assert (second["previous_close"]["close_no"], second["ledger_head"]["entry_no"]) == (2, 2)
+    assert sealed_document(settled, "other", DAY) is sealed_document(settled, "default", NEXT) is None
+
+
+def test_a_sealed_day_holds_its_latest_proof_and_its_last_reconciliation(settled):
+    prove_by_hand(settled, rows=8)
+    add_operations(settled, {"operation_id": "2"})
+    add_entries(settled, {"entry_id": "b", "operation_id": "2"})
+    reconcile(settled)
+    document = json.loads(close(settled).document)
+    assert (document["completeness"]["requests"], document["books"]["entries"]) == (8, 2)
+
+
+def test_sealed_totals_are_by_currency_type_and_status_of_completed_or_else_created_operations(settled):
+    created = {"operation_completed_at": None, "operation_status": "decline"}
+    add_operations(
+        settled,
+        {"operation_id": "first", **created, "operation_created_at": at("00:00")},
+        {"operation_id": "last", **created, "operation_created_at": at("23:59"), "sum_initial_amount": 5},
+        {"operation_id": "next", **created, "operation_created_at": at("00:00", NEXT)},
+        {"operation_id": "before", **created, "operation_created_at": at("23:59", BEFORE)},
+    )
+    add_operations(
+        settled,
+        {"operation_id": "odd", "operation_type": "odd", "operation_status": "odd", "sum_initial_currency": "XXQ"},
+        {"operation_id": "sum", "sum_initial_amount": 3},
+        {"operation_id": "refund", "operation_type": "refund", "sum_initial_currency": "KWD"},
+    )
+    reconcile(settled)
+    totals = json.loads(close(settled, with_open_breaks=True).document)["totals"]["day"]
+    names = ("currency", "exponent", "type", "status", "is_success", "sign", "count", "minor")
+    assert [tuple(total[name] for name in names) for total in totals] == [
+        ("EUR", 2, "sale", "decline", False, 1, 2, "1005"),
+        ("EUR", 2, "sale", "success", True, 1, 2, "1003"),
+        ("KWD", 3, "refund", "success", True, -1, 1, "1000"),
+        ("XXQ", None, "odd", "odd", False, 0, 1, "1000"),
+    ]
+
+
+def test_sealed_breaks_are_those_up_to_the_day_that_are_not_resolved_by_type_state_age_and_currency(settled):
+    add_operations(
+        settled,
+        {"operation_id": "2", "operation_completed_at": at("12:00", BEFORE), "sum_initial_amount": 700},
+        {"operation_id": "3", "operation_completed_at": at("12:00", date(2024, 3, 2)), "sum_initial_amount": 40},
+        {"operation_id": "4", "operation_completed_at": at("12:00", date(2024, 3, 2)), "sum_initial_amount": 2},
+        {"operation_id": "5", "sum_initial_currency": "USD"},
+        {"operation_id": "6", "sum_initial_amount": 1},
+    )
+    for day in (date(2024, 3, 2), BEFORE, DAY):
+        reconcile(settled, day)
+    execute(settled, "UPDATE recon.breaks SET state = 'explained', owner = 'Eve', note = 'x' WHERE operation_id = '3'")
+    execute(settled, "UPDATE recon.breaks SET state = 'resolved' WHERE operation_id = '6'")
+    breaks = json.loads(close(settled, with_open_breaks=True).document)["breaks"]
+    names = ("break_type", "state", "age", "currency", "count", "minor")
+    assert [tuple(row[name] for name in names) for row in breaks["by_type_and_age"]] == [
+        ("missing_in_ledger", "explained", "4–7", "EUR", 1, "40"),
+        ("missing_in_ledger", "open", "0–1", "USD", 1, "1000"),
+        ("missing_in_ledger", "open", "2–3", "EUR", 1, "700"),
+        ("missing_in_ledger", "open", "4–7", "EUR", 1, "2"),
+    ]
+    largest = [(row["currency"], row["operation_id"], row["minor"]) for row in breaks["largest"]]
+    assert largest == [("EUR", "2", "700"), ("EUR", "3", "40"), ("EUR", "4", "2"), ("USD", "5", "1000")]
 
 
 @pytest.mark.parametrize(

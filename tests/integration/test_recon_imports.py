@@ -13,7 +13,9 @@ from pyarrow import parquet
 
 from fixtures.commands import ROOT, fetch_all
 from fixtures.reconciliation import DAY, add_operations, breaks_of, reconcile
+from pipelines.reconciliation import ledger_import
 from pipelines.reconciliation.ledger_import import import_ledger
+from pipelines.reconciliation.mapping import read_mapping
 from resources.currencies import exponent_of
 from resources.errors import ConfigError
 
@@ -122,7 +124,7 @@ def test_a_bad_row_is_reported_with_line_column_problem_and_advice_and_nothing_i
     assert (fault.line, fault.column) == (3, column)
     assert problem in fault.problem
     assert fault.advice
-    assert report.import_id is None
+    assert (report.import_id, report.rows_new, report.rows_changed, report.rows_unchanged) == (None, 0, 0, 0)
     assert fetch_all(store, "SELECT count(*) FROM recon.ledger_entries") == [{"count": 0}]
 
 
@@ -232,3 +234,107 @@ def test_an_import_is_on_record_with_its_files_name_and_digest_and_with_its_coun
     ]
     imports = fetch_all(store, "SELECT import_id, count(*) FROM recon.ledger_entries GROUP BY 1 ORDER BY 1")
     assert [row["count"] for row in imports] == [1, 5], "an entry names the import that wrote it last"
+
+
+def test_a_file_of_several_blocks_is_checked_and_counted_as_a_whole(store, tmp_path, monkeypatch):
+    load(store, write(tmp_path / "ledger.csv", HEADER, ROWS[:3]))
+    monkeypatch.setattr(ledger_import, "ROWS_AT_ONCE", 2)
+    path = write(tmp_path / "ledger.csv", HEADER, [*ROWS[:5], ROWS[0], ROWS[4]])
+    report = load(store, path, accept_partial=True)
+    assert (report.rows_read, report.rows_new, report.rows_unchanged, report.rows_rejected) == (7, 2, 3, 2)
+    assert [(fault.line, fault.column, fault.problem) for fault in report.faults] == [
+        (7, "entry_id", "stands in line 2 already"),
+        (8, "entry_id", "stands in line 6 already"),
+    ]
+
+
+MAPPING = """
+[fields]
+entry_id = "No"
+booked_at = "Day"
+operation_type = { value = "sale" }
+currency = { value = "EUR" }
+amount = "Amount"
+[[skip]]
+column = "No"
+equals = "Opening"
+[[totals]]
+column = "No"
+matches = "^Total"
+sum_of = "Amount"
+"""
+
+
+@pytest.mark.parametrize("rows_at_once", [2, 20_000])
+def test_a_file_with_a_mapping_is_stored_and_its_faults_name_its_own_columns(
+    store, tmp_path, monkeypatch, rows_at_once
+):
+    monkeypatch.setattr(ledger_import, "ROWS_AT_ONCE", rows_at_once)
+    (tmp_path / "books.toml").write_text(MAPPING, encoding="utf-8")
+    mapping = read_mapping(str(tmp_path / "books.toml"), tmp_path)
+    rows = [
+        ["Opening", "", "9.99"],
+        ["1", "2024-03-05", "1.10"],
+        ["2", "2024-03-05", "2.20"],
+        ["Total", "", "3.30"],
+        ["3", "2024-03-05", "0.05"],
+        ["Total", "", "3.35"],
+    ]
+    path = write(tmp_path / "books.csv", ["No", "Day", "Amount"], rows)
+    report = load(store, path, mapping=mapping)
+    assert (report.rows_read, report.rows_new, report.rows_skipped, report.faults) == (3, 3, 3, ())
+    bad = [*rows, ["4", "2024-03-05", "?"], ["Total", "", "3.36"], ["2", "2024-03-05", "2.20"]]
+    write(path, ["No", "Day", "Amount"], bad)
+    for options in ({}, {"accept_partial": True}):
+        report = load(store, path, mapping=mapping, **options)
+        assert (report.rows_read, report.rows_skipped, report.rows_rejected) == (6, 4, 3)
+        assert [(fault.line, fault.column) for fault in report.faults] == [(8, "Amount"), (9, "Amount"), (10, "No")]
+
+
+def test_of_the_days_of_a_file_alone_its_own_account_loses_what_the_file_lacks(store, tmp_path):
+    load(store, write(tmp_path / "ledger.csv", HEADER, ROWS[2:6]))
+    import_ledger(store, "other", tmp_path / "ledger.csv", "UTC", exponent_of)
+    report = load(store, write(tmp_path / "ledger.csv", HEADER, ROWS[2:4]), replace_day=True)
+    assert (report.rows_read, report.rows_unchanged, report.rows_withdrawn) == (2, 2, 2)
+    (kept,) = fetch_all(store, "SELECT rows_withdrawn FROM recon.ledger_imports ORDER BY import_id DESC LIMIT 1")
+    assert kept == {"rows_withdrawn": 2}
+    states = fetch_all(
+        store,
+        "SELECT account, entry_id, import_id = :last AS is_by_it FROM recon.ledger_entries "
+        "WHERE recon.is_withdrawn(status) ORDER BY entry_id",
+        last=report.import_id,
+    )
+    assert [tuple(row.values()) for row in states] == [("default", "e", True), ("default", "f", True)]
+    versions = fetch_all(store, "SELECT account, entry_id FROM recon.ledger_entry_versions ORDER BY entry_id")
+    assert [tuple(row.values()) for row in versions] == [("default", "e"), ("default", "f")]
+
+
+ENTRY = {
+    "entry_id": "a",
+    "booked_at": "2024-03-05T12:00:00Z",
+    "operation_type": "sale",
+    "status": "success",
+    "currency": "EUR",
+    "amount": "5.00",
+    "fee": "0.10",
+    "operation_id": "1",
+    "project_id": "198",
+    "payment_id": "p",
+    "reference": "r",
+}
+
+
+@pytest.mark.parametrize("column", [*ENTRY][1:])
+def test_an_entry_is_corrected_whatever_column_differs(store, tmp_path, column):
+    other = {"booked_at": "2024-03-05", "currency": "USD", "amount": "6.00", "fee": ""}.get(column, "other")
+    load(store, write(tmp_path / "ledger.csv", [*ENTRY], [[*ENTRY.values()]]))
+    before = fetch_all(store, "SELECT * FROM recon.ledger_entries")
+    changed = ENTRY | {column: other}
+    report = load(store, write(tmp_path / "ledger.csv", [*changed], [[*changed.values()]]))
+    assert (report.rows_new, report.rows_changed, report.rows_unchanged) == (0, 1, 0)
+    import_ledger(store, "other", write(tmp_path / "ledger.csv", [*ENTRY], [[*ENTRY.values()]]), "UTC", exponent_of)
+    (now, _) = fetch_all(store, "SELECT * FROM recon.ledger_entries ORDER BY account")
+    differing = {name for name in now if now[name] != before[0][name]} - {"import_id", "entered_at"}
+    assert differing == {"booked_at": {"booked_at", "is_date_only", "booked_on"}}.get(
+        column, {{"amount": "amount_minor", "fee": "fee_minor"}.get(column, column)}
+    )

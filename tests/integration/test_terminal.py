@@ -204,3 +204,44 @@ def test_the_help_lists_each_command_once_under_a_heading(environment):
         "ledger marts match metrics operations reconcile reopen replay report sandbox settings spot-check status trace "
         "unmatch verify"
     )
+
+
+# Output that cannot be written
+
+
+@pytest.mark.parametrize("arguments", [["--version"], ["settings"], ["status"]], ids=" ".join)
+def test_output_that_cannot_be_written_is_told_in_one_line(environment, arguments):
+    settings = {"PATH": os.environ["PATH"]} | environment
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [COMMAND, *arguments], env=settings, stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
+    assert (done.returncode, done.stderr) == (
+        1,
+        "ecommpay-sync: the output: no space left on device: make room there, then run the same command again.\n",
+    )
+
+
+@pytest.mark.parametrize("closed", [">&-", ">&- 2>&-"])
+def test_a_command_whose_output_is_closed_does_its_work(environment, store, closed):
+    shell = f'"{COMMAND}" marts {closed}'
+    settings = {"PATH": os.environ["PATH"]} | environment
+    done = subprocess.run(["sh", "-c", shell], env=settings, capture_output=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
+
+
+# A warehouse that nothing was loaded into
+
+
+DAY = "2024-03-01"
+READING = [
+    *(["status"], ["settings"], ["verify"], ["metrics"], ["breaks"], ["breaks", "reasons"], ["trace", "1"], ["alert"]),
+    *(["replay", "--from", DAY, "--to", DAY], ["report", "--date", DAY], ["report", "--month", "2024-03"]),
+]
+
+
+@pytest.mark.parametrize("arguments", READING, ids=" ".join)
+def test_a_command_that_reads_says_of_an_empty_database_what_to_do(command, environment, empty_url, arguments):
+    done = command(*arguments, environment=environment | {"DATABASE_URL": empty_url})
+    assert done.returncode == 0 or "migrations are pending" in done.stderr, done.stderr
+    assert done.stderr.count("\n") <= 1

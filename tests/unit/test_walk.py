@@ -1,22 +1,19 @@
 """The walk: whatever the server does between two pages, a window that is called complete has lost no row.
 
 The model of the server is a list of ids, newest first; before a request it can move rows, and an answer can
-be short, empty or capped. Pages requested ahead are answered at once, when they are asked for, or never, by chance.
+be short, empty or capped.
 """
 
 from __future__ import annotations
 
 import random
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from threading import Barrier, Event
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipelines.ingest.read_ahead import PageReader
 from pipelines.ingest.walk import (
     DEEPEST,
     LIMIT,
@@ -75,42 +72,6 @@ class Server:
             self.always_there.discard(gone)
 
 
-class LatePage(Future):
-    """A page that is on its way: answered only when it is asked for, though it cannot be taken back."""
-
-    def __init__(self, call) -> None:
-        super().__init__()
-        self.call = call
-
-    def cancel(self) -> bool:
-        return False
-
-    def result(self, timeout=None):
-        return self.call()
-
-
-class PagesByChance(Executor):
-    """Answers pages requested ahead at once, late, or never."""
-
-    def __init__(self, seed: int) -> None:
-        self.chance = random.Random(seed)
-
-    def submit(self, function, /, *arguments, **named) -> Future:
-        when = self.chance.choice(["at once", "at once", "late", "never"])
-        if when == "never":
-            return Future()
-        if when == "late":
-            return LatePage(lambda: function(*arguments, **named))
-        done: Future = Future()
-        done.set_result(function(*arguments, **named))
-        return done
-
-
-def read_ahead(server: Server, length: timedelta = DAY, suspicion: Suspicion | None = None, seed: int = 0):
-    with PageReader(server.fetch, PagesByChance(seed)) as reader:
-        return walk_until_stable(reader.fetch, length, suspicion, reader.expect)
-
-
 def ids(count: int) -> list[str]:
     return [str(number) for number in range(count, 0, -1)]
 
@@ -140,20 +101,17 @@ def test_one_answer_that_is_empty_short_or_capped_loses_nothing(size, fault, at)
     assert met(outcome) == set(server.rows)
 
 
-def asked(
-    server: Server, suspicion: Suspicion | None = None
-) -> tuple[object, list[int | tuple[int, int]], list[list[int]]]:
-    """How a day is walked: the outcome, the offsets requested (with a limit that is not the usual), those expected."""
+def asked(server: Server, suspicion: Suspicion | None = None) -> tuple[object, list[int | tuple[int, int]]]:
+    """How a day is walked: the outcome, and the offsets requested (with a limit that is not the usual)."""
     requests: list[int | tuple[int, int]] = []
-    expected: list[list[int]] = []
 
     def fetch(offset: int, limit: int) -> Page[None]:
         requests.append(offset if limit == LIMIT else (offset, limit))
         return server.fetch(offset, limit)
 
-    outcome = walk_until_stable(fetch, DAY, suspicion, lambda offsets: expected.append([*offsets]))
+    outcome = walk_until_stable(fetch, DAY, suspicion)
     assert outcome.requests == len(requests)
-    return outcome, requests, expected
+    return outcome, requests
 
 
 HEAD, PROBE = (0, 1), (DEEPEST, 1)
@@ -172,7 +130,7 @@ HEAD, PROBE = (0, 1), (DEEPEST, 1)
     ],
 )
 def test_a_window_at_rest_takes_these_requests_and_no_more(size, cap, requests):
-    outcome, made, _ = asked(Server(ids(size), cap))
+    outcome, made = asked(Server(ids(size), cap))
     assert isinstance(outcome, Complete)
     assert made == requests
 
@@ -187,7 +145,7 @@ def test_a_window_at_rest_takes_these_requests_and_no_more(size, cap, requests):
     ],
 )
 def test_an_untrusted_server_is_asked_six_times_for_every_end(size, requests):
-    outcome, made, _ = asked(Server(ids(size)), Suspicion(server_untrusted=True))
+    outcome, made = asked(Server(ids(size)), Suspicion(server_untrusted=True))
     assert isinstance(outcome, Complete)
     assert made == requests
 
@@ -202,7 +160,7 @@ def test_an_untrusted_server_is_asked_six_times_for_every_end(size, requests):
     ],
 )
 def test_a_window_that_is_too_dense_is_told_by_one_probe_and_with_what_was_received(size, dense, pages):
-    outcome, made, _ = asked(Server(ids(size), dense=dense))
+    outcome, made = asked(Server(ids(size), dense=dense))
     assert isinstance(outcome, TooDense)
     assert made == [*range(0, 999 * pages, 999), PROBE]
     assert outcome.rows == 1_000 * pages
@@ -212,28 +170,16 @@ def test_a_window_that_is_too_dense_is_told_by_one_probe_and_with_what_was_recei
 
 @pytest.mark.parametrize(("dense", "place"), [(9_990, 3), (0, 4), (1_000, 4)])
 def test_a_window_that_only_seems_too_dense_is_probed_once_and_walked(dense, place):
-    outcome, made, _ = asked(Server(ids(9_990), dense=dense))
+    outcome, made = asked(Server(ids(9_990), dense=dense))
     assert isinstance(outcome, Complete)
     pages = [*range(0, 9_990, 999), 9_989]
     assert made == [*pages[:place], PROBE, *pages[place:], HEAD]
 
 
 def test_a_window_whose_probe_came_empty_is_given_back_once_it_is_deeper_than_a_page_behind_the_probe():
-    outcome, made, _ = asked(Server(ids(30_000), answers={5: "empty"}))
+    outcome, made = asked(Server(ids(30_000), answers={5: "empty"}))
     assert isinstance(outcome, TooDense)
     assert made == [0, 999, 1_998, 2_997, PROBE, *range(3_996, 11_000, 999)]
-
-
-@pytest.mark.parametrize(
-    ("size", "dense", "expected"),
-    [
-        (3_000, 0, [[], [999], [1_998], [2_997], [2_999]]),  # nothing is known of what follows
-        (6_000, 6_000, [[], [999, 1_998, 2_997], [1_998, 2_997], [2_997, 3_996], [3_996], [4_995], [5_994], [5_999]]),
-        (12_000, 12_000, [[], [999, 1_998, 2_997], [1_998, 2_997, 3_996]]),  # two more: it may still be cut
-    ],
-)
-def test_pages_are_expected_as_far_as_rows_are_likely(size, dense, expected):
-    assert asked(Server(ids(size), dense=dense))[2] == expected
 
 
 def test_a_window_that_comes_in_one_answer_takes_one_request_and_an_empty_one_three():
@@ -307,7 +253,7 @@ def test_a_window_that_fits_an_answer_is_walked_once_more_while_new_rows_keep_co
     server = Server(ids(300), moves={number: [("enter", 0)] for number in range(1, 100)})
     outcome = walk_until_stable(server.fetch, DAY)
     assert isinstance(outcome, Complete)
-    assert (outcome.walks, outcome.drifts, server.requests) == (3, 3, 6)
+    assert (outcome.walks, outcome.drifts, server.requests) == (3, 3, 7)  # the last: has a row moved into it?
 
 
 def test_a_row_that_entered_at_the_head_while_another_left_is_noticed_at_the_end():
@@ -407,107 +353,12 @@ def test_rows_of_equal_time_in_an_order_that_changes_are_not_lost_silently(seed)
         assert len(met(outcome)) == 3_000
 
 
-# pages requested ahead
-
-
-@pytest.mark.parametrize("size", SIZES)
-@pytest.mark.parametrize("cap", [LIMIT, 500, 999, 2, 1])
-@pytest.mark.parametrize("seed", range(2))
-def test_read_ahead_meets_data_at_rest_as_the_walk_in_line_does(size, cap, seed):
-    size = size if cap > 2 else size % 50
-    in_line = walk_until_stable(Server(ids(size), cap, dense=max(1, size)).fetch, DAY)
-    ahead = read_ahead(Server(ids(size), cap, dense=max(1, size)), seed=seed)
-    assert type(ahead) is type(in_line)
-    if isinstance(ahead, Complete):
-        assert isinstance(in_line, Complete)
-        assert [page.ids for page in ahead.pages] == [page.ids for page in in_line.pages]
-        assert (ahead.walks, ahead.drifts, ahead.requests) == (1, 0, in_line.requests)
-
-
-@settings(max_examples=250, deadline=None)
-@given(
-    size=st.sampled_from(SIZES) | st.integers(0, 9_000),
-    cap=st.sampled_from([LIMIT, 500]),
-    moves=st.dictionaries(st.integers(1, 40), st.lists(move, max_size=4), max_size=20),
-    answers=st.dictionaries(st.integers(1, 40), st.sampled_from(["short", "capped"]), max_size=1),
-    wrong_by=st.sampled_from([0.3, 1, 1, 3]),
-    seed=st.integers(0, 1_000),
-)
-def test_read_ahead_loses_no_row_that_stays_while_others_enter_and_leave(size, cap, moves, answers, wrong_by, seed):
-    server = Server(ids(size), cap, answers=answers, moves=moves, dense=max(1, round(wrong_by * size)))
-    outcome = read_ahead(server, seed=seed)
-    if isinstance(outcome, Complete):
-        assert met(outcome) >= server.always_there
-
-
-@settings(max_examples=250, deadline=None)
-@given(
-    size=st.sampled_from(SIZES) | st.integers(0, 9_000),
-    cap=st.sampled_from([LIMIT, 500, 999]),
-    fault=st.sampled_from(["empty", "short", "capped"]),
-    at=st.integers(1, 20),
-    wrong_by=st.sampled_from([0.3, 1, 1, 3]),
-    seed=st.integers(0, 1_000),
-)
-def test_read_ahead_loses_nothing_to_an_answer_that_is_empty_short_or_capped(size, cap, fault, at, wrong_by, seed):
-    server = Server(ids(size), cap, answers={at: fault}, dense=max(1, round(wrong_by * size)))
-    outcome = read_ahead(server, seed=seed)
-    if isinstance(outcome, Complete):
-        assert met(outcome) == set(server.rows)
-    else:
-        assert isinstance(outcome, TooDense), "times that promise three times as many rows may let it be cut"
-
-
-@settings(max_examples=150, deadline=None)
-@given(size=st.integers(2_001, 6_000), position=st.integers(0, 5_000), at=st.integers(2, 8), seed=st.integers(0, 1_000))
-def test_read_ahead_notices_a_row_that_entered_at_the_head_while_another_left(size, position, at, seed):
-    """No page may be older than the first one: the last look at the head would not tell what entered between."""
-    server = Server(ids(size), moves={at: [("enter", 0), ("leave", 1 + position)]}, dense=size)
-    outcome = read_ahead(server, seed=seed)
-    assert isinstance(outcome, Complete)
-    # at the last request, which looks at the head, or after it, nothing can be told any more
-    assert met(outcome) >= set(server.rows) or server.requests <= at
-
-
 def test_dense_data_at_rest_takes_hardly_more_requests_than_pages():
     sizes, requests = range(5_000, 7_500, 100), 0
     for size in sizes:
         server = Server(ids(size), dense=size)
-        with PageReader(server.fetch, PagesByChance(size)) as reader:
-            outcome = walk_until_stable(reader.fetch, DAY, None, reader.expect)
+        outcome = walk_until_stable(server.fetch, DAY)
         assert isinstance(outcome, Complete)
-        assert server.requests == outcome.requests + reader.thrown_away
+        assert server.requests == outcome.requests
         requests += server.requests
     assert requests <= 1.15 * sum(sizes) / LIMIT + 2 * len(sizes)
-
-
-def test_pages_after_the_first_are_on_their_way_at_the_same_time():
-    server, together = Server(ids(6_000), dense=6_000), Barrier(3)
-
-    def fetch(offset: int, limit: int) -> Page[None]:
-        if offset in {999, 1_998, 2_997}:
-            together.wait(10)  # breaks, and fails the walk, if the three are not asked for at once
-        return server.fetch(offset, limit)
-
-    with PageReader(fetch, ThreadPoolExecutor(8)) as reader:
-        outcome = walk_until_stable(reader.fetch, DAY, None, reader.expect)
-    assert isinstance(outcome, Complete)
-    assert met(outcome) == set(server.rows)
-
-
-def test_a_walk_that_fails_does_not_wait_for_pages_requested_ahead():
-    server, answered = Server(ids(6_000), dense=6_000), Event()
-
-    def fetch(offset: int, limit: int) -> Page[None]:
-        if offset == 999:
-            raise RuntimeError("the platform refused")
-        if offset > 999:
-            answered.wait(30)
-        return server.fetch(offset, limit)
-
-    try:
-        with pytest.raises(RuntimeError, match="refused"), PageReader(fetch, ThreadPoolExecutor(8)) as reader:
-            walk_until_stable(reader.fetch, DAY, None, reader.expect)
-        assert not answered.is_set()
-    finally:
-        answered.set()

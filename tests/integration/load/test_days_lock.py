@@ -60,7 +60,7 @@ def test_a_second_run_over_the_same_days_waits_and_then_says_that_they_are_busy(
         days_lock(store, "default", date(2024, 3, 15), date(2024, 3, 15), wait_seconds=1),
     ):
         pass
-    assert 1 <= time.monotonic() - begun < 5
+    assert 1 <= time.monotonic() - begun < 20
     assert "\n" not in str(error.value)
 
 

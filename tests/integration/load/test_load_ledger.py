@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -13,7 +12,7 @@ import psycopg
 import pytest
 
 import sql
-from fixtures.commands import fetch_all
+from fixtures.commands import fetch_all, waits_for_a_lock
 from fixtures.load import (
     START,
     at,
@@ -31,7 +30,7 @@ from resources.data_api.caller import RequestCounts
 from resources.errors import ConfigError, Incomplete, WarehouseBroken, WarehouseUnavailable
 from resources.warehouse import ledger
 from resources.warehouse.engine import Warehouse
-from resources.warehouse.ledger import LoadReport, Scope
+from resources.warehouse.ledger import ControlTotal, LoadReport, Scope, WalkRecord, sum_totals
 from resources.warehouse.load import load_window
 from resources.warehouse.locks import DaysAreBusy
 
@@ -75,11 +74,6 @@ def paused_before(monkeypatch, statement: str):
             yield reached
         finally:
             go_on.set()
-
-
-def waits_for_a_lock(store: Warehouse) -> bool:
-    waiting = "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
-    return any(fetch_all(store, waiting) or time.sleep(0.01) for _ in range(500))
 
 
 def test_a_walk_that_meets_an_operation_while_another_is_storing_it_waits_and_then_sees_it(store, monkeypatch):
@@ -268,3 +262,89 @@ def test_walked_again_is_what_was_incomplete_or_walked_a_day_ago_or_lies_in_the_
     load_empty(store, started(store), until=datetime.now(UTC) - timedelta(days=2))
     assert done_already(store) == []
     assert len(done_already(store, look_back_days=1)) == 1
+
+
+def test_a_run_keeps_which_windows_it_does_not_walk_again(store):
+    load_empty(store, started(store))
+    load_empty(store, started(store))
+    done = ledger.windows_already_done(store, "default", (START, START + timedelta(days=1)), (), 3)
+    run_ids = [started(store).run_id for _ in range(3)]
+    ledger.note_resumed_windows(store, run_ids[0], done)
+    ledger.note_resumed_windows(store, run_ids[1], [])
+    rows = store.query("warehouse/ledger/resumed_windows", run_ids=run_ids[:2])
+    assert len(done) == 2
+    assert sorted(rows) == sorted((run_ids[0], window.window_id) for window in done)
+
+
+def test_a_stream_was_loaded_once_a_run_of_it_was_complete(store):
+    def was_loaded():
+        asked = [("a", "fraud"), ("a", "balances"), ("b", "fraud")]
+        return [ledger.was_loaded(store, account, stream) for account, stream in asked]
+
+    with suppress(Incomplete), ledger.run(store, RequestCounts(), account="a", stream="fraud"):
+        raise Incomplete("it moved")
+    with ledger.run(store, RequestCounts(), account="a", stream="fraud") as run:
+        run.skipped = "no right"
+    assert was_loaded() == [False, False, False]
+    with ledger.run(store, RequestCounts(), account="a", stream="fraud"):
+        pass
+    assert was_loaded() == [True, False, False]
+
+
+def test_totals_are_added_by_currency_type_and_status_and_without_an_amount_there_is_no_sum(store):
+    sale, refund, none = (("EUR", "sale", "success"), ("EUR", "refund", "success"), (None, None, None))
+    parts = [
+        [ControlTotal(*sale, 1, 2**63), ControlTotal(*none, 1, None)],
+        [ControlTotal(*sale, 2, None), ControlTotal(*refund, 1, None), ControlTotal(*none, 2, None)],
+        [ControlTotal(*sale, 1, 2**63), ControlTotal(*refund, 1, -5)],
+    ]
+    assert sum_totals(*parts) == (
+        ControlTotal(*sale, 4, 2**64),
+        ControlTotal(*none, 3, None),
+        ControlTotal(*refund, 2, -5),
+    )
+
+
+def test_a_window_keeps_the_totals_of_what_it_met_and_they_are_what_it_wrote(store):
+    huge = 2**63 - 1
+    rows = [row(1, amount=huge), row(2, amount=huge), row(3, None), row(4) | {"sum_initial": None}, row(5, "decline")]
+    report = load_rows(store, *rows)
+    met = {(total.currency, total.type, total.status): (total.count, total.minor) for total in report.totals}
+    assert met == {
+        ("EUR", None, "success"): (2, 2 * huge),
+        ("EUR", None, None): (1, 100),
+        (None, None, "success"): (1, None),
+        ("EUR", None, "decline"): (1, 100),
+    }
+    with store.transaction() as connection:
+        assert sorted(ledger.written_totals(connection, report.window_id), key=repr) == sorted(report.totals, key=repr)
+    assert ledger_is_sound(store)
+
+
+def test_a_window_is_written_as_it_was_walked(store):
+    scope = started(store, projects=[7, 5])
+    record = WalkRecord(at(0), at(9), at(10), at(20), walks=3, drifts=2, pages=4, requests=5)
+    report = LoadReport(0, rows_met=15, rows_new=1, rows_changed=2, rows_unchanged=3, rows_rejected=9)
+    with store.transaction() as connection:
+        report = replace(report, window_id=ledger.next_window_id(connection))
+        assert ledger.add_window(connection, scope, record, report, digest="a", pages_digest="b")
+        total = ControlTotal("EUR", "sale", "success", 1, 5)
+        other = replace(report, window_id=ledger.next_window_id(connection), totals=(total,))
+        assert not ledger.add_window(connection, scope, record, other), "nothing of it was written"
+    ledger.add_incomplete_window(store, scope, replace(record, incomplete_because="it moved"))
+    first, _, incomplete = fetch_all(store, "SELECT * FROM sync.windows ORDER BY entry_no")
+    wanted = {
+        **{name: value for name, value in vars(record).items() if name != "incomplete_because"},
+        **{name: getattr(report, name) for name in ("rows_met", "rows_new", "rows_changed", "rows_unchanged")},
+        "rows_rejected": 9,
+        "account": "default",
+        "stream": "operations",
+        "run_id": scope.run_id,
+        "project_ids": [7, 5],
+        "rows_digest": "a",
+        "pages_digest": "b",
+        "verdict": "complete",
+        "reason": None,
+    }
+    assert {name: first[name] for name in wanted} == wanted
+    assert (incomplete["verdict"], incomplete["reason"], incomplete["rows_met"]) == ("incomplete", "it moved", 0)

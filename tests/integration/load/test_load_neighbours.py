@@ -13,7 +13,7 @@ from fixtures.commands import fetch_all
 from fixtures.load import START, Killed, at, ledger_is_sound, row, started, stored, versions, walk
 from pipelines.ingest.normalize import concat, normalize
 from pipelines.ingest.operations import OPERATIONS
-from resources.warehouse.ledger import sum_totals
+from resources.warehouse.ledger import DoneWindow, Neighbours, sum_totals
 from resources.warehouse.load import load_window
 
 DAY = timedelta(days=1)
@@ -94,3 +94,20 @@ def test_a_neighbour_whose_load_was_rolled_back_counts_nothing(store):
         load(store, scope, 0, row(1), row(2))
     assert fetch_all(store, "SELECT 1 FROM sync.windows") == []
     assert counts(load(store, scope, 1, row(2), row(3))) == (2, 2, 0, 0)
+
+
+def test_what_a_continued_run_does_not_walk_again_has_counted_what_both_met(store):
+    interrupted = load(store, started(store), 0, row(1), row(2))
+    asked = []
+
+    def keys_of(window_id):
+        asked.append(window_id)
+        return frozenset("12")
+
+    done = [DoneWindow(START, START + DAY, interrupted.window_id)]
+    scope = replace(started(store), neighbours=Neighbours(done, keys_of))
+    assert counts(load(store, scope, 3, row(9))) == (1, 1, 0, 0)
+    assert asked == [], "the keys are read when a neighbour of theirs is committed"
+    assert counts(load(store, scope, 1, row(2), row(3))) == (1, 1, 0, 0)
+    assert asked == [interrupted.window_id]
+    assert counts(load(store, scope, -1, row(1), row(0))) == (1, 1, 0, 0)

@@ -106,18 +106,18 @@ def test_long_intervals_are_answered_one_by_one():
     long = {"from": "2024-01-01 00:00:00", "to": "2024-06-29 00:00:01"}
     short = {"from": "2024-01-01 00:00:00", "to": "2024-06-29 00:00:00"}
     accounts = [Account("a"), Account("b", OTHER_TOKEN, OTHER_SECRET)]
-    with simple(accounts=accounts, behaviour=Behaviour(long_interval_gap=0.25)) as sandbox:
+    with simple(accounts=accounts, behaviour=Behaviour(long_interval_gap=0.6)) as sandbox:
         start = time.monotonic()
         rows(sandbox, interval=long)
         rows(sandbox, interval=short)
         rows(sandbox, interval=long, token=OTHER_TOKEN, secret=OTHER_SECRET)
-        assert time.monotonic() - start < 0.25
+        assert time.monotonic() - start < 0.6
         threads = [threading.Thread(target=rows, args=[sandbox], kwargs={"interval": long}) for _ in range(2)]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
-        assert 0.5 < time.monotonic() - start < 1.5
+        assert time.monotonic() - start > 1.2
 
 
 def test_answers_can_be_chunked():

@@ -36,10 +36,10 @@ def test_answers_that_take_time_do_not_wait_for_each_other():
 
 def test_what_is_beyond_the_capacity_waits_in_line():
     with simple() as sandbox:
-        sandbox.set_behaviour(delay=0.2, capacity=2)
-        assert seconds_of(sandbox, 8) >= 0.8
+        sandbox.set_behaviour(delay=0.5, capacity=4)
+        assert seconds_of(sandbox, 8) >= 1
         sandbox.set_behaviour(delay=0, capacity=0)
-        assert seconds_of(sandbox, 8) < 0.8
+        assert seconds_of(sandbox, 8) < 1
 
 
 # The Date header
