@@ -42,9 +42,9 @@ TYPES = {
 TIMES = {"DATE": "%Y-%m-%d", "TIMESTAMP WITH TIME ZONE": "%Y-%m-%d %H:%M"}
 CURRENCIES, USES = "decimals_of_a_currency", {"Uses": "sum(operations)"}  # what a board offers, most used first
 COMMENTS = """SELECT c.oid::bigint, a.attnum, a.attname, col_description(c.oid, a.attnum)
-FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
-WHERE c.relnamespace IN ('bi'::regnamespace, 'recon'::regnamespace) AND a.attnum > 0 AND NOT a.attisdropped
-ORDER BY c.oid::regclass::text <> ALL (%s), c.oid::regclass::text"""
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_attribute a ON a.attrelid = c.oid
+WHERE n.nspname IN ('bi', 'recon') AND a.attnum > 0 AND NOT a.attisdropped
+ORDER BY n.nspname || '.' || c.relname <> ALL (%s), n.nspname, c.relname"""
 DECLARED: dict[str, Any] = yaml.safe_load((DOCS / "dashboards.yaml").read_text(encoding="utf-8"))
 
 
