@@ -262,6 +262,8 @@ def test_a_preparation_a_close_and_a_reopening_are_of_their_account_and_day_alon
         ("other", DAY, "reopen"),
     ]
     assert rows[0]["known_at"] < rows[1]["known_at"] <= datetime.now(UTC)
+    tips = settled.query("reconciliation/close/close_tips")
+    assert [(tip.account, tip.close_no) for tip in tips] == [("default", 2), ("other", 2)]
 
 
 def test_the_day_with_two_midnights_begins_at_the_first_in_the_totals_and_in_the_report(settled):
