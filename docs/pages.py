@@ -137,7 +137,7 @@ def alerts_page() -> str:
 
 def options_page() -> str:
     """Return docs/options.md."""
-    from pipelines.cli import app
+    from pipelines.cli.commands import app
 
     group: Any = typer.main.get_command(app)
     parts = [OPTIONS]

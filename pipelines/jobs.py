@@ -84,22 +84,17 @@ def jobs_of(scope: AccountScope) -> Iterator[Any]:
         description="Reconcile a business day by hand, or from the command.",
     )
     if scope.settings.documents:
-        yield documents_job(scope)
+        yield dg.define_asset_job(
+            scope.job("load_documents"),
+            selection=document_selection(scope),
+            description="Load the streams of DOCUMENTS_FILE by hand, or from the command.",
+        )
     if scope.settings.ledger_inbox:
         yield dg.define_asset_job(
             scope.job("import_ledger"),
             selection=_inbox_selection(scope),
             description="Import the files of SYNC_LEDGER_INBOX; the sensor `ledger_inbox` asks for it.",
         )
-
-
-def documents_job(scope: AccountScope) -> Any:
-    """Return the job that loads the account's configured streams of documents."""
-    return dg.define_asset_job(
-        scope.job("load_documents"),
-        selection=document_selection(scope),
-        description="Load the streams of DOCUMENTS_FILE by hand, or from the command.",
-    )
 
 
 def document_selection(scope: AccountScope) -> dg.AssetSelection:

@@ -80,6 +80,11 @@ def iso_periods() -> tuple[CurrencyPeriod, ...]:
     return tuple(found)
 
 
+def iso_exponents() -> dict[str, int]:
+    """Return the decimals of the currencies of ISO 4217 that are in use."""
+    return {period.currency: period.exponent for period in iso_periods() if period.valid_to is None}
+
+
 def iso_codes() -> frozenset[str]:
     """Return the codes of all currencies of ISO 4217, in use or withdrawn, with decimals or without."""
     from iso_4217 import Currency

@@ -18,6 +18,7 @@ from typing import Annotated, Any, Literal, TypeVar, get_args, get_type_hints
 from resources import currencies, values
 from resources.documents import DocumentsConfig, read_documents_file
 from resources.errors import ConfigError
+from resources.rates import Rate, read_rates_file
 from resources.values import (
     DEFAULT_BASE_URL,
     Environment,
@@ -337,7 +338,41 @@ class AlertSettings:
             raise ConfigError(f"SYNC_REPORT_MAIL_TO needs a mail server: {HOW_TO_GET_MAIL}.")
 
 
-GROUPS: tuple[type, ...] = (ApiSettings, AccountsSettings, InstallationSettings, SyncSettings, AlertSettings)
+def _reporting_currency(value: str) -> str:
+    if value not in currencies.iso_exponents():
+        raise ValueError
+    return value
+
+
+@dataclass(frozen=True)
+class ReportSettings:
+    """In which currency reports show a total, beside the exact figures."""
+
+    currency: Annotated[str | None, Kind(_reporting_currency, "a currency of ISO 4217 in use, such as EUR")] = setting(
+        "SYNC_REPORTING_CURRENCY",
+        None,
+        "The currency; needs `SYNC_RATES_FILE` ([how](reconciliation.md#a-total-in-one-currency)).",
+    )
+    rates: Annotated[tuple[Rate, ...], Kind(read_rates_file, "a path")] = setting(
+        "SYNC_RATES_FILE",
+        (),
+        "Your exchange rates, a CSV file with the columns `day,from,to,rate,source`.",
+    )
+
+    def __post_init__(self) -> None:
+        if (self.currency is None) == bool(self.rates):
+            raise ConfigError("SYNC_REPORTING_CURRENCY and SYNC_RATES_FILE need each other: set both, or neither.")
+
+    @property
+    def decimals(self) -> int:
+        """The decimals of the reporting currency, by ISO 4217 alone: overrides are the platform's."""
+        return currencies.iso_exponents()[self.currency or ""]
+
+
+GROUPS: tuple[type, ...] = (
+    *(ApiSettings, AccountsSettings, InstallationSettings, SyncSettings, AlertSettings),
+    ReportSettings,
+)
 
 
 @dataclass(frozen=True)
@@ -443,6 +478,15 @@ def alert_settings(environment: Environment = os.environ) -> AlertSettings:
         ConfigError: one is malformed, or only a part of a channel is given.
     """
     return read(AlertSettings, environment)
+
+
+def report_settings(environment: Environment = os.environ) -> ReportSettings:
+    """Return in which currency reports show a total, and by which rates.
+
+    Raises:
+        ConfigError: one of the two is missing, or the file of rates is malformed.
+    """
+    return read(ReportSettings, environment)
 
 
 def role_prefix(environment: Environment = os.environ) -> str:

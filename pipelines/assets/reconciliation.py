@@ -6,7 +6,7 @@ from datetime import date
 import dagster as dg
 
 from pipelines.accounts import AccountScope
-from pipelines.assets import PLATFORM, as_dagster_failure, asset_spec
+from pipelines.assets import PLATFORM, as_dagster_failure, asset_spec, column_schema
 from pipelines.jobs import BACKFILL, DAYS
 from pipelines.reconciliation.inbox import import_inbox
 from pipelines.reconciliation.reconcile import LEGS, DayReport, Leg, is_over, is_proved, reconcile_day
@@ -59,7 +59,7 @@ def reconciliation_asset(scope: AccountScope) -> dg.AssetsDefinition:
                 legs: tuple[Leg, ...] = tuple(leg for leg in LEGS if leg in chosen and (leg != "completeness" or walk))
                 report = reconcile_day(data_api.api(scope.account) if walk else None, store, scope.settings, day, legs)
                 context.add_asset_metadata(_metadata(report), asset_key=spec.key, partition_key=text)
-            yield dg.MaterializeResult(asset_key=spec.key)
+            yield dg.MaterializeResult(asset_key=spec.key, metadata=column_schema(store, "recon.breaks"))
 
     return reconciliation
 
@@ -82,12 +82,14 @@ def ledger_asset(scope: AccountScope) -> dg.AssetsDefinition:
             assert inbox is not None  # noqa: S101 - without one there is no such asset
             zone = settings_in_force(store, scope.settings).reference.reporting_zone
             files = list(import_inbox(store, scope.account, inbox, ledger_mappings(), zone, exponent_of))
+            columns = column_schema(store, "recon.ledger_entries")
         return dg.MaterializeResult(
             asset_key=spec.key,
             metadata={
                 "files": dg.MetadataValue.int(len(files)),
                 "refused": dg.MetadataValue.int(sum(file.imported is None for file in files)),
                 "what": dg.MetadataValue.json([f"{file.mapping}/{file.name}: {file.sentence}" for file in files]),
+                **columns,
             },
         )
 

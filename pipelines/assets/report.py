@@ -10,7 +10,7 @@ from pipelines.nights import last_business_day
 from pipelines.reports.page import sentence
 from pipelines.reports.publish import mail, publish
 from pipelines.resources import WarehouseResource
-from resources.settings import alert_settings, report_dir
+from resources.settings import alert_settings, report_dir, report_settings
 from resources.warehouse.reference import settings_in_force
 
 
@@ -41,7 +41,7 @@ def report_asset(scope: AccountScope) -> dg.AssetsDefinition:
             store = warehouse.warehouse()
             zone = settings_in_force(store, scope.settings).reference.reporting_zone
             day = date.fromisoformat(config.day) if config.day else last_business_day(datetime.now(UTC), zone)
-            published = publish(store, scope.account, day, zone, report_dir())
+            published = publish(store, scope.account, day, zone, report_dir(), report_settings())
             if mail(published, alert_settings()):
                 context.log.info("the report was sent by e-mail")
         context.log.info(sentence(published.document))

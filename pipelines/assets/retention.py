@@ -3,7 +3,7 @@
 import dagster as dg
 
 from pipelines.accounts import AccountScope
-from pipelines.assets import as_dagster_failure, asset_spec
+from pipelines.assets import as_dagster_failure, asset_spec, column_schema
 from pipelines.resources import WarehouseResource
 from resources.warehouse.retention import delete_old_pages
 
@@ -23,13 +23,15 @@ def raw_pages_asset(scope: AccountScope) -> dg.AssetsDefinition:
     def raw_pages(warehouse: WarehouseResource) -> dg.MaterializeResult[None]:
         """Delete the pages that are older."""
         with as_dagster_failure():
-            deleted = delete_old_pages(warehouse.warehouse(), scope.account, scope.settings.raw_days)
+            store = warehouse.warehouse()
+            deleted = delete_old_pages(store, scope.account, scope.settings.raw_days)
             before = f"{deleted.received_before:%Y-%m-%d %H:%M:%S} UTC" if deleted.received_before else "never"
             return dg.MaterializeResult(
                 asset_key=spec.key,
                 metadata={
                     "deleted": dg.MetadataValue.int(deleted.pages),
                     "received_before": dg.MetadataValue.text(before),
+                    **column_schema(store, "raw.pages"),
                 },
             )
 

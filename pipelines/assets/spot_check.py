@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime, timedelta
 import dagster as dg
 
 from pipelines.accounts import AccountScope
-from pipelines.assets import PLATFORM, as_dagster_failure, asset_spec
+from pipelines.assets import PLATFORM, as_dagster_failure, asset_spec, column_schema
 from pipelines.audit.spot_check import SpotCheckReport
 from pipelines.audit.spot_check import spot_check as check_payments
 from pipelines.checks import SHOWN
@@ -40,15 +40,18 @@ def spot_check_asset(scope: AccountScope) -> dg.AssetsDefinition:
         """Ask for the payments and compare them."""
         yesterday = datetime.now(UTC).date() - timedelta(days=1)
         with as_dagster_failure():
+            store = warehouse.warehouse()
             report = check_payments(
                 data_api.api(scope.account),
-                warehouse.warehouse(),
+                store,
                 scope.settings,
                 date.fromisoformat(config.day) if config.day else yesterday,
                 config.sample,
                 context.run.run_id,
             )
-            return dg.MaterializeResult(asset_key=spec.key, metadata=_metadata(report))
+            return dg.MaterializeResult(
+                asset_key=spec.key, metadata={**_metadata(report), **column_schema(store, "sync.spot_checks")}
+            )
 
     return spot_check
 

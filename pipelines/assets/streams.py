@@ -23,7 +23,7 @@ from pipelines.ingest.fraud import FRAUD, Skipped, sync_fraud
 from pipelines.ingest.operations import OPERATIONS
 from pipelines.ingest.progress import DayProgress, LogProgress, Progress
 from pipelines.ingest.streams import Stream
-from pipelines.jobs import BACKFILL, DAYS, documents_job
+from pipelines.jobs import BACKFILL, DAYS, jobs_of
 from pipelines.resources import DataApiResource, WarehouseResource, data_api_from_env, warehouse_from_env
 from resources.documents import DocumentsConfig
 from resources.warehouse.engine import Warehouse
@@ -117,13 +117,12 @@ def stream_assets(scope: AccountScope) -> list[dg.AssetsDefinition]:
     return [_asset(stream, scope) for stream in streams_of(scope)]
 
 
-def documents_definitions(scope: AccountScope) -> dg.Definitions:
-    """Return the job over some streams only, since a job's part cannot be run with a progress of the command's own."""
-    streams = [stream for stream in streams_of(scope) if stream.group == "documents"]
+def definitions_of_load(scope: AccountScope, name: str) -> dg.Definitions:
+    """Return the job `load_NAME` and what it loads only, which is made in a third of the time that all takes."""
     return dg.Definitions(
-        assets=[_asset(stream, scope) for stream in streams],
-        asset_checks=list(asset_checks(scope, "documents")),
-        jobs=[documents_job(scope)],
+        assets=[_asset(stream, scope) for stream in streams_of(scope) if stream.path[0] == name],
+        asset_checks=list(asset_checks(scope, name)),
+        jobs=[job for job in jobs_of(scope) if job.name == scope.job(f"load_{name}")],
         resources={"data_api": data_api_from_env(), "warehouse": warehouse_from_env(), "progress": LogProgress()},
         executor=dg.in_process_executor,
     )

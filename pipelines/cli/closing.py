@@ -21,13 +21,14 @@ from pipelines.cli.accounts import (
 )
 from pipelines.cli.console import AsJson, read_day
 from resources.errors import ConfigError, Incomplete
-from resources.settings import report_dir
+from resources.settings import report_dir, report_settings
 from resources.warehouse.reference import settings_in_force
 
 if TYPE_CHECKING:
     from pipelines.reconciliation.close import Outcome
     from pipelines.reports.document import DayDocument
     from pipelines.reports.month import MonthDocument
+    from pipelines.reports.one_currency import InOneCurrency
 
 app = typer.Typer()
 
@@ -229,20 +230,26 @@ def _write_reports(
 ) -> None:
     from pipelines.reports.publish import publish, publish_month
 
+    in_one = report_settings()
+
     def write(scope: AccountScope) -> None:
         with reading_warehouse(scope) as store:
             if month is not None:
-                published_month = publish_month(store, scope.account, _days_kept(scope, days), folder or report_dir())
+                kept = _days_kept(scope, days)
+                published_month = publish_month(store, scope.account, kept, folder or report_dir(), in_one)
                 page, workbook = published_month.page, published_month.workbook
                 if as_json:
                     files = {"page": str(page), "workbook": str(workbook)}
-                    console.document({**vars(published_month.document), **files})
+                    total = _in_one_document(published_month.in_one)
+                    console.document({**vars(published_month.document), "in_one_currency": total, **files})
                     return
                 _print_month_report(published_month.document)
+                _print_in_one_currency(published_month.in_one)
             else:
                 zone = settings_in_force(store, scope.settings).reference.reporting_zone
-                published = publish(store, scope.account, days[0], zone, folder or report_dir())
+                published = publish(store, scope.account, days[0], zone, folder or report_dir(), in_one)
                 _print_report(published.document)
+                _print_in_one_currency(published.in_one)
                 page, workbook = published.page, published.workbook
         console.line(f"page:     {page}")
         console.line(f"workbook: {workbook}")
@@ -313,6 +320,38 @@ def _print_month_report(document: MonthDocument) -> None:
     left = [(day.business_date, day.reason or "", day.command or "") for day in document.days if day.seal is None]
     if left:
         console.table("Not sealed", ("day", "why", "next"), left)
+
+
+def _print_in_one_currency(in_one: InOneCurrency | None) -> None:
+    """Print the total in the reporting currency with the rates that were applied, if one is set."""
+    from pipelines.reports.words import amount
+
+    if in_one is None:
+        return
+    rows = [
+        (
+            line.currency,
+            amount(line.exact_credit_minor, line.exponent),
+            amount(line.credit_minor, in_one.exponent),
+            amount(line.debit_minor, in_one.exponent),
+            line.rates,
+        )
+        for line in in_one.by_currency()
+    ]
+    sums = (amount(minor, in_one.exponent) for minor in (in_one.credit_minor, in_one.debit_minor))
+    columns = ("currency", "volume, exact", f"volume, {in_one.currency}", f"out, {in_one.currency}")
+    title = f"All in {in_one.currency}, by your rates"
+    console.table(title, (*columns, "rate"), [*rows, ("total", "—", *sums, "—")], columns[1:])
+    if in_one.left_out:
+        console.line(in_one.left_out)
+        console.line()
+
+
+def _in_one_document(in_one: InOneCurrency | None) -> dict[str, Any] | None:
+    if in_one is None:
+        return None
+    names = ("currency", "exponent", "credit_minor", "debit_minor", "left_out")
+    return {name: getattr(in_one, name) for name in names} | {"by_currency": in_one.by_currency()}
 
 
 def _write_evidence(scope: AccountScope, days: Sequence[date], period: str, file: Path) -> None:

@@ -6,7 +6,6 @@ What a run loaded is printed by the command, from the warehouse.
 from __future__ import annotations
 
 import fcntl
-import gc
 import importlib
 import logging
 import os
@@ -18,7 +17,7 @@ from pathlib import Path
 from threading import Thread
 from typing import TYPE_CHECKING, Any
 
-from pipelines.cli import console
+from pipelines.cli import console, imported_without_garbage
 from pipelines.cli.accounts import api_settings
 from pipelines.cli.stopping import STOPPED
 from resources.errors import ConfigError, Failed, Stopped, SyncError
@@ -65,7 +64,6 @@ def execute(
     days: tuple[date, date] | None = None,
     config: Mapping[str, Mapping[str, Any]] | None = None,
     tags: Mapping[str, str] | None = None,
-    definitions: dg.Definitions | None = None,
 ) -> str:
     """Run a job of the account and return its Dagster run id.
 
@@ -75,7 +73,6 @@ def execute(
         days: the first and last day of the job's partitions.
         config: the configuration of each op, by its name.
         tags: tags of the run.
-        definitions: where the job is; the product's own definitions if None.
 
     Raises:
         RunFailed: a step failed, or a check that is not a warning; with the message of the first.
@@ -83,31 +80,28 @@ def execute(
     """
     console.warnings_to_stderr()
     with ExitStack() as opened:
-        with _imported_without_garbage():
+        with imported_without_garbage():
             instance = opened.enter_context(dagster_instance())
             import dagster as dg
 
-            from pipelines.definitions import defs
             from pipelines.jobs import range_tags
             from pipelines.resources import data_api_from_env, warehouse_from_env
+
+            definitions = _definitions_with(job, scope)
 
         tags = {"ecommpay/host": socket.gethostname(), "ecommpay/pid": str(os.getpid()), **(tags or {})}
         ops = {op: {"config": dict(values)} for op, values in (config or {}).items()}
         try:
-            result = (
-                (definitions or defs)
-                .resolve_job_def(scope.job(job))
-                .execute_in_process(
-                    instance=instance,
-                    tags=tags | (range_tags(*days) if days else {}),
-                    run_config={**QUIET, "ops": ops},
-                    resources={
-                        "data_api": data_api_from_env(),
-                        "warehouse": warehouse_from_env(),
-                        "progress": console.progress(),
-                    },
-                    raise_on_error=False,
-                )
+            result = definitions.resolve_job_def(scope.job(job)).execute_in_process(
+                instance=instance,
+                tags=tags | (range_tags(*days) if days else {}),
+                run_config={**QUIET, "ops": ops},
+                resources={
+                    "data_api": data_api_from_env(),
+                    "warehouse": warehouse_from_env(),
+                    "progress": console.progress(),
+                },
+                raise_on_error=False,
             )
         except (KeyboardInterrupt, dg.DagsterExecutionInterruptedError):
             raise Stopped(STOPPED) from None
@@ -115,27 +109,28 @@ def execute(
         return result.run_id
 
 
+def _definitions_with(job: str, scope: AccountScope) -> dg.Definitions:
+    """Return the product's definitions; of a job that loads, those of its streams alone, as the scope has them."""
+    name = job.removeprefix("load_")
+    if name != job:
+        from pipelines.assets.streams import definitions_of_load
+
+        return definitions_of_load(scope, name)
+    from pipelines.definitions import defs
+
+    return defs
+
+
 @contextmanager
 def dagster_imported_meanwhile() -> Iterator[None]:
     """Import Dagster in a thread while the body waits for the platform, which is about as long."""
-    with _imported_without_garbage():
+    with imported_without_garbage():
         thread = Thread(target=importlib.import_module, args=("dagster",), name="import-dagster")
         thread.start()
         try:
             yield
         finally:
             thread.join()
-
-
-@contextmanager
-def _imported_without_garbage() -> Iterator[None]:
-    """Look for no garbage while libraries are imported, nor ever in what they keep: that takes half a second."""
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.freeze()
-        gc.enable()
 
 
 def _raise_failure(result: dg.ExecuteInProcessResult) -> None:

@@ -21,12 +21,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pipelines.cli import closing, console, finance, load
-from pipelines.cli.accounts import only_account
+from pipelines.cli.accounts import chosen_names, migrated_warehouse, only_account, settings_of_all
 from pipelines.cli.dagster_runs import dagster_instance
 from pipelines.cli.stopping import take_time
+from resources.accounts import accounts_of
 from resources.settings import data_dir, database_url
 from resources.warehouse.engine import open_warehouse
-from resources.warehouse.migrate import migrate
 
 if TYPE_CHECKING:
     from resources.sandbox import SandboxProcess
@@ -190,7 +190,7 @@ def _print_next_steps(folder: Path) -> None:
         (f"{command} dev", "the Dagster UI on a sandbox"),
     ):
         console.line(f"  {text}    {purpose}")
-    console.line("Your own token, in five minutes: README.md")
+    console.line(f"Your own token, in five minutes: {command} init")
 
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []})
@@ -202,20 +202,33 @@ def sandbox(context: typer.Context) -> None:
 
 
 @app.command()
-def dev(port: Annotated[int, typer.Option(help="port of the Dagster UI on 127.0.0.1")] = 3000) -> None:
-    """Open the Dagster UI on a sandbox and the embedded PostgreSQL, until Ctrl-C."""
+def dev(
+    port: Annotated[int, typer.Option(help="port of the Dagster UI on 127.0.0.1")] = 3000,
+    *,
+    own: Annotated[bool, typer.Option("--own", help="on your own settings and warehouse, as init wrote them")] = False,
+) -> None:
+    """Open the Dagster UI on a sandbox and the embedded PostgreSQL, until Ctrl-C; --own: on your own settings."""
     from resources.sandbox import sandbox_process
 
+    if own:
+        settings_of_all()  # what is missing or malformed ends the command here
+        for name in chosen_names(accounts_of(), None):
+            accounts_of().api_settings(name)
+        _open_ui(port)
+        return
     yesterday = _yesterday()
     with (
         sandbox_process(operations=DEV_OPERATIONS, days=DEV_DAYS, end=yesterday) as sandbox,
         environment(_settings(sandbox, data_dir() / "dev"), without=ELSEWHERE),
-        open_warehouse(None) as store,
-        dagster_instance(),
     ):
-        migrate(store)
         console.line(f"sandbox of the Data API: {sandbox.url} (operations of the {DEV_DAYS} days up to {yesterday})")
-        console.line(f"warehouse: {store.url}")
+        _open_ui(port)
+
+
+def _open_ui(port: int) -> None:
+    """Serve Dagster's daemon and UI on the warehouse of the settings, until Ctrl-C."""
+    with migrated_warehouse() as store, dagster_instance():
+        console.line(f"warehouse: {store.place() if database_url() else store.url}")
         console.line(f"Dagster: http://127.0.0.1:{port} — stop with Ctrl-C")
         _serve([["dagster-daemon", "run"], ["dagster-webserver", "-h", "127.0.0.1", "-p", str(port)]])
 

@@ -90,6 +90,7 @@ def init(
         if path != Path(config_file.FILE).absolute():
             console.line(f"for every later command: export {config_file.VARIABLE}={path}")
         console.line("next: ecommpay-sync operations --from DAY --to yesterday")
+        console.line("then: ecommpay-sync dev --own    Dagster's daemon and UI, its nightly schedule on")
     sys.exit(exit_code)
 
 

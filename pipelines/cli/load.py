@@ -163,15 +163,12 @@ def documents(
         days = given or (yesterday, yesterday)
         check_days(scope.settings, *days)
         check_settings(scope)
-        from pipelines.assets.streams import documents_definitions
-
         only = replace(scope, settings=replace(scope.settings, documents=tuple(streams)))
         run_id = execute(
-            scope,
+            only,
             "load_documents",
             days=days if by_days else None,
             config={scope.op("documents", stream.name): {"look_back": given is None} for stream in streams},
-            definitions=documents_definitions(only),
         )
         with open_warehouse(database_url()) as store:
             for stream in streams:

@@ -22,6 +22,7 @@ from resources.settings import (
     alert_settings,
     database_url,
     report_dir,
+    report_settings,
     role_prefix,
     unknown_names,
     what_was_meant,
@@ -316,7 +317,8 @@ def _examine_account(examination: Examination, accounts: Accounts, name: str) ->
 
     def settings() -> str:
         found = accounts.settings(name)
-        for read in (alert_settings, role_prefix, report_dir):  # else only a night or an alert would meet what is wrong
+        # else only a night or an alert would meet what is wrong
+        for read in (alert_settings, role_prefix, report_dir, report_settings):
             read()
         unknown = "".join(f" — {what_was_meant(*name)}" for name in unknown_names())
         return (

@@ -60,6 +60,7 @@ class Obstacle:
     message: str
     command: str = ""
     is_closed: bool = False
+    is_of_data: bool = False  # data has to be loaded or walked again, before finance can do anything
 
 
 Outcome = Sealed | Prepared | Obstacle
@@ -240,14 +241,16 @@ def _obstacles(
         yield replace(closed, is_closed=True)
     state = next(iter(run(connection, "reconciliation/close/close_state", account=account, day=day)), None)
     if state is None or state.completeness is None:
-        yield blocked("has not been compared with a fresh walk", f"`ecommpay-sync {reconcile}` does it.", reconcile)
+        walk = blocked("has not been compared with a fresh walk", f"`ecommpay-sync {reconcile}` does it.", reconcile)
+        yield replace(walk, is_of_data=True)
         return
     if state.completeness != "complete":
-        yield blocked(
+        load = blocked(
             f"is not complete ({state.reason})",
             "load it, reconcile it, and close it then.",
             f"operations --from {day} --to {day}",
         )
+        yield replace(load, is_of_data=True)
     if state.loaded_at is not None and state.books_at is not None and state.books_at < state.loaded_at:
         yield blocked("changed after it was reconciled", f"`ecommpay-sync {reconcile}` again.", reconcile)
     if state.books_at is None:

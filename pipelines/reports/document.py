@@ -1,12 +1,14 @@
 """What the report of one business day says, as data; drawing it is in `page`, `charts` and `workbook`.
 
 The document is complete: page and workbook are made from it alone, so that a sealed one gives the same bytes again.
+Only a total in one currency is not in it (`one_currency`): that is of rates, and no exact figure.
 Amounts are integers in minor units of the currency beside them, times are UTC.
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from functools import cache
@@ -216,6 +218,11 @@ def from_json(body: bytes) -> DayDocument:
     """Return the document in `body`, as `to_json` wrote it."""
     document: DayDocument = _adapter().validate_json(body)
     return document
+
+
+def from_sealed(body: str) -> DayDocument:
+    """Return the document in the sealed figures of a day."""
+    return from_json(json.dumps(json.loads(body)["report"]).encode())
 
 
 def digest(document: DayDocument) -> str:

@@ -57,11 +57,17 @@ def gather(connection: Connection, account: str, day: date, zone: str) -> DayDoc
         completeness=completeness,
         lateness=facts.lateness(),
         late_because=facts.late_because(completeness),
-        queue=facts.queue(),
+        queue=owner_queues(connection, account, day),
         new_breaks=facts.largest_breaks(only_new=True),
         matching=facts.matching(),
     )
     return replace(document, decimals=facts.decimals(_currencies(document)))
+
+
+def owner_queues(connection: Connection, account: str, day: date) -> tuple[OwnerQueue, ...]:
+    """Return the open breaks up to the day, by owner: how many, how many found since it ended, how many overdue."""
+    rows = run(connection, "reports/figures/queue", account=account, day=day)
+    return tuple(OwnerQueue(**row._asdict()) for row in rows)
 
 
 def _currencies(document: DayDocument) -> set[str | None]:
@@ -144,10 +150,6 @@ class _Facts:
         scope = {**self.account, "day": self.day, "most": LARGEST, "only_new": only_new}
         rows = self._rows("reports/figures/largest_breaks", **scope)
         return tuple(BreakLine(**row) for row in rows)
-
-    def queue(self) -> tuple[OwnerQueue, ...]:
-        """The open breaks up to the day, by owner: how many, how many are new, how many overdue."""
-        return tuple(OwnerQueue(**row) for row in self._rows("reports/figures/queue", **self.account, day=self.day))
 
     def matching(self) -> Matching | None:
         """How much of the day found its other side, by its last reconciliation."""

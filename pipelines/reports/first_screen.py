@@ -1,16 +1,17 @@
-"""What the report says first: is the day fine, what changed, what must be done and by whom; all from the document."""
+"""What a report says first: is all fine, what changed, what must be done and by whom; all from its document."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from shlex import quote
 
-from pipelines.reports.document import WEEKS, BreakLine, CurrencyTotals, DayDocument
-from pipelines.reports.words import amount, break_name
+from pipelines.reports.document import WEEKS, BreakLine, CurrencyTotals, DayDocument, OwnerQueue
+from pipelines.reports.month import MonthDay, MonthDocument, sums
+from pipelines.reports.words import amount, break_name, change
 
 LEAST_WEEKS = 4  # with fewer of the same weekday nothing is usual
-MOST_BREAKS = 5  # that are listed one by one, so that the screen stays one
+MOST_LISTED = 5  # breaks or days that are listed one by one, so that the screen stays one
 NOBODY = "nobody yet"
 
 
@@ -23,36 +24,25 @@ class Task:
     command: str
 
 
-def headline(document: DayDocument) -> str:
-    """Return the answer to: is the day fine?"""
-    if document.close:
-        return "Closed: these figures are sealed."
-    if document.completeness.complete != "yes":
-        return "Not fine: the day is not shown complete."
-    todo = tasks(document)
-    if [task.command for task in todo] == [_close_command(document)]:
-        return "Fine: it can be closed."
-    count = len(todo)
-    return f"Not fine yet: {count:,} thing{'s' * (count != 1)} to do." if count else "Fine."
+@dataclass(frozen=True)
+class FirstScreen:
+    """The answer to "is it fine?", what is otherwise than before, and what must be done, the first thing first."""
+
+    headline: str
+    changes: tuple[str, ...]
+    tasks: tuple[Task, ...]
 
 
-def tasks(document: DayDocument) -> list[Task]:
-    """Return what must be done about the day, the first thing first; nothing of a closed one."""
-    return [] if document.close else [*_of_proof(document), *_of_money(document), *_of_breaks(document)]
+def of_day(document: DayDocument) -> FirstScreen:
+    """Return what the report of a day says first; of a closed day nothing must be done."""
+    tasks = () if document.close else (*_of_proof(document), *_of_money(document), *_of_breaks(document))
+    return FirstScreen(_headline(document, tasks), tuple(_changes(document)), tasks)
 
 
-def changes(document: DayDocument) -> list[str]:
-    """Return what is otherwise than before: unusual figures, new breaks, restated operations."""
-    found = [text for total in document.totals for text in unusual(total, f"{document.business_date:%A}")]
-    new = sum(line.new for line in document.queue)
-    if new:
-        found.append(f"{new:,} new break{'s' * (new != 1)} since the day ended")
-    restated = len(document.restatements)
-    if restated:
-        found.append(f"{restated:,} operation{'s' * (restated != 1)} of earlier days known otherwise, listed below")
-    if not found and any(len(total.weekdays) >= LEAST_WEEKS for total in document.totals):
-        found.append(f"Nothing: each currency is as the last {WEEKS} {document.business_date:%A}s were.")
-    return found or [f"Fewer than {LEAST_WEEKS} {document.business_date:%A}s are known: nothing is usual yet."]
+def of_month(document: MonthDocument) -> FirstScreen:
+    """Return what the report of a month says first."""
+    tasks = (*_of_days(document), *_of_month_money(document), *_of_queue(document))
+    return FirstScreen(_month_headline(document, tasks), tuple(_month_changes(document)), tasks)
 
 
 def unusual(total: CurrencyTotals, weekday: str) -> list[str]:
@@ -73,6 +63,77 @@ def unusual(total: CurrencyTotals, weekday: str) -> list[str]:
                 f"({'highest' if word == 'above' else 'lowest'} {amount(limit, exponent)})"
             )
     return found
+
+
+def _headline(document: DayDocument, tasks: Sequence[Task]) -> str:
+    if document.close:
+        return "Closed: these figures are sealed."
+    if document.completeness.complete != "yes":
+        return "Not fine: the day is not shown complete."
+    if [task.command for task in tasks] == [_close_command(document)]:
+        return "Fine: it can be closed."
+    return _counted(tasks)
+
+
+def _counted(tasks: Sequence[Task]) -> str:
+    count = len(tasks)
+    return f"Not fine yet: {count:,} thing{'s' * (count != 1)} to do." if count else "Fine."
+
+
+def _month_headline(document: MonthDocument, tasks: Sequence[Task]) -> str:
+    of_data = sum(day.is_of_data for day in document.days)
+    if of_data:
+        return f"Not fine: {of_data} day{'s are' if of_data != 1 else ' is'} not shown complete."
+    waiting = [day for day in document.days if day.is_waiting]
+    if waiting and len(tasks) == 1 and all(day.is_ready for day in waiting):
+        return f"Fine: {len(waiting)} day{'s' * (len(waiting) != 1)} can be closed."
+    if tasks:
+        return _counted(tasks)
+    if len(document.sealed) < len(document.days):
+        return "Fine so far: each day that is over is sealed." if document.sealed else "No day is over yet."
+    return "Fine: each day is sealed."
+
+
+def _changes(document: DayDocument) -> Iterator[str]:
+    weekday = f"{document.business_date:%A}"
+    found = [text for total in document.totals for text in unusual(total, weekday)]
+    new = sum(line.new for line in document.queue)
+    if new:
+        found.append(f"{new:,} new break{'s' * (new != 1)} since the day ended")
+    restated = len(document.restatements)
+    if restated:
+        found.append(f"{restated:,} operation{'s' * (restated != 1)} of earlier days known otherwise, listed below")
+    yield from found
+    if not found and any(len(total.weekdays) >= LEAST_WEEKS for total in document.totals):
+        yield f"Nothing: each currency is as the last {WEEKS} {weekday}s were."
+    elif not found:
+        yield f"Fewer than {LEAST_WEEKS} {weekday}s are known: nothing is usual yet."
+
+
+def _month_changes(document: MonthDocument) -> Iterator[str]:
+    """Yield what moved by a quarter since the month before, unusual days, and what changed behind the seal."""
+    found = []
+    before = {(total.currency, total.exponent): total.day.credit_minor for total in document.month_before}
+    for total in sums(day.totals for day in document.days):
+        now, then = total.day.credit_minor, before.get((total.currency, total.exponent), 0)
+        if before and (4 * now > 5 * then or 4 * now < 3 * then):
+            volume = f"{total.currency} volume {amount(now, total.exponent)}"
+            found.append(f"{volume}: {change(now, then)} since the month before ({amount(then, total.exponent)})")
+    odd = [
+        f"{day.business_date:%A} {day.business_date.day}: {text}"
+        for day in document.days
+        for total in day.totals
+        for text in unusual(total, f"{day.business_date:%A}")
+    ]
+    found += odd[:MOST_LISTED]
+    if len(odd) > MOST_LISTED:
+        found.append(f"{len(odd) - MOST_LISTED} more unusual figures, at their days below")
+    restated = sum(line.count for line in document.restatements)
+    if restated:
+        found.append(f"{restated:,} operation{'s' * (restated != 1)} known otherwise since sealed, listed below")
+    yield from found or ["Nothing: no sealed day is unusual or known otherwise."]
+    if not before:
+        yield "The month before is compared when every day of both is sealed."
 
 
 def _of_proof(document: DayDocument) -> Iterator[Task]:
@@ -99,18 +160,22 @@ def _of_money(document: DayDocument) -> Iterator[Task]:
 
 
 def _of_breaks(document: DayDocument) -> Iterator[Task]:
-    for line in document.queue:
-        if line.overdue:
-            what = f"{line.overdue:,} break{'s' * (line.overdue != 1)} overdue, the oldest {line.oldest_days} days old"
-            owned = f"--owner {quote(line.owner)} " if line.owner else ""
-            yield Task(what, line.owner or NOBODY, f"ecommpay-sync breaks {owned}--overdue")
-    listed = document.new_breaks[:MOST_BREAKS]
+    yield from _overdue(document.queue)
+    listed = document.new_breaks[:MOST_LISTED]
     for new in listed:
         yield _task_of_break(new, document.decimals)
     unlisted = max(sum(line.new for line in document.queue), len(document.new_breaks)) - len(listed)
     if unlisted > 0:
         command = "ecommpay-sync breaks --output breaks.xlsx"
         yield Task(f"{unlisted:,} more new break{'s' * (unlisted != 1)}", "finance", command)
+
+
+def _overdue(queue: Sequence[OwnerQueue]) -> Iterator[Task]:
+    for line in queue:
+        if line.overdue:
+            what = f"{line.overdue:,} break{'s' * (line.overdue != 1)} overdue, the oldest {line.oldest_days} days old"
+            owned = f"--owner {quote(line.owner)} " if line.owner else ""
+            yield Task(what, line.owner or NOBODY, f"ecommpay-sync breaks {owned}--overdue")
 
 
 def _task_of_break(line: BreakLine, decimals: Mapping[str, int]) -> Task:
@@ -123,3 +188,43 @@ def _task_of_break(line: BreakLine, decimals: Mapping[str, int]) -> Task:
 
 def _close_command(document: DayDocument) -> str:
     return f"ecommpay-sync close --date {document.business_date} --by NAME"
+
+
+def _of_days(document: MonthDocument) -> Iterator[Task]:
+    """Yield the days that something keeps from being sealed, and how many can be."""
+    blocked = [day for day in document.days if day.is_waiting and not day.is_ready]
+    close = f"ecommpay-sync close --month {document.month:%Y-%m} --by NAME"
+    for day in blocked[:MOST_LISTED]:
+        yield _task_of_day(day)
+    if len(blocked) > MOST_LISTED:
+        more = len(blocked) - MOST_LISTED
+        yield Task(f"{more} more day{'s' * (more != 1)} that cannot be sealed yet, listed below", "finance", close)
+    ready = [day for day in document.days if day.is_waiting and day.is_ready]
+    if ready:
+        yield Task(f"{len(ready)} day{'s' * (len(ready) != 1)} can be closed", "finance", close)
+
+
+def _task_of_day(day: MonthDay) -> Task:
+    who = "on call" if day.is_of_data else "finance"
+    return Task(f"{day.business_date} {day.reason}", who, day.command or "")
+
+
+def _of_month_money(document: MonthDocument) -> Iterator[Task]:
+    """Yield the balances that moved unexplained, unless a break of the sealed days says why."""
+    explained = {line.currency for line in document.breaks if line.break_type == "balance" and line.state != "open"}
+    first, last = document.days[0].business_date, document.days[-1].business_date
+    command = f"ecommpay-sync breaks --all --type balance --from {first} --to {last}"
+    for line in document.balances:
+        if line.unexplained_minor and line.currency not in explained:
+            left = amount(line.unexplained_minor, line.exponent)
+            yield Task(f"balance {line.balance_name}: {left} {line.currency} unexplained", "finance", command)
+
+
+def _of_queue(document: MonthDocument) -> Iterator[Task]:
+    """Yield the open breaks of days up to the month's last that are overdue, and those that nobody owns."""
+    yield from _overdue(document.queue)
+    for line in document.queue:
+        count = line.count - line.overdue
+        if count and not line.owner:
+            command = f"ecommpay-sync breaks --to {document.days[-1].business_date} --output breaks.xlsx"
+            yield Task(f"{count:,} open break{'s' * (count != 1)} that nobody owns", NOBODY, command)

@@ -9,16 +9,26 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from dataclasses import dataclass, fields
+from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from pipelines.reconciliation.close import Sealed, latest_preparation, obstacle, reporting_zone, sealed_days
+from pipelines.reconciliation.close import (
+    Sealed,
+    days_of_month,
+    latest_preparation,
+    obstacle,
+    reporting_zone,
+    sealed_days,
+)
+from pipelines.reports.document import CurrencyDay, CurrencyTotals, OwnerQueue, from_sealed
+from pipelines.reports.figures import owner_queues
 from resources.warehouse.engine import run
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
+COUNTED = tuple(item.name for item in fields(CurrencyDay) if item.name != "currency")
 TOTAL_KEY = ("currency", "exponent", "type", "status", "is_success", "sign")
 
 
@@ -44,6 +54,14 @@ class MonthDay:
     operations: int | None = None
     reason: str | None = None
     command: str | None = None
+    is_of_data: bool = False  # whoever is on call has to load or walk it again
+    is_ready: bool = False  # nothing is in the way of preparing and closing it
+    totals: tuple[CurrencyTotals, ...] = ()  # each currency's figures, as sealed
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether the day is over, and not sealed."""
+        return self.seal is None and self.command is not None
 
 
 @dataclass(frozen=True)
@@ -126,6 +144,8 @@ class MonthDocument:
     restatements: tuple[MonthRestatement, ...]
     matches: Matches
     decimals: dict[str, int]
+    month_before: tuple[CurrencyTotals, ...] = ()  # each currency's sums, where every day of both months is sealed
+    queue: tuple[OwnerQueue, ...] = ()  # the open breaks of all days up to the month's last, by owner
 
     @property
     def sealed(self) -> tuple[MonthDay, ...]:
@@ -148,6 +168,7 @@ def gather_month(connection: Connection, account: str, days: Sequence[date]) -> 
         WarehouseBroken: what is stored of a day is not what was sealed.
     """
     seals = sealed_days(connection, account, days[0], days[-1])
+    found_days = tuple(_day(connection, account, day, seals.get(day)) for day in days)
     documents = {day: json.loads(sealed.document) for day, sealed in seals.items()}
     decimals = {
         name: digits for document in documents.values() for name, digits in document["report"]["decimals"].items()
@@ -157,7 +178,7 @@ def gather_month(connection: Connection, account: str, days: Sequence[date]) -> 
         account=account,
         month=days[0].replace(day=1),
         reporting_zone=reporting_zone(connection),
-        days=tuple(_day(connection, account, day, seals.get(day), documents.get(day)) for day in days),
+        days=found_days,
         totals=totals_of(documents.values()),
         balances=_balances(documents, decimals),
         breaks=tuple(
@@ -166,7 +187,23 @@ def gather_month(connection: Connection, account: str, days: Sequence[date]) -> 
         restatements=restatements_of(connection, account, list(seals)),
         matches=_matches(documents.values()),
         decimals=decimals,
+        month_before=_month_before(connection, account, days[0]) if len(seals) == len(days) else (),
+        queue=owner_queues(connection, account, days[-1]),
     )
+
+
+def sums(days: Iterable[Iterable[CurrencyTotals]]) -> tuple[CurrencyTotals, ...]:
+    """Return the figures of each currency and its decimals added over days, the most operations first."""
+    found: dict[tuple[str, int | None], dict[str, int]] = {}
+    for total in (total for totals in days for total in totals):
+        added = found.setdefault((total.currency, total.exponent), dict.fromkeys(COUNTED, 0))
+        for name in COUNTED:
+            added[name] += getattr(total.day, name)
+    lines = [
+        CurrencyTotals(currency, exponent, CurrencyDay(currency, **added), None, None)
+        for (currency, exponent), added in found.items()
+    ]
+    return tuple(sorted(lines, key=lambda line: (-line.day.operations, line.currency)))
 
 
 def totals_of(documents: Iterable[Mapping[str, Any]]) -> tuple[Total, ...]:
@@ -190,19 +227,25 @@ def restatements_of(connection: Connection, account: str, days: Sequence[date]) 
     return tuple(MonthRestatement(**row._asdict() | {"known_at": row.known_at.astimezone(UTC)}) for row in rows)
 
 
-def _day(
-    connection: Connection, account: str, day: date, sealed: Sealed | None, document: Mapping[str, Any] | None
-) -> MonthDay:
-    if sealed and document:
-        return MonthDay(
-            day, seal_of(sealed, document), operations=sum(row["count"] for row in document["totals"]["day"])
-        )
+def _day(connection: Connection, account: str, day: date, sealed: Sealed | None) -> MonthDay:
+    if sealed:
+        document = json.loads(sealed.document)
+        count = sum(row["count"] for row in document["totals"]["day"])
+        return MonthDay(day, seal_of(sealed, document), count, totals=from_sealed(sealed.document).totals)
     found = obstacle(connection, account, day, datetime.now(UTC))
     if found:
-        return MonthDay(day, None, reason=found.reason, command=found.command or None)
+        return MonthDay(day, None, reason=found.reason, command=found.command or None, is_of_data=found.is_of_data)
     preparation = latest_preparation(connection, account, day)
     reason = f"is prepared by {preparation.by}" if preparation else "can be prepared"
-    return MonthDay(day, None, reason=reason, command=f"ecommpay-sync close --date {day} --by NAME")
+    command = f"ecommpay-sync close --date {day} --by NAME"
+    return MonthDay(day, None, reason=reason, command=command, is_ready=True)
+
+
+def _month_before(connection: Connection, account: str, first: date) -> tuple[CurrencyTotals, ...]:
+    """Return the sums of the month before; nothing if a day of it is not sealed, for then it is no measure."""
+    days = days_of_month(first.replace(day=1) - timedelta(days=1))
+    seals = sealed_days(connection, account, days[0], days[-1])
+    return sums(from_sealed(seal.document).totals for seal in seals.values()) if len(seals) == len(days) else ()
 
 
 def seal_of(sealed: Sealed, document: Mapping[str, Any]) -> Seal:

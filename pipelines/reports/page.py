@@ -9,8 +9,9 @@ from importlib import resources as files
 from typing import TYPE_CHECKING, Any
 
 from pipelines.reports import charts, first_screen, month, words
-from pipelines.reports.document import HISTORY_DAYS, Answer, DayDocument, digest
+from pipelines.reports.document import HISTORY_DAYS, Answer, CurrencyDay, CurrencyTotals, DayDocument, digest
 from pipelines.reports.month import MonthDocument
+from pipelines.reports.one_currency import InOneCurrency
 
 if TYPE_CHECKING:
     from markupsafe import Markup
@@ -42,19 +43,27 @@ class Chart:
     caption: str
 
 
-def page(document: DayDocument) -> str:
+@dataclass(frozen=True)
+class TotalsRow:
+    """One currency of the table of totals: its figures beside earlier ones, and its last days as a small line."""
+
+    total: CurrencyTotals
+    before: tuple[CurrencyDay | None, ...]
+    is_unusual: bool
+    spark: Markup | str
+
+
+def page(document: DayDocument, in_one: InOneCurrency | None = None) -> str:
     """Return the page of `document`; the same document always gives the same text."""
     return _render(
         "page.html.j2",
         document=document,
         day_name=f"{document.business_date:%A}, {document.business_date.day} {document.business_date:%B %Y}",
         sentence=sentence(document),
-        headline=first_screen.headline(document),
-        tasks=first_screen.tasks(document),
-        changes=first_screen.changes(document),
-        unusual=first_screen.unusual,
-        sparks=_sparks(document),
+        first=first_screen.of_day(document),
         verdicts=verdicts(document),
+        totals=_totals(document),
+        in_one=in_one,
         charts=list(_charts(document)),
         history_days=HISTORY_DAYS,
         most_charts=charts.MOST_LINES,
@@ -62,13 +71,21 @@ def page(document: DayDocument) -> str:
         open_breaks=sum(group.count for group in document.breaks),
         exponents=exponents_of(document),
         digest=digest(document),
-        change=words.change,
     )
 
 
-def month_page(document: MonthDocument) -> str:
+def month_page(document: MonthDocument, in_one: InOneCurrency | None = None) -> str:
     """Return the page of a month; the same document always gives the same text."""
-    return _render("month.html.j2", document=document, sentence=month.sentence(document))
+    return _render(
+        "month.html.j2",
+        document=document,
+        sentence=month.sentence(document),
+        first=first_screen.of_month(document),
+        verdicts=month_verdicts(document),
+        totals=month_totals(document),
+        in_one=in_one,
+        unusual=first_screen.unusual,
+    )
 
 
 def _render(template: str, **values: Any) -> str:
@@ -86,6 +103,7 @@ def _render(template: str, **values: Any) -> str:
         css=Markup(css),  # noqa: S704 - a file of ours
         amount=words.amount,
         rate=words.rate,
+        change=words.change,
         break_name=words.break_name,
         moment=moment,
         **values,
@@ -108,6 +126,24 @@ def sentence(document: DayDocument) -> str:
 def verdicts(document: DayDocument) -> list[Verdict]:
     """Return the three answers at the top, each with what to do when it is not a yes."""
     return [_complete(document), _reconciled(document), _closed(document)]
+
+
+def month_verdicts(document: MonthDocument) -> list[Verdict]:
+    """Return the three answers of a month: sealed? matched? as sealed?"""
+    return [_all_sealed(document), _matched(document), _as_sealed(document)]
+
+
+def month_totals(document: MonthDocument) -> list[TotalsRow]:
+    """Return each currency over the sealed days, beside the month before."""
+    before = {(total.currency, total.exponent): total.day for total in document.month_before}
+    days = [{(total.currency, total.exponent): total.day for total in day.totals} for day in document.sealed]
+    found = []
+    for total in month.sums(day.totals for day in document.days):
+        key = (total.currency, total.exponent)
+        volumes = [day[key].credit_minor if key in day else 0 for day in days]
+        spark = _spark(total.currency, volumes, "{} sealed days")
+        found.append(TotalsRow(total, (before.get(key),), is_unusual=False, spark=spark))
+    return found
 
 
 def exponents_of(document: DayDocument) -> dict[str | None, int | None]:
@@ -155,17 +191,55 @@ def _closed(document: DayDocument) -> Verdict:
     return Verdict("unknown", "Not closed", "one person prepares it, another closes it:", todo)
 
 
-def _sparks(document: DayDocument) -> dict[str, Markup]:
-    """Return the volume of the last days of each currency, as a small line."""
+def _all_sealed(document: MonthDocument) -> Verdict:
+    sealed, every = len(document.sealed), len(document.days)
+    if sealed == every:
+        return Verdict("yes", "Sealed", f"all of {every} day{'s' * (every != 1)}")
+    text = f"{sealed} of {every} days; the others are listed below with the next command"
+    return Verdict("no", "Not all sealed", text)
+
+
+def _matched(document: MonthDocument) -> Verdict:
+    matches = document.matches
+    if not matches.days_with_books:
+        return Verdict("unknown", "Not matched", "no sealed day was reconciled with the merchant's books")
+    days = f"{matches.days_with_books} day{'s' * (matches.days_with_books != 1)}"
+    return Verdict(
+        "yes" if matches.matched == matches.required else "no",
+        f"{words.rate(matches.matched, matches.required)} matched",
+        f"{matches.matched:,} of {matches.required:,} operations that must be in the books, on {days}",
+    )
+
+
+def _as_sealed(document: MonthDocument) -> Verdict:
+    if not document.restatements:
+        return Verdict("yes", "Not restated", "nothing became known otherwise since the days were sealed")
+    count = sum(line.count for line in document.restatements)
+    return Verdict("no", "Restated since", f"operations of sealed days known otherwise by now: {count:,}")
+
+
+def _totals(document: DayDocument) -> list[TotalsRow]:
+    volumes: dict[str, list[int]] = {}
+    for point in document.history:
+        volumes.setdefault(point.currency, []).append(point.credit_minor)
+    return [
+        TotalsRow(
+            total,
+            (total.day_before, total.week_before),
+            bool(first_screen.unusual(total, "")),
+            _spark(total.currency, volumes.get(total.currency, []), "last {} days"),
+        )
+        for total in document.totals
+    ]
+
+
+def _spark(currency: str, volumes: list[int], days: str) -> Markup | str:
+    """Return a currency's volume of these days as a small line; of no day, nothing."""
     from markupsafe import Markup, escape
 
-    days: dict[str, list[int]] = {}
-    for point in document.history:
-        days.setdefault(point.currency, []).append(point.credit_minor)
-    return {
-        currency: Markup(charts.sparkline(volumes, escape(f"Volume of {currency}, last {len(volumes)} days")))  # noqa: S704
-        for currency, volumes in days.items()
-    }
+    if not volumes:
+        return ""
+    return Markup(charts.sparkline(volumes, escape(f"Volume of {currency}, {days.format(len(volumes))}")))  # noqa: S704
 
 
 def _charts(document: DayDocument) -> Iterator[Chart]:

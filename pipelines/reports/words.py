@@ -41,7 +41,7 @@ def change(now: int, before: int | None) -> str:
         return "no figure"
     if before == 0:
         return "same" if now == 0 else "▲ from 0"
-    tenths = _rounded(1000 * (now - before), abs(before))
+    tenths = rounded(1000 * (now - before), abs(before))
     if tenths == 0:
         return "same"
     return f"{'▲' if tenths > 0 else '▼'} {abs(tenths) // 10:,}.{abs(tenths) % 10} %"
@@ -51,7 +51,7 @@ def rate(part: int, whole: int) -> str:
     """Return part ÷ whole in per cent with one decimal, exactly rounded."""
     if not whole:
         return "—"
-    tenths = _rounded(1000 * part, whole)
+    tenths = rounded(1000 * part, whole)
     return f"{tenths // 10}.{tenths % 10} %"
 
 
@@ -79,7 +79,7 @@ def break_name(kind: str) -> str:
     return BREAK_TYPES.get(kind, kind.replace("_", " ").capitalize())
 
 
-def _rounded(numerator: int, denominator: int) -> int:
+def rounded(numerator: int, denominator: int) -> int:
     """Return numerator ÷ denominator (positive), rounded half away from zero, in integers."""
     magnitude = (2 * abs(numerator) + denominator) // (2 * denominator)
     return -magnitude if numerator < 0 else magnitude

@@ -12,9 +12,10 @@ from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
 from pipelines.reports import month, words
-from pipelines.reports.document import DayDocument, digest
+from pipelines.reports.document import CurrencyDay, CurrencyTotals, DayDocument, digest
 from pipelines.reports.month import MonthDay, MonthDocument
-from pipelines.reports.page import exponents_of, moment, sentence
+from pipelines.reports.one_currency import InOneCurrency
+from pipelines.reports.page import exponents_of, moment, month_totals, sentence
 
 if TYPE_CHECKING:
     from xlsxwriter.format import Format
@@ -44,14 +45,14 @@ class Sheet:
     rows: Sequence[Sequence[Any]]
 
 
-def workbook(document: DayDocument) -> bytes:
+def workbook(document: DayDocument, in_one: InOneCurrency | None = None) -> bytes:
     """Return the XLSX file of a day."""
-    return tables(f"Daily close {document.business_date}", sheets(document))
+    return tables(f"Daily close {document.business_date}", [*sheets(document), *_in_one_currency(in_one)])
 
 
-def month_workbook(document: MonthDocument) -> bytes:
+def month_workbook(document: MonthDocument, in_one: InOneCurrency | None = None) -> bytes:
     """Return the XLSX file of a month."""
-    return tables(f"Monthly close {document.month:%Y-%m}", _month_sheets(document))
+    return tables(f"Monthly close {document.month:%Y-%m}", [*_month_sheets(document), *_in_one_currency(in_one)])
 
 
 def tables(title: str, pages: Sequence[Sheet]) -> bytes:
@@ -72,7 +73,11 @@ def sheets(document: DayDocument) -> list[Sheet]:
     """Return the tables of the workbook."""
     return [
         _summary(document),
-        Sheet("Totals", ("Currency", *_TOTALS), [_total_row(total) for total in document.totals]),
+        Sheet(
+            "Totals",
+            _total_columns("Volume the day before", "Volume a week before"),
+            [_total_row(total, total.day_before, total.week_before) for total in document.totals],
+        ),
         _balances(document),
         _breaks(document),
         _largest_breaks(document),
@@ -81,22 +86,14 @@ def sheets(document: DayDocument) -> list[Sheet]:
     ]
 
 
-_TOTALS = (
-    "Volume",
-    "Out",
-    "Net",
-    "Volume the day before",
-    "Volume a week before",
-    "Attempts",
-    "Approved",
-    "Operations",
-)
+def _total_columns(*before: str) -> tuple[str, ...]:
+    return ("Currency", "Volume", "Out", "Net", *before, "Attempts", "Approved", "Operations")
 
 
-def _total_row(total: Any) -> tuple[Any, ...]:
+def _total_row(total: CurrencyTotals, *before: CurrencyDay | None) -> tuple[Any, ...]:
     day, exponent = total.day, total.exponent
-    before = [other.credit_minor if other else None for other in (total.day_before, total.week_before)]
-    minors = (day.credit_minor, day.debit_minor, day.credit_minor - day.debit_minor, *before)
+    earlier = [other.credit_minor if other else None for other in before]
+    minors = (day.credit_minor, day.debit_minor, day.credit_minor - day.debit_minor, *earlier)
     return (
         total.currency,
         *(Money(minor, exponent) for minor in minors),
@@ -223,6 +220,28 @@ def _restatements(document: DayDocument) -> Sheet:
     return Sheet("Restatements", columns, rows)
 
 
+def _in_one_currency(in_one: InOneCurrency | None) -> list[Sheet]:
+    """Return each day of each currency in the reporting currency, with the rate that was applied."""
+    if in_one is None:
+        return []
+    name = in_one.currency
+    columns = (
+        *("Day", "Currency", "Volume, exact", "Out, exact", f"Volume, {name}", f"Out, {name}"),
+        *("Rate", "Source", "Day of the rate", "Left out"),
+    )
+    rows: list[tuple[Any, ...]] = []
+    for line in in_one.days:
+        exact = (Money(minor, line.exponent) for minor in (line.exact.credit_minor, line.exact.debit_minor))
+        converted = (Money(minor, in_one.exponent) for minor in (line.credit_minor, line.debit_minor))
+        rate = line.rate
+        applied = (f"1 {rate.base} = {rate.rate} {rate.quote}", rate.source, rate.day) if rate else (None,) * 3
+        mark = "left out" if line.credit_minor is None else None
+        rows.append((line.business_date, line.exact.currency, *exact, *converted, *applied, mark))
+    sums = (Money(minor, in_one.exponent) for minor in (in_one.credit_minor, in_one.debit_minor))
+    rows.append(("Total", *(None,) * 3, *sums, *(None,) * 3, in_one.left_out or None))
+    return [Sheet(f"In {name}", columns, rows)]
+
+
 def _month_sheets(document: MonthDocument) -> list[Sheet]:
     decimals = document.decimals
     matches = document.matches
@@ -237,6 +256,7 @@ def _month_sheets(document: MonthDocument) -> list[Sheet]:
         ("Match rate", words.rate(matches.matched, matches.required)),
         *((f"Matches by {name}", count) for name, count in matches.by_pass),
     ]
+    currencies = [_total_row(row.total, *row.before) for row in month_totals(document)]
     totals = [
         (line.currency, line.type, line.status, line.count, Money(line.minor, line.exponent))
         for line in document.totals
@@ -280,6 +300,7 @@ def _month_sheets(document: MonthDocument) -> list[Sheet]:
     ]
     return [
         Sheet("Summary", ("What", "Value"), summary),
+        Sheet("Currencies", _total_columns("Volume the month before"), currencies),
         Sheet("Totals", ("Currency", "Type", "Status", "Operations", "Amount"), totals),
         Sheet(
             "Balances",

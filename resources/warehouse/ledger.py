@@ -343,7 +343,7 @@ def _message(error: BaseException) -> str:
 def _totals_json(totals: Sequence[ControlTotal]) -> str:
     # a sum can exceed 64 bits, which orjson does not write: sums travel as text
     ordered = sorted(totals, key=_as_the_store_orders)
-    rows = [asdict(total) | {"minor": None if total.minor is None else str(total.minor)} for total in ordered]
+    rows = [vars(total) | {"minor": None if total.minor is None else str(total.minor)} for total in ordered]
     return orjson.dumps(rows).decode()
 
 

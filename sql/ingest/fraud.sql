@@ -2,7 +2,7 @@
 -- Whether any of these reports of fraud is stored already, in whatever state. LIMIT keeps the planner from joining the
 -- other way round: one look into the primary key for each, until the first is found.
 SELECT EXISTS (
-    SELECT FROM unnest(CAST(:keys AS text[])) AS met (key)
+    SELECT FROM json_array_elements_text(CAST(:keys AS json)) AS met (key)
     CROSS JOIN LATERAL (
         SELECT FROM core.fraud_reports o
         WHERE o.account = :account AND o.report_key = met.key COLLATE "C"

@@ -9,6 +9,7 @@ import os
 import tempfile
 import time
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 
 from pipelines.marts.build import build_marts, differences_from_core
@@ -18,6 +19,7 @@ from resources.warehouse.migrate import migrate
 
 ROWS = int(os.environ.get("BENCH_ROWS", "1000000"))
 DAYS = 1825
+LARGE = 100_000  # rows, from which reading all of a table costs
 FILL = Path(__file__).with_name("fill_operations.sql")
 QUESTIONS = sorted((Path(__file__).resolve().parents[2] / "sql/bi/questions").glob("*.sql"))
 
@@ -67,11 +69,29 @@ def measure(store: Warehouse) -> None:
             continue
         for attempt in ("cold", "warm"):
             timed(f"  {question.stem} ({attempt})", lambda statement=statement: rows_of(store, statement))
+        if scanned := scans_of(store, statement):
+            print(f"    reads the whole of {', '.join(scanned)}", flush=True)
 
 
 def rows_of(store: Warehouse, statement: str) -> str:
     with store.transaction() as connection:
         return f"{len(connection.exec_driver_sql(statement).all())} rows"
+
+
+def scans_of(store: Warehouse, statement: str) -> list[str]:
+    """Return the large tables that the plan of a question reads from end to end."""
+    with store.transaction() as connection:
+        (plan,) = connection.exec_driver_sql(f"EXPLAIN (FORMAT JSON) {statement}").scalar_one()
+        large = connection.exec_driver_sql(f"SELECT oid::regclass::text FROM pg_class WHERE reltuples > {LARGE}")
+        names = {name.rpartition(".")[2] for (name,) in large}
+    return sorted({name for name in scanned(plan["Plan"]) if name in names})
+
+
+def scanned(plan: dict) -> Iterator[str]:
+    if plan["Node Type"] == "Seq Scan":
+        yield plan["Relation Name"]
+    for part in plan.get("Plans", []):
+        yield from scanned(part)
 
 
 def report(done) -> str:

@@ -5,15 +5,12 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "unit"))
-from test_report import NOW, bare_document, break_line, document, month_document, week
-
+from fixtures.reports import NOW, bare_document, break_line, document, month_document, week
 from pipelines.reports.document import Close
 from pipelines.reports.page import month_page, page
 

@@ -17,7 +17,7 @@ from fixtures.commands import SETTINGS, execute, fetch_all, sync
 from fixtures.receivers import watcher, webhook
 from pipelines.accounts import account_scopes
 from pipelines.alerts.conditions import DagsterFacts, FailedJob, FailedStep, evaluate, grouped
-from pipelines.cli import app
+from pipelines.cli.commands import app
 from pipelines.definitions import defs
 from pipelines.nights import night_at
 from pipelines.resources import WarehouseResource

@@ -199,6 +199,31 @@ def test_what_is_wrong_is_told_in_one_line_and_nothing_is_written(command, envir
     assert fetch_all(store, "SELECT count(*) FROM sync.windows") == [{"count": 0}]
 
 
+@pytest.mark.parametrize(
+    ("arguments", "changes", "said"),
+    [
+        (("dev", "--own"), {"DATA_API_TOKEN": ""}, "DATA_API_TOKEN is not set"),
+        (("dev", "--own"), {"SYNC_NIGHTLY_CRON": "61 3 * * *"}, "SYNC_NIGHTLY_CRON is '61 3 * * *'"),
+        (("report", "--date", "2024-03-01"), {"SYNC_RATES_FILE": "{rates}"}, "line 2: rate is '0,9'"),
+        (("report", "--date", "2024-03-01"), {"SYNC_REPORTING_CURRENCY": "EUR"}, "need each other"),
+    ],
+)
+def test_a_setting_that_only_one_command_needs_is_refused_by_it_in_one_line(
+    command, environment, tmp_path, arguments, changes, said
+):
+    rates = tmp_path / "rates.csv"
+    rates.write_text('day,from,to,rate,source\n2024-03-01,USD,EUR,"0,9",ECB\n')
+    changes = {name: value.format(rates=rates) for name, value in changes.items()}
+    done = command(*arguments, environment=environment | changes)
+    assert done.returncode == 2, done.stdout + done.stderr
+    (line,) = done.stderr.splitlines()
+    assert said in line
+    if arguments[0] == "report":
+        examined = command("doctor", environment=environment | changes)
+        assert examined.returncode == 2
+        assert said in examined.stdout.splitlines()[0]
+
+
 ARGUMENTS = {
     ("--from", "2024-03-32", "--to", "2024-03-03"): "--from '2024-03-32' is no day",
     ("--from", "1 March", "--to", "2024-03-03"): "--from '1 March' is no day",

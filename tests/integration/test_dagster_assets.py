@@ -122,3 +122,24 @@ def test_marts_show_pictures_of_volume_and_lateness(store_url, sandbox):
         matched = re.fullmatch(rf"!\[{name}\]\(data:image/png;base64,(.+)\)", text or "")
         assert matched
         assert base64.b64decode(matched[1]).startswith(b"\x89PNG")
+
+
+def test_every_asset_that_is_a_table_shows_its_columns_with_their_comments(store_url, sandbox, monkeypatch, tmp_path):
+    monkeypatch.setenv("SYNC_LEDGER_INBOX", str(tmp_path / "inbox"))
+    monkeypatch.setenv("SYNC_REPORT_DIR", str(tmp_path / "reports"))
+    (tmp_path / "inbox").mkdir()
+    result = run(store_url, sandbox, "nightly", **range_tags(FIRST, LAST))
+    assert result.success
+    run_balances = run(store_url, sandbox, "snapshot_balances")
+    shown = {
+        event.asset_key.to_user_string(): event.step_materialization_data.materialization.metadata
+        for event in (*result.all_events, *run_balances.all_events)
+        if event.is_step_materialization
+        and "dagster/column_schema" in event.step_materialization_data.materialization.metadata
+    }
+    tables = {name for name, spec in specs().items() if "dagster/table_name" in spec.metadata}
+    assert shown.keys() == tables
+    for metadata in shown.values():
+        columns = metadata["dagster/column_schema"].schema.columns
+        assert columns
+        assert all(column.description and column.type for column in columns)

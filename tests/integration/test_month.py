@@ -26,11 +26,15 @@ from openpyxl import load_workbook
 from fixtures.commands import execute, fetch_all
 from fixtures.reconciliation import add_entries, add_operations, reconcile
 from pipelines.reconciliation.close import Obstacle, Prepared, Sealed, close_month, days_of_month, reopen_day
+from pipelines.reports import first_screen
+from pipelines.reports.document import from_sealed
 from pipelines.reports.evidence import write_evidence
 from pipelines.reports.journal import read_journal_map, write_journal
-from pipelines.reports.month import gather_month
-from pipelines.reports.publish import publish_month
+from pipelines.reports.month import gather_month, sums
+from pipelines.reports.publish import publish, publish_month
 from resources.errors import ConfigError, Incomplete, WarehouseBroken
+from resources.rates import Rate
+from resources.settings import ReportSettings
 from resources.warehouse.engine import Warehouse
 
 FEBRUARY, MARCH = days_of_month(date(2024, 2, 1))[19:], days_of_month(date(2024, 3, 1))[24:]
@@ -266,7 +270,10 @@ def test_page_and_workbook_of_a_month_say_the_same_and_mark_what_is_not_sealed(s
     page = part.page.read_text()
     assert "4 of 7 days are sealed: the figures are of these days only." in page
     assert page.count("not sealed</b>") == 3
-    assert re.sub("<[^>]+>", "", page).count(f"ecommpay-sync reconcile --date {NOT_RECONCILED}") == 1
+    assert re.sub("<[^>]+>", "", page).count(f"ecommpay-sync reconcile --date {NOT_RECONCILED}") == 2, (
+        "to do, and at its day"
+    )
+    assert "Not fine: 2 days are not shown complete." in page
     book = load_workbook(whole.workbook)
     totals = [[cell.value for cell in row] for row in book["Totals"].iter_rows(min_row=2)]
     assert ["KWD", "sale", "success", 1, 1.234] in totals
@@ -276,6 +283,65 @@ def test_page_and_workbook_of_a_month_say_the_same_and_mark_what_is_not_sealed(s
     again = publish_month(sealed, "default", FEBRUARY, tmp_path / "again")
     assert again.page.read_bytes() == whole.page.read_bytes()
     assert again.workbook.read_bytes() == whole.workbook.read_bytes()
+
+
+def test_the_first_screen_of_a_month_has_what_is_in_the_way_of_its_days_and_of_its_balances(sealed):
+    found = first_screen.of_month(gathered(sealed, MARCH))
+    assert [(task.what, task.who, task.command) for task in found.tasks] == [
+        (
+            f"{NOT_RECONCILED} has not been compared with a fresh walk",
+            "on call",
+            f"ecommpay-sync reconcile --date {NOT_RECONCILED}",
+        ),
+        (
+            f"{DIFFERS} is not complete (1 missing)",
+            "on call",
+            f"ecommpay-sync operations --from {DIFFERS} --to {DIFFERS}",
+        ),
+        (f"{WITH_BREAK} has 1 open breaks", "finance", f"ecommpay-sync breaks --date {WITH_BREAK}"),
+        *(
+            (f"1 break overdue, the oldest {line.oldest_days} days old", "nobody yet", "ecommpay-sync breaks --overdue")
+            for line in gathered(sealed, MARCH).queue
+        ),
+    ]
+    whole = first_screen.of_month(gathered(sealed, FEBRUARY))
+    assert [task.what for task in whole.tasks] == ["balance Main: 1.00 EUR unexplained"]
+    assert whole.changes == (
+        "1 operation known otherwise since sealed, listed below",
+        "The month before is compared when every day of both is sealed.",
+    )
+
+
+def test_figures_by_currency_are_those_of_the_sealed_days_reports(sealed):
+    found = sums(day.totals for day in gathered(sealed, FEBRUARY).days)
+    assert {(line.currency, line.exponent): (line.day.operations, line.day.credit_minor) for line in found} == {
+        ("EUR", 2): (11, 9_000),
+        ("JPY", 0): (1, 500),
+        ("KWD", 3): (1, 1234),
+    }
+    assert {line.currency: line.day.debit_minor for line in found}["EUR"] == 300
+
+
+def test_rates_change_reports_alone_and_nothing_that_is_sealed(sealed, tmp_path):
+    def stored():
+        return fetch_all(sealed, "SELECT * FROM recon.closes ORDER BY close_no")
+
+    def evidence(name):
+        return write_evidence(sealed, "default", FEBRUARY, "2024-02", tmp_path / name).sha256
+
+    before, pack = stored(), evidence("before.zip")
+    rates = tuple(Rate(FEBRUARY[0], code, "EUR", rate, "ECB") for code, rate in (("JPY", "0.006"), ("KWD", "3")))
+    month = publish_month(sealed, "default", FEBRUARY, tmp_path, ReportSettings("EUR", rates))
+    assert (month.in_one.credit_minor, month.in_one.debit_minor) == (9_000 + 300 + 370, 300)
+    shown = month.page.read_text()
+    assert "All in EUR" in shown
+    assert ">1.234<" in shown, "exact figures stay"
+    day = publish(sealed, "default", FEBRUARY[0], "Europe/Berlin", tmp_path, ReportSettings("EUR", rates[:1]))
+    assert day.in_one.left_out == f"without KWD: no rate for {FEBRUARY[0]}, nor for a day before"
+    assert day.in_one.left_out in day.page.read_text()
+    (document,) = fetch_all(sealed, f"SELECT document FROM recon.closes WHERE business_date = '{FEBRUARY[0]}'")
+    assert day.document == from_sealed(document["document"])
+    assert (stored(), evidence("after.zip")) == (before, pack)
 
 
 @pytest.fixture(scope="module")

@@ -218,7 +218,7 @@ def test_a_reconciliation_waits_for_another_of_its_account_alone(store):
             reconcile_ledger(store, "other", DAY, CUTOFF)
             waiting = pool.submit(reconcile, store)
             assert waits_for_a_lock(store)
-        assert waiting.result(20).operations == 0
+        assert waiting.result(60).operations == 0
 
 
 # Time

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, date, datetime
 
 import pytest
 
-from fixtures.commands import execute, fetch_all, sync
+from fixtures.commands import execute, fetch_all, sync, waits_for_a_lock
 from fixtures.load import started, walk
 from fixtures.reconciliation import (
     CUTOFF,
@@ -25,6 +26,7 @@ from fixtures.reconciliation import (
     reconcile,
 )
 from pipelines.reconciliation import close as closing
+from pipelines.reconciliation.breaks import begin
 from pipelines.reconciliation.close import (
     Prepared,
     Sealed,
@@ -103,6 +105,7 @@ def test_the_first_call_prepares_the_second_by_another_name_seals(settled):
     document = json.loads(close_day(settled, "default", DAY, by="Bob").document)
     assert (document["prepared_by"], document["closed_by"]) == ("Ann", "Bob")
     assert document["figures_sha256"] == first.figures_sha256
+    assert datetime.fromisoformat(document["prepared_at"]) == first.at
     (role,) = fetch_all(settled, "SELECT session_user::text AS name")
     assert document["prepared_as"] == document["closed_as"] == role["name"], (
         "the database's role is kept beside the names"
@@ -135,7 +138,7 @@ def test_figures_that_changed_since_they_were_prepared_are_prepared_anew_and_not
     reconcile(settled)
     second = close_day(settled, "default", DAY, by="Bob")
     assert isinstance(second, Prepared)
-    assert (second.by, second.instead_of.by) == ("Bob", "Ann")
+    assert (second.by, second.instead_of) == ("Bob", first)
     assert second.figures_sha256 != first.figures_sha256
     with pytest.raises(ConfigError, match="Bob prepared"):
         close_day(settled, "default", DAY, by="Bob")
@@ -379,6 +382,7 @@ def test_what_keeps_a_day_open_is_told_with_the_command_that_comes_next(settled,
         found = obstacle(connection, "default", DAY, known_at)
     assert (found.reason, found.message, found.command) == (reason, f"{DAY} {reason}: {advice}", command)
     assert found.is_closed == (reason == "is closed already")
+    assert found.kind is {"is not over": ConfigError, "is closed already": SyncError}.get(reason, Incomplete)
 
 
 def test_a_day_is_over_at_the_moment_at_which_the_next_begins(settled):
@@ -441,7 +445,8 @@ def test_a_sealed_document_is_canonical_json_with_the_totals_of_the_day_before_a
         {"operation_id": "b", "operation_completed_at": at("12:00", date(2024, 3, 4)), "sum_initial_amount": 7},
         {"operation_id": "w", "operation_completed_at": at("12:00", date(2024, 2, 27)), "sum_initial_amount": 8},
     )
-    sealed = close(settled)
+    close_day(settled, "default", DAY, by="Zoë")
+    sealed = close_day(settled, "default", DAY, by="Bob")
     document = json.loads(sealed.document)
     assert sealed.document == json.dumps(document, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
     assert (document["schema"], document["account"], document["business_date"]) == (1, "default", str(DAY))
@@ -452,7 +457,7 @@ def test_a_sealed_document_is_canonical_json_with_the_totals_of_the_day_before_a
     assert document["completeness"]["verdict"] == "complete"
     assert document["books"]["entries"] == 1
     assert document["report"]["close"] == {
-        "prepared_by": "Ann",
+        "prepared_by": "Zoë",
         "closed_by": "Bob",
         "closed_at": document["report"]["close"]["closed_at"],
     }
@@ -593,6 +598,62 @@ def test_no_day_is_closed_while_it_or_the_day_before_is_being_loaded(settled, mo
             close(settled)
     with days_lock(settled, "default", date(2024, 2, 29), date(2024, 2, 29), 1):
         close(settled)
+        with pytest.raises(SyncError, match="loading"):  # a month is loaded by one run at a time
+            close_day(settled, "default", date(2024, 3, 1), by="Ann")
+
+
+def test_a_sealed_day_holds_the_restatements_of_days_closed_before_it_by_kind_and_currency(settled):
+    add_operations(settled, {"operation_id": "2", "account": "default"}, {"operation_id": "3", "account": "other"})
+    add_entries(settled, {"entry_id": "b", "operation_id": "2", "account": "default"})
+    reconcile(settled)
+    settle(settled, "other")
+    reconcile_ledger(settled, "other", DAY, CUTOFF)
+    close(settled)
+    close(settled, "other", with_open_breaks=True)
+    execute(
+        settled,
+        "INSERT INTO core.operation_versions SELECT o.*, clock_timestamp() FROM core.operations o;"
+        "UPDATE core.operations SET observed_at = clock_timestamp(), sum_initial_amount = 400;"
+        "UPDATE core.operations SET sum_initial_currency = 'USD' WHERE operation_id = '2'",
+    )
+    late = {"operation_id": "late", "sum_initial_amount": 7, "observed_at": datetime.now(UTC)}
+    add_operations(settled, late)
+    prove_by_hand(settled, day=NEXT)
+    reconcile(settled, NEXT)
+    prove_by_hand(settled, day=BEFORE)
+    reconcile(settled, BEFORE)
+    for day, found in (
+        (BEFORE, []),
+        (
+            NEXT,
+            [
+                (str(DAY), "changed", "EUR", "EUR", 1, "1000", "400"),
+                (str(DAY), "changed", "EUR", "USD", 1, "1000", "400"),
+                (str(DAY), "new", "EUR", "EUR", 1, None, "7"),
+            ],
+        ),
+    ):
+        for name in ("Ann", "Bob"):
+            sealed = close_day(settled, "default", day, by=name, with_open_breaks=True)
+        names = ("business_date", "kind", "currency", "currency_after", "count", "minor_before", "minor_after")
+        restated = json.loads(sealed.document)["restatements"]
+        assert [tuple(row[name] for name in names) for row in restated] == found
+
+
+def test_a_day_is_closed_and_opened_again_when_no_reconciliation_of_its_account_is_under_way(settled):
+    settle(settled, "other")
+    for step in (
+        lambda account: close_day(settled, account, DAY, by="Ann"),
+        lambda account: close_day(settled, account, DAY, by="Bob"),
+        lambda account: reopen_day(settled, account, DAY, by="Bob", reason="x"),
+    ):
+        with ThreadPoolExecutor(1) as pool:
+            with settled.transaction() as connection:
+                begin(connection, "default")
+                step("other")
+                waiting = pool.submit(step, "default")
+                assert waits_for_a_lock(settled)
+            waiting.result(60)
 
 
 @pytest.fixture

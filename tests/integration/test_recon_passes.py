@@ -21,7 +21,7 @@ from fixtures.reconciliation import (
 from pipelines.reconciliation.matching import reconcile_ledger
 
 BEFORE = date(2024, 3, 4)
-SECOND = timedelta(seconds=1)
+SECOND, ONE_DAY = timedelta(seconds=1), timedelta(days=1)
 
 
 def pairs(store) -> list[tuple]:
@@ -151,14 +151,14 @@ def test_several_alike_are_put_together_in_the_order_of_time_whatever_their_ids(
 def test_by_a_reference_the_day_before_and_the_day_after_take_part_to_the_second_and_no_further(store):
     starts, ends = at("00:00"), at("00:00", NEXT)
     moments = {
-        "too early": starts - timedelta(days=1) - SECOND,
-        "first of the day before": starts - timedelta(days=1),
+        "too early": starts - ONE_DAY - SECOND,
+        "first of the day before": starts - ONE_DAY,
         "last of the day before": starts - SECOND,
         "first": starts,
         "last": ends - SECOND,
         "first of the day after": ends,
-        "last of the day after": ends + timedelta(days=1) - SECOND,
-        "too late": ends + timedelta(days=1),
+        "last of the day after": ends + ONE_DAY - SECOND,
+        "too late": ends + ONE_DAY,
     }
     add_operations(
         store,
@@ -463,6 +463,19 @@ def test_an_entry_finds_its_operation_on_each_way_and_stays_with_the_day_that_pu
     assert len(pairs(store)) == 2 * len(WAYS), "the same ids of another account are no hindrance"
     days = fetch_all(store, "SELECT DISTINCT account, business_date FROM recon.matches WHERE account = 'default'")
     assert [tuple(row.values()) for row in days] == [("default", DAY)]
+
+
+def test_what_one_day_put_together_another_days_operations_and_entries_do_not_part(store):
+    add_ways(store)
+    reconcile(store)
+    before = matches_of(store)
+    for name, (of_operation, of_entry) in WAYS.items():
+        again = {"operation_id": f"{name}, again", **of_operation, "operation_completed_at": at("12:01", NEXT)}
+        add_operations(store, again)
+        add_entries(store, {"entry_id": f"{name}, again", **of_entry, "booked_at": at("12:01", NEXT + 3 * ONE_DAY)})
+    for day in (NEXT, NEXT + 3 * ONE_DAY):
+        reconcile(store, day)
+        assert [row for row in matches_of(store) if row[0] in WAYS or row[1] in WAYS] == before
 
 
 def test_an_entry_that_was_withdrawn_is_put_together_with_nothing(store):

@@ -166,14 +166,14 @@ def main() -> None:
         for name in names:
             statements = STATEMENTS.get(name)
             results = (
-                _run_sql(name, statements, environment, again=options.again)
+                _run_sql(name, statements, environment, again=options.again, quick=options.quick)
                 if statements
                 else _run(name, environment, again=options.again, quick=options.quick)
             )
             print(_figures(name, results), flush=True)
 
 
-def _run_sql(name: str, module: Module, environment: Mapping[str, str], *, again: bool) -> dict[str, int]:
+def _run_sql(name: str, module: Module, environment: Mapping[str, str], *, again: bool, quick: bool) -> dict[str, int]:
     """Return the exit code of the tests by mutant of a file of sql/, and write down which survived."""
     folder = WORK / name
     kept = folder / "results.json"
@@ -184,7 +184,7 @@ def _run_sql(name: str, module: Module, environment: Mapping[str, str], *, again
     (file,) = module.files
     environment = {**environment, "PYTHONPATH": str(folder / "tests")}
     what = {"file": file, "sample": module.sample, "seed": SEED, "options": OPTIONS}
-    for tests in filter(None, (module.tests, module.further)):
+    for tests in filter(None, (module.tests, () if quick else module.further)):
         only = [mutant for mutant, code in results.items() if not code] if results else None
         call = json.dumps({**what, "tests": tests, "only": only})
         results |= json.loads(_output(folder, "-m", "mutation.sql_mutants", call, environment=environment))

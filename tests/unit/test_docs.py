@@ -12,7 +12,7 @@ import typer
 
 import sql
 from fixtures.commands import ROOT
-from pipelines.cli import app
+from pipelines.cli.commands import app
 from pipelines.marts.build import MARTS
 
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]

@@ -5,112 +5,30 @@ from __future__ import annotations
 import io
 import re
 from dataclasses import replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from openpyxl import load_workbook
 
+from fixtures.reports import AMOUNTS, DAY, HUGE, NOW, bare_document, break_line, document, month_document, week
 from pipelines.reports import charts, first_screen, words
 from pipelines.reports.document import (
     BalanceDay,
     BalancePoint,
     BreakGroup,
-    BreakLine,
     Close,
-    Completeness,
-    CurrencyDay,
     CurrencyTotals,
     DayDocument,
-    HistoryPoint,
-    Lateness,
     OwnerQueue,
-    Restatement,
     digest,
     from_json,
     to_json,
 )
-from pipelines.reports.month import (
-    Matches,
-    MonthBalance,
-    MonthBreaks,
-    MonthDay,
-    MonthDocument,
-    MonthRestatement,
-    Seal,
-    Total,
-)
+from pipelines.reports.month import Matches, MonthBreaks, MonthDay
 from pipelines.reports.page import month_page, page, sentence
 from pipelines.reports.workbook import month_workbook, workbook
-
-DAY = date(2026, 11, 23)
-NOW = datetime(2026, 11, 24, 4, 0, tzinfo=UTC)
-HOSTILE = "<script>alert(1)</script>=cmd|'/C calc'!A0"
-HUGE = 9_007_199_254_740_993  # one more than a double can hold
-AMOUNTS = {
-    ("JPY", 0): (500, "500"),
-    ("KWD", 3): (1_234, "1.234"),
-    ("CLF", 4): (12_345, "1.2345"),
-    ("USD", 2): (1, "0.01"),
-    ("EUR", 2): (HUGE, "90,071,992,547,409.93"),
-    ("XTS", None): (7, "7 minor units"),
-}
-
-
-def day_of(currency: str, minor: int) -> CurrencyDay:
-    return CurrencyDay(currency, operations=3, attempts=2, approved=1, credit_minor=minor, debit_minor=0)
-
-
-def document(text: str = HOSTILE) -> DayDocument:
-    totals = tuple(
-        CurrencyTotals(currency, exponent, day_of(currency, minor), None, None)
-        for (currency, exponent), (minor, _) in AMOUNTS.items()
-    )
-    days = [DAY - timedelta(days=back) for back in range(27, -1, -1)]
-    return DayDocument(
-        format=1,
-        account="default",
-        business_date=DAY,
-        reporting_zone="Europe/Berlin",
-        known_at=NOW,
-        totals=totals,
-        history=tuple(HistoryPoint(day, "EUR", 10, 9, 1000 * number) for number, day in enumerate(days)),
-        balances=(BalanceDay(text, "EUR", 500, -100, 395, -5),),
-        balance_history=tuple(BalancePoint(day, text, "EUR", 400) for day in days),
-        reconciled="no",
-        breaks=(BreakGroup("amount", "0–1", "KWD", 1, 1_234),),
-        largest_breaks=(BreakLine("7", "amount", "open", DAY, "0–1", "KWD", 1_234, "100", text, text, text),),
-        restatements=(
-            Restatement("55", "changed", NOW - timedelta(days=5), NOW, "success", "reversed", "EUR", 500, 0),
-        ),
-        completeness=Completeness("yes", 2, 0, 9, 3, 0, NOW, "yes", 12, "ab" * 32),
-        lateness=(Lateness("under 1 hour", 3),),
-        late_because=None,
-    )
-
-
-def month_document(text: str = HOSTILE) -> MonthDocument:
-    """A month of one sealed day and one that is not, with every amount and free text."""
-    seal = Seal(7, "ab" * 32, "cd" * 32, text, text, NOW, with_open_breaks=True)
-    return MonthDocument(
-        account="default",
-        month=DAY.replace(day=1),
-        reporting_zone="Europe/Berlin",
-        days=(
-            MonthDay(DAY, seal, operations=3),
-            MonthDay(DAY + timedelta(days=1), None, reason=text, command="ecommpay-sync reconcile --date 2026-11-24"),
-        ),
-        totals=tuple(
-            Total(currency, exponent, text, text, is_success=True, sign=1, count=3, minor=minor)
-            for (currency, exponent), (minor, _) in AMOUNTS.items()
-        ),
-        balances=(MonthBalance(text, "EUR", 2, DAY, 500, -100, -5, DAY, 395),),
-        breaks=(MonthBreaks("amount", "resolved", "2–3", "KWD", 1, 1_234),),
-        restatements=(MonthRestatement(DAY, "changed", "JPY", "KWD", 1, 500, 1_234, NOW),),
-        matches=Matches(1, 12, 11, 13, (("operation_id", 11),)),
-        decimals={"JPY": 0, "KWD": 3, "EUR": 2},
-    )
 
 
 def cells(content: bytes) -> dict[str, list[list]]:
@@ -206,11 +124,6 @@ def test_a_change_says_its_direction_in_words_not_in_colour(now, before, said):
     assert words.change(now, before) == said
 
 
-def bare_document() -> DayDocument:
-    nothing = dict.fromkeys(("totals", "history", "balances", "balance_history", "breaks", "largest_breaks"), ())
-    return replace(document(), **nothing, restatements=(), lateness=(), reconciled="unknown")
-
-
 def test_a_day_without_anything_is_a_page_too():
     bare = bare_document()
     text = page(bare)
@@ -252,10 +165,6 @@ def test_a_balance_that_moved_unexplained_stands_first_and_is_marked_by_more_tha
     assert "✗ 0.04" in text
 
 
-def week(volume: int, operations: int = 100) -> CurrencyDay:
-    return CurrencyDay("EUR", operations, operations, operations, volume, 0)
-
-
 @pytest.mark.parametrize(
     ("today", "weeks", "said"),
     [
@@ -273,10 +182,6 @@ def test_a_day_is_unusual_when_it_is_a_quarter_beyond_every_same_weekday_before(
     found = first_screen.unusual(CurrencyTotals("EUR", 2, today, None, None, tuple(weeks)), "Monday")
     assert len(found) == len(said)
     assert all(text.startswith(begin) for text, begin in zip(found, said, strict=True))
-
-
-def break_line(number: int, owner: str | None) -> BreakLine:
-    return BreakLine(str(number), "amount", "open", DAY, "0–1", "KWD", 1_234, "100", None, owner, None, is_new=True)
 
 
 def settled_day(**changes) -> DayDocument:
@@ -324,25 +229,26 @@ def settled_day(**changes) -> DayDocument:
 )
 def test_the_first_screen_says_whether_the_day_is_fine_and_who_must_do_what(changes, headline, tasks):
     day = settled_day(**changes)
-    assert first_screen.headline(day) == headline
-    assert [(task.who, task.command) for task in first_screen.tasks(day)] == tasks
+    first = first_screen.of_day(day)
+    assert first.headline == headline
+    assert [(task.who, task.command) for task in first.tasks] == tasks
     shown = page(day)
     assert headline in shown
     assert ("What to do" in shown) == bool(tasks)
 
 
 def test_the_first_screen_says_what_changed():
-    assert first_screen.changes(settled_day()) == ["Fewer than 4 Mondays are known: nothing is usual yet."]
+    assert first_screen.of_day(settled_day()).changes == ("Fewer than 4 Mondays are known: nothing is usual yet.",)
     usual = CurrencyTotals("EUR", 2, week(1000), None, None, (week(1000),) * 8)
-    assert first_screen.changes(settled_day(totals=(usual,))) == [
-        "Nothing: each currency is as the last 8 Mondays were."
-    ]
+    assert first_screen.of_day(settled_day(totals=(usual,))).changes == (
+        "Nothing: each currency is as the last 8 Mondays were.",
+    )
     changed = settled_day(
         totals=(replace(usual, day=week(5000)),),
         restatements=document().restatements,
         queue=(OwnerQueue("E", 2, 2, 0, 0),),
     )
-    assert [text.partition(":")[0] for text in first_screen.changes(changed)] == [
+    assert [text.partition(":")[0] for text in first_screen.of_day(changed).changes] == [
         "EUR volume 50.00",
         "2 new breaks since the day ended",
         "1 operation of earlier days known otherwise, listed below",
@@ -410,3 +316,122 @@ def test_a_month_without_a_sealed_day_says_so_and_has_no_figure():
     ):
         assert said in text
     assert month_workbook(empty) == month_workbook(empty)
+
+
+def settled_month(**changes):
+    """A month of two sealed days, a usual and a quiet one, and what a case changes of it."""
+    usual = CurrencyTotals("EUR", 2, week(1000), None, None, (week(1000),) * 8)
+    sealed = replace(month_document().days[0], totals=(usual,))
+    days = (replace(sealed, business_date=DAY - timedelta(days=1)), sealed)
+    quiet = {"days": days, "breaks": (), "balances": (), "restatements": (), "queue": ()}
+    return replace(month_document(), **quiet | changes)
+
+
+def left(day: int, reason: str, command: str | None = "ecommpay-sync x", **more) -> MonthDay:
+    return MonthDay(date(2026, 11, day), None, reason=reason, command=command, **more)
+
+
+READY = left(3, "can be prepared", is_ready=True)
+CLOSE = "ecommpay-sync close --month 2026-11 --by NAME"
+
+
+@pytest.mark.parametrize(
+    ("changes", "headline", "tasks"),
+    [
+        ({}, "Fine: each day is sealed.", []),
+        ({"days": (*settled_month().days, READY)}, "Fine: 1 day can be closed.", [("finance", CLOSE)]),
+        (
+            {"days": (*settled_month().days, left(30, "is not over", None))},
+            "Fine so far: each day that is over is sealed.",
+            [],
+        ),
+        ({"days": (left(30, "is not over", None),)}, "No day is over yet.", []),
+        (
+            {"days": (left(1, "is not complete", is_of_data=True), left(2, "has 1 open breaks"), READY)},
+            "Not fine: 1 day is not shown complete.",
+            [("on call", "ecommpay-sync x"), ("finance", "ecommpay-sync x"), ("finance", CLOSE)],
+        ),
+        (
+            {"days": tuple(left(day, "has not been reconciled") for day in range(1, 8))},
+            "Not fine yet: 6 things to do.",
+            [("finance", "ecommpay-sync x")] * 5 + [("finance", CLOSE)],
+        ),
+        (
+            {
+                "queue": (
+                    OwnerQueue(None, 7, 1, 2, 40),
+                    OwnerQueue("Ann", 5, 0, 0, 3),
+                    OwnerQueue("Eve O'Neil", 3, 0, 1, 9),
+                )
+            },
+            "Not fine yet: 3 things to do.",
+            [
+                ("nobody yet", "ecommpay-sync breaks --overdue"),
+                ("Eve O'Neil", "ecommpay-sync breaks --owner 'Eve O'\"'\"'Neil' --overdue"),
+                ("nobody yet", "ecommpay-sync breaks --to 2026-11-23 --output breaks.xlsx"),
+            ],
+        ),
+        (
+            {"balances": month_document().balances},
+            "Not fine yet: 1 thing to do.",
+            [("finance", "ecommpay-sync breaks --all --type balance --from 2026-11-22 --to 2026-11-23")],
+        ),
+        (
+            {
+                "balances": month_document().balances,
+                "breaks": (MonthBreaks("balance", "explained", "0–1", "EUR", 1, 5),),
+            },
+            "Fine: each day is sealed.",
+            [],
+        ),
+    ],
+    ids=["sealed", "to close", "under way", "begins", "not complete", "many days", "queue", "balance", "explained"],
+)
+def test_the_first_screen_of_a_month_says_whether_it_is_fine_and_who_must_do_what(changes, headline, tasks):
+    month = settled_month(**changes)
+    first = first_screen.of_month(month)
+    assert first.headline == headline
+    assert [(task.who, task.command) for task in first.tasks] == tasks
+    shown = month_page(month)
+    assert headline in shown
+    assert ("What to do" in shown) == bool(tasks)
+
+
+def test_the_first_screen_of_a_month_says_what_changed():
+    alone = "The month before is compared when every day of both is sealed."
+    assert first_screen.of_month(settled_month()).changes == (
+        "Nothing: no sealed day is unusual or known otherwise.",
+        alone,
+    )
+    (sealed, _) = settled_month().days
+    odd = replace(sealed.totals[0], day=week(5000))
+    many = settled_month(
+        days=tuple(replace(sealed, business_date=date(2026, 11, day), totals=(odd,)) for day in range(1, 8)),
+        month_before=(CurrencyTotals("EUR", 2, week(50_000), None, None),),
+        restatements=month_document().restatements,
+    )
+    assert first_screen.of_month(many).changes == (
+        "EUR volume 350.00: ▼ 30.0 % since the month before (500.00)",
+        *(
+            f"{name} {day}: EUR volume 50.00: above all of the last 8 {name}s (highest 10.00)"
+            for day, name in enumerate(("Sunday", "Monday", "Tuesday", "Wednesday", "Thursday"), start=1)
+        ),
+        "2 more unusual figures, at their days below",
+        "1 operation known otherwise since sealed, listed below",
+    )
+    shown = month_page(many)
+    assert shown.count("✗ unusual:") == 7, "each day carries its own"
+    assert 'aria-label="Volume of EUR, 7 sealed days"' in shown
+    assert "▼ 30.0 %" in shown
+
+
+def test_figures_of_a_month_are_added_by_currency_and_its_decimals():
+    (sealed, _) = settled_month().days
+    first, second = (CurrencyTotals("JPY", exponent, week(100), None, None) for exponent in (0, 2))
+    days = (sealed, sealed, replace(sealed, totals=(first,)), replace(sealed, totals=(second,)))
+    rows = cells(month_workbook(settled_month(days=days)))["Currencies"]
+    assert [(row[0].value, row[1].value, row[7].value) for row in rows[1:]] == [
+        ("EUR", 20, 200),
+        ("JPY", 100, 100),
+        ("JPY", 1, 100),
+    ]

@@ -1,0 +1,145 @@
+"""All commands of `ecommpay-sync` under one; its subcommands are in the modules of their groups.
+
+Exit code 0: all that was asked for is complete; 2: wrong input or configuration; 1: anything else. Of several
+accounts done in turn the worst of theirs, 2 before 1. Heavy modules are imported where they are used: they are most
+of a small run.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib import metadata
+from itertools import groupby
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from pipelines.cli import admin, audit, closing, console, demo, finance, init, load, queue, status
+from pipelines.cli.accounts import explained
+from pipelines.cli.stopping import Stopping
+from resources.config_file import add_settings_of_file
+from resources.printable import printable
+from resources.settings import unknown_names, what_was_meant
+
+GROUPS = {
+    "Set up": init.app,
+    "Load from the platform": load.app,
+    "Look at it": status.app,
+    "Reconcile": finance.app,
+    "Work the breaks": queue.app,
+    "Close and report": closing.app,
+    "Prove": audit.app,
+    "Keep the warehouse": admin.app,
+    "Try it": demo.app,
+}
+
+
+class GroupedCommands(TyperGroup):
+    """The commands, listed in the help under the headings of their groups."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command; Typer would make an exit code of its own, without a word, of its interruption."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            raise typer.Abort from None
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """Write a list for each group."""
+        commands = [(name, self.get_command(ctx, name)) for name in self.list_commands(ctx)]
+        width = max(len(name) for name, _ in commands)
+        for heading, group in groupby(commands, key=lambda item: getattr(item[1], "rich_help_panel", None)):
+            with formatter.section(heading):
+                formatter.write_dl(
+                    [
+                        (name.ljust(width), command.get_short_help_str(formatter.width - width - 6))
+                        for name, command in group
+                        if command
+                    ]
+                )
+
+
+app = typer.Typer(
+    name="ecommpay-sync",
+    cls=GroupedCommands,
+    help="Payment operations and balances from the signed Data API into PostgreSQL, provably complete.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+for _heading, _group in GROUPS.items():
+    for _command in _group.registered_commands:
+        _command.rich_help_panel = _heading
+    for _commands in _group.registered_groups:
+        _commands.rich_help_panel = _heading
+    app.add_typer(_group)
+
+
+def _print_version(value: bool) -> None:  # noqa: FBT001 - as Typer calls it
+    if value:
+        console.line(f"ecommpay-sync {metadata.version('ecommpay-sync')}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    context: typer.Context,
+    *,
+    version: Annotated[
+        bool, typer.Option("--version", help="Show the version and exit.", is_eager=True, callback=_print_version)
+    ] = False,
+) -> None:
+    """Take the options of `ecommpay-sync` itself, and read the settings file, which `init` has yet to write."""
+    del version  # its callback has ended the command
+    if context.invoked_subcommand == "init":
+        return
+    add_settings_of_file()
+    for name in unknown_names():
+        print(f"ecommpay-sync: warning: {printable(what_was_meant(*name))}.", file=sys.stderr)  # noqa: T201
+
+
+def run() -> None:
+    """Run the command; every failure is one line on stderr and an exit code."""
+    console.make_output_safe()
+    Stopping(_end_servers)
+    try:
+        exit_code = app(standalone_mode=False)  # Typer would print wrong usage in four lines
+        sys.stdout.flush()
+        sys.exit(exit_code)
+    except typer.TyperException as error:
+        _print_usage_error(error)
+        sys.exit(error.exit_code)
+    except (typer.Abort, KeyboardInterrupt):  # where the command does not handle it
+        print("ecommpay-sync: stopped.", file=sys.stderr)  # noqa: T201
+        sys.exit(1)
+    except BrokenPipeError:  # whoever read our output has read enough
+        _drop_output()
+    except Exception as error:  # noqa: BLE001 - the last net: one line, whatever it was
+        message, exit_code = explained(error)
+        print(f"ecommpay-sync: {message}", file=sys.stderr)  # noqa: T201
+        try:
+            sys.stdout.flush()
+        except OSError:  # a full disk, which Python would complain of once more
+            _drop_output()
+        sys.exit(exit_code)
+
+
+def _drop_output() -> None:
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _end_servers() -> None:
+    from resources.warehouse.embedded import end_servers
+
+    end_servers()
+
+
+def _print_usage_error(error: typer.TyperException) -> None:
+    message = error.format_message()
+    if "\n" not in message:  # else it is the whole help, for a command without a word
+        context = getattr(error, "ctx", None)
+        command = context.command_path if context else "ecommpay-sync"
+        message = f"ecommpay-sync: {printable(message).rstrip('.')}: see `{command} --help`."
+    print(message, file=sys.stderr)  # noqa: T201
