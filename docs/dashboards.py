@@ -162,7 +162,6 @@ class Board:
             "published": True,
             "position": self._position(numbers),
             "metadata": {
-                "show_native_filters": self.currency,
                 "native_filter_configuration": [_currency_filter(without)] if self.currency else [],
                 "cross_filters_enabled": False,
                 "color_scheme": "supersetColors",

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page, Response, sync_playwright
 from sqlalchemy.engine import make_url
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -159,9 +159,11 @@ def _picture(page: Page, file: Path) -> None:
     """Open a board at its whole height, wait for each of its charts, and save the picture."""
     board = _read(file)
     charts = [item for item in board["position"].values() if isinstance(item, dict) and item["type"] == "CHART"]
+    refused: list[Response] = []
+    page.on("response", lambda answer: None if answer.ok or "/chart/data" not in answer.url else refused.append(answer))
     page.set_viewport_size({"width": 1400, "height": TALL})
     page.goto(f"{URL}/superset/dashboard/{board['slug']}/")
-    holders = page.locator("[data-test=chart-grid-component], .dashboard-component-chart-holder")
+    holders = page.locator(".dashboard-component-chart-holder")
     holders.nth(len(charts) - 1).wait_for(timeout=120_000)
     page.wait_for_load_state("networkidle", timeout=120_000)
     page.locator("[data-test=loading-indicator], .loading").last.wait_for(state="detached", timeout=120_000)
@@ -169,7 +171,7 @@ def _picture(page: Page, file: Path) -> None:
     last = holders.nth(len(charts) - 1).bounding_box() or {"y": 0, "height": TALL}
     clip = {"x": 0, "y": 0, "width": 1400, "height": last["y"] + last["height"] + 20}
     page.screenshot(path=OUT / f"superset-{file.stem}.png", clip=clip)
-    if errors := page.locator("[role=alert], .error-message").all_inner_texts():
+    if errors := [answer.text() for answer in refused] + page.locator("[role=alert]").all_inner_texts():
         sys.exit(f"the board {file.stem} shows: {'; '.join(errors)}")
 
 
