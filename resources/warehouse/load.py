@@ -28,6 +28,7 @@ from resources.warehouse.ledger import (
     ControlTotal,
     LoadReport,
     Scope,
+    TotalKey,
     WalkRecord,
     add_window,
     next_window_id,
@@ -235,16 +236,16 @@ def control_totals(stream: Loadable, frame: pd.DataFrame) -> list[ControlTotal]:
     """Return count and exact sum of the stream's amount for each currency, type and status of the rows."""
     total = stream.total
     groups = (_values(frame, name) for name in (total.currency, total.type, total.status))
-    amounts: defaultdict[tuple[str | None, ...], list[int | None]] = defaultdict(list)
-    for key, minor in zip(zip(*groups, strict=True), _values(frame, total.minor), strict=True):
-        amounts[key].append(minor)
+    amounts: defaultdict[TotalKey, list[int | None]] = defaultdict(list)
+    for currency, kind, status, minor in zip(*groups, _values(frame, total.minor), strict=True):
+        amounts[currency, kind, status].append(minor)
     return [_total(key, minors) for key, minors in amounts.items()]
 
 
-def _total(key: Sequence[str | None], minors: Sequence[int | None]) -> ControlTotal:
+def _total(key: TotalKey, minors: Sequence[int | None]) -> ControlTotal:
     # Python's integers: 64-bit sums could wrap around silently, and pyarrow's grouping is 9 MB of imports
     present = [minor for minor in minors if minor is not None]
-    return ControlTotal(*key, count=len(minors), minor=sum(present) if present else None)
+    return ControlTotal(*key, len(minors), sum(present) if present else None)
 
 
 def _values(frame: pd.DataFrame, name: str | None) -> list[Any]:
