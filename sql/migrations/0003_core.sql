@@ -103,7 +103,8 @@ CREATE INDEX operations_completed ON core.operations (operation_completed_at, ac
 CREATE INDEX operations_payment ON core.operations (payment_id, account);
 CREATE INDEX operations_window ON core.operations (window_id);
 -- operations lie in the order in which they were first seen, but for those that changed: a few pages find the last days
-CREATE INDEX operations_first_seen ON core.operations USING brin (((first_seen_at AT TIME ZONE 'UTC')::date));
+CREATE INDEX operations_first_seen ON core.operations USING brin (((first_seen_at AT TIME ZONE 'UTC')::date))
+    WITH (autosummarize = on);
 -- the moment that decides an operation's business day, for reading single days
 CREATE INDEX operations_business ON core.operations
     ((coalesce(operation_completed_at, operation_created_at, first_seen_at)), account);
