@@ -190,7 +190,13 @@ def walk_once(fetch: Fetch[T], length: timedelta, suspicion: Suspicion) -> Walk[
             following = _look_at_the_end_again(fetch, walk, offset, following)
         # a row received before stands where another one should be
         if following.ids[:1] != page.ids[-1:] or not walk.ids.isdisjoint(following.ids[1:]):
-            return _moved(walk, following)
+            _moved(walk, following)
+            if walk.fits_a_page and suspicion.server_untrusted:
+                again = _look_at_the_end_again(fetch, walk, offset, following)
+                if again is not following:
+                    walk.fits_a_page = False
+                    walk.add(again)
+            return walk
         if len(following.ids) == 1:
             walk.moved = len(walk.pages) > 1 and _head_changed(fetch, walk)
             return walk

@@ -36,18 +36,41 @@ def test_every_seed_keeps_every_promise(chunk):
             pytest.fail(f"{scenario}\n  {run(scenario).broken}")
 
 
-def test_a_row_that_moves_into_an_answer_that_was_taken_for_the_whole_window_is_not_lost():
-    """As seed 15332 of the first 20,000 did: the end of the first walk was hidden by a page that came twice."""
-    scenario = scenarios.Scenario(
+Habits, Move, Fault = scenarios.Habits, scenarios.Move, scenarios.Fault
+CURED = {
+    "a row moved into an answer that was taken for the whole window": scenarios.Scenario(
         seed=15_332,
-        habits=scenarios.Habits(cap=5, order="oldest"),
+        habits=Habits(cap=5, order="oldest"),
         longest=86_400,
         in_flight=4,
         rows=((88, 0.0), (92, 0.0), (43, 31_996.252), (45, 43_000.25), (76, 66_973.0)),
-        moves=(scenarios.Move(before=5, row=76, second=8_816.091),),
-        faults=(scenarios.Fault(2, "429"), scenarios.Fault(3, "repeated")),
-    )
-    assert run(scenario).broken is None
+        moves=(Move(5, 76, 8_816.091),),
+        faults=(Fault(2, "429"), Fault(3, "repeated")),
+    ),
+    "a short page of a server that is not trusted was taken for the end of a whole window": scenarios.Scenario(
+        seed=53_080,
+        habits=Habits(cap=4, order="by id"),
+        longest=20_000,
+        in_flight=2,
+        rows=(
+            *((94, 43_001.0), (3, 43_000.0), (55, 19_999.0), (84, 5_248.0), (32, 51_526.845), (13, 25_567.0)),
+            *((19, 51_948.552), (45, 3_316.857), (39, 43_001.0), (8, 5_288.0), (89, 43_001.0), (22, 15_193.0)),
+            *((47, 1_785.0), (27, 20_000.5), (24, 0.0)),
+        ),
+        moves=(Move(10, 1, 40_000.001), Move(4, 13, 43_001.0), Move(35, 13, 1_050.0), Move(13, 55, 80_000.001)),
+        faults=(
+            *(Fault(8, "repeated"), Fault(25, "reversed"), Fault(29, "repeated"), Fault(30, "repeated")),
+            *(Fault(33, "cut"), Fault(34, "cut"), Fault(36, "short")),
+        ),
+        kills=(0,),
+    ),
+}
+
+
+@pytest.mark.parametrize("loss", CURED)
+def test_what_lost_a_row_before_loses_none(loss):
+    """Shrunk from the seed of the same number, one of the first 100,000."""
+    assert run(CURED[loss]).broken is None
 
 
 def test_a_seed_does_the_same_every_time():
