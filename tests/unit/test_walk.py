@@ -18,6 +18,7 @@ from pipelines.ingest.walk import (
     DEEPEST,
     LIMIT,
     Complete,
+    Fetch,
     Page,
     Suspicion,
     TooDense,
@@ -112,6 +113,18 @@ def asked(server: Server, suspicion: Suspicion | None = None) -> tuple[object, l
     outcome = walk_until_stable(fetch, DAY, suspicion)
     assert outcome.requests == len(requests)
     return outcome, requests
+
+
+def scripted(answers: list[tuple[int, str]]) -> Fetch[None]:
+    """A server that gives these answers, a letter a row, if it is asked for these offsets."""
+    waiting = iter(answers)
+
+    def fetch(offset: int, limit: int) -> Page[None]:
+        expected, rows = next(waiting)
+        assert offset == expected
+        return Page(tuple(rows), None)
+
+    return fetch
 
 
 HEAD, PROBE = (0, 1), (DEEPEST, 1)
@@ -254,6 +267,27 @@ def test_a_window_that_fits_an_answer_is_walked_once_more_while_new_rows_keep_co
     outcome = walk_until_stable(server.fetch, DAY)
     assert isinstance(outcome, Complete)
     assert (outcome.walks, outcome.drifts, server.requests) == (3, 3, 7)  # the last: has a row moved into it?
+    assert outcome.requests == server.requests
+
+
+def test_a_short_end_that_makes_an_answer_the_whole_window_is_asked_for_again_of_an_untrusted_server():
+    """Rows a to h in the order of their ids: reversed, repeated and short answers, while b leaves; h is in none."""
+    answers = [
+        *((0, "dcba"), (3, "defg")),
+        *((0, "defg"), (3, "efg"), (3, "efgh")),
+        *((0, "acde"), (3, "efgh"), *[(6, "h")] * 6, (0, "a")),
+    ]
+    outcome = walk_until_stable(scripted(answers), DAY, Suspicion(server_untrusted=True))
+    assert isinstance(outcome, Complete)
+    assert met(outcome) >= set("acdefgh")
+    assert (outcome.walks, outcome.requests) == (3, len(answers))
+
+
+def test_a_short_end_that_stays_so_makes_an_answer_of_an_untrusted_server_the_whole_window():
+    answers = [(0, "abcd"), *[(3, "cd")] * 6] * 2 + [(0, "abcd")]
+    outcome = walk_until_stable(scripted(answers), DAY, Suspicion(server_untrusted=True))
+    assert isinstance(outcome, Complete)
+    assert (outcome.walks, outcome.requests) == (2, len(answers))
 
 
 def test_a_row_that_entered_at_the_head_while_another_left_is_noticed_at_the_end():
