@@ -32,15 +32,13 @@ def main() -> None:
     Raises:
         SystemExit: there is no Chromium.
     """
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if not chromium:
-        sys.exit("no Chromium here: install Debian's package chromium, then run make pictures again")
+    browser_path = chromium("pictures")
     OUT.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
         data = Path(folder) / "demo"
         _command("demo", SYNC_DATA_DIR=folder)
         _build_marts(data)
-        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
+        browser = playwright.chromium.launch(executable_path=browser_path, args=["--no-sandbox", "--disable-gpu"])
         (report,) = (data / "reports").glob("*.html")
         _report(browser, report.as_uri())
         with _dagster(data):
@@ -88,14 +86,31 @@ def _dagster(data: Path) -> Iterator[None]:
     command = [BIN / "dagster-webserver", "-m", "pipelines.definitions", "-h", "127.0.0.1", "-p", str(PORT)]
     with subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:
         try:
-            _wait_for(f"http://127.0.0.1:{PORT}/server_info")
+            wait_for(f"http://127.0.0.1:{PORT}/server_info")
             yield
         finally:
             server.terminate()
 
 
-def _wait_for(url: str) -> None:
-    for _ in range(120):
+def chromium(target: str) -> str:
+    """Return the path of Chromium; `target` is what make was asked for.
+
+    Raises:
+        SystemExit: there is none.
+    """
+    found = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if not found:
+        sys.exit(f"no Chromium here: install Debian's package chromium, then run make {target} again")
+    return found
+
+
+def wait_for(url: str) -> None:
+    """Wait until a server that was just started answers.
+
+    Raises:
+        SystemExit: it does not within three minutes.
+    """
+    for _ in range(180):
         try:
             with urllib.request.urlopen(url, timeout=5):
                 return

@@ -8,12 +8,9 @@ from __future__ import annotations
 
 import os
 import secrets
-import shutil
 import subprocess
 import sys
 import tempfile
-import time
-import urllib.request
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,13 +18,11 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from pictures import BIN, OUT, ROOT, chromium, wait_for
 from playwright.sync_api import Page, Response, sync_playwright
 from sqlalchemy.engine import make_url
 
-ROOT = Path(__file__).resolve().parents[1]
 BUNDLE = ROOT / "deploy" / "superset"
-OUT = ROOT / "docs" / "pictures"
-BIN = ROOT / ".venv" / "bin"
 SUPERSET = Path(sys.executable).with_name("superset")
 PORT = 3988
 TALL = 2400  # pixels: more than any board
@@ -46,9 +41,7 @@ def main() -> None:
     Raises:
         SystemExit: there is no Chromium, or a chart shows an error.
     """
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if not chromium:
-        sys.exit("no Chromium here: install Debian's package chromium, then run make superset again")
+    browser_path = chromium("superset")
     with tempfile.TemporaryDirectory() as place, sync_playwright() as playwright:
         folder, password = Path(place), secrets.token_urlsafe()
         _ours("demo", folder)
@@ -58,7 +51,9 @@ def main() -> None:
         with _database(data) as warehouse:
             _set_up(folder, password, warehouse)
             with _served(folder):
-                browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
+                browser = playwright.chromium.launch(
+                    executable_path=browser_path, args=["--no-sandbox", "--disable-gpu"]
+                )
                 page = browser.new_page(viewport={"width": 1400, "height": 1000})
                 _log_in(page, password)
                 for file in sorted((BUNDLE / "dashboards").glob("*.yaml")):
@@ -130,21 +125,11 @@ def _served(folder: Path) -> Iterator[None]:
             [*command, "superset.app:create_app()"], env=_superset_environment(folder), stdout=log, stderr=log
         )
         try:
-            _wait_for(f"{URL}/health")
+            wait_for(f"{URL}/health")
             yield
         finally:
             server.terminate()
             server.wait()
-
-
-def _wait_for(url: str) -> None:
-    for _ in range(180):
-        try:
-            with urllib.request.urlopen(url, timeout=5):
-                return
-        except OSError:
-            time.sleep(1)
-    sys.exit(f"{url} does not answer")
 
 
 def _log_in(page: Page, password: str) -> None:

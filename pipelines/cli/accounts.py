@@ -126,8 +126,10 @@ def explained(error: Exception) -> tuple[str, int]:
     if isinstance(error, SyncError):
         return printable(str(error)), error.exit_code
     if isinstance(error, OSError) and error.errno in REFUSED_BY_THE_MACHINE:
-        where = printable(str(error.filename)) if error.filename else "the output"
-        return f"{where}: {os.strerror(error.errno).lower()}: {REFUSED_BY_THE_MACHINE[error.errno]}", 1
+        advice = REFUSED_BY_THE_MACHINE[error.errno]
+        unnamed = "the output" if advice is _FULL else "this machine"
+        where = printable(str(error.filename)) if error.filename else unnamed
+        return f"{where}: {os.strerror(error.errno).lower()}: {advice}", 1
     return f"unexpected: {type(error).__name__}: {printable(' '.join(str(error).split())[:400])}", 1
 
 
