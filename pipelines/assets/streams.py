@@ -1,4 +1,4 @@
-"""The assets of the streams: `operations`, `fraud` and `documents/NAME`, all made by one factory.
+"""The assets of the streams: `operations`, `fraud` and `documents/NAME`, all made by one factory; and the backfill.
 
 How one stream differs from another stands in `StreamAsset`; the work is in `pipelines.ingest`, the checks in `checks`.
 """
@@ -192,13 +192,6 @@ _day = date.fromisoformat
 # Finished days
 
 
-def day_materializations(
-    store: Warehouse, scope: AccountScope, dagster_run_id: str, days: Sequence[date]
-) -> Iterator[dg.AssetMaterialization]:
-    """Yield a materialization of each of `days`, with what the store holds of operations completed on it."""
-    yield from _materializations(store, streams_of(scope)[0], scope, dagster_run_id, days)
-
-
 @contextmanager
 def _report_finished_days(
     context: dg.AssetExecutionContext,
@@ -248,7 +241,71 @@ def _materializations(
         yield dg.AssetMaterialization(key, partition=day.isoformat(), metadata=metadata)
 
 
-# Metadata
+class BackfillConfig(dg.Config):
+    """Which UTC days, both included, as YYYY-MM-DD; which projects (empty: every project that the token may see)."""
+
+    first_day: str
+    last_day: str
+    project_ids: list[int] = []  # noqa: RUF012 - pydantic copies it
+
+
+def backfill_job(scope: AccountScope) -> dg.JobDefinition:
+    """Return the job `backfill_operations`: years of days in one run, each day reported once, when it is finished.
+
+    It is a job of an op and not of the asset, because Dagster writes an event for each partition of an asset's run
+    before it begins and another at its end: for thousands of days that costs more than their operations.
+    """
+
+    @dg.op(name=scope.op("backfill"), tags={"kind": "postgres"})
+    def backfill(
+        context: dg.OpExecutionContext,
+        config: BackfillConfig,
+        data_api: DataApiResource,
+        warehouse: WarehouseResource,
+        progress: dg.ResourceParam[Progress],
+    ) -> None:
+        """Walk the days, prove them complete, load what is new or changed, and report each finished day."""
+        request = SyncRequest(
+            date.fromisoformat(config.first_day),
+            date.fromisoformat(config.last_day),
+            tuple(config.project_ids),
+            context.run.run_id,
+        )
+        with as_dagster_failure():
+            store = warehouse.warehouse()
+            sync(
+                OPERATIONS,
+                request,
+                data_api.api(scope.account),
+                store,
+                scope.settings,
+                _reporting_days(context, store, scope, progress),
+            )
+
+    @dg.job(name=scope.job("backfill_operations"), description="Load years of days of operations in one run.")
+    def backfill_operations() -> None:
+        """Do it in one step."""
+        backfill()
+
+    return backfill_operations
+
+
+def _reporting_days(
+    context: dg.OpExecutionContext, store: Warehouse, scope: AccountScope, progress: Progress
+) -> DayProgress:
+    """Return a progress that reports each day when it is finished; of an earlier run's, only what Dagster lacks."""
+    operations = streams_of(scope)[0]
+
+    def report(days: Sequence[date]) -> None:
+        for materialization in _materializations(store, operations, scope, context.run.run_id, days):
+            context.log_event(materialization)
+
+    def report_missing(days: Sequence[date]) -> None:
+        known = context.instance.get_materialized_partitions(dg.AssetKey(scope.key("operations")))
+        if missing := [day for day in days if day.isoformat() not in known]:
+            report(missing)
+
+    return DayProgress(progress, report_missing, report)
 
 
 def _day_figures(
