@@ -13,8 +13,7 @@ from conftest import drop_database, url_of
 
 from fixtures.commands import client_of, fetch_all, sync
 from fixtures.debian_server import debian_server
-from pipelines.audit.replay import Replayer
-from pipelines.audit.trace import trace
+from pipelines.audit.replay import Replayer, trace
 from pipelines.ingest.documents import sync_documents
 from pipelines.ingest.engine import SyncRequest
 from pipelines.ingest.fraud import sync_fraud

@@ -13,9 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fixtures.commands import client_of, execute, fetch_all, sync
-from pipelines.audit.replay import Replayer
+from pipelines.audit.replay import Replayer, trace
 from pipelines.audit.spot_check import spot_check
-from pipelines.audit.trace import trace
 from pipelines.ingest.engine import SyncRequest
 from pipelines.ingest.fraud import sync_fraud
 from pipelines.ingest.normalize import concat, normalize
