@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipelines.cli import console, imported_without_garbage
 from pipelines.cli.accounts import api_settings
-from pipelines.cli.stopping import STOPPED
+from pipelines.cli.console import STOPPED
 from resources.errors import ConfigError, Failed, Stopped, SyncError
 from resources.settings import SyncSettings, data_dir, database_url
 
