@@ -12,8 +12,7 @@ from pipelines.audit.spot_check import STREAM as SPOT_CHECK
 from pipelines.ingest import fraud, operations
 from pipelines.ingest.documents import document_stream
 from pipelines.ingest.streams import Stream
-from pipelines.marts.build import currencies_missing_from_grain, differences_from_core
-from pipelines.marts.projects import shared_projects
+from pipelines.marts import currencies_missing_from_grain, differences_from_core, shared_projects
 from pipelines.reconciliation.inbox import refused_files
 from pipelines.resources import WarehouseResource
 from resources.currencies import iso_codes

@@ -13,7 +13,7 @@ import dagster as dg
 from pipelines.accounts import AccountScope
 from pipelines.assets import PLATFORM, as_dagster_failure, asset_spec, column_schema, nightly_freshness
 from pipelines.jobs import BACKFILL, DAYS
-from pipelines.marts.build import MARTS, MartsReport, build_marts
+from pipelines.marts import MARTS, MartsReport, build_marts
 from pipelines.nights import last_business_day
 from pipelines.reconciliation.inbox import import_inbox
 from pipelines.reconciliation.reconcile import LEGS, DayReport, Leg, is_over, is_proved, reconcile_day

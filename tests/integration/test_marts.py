@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from fixtures.commands import command, execute, fetch_all, sync
 from fixtures.marts import SETTINGS, daily, load, op
-from pipelines.marts.build import TABLES, build_marts, differences_from_core
+from pipelines.marts import TABLES, build_marts, differences_from_core
 from resources.currencies import ExponentOverride
 from resources.sandbox import SandboxServer, World
 from resources.settings import ReferenceSettings

@@ -23,7 +23,7 @@ from fixtures.reconciliation import (
     everything,
     reconcile,
 )
-from pipelines.marts.build import build_marts
+from pipelines.marts import build_marts
 from pipelines.reconciliation.manual_matches import match
 from pipelines.reconciliation.queue import (
     BreakFilter,

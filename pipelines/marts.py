@@ -10,6 +10,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import groupby
 from typing import Any
 
 from sqlalchemy import Connection
@@ -79,24 +80,24 @@ def build_marts(
         WarehouseUnavailable, WarehouseBroken: nothing has changed then.
     """
     with warehouse.transaction() as connection:
-        run(connection, "marts/build/isolate")
-        run(connection, "marts/build/lock")
+        run(connection, "marts/isolate")
+        run(connection, "marts/lock")
         _make_views(connection)
-        is_full = full or bool(run(connection, "marts/build/needs_full"))
+        is_full = full or bool(run(connection, "marts/needs_full"))
         _find_what_is_new(connection, settings, is_full=is_full)
-        run(connection, "marts/build/new_daily_overview")
-        run(connection, "marts/build/new_approval_by_method")
-        run(connection, "marts/build/new_decline_reasons")
-        run(connection, "marts/build/new_payments")
-        run(connection, "marts/build/new_retries")
-        run(connection, "marts/build/new_refunds")
-        run(connection, "marts/build/new_balances_daily")
+        run(connection, "marts/new_daily_overview")
+        run(connection, "marts/new_approval_by_method")
+        run(connection, "marts/new_decline_reasons")
+        run(connection, "marts/new_payments")
+        run(connection, "marts/new_retries")
+        run(connection, "marts/new_refunds")
+        run(connection, "marts/new_balances_daily")
         _replace(connection, is_full=is_full)
         for account in (settings, *others):
             _note_what_is_due(connection, account, now or datetime.now(UTC))
-        run(connection, "marts/build/record", is_full=is_full)
-        (done,) = run(connection, "marts/build/report")
-        rows = {row.mart: int(row.row_count) for row in run(connection, "marts/build/row_counts")}
+        run(connection, "marts/record", is_full=is_full)
+        (done,) = run(connection, "marts/report")
+        rows = {row.mart: int(row.row_count) for row in run(connection, "marts/row_counts")}
         return MartsReport(done.refreshed_at, is_full, done.windows, done.days, done.payments, rows)
 
 
@@ -110,53 +111,53 @@ def _make_views(connection: Connection) -> None:
 
 
 def _find_what_is_new(connection: Connection, settings: SyncSettings, *, is_full: bool) -> None:
-    run(connection, "marts/build/new_windows", is_full=is_full)
+    run(connection, "marts/new_windows", is_full=is_full)
     changed = _decide_what_is_counted(connection, settings, is_full=is_full)
-    run(connection, "marts/build/touched_all" if is_full else "marts/build/touched_of_windows")
+    run(connection, "marts/touched_all" if is_full else "marts/touched_of_windows")
     if changed and not is_full:
-        run(connection, "marts/build/touched_of_projects")
-    run(connection, "marts/build/stale_days")
-    run(connection, "marts/build/stale_payments")
-    run(connection, "marts/build/analyze")
+        run(connection, "marts/touched_of_projects")
+    run(connection, "marts/stale_days")
+    run(connection, "marts/stale_payments")
+    run(connection, "marts/analyze")
 
 
 def _decide_what_is_counted(connection: Connection, settings: SyncSettings, *, is_full: bool) -> bool:
     """Return whether a project is counted for another account than before."""
     if is_full:
-        run(connection, "marts/build/forget_projects")
-    run(connection, "marts/build/see_projects")
+        run(connection, "marts/forget_projects")
+    run(connection, "marts/see_projects")
     owners = {
         "projects": [owner.project_id for owner in settings.project_owners],
         "accounts": [owner.account for owner in settings.project_owners],
     }
-    run(connection, "marts/build/forget_owners", **owners)
-    run(connection, "marts/build/name_owners", **owners)
-    run(connection, "marts/build/changed_projects")
-    return bool(run(connection, "marts/build/count_projects"))
+    run(connection, "marts/forget_owners", **owners)
+    run(connection, "marts/name_owners", **owners)
+    run(connection, "marts/changed_projects")
+    return bool(run(connection, "marts/count_projects"))
 
 
 def _replace(connection: Connection, *, is_full: bool) -> None:
     if is_full:
-        run(connection, "marts/build/empty")
+        run(connection, "marts/empty")
     else:
-        run(connection, "marts/build/drop_daily_overview")
-        run(connection, "marts/build/drop_approval_by_method")
-        run(connection, "marts/build/drop_decline_reasons")
-        run(connection, "marts/build/drop_payments")
-        run(connection, "marts/build/drop_retries")
-        run(connection, "marts/build/drop_refunds")
-        run(connection, "marts/build/drop_balances_daily")
-    run(connection, "marts/build/dim_date")  # the facts refer to the dimensions
-    run(connection, "marts/build/dim_project")
-    run(connection, "marts/build/dim_operation_status")
-    run(connection, "marts/build/put_daily_overview")
-    run(connection, "marts/build/put_approval_by_method")
-    run(connection, "marts/build/put_decline_reasons")
-    run(connection, "marts/build/put_payments")
-    run(connection, "marts/build/put_retries")
-    run(connection, "marts/build/put_refunds")
-    run(connection, "marts/build/put_balances_daily")
-    run(connection, "marts/build/forget_strays")
+        run(connection, "marts/drop_daily_overview")
+        run(connection, "marts/drop_approval_by_method")
+        run(connection, "marts/drop_decline_reasons")
+        run(connection, "marts/drop_payments")
+        run(connection, "marts/drop_retries")
+        run(connection, "marts/drop_refunds")
+        run(connection, "marts/drop_balances_daily")
+    run(connection, "marts/dim_date")  # the facts refer to the dimensions
+    run(connection, "marts/dim_project")
+    run(connection, "marts/dim_operation_status")
+    run(connection, "marts/put_daily_overview")
+    run(connection, "marts/put_approval_by_method")
+    run(connection, "marts/put_decline_reasons")
+    run(connection, "marts/put_payments")
+    run(connection, "marts/put_retries")
+    run(connection, "marts/put_refunds")
+    run(connection, "marts/put_balances_daily")
+    run(connection, "marts/forget_strays")
 
 
 def _note_what_is_due(connection: Connection, settings: SyncSettings, now: datetime) -> None:
@@ -164,14 +165,70 @@ def _note_what_is_due(connection: Connection, settings: SyncSettings, now: datet
         due = next_due(cron, settings.schedule_time_zone, now)
         if due is not None:
             row: dict[str, Any] = {"account": settings.account, "stream": stream, "next_run_at": due}
-            run(connection, "marts/build/due", schedule=f"{cron} {settings.schedule_time_zone}", **row)
+            run(connection, "marts/due", schedule=f"{cron} {settings.schedule_time_zone}", **row)
 
 
 def currencies_missing_from_grain(warehouse: Warehouse) -> list[str]:
     """Return the columns of amounts in bi.* whose mart has no currency beside them, or not in its key."""
-    return [str(row.offence) for row in warehouse.query("marts/build/currency_in_grain")]
+    return [str(row.offence) for row in warehouse.query("marts/currency_in_grain")]
 
 
 def differences_from_core(warehouse: Warehouse) -> list[Any]:
     """Return account, currency, type and status of which the marts hold other totals than the core does."""
-    return warehouse.query("marts/build/marts_equal_core")
+    return warehouse.query("marts/marts_equal_core")
+
+
+@dataclass(frozen=True)
+class Sight:
+    """What an account's token has shown of a project; `only_here` of it the counted account does not hold."""
+
+    account: str
+    operations: int
+    is_counted: bool | None  # None: the marts were not built since
+    only_here: int
+
+    @property
+    def verdict(self) -> str:
+        """What the marts do with it."""
+        if self.is_counted is None:
+            return "not built yet"
+        if self.is_counted:
+            return "counted"
+        return "not counted" + (f", {self.only_here:,} of them nowhere" if self.only_here else "")
+
+    def __str__(self) -> str:
+        return f"{self.account} ({self.operations:,} operations, {self.verdict})"
+
+
+@dataclass(frozen=True)
+class SharedProject:
+    """A project that several accounts see, the counted one first."""
+
+    project_id: str
+    sights: tuple[Sight, ...]
+
+    @property
+    def accounts(self) -> tuple[str, ...]:
+        """Who sees it."""
+        return tuple(sight.account for sight in self.sights)
+
+    @property
+    def advice(self) -> str:
+        """What to do about it."""
+        if any(sight.only_here for sight in self.sights):
+            return "load the counted account's missing days, or name another owner (SYNC_PROJECT_OWNERS, [projects])"
+        return "take the right to see it from all tokens but one, or leave it so"
+
+    def __str__(self) -> str:
+        return f"project {self.project_id} is seen by {' and '.join(map(str, self.sights))}: {self.advice}"
+
+
+def shared_projects(warehouse: Warehouse) -> list[SharedProject]:
+    """Return every project that several accounts see."""
+    rows = warehouse.query("marts/shared_projects")
+    return [
+        SharedProject(
+            project, tuple(Sight(row.account, row.operations, row.is_counted, row.only_here) for row in of_project)
+        )
+        for project, of_project in groupby(rows, key=lambda row: str(row.project_id))
+    ]
