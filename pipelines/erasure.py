@@ -20,7 +20,7 @@ from sqlalchemy import Connection
 from pipelines.ingest.operations import OPERATIONS
 from pipelines.ingest.privacy import PERSONAL_COLUMNS
 from pipelines.ingest.registry import TYPED
-from pipelines.ingest.typing_values import canonical, json_text
+from pipelines.ingest.schema import canonical, json_text
 from resources.warehouse.engine import Warehouse, affect, run
 from resources.warehouse.load import body_of, compress
 

@@ -69,7 +69,7 @@ def trace(
 ) -> None:
     """Show where an operation's figures come from: each state, and the signed page that brought it."""
     from pipelines.audit.replay import trace as sightings_of
-    from pipelines.ingest.typing_values import json_text
+    from pipelines.ingest.schema import json_text
 
     scope = only_account(account)
     secret = api_settings(scope).secret.reveal()

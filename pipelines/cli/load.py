@@ -228,7 +228,7 @@ def balances(account: EachAccount = None, *, as_json: AsJson = False) -> None:
 
 def _describe(scope: AccountScope, names: Sequence[str]) -> None:
     """Print the paths of the stored documents of each stream, then a key and a view that suit them."""
-    from pipelines.ingest.description import describe, proposed_key, proposed_view
+    from pipelines.ingest.documents import describe, proposed_key, proposed_view
 
     with reading_warehouse(scope) as store:
         for config in _chosen_streams(scope.settings.documents, names):

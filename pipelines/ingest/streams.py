@@ -10,8 +10,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
 
-from pipelines.ingest.schema import Schema
-from pipelines.ingest.typing_values import json_text
+from pipelines.ingest.schema import Schema, json_text
 from pipelines.ingest.windows import LONGEST, Window
 from resources.data_api.client import Answer
 from resources.data_api.endpoints import DataApi

@@ -14,7 +14,7 @@ from pipelines.erasure import Named
 from pipelines.ingest.documents import document_stream
 from pipelines.ingest.normalize import Batch, Frame, concat, normalize
 from pipelines.ingest.privacy import mask_document
-from pipelines.ingest.typing_values import canonical
+from pipelines.ingest.schema import canonical
 from resources.data_api.errors import UnexpectedShape
 from resources.documents import DocumentsConfig
 from resources.settings import PersonalSettings, Secret
