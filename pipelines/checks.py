@@ -13,7 +13,7 @@ from pipelines.ingest import fraud, operations
 from pipelines.ingest.documents import document_stream
 from pipelines.ingest.streams import Stream
 from pipelines.marts import currencies_missing_from_grain, differences_from_core, shared_projects
-from pipelines.reconciliation.inbox import refused_files
+from pipelines.reconciliation.ledger_import import refused_files
 from pipelines.resources import WarehouseResource
 from resources.currencies import iso_codes
 from resources.warehouse.engine import Warehouse

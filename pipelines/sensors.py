@@ -27,7 +27,7 @@ from pipelines.alerts.notifications import (
 from pipelines.assets import is_failed_by_check
 from pipelines.audit.spot_check import STREAM as SPOT_CHECK
 from pipelines.jobs import job_names
-from pipelines.reconciliation.inbox import files_at_rest
+from pipelines.reconciliation.ledger_import import files_at_rest
 from pipelines.resources import WarehouseResource
 from resources.channels import Channel, ChannelFailed, Heartbeat, channels_of, heartbeat_of
 from resources.errors import ConfigError

@@ -15,7 +15,7 @@ from pipelines.assets import PLATFORM, as_dagster_failure, asset_spec, column_sc
 from pipelines.jobs import BACKFILL, DAYS
 from pipelines.marts import MARTS, MartsReport, build_marts
 from pipelines.nights import last_business_day
-from pipelines.reconciliation.inbox import import_inbox
+from pipelines.reconciliation.ledger_import import import_inbox
 from pipelines.reconciliation.reconcile import LEGS, DayReport, Leg, is_over, is_proved, reconcile_day
 from pipelines.reports.page import sentence
 from pipelines.reports.publish import mail, publish

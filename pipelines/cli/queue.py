@@ -23,7 +23,7 @@ from pipelines.cli.console import AsJson, read_day
 from resources.errors import ConfigError
 
 if TYPE_CHECKING:
-    from pipelines.reconciliation.manual_matches import Decision
+    from pipelines.reconciliation.matching import Decision
     from pipelines.reconciliation.queue import BreakFilter
 
 MOST_BREAKS = 200
@@ -405,7 +405,7 @@ def match_by_hand(
     as_json: AsJson = False,
 ) -> None:
     """Match operations with entries by hand: one with one or several; every later reconciliation follows."""
-    from pipelines.reconciliation.manual_matches import match
+    from pipelines.reconciliation.matching import match
 
     scope = only_account(account)
     cutoff = scope.settings.recon_cutoff_minutes
@@ -425,7 +425,7 @@ def unmatch(
     as_json: AsJson = False,
 ) -> None:
     """Part a match, whoever made it: no later reconciliation puts it together again."""
-    from pipelines.reconciliation.manual_matches import unmatch as part
+    from pipelines.reconciliation.matching import unmatch as part
 
     scope = only_account(account)
     with migrated_warehouse(scope) as store:

@@ -1,7 +1,7 @@
 """The queue of breaks that people work: who owns one, why it is there; one by one, by a filter, or from a file.
 
 Every change is written by name into recon.break_events; the last event of a break is its version. How a file of breaks
-is written and read is in `queue_files`, what people match by hand in `manual_matches`.
+is written and read is in `queue_files`, what people match by hand in `matching`.
 """
 
 from __future__ import annotations

@@ -24,7 +24,7 @@ from fixtures.reconciliation import (
     reconcile,
 )
 from pipelines.marts import build_marts
-from pipelines.reconciliation.manual_matches import match
+from pipelines.reconciliation.matching import match
 from pipelines.reconciliation.queue import (
     BreakFilter,
     Change,
