@@ -15,7 +15,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from pipelines.reconciliation import breaks
-from pipelines.reconciliation.queue import known_reason, person, text
+from pipelines.reconciliation.breaks import known_reason, person, text
 from resources.currencies import major_units
 from resources.errors import ConfigError
 from resources.warehouse.engine import Warehouse, run, run_many
@@ -157,7 +157,7 @@ def match(
         _check_free(sides, standing)
         difference = _difference(sides, operations)
         if reason is not None:
-            known = {row.reason for row in run(connection, "reconciliation/queue/reasons")}
+            known = {row.reason for row in run(connection, "reconciliation/breaks/reasons")}
             reason = known_reason(reason, known)
         elif difference:
             (currency,) = {row.currency for row in sides}

@@ -22,7 +22,7 @@ from pipelines.ingest.engine import SyncRequest
 from pipelines.ingest.engine import sync as load_stream
 from pipelines.ingest.operations import OPERATIONS
 from pipelines.marts import build_marts
-from pipelines.reconciliation.completeness import prove_completeness
+from pipelines.reconciliation.reconcile import prove_completeness
 from resources import log
 from resources.data_api.endpoints import DataApi
 from resources.errors import ConfigError

@@ -20,7 +20,7 @@ from pipelines.ingest.fraud import sync_fraud
 from pipelines.ingest.normalize import concat, normalize
 from pipelines.ingest.operations import OPERATIONS
 from pipelines.ingest.privacy import MASKED_COLUMNS, keyed_hash, mask
-from pipelines.reconciliation.completeness import prove_completeness
+from pipelines.reconciliation.reconcile import prove_completeness
 from resources.data_api.endpoints import DataApi
 from resources.errors import ConfigError
 from resources.sandbox import DEMO_SECRET, DEMO_TOKEN, Fraud, SandboxServer, World

@@ -23,9 +23,9 @@ from pipelines.ingest.engine import SyncRequest, sync
 from pipelines.ingest.operations import OPERATIONS
 from pipelines.ingest.privacy import PERSONAL_COLUMNS
 from pipelines.reconciliation.close import Sealed, close_day, reopen_day, sealed_document
-from pipelines.reconciliation.completeness import prove_completeness
 from pipelines.reconciliation.ledger_import import import_ledger
 from pipelines.reconciliation.matching import reconcile_ledger
+from pipelines.reconciliation.reconcile import prove_completeness
 from resources.currencies import exponent_of
 from resources.data_api.endpoints import DataApi
 from resources.errors import ConfigError, Incomplete
