@@ -16,7 +16,7 @@ import dagster as dg
 
 from pipelines.accounts import AccountScope
 from pipelines.assets import PLATFORM, as_dagster_failure, asset_spec, column_schema
-from pipelines.checks import asset_checks
+from pipelines.checks import asset_checks, evaluations
 from pipelines.ingest.documents import document_stream, sync_documents
 from pipelines.ingest.engine import SyncReport, SyncRequest, sync
 from pipelines.ingest.fraud import FRAUD, Skipped, sync_fraud
@@ -117,12 +117,14 @@ def stream_assets(scope: AccountScope) -> list[dg.AssetsDefinition]:
     return [_asset(stream, scope) for stream in streams_of(scope)]
 
 
-def definitions_of_load(scope: AccountScope, name: str) -> dg.Definitions:
-    """Return the job `load_NAME` and what it loads only, which is made in a third of the time that all takes."""
+def definitions_of_load(scope: AccountScope, job: str) -> dg.Definitions:
+    """Return the job `load_NAME` or `backfill_NAME` and what it loads only: a third of the time that all takes."""
+    name = job.partition("_")[2]
+    backfill = job.startswith("backfill_")
     return dg.Definitions(
-        assets=[_asset(stream, scope) for stream in streams_of(scope) if stream.path[0] == name],
-        asset_checks=list(asset_checks(scope, name)),
-        jobs=[job for job in jobs_of(scope) if job.name == scope.job(f"load_{name}")],
+        assets=[_asset(stream, scope) for stream in streams_of(scope) if stream.path[0] == name and not backfill],
+        asset_checks=[] if backfill else list(asset_checks(scope, name)),
+        jobs=[backfill_job(scope)] if backfill else [one for one in jobs_of(scope) if one.name == scope.job(job)],
         resources={"data_api": data_api_from_env(), "warehouse": warehouse_from_env(), "progress": LogProgress()},
         executor=dg.in_process_executor,
     )
@@ -250,11 +252,13 @@ class BackfillConfig(dg.Config):
 
 
 def backfill_job(scope: AccountScope) -> dg.JobDefinition:
-    """Return the job `backfill_operations`: years of days in one run, each day reported once, when it is finished.
+    """Return the job `backfill_operations`: many days in one run, each day reported once, when it is finished.
 
     It is a job of an op and not of the asset, because Dagster writes an event for each partition of an asset's run
-    before it begins and another at its end: for thousands of days that costs more than their operations.
+    before it begins and another at its end, and waits for the disk with each: a month of them takes seconds, and those
+    of years more time than their operations. What the run did is an observation of the asset.
     """
+    operations = streams_of(scope)[0]
 
     @dg.op(name=scope.op("backfill"), tags={"kind": "postgres"})
     def backfill(
@@ -264,7 +268,7 @@ def backfill_job(scope: AccountScope) -> dg.JobDefinition:
         warehouse: WarehouseResource,
         progress: dg.ResourceParam[Progress],
     ) -> None:
-        """Walk the days, prove them complete, load what is new or changed, and report each finished day."""
+        """Walk the days, prove them complete, load what is new or changed; report each finished day, then check."""
         request = SyncRequest(
             date.fromisoformat(config.first_day),
             date.fromisoformat(config.last_day),
@@ -273,16 +277,14 @@ def backfill_job(scope: AccountScope) -> dg.JobDefinition:
         )
         with as_dagster_failure():
             store = warehouse.warehouse()
-            sync(
-                OPERATIONS,
-                request,
-                data_api.api(scope.account),
-                store,
-                scope.settings,
-                _reporting_days(context, store, scope, progress),
-            )
+            days = _reporting_days(context, store, operations, scope, progress)
+            report = operations.sync(data_api.api(scope.account), store, scope.settings, request, days)
+            figures = _run_metadata(report, store, operations, scope)
+            context.log_event(dg.AssetObservation(dg.AssetKey(scope.key(*operations.path)), metadata=figures))
+            for evaluation in evaluations(scope, *operations.path, store=store, dagster_run_id=context.run.run_id):
+                context.log_event(evaluation)
 
-    @dg.job(name=scope.job("backfill_operations"), description="Load years of days of operations in one run.")
+    @dg.job(name=scope.job("backfill_operations"), description="Load many days of operations in one run.")
     def backfill_operations() -> None:
         """Do it in one step."""
         backfill()
@@ -291,17 +293,16 @@ def backfill_job(scope: AccountScope) -> dg.JobDefinition:
 
 
 def _reporting_days(
-    context: dg.OpExecutionContext, store: Warehouse, scope: AccountScope, progress: Progress
+    context: dg.OpExecutionContext, store: Warehouse, stream: StreamAsset, scope: AccountScope, progress: Progress
 ) -> DayProgress:
     """Return a progress that reports each day when it is finished; of an earlier run's, only what Dagster lacks."""
-    operations = streams_of(scope)[0]
 
     def report(days: Sequence[date]) -> None:
-        for materialization in _materializations(store, operations, scope, context.run.run_id, days):
+        for materialization in _materializations(store, stream, scope, context.run.run_id, days):
             context.log_event(materialization)
 
     def report_missing(days: Sequence[date]) -> None:
-        known = context.instance.get_materialized_partitions(dg.AssetKey(scope.key("operations")))
+        known = context.instance.get_materialized_partitions(dg.AssetKey(scope.key(*stream.path)))
         if missing := [day for day in days if day.isoformat() not in known]:
             report(missing)
 

@@ -111,11 +111,10 @@ def execute(
 
 def _definitions_with(job: str, scope: AccountScope) -> dg.Definitions:
     """Return the product's definitions; of a job that loads, those of its streams alone, as the scope has them."""
-    name = job.removeprefix("load_")
-    if name != job:
+    if job.startswith(("load_", "backfill_")):
         from pipelines.assets.streams import definitions_of_load
 
-        return definitions_of_load(scope, name)
+        return definitions_of_load(scope, job)
     from pipelines.definitions import defs
 
     return defs

@@ -87,14 +87,11 @@ def load_operations(
     if dry_run:
         return
     projects = {"project_ids": list(project_ids)}
-    if backfill:
-        from pipelines.checks import CHECKED_RUN
-
+    if days[0] == days[1]:
+        run_id = execute(scope, "load_operations", days=days, config={scope.op("operations"): projects})
+    else:
         range_of_days = {"first_day": str(days[0]), "last_day": str(days[1])}
         run_id = execute(scope, "backfill_operations", config={scope.op("backfill"): range_of_days | projects})
-        execute(scope, "check_operations", tags={CHECKED_RUN: run_id})
-    else:
-        run_id = execute(scope, "load_operations", days=days, config={scope.op("operations"): projects})
     with open_warehouse(database_url()) as store:
         run = _run_of(store, run_id, "operations")
         control_totals = store.query("cli/load/totals_of_run", run_id=run.run_id)

@@ -359,6 +359,7 @@ class WarehouseWindows:
         rows = mask(concat(self.stream.schema, [page.payload.batch for page in pages]), personal)
         raw = [without_body(page.payload.raw, personal) for page in pages]
         unknown = unknown_columns(self.stream.unrequested(raw[0].request) if raw else (), personal)
+        pages.clear()  # what waits for the commits of other windows is in memory once
         return load_window(
             self.warehouse, self.stream, self.scope, record, rows.frame, rows.rejects, raw, unrequested=unknown
         )
