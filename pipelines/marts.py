@@ -112,6 +112,7 @@ def _make_views(connection: Connection) -> None:
 
 def _find_what_is_new(connection: Connection, settings: SyncSettings, *, is_full: bool) -> None:
     run(connection, "marts/new_windows", is_full=is_full)
+    run(connection, "marts/analyze_new_windows")
     changed = _decide_what_is_counted(connection, settings, is_full=is_full)
     run(connection, "marts/touched_all" if is_full else "marts/touched_of_windows")
     if changed and not is_full:
@@ -139,6 +140,8 @@ def _decide_what_is_counted(connection: Connection, settings: SyncSettings, *, i
 def _replace(connection: Connection, *, is_full: bool) -> None:
     if is_full:
         run(connection, "marts/empty")
+        run(connection, "marts/drop_references_of_overview")
+        run(connection, "marts/drop_references_of_payments")
     else:
         run(connection, "marts/drop_daily_overview")
         run(connection, "marts/drop_approval_by_method")
@@ -157,6 +160,9 @@ def _replace(connection: Connection, *, is_full: bool) -> None:
     run(connection, "marts/put_retries")
     run(connection, "marts/put_refunds")
     run(connection, "marts/put_balances_daily")
+    if is_full:
+        run(connection, "marts/add_references_of_overview")
+        run(connection, "marts/add_references_of_payments")
     run(connection, "marts/forget_strays")
 
 
