@@ -260,14 +260,14 @@ def backfill_job(scope: AccountScope) -> dg.JobDefinition:
     """
     operations = streams_of(scope)[0]
 
-    @dg.op(name=scope.op("backfill"), tags={"kind": "postgres"})
+    @dg.op(name=scope.op("backfill"), out={}, tags={"kind": "postgres"})
     def backfill(
         context: dg.OpExecutionContext,
         config: BackfillConfig,
         data_api: DataApiResource,
         warehouse: WarehouseResource,
         progress: dg.ResourceParam[Progress],
-    ) -> None:
+    ) -> Iterator[dg.AssetObservation | dg.AssetCheckEvaluation]:
         """Walk the days, prove them complete, load what is new or changed; report each finished day, then check."""
         request = SyncRequest(
             date.fromisoformat(config.first_day),
@@ -278,11 +278,10 @@ def backfill_job(scope: AccountScope) -> dg.JobDefinition:
         with as_dagster_failure():
             store = warehouse.warehouse()
             days = _reporting_days(context, store, operations, scope, progress)
-            report = operations.sync(data_api.api(scope.account), store, scope.settings, request, days)
-            figures = _run_metadata(report, store, operations, scope)
-            context.log_event(dg.AssetObservation(dg.AssetKey(scope.key(*operations.path)), metadata=figures))
-            for evaluation in evaluations(scope, *operations.path, store=store, dagster_run_id=context.run.run_id):
-                context.log_event(evaluation)
+            report = sync(OPERATIONS, request, data_api.api(scope.account), store, scope.settings, days)
+            key = dg.AssetKey(scope.key(*operations.path))
+            yield dg.AssetObservation(key, metadata=_run_metadata(report, store, operations, scope))
+            yield from evaluations(scope, *operations.path, store=store, dagster_run_id=context.run.run_id)
 
     @dg.job(name=scope.job("backfill_operations"), description="Load many days of operations in one run.")
     def backfill_operations() -> None:
