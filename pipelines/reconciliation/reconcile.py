@@ -21,8 +21,8 @@ from pipelines.ingest import windows
 from pipelines.ingest.engine import Walker
 from pipelines.ingest.normalize import concat
 from pipelines.ingest.operations import OPERATIONS
-from pipelines.ingest.pages import FetchedPage, page_of
 from pipelines.ingest.privacy import mask, unknown_columns
+from pipelines.ingest.streams import FetchedPage, page_of
 from pipelines.ingest.walk import Unstable
 from pipelines.ingest.windows import Window
 from pipelines.reconciliation import breaks
