@@ -1,9 +1,9 @@
 """Writes what people are given: reports of a day or month, as page and workbook in a folder, and evidence packs.
 
 A report of a closed day has the sealed figures, that of another what is known now. An evidence pack is a ZIP file with
-the sealed documents of a day or month, and what proves them without this product. The steps that an auditor takes are
-in templates/evidence.txt, which is in the pack as README.txt, and check_evidence.py, which is in it too, takes them. The
-same state of the warehouse always gives the same bytes.
+the sealed documents of a day or month, and what proves them without this product: the steps that an auditor takes are
+in templates/evidence.txt, which is in it as README.txt, and check_evidence.py takes them. The same state of the
+warehouse always gives the same bytes.
 """
 
 from __future__ import annotations
