@@ -74,8 +74,7 @@ def reconcile_day(
 
 def is_over(warehouse: Warehouse, account: str, day: date) -> bool:
     """Return whether a business day has ended in the reporting zone."""
-    (bounds,) = warehouse.query("reconciliation/matching/day_bounds", account=account, day=day)
-    return bool(bounds.ends_at <= datetime.now(UTC))
+    return day_window(warehouse, account, day).last <= datetime.now(UTC)
 
 
 def is_proved(warehouse: Warehouse, account: str, day: date) -> bool:
