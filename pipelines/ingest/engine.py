@@ -18,10 +18,9 @@ import pyarrow as pa
 
 from pipelines.ingest import windows
 from pipelines.ingest.normalize import concat, normalize
-from pipelines.ingest.pages import FetchedPage, page_of
 from pipelines.ingest.privacy import mask, unknown_columns, without_body
 from pipelines.ingest.progress import LogProgress, Progress
-from pipelines.ingest.streams import PageRequest, Stream
+from pipelines.ingest.streams import FetchedPage, PageRequest, Stream, page_of
 from pipelines.ingest.walk import (
     DEEPEST,
     SHORTEST,

@@ -21,8 +21,8 @@ from pipelines.ingest import windows
 from pipelines.ingest.engine import Walker
 from pipelines.ingest.normalize import concat
 from pipelines.ingest.operations import OPERATIONS
-from pipelines.ingest.pages import FetchedPage, page_of
 from pipelines.ingest.privacy import mask, unknown_columns
+from pipelines.ingest.streams import FetchedPage, page_of
 from pipelines.ingest.walk import Unstable
 from pipelines.ingest.windows import Window
 from pipelines.reconciliation import breaks
@@ -74,8 +74,7 @@ def reconcile_day(
 
 def is_over(warehouse: Warehouse, account: str, day: date) -> bool:
     """Return whether a business day has ended in the reporting zone."""
-    (bounds,) = warehouse.query("reconciliation/matching/day_bounds", account=account, day=day)
-    return bool(bounds.ends_at <= datetime.now(UTC))
+    return day_window(warehouse, account, day).last <= datetime.now(UTC)
 
 
 def is_proved(warehouse: Warehouse, account: str, day: date) -> bool:
