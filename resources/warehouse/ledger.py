@@ -21,7 +21,7 @@ from resources.warehouse.engine import run as execute
 from resources.warehouse.locks import Locks, open_locks
 
 if TYPE_CHECKING:
-    from resources.data_api.caller import RequestCounts
+    from resources.data_api.pace import RequestCounts
 
 TotalKey = tuple[str | None, str | None, str | None]  # currency, type, status
 RunState = Literal["complete", "incomplete", "failed", "skipped"]

@@ -10,7 +10,7 @@ import time
 from contextlib import suppress
 from dataclasses import replace
 
-from resources.data_api.caller import TokenState
+from resources.data_api.pace import TokenState
 from resources.errors import SyncError
 from resources.warehouse.engine import Warehouse
 
