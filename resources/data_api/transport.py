@@ -20,9 +20,8 @@ from weakref import WeakSet
 import certifi
 import httpx
 
-from resources.data_api.errors import Aborted, BodyTooLarge, BrokenBody, Unreachable, Untrusted
+from resources.data_api.errors import Aborted, BodyTooLarge, BrokenBody, Redactor, Unreachable, Untrusted
 from resources.data_api.pace import Pace
-from resources.data_api.redaction import Redactor
 from resources.proxies import proxy_for
 
 CONNECT_TIMEOUT = 10.0
