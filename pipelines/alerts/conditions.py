@@ -163,7 +163,7 @@ def evaluate(
         found.add(["breaks"], _breaks(alerting, run(connection, "alerts/conditions/open_breaks", account=account)))
         if verify:
             broken = run(connection, "warehouse/ledger/verify", account=account)
-            deletions = run(connection, "warehouse/retention/verify_deletions")
+            deletions = run(connection, "warehouse/ledger/verify_deletions")
             found.add(["ledger_broken"], _broken(broken))
             found.add([], _broken_deletions([row for row in deletions if row.account == account]))
     return Evaluation(tuple(found.alerts), tuple(found.kinds))

@@ -5,7 +5,7 @@ import dagster as dg
 from pipelines.accounts import AccountScope
 from pipelines.assets import as_dagster_failure, asset_spec, column_schema
 from pipelines.resources import WarehouseResource
-from resources.warehouse.retention import delete_old_pages
+from resources.warehouse.ledger import delete_old_pages
 
 
 def raw_pages_asset(scope: AccountScope) -> dg.AssetsDefinition:

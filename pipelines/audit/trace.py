@@ -15,8 +15,8 @@ from typing import Any
 from pipelines.ingest.operations import OPERATIONS
 from resources.data_api import signature
 from resources.warehouse.engine import Warehouse
+from resources.warehouse.ledger import deleted_because_of_age
 from resources.warehouse.load import readable_body
-from resources.warehouse.retention import deleted_because_of_age
 
 
 @dataclass(frozen=True)

@@ -107,6 +107,7 @@ MODULES: dict[str, Module] = {
             "tests/integration/test_killed_runs.py",
             "tests/integration/test_run_requests.py",
         ),
+        ("tests/integration/test_audit.py",),
         database=True,
         sample=100,
     ),
