@@ -17,7 +17,7 @@ import httpx
 
 from resources.data_api.transport import proxy_for, tls_context
 from resources.errors import SyncError
-from resources.printable import printable, printable_lines
+from resources.output import printable, printable_lines
 from resources.settings import AlertSettings, Secret, SmtpSettings
 
 TIMEOUT = 15.0

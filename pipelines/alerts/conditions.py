@@ -15,7 +15,7 @@ from typing import Any
 from pipelines.alerts.deadline import required_day
 from pipelines.ingest.registry import TYPED
 from pipelines.nights import night_at
-from resources.printable import printable
+from resources.output import printable
 from resources.settings import AlertSettings, SyncSettings
 from resources.warehouse.engine import Warehouse, run
 

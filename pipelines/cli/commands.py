@@ -20,7 +20,7 @@ from pipelines.cli import admin, audit, closing, console, demo, finance, init, l
 from pipelines.cli.accounts import explained
 from pipelines.cli.stopping import Stopping
 from resources.config_file import add_settings_of_file
-from resources.printable import printable
+from resources.output import printable
 from resources.settings import unknown_names, what_was_meant
 
 GROUPS = {

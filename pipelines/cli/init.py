@@ -22,7 +22,7 @@ from pipelines.cli import console
 from pipelines.cli.status import examine_installation
 from resources import config_file
 from resources.errors import ConfigError
-from resources.files import write_whole
+from resources.output import write_whole
 from resources.settings import Setting, alert_settings, api_settings, database_url, known_variables, sync_settings
 from resources.values import PATH, Wrong, nearest, text_of
 

@@ -166,7 +166,7 @@ def breaks(  # noqa: PLR0913 - one for each option
             rows = list_breaks(store, scope.account, chosen, explained=everything, most=most)
             if output is not None:
                 from pipelines.reconciliation.queue_files import write_breaks
-                from resources.files import write_whole
+                from resources.output import write_whole
 
                 names = [row.reason for row in reasons(store)]
                 body = write_breaks(output.suffix.lower(), rows, owners(store, scope.account), names)

@@ -16,8 +16,7 @@ from pipelines.reconciliation.ledger_entries import Exponent, Fault
 from pipelines.reconciliation.ledger_import import ImportReport, StillWritten, import_ledger
 from pipelines.reconciliation.mapping import LedgerMapping, read_mapping
 from resources.errors import ConfigError
-from resources.files import write_whole
-from resources.printable import printable
+from resources.output import printable, write_whole
 from resources.warehouse.engine import Warehouse
 
 CONTRACT = "contract"  # the mapping of files that need none

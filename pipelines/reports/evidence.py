@@ -22,7 +22,7 @@ from pipelines.audit.verify import ChainTips, verify
 from pipelines.reconciliation.close import Sealed, reporting_zone, sealed_days
 from pipelines.reports.month import restatements_of, seal_of, totals_of
 from resources.errors import ConfigError, Incomplete
-from resources.files import write_whole
+from resources.output import write_whole
 from resources.warehouse.engine import run
 
 if TYPE_CHECKING:

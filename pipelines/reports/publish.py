@@ -12,7 +12,7 @@ from pipelines.reconciliation.close import sealed_document
 from pipelines.reports.document import DayDocument, from_sealed
 from pipelines.reports.figures import gather
 from resources.errors import ConfigError
-from resources.files import write_whole
+from resources.output import write_whole
 from resources.settings import AlertSettings
 
 if TYPE_CHECKING:

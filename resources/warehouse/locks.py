@@ -26,7 +26,7 @@ from sqlalchemy.pool import NullPool
 
 from resources.data_api.pace import TokenState
 from resources.errors import SyncError
-from resources.printable import duration
+from resources.output import duration
 from resources.settings import SyncSettings
 from resources.warehouse.engine import Warehouse, run
 from resources.warehouse.failures import explain
