@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, get_args, get_type_hints
 
 from resources import currencies, values
+from resources.currencies import Rate, read_rates_file
 from resources.documents import DocumentsConfig, read_documents_file
 from resources.errors import ConfigError
-from resources.rates import Rate, read_rates_file
 from resources.values import (
     DEFAULT_BASE_URL,
     Environment,
