@@ -8,7 +8,7 @@ from collections import Counter, defaultdict
 import pytest
 
 from resources.sandbox import Query, World
-from resources.sandbox.fields import FINAL_STATUSES, ON_REQUEST, STATUSES, TYPES, major_units
+from resources.sandbox.operations import FINAL_STATUSES, ON_REQUEST, STATUSES, TYPES, major_units
 
 DAY = 86_400
 LAST = "2024-06-30"
