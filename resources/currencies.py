@@ -21,8 +21,9 @@ from fractions import Fraction
 from functools import cache
 from typing import Any, Literal
 
+from resources.environment import nearest, text_of_file
 from resources.errors import ConfigError
-from resources.values import DAY, Kind, Wrong, matching, nearest, text_of_file
+from resources.values import DAY, Kind, Wrong, matching
 
 VARIABLE = "SYNC_CURRENCY_EXPONENTS"
 _OVERRIDES: ContextVar[str | None] = ContextVar("overrides", default=None)

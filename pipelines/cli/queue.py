@@ -94,7 +94,7 @@ def _filter(  # noqa: PLR0913 - one for each option
 
 def _check_type(name: str) -> None:
     from pipelines.reports.words import BREAK_TYPES
-    from resources.values import nearest
+    from resources.environment import nearest
 
     if name not in BREAK_TYPES:
         near = nearest(name, list(BREAK_TYPES))

@@ -23,8 +23,8 @@ from psycopg.rows import namedtuple_row
 from sqlalchemy.exc import SQLAlchemyError
 
 import sql
+from resources.environment import text_of_file
 from resources.errors import ConfigError, SyncError, WarehouseBroken
-from resources.values import text_of_file
 from resources.warehouse.failures import BY_SQLSTATE, CONNECT_TIMEOUT, TRANSACTION_POOLER, explain, explain_refusal
 
 if TYPE_CHECKING:
