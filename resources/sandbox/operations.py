@@ -58,16 +58,6 @@ SUMS: Final = ("sum_initial", "sum_converted")
 NESTED: Final = frozenset(f"{name}.{part}" for name in SUMS for part in ("amount", "currency"))
 KNOWN: Final = frozenset({*DEFAULT, *ON_REQUEST, *NESTED})
 
-TYPES: Final = (
-    *("sale", "auth", "capture", "cancel", "recurring"),
-    *("refund", "reversal", "payout", "account verification"),
-)
-STATUSES: Final = (
-    *("success", "decline", "processing", "awaiting 3ds result", "awaiting redirect result"),
-    *("awaiting clarification", "awaiting customer action", "error"),
-)
-FINAL_STATUSES: Final = frozenset({"success", "decline", "error"})
-
 # ISO 4217's own minor units; every other currency has two decimals.
 DECIMALS: Final = {
     **dict.fromkeys(("JPY", "KRW", "CLP", "VND", "ISK", "XAF", "UGX", "PYG"), 0),
