@@ -85,7 +85,7 @@ docs: .venv/dev ## write the generated pages of docs/ and the site, dist/docs (Z
 	@$(BIN)/python docs/pages.py
 
 settings: .venv/runtime ## write docs/settings.md from resources/settings.py
-	@$(BIN)/python -c 'from resources.settings import settings_page; print(settings_page(), end="")' > docs/settings.md
+	@$(BIN)/python -c 'from resources.config_file import settings_page; print(settings_page(), end="")' > docs/settings.md
 
 lock: .venv/dev ## resolve the newest allowed versions into the lock files
 	$(LOCK) pyproject.toml --group build -o requirements.lock

@@ -15,6 +15,7 @@ from resources.accounts import accounts_of
 from resources.data_api.client import Client
 from resources.data_api.endpoints import DataApi
 from resources.data_api.retry import RetryPolicy
+from resources.environment import text_of_file
 from resources.errors import ConfigError, SyncError
 from resources.settings import (
     DEFAULT_BASE_URL,
@@ -25,7 +26,6 @@ from resources.settings import (
     checked_api_settings,
     data_dir,
     database_url,
-    secret_from_file,
     sync_settings,
 )
 from resources.warehouse.engine import Warehouse, open_warehouse
@@ -165,4 +165,4 @@ def _env_var(name: str, environment: Environment) -> dg.EnvVar | None:
 def _value(name: str, value: str | None, file: str | None) -> str | None:
     if value and file:
         raise ConfigError(f"{name} and {name}_FILE are both set: keep one of them.")
-    return secret_from_file(name, file) if file else (value or "").rstrip("\r") or None
+    return text_of_file(f"{name}_FILE", file) if file else (value or "").rstrip("\r") or None

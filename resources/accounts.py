@@ -22,31 +22,19 @@ from itertools import combinations
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
-from resources.errors import ConfigError
-from resources.settings import (
-    AccountsSettings,
-    ApiSettings,
-    SyncSettings,
-    checked_api_settings,
-    open_secret_files,
-    read,
-    sync_settings,
-)
-from resources.values import (
-    ACCOUNT,
-    DEFAULT_BASE_URL,
-    PROJECT_OWNERS,
+from resources.config_file import open_secret_files
+from resources.environment import (
     Environment,
-    Kind,
-    ProjectOwner,
-    Secret,
-    Wrong,
     fault_of_file,
+    read,
     tables_of_file,
     text_of,
     text_of_file,
     validated,
 )
+from resources.errors import ConfigError
+from resources.settings import AccountsSettings, ApiSettings, SyncSettings, checked_api_settings, sync_settings
+from resources.values import ACCOUNT, DEFAULT_BASE_URL, PROJECT_OWNERS, Kind, ProjectOwner, Secret, Wrong
 
 BASE_URL = "DATA_API_BASE_URL"
 OF_ONE = ("DATA_API_TOKEN", "DATA_API_TOKEN_FILE", "DATA_API_SECRET", "DATA_API_SECRET_FILE", "SYNC_ACCOUNT")

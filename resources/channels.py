@@ -15,10 +15,9 @@ from urllib.parse import urlsplit, urlunsplit
 
 import httpx
 
-from resources.data_api.transport import tls_context
+from resources.data_api.transport import proxy_for, tls_context
 from resources.errors import SyncError
-from resources.printable import printable, printable_lines
-from resources.proxies import proxy_for
+from resources.output import printable, printable_lines
 from resources.settings import AlertSettings, Secret, SmtpSettings
 
 TIMEOUT = 15.0

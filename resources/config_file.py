@@ -1,21 +1,23 @@
-"""The optional settings file: settings beside those of the environment, which wins over it.
+"""All settings by their names: those of the optional settings file, those in force, unknown ones, and docs/settings.md.
 
-It is `ecommpay-sync.toml` in the working folder, or what SYNC_CONFIG names. Its keys are the names of the variables.
-A secret is never in it: the key that ends in `_FILE` names the file which holds one.
+The file is `ecommpay-sync.toml` in the working folder, or what SYNC_CONFIG names. Its keys are the names of the
+variables; the environment wins over it. A secret is never in it: the key that ends in `_FILE` names the file which
+holds one.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import MutableMapping
+from collections.abc import Iterable, Iterator, MutableMapping
 from dataclasses import dataclass
 from datetime import date, time
 from pathlib import Path
 from typing import Any
 
+from resources.environment import Environment, Setting, Variable, nearest, tables_of_file, text_of, variables_in
 from resources.errors import ConfigError
-from resources.settings import known_variables
-from resources.values import PATH, Environment, nearest, tables_of_file, text_of
+from resources.settings import GROUPS, ApiSettings
+from resources.values import PATH
 
 VARIABLE = "SYNC_CONFIG"
 FILE = "ecommpay-sync.toml"
@@ -111,3 +113,75 @@ def settings_with_origin(environment: Environment = os.environ) -> list[SettingI
             shown = variable.shown or (str(setting.default) if setting.default not in {None, ()} else "")
             found.append(SettingInForce(name, shown.replace("`", "") or None, "the default"))
     return found
+
+
+def open_secret_files(environment: Environment = os.environ, more: Iterable[tuple[str, str]] = ()) -> list[str]:
+    """Return the files of secrets, and of `more` (what names each, its path), that others may read, and the modes."""
+    files = [f"{variable.name}_FILE" for _, variable in _all_variables() if variable.has_file]
+    found = []
+    for name, path in (*((name, text_of(name, environment)) for name in files), *more):
+        try:
+            mode = Path(path).stat().st_mode & 0o777 if path else 0
+        except OSError:
+            continue  # reported where it is read
+        if mode & 0o004:
+            found.append(f"{name} ({path}, mode {mode:04o})")
+    return found
+
+
+def known_variables(environment: Environment = os.environ) -> dict[str, Setting]:
+    """Return the setting of every name that is read: those that name a file, and those of ACCOUNTS, included."""
+    named = (text_of("ACCOUNTS", environment) or "").split(",")
+    accounts = [name.strip().upper().replace("-", "_") for name in named if name.strip()]
+    own = {variable.name for _, variable in variables_in(ApiSettings)}
+    known = {}
+    for item, variable in _all_variables():
+        for suffix in ("", *(f"__{name}" for name in accounts if variable.name in own)):
+            for end in ("", "_FILE") if variable.has_file else ("",):
+                known[f"{variable.name}{suffix}{end}"] = item
+    return known
+
+
+def unknown_names(environment: Environment = os.environ) -> list[tuple[str, str | None]]:
+    """Return the variables that look like ours and are none, each with the name that was probably meant."""
+    known = known_variables(environment)
+    ours = [name for name in environment if name.startswith(("SYNC_", "ALERT_", "DATA_API_"))]
+    return [(name, nearest(name, sorted(known))) for name in sorted(ours) if name not in known]
+
+
+def what_was_meant(name: str, near: str | None) -> str:
+    """Return the warning about a variable that is none of ours."""
+    return f"{name} is no setting" + (f"; {near} was probably meant" if near else ", and is not read")
+
+
+def _all_variables() -> Iterator[tuple[Setting, Variable]]:
+    for group in GROUPS:
+        yield from variables_in(group)
+
+
+INTRODUCTION = """# Settings
+
+Made from `resources/settings.py` by `make settings`: change it there.
+
+Each is a variable of the environment; an empty one is unset. Of one that has `…_FILE` beside it, that names a file
+which holds the value; both at once are refused. What is malformed ends the command with 2 and one line that names the
+variable. A name that begins as these do and is none of them is reported at the start of a command.
+"""
+
+
+def settings_page() -> str:
+    """Return docs/settings.md."""
+    parts = [INTRODUCTION]
+    for group in GROUPS:
+        rows = [_row(item, variable) for item, variable in variables_in(group)]
+        parts.append(
+            f"## {(group.__doc__ or '').rstrip('.')}\n\n"
+            "| variable | meaning | value | default |\n|---|---|---|---|\n" + "\n".join(rows) + "\n"
+        )
+    return "\n".join(parts)
+
+
+def _row(item: Setting, variable: Variable) -> str:
+    names = f"`{variable.name}`" + (f", `{variable.name}_FILE`" if variable.has_file else "")
+    default = variable.shown or (f"`{item.default}`" if item.default not in {None, ()} else "none")
+    return f"| {names} | {variable.meaning} | {item.kind.write if item.kind else 'a text'} | {default} |"

@@ -1,22 +1,29 @@
-"""Decimals of a currency, by ISO 4217 and by overrides, and amounts as a person reads them.
+"""Currencies: decimals by ISO 4217 and by overrides, amounts as a person reads them, and rates between two of them.
 
-Amounts are stored as integers of minor units only. A currency that ISO withdrew is known up to its withdrawal.
+Amounts are stored as integers of minor units only. A currency that ISO withdrew is known up to its withdrawal. Rates
+are those of the file that SYNC_RATES_FILE names, read exactly; a report applies them to show one currency. It is a CSV
+file with the columns `day,from,to,rate,source`: on that day one unit of `from` was `rate` units of `to`.
 """
 
 from __future__ import annotations
 
+import csv
+import io
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from fractions import Fraction
 from functools import cache
 from typing import Any, Literal
 
+from resources.environment import nearest, text_of_file
 from resources.errors import ConfigError
+from resources.values import DAY, Kind, Wrong, matching
 
 VARIABLE = "SYNC_CURRENCY_EXPONENTS"
 _OVERRIDES: ContextVar[str | None] = ContextVar("overrides", default=None)
@@ -35,6 +42,9 @@ WITHDRAWN: Mapping[str, int] = {
     ),
 }
 
+RATE_COLUMNS = ("day", "from", "to", "rate", "source")
+LONGEST_SOURCE = 80
+CODE = matching(r"[A-Z0-9]{3,8}", "a code such as EUR")
 Source = Literal["iso4217", "override"]
 
 
@@ -194,6 +204,76 @@ def exponents_by(overrides: str) -> Iterator[None]:
         _OVERRIDES.reset(token)
 
 
+@dataclass(frozen=True)
+class Rate:
+    """On a day one unit of `base` was `rate` units of `quote`, as `source` says; `rate` is the text of the file."""
+
+    day: date
+    base: str
+    quote: str
+    rate: str
+    source: str
+
+    def units_of(self, currency: str) -> Fraction:
+        """Return how many units of a currency of the pair one unit of the other was, exactly."""
+        found = Fraction(self.rate)
+        return found if currency == self.quote else 1 / found
+
+    def __str__(self) -> str:
+        return f"1 {self.base} = {self.rate} {self.quote} ({self.source}, {self.day})"
+
+
+def _rate(value: str) -> str:
+    if not re.fullmatch(r"[0-9]{1,15}(\.[0-9]{1,15})?", value) or not Fraction(value):
+        raise ValueError
+    return value
+
+
+def _source(value: str) -> str:
+    if not 0 < len(value) <= LONGEST_SOURCE or not value.isprintable():
+        raise ValueError
+    return value
+
+
+RATE_KINDS = {
+    "day": DAY,
+    "from": CODE,
+    "to": CODE,
+    "rate": Kind(_rate, "a decimal above 0 with a point, such as 1.0832"),
+    "source": Kind(_source, f"who published the rate, in 1 to {LONGEST_SOURCE} characters"),
+}
+
+
+def read_rates_file(path: str) -> tuple[Rate, ...]:
+    """Return the rates of a file, in its order.
+
+    Raises:
+        ConfigError: the file cannot be read, or a column or value in it is none; with file and line.
+    """
+    where = f"SYNC_RATES_FILE ({path})"
+    rows = csv.reader(io.StringIO(text_of_file("SYNC_RATES_FILE", path)), strict=True)
+    found: dict[tuple[date, frozenset[str]], Rate] = {}
+    columns: Sequence[str] = ()
+    try:
+        for row in rows:
+            if not columns:
+                columns = _rate_columns(where, row)
+            elif row:
+                rate = _rate_of(f"{where}, line {rows.line_num}", columns, row)
+                pair = rate.day, frozenset((rate.base, rate.quote))
+                if pair in found:
+                    raise ConfigError(
+                        f"{where}, line {rows.line_num}: {rate.base} and {rate.quote} have a rate of {rate.day} "
+                        "already: keep one of them."
+                    )
+                found[pair] = rate
+    except csv.Error as error:
+        raise ConfigError(f"{where}, line {rows.line_num}: {error}: quotes do not match.") from None
+    if not found:
+        raise ConfigError(f"{where} holds no rate: write lines of {','.join(RATE_COLUMNS)}.")
+    return tuple(found.values())
+
+
 def _periods() -> Mapping[str, list[CurrencyPeriod]]:
     overrides = _OVERRIDES.get()
     return _periods_with(os.environ.get(VARIABLE, "") if overrides is None else overrides)
@@ -211,3 +291,31 @@ def _withdrawn_on(withdrawals: Iterable[Any]) -> date:
     """Return the first day after the last month in which a currency was withdrawn somewhere."""
     year, month = max((item.time.end.year, item.time.end.month or 12) for item in withdrawals)
     return date(year + month // 12, month % 12 + 1, 1)
+
+
+def _rate_columns(where: str, row: Sequence[str]) -> Sequence[str]:
+    for name in row:
+        if name not in RATE_COLUMNS:
+            near = nearest(name, RATE_COLUMNS)
+            meant = f"did you mean {near}? " if near else ""
+            raise ConfigError(f"{where}: the column {name!r} is unknown: {meant}there are {', '.join(RATE_COLUMNS)}.")
+    missing = [name for name in RATE_COLUMNS if name not in row]
+    if missing or len(row) != len(RATE_COLUMNS):
+        said = f"the column {missing[0]} is missing" if missing else "a column is there twice"
+        raise ConfigError(f"{where}: {said}: the first line is {','.join(RATE_COLUMNS)}.")
+    return row
+
+
+def _rate_of(where: str, columns: Sequence[str], row: Sequence[str]) -> Rate:
+    if len(row) != len(columns):
+        raise ConfigError(f"{where} has {len(row)} values: there are {len(columns)} columns.")
+    given = dict(zip(columns, row, strict=True))
+    read = {}
+    for name, kind in RATE_KINDS.items():
+        try:
+            read[name] = kind.checked(given[name].strip())
+        except Wrong as error:
+            raise ConfigError(f"{where}: {name} {error}") from None
+    if read["from"] == read["to"]:
+        raise ConfigError(f"{where}: from and to are both {read['to']}: a rate is between two currencies.")
+    return Rate(read["day"], read["from"], read["to"], read["rate"], read["source"])

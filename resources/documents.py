@@ -9,8 +9,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Annotated, Any, ClassVar
 
+from resources.environment import fault_of_file, tables_of_file, validated
 from resources.errors import ConfigError
-from resources.values import Kind, Wrong, fault_of_file, matching, tables_of_file, validated, whole
+from resources.values import Kind, Wrong, matching, whole
 
 FROM, TO = "{from}", "{to}"
 LONGEST_DAYS = 180  # of an interval: the API processes longer ones one by one

@@ -6,22 +6,7 @@ which the ledger keeps (`error_kind`) and alerts go by: it stays as it is, whate
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
-
-ErrorKind = Literal[
-    "unauthorized",
-    "forbidden",
-    "bad_request",
-    "bad_signature",
-    "rate_limited",
-    "unavailable",
-    "incomplete",
-    "config",
-    "warehouse_unavailable",
-    "warehouse_broken",
-    "interrupted",
-    "unexpected",
-]
+from typing import ClassVar
 
 
 class SyncError(Exception):

@@ -1,36 +1,28 @@
 """Every variable of the environment: its name, type, default, check, and the sentence that documents it.
 
-docs/settings.md is made from this (`make settings`). Whose tokens there are is in `accounts`. Every function takes the
-environment as an argument, so that nothing is read at import, and raises a ConfigError that names the variable which is
-missing or malformed.
+How they are read is in `environment`, the kinds of their values in `values`, all of them by their names in
+`config_file`, which makes docs/settings.md (`make settings`). Whose tokens there are is in `accounts`. Every function
+takes the environment as an argument, so that nothing is read at import.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import MISSING, dataclass, field, fields, is_dataclass
+from collections.abc import Mapping
+from dataclasses import MISSING, dataclass, field
 from datetime import date, time
-from functools import cache
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar, get_args, get_type_hints
+from typing import Annotated, Any, Literal
 
 from resources import currencies, values
+from resources.currencies import Rate, read_rates_file
 from resources.documents import DocumentsConfig, read_documents_file
+from resources.environment import Environment, Variable, make, read
 from resources.errors import ConfigError
-from resources.rates import Rate, read_rates_file
-from resources.values import (
-    DEFAULT_BASE_URL,
-    Environment,
-    Kind,
-    ProjectOwner,
-    Secret,
-    secret_from_file,
-    text_of,
-    value_or_file,
-)
+from resources.values import DEFAULT_BASE_URL, Kind, ProjectOwner, Secret
 
-__all__ = ["DEFAULT_BASE_URL", "Environment", "ProjectOwner", "Secret", "secret_from_file", "value_or_file"]
+__all__ = ["DEFAULT_BASE_URL", "Environment", "ProjectOwner", "Secret", "read"]
 
 HOW_TO_GET_A_TOKEN = (
     "in the Dashboard open My profile → API Tokens → New token "  # noqa: S105 - a help text
@@ -51,21 +43,9 @@ def _default_data_dir() -> Path:
     return user_data_path("ecommpay-sync")
 
 
-T = TypeVar("T")
 FraudMode = Literal["auto", "on", "off"]
 PersonalMode = Literal["keep", "hash", "drop"]
 LogFormat = Literal["text", "json"]
-
-
-@dataclass(frozen=True)
-class Variable:
-    """The name of a variable, and what it is for."""
-
-    name: str
-    meaning: str
-    shown: str = ""  # what the documentation shows as the default, where that is not the value itself
-    needed: str = ""  # how to get it, where there is no default
-    has_file: bool = False  # `NAME_FILE` may name a file that holds it
 
 
 def setting(name: str, default: Any, meaning: str, shown: str = "", **more: Any) -> Any:
@@ -375,75 +355,6 @@ GROUPS: tuple[type, ...] = (
 )
 
 
-@dataclass(frozen=True)
-class Setting:
-    """A field of one of the classes above: its variable, or the class of the variables within it."""
-
-    name: str
-    default: Any
-    kind: Kind | None
-    variable: Variable | None
-    group: type | None
-
-
-@cache
-def _settings_in(group: Any) -> tuple[Setting, ...]:
-    hints = get_type_hints(group, include_extras=True)
-    found = []
-    for item in fields(group):
-        parts = (hints[item.name], *get_args(hints[item.name]))
-        kind = next((part for part in parts if isinstance(part, Kind)), None)
-        inner = next((part for part in parts if isinstance(part, type) and is_dataclass(part)), None)
-        found.append(Setting(item.name, item.default, kind, item.metadata.get("variable"), inner))
-    return tuple(found)
-
-
-def read(group: type[T], environment: Environment = os.environ, *, only: str | None = None) -> T:
-    """Return the settings of a group as the environment has them; with `only`, of one field alone."""
-    return _made(group, _values(group, environment, only))
-
-
-def _values(group: type, environment: Environment, only: str | None = None) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for item in _settings_in(group):
-        if item.variable and only in {None, item.name}:
-            read_text = value_or_file if item.variable.has_file else text_of
-            found[item.name] = read_text(item.variable.name, environment)
-        elif item.group and only is None:
-            needed = {inner.name for inner in _settings_in(item.group) if inner.default is MISSING}
-            within = _values(item.group, environment)
-            # a group that needs values is there when one of them is
-            found[item.name] = within if not needed or needed & within.keys() else None
-    return {name: value for name, value in found.items() if value is not None}
-
-
-def _made(group: type[T], given: Mapping[str, Any], names: Mapping[str, str] | None = None) -> T:
-    """Return the group with these values; `names` are those of the fields where they are not the variables'."""
-
-    def refuse(details: Any) -> str:
-        inner: Any = group
-        variable: Variable | None = None
-        for part in details["loc"]:
-            item = next(item for item in _settings_in(inner) if item.name == part)
-            inner, variable = item.group or inner, item.variable
-        assert variable is not None  # noqa: S101 - only a variable has a value that can be wrong
-        name = (names or {}).get(str(details["loc"][-1]), variable.name)
-        if details["type"] == "missing":
-            return f"{name} is not set: {variable.needed}."
-        return f"{name} {details['ctx']['error']}"
-
-    return values.validated(group, given, refuse)
-
-
-def api_settings(environment: Environment = os.environ) -> ApiSettings:
-    """Return where the Data API is and who we are there, by the plain variables.
-
-    Raises:
-        ConfigError: one is missing or malformed; nothing has been sent.
-    """
-    return read(ApiSettings, environment)
-
-
 def checked_api_settings(
     *, base_url: str, token: str | None, secret: str | None, names: Mapping[str, str] | None = None
 ) -> ApiSettings:
@@ -453,40 +364,16 @@ def checked_api_settings(
         ConfigError: a part is missing or malformed.
     """
     given = {"base_url": base_url, "token": token or None, "secret": secret or None}
-    return _made(ApiSettings, {name: value for name, value in given.items() if value is not None}, names)
+    return make(ApiSettings, {name: value for name, value in given.items() if value is not None}, names)
 
 
-def sync_settings(environment: Environment = os.environ) -> SyncSettings:
-    """Return how the sync is run."""
-    return read(SyncSettings, environment)
-
-
-def reference_settings(environment: Environment = os.environ) -> ReferenceSettings:
-    """Return what business days, fiscal years and minor units mean."""
-    return read(ReferenceSettings, environment)
-
-
-def personal_settings(environment: Environment = os.environ) -> PersonalSettings:
-    """Return what becomes of personal columns before they are stored."""
-    return read(PersonalSettings, environment)
-
-
-def alert_settings(environment: Environment = os.environ) -> AlertSettings:
-    """Return where alerts go; without any of its variables there is no channel.
-
-    Raises:
-        ConfigError: one is malformed, or only a part of a channel is given.
-    """
-    return read(AlertSettings, environment)
-
-
-def report_settings(environment: Environment = os.environ) -> ReportSettings:
-    """Return in which currency reports show a total, and by which rates.
-
-    Raises:
-        ConfigError: one of the two is missing, or the file of rates is malformed.
-    """
-    return read(ReportSettings, environment)
+# How each group is read, of the environment or of what is given in its stead; a ConfigError names what is wrong
+api_settings = partial(read, ApiSettings)
+sync_settings = partial(read, SyncSettings)
+reference_settings = partial(read, ReferenceSettings)
+personal_settings = partial(read, PersonalSettings)
+alert_settings = partial(read, AlertSettings)
+report_settings = partial(read, ReportSettings)
 
 
 def role_prefix(environment: Environment = os.environ) -> str:
@@ -520,83 +407,3 @@ def ledger_mappings(environment: Environment = os.environ) -> Path:
 def log_format(environment: Environment = os.environ) -> LogFormat:
     """Return how log lines are written."""
     return read(InstallationSettings, environment, only="log_format").log_format
-
-
-def open_secret_files(environment: Environment = os.environ, more: Iterable[tuple[str, str]] = ()) -> list[str]:
-    """Return the files of secrets, and of `more` (what names each, its path), that others may read, and the modes."""
-    files = [f"{variable.name}_FILE" for _, variable in _all_variables() if variable.has_file]
-    found = []
-    for name, path in (*((name, text_of(name, environment)) for name in files), *more):
-        try:
-            mode = Path(path).stat().st_mode & 0o777 if path else 0
-        except OSError:
-            continue  # reported where it is read
-        if mode & 0o004:
-            found.append(f"{name} ({path}, mode {mode:04o})")
-    return found
-
-
-def known_variables(environment: Environment = os.environ) -> dict[str, Setting]:
-    """Return the setting of every name that is read: those that name a file, and those of ACCOUNTS, included."""
-    named = (text_of("ACCOUNTS", environment) or "").split(",")
-    accounts = [name.strip().upper().replace("-", "_") for name in named if name.strip()]
-    own = {variable.name for _, variable in _variables_in(ApiSettings)}
-    known = {}
-    for item, variable in _all_variables():
-        for suffix in ("", *(f"__{name}" for name in accounts if variable.name in own)):
-            for end in ("", "_FILE") if variable.has_file else ("",):
-                known[f"{variable.name}{suffix}{end}"] = item
-    return known
-
-
-def unknown_names(environment: Environment = os.environ) -> list[tuple[str, str | None]]:
-    """Return the variables that look like ours and are none, each with the name that was probably meant."""
-    known = known_variables(environment)
-    ours = [name for name in environment if name.startswith(("SYNC_", "ALERT_", "DATA_API_"))]
-    return [(name, values.nearest(name, sorted(known))) for name in sorted(ours) if name not in known]
-
-
-def what_was_meant(name: str, near: str | None) -> str:
-    """Return the warning about a variable that is none of ours."""
-    return f"{name} is no setting" + (f"; {near} was probably meant" if near else ", and is not read")
-
-
-def _all_variables() -> Iterator[tuple[Setting, Variable]]:
-    for group in GROUPS:
-        yield from _variables_in(group)
-
-
-def _variables_in(group: type) -> Iterator[tuple[Setting, Variable]]:
-    for item in _settings_in(group):
-        if item.variable:
-            yield item, item.variable
-        elif item.group:
-            yield from _variables_in(item.group)
-
-
-INTRODUCTION = """# Settings
-
-Made from `resources/settings.py` by `make settings`: change it there.
-
-Each is a variable of the environment; an empty one is unset. Of one that has `…_FILE` beside it, that names a file
-which holds the value; both at once are refused. What is malformed ends the command with 2 and one line that names the
-variable. A name that begins as these do and is none of them is reported at the start of a command.
-"""
-
-
-def settings_page() -> str:
-    """Return docs/settings.md."""
-    parts = [INTRODUCTION]
-    for group in GROUPS:
-        rows = [_row(item, variable) for item, variable in _variables_in(group)]
-        parts.append(
-            f"## {(group.__doc__ or '').rstrip('.')}\n\n"
-            "| variable | meaning | value | default |\n|---|---|---|---|\n" + "\n".join(rows) + "\n"
-        )
-    return "\n".join(parts)
-
-
-def _row(item: Setting, variable: Variable) -> str:
-    names = f"`{variable.name}`" + (f", `{variable.name}_FILE`" if variable.has_file else "")
-    default = variable.shown or (f"`{item.default}`" if item.default not in {None, ()} else "none")
-    return f"| {names} | {variable.meaning} | {item.kind.write if item.kind else 'a text'} | {default} |"

@@ -7,32 +7,23 @@ from __future__ import annotations
 
 import ipaddress
 import re
-import tomllib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date, time
-from difflib import get_close_matches
-from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar, cast, get_args
+from typing import TYPE_CHECKING, Any, get_args
 from urllib.parse import unquote, urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from resources.cron import why_invalid
-from resources.errors import ConfigError
 
 if TYPE_CHECKING:
-    from pydantic import GetCoreSchemaHandler, TypeAdapter
-    from pydantic_core import ErrorDetails
+    from pydantic import GetCoreSchemaHandler
     from pydantic_core.core_schema import CoreSchema
 
 DEFAULT_BASE_URL = "https://data.ecommpay.com/v1"
 TOKEN_LENGTH = 30
 SHORTEST_KEY = 16
-UNKNOWN = "unexpected_keyword_argument"  # what pydantic calls a key that a table does not have
-
-T = TypeVar("T")
-Environment = Mapping[str, str]
 
 
 @dataclass(frozen=True, repr=False)
@@ -81,62 +72,6 @@ class Kind:
             raise
         except (ValueError, TypeError, AttributeError):
             raise Wrong(f"is {value!r}: write {self.write}.") from None
-
-
-def text_of(name: str, environment: Environment) -> str | None:
-    """Return the variable's value, without the carriage return of a file from another system; None: unset or empty."""
-    return environment.get(name, "").rstrip("\r") or None
-
-
-def value_or_file(name: str, environment: Environment) -> str | None:
-    """Return the variable's value, or the content of the file that `NAME_FILE` names.
-
-    Raises:
-        ConfigError: both are set, or the file cannot be read.
-    """
-    value, path = text_of(name, environment), text_of(f"{name}_FILE", environment)
-    if value and path:
-        raise ConfigError(f"{name} and {name}_FILE are both set: keep one of them.")
-    return secret_from_file(name, path) if path else value
-
-
-def secret_from_file(name: str, path: str) -> str:
-    """Return the content of the file that `NAME_FILE` names.
-
-    Raises:
-        ConfigError: the file cannot be read as text, or is empty.
-    """
-    return text_of_file(f"{name}_FILE", path)
-
-
-def text_of_file(where: str, path: str | Path) -> str:
-    """Return the content of the file that `where` names, without a byte order mark and the line break at its end.
-
-    Raises:
-        ConfigError: the file cannot be read as text, or is empty.
-    """
-    try:
-        content = Path(path).read_text(encoding="utf-8-sig").rstrip("\r\n")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
-        raise ConfigError(f"{where} cannot be read: {path}: {reason}.") from None
-    if not content:
-        raise ConfigError(f"{where} is empty: {path}.")
-    return content
-
-
-def tables_of_file(where: str, path: str) -> dict[str, Any]:
-    """Return the tables of the TOML file that `where` names.
-
-    Raises:
-        ConfigError: the file cannot be read, or is no TOML.
-    """
-    try:
-        return tomllib.loads(text_of_file(where, path))
-    except tomllib.TOMLDecodeError as error:
-        # its own words can repeat a part of the line, and that may be a token
-        place = str(error).rpartition("(")[2].rstrip(")")
-        raise ConfigError(f"{where} ({path}) is not TOML: look {place}.") from None
 
 
 def whole(least: int, most: int) -> Kind:
@@ -431,53 +366,3 @@ OWNERS = Kind(_owners, "addresses or team:NAME, with commas")
 TAGS = Kind(_tags, "domain=finance,tier=1")
 WEBHOOK = Kind(_webhook, "an https URL")
 LIMITS = Kind(_limits, "EUR=100000,JPY=50000")
-
-
-@cache
-def _adapter(kind: Any) -> TypeAdapter[Any]:
-    from pydantic import TypeAdapter
-
-    return TypeAdapter(kind)
-
-
-def validated(kind: type[T], given: Mapping[str, Any], refuse: Callable[[ErrorDetails], str]) -> T:
-    """Return the object of a class that the given values make.
-
-    Raises:
-        ConfigError: a value is wrong; `refuse` says how.
-    """
-    from pydantic import ValidationError
-
-    try:
-        made: T = _adapter(cast("Any", kind)).validate_python(given)
-    except ValidationError as error:
-        faults = error.errors(include_url=False)
-        # a name that is misspelt is missing as well: the misspelt one says more
-        fault = next((fault for fault in faults if fault["type"] == UNKNOWN), faults[0])
-        raise ConfigError(refuse(fault)) from None
-    return made
-
-
-def fault_of_file(where: str, fault: ErrorDetails, keys: Sequence[str]) -> str:
-    """Return what is wrong in a TOML file; `keys` are those that may stand where it is."""
-    place = ".".join(map(str, fault["loc"]))
-    if fault["type"] == UNKNOWN:
-        near, all_keys = nearest(str(fault["loc"][-1]), keys), ", ".join(keys)
-        said = (
-            f" is unknown: did you mean {near}? There are {all_keys}."
-            if near
-            else f" is unknown: there are {all_keys}."
-        )
-    elif fault["type"] == "missing":
-        said = " is missing: add it."
-    elif fault["type"] == "value_error":
-        wrong = str(fault["ctx"]["error"])
-        said = wrong if wrong.startswith((".", "[")) else f" {wrong}"
-    else:
-        said = f" is no table: write [{place}], and its keys below."
-    return f"{where}: {place}{said}"
-
-
-def nearest(name: str, known: Sequence[str]) -> str | None:
-    """Return which of the known names was probably meant; None: none is near."""
-    return next(iter(get_close_matches(name, known, n=1, cutoff=0.7)), None)

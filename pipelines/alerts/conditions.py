@@ -14,7 +14,7 @@ from typing import Any
 
 from pipelines.ingest.registry import TYPED
 from pipelines.nights import night_at, required_day
-from resources.printable import printable
+from resources.output import printable
 from resources.settings import AlertSettings, SyncSettings
 from resources.warehouse.engine import Warehouse, run
 
@@ -162,7 +162,7 @@ def evaluate(
         found.add(["breaks"], _breaks(alerting, run(connection, "alerts/conditions/open_breaks", account=account)))
         if verify:
             broken = run(connection, "warehouse/ledger/verify", account=account)
-            deletions = run(connection, "warehouse/retention/verify_deletions")
+            deletions = run(connection, "warehouse/ledger/verify_deletions")
             found.add(["ledger_broken"], _broken(broken))
             found.add([], _broken_deletions([row for row in deletions if row.account == account]))
     return Evaluation(tuple(found.alerts), tuple(found.kinds))

@@ -1,7 +1,7 @@
 """The assets that hold the store against the platform beside the streams: `balances`, `spot_check`, `raw_pages`.
 
 Those of the streams are in `streams`; the work is in `pipelines.ingest.balances`, `pipelines.audit.spot_check` and
-`resources.warehouse.retention`.
+`resources.warehouse.ledger`.
 """
 
 from datetime import UTC, date, datetime, timedelta
@@ -15,7 +15,7 @@ from pipelines.audit.spot_check import spot_check as check_payments
 from pipelines.checks import SHOWN
 from pipelines.ingest.balances import BalancesReport, sync_balances
 from pipelines.resources import DataApiResource, WarehouseResource
-from resources.warehouse.retention import delete_old_pages
+from resources.warehouse.ledger import delete_old_pages
 
 
 def balances_asset(scope: AccountScope) -> dg.AssetsDefinition:

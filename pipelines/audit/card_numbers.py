@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from pipelines.ingest.streams import Stream
-from resources.printable import printable
+from resources.output import printable
 from resources.warehouse.engine import Warehouse
 
 SHORTEST, LONGEST = 12, 19

@@ -23,6 +23,7 @@ from pipelines.ingest.streams import Stream
 from resources.data_api import signature
 from resources.warehouse import ledger
 from resources.warehouse.engine import Warehouse
+from resources.warehouse.ledger import deleted_because_of_age
 from resources.warehouse.load import (
     WindowRows,
     control_totals,
@@ -32,7 +33,6 @@ from resources.warehouse.load import (
     rows_digest,
     staged_differences,
 )
-from resources.warehouse.retention import deleted_because_of_age
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -25,7 +25,7 @@ from resources.warehouse import ledger
 from resources.warehouse.engine import Warehouse, run_many
 from resources.warehouse.ledger import Scope
 from resources.warehouse.load import add_pages
-from resources.warehouse.rate_limit import TokenBudget
+from resources.warehouse.locks import TokenBudget
 
 STREAM = "spot check"
 TEXTS = ("operation_type", "arn", "rrn")

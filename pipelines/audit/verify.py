@@ -68,7 +68,7 @@ def verify(connection: Connection) -> ChainTips:
             f"the closed days of account {row.account} are broken at row {row.close_no} "
             f"({row.business_date}): {row.reason}; compare with a backup."
         )
-    for row in run(connection, "warehouse/retention/verify_deletions")[:1]:
+    for row in run(connection, "warehouse/ledger/verify_deletions")[:1]:
         raise WarehouseBroken(
             f"the deletions of raw pages of account {row.account} are broken at row {row.deletion_no} "
             f"({row.deleted_at:%Y-%m-%d %H:%M:%S} UTC): {row.reason}; compare with a backup."

@@ -20,7 +20,7 @@ from pipelines.cli import console
 from resources.accounts import Accounts, accounts_of
 from resources.currencies import exponents_by
 from resources.errors import ConfigError, Failed, Stopped, SyncError
-from resources.printable import printable
+from resources.output import printable
 from resources.settings import ApiSettings, SyncSettings, database_url
 from resources.warehouse.engine import Warehouse, open_warehouse
 from resources.warehouse.migrate import check_migrated, migrate

@@ -24,8 +24,7 @@ from rich.table import Table
 
 from resources import log
 from resources.errors import ConfigError
-from resources.files import write_whole
-from resources.printable import printable, printable_lines
+from resources.output import printable, printable_lines, write_whole
 
 if TYPE_CHECKING:
     from pathlib import Path

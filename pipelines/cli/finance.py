@@ -27,7 +27,7 @@ from pipelines.cli.accounts import (
 from pipelines.cli.console import AsJson, BusinessDay, read_day
 from pipelines.cli.dagster_runs import execute
 from resources.errors import ConfigError, Incomplete
-from resources.printable import with_formula_quote
+from resources.output import with_formula_quote
 from resources.settings import ledger_mappings
 from resources.warehouse.engine import Warehouse
 from resources.warehouse.reference import settings_in_force
@@ -207,7 +207,7 @@ def ledger_map(
 ) -> None:
     """Look at an export and write a first mapping for it, its guesses and doubts marked."""
     from pipelines.reconciliation.guess_mapping import guess_mapping
-    from resources.files import write_whole
+    from resources.output import write_whole
 
     name = name or file.stem
     if not re.fullmatch(r"[\w.-]+(?<!\.toml)", name.replace(" ", "_")):

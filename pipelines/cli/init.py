@@ -21,10 +21,12 @@ import typer
 from pipelines.cli import console
 from pipelines.cli.status import examine_installation
 from resources import config_file
+from resources.config_file import known_variables
+from resources.environment import Setting, nearest, text_of
 from resources.errors import ConfigError
-from resources.files import write_whole
-from resources.settings import Setting, alert_settings, api_settings, database_url, known_variables, sync_settings
-from resources.values import PATH, Wrong, nearest, text_of
+from resources.output import write_whole
+from resources.settings import alert_settings, api_settings, database_url, sync_settings
+from resources.values import PATH, Wrong
 
 app = typer.Typer()
 

@@ -330,7 +330,7 @@ def _print_differences(store: Warehouse, account: str) -> None:
 
 def forecast_text(forecast: Forecast) -> str:
     """Return the forecast in two lines, or in one when nothing is left to do."""
-    from resources.printable import duration
+    from resources.output import duration
 
     if not forecast.days:
         return f"forecast: nothing is left to do; an interrupted run has done all {forecast.days_done:,} days."

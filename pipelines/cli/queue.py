@@ -94,7 +94,7 @@ def _filter(  # noqa: PLR0913 - one for each option
 
 def _check_type(name: str) -> None:
     from pipelines.reports.words import BREAK_TYPES
-    from resources.values import nearest
+    from resources.environment import nearest
 
     if name not in BREAK_TYPES:
         near = nearest(name, list(BREAK_TYPES))
@@ -166,7 +166,7 @@ def breaks(  # noqa: PLR0913 - one for each option
             rows = list_breaks(store, scope.account, chosen, explained=everything, most=most)
             if output is not None:
                 from pipelines.reconciliation.break_files import write_breaks
-                from resources.files import write_whole
+                from resources.output import write_whole
 
                 names = [row.reason for row in reasons(store)]
                 body = write_breaks(output.suffix.lower(), rows, owners(store, scope.account), names)

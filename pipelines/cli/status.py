@@ -16,17 +16,9 @@ from pipelines.cli import console
 from pipelines.cli.accounts import AllAccounts, chosen_names, migrated_warehouse, reading_warehouse
 from pipelines.cli.console import AsJson
 from resources.accounts import Accounts, accounts_of
+from resources.config_file import unknown_names, what_was_meant
 from resources.errors import ConfigError, SyncError
-from resources.settings import (
-    ApiSettings,
-    alert_settings,
-    database_url,
-    report_dir,
-    report_settings,
-    role_prefix,
-    unknown_names,
-    what_was_meant,
-)
+from resources.settings import ApiSettings, alert_settings, database_url, report_dir, report_settings, role_prefix
 from resources.warehouse.engine import Warehouse, open_warehouse
 from resources.warehouse.migrate import NotMigrated, check_migrated
 from resources.warehouse.reference import check_account

@@ -18,7 +18,7 @@ from resources.warehouse import ledger
 from resources.warehouse.engine import Warehouse, run, run_many
 from resources.warehouse.ledger import Scope
 from resources.warehouse.load import Reject, add_pages, add_rejects
-from resources.warehouse.rate_limit import TokenBudget
+from resources.warehouse.locks import TokenBudget
 
 CURRENCY = re.compile(r"[A-Z][A-Z0-9]{2,7}")  # ISO 4217, and what a platform adds to it, such as USDT
 

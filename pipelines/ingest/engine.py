@@ -52,8 +52,7 @@ from resources.warehouse.ledger import (
     sum_totals,
 )
 from resources.warehouse.load import load_window, readable_body, row_keys
-from resources.warehouse.locks import BackfillThrottle, open_locks
-from resources.warehouse.rate_limit import TokenBudget
+from resources.warehouse.locks import BackfillThrottle, TokenBudget, open_locks
 
 T = TypeVar("T")
 

@@ -10,7 +10,7 @@ from datetime import date
 from typing import Protocol
 
 from pipelines.ingest.windows import DAY_SECONDS, Window, shares
-from resources.printable import duration
+from resources.output import duration
 from resources.warehouse.ledger import LoadReport
 
 logger = logging.getLogger(__name__)

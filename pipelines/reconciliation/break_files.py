@@ -19,7 +19,7 @@ from pipelines.reconciliation.breaks import FilledRow, shown
 from pipelines.reconciliation.ledger_files import Layout, Spoiled, check_file, read_ledger_file, sheet_names
 from resources.currencies import major_units
 from resources.errors import ConfigError
-from resources.printable import with_formula_quote, without_formula_quote
+from resources.output import with_formula_quote, without_formula_quote
 
 COLUMNS = {  # and their widths
     "id": 8,

@@ -17,7 +17,7 @@ from sqlalchemy import Connection
 
 from resources.currencies import major_units
 from resources.errors import ConfigError, Incomplete
-from resources.printable import printable, printable_lines
+from resources.output import printable, printable_lines
 from resources.warehouse.engine import Warehouse, run
 
 RECONCILE = "reconcile"  # the actor of the reconciliation itself

@@ -33,8 +33,7 @@ from pipelines.reconciliation.mapped_rows import MappedRows
 from pipelines.reconciliation.mapping import LedgerMapping, read_mapping
 from pipelines.reconciliation.plain_rows import SCHEMA, PlainEntries, PlainRows, no_plain_entries
 from resources.errors import ConfigError
-from resources.files import write_whole
-from resources.printable import printable
+from resources.output import printable, write_whole
 from resources.warehouse.engine import Warehouse, affect, driver_of, run, run_many
 
 ROWS_AT_ONCE = 20_000

@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 from pipelines.reconciliation.ledger_entries import AMOUNTS, Fault, WrongCell, kind_of_value, shape_faults
 from pipelines.reconciliation.ledger_files import LARGEST_WHOLE_FLOAT, Spoiled
 from pipelines.reconciliation.mapping import ISO, Direction, LedgerMapping, Rule, Source, has_hours
-from resources.values import nearest
+from resources.environment import nearest
 
 NUMBERS = (*AMOUNTS, *AMOUNTS.values())
 MINUS = ("-", "\u2212")

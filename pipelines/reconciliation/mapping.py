@@ -16,8 +16,9 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pipelines.reconciliation.ledger_entries import COLUMNS
 from pipelines.reconciliation.ledger_files import Layout
+from resources.environment import fault_of_file, nearest, tables_of_file, validated
 from resources.errors import ConfigError
-from resources.values import ZONE, Kind, Wrong, fault_of_file, nearest, one_of, tables_of_file, validated
+from resources.values import ZONE, Kind, Wrong, one_of
 
 ISO = "iso"
 UNDECIDED = "?"  # what `ledger map` writes where it does not know

@@ -33,7 +33,7 @@ from resources.settings import SyncSettings
 from resources.warehouse import ledger
 from resources.warehouse.engine import Warehouse, run
 from resources.warehouse.load import lines_to_stage, stage_rows
-from resources.warehouse.rate_limit import TokenBudget
+from resources.warehouse.locks import TokenBudget
 
 if TYPE_CHECKING:
     import pandas as pd

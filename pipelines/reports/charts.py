@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipelines.reports.document import BalancePoint, BreakGroup, HistoryPoint
 from pipelines.reports.words import AGES, compact, digits_to_tell_apart, percent
-from resources.printable import printable
+from resources.output import printable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pipelines.reconciliation.close import Sealed, sealed_days
 from resources.currencies import with_decimals
+from resources.environment import fault_of_file, tables_of_file, validated
 from resources.errors import ConfigError, Incomplete
-from resources.files import write_whole
-from resources.printable import with_formula_quote
-from resources.values import Kind, Wrong, fault_of_file, matching, one_of, tables_of_file, validated
+from resources.output import with_formula_quote, write_whole
+from resources.values import Kind, Wrong, matching, one_of
 
 if TYPE_CHECKING:
     from resources.warehouse.engine import Warehouse

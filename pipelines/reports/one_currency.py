@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from pipelines.reports.document import CurrencyDay, CurrencyTotals, DayDocument
 from pipelines.reports.words import rounded
-from resources.rates import Rate
+from resources.currencies import Rate
 
 if TYPE_CHECKING:
     from pipelines.reports.month import MonthDocument

@@ -26,7 +26,7 @@ from pipelines.reports.document import DayDocument, from_sealed
 from pipelines.reports.figures import gather
 from pipelines.reports.month import restatements_of, seal_of, totals_of
 from resources.errors import ConfigError, Incomplete
-from resources.files import write_whole
+from resources.output import write_whole
 from resources.settings import AlertSettings
 from resources.warehouse.engine import run
 

@@ -18,12 +18,9 @@ import orjson
 
 from resources import log
 from resources.data_api import signature
-from resources.data_api.caller import Caller
 from resources.data_api.clock import PlatformClock
-from resources.data_api.concurrency import Concurrency
-from resources.data_api.errors import BadSignature, BodyTooLarge, BrokenBody, DataApiError, error_for_status
-from resources.data_api.pace import Pace
-from resources.data_api.redaction import Redactor
+from resources.data_api.errors import BadSignature, BodyTooLarge, BrokenBody, DataApiError, Redactor, error_for_status
+from resources.data_api.pace import Caller, Concurrency, Pace
 from resources.data_api.retry import RetryPolicy, parse_http_date, parse_retry_after, retry
 from resources.data_api.transport import Received, Transport
 from resources.settings import ApiSettings

@@ -10,11 +10,10 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from resources.data_api.caller import Caller, RequestCounts, SharedRateLimit
 from resources.data_api.client import Answer, Client
 from resources.data_api.clock import TOLERANCE
-from resources.data_api.concurrency import MOST
 from resources.data_api.errors import ClocksApart
+from resources.data_api.pace import MOST, Caller, RequestCounts, SharedRateLimit
 
 LARGEST_LIMIT = 1000
 TIME_FORMAT = "%Y-%m-%d %H:%M:%S"

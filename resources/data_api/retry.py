@@ -10,9 +10,8 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import TypeVar
 
-from resources.data_api.caller import Caller
 from resources.data_api.errors import BadSignature, RateLimited, Retryable, Unreachable
-from resources.data_api.pace import Pace
+from resources.data_api.pace import Caller, Pace
 
 logger = logging.getLogger(__name__)
 

@@ -13,10 +13,10 @@ from collections.abc import Sequence
 from dataclasses import fields
 from datetime import UTC, date, datetime, timedelta
 
+from resources.sandbox import SandboxServer
 from resources.sandbox.api import Behaviour
 from resources.sandbox.faults import Faults
 from resources.sandbox.requests import DEMO_SECRET, DEMO_TOKEN, Account
-from resources.sandbox.server import SandboxServer
 from resources.sandbox.world import World
 
 

@@ -12,8 +12,7 @@ import orjson
 
 from resources.sandbox import documents, signing
 from resources.sandbox.documents import Document, Fraud
-from resources.sandbox.fields import View
-from resources.sandbox.operations import Query, State
+from resources.sandbox.operations import Query, State, TimeFormat, View
 from resources.sandbox.requests import (
     Account,
     Accounts,
@@ -26,7 +25,6 @@ from resources.sandbox.requests import (
     read_nothing,
     read_payment_id,
 )
-from resources.sandbox.times import TimeFormat
 from resources.sandbox.world import World
 
 ENDPOINTS: Final = (

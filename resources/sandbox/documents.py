@@ -10,10 +10,8 @@ from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Any, Final
 
-from resources.sandbox.fields import DECIMALS, major_units
 from resources.sandbox.generate import BANKS, COUNTRIES, PROJECTS, USD_WORTH, DrawnState
-from resources.sandbox.operations import State
-from resources.sandbox.times import DAY, Moment, instant, text, zone
+from resources.sandbox.operations import DAY, DECIMALS, Moment, State, instant, major_units, text, zone
 
 FRAUD_TIMES: Final = ("row_updated_at", "fraud_report_date", "received_on", "purchase_date")
 _FRAUD_FIELDS: Final = (

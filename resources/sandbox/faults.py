@@ -16,9 +16,8 @@ from typing import Any, Final, TypeVar
 import orjson
 
 from resources.sandbox.documents import LISTS
-from resources.sandbox.operations import Query
+from resources.sandbox.operations import DAY, Query
 from resources.sandbox.requests import error_body
-from resources.sandbox.times import DAY
 from resources.sandbox.world import World
 
 # An answer that comes instead of the asked one. 429 says when to come back: in seconds, as a date, or not.

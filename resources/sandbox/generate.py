@@ -13,9 +13,7 @@ from operator import attrgetter
 from random import Random
 from typing import Any, Final
 
-from resources.sandbox.fields import DECIMALS
-from resources.sandbox.operations import Operation, State
-from resources.sandbox.times import DAY
+from resources.sandbox.operations import DAY, DECIMALS, Operation, State
 
 # project → its share, its name, its currencies (the first are the most used), how it numbers its payments.
 # Two projects number alike on purpose: a payment_id is unique within a project only.

@@ -1,24 +1,201 @@
-"""Operations as the platform has them: their states, the conditions of a request, and the index of those known now."""
+"""Operations as the platform has them: times, fields and rows of the wire, states, and the index of those known now.
+
+Times are seconds since 1970; there is no clock here.
+"""
 
 from __future__ import annotations
 
+import math
+import re
 from bisect import bisect_left, insort
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta, timezone, tzinfo
+from functools import lru_cache
 from heapq import heapify, heappop, heappush
 from typing import Any, Final, Literal
+from zoneinfo import ZoneInfo
 
-from resources.sandbox.fields import View
-
+TimeFormat = Literal["iso", "plain"]
+Moment = int | float | str | date | datetime
 Order = Literal["newest", "oldest", "shuffled"]
 Slice = Callable[[int, int], list[int]]
 
+DAY: Final = 86_400
+_OFFSET: Final = re.compile(r"([+-])(\d{2}):(\d{2})")
+_INTERVAL: Final = re.compile(r"\d{4}-\d{2}-\d{2}[ T]\d{2}:\d{2}:\d{2}", re.ASCII)
+_LAST_SECOND: Final = 253_402_300_799 - DAY  # of the year 9999, in any zone
 _BITS: Final = 80  # a key is the effective millisecond, then this many bits of the operation's number
 _MASK: Final = (1 << _BITS) - 1
 _MANY_CHANGES: Final = 2000  # so many at once are cheaper sorted anew than inserted one by one
 _KEPT_SELECTIONS: Final = 16
 _SHUFFLE: Final = 0x9E3779B97F4A7C15
+
+DEFAULT: Final = (
+    *("project_id", "operation_id", "payment_id", "operation_type", "operation_status", "account_number"),
+    *("customer_ip", "payment_method_name", "payment_method_type", "payment_description"),
+    *("operation_created_at", "operation_completed_at", "provider_date", "shipment_date", "arn", "rrn"),
+    *("payment_provider_code", "payment_provider_message", "sum_initial", "sum_converted"),
+)
+ON_REQUEST: Final = (
+    *("bin", "bank_name", "card_enroll_check", "card_holder", "card_product_name", "card_token"),
+    *("expiration_date", "country_by_bin", "eci", "secure_3ds_check", "auth_code"),
+    *("avs_post_code", "avs_street_address", "avs_result"),
+    *("customer_id", "customer_email", "country_by_ip"),
+    *("completed_refund", "remaining_refund", "currency_rate", "payment_currency", "balance_id"),
+    *("payment_type", "transaction_created_at", "transaction_completed_at", "transaction_status"),
+    *("provider_payment_id", "recurring_id", "recurring_register", "recurring_valid_thru"),
+    *("acquirer_bank_name", "legal_entity_name", "merchant_id", "project_name", "project_url"),
+)
+TIMES: Final = frozenset(
+    {
+        *("operation_created_at", "operation_completed_at", "provider_date", "shipment_date"),
+        *("transaction_created_at", "transaction_completed_at"),
+    }
+)
+SUMS: Final = ("sum_initial", "sum_converted")
+NESTED: Final = frozenset(f"{name}.{part}" for name in SUMS for part in ("amount", "currency"))
+KNOWN: Final = frozenset({*DEFAULT, *ON_REQUEST, *NESTED})
+
+# ISO 4217's own minor units; every other currency has two decimals.
+DECIMALS: Final = {
+    **dict.fromkeys(("JPY", "KRW", "CLP", "VND", "ISK", "XAF", "UGX", "PYG"), 0),
+    **dict.fromkeys(("KWD", "BHD", "IQD", "JOD", "OMR", "TND", "LYD"), 3),
+    **dict.fromkeys(("CLF", "UYW"), 4),
+}
+
+_ON_REQUEST: Final = frozenset(ON_REQUEST)
+_DEFAULT_TIMES: Final = tuple(name for name in DEFAULT if name in TIMES)
+
+
+@lru_cache(maxsize=256)
+def zone(name: str) -> tzinfo:
+    """Give the zone of an IANA name or of an offset such as `+10:30`; ValueError for anything else."""
+    if name == "UTC":
+        return UTC
+    if match := _OFFSET.fullmatch(name):
+        hours, minutes = int(match[2]), int(match[3])
+        if hours > 14 or minutes > 59:
+            raise ValueError(f"Unknown time zone: {name}")
+        offset = timedelta(hours=hours, minutes=minutes)
+        return timezone(-offset if match[1] == "-" else offset)
+    try:
+        return ZoneInfo(name)
+    except (KeyError, ValueError, OSError) as error:
+        raise ValueError(f"Unknown time zone: {name}") from error
+
+
+def parse(text: str, tz: tzinfo) -> int:
+    """Read a bound of an interval in either format; ValueError if it is not one, or no such day exists."""
+    if not _INTERVAL.fullmatch(text):
+        raise ValueError(f"Expected YYYY-MM-DD hh:mm:ss, got {text!r}")
+    return int(datetime.fromisoformat(text).replace(tzinfo=tz).timestamp())
+
+
+def instant(moment: Moment) -> float:
+    """Give the second of a moment with its fraction, however it is written; what names no zone is UTC."""
+    if isinstance(moment, (int, float)):
+        return moment
+    if isinstance(moment, str):
+        moment = datetime.fromisoformat(moment)
+    elif not isinstance(moment, datetime):
+        moment = datetime(moment.year, moment.month, moment.day, tzinfo=UTC)
+    second = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+    return int(second) if second.is_integer() else second
+
+
+def seconds(moment: Moment) -> int:
+    """Give the whole second of a moment."""
+    return math.floor(instant(moment))
+
+
+def as_second(value: object) -> object:
+    """Turn a time of a hand-written operation into its second; what is no time stays as it is."""
+    if isinstance(value, str) and len(value) >= 19:
+        try:
+            return seconds(value)
+        except ValueError:
+            return value
+    return value
+
+
+def text(second: float, tz: tzinfo, style: TimeFormat) -> str:
+    """Write the whole second in a zone: `2018-08-01T08:28:47+00:00` or `2018-08-01 08:28:47`."""
+    if tz is UTC:
+        days, rest = divmod(int(second), DAY)
+        return _day(days) + _clock(rest, style)
+    moment = datetime.fromtimestamp(min(int(second), _LAST_SECOND), tz)
+    return moment.isoformat() if style == "iso" else moment.strftime("%Y-%m-%d %H:%M:%S")
+
+
+@lru_cache(maxsize=4096)
+def _day(days: int) -> str:
+    return (date(1970, 1, 1) + timedelta(days=days)).isoformat()
+
+
+@lru_cache(maxsize=2 * DAY)
+def _clock(rest: int, style: TimeFormat) -> str:
+    clock = f"{rest // 3600:02}:{rest // 60 % 60:02}:{rest % 60:02}"
+    return f"T{clock}+00:00" if style == "iso" else f" {clock}"
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """How rows are shown: the zone and format of their times, and which fields (None: the default ones)."""
+
+    tz: str = "UTC"
+    style: TimeFormat = "iso"
+    fields: tuple[str, ...] | None = None
+
+    def row(self, facts: dict[str, Any]) -> dict[str, Any]:
+        """Make an operation's facts its row; without `fields` it has all that does not come on request only."""
+        tz = zone(self.tz)
+        if self.fields is not None:
+            row = _requested(facts, frozenset(self.fields))
+        elif _ON_REQUEST.isdisjoint(facts):
+            row = facts
+        else:
+            row = {name: value for name, value in facts.items() if name not in _ON_REQUEST}
+        for name in _DEFAULT_TIMES if self.fields is None else TIMES & row.keys():
+            value = row.get(name)
+            if type(value) is int:
+                row[name] = text(value, tz, self.style)
+        return row
+
+
+def major_units(amount: int, currency: str) -> str:
+    """Write an amount of minor units in major ones: 18000 of USD is `180.00`."""
+    decimals = DECIMALS.get(currency, 2)
+    digits = str(abs(amount)).rjust(decimals + 1, "0")
+    whole, part = (digits[:-decimals], digits[-decimals:]) if decimals else (digits, "")
+    return ("-" if amount < 0 else "") + whole + ("." + part if part else "")
+
+
+def plain_row(operation_id: str) -> dict[str, Any]:
+    """Give the default fields of an operation about which nothing else is to be said."""
+    return {
+        **dict.fromkeys(DEFAULT, ""),
+        "project_id": "198",
+        "operation_id": operation_id,
+        "payment_id": f"order-{operation_id}",
+        "operation_type": "sale",
+        "operation_status": "success",
+        "sum_initial": {"amount": 1000, "currency": "EUR"},
+        "sum_converted": {"amount": 1000, "currency": "EUR"},
+    }
+
+
+def _requested(facts: Mapping[str, Any], names: frozenset[str]) -> dict[str, Any]:
+    """Give the row of a request with `fields`: the platform's order, whatever the order of the request."""
+    row: dict[str, Any] = {}
+    for name in (*DEFAULT, *ON_REQUEST):
+        if name in names:
+            row[name] = facts.get(name, "")
+        elif name in SUMS and (parts := [part for part in ("amount", "currency") if f"{name}.{part}" in names]):
+            value = facts.get(name)
+            row[name] = {p: value[p] for p in parts if p in value} if isinstance(value, Mapping) else value
+    return row
 
 
 @dataclass(eq=False, slots=True)

@@ -8,10 +8,8 @@ from datetime import UTC, tzinfo
 from http import HTTPStatus
 from typing import Any, Final
 
-from resources.sandbox import times
-from resources.sandbox.fields import KNOWN, View
-from resources.sandbox.operations import Query
-from resources.sandbox.times import DAY, TimeFormat
+from resources.sandbox import operations
+from resources.sandbox.operations import DAY, KNOWN, Query, TimeFormat, View
 
 TOKEN_LENGTH: Final = 30
 DEMO_TOKEN: Final = "SANDBOXdemoTOKENmadeUp00000001"  # noqa: S105  made up, opens nothing
@@ -248,7 +246,7 @@ def _filter_and_pagination(params: Params, filters: Collection[str], *also: str)
 
 def _interval(params: Params, tz: str) -> tuple[int, int] | tuple[None, None]:
     try:
-        zone = times.zone(tz)
+        zone = operations.zone(tz)
     except ValueError as error:
         raise bad_request(f"tz: {error}") from error
     if "interval" not in params:
@@ -271,7 +269,7 @@ def _zone_name(params: Params, default: str) -> str:
 
 def _moment(value: object, name: str, zone: tzinfo) -> int:
     try:
-        return times.parse(value if isinstance(value, str) else "", zone)
+        return operations.parse(value if isinstance(value, str) else "", zone)
     except (ValueError, OverflowError) as error:
         raise bad_request(f"{name} must be a date as YYYY-MM-DD hh:mm:ss, got {value!r}") from error
 

@@ -12,11 +12,23 @@ from threading import RLock
 from typing import Any, Final
 
 from resources.sandbox.documents import Balance, Documents, Fraud, Move, draw_balances, draw_frauds, payouts
-from resources.sandbox.fields import TIMES, View, plain_row
 from resources.sandbox.generate import DrawnState, draw_operations
-from resources.sandbox.operations import Index, Operation, Order, Query, Slice, State
+from resources.sandbox.operations import (
+    TIMES,
+    Index,
+    Moment,
+    Operation,
+    Order,
+    Query,
+    Slice,
+    State,
+    View,
+    as_second,
+    instant,
+    plain_row,
+    seconds,
+)
 from resources.sandbox.requests import Account
-from resources.sandbox.times import Moment, as_second, instant, seconds
 
 _STRANGE: Final = 1 << 72  # numbers from here on are given to ids that are no plain number
 _FIRST_NEW: Final = 6_435_212_159_990  # new ids come after it, where there is no plain one

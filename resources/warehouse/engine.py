@@ -1,30 +1,74 @@
-"""One pool of connections to PostgreSQL; how one is made is in `connect`, what is stored in `load` and `ledger`."""
+"""Connections to PostgreSQL: how one is made, their pool, statements by name; what errors mean is in `failures`.
+
+Every session is set up alike, whatever environment, role or pooler say. What it must be is set after connecting,
+because poolers drop what is asked for at the start, and looked at afterwards; a server or a pooler that cannot serve
+us is refused. What is stored is in `load` and `ledger`.
+"""
 
 from __future__ import annotations
 
 import os
+import re
+import threading
 import time
-from collections.abc import Iterator
+import uuid
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Self
 
 import psycopg
 import sqlalchemy
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.rows import namedtuple_row
 from sqlalchemy.exc import SQLAlchemyError
 
 import sql
-from resources.errors import WarehouseBroken
-from resources.values import text_of_file
-from resources.warehouse.connect import APPLICATION, LOCK_SECONDS, Blockers, Driver, connect, place_of
-from resources.warehouse.failures import explain
+from resources.environment import text_of_file
+from resources.errors import ConfigError, SyncError, WarehouseBroken
+from resources.warehouse.failures import BY_SQLSTATE, CONNECT_TIMEOUT, TRANSACTION_POOLER, explain, explain_refusal
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Row
 
-__all__ = ["Warehouse", "affect", "driver_of", "explain", "run", "run_many", "script"]
-
-
+OLDEST_SERVER = 140000
+LOCK_SECONDS = 120
 CANCEL_SECONDS = 3
+APPLICATION = "ecommpay-sync"
+# of what a role, a database, a server or PGOPTIONS may set: all that changes what we read, write or wait for
+SESSION = {
+    "client_encoding": "UTF8",
+    "TimeZone": "UTC",
+    "DateStyle": "ISO, YMD",
+    "IntervalStyle": "postgres",
+    "bytea_output": "hex",
+    "extra_float_digits": "1",
+    "standard_conforming_strings": "on",
+    "array_nulls": "on",
+    "geqo": "on",
+    "transform_null_equals": "off",
+    "gin_fuzzy_search_limit": "0",
+    "row_security": "off",  # an error rather than a part of the rows
+    "search_path": "pg_catalog, pg_temp",
+    "default_transaction_isolation": "read committed",
+    "default_transaction_deferrable": "off",
+    "statement_timeout": "0",
+    "transaction_timeout": "0",
+    "idle_in_transaction_session_timeout": "0",
+    "idle_session_timeout": "0",
+}
+# what forgets idle connections on the way must not take the locks with it, nor leave us waiting for a dead server
+DEFAULTS: dict[str, Any] = {
+    "connect_timeout": CONNECT_TIMEOUT,
+    "application_name": APPLICATION,
+    "keepalives_idle": 60,
+    "keepalives_interval": 15,
+    "keepalives_count": 4,
+}
+# a / or @ that is not encoded would make libpq, and its messages, take half of a password for the host
+URL = re.compile(r"postgres(?:ql)?://(?:[^@/]*@)?[^@?]*(?:\?|$)")
+
+Driver = psycopg.Connection[tuple[Any, ...]]
+_POOLERS_IN_SESSION_MODE: set[str] = set()
 
 
 class Warehouse:
@@ -172,3 +216,172 @@ def run_many(connection: Connection, name: str, rows: list[dict[str, Any]]) -> N
     """Execute the statement `name` once for each of `rows`."""
     if rows:
         connection.execute(sqlalchemy.text(sql.text(name)), rows)
+
+
+def place_of(url: str) -> str:
+    """Return where a URL leads to, without user and password.
+
+    Raises:
+        ConfigError: libpq cannot read it.
+    """
+    try:
+        parts = conninfo_to_dict(url)
+    except psycopg.ProgrammingError:
+        parts = None  # what libpq says can hold the password
+    if parts is None or (url.startswith("postgres") and not URL.match(url)):
+        raise ConfigError(
+            "DATABASE_URL cannot be read as postgresql://user:password@host:5432/database: write special "
+            "characters of user and password percent-encoded (@ as %40, / as %2F, % as %25)."
+        )
+    return f"{parts.get('dbname') or 'the default database'} at {parts.get('host') or 'the local socket'}"
+
+
+def connect(
+    url: str,
+    *,
+    application: str = APPLICATION,
+    lock_seconds: float = LOCK_SECONDS,
+    read_only: bool = False,
+    autocommit: bool = False,
+) -> Driver:
+    """Return a connection whose session is set up; options, application and time-outs of the URL itself are kept.
+
+    Raises:
+        ConfigError: login, database, encoding or pooler must be changed first.
+        WarehouseUnavailable: the server is not there, or read-only and `read_only` was not asked for.
+        WarehouseBroken: the server is too old.
+    """
+    place, given = place_of(url), conninfo_to_dict(url)
+    wanted = {key: value for key, value in (DEFAULTS | {"application_name": application}).items() if key not in given}
+    if "PGCONNECT_TIMEOUT" in os.environ:
+        wanted.pop("connect_timeout", None)
+    conninfo = make_conninfo(url, **wanted, client_encoding="UTF8")
+    try:
+        connection: Driver = psycopg.connect(conninfo, autocommit=True)
+    except (psycopg.Error, OSError, ValueError) as error:
+        raise explain_refusal(error, conninfo, place) from None
+    try:
+        waits = (
+            {} if "lock_timeout" in str(given.get("options", "")) else {"lock_timeout": f"{lock_seconds * 1000:.0f}"}
+        )
+        _set_up(connection, url, place, waits, read_only=read_only)
+        connection.autocommit = autocommit
+    except BaseException as error:
+        connection.close()
+        if isinstance(error, psycopg.Error):
+            raise explain(error, place) from None
+        raise
+    return connection
+
+
+def _set_up(connection: Driver, url: str, place: str, more: dict[str, str], *, read_only: bool) -> None:
+    facts = _row(connection, "warehouse/engine/facts")
+    if facts.backend != connection.info.backend_pid and url not in _POOLERS_IN_SESSION_MODE:
+        _check_pooler(connection, url, place)
+        _POOLERS_IN_SESSION_MODE.add(url)
+    _check_server(facts, place, read_only=read_only)
+    wanted = SESSION | more | ({"role": facts.owner} if facts.owner else {})
+    if read_only:
+        wanted["default_transaction_read_only"] = "on"
+    settings = {row.name: row.value for row in _rows(connection, "warehouse/engine/configure", **_lists(wanted))}
+    found = _row(connection, "warehouse/engine/differences", **_lists(settings))
+    if found.backend != facts.backend:
+        raise ConfigError(f"PostgreSQL ({place}) {TRANSACTION_POOLER.event}: {TRANSACTION_POOLER.advice}")
+    if found.settings:
+        raise ConfigError(
+            f"PostgreSQL ({place}) does not keep the settings of our session ({found.settings}): let DATABASE_URL "
+            "name the server itself, without a pooler."
+        )
+
+
+def _check_server(facts: Any, place: str, *, read_only: bool) -> None:
+    if facts.version < OLDEST_SERVER:
+        raise WarehouseBroken(f"this server is PostgreSQL {facts.version // 10000}; 14 or newer is needed.")
+    if facts.encoding != "UTF8":
+        raise ConfigError(
+            f"PostgreSQL ({place}): the database has the encoding {facts.encoding}, in which names and notes cannot be "
+            "stored as they are: create one with ENCODING 'UTF8' TEMPLATE template0."
+        )
+    if facts.replication_role != "origin":
+        raise ConfigError(
+            f"PostgreSQL ({place}): session_replication_role is {facts.replication_role}, with which no trigger of the "
+            "ledger runs: take it from role, database or DATABASE_URL."
+        )
+    if facts.is_read_only and not read_only:
+        failure = BY_SQLSTATE["25006"]
+        raise failure.kind(f"PostgreSQL ({place}) {failure.event} — {failure.advice}")
+
+
+def _check_pooler(connection: Driver, url: str, place: str) -> None:
+    """Refuse a pooler that gives a session's statements to different backends: another session sees our mark then."""
+    mark = uuid.uuid4().hex
+    connection.execute(sql.text("warehouse/engine/mark"), {"mark": mark})
+    try:
+        with psycopg.connect(url, connect_timeout=CONNECT_TIMEOUT) as other:
+            seen = other.execute(sql.text("warehouse/engine/marked")).fetchone()  # its transaction stays open
+            kept = connection.execute(sql.text("warehouse/engine/marked")).fetchone()
+    finally:
+        connection.execute(sql.text("warehouse/engine/mark"), {"mark": ""})
+    if seen == (mark,) or kept != (mark,):
+        raise ConfigError(f"PostgreSQL ({place}) {TRANSACTION_POOLER.event}: {TRANSACTION_POOLER.advice}")
+
+
+def _rows(connection: Driver, name: str, **parameters: Any) -> list[Any]:
+    with connection.cursor(row_factory=namedtuple_row) as cursor:
+        return list(cursor.execute(sql.text(name), parameters))
+
+
+def _row(connection: Driver, name: str, **parameters: Any) -> Any:
+    (row,) = _rows(connection, name, **parameters)
+    return row
+
+
+def _lists(settings: dict[str, str]) -> dict[str, list[str]]:
+    return {"names": list(settings), "values": list(settings.values())}
+
+
+class Blockers:
+    """Who holds the lock that a session waits for, as it was last seen; looked up on a connection of its own."""
+
+    def __init__(self, connect_again: Callable[[], Driver], backend: int, lock_seconds: float) -> None:
+        self._connect, self._backend = connect_again, backend
+        self._pause = min(max(lock_seconds / 4, 0.05), 10)
+        self._done = threading.Event()
+        self._seen: list[str] = []
+
+    def __str__(self) -> str:
+        return f"held by {' and by '.join(self._seen)}" if self._seen else ""
+
+    @contextmanager
+    def watched(self) -> Iterator[Blockers]:
+        """Look from time to time, for as long as the block runs."""
+        threading.Thread(target=self._watch, name="blockers", daemon=True).start()
+        try:
+            yield self
+        finally:
+            self._done.set()
+
+    def _watch(self) -> None:
+        if self._done.wait(self._pause):
+            return
+        try:
+            with self._connect() as connection:
+                while True:
+                    found = self._look(connection)
+                    if found:
+                        self._seen = found
+                    if self._done.wait(self._pause):
+                        return
+        except (psycopg.Error, SyncError):
+            return  # the message then names nobody
+
+    def _look(self, connection: Driver) -> list[str]:
+        return [_described(row) for row in _rows(connection, "warehouse/engine/blockers", pid=self._backend)]
+
+
+def _described(row: Any) -> str:
+    since = f", since {row.since:%Y-%m-%d %H:%M:%S} UTC" if row.since else ""
+    # the first words only, and none of the values in it
+    words = " ".join(re.split(r"['$\d]", " ".join((row.query or "").split()))[0].split()[:8])
+    doing = f", {row.state}: {words}" if row.state and words else ""
+    return f"{row.login} ({row.application or 'no application name'}, pid {row.pid}{since}{doing})"

@@ -1,11 +1,15 @@
-"""The record of runs and windows: what was asked for, how it ended, whether it is complete; loading is in `load`."""
+"""The record of runs and windows, and of what retention deleted; loading is in `load`.
+
+Of a run: what was asked for, and how it ended. Of a window: whether it is complete. Raw pages are kept for a set time:
+older ones are deleted in batches and the deletion is written down; the ledger itself never is deleted.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import asdict, dataclass, field, replace
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from importlib.metadata import version
 from itertools import chain
@@ -16,15 +20,16 @@ import orjson
 from sqlalchemy import Connection
 
 from resources.errors import Incomplete, SyncError, kind_of
-from resources.warehouse.engine import Warehouse, run_many
+from resources.warehouse.engine import Warehouse, affect, run_many
 from resources.warehouse.engine import run as execute
 from resources.warehouse.locks import Locks, open_locks
 
 if TYPE_CHECKING:
-    from resources.data_api.caller import RequestCounts
+    from resources.data_api.pace import RequestCounts
 
 TotalKey = tuple[str | None, str | None, str | None]  # currency, type, status
 RunState = Literal["complete", "incomplete", "failed", "skipped"]
+BATCH = 500  # raw pages deleted in a transaction: about a hundred megabytes of rows at most, and never a long lock
 
 
 @dataclass(frozen=True, order=True)
@@ -309,6 +314,55 @@ def add_incomplete_window(warehouse: Warehouse, scope: Scope, walk: WalkRecord) 
     """Record a walk that could not be shown complete; none of its rows is loaded."""
     with warehouse.transaction() as connection:
         add_window(connection, scope, walk, LoadReport(next_window_id(connection)))
+
+
+@dataclass(frozen=True)
+class Deleted:
+    """What `delete_old_pages` did; `received_before` is None when everything is kept for ever."""
+
+    pages: int
+    received_before: datetime | None
+
+
+def delete_old_pages(warehouse: Warehouse, account: str, raw_days: int, batch: int = BATCH) -> Deleted:
+    """Delete the account's raw pages received more than `raw_days` days ago; 0 keeps all.
+
+    Each batch is written down in the transaction that deletes it, so that no deletion looks like tampering.
+
+    Raises:
+        WarehouseUnavailable: the database failed; batches committed before stay deleted.
+    """
+    if raw_days == 0:
+        return Deleted(0, None)
+    received_before = datetime.now(UTC) - timedelta(days=raw_days)
+    pages = 0
+    while True:
+        with warehouse.transaction() as connection:
+            deleted = affect(
+                connection,
+                "warehouse/ledger/delete_batch",
+                account=account,
+                received_before=received_before,
+                batch=batch,
+            )
+            if deleted:
+                execute(
+                    connection,
+                    "warehouse/ledger/add_deletion",
+                    account=account,
+                    received_before=received_before,
+                    raw_days=raw_days,
+                    pages=deleted,
+                )
+        pages += deleted
+        if deleted < batch:
+            return Deleted(pages, received_before)
+
+
+def deleted_because_of_age(warehouse: Warehouse, account: str) -> tuple[datetime, int] | None:
+    """Return up to when pages were deleted, and after how many days; None: none ever was."""
+    rows = warehouse.query("warehouse/ledger/deleted_before", account=account)
+    return (rows[0].received_before, rows[0].raw_days) if rows else None
 
 
 def _end_run(

@@ -1,15 +1,21 @@
-"""Advisory locks: one connection holds all locks of a run, and they die with it.
+"""What processes share through PostgreSQL: locks of days, and one token's pace.
 
-A short run locks the months of its days at once. A backfill must neither keep the nightly run waiting for hours nor
-take its share of the platform: it locks a month only while a window of that month is in flight, and keeps few windows
-in flight while a short run is under way. Its last window of a month then ends, and the short run, first in
-PostgreSQL's queue, goes on.
+One connection holds all advisory locks of a run, and they die with it. A short run locks the months of its days at
+once. A backfill must neither keep the nightly run waiting for hours nor take its share of the platform: it locks a
+month only while a window of that month is in flight, and keeps few windows in flight while a short run is under way.
+Its last window of a month then ends, and the short run, first in PostgreSQL's queue, goes on.
+
+Of the pace, only what processes exchange is here: a 429 to one of them, and how many requests in flight each has
+found. Within a process, `resources.data_api.pace` does the waiting.
 """
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from datetime import date
 from typing import Any
 
@@ -18,12 +24,15 @@ import sqlalchemy
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
+from resources.data_api.pace import TokenState
 from resources.errors import SyncError
-from resources.printable import duration
+from resources.output import duration
 from resources.settings import SyncSettings
-from resources.warehouse.engine import Warehouse, explain, run
+from resources.warehouse.engine import Warehouse, run
+from resources.warehouse.failures import explain
 
 WAIT_SECONDS = 600
+LOOK_EVERY = 1.0  # seconds, at the state of a token
 LONGEST_SHORT_RUN = 6 * 3600  # seconds a backfill waits for days that shorter runs are loading
 
 
@@ -197,6 +206,50 @@ def is_backfill(settings: SyncSettings, first: date, last: date, look_back_days:
     look_back = settings.look_back_days if look_back_days is None else look_back_days
     # a night loads the day before, its look-back, and up to two days more where its zones differ
     return (last - first).days + 1 > max(settings.backfill_days, look_back + 3)
+
+
+class TokenBudget:
+    """The pause of an account's token as PostgreSQL keeps it; safe to use from several threads.
+
+    A database that fails here is ignored: each process keeps its own pace, and the next load reports it.
+    """
+
+    def __init__(self, warehouse: Warehouse, account: str) -> None:
+        self._warehouse = warehouse
+        self._account = account
+        self._lock = threading.Lock()
+        self._look_at = 0.0
+        self._resume_at = 0.0
+        self._token = TokenState()
+
+    def slow_down(self, seconds: float) -> None:
+        """Tell every process of this token to wait so many seconds."""
+        with suppress(SyncError):
+            self._warehouse.query("warehouse/locks/slow_down", account=self._account, seconds=seconds)
+
+    def exchange(self, process: str, in_flight_limit: int) -> TokenState:
+        """Tell what this process has found, and return the token's state as known within the last second."""
+        with self._lock:
+            if time.monotonic() >= self._look_at:
+                self._look_at = time.monotonic() + LOOK_EVERY
+                self._token = self._asked(process, in_flight_limit)
+                self._resume_at = time.monotonic() + self._token.seconds_left
+            return replace(self._token, seconds_left=self._resume_at - time.monotonic())
+
+    def leave(self, process: str) -> None:
+        """Tell that this process sends no more requests for now."""
+        with suppress(SyncError):
+            self._warehouse.query("warehouse/locks/leave", account=self._account, process=process)
+        with self._lock:
+            self._look_at = 0.0
+
+    def _asked(self, process: str, in_flight_limit: int) -> TokenState:
+        with suppress(SyncError):
+            (row,) = self._warehouse.query(
+                "warehouse/locks/exchange", account=self._account, process=process, in_flight_limit=in_flight_limit
+            )
+            return TokenState(row.seconds_left, row.processes, row.others_in_flight, row.in_flight_limit)
+        return TokenState()
 
 
 class _LockNotFree(Exception):

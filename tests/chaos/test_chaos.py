@@ -36,7 +36,7 @@ from resources.data_api.endpoints import DataApi
 from resources.errors import SyncError
 from resources.sandbox import DEMO_SECRET, Faults, SandboxServer, World
 from resources.sandbox.faults import NAMES
-from resources.sandbox.fields import View
+from resources.sandbox.operations import View
 from resources.settings import SyncSettings
 from resources.warehouse.engine import Warehouse
 

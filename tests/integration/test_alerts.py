@@ -22,7 +22,7 @@ from pipelines.resources import WarehouseResource
 from pipelines.sensors import alerts_sensor
 from resources.accounts import accounts_of
 from resources.channels import ChannelFailed, EmailChannel, WebhookChannel, channels_of
-from resources.data_api.caller import RequestCounts
+from resources.data_api.pace import RequestCounts
 from resources.errors import SyncError
 from resources.sandbox import Account, SandboxServer, World
 from resources.settings import AlertSettings, Secret, alert_settings

@@ -20,7 +20,7 @@ from resources.data_api.endpoints import DataApi
 from resources.sandbox import DEMO_SECRET, DEMO_TOKEN, SandboxServer, World
 from resources.settings import AlertSettings, SyncSettings
 from resources.warehouse.engine import Warehouse
-from resources.warehouse.retention import delete_old_pages
+from resources.warehouse.ledger import delete_old_pages
 
 FIRST, LAST = "2024-03-01", "2024-03-06"
 

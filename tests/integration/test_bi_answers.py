@@ -26,7 +26,7 @@ from resources.data_api.client import Client
 from resources.data_api.clock import FixedClock
 from resources.data_api.endpoints import DataApi
 from resources.sandbox import DEMO_SECRET, DEMO_TOKEN, Fraud, SandboxServer, World
-from resources.sandbox.fields import DECIMALS
+from resources.sandbox.operations import DECIMALS
 from resources.settings import SyncSettings, checked_api_settings
 from resources.warehouse.engine import Warehouse
 

@@ -15,7 +15,7 @@ from resources.documents import Paging
 from resources.errors import ConfigError, Incomplete
 from resources.sandbox import SandboxServer, World
 from resources.sandbox.documents import Document
-from resources.sandbox.times import seconds
+from resources.sandbox.operations import seconds
 from resources.settings import PersonalSettings, Secret
 
 # Nothing lost, nothing unproved

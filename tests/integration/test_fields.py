@@ -12,7 +12,7 @@ from pipelines.ingest.operations import BY_DEFAULT, ON_REQUEST, OPERATIONS
 from pipelines.reconciliation.reconcile import prove_completeness
 from resources.data_api.endpoints import DataApi
 from resources.sandbox import DEMO_SECRET, SandboxServer, World
-from resources.sandbox.fields import DEFAULT
+from resources.sandbox.operations import DEFAULT
 from resources.settings import PersonalSettings, Secret, SyncSettings
 
 DAY = "2024-03-02"

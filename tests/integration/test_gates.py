@@ -14,8 +14,7 @@ from fixtures.commands import client_of, differences, execute, fetch_all, sync
 from resources.data_api.endpoints import DataApi
 from resources.sandbox import SandboxServer, World
 from resources.settings import SyncSettings
-from resources.warehouse.locks import is_backfill, open_locks
-from resources.warehouse.rate_limit import TokenBudget
+from resources.warehouse.locks import TokenBudget, is_backfill, open_locks
 
 SETTINGS = SyncSettings(backfill_days=10)
 YEAR = date(2024, 1, 1), date(2024, 12, 31)

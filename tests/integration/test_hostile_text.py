@@ -27,7 +27,7 @@ from pipelines.reports.page import page
 from pipelines.reports.publish import document_of
 from resources.channels import EmailChannel, WebhookChannel
 from resources.sandbox import DEMO_SECRET, DEMO_TOKEN, SandboxServer, World
-from resources.sandbox.fields import DEFAULT
+from resources.sandbox.operations import DEFAULT
 from resources.settings import Secret, alert_settings
 from resources.warehouse.engine import Warehouse
 from resources.warehouse.migrate import migrate

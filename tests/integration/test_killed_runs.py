@@ -7,12 +7,12 @@ import pytest
 
 from fixtures.commands import ROOT, SETTINGS, execute, fetch_all
 from pipelines.marts import build_marts
-from resources.data_api.caller import RequestCounts
+from resources.data_api.pace import RequestCounts
 from resources.warehouse import ledger
 
 HOLD = """
 import sys, time
-from resources.data_api.caller import RequestCounts
+from resources.data_api.pace import RequestCounts
 from resources.warehouse import ledger
 from resources.warehouse.engine import Warehouse
 with ledger.run(Warehouse(sys.argv[1]), RequestCounts(), account="default", stream="balances") as run:

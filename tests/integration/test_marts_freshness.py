@@ -10,8 +10,8 @@ from fixtures.commands import client_of, execute, fetch_all
 from fixtures.marts import SETTINGS, START, freshness, load, op
 from pipelines.ingest.balances import sync_balances
 from pipelines.marts import build_marts
-from resources.data_api.caller import RequestCounts
 from resources.data_api.endpoints import DataApi
+from resources.data_api.pace import RequestCounts
 from resources.errors import ConfigError
 from resources.sandbox import SandboxServer, World
 from resources.warehouse import ledger

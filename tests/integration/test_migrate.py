@@ -15,7 +15,7 @@ from psycopg.sql import SQL, Identifier, Literal
 import sql
 from fixtures.commands import execute, fetch_all
 from resources.errors import ConfigError, WarehouseBroken, WarehouseUnavailable
-from resources.warehouse import connect as connecting
+from resources.warehouse import engine
 from resources.warehouse.engine import Warehouse
 from resources.warehouse.migrate import fingerprint, migrate
 
@@ -148,7 +148,7 @@ def test_a_database_newer_than_the_product_is_left_alone(store, monkeypatch):
 
 def test_a_server_that_is_too_old_is_refused_before_anything_is_made(empty, monkeypatch):
     with monkeypatch.context() as patch:
-        patch.setattr(connecting, "OLDEST_SERVER", 990_000)
+        patch.setattr(engine, "OLDEST_SERVER", 990_000)
         with pytest.raises(WarehouseBroken, match=r"this server is PostgreSQL \d\d; "):
             migrate(empty)
     assert fetch_all(empty, OURS) == []

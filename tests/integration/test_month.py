@@ -31,8 +31,8 @@ from pipelines.reports.document import from_sealed
 from pipelines.reports.journal import read_journal_map, write_journal
 from pipelines.reports.month import gather_month, sums
 from pipelines.reports.publish import publish, publish_month, write_evidence
+from resources.currencies import Rate
 from resources.errors import ConfigError, Incomplete, WarehouseBroken
-from resources.rates import Rate
 from resources.settings import ReportSettings
 from resources.warehouse.engine import Warehouse
 

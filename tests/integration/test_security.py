@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import psycopg
 
-from resources.settings import open_secret_files
+from resources.config_file import open_secret_files
 
 
 def test_the_embedded_postgresql_listens_on_no_network(own_server):

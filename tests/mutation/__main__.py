@@ -58,7 +58,7 @@ MODULES: dict[str, Module] = {
         ),
         sample=100,
     ),
-    "money": Module(("resources/currencies.py",), ("tests/unit/test_currencies.py",)),
+    "money": Module(("resources/currencies.py",), ("tests/unit/test_currencies.py", "tests/unit/test_one_currency.py")),
     "windows": Module(("pipelines/ingest/windows.py",), ("tests/unit/test_windows.py",)),
     "walk": Module(("pipelines/ingest/walk.py",), ("tests/unit/test_walk.py",), sample=100),
     "normalize": Module(
@@ -107,6 +107,7 @@ MODULES: dict[str, Module] = {
             "tests/integration/test_killed_runs.py",
             "tests/integration/test_run_requests.py",
         ),
+        ("tests/integration/test_audit.py",),
         database=True,
         sample=100,
     ),

@@ -18,7 +18,7 @@ from pipelines.ingest.schema import json_text
 from resources.data_api import signature
 from resources.sandbox import DEMO_SECRET as SECRET
 from resources.sandbox import signing
-from resources.sandbox.fields import KNOWN
+from resources.sandbox.operations import KNOWN
 
 AT = datetime(2024, 3, 5, tzinfo=UTC)
 FUZZ = settings(

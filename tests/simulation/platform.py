@@ -12,12 +12,10 @@ from typing import Any
 
 from pipelines.ingest.streams import Stream
 from pipelines.ingest.walk import Page
-from resources.data_api.caller import Caller
 from resources.data_api.client import Answer
 from resources.data_api.clock import PlatformClock
-from resources.data_api.concurrency import Concurrency
 from resources.data_api.errors import Aborted, BadSignature, BrokenBody, RateLimited, ServerError, Unreachable
-from resources.data_api.pace import Pace
+from resources.data_api.pace import Caller, Concurrency, Pace
 from resources.data_api.retry import RetryPolicy, retry
 from simulation.scheduler import Scheduler, SimulatedCondition, sleep_unless_stopped
 

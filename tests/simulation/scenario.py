@@ -15,9 +15,8 @@ from typing import Any
 from pipelines.ingest import engine, walk, windows
 from pipelines.ingest.engine import Engine, SyncRequest, Walker
 from pipelines.ingest.operations import OPERATIONS
-from resources.data_api.caller import Caller
-from resources.data_api.concurrency import MOST
 from resources.data_api.endpoints import DataApi
+from resources.data_api.pace import MOST, Caller
 from resources.errors import SyncError
 from resources.settings import SyncSettings
 from simulation.platform import CONTENT_FAULTS, FAILURES, START, Fault, Habits, Move, Platform, SimulatedClient, page_of

@@ -16,7 +16,7 @@ from statistics import mean
 
 import pytest
 
-from resources.data_api.concurrency import MOST, InFlightLimit
+from resources.data_api.pace import MOST, InFlightLimit
 
 SECONDS = 120.0
 PAUSE = 1.0  # what `Retry-After: 1` makes all workers of the token wait

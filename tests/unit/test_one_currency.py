@@ -19,8 +19,8 @@ from pipelines.reports.document import CurrencyDay, CurrencyTotals, digest
 from pipelines.reports.month import MonthDay
 from pipelines.reports.page import month_page, page
 from pipelines.reports.workbook import workbook
+from resources.currencies import read_rates_file
 from resources.errors import ConfigError
-from resources.rates import read_rates_file
 from resources.settings import ReportSettings, report_settings
 
 HEAD = "day,from,to,rate,source\n"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from resources.data_api.transport import proxy_for
 from resources.errors import ConfigError
-from resources.proxies import proxy_for
 
 URL = "https://data.ecommpay.com/v1"
 PROXY = "http://proxy.example:3128"

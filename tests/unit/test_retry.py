@@ -15,8 +15,6 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from resources.data_api.caller import Caller, TokenState
-from resources.data_api.concurrency import Concurrency
 from resources.data_api.errors import (
     Aborted,
     BadRequest,
@@ -30,7 +28,7 @@ from resources.data_api.errors import (
     Unreachable,
     Untrusted,
 )
-from resources.data_api.pace import Pace
+from resources.data_api.pace import Caller, Concurrency, Pace, TokenState
 from resources.data_api.retry import Backoff, RetryPolicy, parse_http_date, parse_retry_after, retry
 
 RETRYABLE = [

@@ -8,7 +8,7 @@ import pytest
 
 from resources.sandbox import Query, World, signing
 from resources.sandbox.api import RowCache, encode_page
-from resources.sandbox.fields import View
+from resources.sandbox.operations import View
 
 VECTORS = json.loads((Path(__file__).parents[1] / "data" / "signature_vectors.json").read_text())
 

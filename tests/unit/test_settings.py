@@ -10,16 +10,8 @@ import pytest
 
 from fixtures.commands import ROOT
 from fixtures.settings import refusal
-from resources.settings import (
-    ReferenceSettings,
-    SyncSettings,
-    data_dir,
-    database_url,
-    report_dir,
-    settings_page,
-    sync_settings,
-    unknown_names,
-)
+from resources.config_file import settings_page, unknown_names
+from resources.settings import ReferenceSettings, SyncSettings, data_dir, database_url, report_dir, sync_settings
 
 # How the sync is run
 

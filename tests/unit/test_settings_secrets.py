@@ -8,6 +8,7 @@ import pprint
 import pytest
 
 from fixtures.settings import ENVIRONMENT, SECRET, TOKEN, refusal
+from resources.environment import text_of_file, value_or_file
 from resources.errors import ConfigError
 from resources.settings import (
     DEFAULT_BASE_URL,
@@ -18,8 +19,6 @@ from resources.settings import (
     api_settings,
     database_url,
     read,
-    secret_from_file,
-    value_or_file,
 )
 
 
@@ -145,7 +144,7 @@ def test_a_file_that_cannot_be_read_is_named_with_the_reason(tmp_path):
         (binary / "below", "Not a directory"),
         (binary, "not UTF-8 text"),
     ]:
-        assert refusal(secret_from_file, "DATA_API_TOKEN", str(path)) == (
+        assert refusal(text_of_file, "DATA_API_TOKEN_FILE", str(path)) == (
             f"DATA_API_TOKEN_FILE cannot be read: {path}: {reason}."
         )
 

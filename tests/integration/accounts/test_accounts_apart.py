@@ -18,7 +18,7 @@ from pipelines.resources import WarehouseResource
 from pipelines.sensors import alerts_sensor
 from resources.accounts import accounts_of
 from resources.sandbox import Account, SandboxServer
-from resources.warehouse.rate_limit import TokenBudget
+from resources.warehouse.locks import TokenBudget
 
 FAILURES = {
     "a refused token": ("x" * 30, 2, r"globex: the platform answered 401 to operations/get"),

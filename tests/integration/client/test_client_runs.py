@@ -19,9 +19,9 @@ from fixtures.client import (
     operations,
     raw,
 )
-from resources.data_api.caller import RequestCount
 from resources.data_api.clock import PlatformClock
 from resources.data_api.errors import Aborted, ClocksApart
+from resources.data_api.pace import RequestCount
 
 
 def test_two_runs_of_one_client_do_not_add_up(sandbox, api):

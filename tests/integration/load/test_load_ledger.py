@@ -26,7 +26,7 @@ from fixtures.load import (
     walk,
 )
 from pipelines.ingest.operations import OPERATIONS
-from resources.data_api.caller import RequestCounts
+from resources.data_api.pace import RequestCounts
 from resources.errors import ConfigError, Incomplete, WarehouseBroken, WarehouseUnavailable
 from resources.warehouse import ledger
 from resources.warehouse.engine import Warehouse

@@ -26,7 +26,7 @@ from fixtures.normalize import (
 )
 from pipelines.ingest.operations import BY_DEFAULT, OPERATIONS
 from pipelines.ingest.schema import TIME, typed
-from resources.sandbox import fields as sandbox_fields
+from resources.sandbox import operations as sandbox_fields
 
 FIELDS = OPERATIONS.schema.fields
 SUMS = OPERATIONS.schema.sums

@@ -9,7 +9,7 @@ import pytest
 
 from fixtures.sandbox import ALL, OTHER_SECRET, OTHER_TOKEN, ask, ids, rows, simple
 from resources.sandbox import DEMO_SECRET, Account, Behaviour, SandboxServer, World
-from resources.sandbox.fields import DEFAULT, ON_REQUEST
+from resources.sandbox.operations import DEFAULT, ON_REQUEST
 from resources.sandbox.signing import verify
 
 # Intervals and pages

@@ -1,9 +1,17 @@
-"""Text as a person may see it: of the data, with nothing that steers a terminal or moves a line; durations."""
+"""What leaves us for persons and other programs: text that can be seen, durations, files that are written whole.
+
+Text of the data holds nothing that steers a terminal, moves a line or is taken for a formula.
+"""
 
 from __future__ import annotations
 
+import os
 import re
 import unicodedata
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 # control characters (an escape sequence begins with one), invisible ones that reorder or hide what stands beside
 # them, halves of a character (from a file name that is no UTF-8), line and paragraph separators
@@ -39,6 +47,29 @@ def duration(seconds: float) -> str:
     if seconds < 120:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} minutes" if seconds < 2 * 3600 else f"{seconds / 3600:.1f} hours"
+
+
+def write_whole(path: Path, content: bytes, *, mode: int | None = None) -> None:
+    """Put `content` at `path` at once, over what was there: nobody ever reads half of it.
+
+    A device or a pipe is written to. `mode`: who may read the file, from its first moment; else as the umask says.
+
+    Raises:
+        OSError: the file cannot be written; what was there is still there, and nothing beside it.
+    """
+    path = path.resolve()
+    if path.exists() and not path.is_file():
+        path.write_bytes(content)
+        return
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode or 0o666), "wb") as file:
+            if mode is not None:
+                os.fchmod(file.fileno(), mode)
+            file.write(content)
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)
 
 
 def _shown(character: str) -> str:
