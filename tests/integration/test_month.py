@@ -337,7 +337,9 @@ def test_rates_change_reports_alone_and_nothing_that_is_sealed(sealed, tmp_path)
     assert "All in EUR" in shown
     assert ">1.234<" in shown, "exact figures stay"
     day = publish(sealed, "default", FEBRUARY[0], "Europe/Berlin", tmp_path, ReportSettings("EUR", rates[:1]))
-    assert day.in_one.left_out == f"without KWD: no rate for {FEBRUARY[0]}, nor for a day before"
+    assert day.in_one.left_out == (
+        f"without KWD: no rate for {FEBRUARY[0]}, nor for the 7 days before (there is no earlier one)"
+    )
     assert day.in_one.left_out in day.page.read_text()
     (document,) = fetch_all(sealed, f"SELECT document FROM recon.closes WHERE business_date = '{FEBRUARY[0]}'")
     assert day.document == from_sealed(document["document"])
