@@ -114,7 +114,7 @@ class InstallationSettings:
         "DATABASE_URL",
         None,
         "PostgreSQL 14 to 18; a socket directory as `?host=/dir`.",
-        "embedded, in `.data/postgres`",
+        "embedded, `postgres` in the data folder",
         has_file=True,
     )
     data_dir: Annotated[Path, values.PATH] = setting(

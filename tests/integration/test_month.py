@@ -196,7 +196,7 @@ def test_the_days_that_can_be_closed_are_and_each_other_says_why_and_what_comes_
         assert [(found[day].reason, found[day].command) for day in LEFT] == [
             ("has not been compared with a fresh walk", f"ecommpay-sync reconcile --date {NOT_RECONCILED}"),
             ("is not complete (1 missing)", f"ecommpay-sync operations --from {DIFFERS} --to {DIFFERS}"),
-            ("has 1 open breaks", f"ecommpay-sync breaks --date {WITH_BREAK}"),
+            ("has 1 open break", f"ecommpay-sync breaks --date {WITH_BREAK}"),
         ]
 
 
@@ -298,7 +298,7 @@ def test_the_first_screen_of_a_month_has_what_is_in_the_way_of_its_days_and_of_i
             "on call",
             f"ecommpay-sync operations --from {DIFFERS} --to {DIFFERS}",
         ),
-        (f"{WITH_BREAK} has 1 open breaks", "finance", f"ecommpay-sync breaks --date {WITH_BREAK}"),
+        (f"{WITH_BREAK} has 1 open break", "finance", f"ecommpay-sync breaks --date {WITH_BREAK}"),
         *(
             (f"1 break overdue, the oldest {line.oldest_days} days old", "nobody yet", "ecommpay-sync breaks --overdue")
             for line in gathered(sealed, MARCH).queue

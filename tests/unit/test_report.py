@@ -362,7 +362,7 @@ CLOSE = "ecommpay-sync close --month 2026-11 --by NAME"
         ),
         ({"days": (left(30, "is not over", None),)}, "No day is over yet.", []),
         (
-            {"days": (left(1, "is not complete", is_of_data=True), left(2, "has 1 open breaks"), READY)},
+            {"days": (left(1, "is not complete", is_of_data=True), left(2, "has 1 open break"), READY)},
             "Not fine: 1 day is not shown complete.",
             [("on call", "ecommpay-sync x"), ("finance", "ecommpay-sync x"), ("finance", CLOSE)],
         ),
