@@ -14,6 +14,7 @@ import tempfile
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +26,13 @@ from sqlalchemy.engine import make_url
 BUNDLE = ROOT / "deploy" / "superset"
 SUPERSET = Path(sys.executable).with_name("superset")
 PORT = 3988
-TALL = 2400  # pixels: more than any board
+WIDTH, TALL = 1400, 2400  # pixels: higher than any board
 URL = f"http://127.0.0.1:{PORT}"
+SHOWN = """holders => holders.map(holder => ({
+    name: holder.querySelector("[data-test-chart-name]")?.dataset.testChartName ?? "",
+    error: [...holder.querySelectorAll("[role=alert]")].map(alert => alert.innerText).join(" ").replace(/\\s+/g, " "),
+    bottom: holder.getBoundingClientRect().bottom,
+}))"""
 CONFIG = """
 SECRET_KEY = {secret!r}
 SQLALCHEMY_DATABASE_URI = "sqlite:///{folder}/superset.db"
@@ -35,11 +41,20 @@ FEATURE_FLAGS = {{"DASHBOARD_VIRTUALIZATION": False}}  # charts below the window
 """
 
 
+@dataclass(frozen=True)
+class Shown:
+    """A chart as the browser shows it: its name, its error if it has one, and where it ends."""
+
+    name: str
+    error: str
+    bottom: float
+
+
 def main() -> None:
     """Load the demo, import the bundle, and take a picture of each board.
 
     Raises:
-        SystemExit: there is no Chromium, or a chart shows an error.
+        SystemExit: there is no Chromium, or a board does not show each of its charts.
     """
     browser_path = chromium("superset")
     with tempfile.TemporaryDirectory() as place, sync_playwright() as playwright:
@@ -54,7 +69,7 @@ def main() -> None:
                 browser = playwright.chromium.launch(
                     executable_path=browser_path, args=["--no-sandbox", "--disable-gpu"]
                 )
-                page = browser.new_page(viewport={"width": 1400, "height": 1000})
+                page = browser.new_page(viewport={"width": WIDTH, "height": TALL})
                 _log_in(page, password)
                 for file in sorted((BUNDLE / "dashboards").glob("*.yaml")):
                     _picture(page, file)
@@ -141,23 +156,34 @@ def _log_in(page: Page, password: str) -> None:
 
 
 def _picture(page: Page, file: Path) -> None:
-    """Open a board at its whole height, wait for each of its charts, and save the picture."""
+    """Open a board at its whole height, wait for each of its charts, and save the picture.
+
+    Raises:
+        SystemExit: a chart is not there or shows an error, which one line names, or the board is not shown whole.
+    """
     board = _read(file)
-    charts = [item for item in board["position"].values() if isinstance(item, dict) and item["type"] == "CHART"]
+    items = [item for item in board["position"].values() if isinstance(item, dict)]
+    names = [item["meta"]["sliceName"] for item in items if item["type"] == "CHART"]
     refused: list[Response] = []
     page.on("response", lambda answer: None if answer.ok or "/chart/data" not in answer.url else refused.append(answer))
-    page.set_viewport_size({"width": 1400, "height": TALL})
     page.goto(f"{URL}/superset/dashboard/{board['slug']}/")
     holders = page.locator(".dashboard-component-chart-holder")
-    holders.nth(len(charts) - 1).wait_for(timeout=120_000)
+    holders.nth(len(names) - 1).wait_for(timeout=120_000)
     page.wait_for_load_state("networkidle", timeout=120_000)
     page.locator("[data-test=loading-indicator], .loading").last.wait_for(state="detached", timeout=120_000)
     page.wait_for_timeout(3000)  # axes and numbers move to their places
-    last = holders.nth(len(charts) - 1).bounding_box() or {"y": 0, "height": TALL}
-    clip = {"x": 0, "y": 0, "width": 1400, "height": last["y"] + last["height"] + 20}
+    shown = [Shown(**chart) for chart in holders.evaluate_all(SHOWN)]
+    wrong = [f"the chart {name!r} is not there" for name in names if name not in {chart.name for chart in shown}]
+    wrong += [f"the chart {chart.name!r} shows: {chart.error}" for chart in shown if chart.error]
+    if not wrong:  # what no chart shows: a filter's answer, or a message of the page
+        wrong = [answer.text() for answer in refused] + page.locator("[role=alert]").all_inner_texts()
+    if wrong:
+        sys.exit(f"the board {file.stem}: {' '.join('; '.join(wrong).split())}")
+    height = max(chart.bottom for chart in shown) + 20
+    if height > TALL:
+        sys.exit(f"the board {file.stem} is {height:.0f} pixels high: set TALL in {Path(__file__).name} above that")
+    clip = {"x": 0, "y": 0, "width": WIDTH, "height": height}
     page.screenshot(path=OUT / f"superset-{file.stem}.png", clip=clip)
-    if errors := [answer.text() for answer in refused] + page.locator("[role=alert]").all_inner_texts():
-        sys.exit(f"the board {file.stem} shows: {'; '.join(errors)}")
 
 
 def _read(path: Path) -> Any:

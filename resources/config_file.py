@@ -95,7 +95,7 @@ class SettingInForce:
 
 
 def settings_with_origin(environment: Environment = os.environ) -> list[SettingInForce]:
-    """Return every setting, in the order of the documentation; of a secret only whether it is set.
+    """Return every setting, in the order of the documentation; of a secret only whether it is set, or its file.
 
     Raises:
         ConfigError: the settings file is malformed.
@@ -109,7 +109,7 @@ def settings_with_origin(environment: Environment = os.environ) -> list[SettingI
         if text is not None:
             origin = f"the settings file {path}" if of_file.get(name) == text else "the environment"
             found.append(SettingInForce(name, "****" if is_secret else text, origin))
-        elif variable is not None and not names_a_file:
+        elif variable is not None and not names_a_file and text_of(f"{name}_FILE", environment) is None:
             shown = variable.shown or (str(setting.default) if setting.default not in {None, ()} else "")
             found.append(SettingInForce(name, shown.replace("`", "") or None, "the default"))
     return found

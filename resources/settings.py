@@ -94,7 +94,7 @@ class InstallationSettings:
         "DATABASE_URL",
         None,
         "PostgreSQL 14 to 18; a socket directory as `?host=/dir`.",
-        "embedded, in `.data/postgres`",
+        "embedded, `postgres` in the data folder",
         has_file=True,
     )
     data_dir: Annotated[Path, values.PATH] = setting(
@@ -326,7 +326,7 @@ def _reporting_currency(value: str) -> str:
 
 @dataclass(frozen=True)
 class ReportSettings:
-    """In which currency reports show a total, beside the exact figures."""
+    """In which currency reports show a total, beside the exact figures, and how old a rate may be."""
 
     currency: Annotated[str | None, Kind(_reporting_currency, "a currency of ISO 4217 in use, such as EUR")] = setting(
         "SYNC_REPORTING_CURRENCY",
@@ -337,6 +337,11 @@ class ReportSettings:
         "SYNC_RATES_FILE",
         (),
         "Your exchange rates, a CSV file with the columns `day,from,to,rate,source`.",
+    )
+    rate_days: Annotated[int, values.whole(0, 366)] = setting(
+        "SYNC_RATE_DAYS",
+        7,
+        "Days for which a rate stands in where a day has none, as after a weekend; an older one is not used.",
     )
 
     def __post_init__(self) -> None:

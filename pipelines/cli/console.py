@@ -6,6 +6,7 @@ import io
 import json
 import logging
 import os
+import shutil
 import signal
 import socket
 import sys
@@ -15,6 +16,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -27,8 +29,6 @@ from resources.errors import ConfigError
 from resources.output import printable, printable_lines, write_whole
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from rich.progress import Progress as Bar
     from rich.progress import TaskID
 
@@ -95,6 +95,19 @@ def make_output_safe() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
+
+
+def command_here() -> str:
+    """Return how this program is called from here: by its name where the shell finds it, else by its path."""
+    path = Path(sys.argv[0]).absolute()
+    if Path(shutil.which(path.name) or "").absolute() == path:
+        return path.name
+    return path_from_here(path)
+
+
+def path_from_here(path: Path) -> str:
+    """Return a path below the working folder as a relative one."""
+    return os.path.relpath(path) if path.is_relative_to(Path.cwd()) else str(path)
 
 
 def line(text: str = "") -> None:

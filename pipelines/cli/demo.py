@@ -104,7 +104,7 @@ def _remove_earlier_demo(folder: Path) -> None:
         return
     from resources.warehouse.embedded import empty_database
 
-    console.line(f"What an earlier demo left in {_relative(folder)} is removed.")
+    console.line(f"What an earlier demo left in {console.path_from_here(folder)} is removed.")
     empty_database(folder)
     for name in ("dagster", "reports"):
         shutil.rmtree(folder / name, ignore_errors=True)
@@ -163,7 +163,7 @@ def _reconcile_yesterday(sandbox: SandboxProcess, month: Days, folder: Path) -> 
     with open_warehouse(database_url()) as store:
         sale = a_sale(store, scope.account, month.before)
         write_demo_ledger(store, scope.account, month.yesterday, path, corrected=reversed_entry(sale))
-    console.line(f"   The same books as six systems export them: {_relative(folder / 'exports')}")
+    console.line(f"   The same books as six systems export them: {console.path_from_here(folder / 'exports')}")
     sandbox.change_world(**late_change(sale["operation_id"], month.yesterday))
     load.load_operations(scope, (month.yesterday, month.yesterday), totals=False)
     finance.ledger_import(path)
@@ -175,18 +175,16 @@ def _reconcile_yesterday(sandbox: SandboxProcess, month: Days, folder: Path) -> 
 
 
 def _print_next_steps(folder: Path) -> None:
-    command = _relative(Path(sys.argv[0]).absolute())
-    console.line(
-        f"Where it is: an embedded PostgreSQL in the folder {_relative(folder)}; it runs while a command needs it."
-    )
+    command, place = console.command_here(), console.path_from_here(folder)
+    console.line(f"Where it is: an embedded PostgreSQL in the folder {place}; it runs while a command needs it.")
     console.line("What to try next:")
     for text, purpose in (
-        (f"SYNC_DATA_DIR={_relative(folder)} {command} status", "what is stored, and how complete it is"),
+        (f"SYNC_DATA_DIR={place} {command} status", "what is stored, and how complete it is"),
         (
-            f"SYNC_DATA_DIR={_relative(folder)} {command} ledger map {_relative(folder / 'exports' / 'datev.csv')}",
-            "how an export becomes a mapping: docs/reconciliation.md",
+            f"SYNC_DATA_DIR={place} {command} ledger map {place}/exports/datev.csv",
+            "how an export of your books becomes a mapping",
         ),
-        (f"SYNC_DATA_DIR={_relative(folder)} {command} database", "its URL for psql or a BI tool, until Ctrl-C"),
+        (f"SYNC_DATA_DIR={place} {command} database", "its URL for psql or a BI tool, until Ctrl-C"),
         (f"{command} dev", "the Dagster UI on a sandbox"),
     ):
         console.line(f"  {text}    {purpose}")
@@ -229,12 +227,15 @@ def _open_ui(port: int) -> None:
     """Serve Dagster's daemon and UI on the warehouse of the settings, until Ctrl-C."""
     with migrated_warehouse() as store, dagster_instance():
         console.line(f"warehouse: {store.place() if database_url() else store.url}")
-        console.line(f"Dagster: http://127.0.0.1:{port} — stop with Ctrl-C")
+        console.line(f"Dagster: http://127.0.0.1:{port}, in some ten seconds — stop with Ctrl-C")
+        console.line("Its schedules run as long as this does.")
         _serve([["dagster-daemon", "run"], ["dagster-webserver", "-h", "127.0.0.1", "-p", str(port)]])
 
 
 def _serve(commands: list[list[str]]) -> None:
-    """Run the commands until the last of them ends or Ctrl-C; then end them all."""
+    """Run the commands until the last of them ends or Ctrl-C; then end them all, and what they started."""
+    import psutil
+
     folder = Path(sys.executable).parent
     processes = [
         subprocess.Popen([str(folder / name), *arguments, "-m", "pipelines.definitions"], env=os.environ.copy())  # noqa: S603
@@ -245,13 +246,13 @@ def _serve(commands: list[list[str]]) -> None:
         with suppress(KeyboardInterrupt):
             processes[-1].wait()
     finally:
-        for process in processes:
-            process.terminate()
-        for process in processes:
-            try:
-                process.wait(10)
-            except subprocess.TimeoutExpired:
-                process.kill()
+        servers = [psutil.Process(process.pid) for process in processes if process.poll() is None]
+        left = [*servers, *(child for server in servers for child in server.children(recursive=True))]
+        for end in (psutil.Process.terminate, psutil.Process.kill):
+            for process in left:
+                with suppress(psutil.NoSuchProcess):
+                    end(process)
+            _, left = psutil.wait_procs(left, timeout=10)
 
 
 def _settings(sandbox: SandboxProcess, folder: Path) -> dict[str, str]:
@@ -281,8 +282,3 @@ def environment(settings: Mapping[str, str], *, without: tuple[str, ...]) -> Ite
 
 def _yesterday() -> date:
     return datetime.now(UTC).date() - timedelta(days=1)
-
-
-def _relative(path: Path) -> str:
-    here = Path.cwd()
-    return os.path.relpath(path, here) if path.is_relative_to(here) else str(path)

@@ -91,8 +91,9 @@ def init(
     if exit_code == 0:
         if path != Path(config_file.FILE).absolute():
             console.line(f"for every later command: export {config_file.VARIABLE}={path}")
-        console.line("next: ecommpay-sync operations --from DAY --to yesterday")
-        console.line("then: ecommpay-sync dev --own    Dagster's daemon and UI, its nightly schedule on")
+        command = console.command_here()
+        console.line(f"next: {command} operations --from DAY --to yesterday")
+        console.line(f"then: {command} dev --own    Dagster's daemon and UI; loads every night while it runs")
     sys.exit(exit_code)
 
 
@@ -210,7 +211,9 @@ def _write(path: Path, given: Mapping[str, str], known: Mapping[str, Setting]) -
     Raises:
         ConfigError: one of them cannot be written.
     """
-    lines = ["# Settings of ecommpay-sync, by `ecommpay-sync init`. The environment wins. All others: docs/settings.md"]
+    lines = [
+        "# Settings of ecommpay-sync, by `ecommpay-sync init`. The environment wins. All: `ecommpay-sync settings`."
+    ]
     try:
         for name, value in given.items():
             setting = known[name]

@@ -299,7 +299,7 @@ def _print_control_totals(control_totals: Sequence[Any]) -> None:
     ]
     short = [status.removeprefix("awaiting ") + " …" * status.startswith("awaiting ") for status in statuses]
     columns = ("currency", "rows", *short, "amount of success")
-    console.table("Operations met, by currency and status (… awaiting)", columns, rows, columns[1:])
+    console.table("Operations read, by currency and status (… = awaiting)", columns, rows, columns[1:])
 
 
 def _status_order(status: str) -> tuple[int, str]:

@@ -257,7 +257,7 @@ def _obstacles(
         yield blocked("has not been reconciled", f"`ecommpay-sync {reconcile}` does it.", reconcile)
     if state.open_breaks and not with_open_breaks:
         yield blocked(
-            f"has {state.open_breaks:,} open breaks",
+            f"has {state.open_breaks:,} open break{'s' * (state.open_breaks != 1)}",
             f"explain them (`ecommpay-sync breaks --date {day}`), or close it with --with-open-breaks.",
             f"breaks --date {day}",
         )

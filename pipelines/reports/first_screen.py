@@ -102,7 +102,10 @@ def _changes(document: DayDocument) -> Iterator[str]:
         found.append(f"{new:,} new break{'s' * (new != 1)} since the day ended")
     restated = len(document.restatements)
     if restated:
-        found.append(f"{restated:,} operation{'s' * (restated != 1)} of earlier days known otherwise, listed below")
+        which = (
+            f"{restated:,} operations of earlier days have" if restated != 1 else "1 operation of an earlier day has"
+        )
+        found.append(f"{which} changed since, listed below")
     yield from found
     if not found and any(len(total.weekdays) >= LEAST_WEEKS for total in document.totals):
         yield f"Nothing: each currency is as the last {WEEKS} {weekday}s were."
@@ -130,8 +133,9 @@ def _month_changes(document: MonthDocument) -> Iterator[str]:
         found.append(f"{len(odd) - MOST_LISTED} more unusual figures, at their days below")
     restated = sum(line.count for line in document.restatements)
     if restated:
-        found.append(f"{restated:,} operation{'s' * (restated != 1)} known otherwise since sealed, listed below")
-    yield from found or ["Nothing: no sealed day is unusual or known otherwise."]
+        which = f"{restated:,} operations have" if restated != 1 else "1 operation has"
+        found.append(f"{which} changed since the day was sealed, listed below")
+    yield from found or ["Nothing: no sealed day is unusual, and none has changed since."]
     if not before:
         yield "The month before is compared when every day of both is sealed."
 
@@ -148,8 +152,10 @@ def _of_proof(document: DayDocument) -> Iterator[Task]:
 
 
 def _of_money(document: DayDocument) -> Iterator[Task]:
+    """Yield balances that moved unexplained, unless a break that is listed says so, books that lack, and the close."""
+    listed = {line.currency for line in document.new_breaks[:MOST_LISTED] if line.break_type == "balance"}
     for balance in document.balances:
-        if balance.unexplained_minor:
+        if balance.unexplained_minor and balance.currency not in listed:
             left = amount(balance.unexplained_minor, document.decimals.get(balance.currency))
             command = f"ecommpay-sync reconcile --date {document.business_date} --leg balances"
             yield Task(f"balance {balance.balance_name}: {left} {balance.currency} unexplained", "finance", command)

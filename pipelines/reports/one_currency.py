@@ -1,8 +1,8 @@
 """Totals of a report in one reporting currency, by rates of a file, beside the exact figures and never among them.
 
-A currency's sum of one day is converted by the last rate of that day or an earlier one, and rounded to the minor unit,
-half away from zero; the total adds what was rounded, so that the lines add up to it, and a month to its days. A
-currency without a rate is named and left out.
+A currency's sum of one day is converted by the last rate of that day or of the SYNC_RATE_DAYS before, and rounded to
+the minor unit, half away from zero; the total adds what was rounded, so that the lines add up to it, and a month to its
+days. A currency without such a rate is named and left out.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ class DayInOne:
     rate: Rate | None  # None: left out, or the reporting currency itself
     credit_minor: int | None
     debit_minor: int | None
+    too_old: Rate | None = None  # the last rate before, where it is too old to be used
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,7 @@ class InOneCurrency:
 
     currency: str
     exponent: int
+    rate_days: int  # how old a rate may be
     days: tuple[DayInOne, ...]
 
     @property
@@ -67,18 +69,29 @@ class InOneCurrency:
         return sum(line.debit_minor or 0 for line in self.days)
 
     @property
+    def days_before(self) -> str:
+        """Which days before a day lend it their rate, in words; empty: none."""
+        return {0: "", 1: "the day before"}.get(self.rate_days, f"the {self.rate_days} days before")
+
+    @property
     def without(self) -> dict[str, str]:
         """The currencies that are not in the total, or not with all their days, and why."""
         days: dict[str, list[DayInOne]] = {}
         for line in self.days:
             if line.credit_minor is None:
                 days.setdefault(line.exact.currency, []).append(line)
-        return {currency: _why_left_out(lines) for currency, lines in days.items()}
+        return {currency: _why_left_out(lines, self.days_before) for currency, lines in days.items()}
 
     @property
     def left_out(self) -> str:
         """What is not in the total, in words; empty: nothing."""
         return "; ".join(f"without {currency}: {why}" for currency, why in self.without.items())
+
+    @property
+    def days_of_rates(self) -> str:
+        """The days of the rates that were applied, in words; empty: none was."""
+        days = sorted({line.rate.day for line in self.days if line.rate})
+        return " to ".join(str(day) for day in dict.fromkeys((*days[:1], *days[-1:])))
 
     def by_currency(self) -> tuple[CurrencyInOne, ...]:
         """Return each currency once, over all days, with the rates that were applied."""
@@ -114,7 +127,10 @@ def _converted(lines: Sequence[tuple[date, CurrencyTotals]], settings: ReportSet
         return None
     pairs = _by_pair(settings.rates)
     return InOneCurrency(
-        settings.currency, settings.decimals, tuple(_day(day, total, settings, pairs) for day, total in lines)
+        settings.currency,
+        settings.decimals,
+        settings.rate_days,
+        tuple(_day(day, total, settings, pairs) for day, total in lines),
     )
 
 
@@ -131,14 +147,16 @@ def _by_pair(rates: Iterable[Rate]) -> Pairs:
 
 def _day(day: date, total: CurrencyTotals, settings: ReportSettings, pairs: Pairs) -> DayInOne:
     exact, exponent, currency = total.day, total.exponent, str(settings.currency)
-    rate, factor = None, Fraction(1)
+    rate, too_old, factor = None, None, Fraction(1)
     if exact.currency != currency:
         of_pair = pairs.get(frozenset((exact.currency, currency)), ())
         place = bisect_right(of_pair, day, key=lambda rate: rate.day)
         rate = of_pair[place - 1] if place else None
+        if rate and (day - rate.day).days > settings.rate_days:
+            rate, too_old = None, rate
         factor = rate.units_of(currency) if rate else Fraction(0)
     if exponent is None or not factor:
-        return DayInOne(day, exact, exponent, None, None, None)
+        return DayInOne(day, exact, exponent, None, None, None, too_old)
     scaled = factor * Fraction(10) ** (settings.decimals - exponent)
     credit, debit = (
         rounded(minor * scaled.numerator, scaled.denominator) for minor in (exact.credit_minor, exact.debit_minor)
@@ -152,12 +170,14 @@ def _added(minors: Iterable[int | None]) -> int | None:
     return sum(known) if known else None
 
 
-def _why_left_out(lines: Sequence[DayInOne]) -> str:
+def _why_left_out(lines: Sequence[DayInOne], before: str) -> str:
     if any(line.exponent is None for line in lines):
         return "its decimals are not known"
     days = sorted(line.business_date for line in lines)
     span = str(days[0]) if len(days) == 1 else f"{days[0]} to {days[-1]} ({len(days)} days)"
-    return f"no rate for {span}, nor for a day before"
+    nor = f", nor for {before}" if before else ""
+    last = max((line.too_old.day for line in lines if line.too_old), default=None)
+    return f"no rate for {span}{nor} ({f'the last is of {last}' if last else 'there is no earlier one'})"
 
 
 def _rates_in_words(lines: Sequence[DayInOne]) -> str:

@@ -213,9 +213,9 @@ def _matched(document: MonthDocument) -> Verdict:
 
 def _as_sealed(document: MonthDocument) -> Verdict:
     if not document.restatements:
-        return Verdict("yes", "Not restated", "nothing became known otherwise since the days were sealed")
+        return Verdict("yes", "Not restated", "no operation has changed since its day was sealed")
     count = sum(line.count for line in document.restatements)
-    return Verdict("no", "Restated since", f"operations of sealed days known otherwise by now: {count:,}")
+    return Verdict("no", "Restated since", f"operations that have changed since their day was sealed: {count:,}")
 
 
 def _totals(document: DayDocument) -> list[TotalsRow]:

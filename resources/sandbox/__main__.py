@@ -70,7 +70,7 @@ def _server(options: argparse.Namespace, first: date) -> SandboxServer:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser("resources.sandbox", description="A local Data API with made-up data.")
+    parser = argparse.ArgumentParser("ecommpay-sync sandbox", description="A local Data API with made-up data.")
     add = parser.add_argument
     add("--port", type=int, default=0, help="port on 127.0.0.1; 0 takes a free one")
     add("--seed", type=int, default=1, help="the same seed draws the same world")

@@ -44,7 +44,7 @@ def test_operations_are_loaded_and_a_second_time_no_row_changes(command, environ
     assert first.returncode == 0, first.stderr
     expected = len(sandbox.world.truth(sandbox.world.projects[:2], "2024-03-01", "2024-03-03 23:59:59"))
     assert f"complete: {expected:,} operations in 1 window, {expected:,} new, 0 changed" in first.stdout
-    assert "Operations met, by currency and status" in first.stdout
+    assert "Operations read, by currency and status" in first.stdout
     second = command("operations", *DAYS, environment=environment)
     assert second.returncode == 0, second.stderr
     assert "no row changed" in second.stdout

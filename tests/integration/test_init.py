@@ -93,7 +93,7 @@ def test_a_person_answers_and_the_next_command_finds_everything(home, sandbox, s
     assert "schedule, 03:30 [Europe/Riga]" in shown
     assert re.search(r"ok +signature", shown), shown
     assert re.search(r"ok +database", shown), shown
-    assert "next: ecommpay-sync operations" in shown
+    assert f"next: {COMMAND} operations" in shown
 
     config, secrets = home / "ecommpay-sync.toml", home / "secrets"
     assert tomllib.loads(config.read_text()) == {

@@ -153,5 +153,11 @@ def test_settings_say_where_each_comes_from_and_show_no_secret(command, environm
     assert (found["SYNC_LOOK_BACK_DAYS"]["value"], found["SYNC_LOOK_BACK_DAYS"]["origin"]) == ("7", "the environment")
     assert found["SYNC_NIGHTLY_CRON"]["origin"] == "the default"
     assert found["DATA_API_TOKEN"]["value"] == "****"
+    (tmp_path / "token").write_text(DEMO_TOKEN)
+    by_file = {name: value for name, value in own.items() if name != "DATA_API_TOKEN"}
+    again = command("settings", "--json", environment=by_file | {"DATA_API_TOKEN_FILE": str(tmp_path / "token")})
+    found = {row["variable"]: row["value"] for row in json.loads(again.stdout)["settings"]}
+    assert found["DATA_API_TOKEN_FILE"] == str(tmp_path / "token")
+    assert "DATA_API_TOKEN" not in found, "what a file gives is not shown as missing"
     for secret in (DEMO_TOKEN, DEMO_SECRET):
         assert secret not in done.stdout + command("settings", environment=own).stdout

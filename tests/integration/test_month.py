@@ -195,7 +195,7 @@ def test_the_days_that_can_be_closed_are_and_each_other_says_why_and_what_comes_
         assert [(found[day].reason, found[day].command) for day in LEFT] == [
             ("has not been compared with a fresh walk", f"ecommpay-sync reconcile --date {NOT_RECONCILED}"),
             ("is not complete (1 missing)", f"ecommpay-sync operations --from {DIFFERS} --to {DIFFERS}"),
-            ("has 1 open breaks", f"ecommpay-sync breaks --date {WITH_BREAK}"),
+            ("has 1 open break", f"ecommpay-sync breaks --date {WITH_BREAK}"),
         ]
 
 
@@ -297,7 +297,7 @@ def test_the_first_screen_of_a_month_has_what_is_in_the_way_of_its_days_and_of_i
             "on call",
             f"ecommpay-sync operations --from {DIFFERS} --to {DIFFERS}",
         ),
-        (f"{WITH_BREAK} has 1 open breaks", "finance", f"ecommpay-sync breaks --date {WITH_BREAK}"),
+        (f"{WITH_BREAK} has 1 open break", "finance", f"ecommpay-sync breaks --date {WITH_BREAK}"),
         *(
             (f"1 break overdue, the oldest {line.oldest_days} days old", "nobody yet", "ecommpay-sync breaks --overdue")
             for line in gathered(sealed, MARCH).queue
@@ -306,7 +306,7 @@ def test_the_first_screen_of_a_month_has_what_is_in_the_way_of_its_days_and_of_i
     whole = first_screen.of_month(gathered(sealed, FEBRUARY))
     assert [task.what for task in whole.tasks] == ["balance Main: 1.00 EUR unexplained"]
     assert whole.changes == (
-        "1 operation known otherwise since sealed, listed below",
+        "1 operation has changed since the day was sealed, listed below",
         "The month before is compared when every day of both is sealed.",
     )
 
@@ -336,7 +336,9 @@ def test_rates_change_reports_alone_and_nothing_that_is_sealed(sealed, tmp_path)
     assert "All in EUR" in shown
     assert ">1.234<" in shown, "exact figures stay"
     day = publish(sealed, "default", FEBRUARY[0], "Europe/Berlin", tmp_path, ReportSettings("EUR", rates[:1]))
-    assert day.in_one.left_out == f"without KWD: no rate for {FEBRUARY[0]}, nor for a day before"
+    assert day.in_one.left_out == (
+        f"without KWD: no rate for {FEBRUARY[0]}, nor for the 7 days before (there is no earlier one)"
+    )
     assert day.in_one.left_out in day.page.read_text()
     (document,) = fetch_all(sealed, f"SELECT document FROM recon.closes WHERE business_date = '{FEBRUARY[0]}'")
     assert day.document == from_sealed(document["document"])

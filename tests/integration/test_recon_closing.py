@@ -290,7 +290,7 @@ def test_a_day_that_is_not_complete_is_not_closed_whatever_is_said(settled):
 def test_open_breaks_keep_a_day_open_until_they_are_explained_or_accepted(settled):
     add_operations(settled, {"operation_id": "2"})
     reconcile(settled)
-    with pytest.raises(Incomplete, match="1 open breaks"):
+    with pytest.raises(Incomplete, match=r"has 1 open break\b"):
         close(settled)
     document = json.loads(close(settled, with_open_breaks=True).document)
     assert document["with_open_breaks"] is True
@@ -360,7 +360,7 @@ OBSTACLES = {
         f"`ecommpay-sync reconcile --date {DAY}` does it.",
         f"ecommpay-sync reconcile --date {DAY}",
     ),
-    "has 1 open breaks": (
+    "has 1 open break": (
         "",
         "another operation",
         f"explain them (`ecommpay-sync breaks --date {DAY}`), or close it with --with-open-breaks.",
@@ -409,7 +409,7 @@ def test_of_a_month_the_days_that_can_be_are_closed_and_the_others_say_why_not(s
 def test_of_a_month_days_are_closed_with_their_open_breaks_where_that_is_said(settled):
     add_operations(settled, {"operation_id": "2"})
     reconcile(settled)
-    assert close_month(settled, "default", [DAY], by="Ann")[DAY].reason == "has 1 open breaks"
+    assert close_month(settled, "default", [DAY], by="Ann")[DAY].reason == "has 1 open break"
     for name in ("Ann", "Bob"):
         found = close_month(settled, "default", [DAY], by=name, with_open_breaks=True)
     assert json.loads(found[DAY].document)["with_open_breaks"] is True

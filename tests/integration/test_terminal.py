@@ -62,7 +62,7 @@ def test_b14_a_load_is_complete_on_a_terminal_of_any_encoding(environment, store
     """The title of the control totals has a character that neither ASCII nor ISO-8859-1 has."""
     code, output, errors = run("operations", *DAYS, environment=environment | ENCODINGS[name])
     assert code == 0, errors
-    assert "Operations met, by currency and status (? awaiting)" in output
+    assert "Operations read, by currency and status (? = awaiting)" in output
     (stored,) = fetch_all(store, "SELECT count(*) FROM core.operations")
     assert stored["count"] == len(sandbox.world.truth(None, "2024-03-01", "2024-03-03 23:59:59"))
 

@@ -30,10 +30,10 @@ HEAD = "day,from,to,rate,source\n"
 def settings_of(tmp_path):
     """Make the settings of a reporting currency and the lines of a file of rates."""
 
-    def make(currency: str, *lines: str) -> ReportSettings:
+    def make(currency: str, *lines: str, **more: str) -> ReportSettings:
         file = tmp_path / "rates.csv"
         file.write_text(HEAD + "\n".join(lines) + "\n", encoding="utf-8")
-        return report_settings({"SYNC_REPORTING_CURRENCY": currency, "SYNC_RATES_FILE": str(file)})
+        return report_settings({"SYNC_REPORTING_CURRENCY": currency, "SYNC_RATES_FILE": str(file)} | more)
 
     return make
 
@@ -94,10 +94,12 @@ def test_the_last_rate_of_the_day_or_before_counts_and_its_day_and_source_are_sh
     shown = day_of(figures("USD", 2, 10_000), figures("EUR", 2, 1_000), figures("JPY", 0, 5))
     found = one_currency.of_day(shown, settings)
     assert found.credit_minor == 9_200 + 1_000
-    assert found.left_out == "without JPY: no rate for 2026-11-23, nor for a day before"
+    assert found.left_out == (
+        "without JPY: no rate for 2026-11-23, nor for the 7 days before (there is no earlier one)"
+    )
     text = re.sub(r"<[^>]+>", "", page(shown, found))
     for said in (
-        "All in EUR, by rates: volume 102.00, out 0.00; without JPY, for the reason below",
+        f"All in EUR, by rates of 2026-11-20: volume 102.00, out 0.00 ✗ {found.left_out}",
         "1 USD = 0.92 EUR (ECB reference rates, 2026-11-20)",
         "✗ Not all currencies: without JPY: no rate for 2026-11-23",
     ):
@@ -107,6 +109,67 @@ def test_the_last_rate_of_the_day_or_before_counts_and_its_day_and_source_are_sh
     assert rows[1][8].date() == date(2026, 11, 20)
     assert (rows[3][1], rows[3][4], rows[3][9]) == ("JPY", None, "left out")
     assert (rows[4][0], rows[4][4], rows[4][9]) == ("Total", 102, found.left_out)
+
+
+@pytest.mark.parametrize(
+    ("rate_days", "rates_of", "used", "left_out"),
+    [
+        ({}, ["2026-11-23"], "2026-11-23", ""),
+        ({}, ["2026-11-20"], "2026-11-20", ""),  # Friday's on a Monday
+        ({}, ["2026-11-16"], "2026-11-16", ""),  # 7 days
+        ({}, ["2026-11-15"], "", "no rate for 2026-11-23, nor for the 7 days before (the last is of 2026-11-15)"),
+        ({}, ["2019-01-02"], "", "no rate for 2026-11-23, nor for the 7 days before (the last is of 2019-01-02)"),
+        (
+            {},
+            ["2026-11-24", "2026-11-14", "2026-10-01"],  # a later one helps no more than the oldest
+            "",
+            "no rate for 2026-11-23, nor for the 7 days before (the last is of 2026-11-14)",
+        ),
+        ({}, ["2026-11-24"], "", "no rate for 2026-11-23, nor for the 7 days before (there is no earlier one)"),
+        ({"SYNC_RATE_DAYS": "31"}, ["2026-10-23"], "2026-10-23", ""),
+        ({"SYNC_RATE_DAYS": "0"}, ["2026-11-23"], "2026-11-23", ""),
+        ({"SYNC_RATE_DAYS": "0"}, ["2026-11-22"], "", "no rate for 2026-11-23 (the last is of 2026-11-22)"),
+        (
+            {"SYNC_RATE_DAYS": "1"},
+            ["2026-11-21"],
+            "",
+            "no rate for 2026-11-23, nor for the day before (the last is of 2026-11-21)",
+        ),
+    ],
+)
+def test_a_rate_beyond_its_age_is_not_used_and_the_first_screen_says_so(
+    settings_of, rate_days, rates_of, used, left_out
+):
+    settings = settings_of("EUR", *(f"{day},USD,EUR,2,ECB" for day in rates_of), **rate_days)
+    shown = day_of(figures("USD", 2, 100), figures("EUR", 2, 30))
+    found = one_currency.of_day(shown, settings)
+    assert found.credit_minor == (230 if used else 30)
+    assert found.days_of_rates == used
+    assert found.left_out == (f"without USD: {left_out}" if left_out else "")
+    first, below = re.sub(r"<[^>]+>", "", page(shown, found)).split("What to do")
+    assert "All in EUR" in first
+    assert (used or left_out) in first
+    assert found.left_out in first
+    assert found.left_out in below
+
+
+def test_a_month_whose_rates_stopped_counts_the_days_that_they_reach(settings_of):
+    settings = settings_of("EUR", "2026-11-02,USD,EUR,2,ECB")
+    sealed = month_document().days[0]
+    days = [date(2026, 11, day) for day in range(1, 13)]  # the 1st has none, the 2nd to the 9th have that of the 2nd
+    totals = (figures("USD", 2, 100),)
+    month = replace(month_document(), days=tuple(replace(sealed, business_date=day, totals=totals) for day in days))
+    found = one_currency.of_month(month, settings)
+    assert found.credit_minor == 8 * 200
+    assert found.left_out == (
+        "without USD: no rate for 2026-11-01 to 2026-11-12 (4 days), nor for the 7 days before "
+        "(the last is of 2026-11-02)"
+    )
+    (dollars,) = found.by_currency()
+    assert dollars.rates == "1 USD = 2 EUR (ECB, 2026-11-02); 4 days left out"
+    first = month_page(month, found).partition("<h2>Totals")[0]
+    assert "by rates of 2026-11-02" in first
+    assert found.left_out in first
 
 
 def test_a_month_converts_each_sealed_day_by_its_own_rate_and_adds_up_to_its_days(settings_of):
@@ -120,8 +183,8 @@ def test_a_month_converts_each_sealed_day_by_its_own_rate_and_adds_up_to_its_day
     found = one_currency.of_month(month, settings)
     assert found.credit_minor == 34 + 67
     assert found.left_out == (
-        "without USD: no rate for 2026-11-22, nor for a day before; "
-        "without JPY: no rate for 2026-11-22 to 2026-11-24 (3 days), nor for a day before"
+        "without USD: no rate for 2026-11-22, nor for the 7 days before (there is no earlier one); without JPY: "
+        "no rate for 2026-11-22 to 2026-11-24 (3 days), nor for the 7 days before (there is no earlier one)"
     )
     (dollars, yen) = found.by_currency()
     assert (dollars.exact_credit_minor, dollars.credit_minor) == (303, 101)

@@ -213,6 +213,21 @@ def settled_day(**changes) -> DayDocument:
         (
             {
                 "reconciled": "no",
+                "balances": (
+                    BalanceDay("Main", "EUR", 500, -100, 395, -5),
+                    BalanceDay("Other", "KWD", 500, 0, 501, 1),
+                ),
+                "new_breaks": (replace(break_line(7, None), break_type="balance", currency="EUR"),),
+            },
+            "Not fine yet: 2 things to do.",
+            [
+                ("finance", "ecommpay-sync reconcile --date 2026-11-23 --leg balances"),
+                ("nobody yet", "ecommpay-sync breaks assign 7 --to NAME --by NAME"),
+            ],
+        ),
+        (
+            {
+                "reconciled": "no",
                 "queue": (OwnerQueue(None, 30, 14, 0, 1), OwnerQueue("Eve O'Neil", 3, 1, 2, 9)),
                 "new_breaks": (break_line(7, None), break_line(8, "Eve O'Neil")),
             },
@@ -225,7 +240,7 @@ def settled_day(**changes) -> DayDocument:
             ],
         ),
     ],
-    ids=["to close", "closed", "no books", "not complete", "balance", "breaks"],
+    ids=["to close", "closed", "no books", "not complete", "balance", "balance that is a break", "breaks"],
 )
 def test_the_first_screen_says_whether_the_day_is_fine_and_who_must_do_what(changes, headline, tasks):
     day = settled_day(**changes)
@@ -251,7 +266,7 @@ def test_the_first_screen_says_what_changed():
     assert [text.partition(":")[0] for text in first_screen.of_day(changed).changes] == [
         "EUR volume 50.00",
         "2 new breaks since the day ended",
-        "1 operation of earlier days known otherwise, listed below",
+        "1 operation of an earlier day has changed since, listed below",
     ]
     assert "✗ unusual" in page(changed)
 
@@ -347,7 +362,7 @@ CLOSE = "ecommpay-sync close --month 2026-11 --by NAME"
         ),
         ({"days": (left(30, "is not over", None),)}, "No day is over yet.", []),
         (
-            {"days": (left(1, "is not complete", is_of_data=True), left(2, "has 1 open breaks"), READY)},
+            {"days": (left(1, "is not complete", is_of_data=True), left(2, "has 1 open break"), READY)},
             "Not fine: 1 day is not shown complete.",
             [("on call", "ecommpay-sync x"), ("finance", "ecommpay-sync x"), ("finance", CLOSE)],
         ),
@@ -400,7 +415,7 @@ def test_the_first_screen_of_a_month_says_whether_it_is_fine_and_who_must_do_wha
 def test_the_first_screen_of_a_month_says_what_changed():
     alone = "The month before is compared when every day of both is sealed."
     assert first_screen.of_month(settled_month()).changes == (
-        "Nothing: no sealed day is unusual or known otherwise.",
+        "Nothing: no sealed day is unusual, and none has changed since.",
         alone,
     )
     (sealed, _) = settled_month().days
@@ -417,7 +432,7 @@ def test_the_first_screen_of_a_month_says_what_changed():
             for day, name in enumerate(("Sunday", "Monday", "Tuesday", "Wednesday", "Thursday"), start=1)
         ),
         "2 more unusual figures, at their days below",
-        "1 operation known otherwise since sealed, listed below",
+        "1 operation has changed since the day was sealed, listed below",
     )
     shown = month_page(many)
     assert shown.count("✗ unusual:") == 7, "each day carries its own"

@@ -1,4 +1,4 @@
-"""What is deployed, running: code server, daemon and webserver as processes, by the image's entrypoint."""
+"""What is deployed, running: code server, daemon and webserver by the image's entrypoint, and all of `dev --own`."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import json
 import socket
 import subprocess
 import urllib.request
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import psycopg
 
 from fixtures.commands import fetch_all
-from fixtures.deploy import DEPLOY, Processes, free_port
+from fixtures.deploy import BIN, DEPLOY, Processes, free_port
 from fixtures.receivers import webhook
 from resources.sandbox import DEMO_SECRET, DEMO_TOKEN, SandboxServer, World
 
@@ -84,7 +84,7 @@ def test_daemon_webserver_and_code_server_run_the_nightly_and_alert_an_injected_
         assert {local for port in (code, web) for local in listening(port)} <= {"127.0.0.1", "::ffff:127.0.0.1"}
         sandbox.accounts.delete("demo")
         assert healthy(of_daemon)
-        _launch_again(web)
+        launch(web, "ecommpay", "load_operations")
         processes.wait_for("the alert", lambda: [t for t in hook.texts if "refuses the token" in t])
         told = "\n".join(hook.texts)
         logs = processes.logs()
@@ -92,6 +92,75 @@ def test_daemon_webserver_and_code_server_run_the_nightly_and_alert_an_injected_
             assert secret not in told + logs
     with psycopg.connect(store_url) as connection:
         assert connection.execute("SELECT count(*) FROM sync.alerts WHERE kind = 'token_refused'").fetchone() == (1,)
+
+
+def test_dev_own_runs_a_night_from_the_ui_on_the_settings_of_init_and_leaves_no_process(
+    command, store_url, store, tmp_path
+):
+    yesterday = datetime.now(UTC).date() - timedelta(days=1)
+    world = World.generate(seed=5, start=yesterday - timedelta(days=3), days=4, operations=200)
+    folder, port = tmp_path / "dev", free_port()
+    folder.mkdir()
+    with SandboxServer(world) as sandbox, ExitStack() as stack:
+        answers = {
+            "DATA_API_BASE_URL": sandbox.url,
+            "DATA_API_TOKEN": DEMO_TOKEN,
+            "DATA_API_SECRET": DEMO_SECRET,
+            "DATABASE_URL": store_url,
+            "SYNC_DATA_DIR": str(tmp_path / "data"),
+        }
+        done = command("init", environment=answers | {"SYNC_CONFIG": str(folder / "ecommpay-sync.toml")})
+        assert done.returncode == 0, done.stdout + done.stderr
+        processes = Processes(tmp_path, {}, stack)
+        of_dev = processes.start("dev", program=BIN / "ecommpay-sync", arguments=("dev", "--own", "--port", str(port)))
+
+        schedule = processes.wait_for("the UI with its schedules", lambda: schedules(port)["nightly"])
+        assert schedule["scheduleState"]["status"] == "RUNNING"
+        (tick,) = schedule["futureTicks"]["results"]
+        assert datetime.now(UTC).timestamp() < tick["timestamp"] < (datetime.now(UTC) + timedelta(days=1)).timestamp()
+
+        run = launch(port, "pipelines.definitions", "nightly")
+        status = f'{{ runOrError(runId: "{run}") {{ ... on Run {{ status }} }} }}'
+        ended = processes.wait_for(
+            "the night's end",
+            lambda: {"SUCCESS", "FAILURE", "CANCELED"} & {ask(port, status)["runOrError"]["status"]},
+        )
+        assert ended == {"SUCCESS"}, processes.logs()[-3000:]
+        (window,) = fetch_all(
+            store,
+            "SELECT interval_from, interval_to FROM sync.runs WHERE state = 'complete' AND stream = 'operations'",
+        )
+        assert window["interval_to"].date() == yesterday
+        stored = fetch_all(store, "SELECT count(*) FROM core.operations")[0]["count"]
+        assert stored == len(world.truth(None, window["interval_from"], window["interval_to"])) > 0
+        assert fetch_all(store, "SELECT count(*) FROM bi.daily_overview")[0]["count"] > 0
+
+        dev = processes.running["dev"]
+        assert len(processes_with(of_dev["TMPDIR"])) > 2
+        dev.terminate()
+        assert dev.wait(30) == 0
+        assert not processes_with(of_dev["TMPDIR"])
+
+
+def processes_with(folder: str) -> set[str]:
+    """The processes that were started with this folder for temporary files, and run."""
+    found = set()
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            if f"TMPDIR={folder}\0".encode() in (process / "environ").read_bytes():
+                found.add((process / "cmdline").read_text())
+    return found
+
+
+def schedules(port: int) -> dict[str, dict]:
+    """The schedules that the UI shows, by name, each with its next tick."""
+    answer = ask(
+        port,
+        '{ schedulesOrError(repositorySelector: {repositoryLocationName: "pipelines.definitions", '
+        'repositoryName: "__repository__"}) { ... on Schedules '
+        "{ results { name scheduleState { status } futureTicks(limit: 1) { results { timestamp } } } } } }",
+    )
+    return {schedule["name"]: schedule for schedule in answer["schedulesOrError"].get("results", [])}
 
 
 def listening(port: int) -> set[str]:
@@ -108,16 +177,17 @@ def listening(port: int) -> set[str]:
     return found
 
 
-def _launch_again(port: int) -> None:
-    """Launch the load of yesterday through the webserver, which queues it for the daemon."""
+def launch(port: int, location: str, job: str) -> str:
+    """Launch a job for yesterday through the webserver, which queues it for the daemon; return the run's id."""
     yesterday = (datetime.now(UTC).date() - timedelta(days=1)).isoformat()
     tags = ", ".join(
         f'{{key: "dagster/asset_partition_range_{end}", value: "{yesterday}"}}' for end in ("start", "end")
     )
     answer = ask(
         port,
-        'mutation { launchRun(executionParams: {selector: {repositoryLocationName: "ecommpay", '
-        'repositoryName: "__repository__", jobName: "load_operations"}, '
-        f"executionMetadata: {{tags: [{tags}]}}}}) {{ __typename ... on PythonError {{ message }} }} }}",
+        f'mutation {{ launchRun(executionParams: {{selector: {{repositoryLocationName: "{location}", '
+        f'repositoryName: "__repository__", jobName: "{job}"}}, executionMetadata: {{tags: [{tags}]}}}}) '
+        "{ __typename ... on LaunchRunSuccess { run { runId } } ... on PythonError { message } } }",
     )
     assert answer["launchRun"]["__typename"] == "LaunchRunSuccess", answer
+    return answer["launchRun"]["run"]["runId"]
