@@ -335,7 +335,7 @@ def _text(document: Mapping[str, Any]) -> str:
 def main() -> None:
     """Write the bundle from a fresh database."""
     from pipelines.cli.accounts import migrated_warehouse, settings_of_all
-    from pipelines.marts.build import build_marts
+    from pipelines.marts import build_marts
 
     settings = settings_of_all()
     with migrated_warehouse() as store:

@@ -12,15 +12,13 @@ from pipelines.audit.spot_check import STREAM as SPOT_CHECK
 from pipelines.ingest import fraud, operations
 from pipelines.ingest.documents import document_stream
 from pipelines.ingest.streams import Stream
-from pipelines.marts.build import currencies_missing_from_grain, differences_from_core
-from pipelines.marts.projects import shared_projects
-from pipelines.reconciliation.inbox import refused_files
+from pipelines.marts import currencies_missing_from_grain, differences_from_core, shared_projects
+from pipelines.reconciliation.ledger_import import refused_files
 from pipelines.resources import WarehouseResource
 from resources.currencies import iso_codes
 from resources.warehouse.engine import Warehouse
 
 SHOWN = 10
-CHECKED_RUN = "ecommpay/checked_run"  # tag of a run that checks what another run loaded: the other's id
 
 WARN, ERROR = dg.AssetCheckSeverity.WARN, dg.AssetCheckSeverity.ERROR
 Find = Callable[[Warehouse, AccountScope, list[int]], Sequence[Any]]
@@ -214,6 +212,22 @@ def asset_checks(scope: AccountScope, *group: str) -> Iterator[dg.AssetChecksDef
             yield _definition(item, scope)
 
 
+def evaluations(
+    scope: AccountScope, *path: str, store: Warehouse, dagster_run_id: str
+) -> Iterator[dg.AssetCheckEvaluation]:
+    """Yield how the checks of an asset end on what a Dagster run loaded that is not the asset's own."""
+    for item in table_of_checks(scope):
+        for result in _results(item, scope, store, dagster_run_id) if item.path == path else ():
+            yield dg.AssetCheckEvaluation(
+                asset_key=dg.AssetKey(scope.key(*path)),
+                check_name=str(result.check_name),
+                passed=result.passed,
+                severity=result.severity,
+                description=result.description,
+                metadata=result.metadata,
+            )
+
+
 def _definition(item: AssetChecks, scope: AccountScope) -> dg.AssetChecksDefinition:
     key = dg.AssetKey(scope.key(*item.path))
 
@@ -226,14 +240,17 @@ def _definition(item: AssetChecks, scope: AccountScope) -> dg.AssetChecksDefinit
     )
     def checks(context: dg.AssetCheckExecutionContext, warehouse: WarehouseResource) -> Iterator[dg.AssetCheckResult]:
         """Check what this Dagster run loaded, or the last load when it loaded nothing."""
-        store, run_ids = warehouse.warehouse(), list[int]()
-        if item.stream:
-            checked = context.run.tags.get(CHECKED_RUN, context.run.run_id)
-            run_ids = _runs_to_check(store, scope.account, item.stream, checked)
-        for check in item.checks:
-            yield _result(check, key, check.find(store, scope, run_ids))
+        yield from _results(item, scope, warehouse.warehouse(), context.run.run_id)
 
     return checks
+
+
+def _results(
+    item: AssetChecks, scope: AccountScope, store: Warehouse, dagster_run_id: str
+) -> Iterator[dg.AssetCheckResult]:
+    run_ids = _runs_to_check(store, scope.account, item.stream, dagster_run_id) if item.stream else []
+    for check in item.checks:
+        yield _result(check, dg.AssetKey(scope.key(*item.path)), check.find(store, scope, run_ids))
 
 
 def _runs_to_check(store: Warehouse, account: str, stream: str, dagster_run_id: str) -> list[int]:

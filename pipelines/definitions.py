@@ -8,14 +8,9 @@ import dagster as dg
 
 from pipelines.accounts import AccountScope, account_scopes
 from pipelines.assets import platform_asset
-from pipelines.assets.backfill import backfill_job
-from pipelines.assets.balances import balances_asset
-from pipelines.assets.marts import marts_asset
-from pipelines.assets.reconciliation import ledger_asset, reconciliation_asset
-from pipelines.assets.report import report_asset
-from pipelines.assets.retention import raw_pages_asset
-from pipelines.assets.spot_check import spot_check_asset
-from pipelines.assets.streams import stream_assets
+from pipelines.assets.finance import ledger_asset, marts_asset, reconciliation_asset, report_asset
+from pipelines.assets.platform import balances_asset, raw_pages_asset, spot_check_asset
+from pipelines.assets.streams import backfill_job, stream_assets
 from pipelines.checks import asset_checks
 from pipelines.ingest.progress import LogProgress
 from pipelines.jobs import jobs_of, schedules_of

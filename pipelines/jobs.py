@@ -75,7 +75,7 @@ def jobs_of(scope: AccountScope) -> Iterator[Any]:
     yield dg.define_asset_job(
         scope.job("check_operations"),
         selection=dg.AssetSelection.checks_for_assets(_key(scope, "operations")),
-        description="Check the last load, or the one that a tag names; a backfill ends with it.",
+        description="Check the last load once more.",
     )
     yield dg.define_asset_job(
         scope.job("reconcile"),

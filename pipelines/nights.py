@@ -1,6 +1,7 @@
-"""The days of one night: which UTC days it loads and which business days it reports. Pure: no clock, no I/O.
+"""The days of one night: which it loads, which business days it reports, and which must be complete by when.
 
-The zones of schedule, reporting and platform may all differ: a night loads whole every business day that it reports.
+Pure: no clock, no I/O. The zones of schedule, reporting and platform may all differ: a night loads whole every business
+day that it reports.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
+from resources.cron import last_due
 from resources.settings import SyncSettings
 
 DAY = timedelta(days=1)
@@ -53,3 +55,21 @@ def last_business_day(moment: datetime, zone: str) -> date:
 def starts_at(day: date, zone: str) -> datetime:
     """Return the first moment of a business day, in UTC: of two midnights the first, of a skipped one the next."""
     return datetime.combine(day, time.min, ZoneInfo(zone)).astimezone(UTC)
+
+
+def required_day(now: datetime, settings: SyncSettings) -> date:
+    """Return the newest UTC day whose deadline has passed at `now`.
+
+    It is the day that the last nightly tick before the last deadline loads.
+    """
+    deadline = last_moment(now, settings.nightly_deadline, settings.reference.reporting_zone)
+    tick = last_due(settings.nightly_cron, settings.schedule_time_zone, deadline) or deadline
+    return tick.astimezone(UTC).date() - timedelta(days=1)
+
+
+def last_moment(now: datetime, at: time, zone: str) -> datetime:
+    """Return the last time, not after `now`, that the clocks of `zone` showed `at`; in UTC."""
+    place = ZoneInfo(zone)
+    today = now.astimezone(place).date()
+    moments = (datetime.combine(today - timedelta(days=back), at, place).astimezone(UTC) for back in range(3))
+    return next(moment for moment in moments if moment <= now)

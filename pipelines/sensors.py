@@ -14,14 +14,20 @@ from typing import Any
 import dagster as dg
 
 from pipelines.accounts import AccountScope
-from pipelines.alerts import outage
 from pipelines.alerts.conditions import DagsterFacts, FailedCheck, FailedJob, FailedStep, evaluate
-from pipelines.alerts.notifications import Delivery, notify, say_how_alerts_stand, tips_of_chains
-from pipelines.alerts.outage import Outage
+from pipelines.alerts.notifications import (
+    Delivery,
+    Outage,
+    begin_outage,
+    end_outage,
+    notify,
+    say_how_alerts_stand,
+    tips_of_chains,
+)
 from pipelines.assets import is_failed_by_check
 from pipelines.audit.spot_check import STREAM as SPOT_CHECK
 from pipelines.jobs import job_names
-from pipelines.reconciliation.inbox import files_at_rest
+from pipelines.reconciliation.ledger_import import files_at_rest
 from pipelines.resources import WarehouseResource
 from resources.channels import Channel, ChannelFailed, Heartbeat, channels_of, heartbeat_of
 from resources.errors import ConfigError
@@ -103,13 +109,13 @@ def alerts_sensor(scopes: Sequence[AccountScope]) -> dg.SensorDefinition:
         except Exception as error:
             context.log.exception("alerts could not be evaluated")
             before = cursor.outage
-            cursor.outage = outage.begin(before, channels, error, now, accounts, runbook)
+            cursor.outage = begin_outage(before, channels, error, now, accounts, runbook)
             cursor.heartbeat = 0.0  # the watcher hears at once that it is over
             if heartbeat and (before.since, before.kind) != (cursor.outage.since, cursor.outage.kind):
                 _said(heartbeat.fail, f"{accounts}: alerts could not be evaluated ({cursor.outage.kind})")
             context.update_cursor(cursor.write())
             return dg.SkipReason(f"alerts could not be evaluated ({cursor.outage.kind}): {error}")
-        cursor.outage = outage.end(cursor.outage, channels, now, accounts)
+        cursor.outage = end_outage(cursor.outage, channels, now, accounts)
         cursor.verified = now.timestamp() if verify else cursor.verified
         context.update_cursor(cursor.write())
         where = ", ".join(channel.name for channel in channels) or "no channel is set"

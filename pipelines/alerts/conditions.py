@@ -12,9 +12,8 @@ from datetime import UTC, date, datetime, time, timedelta
 from statistics import median
 from typing import Any
 
-from pipelines.alerts.deadline import required_day
 from pipelines.ingest.registry import TYPED
-from pipelines.nights import night_at
+from pipelines.nights import night_at, required_day
 from resources.printable import printable
 from resources.settings import AlertSettings, SyncSettings
 from resources.warehouse.engine import Warehouse, run

@@ -1,4 +1,4 @@
-"""Dagster assets, one module a group, thin over the work of `pipelines`; here is what all of them have in common."""
+"""Dagster assets, thin over the work of `pipelines`; here is what all of them have in common."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The assets of the streams: `operations`, `fraud` and `documents/NAME`, all made by one factory.
+"""The assets of the streams: `operations`, `fraud` and `documents/NAME`, all made by one factory; and the backfill.
 
 How one stream differs from another stands in `StreamAsset`; the work is in `pipelines.ingest`, the checks in `checks`.
 """
@@ -16,7 +16,7 @@ import dagster as dg
 
 from pipelines.accounts import AccountScope
 from pipelines.assets import PLATFORM, as_dagster_failure, asset_spec, column_schema
-from pipelines.checks import asset_checks
+from pipelines.checks import asset_checks, evaluations
 from pipelines.ingest.documents import document_stream, sync_documents
 from pipelines.ingest.engine import SyncReport, SyncRequest, sync
 from pipelines.ingest.fraud import FRAUD, Skipped, sync_fraud
@@ -117,12 +117,14 @@ def stream_assets(scope: AccountScope) -> list[dg.AssetsDefinition]:
     return [_asset(stream, scope) for stream in streams_of(scope)]
 
 
-def definitions_of_load(scope: AccountScope, name: str) -> dg.Definitions:
-    """Return the job `load_NAME` and what it loads only, which is made in a third of the time that all takes."""
+def definitions_of_load(scope: AccountScope, job: str) -> dg.Definitions:
+    """Return the job `load_NAME` or `backfill_NAME` and what it loads only: a third of the time that all takes."""
+    name = job.partition("_")[2]
+    backfill = job.startswith("backfill_")
     return dg.Definitions(
-        assets=[_asset(stream, scope) for stream in streams_of(scope) if stream.path[0] == name],
-        asset_checks=list(asset_checks(scope, name)),
-        jobs=[job for job in jobs_of(scope) if job.name == scope.job(f"load_{name}")],
+        assets=[_asset(stream, scope) for stream in streams_of(scope) if stream.path[0] == name and not backfill],
+        asset_checks=[] if backfill else list(asset_checks(scope, name)),
+        jobs=[backfill_job(scope)] if backfill else [one for one in jobs_of(scope) if one.name == scope.job(job)],
         resources={"data_api": data_api_from_env(), "warehouse": warehouse_from_env(), "progress": LogProgress()},
         executor=dg.in_process_executor,
     )
@@ -192,13 +194,6 @@ _day = date.fromisoformat
 # Finished days
 
 
-def day_materializations(
-    store: Warehouse, scope: AccountScope, dagster_run_id: str, days: Sequence[date]
-) -> Iterator[dg.AssetMaterialization]:
-    """Yield a materialization of each of `days`, with what the store holds of operations completed on it."""
-    yield from _materializations(store, streams_of(scope)[0], scope, dagster_run_id, days)
-
-
 @contextmanager
 def _report_finished_days(
     context: dg.AssetExecutionContext,
@@ -248,7 +243,69 @@ def _materializations(
         yield dg.AssetMaterialization(key, partition=day.isoformat(), metadata=metadata)
 
 
-# Metadata
+class BackfillConfig(dg.Config):
+    """Which UTC days, both included, as YYYY-MM-DD; which projects (empty: every project that the token may see)."""
+
+    first_day: str
+    last_day: str
+    project_ids: list[int] = []  # noqa: RUF012 - pydantic copies it
+
+
+def backfill_job(scope: AccountScope) -> dg.JobDefinition:
+    """Return the job `backfill_operations`: many days in one run, each day reported once, when it is finished.
+
+    It is a job of an op and not of the asset, because Dagster writes an event for each partition of an asset's run
+    before it begins and another at its end, and waits for the disk with each: a month of them takes seconds, and those
+    of years more time than their operations. What the run did is an observation of the asset.
+    """
+    operations = streams_of(scope)[0]
+
+    @dg.op(name=scope.op("backfill"), out={}, tags={"kind": "postgres"})
+    def backfill(
+        context: dg.OpExecutionContext,
+        config: BackfillConfig,
+        data_api: DataApiResource,
+        warehouse: WarehouseResource,
+        progress: dg.ResourceParam[Progress],
+    ) -> Iterator[dg.AssetObservation | dg.AssetCheckEvaluation]:
+        """Walk the days, prove them complete, load what is new or changed; report each finished day, then check."""
+        request = SyncRequest(
+            date.fromisoformat(config.first_day),
+            date.fromisoformat(config.last_day),
+            tuple(config.project_ids),
+            context.run.run_id,
+        )
+        with as_dagster_failure():
+            store = warehouse.warehouse()
+            days = _reporting_days(context, store, operations, scope, progress)
+            report = sync(OPERATIONS, request, data_api.api(scope.account), store, scope.settings, days)
+            key = dg.AssetKey(scope.key(*operations.path))
+            yield dg.AssetObservation(key, metadata=_run_metadata(report, store, operations, scope))
+            yield from evaluations(scope, *operations.path, store=store, dagster_run_id=context.run.run_id)
+
+    @dg.job(name=scope.job("backfill_operations"), description="Load many days of operations in one run.")
+    def backfill_operations() -> None:
+        """Do it in one step."""
+        backfill()
+
+    return backfill_operations
+
+
+def _reporting_days(
+    context: dg.OpExecutionContext, store: Warehouse, stream: StreamAsset, scope: AccountScope, progress: Progress
+) -> DayProgress:
+    """Return a progress that reports each day when it is finished; of an earlier run's, only what Dagster lacks."""
+
+    def report(days: Sequence[date]) -> None:
+        for materialization in _materializations(store, stream, scope, context.run.run_id, days):
+            context.log_event(materialization)
+
+    def report_missing(days: Sequence[date]) -> None:
+        known = context.instance.get_materialized_partitions(dg.AssetKey(scope.key(*stream.path)))
+        if missing := [day for day in days if day.isoformat() not in known]:
+            report(missing)
+
+    return DayProgress(progress, report_missing, report)
 
 
 def _day_figures(

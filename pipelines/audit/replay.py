@@ -1,20 +1,23 @@
-"""Replay: windows are rebuilt from their signed raw pages, compared with the store, and repaired on request.
+"""The store against the signed raw pages: windows rebuilt, compared and repaired; one operation traced to its pages.
 
-Nothing here calls the platform. Where a single figure comes from is in `trace`.
+Nothing here calls the platform.
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from pipelines.ingest import windows
 from pipelines.ingest.normalize import Batch, concat, normalize
+from pipelines.ingest.operations import OPERATIONS
 from pipelines.ingest.registry import all_streams
 from pipelines.ingest.streams import Stream
 from resources.data_api import signature
@@ -312,3 +315,71 @@ def _lines(stream: Stream, where: str, found: list[Any]) -> Iterator[str]:
 
 def _only(rows: WindowRows, column: str, keys: set[str]) -> WindowRows:
     return replace(rows, frame=rows.frame[rows.frame[column].isin(keys)])
+
+
+@dataclass(frozen=True)
+class Sighting:
+    """A state of an operation as stored, and the signed page that brought it (None: no longer kept)."""
+
+    account: str
+    observed_at: datetime
+    known_to: datetime | None
+    window_id: int
+    stored: str
+    page: str | None
+    row: dict[str, Any] | None
+    signed: bool
+    deleted_after_days: int | None  # the page is no longer kept because of its age
+    damaged: bool = False  # the page is there, but its body is not what was stored, or cannot be read
+
+
+def trace(warehouse: Warehouse, account: str, operation_id: str, secret: str) -> list[Sighting]:
+    """Return every state of an account's operation, oldest first, with the signed page it came from."""
+    states = warehouse.query("warehouse/ledger/states_of_operation", account=account, operation_id=operation_id)
+    return [_sighting(warehouse, state, operation_id, secret) for state in states]
+
+
+def _sighting(warehouse: Warehouse, state: Any, operation_id: str, secret: str) -> Sighting:
+    found, row, signed, damaged = None, None, False, False
+    for page in warehouse.query("warehouse/ledger/pages_of_window", window_id=state.window_id):
+        if page.requested_at != state.observed_at:
+            continue
+        if page.erased_at:
+            found = f"page {page.page_id}: a person's data was erased from it on {page.erased_at:%Y-%m-%d}"
+            continue
+        if page.body_zstd is None:
+            found = f"page {page.page_id}: its body was not kept (SYNC_PERSONAL_DATA), SHA-256 {page.body_sha256.hex()}"
+            continue
+        body = readable_body(page)
+        if body is None or hashlib.sha256(body).digest() != page.body_sha256:
+            found = f"page {page.page_id}: its body is not what was stored, SHA-256 {page.body_sha256.hex()}: damaged"
+            damaged = True
+            break
+        signed = signature.verify(body, secret)
+        row = _row_in(body, operation_id)
+        if row is not None:
+            found = (
+                f"page {page.page_id}: {page.endpoint} {page.request}, requested {page.requested_at:%Y-%m-%d %H:%M:%S} "
+                f"UTC, {page.row_count} rows, SHA-256 {page.body_sha256.hex()}, signature {page.signature[:16]}…, "
+                f"request {page.request_id or 'without an id'}"
+            )
+            break
+    deleted = deleted_because_of_age(warehouse, state.account) if found is None else None
+    stored = f"{state.operation_status}, {state.sum_initial_amount} minor units of {state.sum_initial_currency}"
+    return Sighting(
+        state.account,
+        state.observed_at,
+        state.known_to,
+        state.window_id,
+        stored,
+        found,
+        row,
+        signed and row is not None,
+        deleted[1] if deleted and state.observed_at < deleted[0] else None,
+        damaged,
+    )
+
+
+def _row_in(body: bytes, operation_id: str) -> dict[str, Any] | None:
+    rows = json.loads(body, parse_float=Decimal)["operations"]
+    return next((row for row in rows if OPERATIONS.identity(row) == operation_id), None)

@@ -14,9 +14,9 @@ from typing import Any
 
 from pipelines.ingest.engine import SyncRequest, sync
 from pipelines.ingest.operations import OPERATIONS, SUMS
-from pipelines.ingest.pages import raw_page
 from pipelines.ingest.privacy import without_body
 from pipelines.ingest.schema import SUM_PARTS
+from pipelines.ingest.streams import raw_page
 from resources.data_api.client import Answer
 from resources.data_api.endpoints import DataApi
 from resources.errors import Incomplete

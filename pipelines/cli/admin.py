@@ -41,7 +41,7 @@ def marts(
     *, full: Annotated[bool, typer.Option("--full", help="build everything anew, not only what is new")] = False
 ) -> None:
     """Build the marts of schema bi now, and compare them with the core."""
-    from pipelines.marts.build import build_marts, currencies_missing_from_grain, differences_from_core
+    from pipelines.marts import build_marts, currencies_missing_from_grain, differences_from_core
 
     settings = settings_of_all()
     with migrated_warehouse() as store:
@@ -63,7 +63,7 @@ def marts(
 @app.command()
 def grant() -> None:
     """Make the roles of loader, BI and finance, and give each what it needs and no more."""
-    from pipelines.marts.build import build_marts
+    from pipelines.marts import build_marts
 
     prefix, settings = role_prefix(), settings_of_all()
     with migrated_warehouse() as store:
@@ -83,7 +83,7 @@ def erase(
     account: OneAccount = None,
 ) -> None:
     """Remove a person's data from every table and raw page; keys, totals and the ledger stay."""
-    from pipelines.privacy.erase import erase as erase_customer
+    from pipelines.erasure import erase as erase_customer
 
     scope = only_account(account)
     if not customer.strip():
@@ -221,7 +221,7 @@ def dictionary(
     ] = "markdown",
 ) -> None:
     """Give the data dictionary: every table, view and column, from the comments in the database."""
-    from pipelines.marts.build import build_marts
+    from pipelines.marts import build_marts
 
     settings = settings_of_all()
     with migrated_warehouse() as store:

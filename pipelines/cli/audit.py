@@ -23,8 +23,7 @@ from pipelines.cli.console import AsJson, FirstDay, LastDay, read_days
 from resources.errors import ConfigError, SyncError, WarehouseBroken
 
 if TYPE_CHECKING:
-    from pipelines.audit.replay import Replay
-    from pipelines.audit.trace import Sighting
+    from pipelines.audit.replay import Replay, Sighting
 
 app = typer.Typer()
 
@@ -69,8 +68,8 @@ def trace(
     account: OneAccount = None,
 ) -> None:
     """Show where an operation's figures come from: each state, and the signed page that brought it."""
-    from pipelines.audit.trace import trace as sightings_of
-    from pipelines.ingest.typing_values import json_text
+    from pipelines.audit.replay import trace as sightings_of
+    from pipelines.ingest.schema import json_text
 
     scope = only_account(account)
     secret = api_settings(scope).secret.reveal()

@@ -355,7 +355,7 @@ def _in_one_document(in_one: InOneCurrency | None) -> dict[str, Any] | None:
 
 
 def _write_evidence(scope: AccountScope, days: Sequence[date], period: str, file: Path) -> None:
-    from pipelines.reports.evidence import write_evidence
+    from pipelines.reports.publish import write_evidence
 
     with reading_warehouse(scope) as store:
         pack = write_evidence(store, scope.account, days, period, file)

@@ -18,7 +18,7 @@ from typer.core import TyperGroup
 
 from pipelines.cli import admin, audit, closing, console, demo, finance, init, load, queue, status
 from pipelines.cli.accounts import explained
-from pipelines.cli.stopping import Stopping
+from pipelines.cli.console import Stopping
 from resources.config_file import add_settings_of_file
 from resources.printable import printable
 from resources.settings import unknown_names, what_was_meant

@@ -1,4 +1,4 @@
-"""The terminal: days as arguments, tables and bars on a terminal, plain lines elsewhere."""
+"""The terminal: days as arguments, tables and bars on a terminal, plain lines elsewhere; and signals (`Stopping`)."""
 
 from __future__ import annotations
 
@@ -6,8 +6,12 @@ import io
 import json
 import logging
 import os
+import signal
+import socket
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -40,6 +44,11 @@ AsJson = Annotated[bool, typer.Option("--json", help="print JSON, one object a l
 
 out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
+STOPPED = "stopped; what was committed stays, and the same command continues from there."
+SIGNALS = frozenset({signal.SIGINT, signal.SIGTERM})
+SECONDS = 4.0  # for the way out; one is left for the end
+PAUSE = 0.05  # until a lost signal is raised again: the finalizer is over then
+LOST = 0  # the number of no signal
 
 
 def read_days(first: str, last: str) -> tuple[date, date]:
@@ -201,3 +210,61 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]], rig
     wide.print(f"[bold]{escape(printable(title))}[/bold]")
     wide.print(drawn)
     line()
+
+
+def take_time() -> None:
+    """Let what this command ends take longer than that: other servers, each of which has its own way out."""
+    signal.set_wakeup_fd(-1)
+
+
+class Stopping:
+    """The watch over the signals of this process: one ends it within five seconds, whatever becomes of its exception.
+
+    It is started in the main thread. Python raises the exception there, wherever that is, and it can be lost: a
+    finalizer drops what is raised in it, and Dagster may forget a signal that comes between two steps. The way out can
+    wait, too: for a lock, a thread, or whoever reads our output. So a thread sees each signal as well. It raises a lost
+    one again, and ends the process when the time is over. To the ledger that is a `kill -9`: the next run continues
+    from the first hole.
+    """
+
+    def __init__(self, end: Callable[[], object]) -> None:
+        """Start it; `end` is called before the process is ended, and may take a second."""
+        self._end = end
+        self._signals, self._written = socket.socketpair()
+        self._written.settimeout(0)
+        self._report_unraisable = sys.unraisablehook
+        sys.unraisablehook = self._unraisable
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        signal.set_wakeup_fd(self._written.fileno(), warn_on_full_buffer=False)
+        threading.Thread(target=self._watch, name="signals", daemon=True).start()
+
+    def _unraisable(self, lost: Any) -> None:
+        """Note an interruption that went nowhere; all other exceptions are reported as always."""
+        if issubclass(lost.exc_type, Exception):
+            self._report_unraisable(lost)
+        else:
+            self._written.send(bytes([LOST]))
+
+    def _watch(self) -> None:
+        give_up_at: float | None = None
+        while True:
+            try:
+                numbers = set(self._signals.recv(64))
+            except TimeoutError:
+                break
+            if give_up_at is None and numbers & SIGNALS:
+                give_up_at = time.monotonic() + SECONDS
+            if give_up_at is None:
+                continue
+            if LOST in numbers:
+                time.sleep(PAUSE)
+                signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+            self._signals.settimeout(max(give_up_at - time.monotonic(), PAUSE))
+        last = threading.Thread(target=self._leave, daemon=True)
+        last.start()
+        last.join(1 - PAUSE)
+        os._exit(1)
+
+    def _leave(self) -> None:
+        os.write(sys.__stderr__.fileno() if sys.__stderr__ else 2, f"ecommpay-sync: {STOPPED}\n".encode())
+        self._end()

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipelines.cli import console, imported_without_garbage
 from pipelines.cli.accounts import api_settings
-from pipelines.cli.stopping import STOPPED
+from pipelines.cli.console import STOPPED
 from resources.errors import ConfigError, Failed, Stopped, SyncError
 from resources.settings import SyncSettings, data_dir, database_url
 
@@ -111,11 +111,10 @@ def execute(
 
 def _definitions_with(job: str, scope: AccountScope) -> dg.Definitions:
     """Return the product's definitions; of a job that loads, those of its streams alone, as the scope has them."""
-    name = job.removeprefix("load_")
-    if name != job:
+    if job.startswith(("load_", "backfill_")):
         from pipelines.assets.streams import definitions_of_load
 
-        return definitions_of_load(scope, name)
+        return definitions_of_load(scope, job)
     from pipelines.definitions import defs
 
     return defs

@@ -22,8 +22,8 @@ import typer
 
 from pipelines.cli import closing, console, finance, load
 from pipelines.cli.accounts import chosen_names, migrated_warehouse, only_account, settings_of_all
+from pipelines.cli.console import take_time
 from pipelines.cli.dagster_runs import dagster_instance
-from pipelines.cli.stopping import take_time
 from resources.accounts import accounts_of
 from resources.settings import data_dir, database_url
 from resources.warehouse.engine import open_warehouse

@@ -233,7 +233,7 @@ def ledger_map(
 @ledger_app.command("inbox")
 def ledger_inbox(account: EachAccount = None) -> None:
     """Import the files of the folder SYNC_LEDGER_INBOX that are complete, as the nightly job does."""
-    from pipelines.reconciliation.inbox import import_inbox
+    from pipelines.reconciliation.ledger_import import import_inbox
     from resources.currencies import exponent_of
 
     def work(scope: AccountScope) -> None:

@@ -87,14 +87,11 @@ def load_operations(
     if dry_run:
         return
     projects = {"project_ids": list(project_ids)}
-    if backfill:
-        from pipelines.checks import CHECKED_RUN
-
+    if days[0] == days[1]:
+        run_id = execute(scope, "load_operations", days=days, config={scope.op("operations"): projects})
+    else:
         range_of_days = {"first_day": str(days[0]), "last_day": str(days[1])}
         run_id = execute(scope, "backfill_operations", config={scope.op("backfill"): range_of_days | projects})
-        execute(scope, "check_operations", tags={CHECKED_RUN: run_id})
-    else:
-        run_id = execute(scope, "load_operations", days=days, config={scope.op("operations"): projects})
     with open_warehouse(database_url()) as store:
         run = _run_of(store, run_id, "operations")
         control_totals = store.query("cli/load/totals_of_run", run_id=run.run_id)
@@ -228,7 +225,7 @@ def balances(account: EachAccount = None, *, as_json: AsJson = False) -> None:
 
 def _describe(scope: AccountScope, names: Sequence[str]) -> None:
     """Print the paths of the stored documents of each stream, then a key and a view that suit them."""
-    from pipelines.ingest.description import describe, proposed_key, proposed_view
+    from pipelines.ingest.documents import describe, proposed_key, proposed_view
 
     with reading_warehouse(scope) as store:
         for config in _chosen_streams(scope.settings.documents, names):

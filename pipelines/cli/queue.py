@@ -23,8 +23,8 @@ from pipelines.cli.console import AsJson, read_day
 from resources.errors import ConfigError
 
 if TYPE_CHECKING:
-    from pipelines.reconciliation.manual_matches import Decision
-    from pipelines.reconciliation.queue import BreakFilter
+    from pipelines.reconciliation.breaks import BreakFilter
+    from pipelines.reconciliation.matching import Decision
 
 MOST_BREAKS = 200
 
@@ -65,7 +65,7 @@ def _filter(  # noqa: PLR0913 - one for each option
     owner: str | None,
     overdue: bool,
 ) -> BreakFilter:
-    from pipelines.reconciliation.queue import BreakFilter
+    from pipelines.reconciliation.breaks import BreakFilter
 
     if day and (first or last):
         raise ConfigError("--date is one day: give it, or --from and --to.")
@@ -147,7 +147,7 @@ def breaks(  # noqa: PLR0913 - one for each option
         account = only_account(account).account  # one file is of one account
 
     def show(scope: AccountScope) -> None:
-        from pipelines.reconciliation.queue import list_breaks, owners, reasons
+        from pipelines.reconciliation.breaks import list_breaks, owners, reasons
 
         with reading_warehouse(scope) as store:
             most = None if output or as_json else MOST_BREAKS
@@ -165,7 +165,7 @@ def breaks(  # noqa: PLR0913 - one for each option
             )
             rows = list_breaks(store, scope.account, chosen, explained=everything, most=most)
             if output is not None:
-                from pipelines.reconciliation.queue_files import write_breaks
+                from pipelines.reconciliation.break_files import write_breaks
                 from resources.files import write_whole
 
                 names = [row.reason for row in reasons(store)]
@@ -229,8 +229,8 @@ def breaks_apply(
     as_json: AsJson = False,
 ) -> None:
     """Take back owners, reasons and notes of a list that was filled in: all rows of it, or nothing."""
-    from pipelines.reconciliation.queue import apply_rows
-    from pipelines.reconciliation.queue_files import read_breaks
+    from pipelines.reconciliation.break_files import read_breaks
+    from pipelines.reconciliation.breaks import apply_rows
 
     scope = only_account(account)
     rows = read_breaks(file)
@@ -263,7 +263,7 @@ def breaks_assign(  # noqa: PLR0913 - one for each option
     as_json: AsJson = False,
 ) -> None:
     """Give breaks, by id or by a filter, to a person."""
-    from pipelines.reconciliation.queue import Change, change_breaks
+    from pipelines.reconciliation.breaks import Change, change_breaks
 
     scope = only_account(account)
     with migrated_warehouse(scope) as store:
@@ -303,7 +303,7 @@ def explain(  # noqa: PLR0913 - one for each option
     as_json: AsJson = False,
 ) -> None:
     """Explain breaks, by id or by a filter: they stay on record and do not come back as new."""
-    from pipelines.reconciliation.queue import Change, change_breaks
+    from pipelines.reconciliation.breaks import Change, change_breaks
 
     scope = only_account(account)
     if not by.strip() or not note.strip():
@@ -354,19 +354,19 @@ def breaks_reasons(
     by: Annotated[str | None, typer.Option(metavar="NAME", help="who adds it")] = None,
 ) -> None:
     """List the reasons that explain a break, or add one."""
-    from pipelines.reconciliation import queue
+    from pipelines.reconciliation import breaks
 
     if add is not None:
         if by is None or description is None:
             raise ConfigError("--add needs --description and --by: when the reason is the right one, and who adds it.")
         with migrated_warehouse() as store:
-            is_new = queue.add_reason(store, add, description, by)
+            is_new = breaks.add_reason(store, add, description, by)
         console.line(f"{'added' if is_new else 'there already'}: {add.strip().lower()}")
         return
     if description is not None or by is not None:
         raise ConfigError("--description and --by are of a new reason: name it with --add REASON.")
     with reading_warehouse() as store:
-        rows = queue.reasons(store)
+        rows = breaks.reasons(store)
     console.table("Reasons", ("reason", "when", "added by"), rows)
 
 
@@ -377,7 +377,7 @@ def breaks_deadlines(
     by: Annotated[str | None, typer.Option(metavar="NAME", help="who decides it")] = None,
 ) -> None:
     """List how many days after its business day a break is due, by type, or set it."""
-    from pipelines.reconciliation import queue
+    from pipelines.reconciliation import breaks
 
     if break_type is not None or days is not None:
         if break_type is None or by is None or days is None:
@@ -385,9 +385,9 @@ def breaks_deadlines(
         if break_type != "*":
             _check_type(break_type)
         with migrated_warehouse() as store:
-            queue.set_deadline(store, break_type, days, by)
+            breaks.set_deadline(store, break_type, days, by)
     with reading_warehouse() as store:
-        rows = queue.deadlines(store)
+        rows = breaks.deadlines(store)
     console.table("Breaks are due", ("type", "days", "set by"), rows, ("days",))
 
 
@@ -405,7 +405,7 @@ def match_by_hand(
     as_json: AsJson = False,
 ) -> None:
     """Match operations with entries by hand: one with one or several; every later reconciliation follows."""
-    from pipelines.reconciliation.manual_matches import match
+    from pipelines.reconciliation.matching import match
 
     scope = only_account(account)
     cutoff = scope.settings.recon_cutoff_minutes
@@ -425,7 +425,7 @@ def unmatch(
     as_json: AsJson = False,
 ) -> None:
     """Part a match, whoever made it: no later reconciliation puts it together again."""
-    from pipelines.reconciliation.manual_matches import unmatch as part
+    from pipelines.reconciliation.matching import unmatch as part
 
     scope = only_account(account)
     with migrated_warehouse(scope) as store:

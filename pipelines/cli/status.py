@@ -32,7 +32,7 @@ from resources.warehouse.migrate import NotMigrated, check_migrated
 from resources.warehouse.reference import check_account
 
 if TYPE_CHECKING:
-    from pipelines.marts.projects import SharedProject
+    from pipelines.marts import SharedProject
     from resources.data_api.client import Answer, Client
     from resources.data_api.clock import PlatformClock
 
@@ -78,7 +78,7 @@ def status(account: AllAccounts = None, *, as_json: AsJson = False) -> None:
 
 def _state_of(store: Warehouse, only: str | None) -> dict[str, Any]:
     """Return the rows of each part of the state; of one account, where it is named."""
-    from pipelines.marts.projects import shared_projects
+    from pipelines.marts import shared_projects
 
     def of_account(rows: Sequence[Any]) -> list[Any]:
         return [row for row in rows if only is None or row.account == only]
@@ -289,7 +289,7 @@ def doctor(account: AllAccounts = None, *, as_json: AsJson = False) -> None:
 
 def examine_installation(account: str | None, *, as_json: bool = False) -> int:
     """Run and print the checks of `doctor`; the exit code is the worst of theirs."""
-    from pipelines.marts.projects import shared_projects
+    from pipelines.marts import shared_projects
 
     console.warnings_to_stderr()
     accounts = accounts_of()

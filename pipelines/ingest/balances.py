@@ -9,8 +9,8 @@ from datetime import datetime
 from typing import Any
 
 from pipelines.ingest.normalize import LONGEST_INDEXED
-from pipelines.ingest.pages import raw_page
-from pipelines.ingest.typing_values import json_text, typed
+from pipelines.ingest.schema import json_text, typed
+from pipelines.ingest.streams import raw_page
 from pipelines.ingest.walk import LOOKS_AT_NOTHING
 from resources.data_api.client import Answer
 from resources.data_api.endpoints import DataApi

@@ -1,4 +1,4 @@
-"""Streams of documents: endpoints whose answers are not described to us, made streams by their configuration.
+"""Streams of documents: endpoints whose answers are not described to us, made streams by configuration, and described.
 
 What is configured is in `resources.documents`; what of a document is personal in `privacy`.
 """
@@ -6,8 +6,9 @@ What is configured is in `resources.documents`; what of a document is personal i
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
-from dataclasses import replace
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -17,9 +18,8 @@ from pipelines.ingest.engine import SyncReport, SyncRequest, sync
 from pipelines.ingest.normalize import LONGEST_INDEXED
 from pipelines.ingest.privacy import mask_document
 from pipelines.ingest.progress import Progress
-from pipelines.ingest.schema import Rows, Schema
+from pipelines.ingest.schema import Rows, Schema, canonical, json_text, why_not_storable
 from pipelines.ingest.streams import PageRequest, Stream
-from pipelines.ingest.typing_values import canonical, json_text, why_not_storable
 from pipelines.ingest.windows import DAY_SECONDS
 from resources.data_api.client import Answer
 from resources.data_api.endpoints import DataApi, utc_text
@@ -35,6 +35,17 @@ CLASH = (
     "another document of the same answer has the same key and another content: the key does not tell documents apart"
 )
 TWIN = "the same document stands more than once in the answer, and no key is configured to tell the two apart"
+
+MOST_DESCRIBED = 10_000
+PLAIN_NAME = re.compile(r"[a-z_][a-z0-9_]*", re.IGNORECASE | re.ASCII)
+VIEW_CASTS = {
+    "integer": "typed.as_integer",
+    "decimal": "typed.as_decimal",
+    "text of a time": "typed.as_time",
+}
+VIEW_HELPERS = {"as_integer": ("bigint", "t::bigint"), "as_decimal": ("numeric", "t::numeric")} | {
+    "as_time": ("timestamptz", "t::timestamp AT TIME ZONE 'UTC'")
+}
 
 Path = tuple[str, ...]
 
@@ -260,3 +271,79 @@ def _stored_config(stream: str, row: Any) -> DocumentsConfig:
     rows = tuple(row.rows_path.split(".")) if row.rows_path else None
     key = tuple(tuple(path.split(".")) for path in row.key_paths)
     return DocumentsConfig(stream.removeprefix("documents:"), row.endpoint, {}, rows=rows, key=key)
+
+
+@dataclass(frozen=True)
+class PathDescription:
+    """A path of the documents: the kinds of its values, in how many documents it has one, how many are different."""
+
+    path: tuple[str, ...]
+    kinds: tuple[str, ...]
+    documents: int
+    present: int
+    different: int
+
+    @property
+    def dotted(self) -> str:
+        """The path as DOCUMENTS_FILE has it."""
+        return ".".join(self.path)
+
+    @property
+    def null_share(self) -> float:
+        """In what part of the documents it is missing or null."""
+        return 1 - self.present / self.documents
+
+    @property
+    def may_be_key(self) -> bool:
+        """Whether each document has a value of its own there."""
+        is_scalar = set(self.kinds) <= {"integer", "text", "text of an integer"}
+        return is_scalar and self.present == self.different == self.documents > 1
+
+
+def describe(warehouse: Warehouse, account: str, config: DocumentsConfig) -> list[PathDescription]:
+    """Return the paths of the newest documents of a stream."""
+    rows = warehouse.query("ingest/document_shapes/paths", account=account, stream=config.stream, most=MOST_DESCRIBED)
+    return [
+        PathDescription(tuple(row.path), tuple(row.kinds), row.documents, row.present, row.different) for row in rows
+    ]
+
+
+def proposed_key(paths: Sequence[PathDescription]) -> PathDescription | None:
+    """Return the path that tells the documents apart, rather one named id, rather an outer one; None: there is none."""
+    keys = [path for path in paths if path.may_be_key]
+    return min(keys, key=lambda item: (not re.search(r"(^|_)id$", item.path[-1]), len(item.path)), default=None)
+
+
+def proposed_view(config: DocumentsConfig, paths: Sequence[PathDescription]) -> str:
+    """Return statements that make a typed view of the stream; a value that cannot be cast is NULL there.
+
+    Paths with names that need quotes are left out: they are in the table of the paths.
+    """
+    plain = [item for item in paths if all(map(PLAIN_NAME.fullmatch, item.path))]
+    columns = ["account", "document_key", *_view_columns(plain), "first_seen_at", "observed_at"]
+    lines = ["CREATE SCHEMA IF NOT EXISTS typed;", *_view_helpers()]
+    lines += [f"CREATE OR REPLACE VIEW typed.{config.name} AS", "SELECT " + ",\n       ".join(columns)]
+    lines += ["FROM core.documents", f"WHERE stream = '{config.stream}';"]
+    return "\n".join(lines)
+
+
+def _view_helpers() -> Iterator[str]:
+    for name, (returned, cast) in VIEW_HELPERS.items():
+        yield (
+            f"CREATE OR REPLACE FUNCTION typed.{name}(t text) RETURNS {returned} LANGUAGE plpgsql IMMUTABLE AS $$\n"
+            f"BEGIN RETURN {cast}; EXCEPTION WHEN data_exception THEN RETURN NULL; END $$;"
+        )
+
+
+def _view_columns(paths: Sequence[PathDescription]) -> Iterator[str]:
+    taken = {"account", "document_key", "first_seen_at", "observed_at"}
+    for item in paths:
+        name = "_".join(item.path).lower()[:56]
+        unique = next(other for other in (name, *(f"{name}_{n}" for n in range(2, 99))) if other not in taken)
+        taken.add(unique)
+        steps = ", ".join(f"'{step}'" for step in item.path)
+        (kind, *others) = item.kinds or ("text",)
+        is_number = {*item.kinds} == {"integer", "decimal"}
+        cast = VIEW_CASTS.get(kind) if not others else VIEW_CASTS["decimal"] if is_number else None
+        value = f"document #>> ARRAY[{steps}]"
+        yield f'{cast}({value}) AS "{unique}"' if cast else f'{value} AS "{unique}"'

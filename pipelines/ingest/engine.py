@@ -18,10 +18,9 @@ import pyarrow as pa
 
 from pipelines.ingest import windows
 from pipelines.ingest.normalize import concat, normalize
-from pipelines.ingest.pages import FetchedPage, page_of
 from pipelines.ingest.privacy import mask, unknown_columns, without_body
 from pipelines.ingest.progress import LogProgress, Progress
-from pipelines.ingest.streams import PageRequest, Stream
+from pipelines.ingest.streams import FetchedPage, PageRequest, Stream, page_of
 from pipelines.ingest.walk import (
     DEEPEST,
     SHORTEST,
@@ -359,6 +358,7 @@ class WarehouseWindows:
         rows = mask(concat(self.stream.schema, [page.payload.batch for page in pages]), personal)
         raw = [without_body(page.payload.raw, personal) for page in pages]
         unknown = unknown_columns(self.stream.unrequested(raw[0].request) if raw else (), personal)
+        pages.clear()  # what waits for the commits of other windows is in memory once
         return load_window(
             self.warehouse, self.stream, self.scope, record, rows.frame, rows.rejects, raw, unrequested=unknown
         )

@@ -16,9 +16,8 @@ import pyarrow as pa
 
 from pipelines.ingest.engine import SyncReport, SyncRequest, sync
 from pipelines.ingest.progress import Progress
-from pipelines.ingest.schema import Rows, Schema
+from pipelines.ingest.schema import LARGEST, Rows, Schema, json_text
 from pipelines.ingest.streams import PageRequest, Stream
-from pipelines.ingest.typing_values import LARGEST, json_text
 from resources.currencies import exponents
 from resources.data_api.client import Answer
 from resources.data_api.endpoints import DataApi

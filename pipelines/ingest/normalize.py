@@ -1,7 +1,7 @@
 """Rows of the API to typed frames, by the schema of their stream: nothing dropped, no float near an amount.
 
 A row that cannot be typed becomes a `Reject` with its reason and its JSON; an unknown field goes to `extra`.
-What a single value becomes is in `typing_values`; loading is in `resources.warehouse.load`.
+What a single value becomes is in `schema`; loading is in `resources.warehouse.load`.
 """
 
 from __future__ import annotations
@@ -18,8 +18,18 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipelines.ingest.schema import EXTRA, SUM_PARTS, Rows, Schema
-from pipelines.ingest.typing_values import ARROW_TYPES, TIME, json_text, typed, typed_column, why_not_storable
+from pipelines.ingest.schema import (
+    ARROW_TYPES,
+    EXTRA,
+    SUM_PARTS,
+    TIME,
+    Rows,
+    Schema,
+    json_text,
+    typed,
+    typed_column,
+    why_not_storable,
+)
 from resources.warehouse.load import Reject
 
 Row = dict[str, Any]

@@ -16,8 +16,7 @@ from typing import Any
 import pandas as pd
 
 from pipelines.ingest.normalize import Frame
-from pipelines.ingest.schema import EXTRA
-from pipelines.ingest.typing_values import canonical, json_text
+from pipelines.ingest.schema import EXTRA, canonical, json_text
 from resources.settings import PersonalSettings
 from resources.warehouse.load import RawPage, Reject
 

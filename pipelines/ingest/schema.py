@@ -1,23 +1,45 @@
-"""What the rows of a stream are: their columns and kinds, and what is made of them beside that.
+"""What the rows of a stream are: their columns and kinds, and how a column of JSON values becomes one of a kind.
 
-How a value becomes one of a kind is in `typing_values`, how rows become a frame in `normalize`.
+A fast path types clean columns, an exact one the rest. Both give the same result; the exact one also says which values
+cannot be typed, and why. How rows become a frame, and what becomes of a bad row, is in `normalize`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import json
+import re
+import secrets
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from decimal import Decimal
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
-if TYPE_CHECKING:
-    import pyarrow as pa
+import pyarrow as pa
+import pyarrow.compute as pc
 
 # amount: minor units, 64 bits; decimal: exact, any size, as text; integer: 32 bits; json: as JSON text
 Kind = Literal["text", "time", "amount", "decimal", "integer", "json"]
 
 EXTRA = "extra"  # the column of the fields that a schema does not know
 SUM_PARTS = ("amount", "currency")
+TIME = pa.timestamp("us", tz="UTC")
+ARROW_TYPES: dict[Kind, pa.DataType] = {
+    **dict.fromkeys(("text", "decimal", "json"), pa.string()),
+    **dict.fromkeys(("amount", "integer"), pa.int64()),
+    "time": TIME,
+}
+TIME_PATTERN = r"^\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}:\d{2}(\.\d{1,6})?(Z|[+-]\d{2}:?\d{2})?$"
+DECIMAL_PATTERN = r"[+-]?\d{1,24}(\.\d{1,12})?"
+LARGEST = 2**63 - 1
+LARGEST_INTEGER = 2**31 - 1
+MOST_DIGITS = 100_000  # before the decimal point; numeric, and so jsonb, holds 131,072
+MOST_DECIMALS = 16_000  # after it; 16,383
+FIRST_TIME = pa.scalar(datetime.min.replace(tzinfo=UTC), TIME).value
+LAST_TIME = pa.scalar(datetime.max.replace(tzinfo=UTC), TIME).value
+
+Reasons = dict[int, str]  # row number → why its value cannot be typed
 
 
 class Fault(NamedTuple):
@@ -73,3 +95,205 @@ class Schema:
     def fields(self) -> frozenset[str]:
         """The fields of the API that are known."""
         return frozenset(self.typed.keys() - self.parts) | frozenset(self.sums)
+
+
+def typed(values: Sequence[Any], kind: Kind) -> tuple[pa.Array, Reasons]:
+    """Return the column (null where a value is null, `""` or cannot be typed) and the reasons for the latter."""
+    types = set(map(type, values))
+    fast = _FAST[kind](values) if kind in _FAST and types <= _CLEAN[kind] else None
+    return (fast, {}) if fast is not None else _typed_one_by_one(values, kind)
+
+
+def _typed_one_by_one(values: Sequence[Any], kind: Kind) -> tuple[pa.Array, Reasons]:
+    convert = _EXACT[kind]
+    out: list[Any] = []
+    reasons: Reasons = {}
+    for number, value in enumerate(values):
+        try:
+            out.append(None if value is None or value == "" else convert(value))
+        except ValueError as error:
+            out.append(None)
+            reasons[number] = str(error)
+    return pa.array(out, ARROW_TYPES[kind]), reasons
+
+
+def typed_column(column: pa.Array | None, kind: Kind, count: int) -> pa.Array | None:
+    """Return the column of values that are Arrow's already, `count` nulls for no column; None: a case for `typed`."""
+    if column is None or column.null_count == count:
+        return pa.nulls(count, ARROW_TYPES[kind])
+    if kind == "amount":
+        return column if column.type == pa.int64() else None
+    if kind not in _FAST or column.type != pa.string():
+        return None
+    return _clean_text(_no_empty(column)) if kind == "text" else _clean_time(_no_empty(column))
+
+
+def _no_empty(texts: pa.Array) -> pa.Array:
+    empty = pc.equal(pc.binary_length(texts), 0)
+    return pc.if_else(empty, pa.scalar(None, pa.string()), texts) if pc.any(empty).as_py() else texts
+
+
+def _fast_text(values: Sequence[Any]) -> pa.Array | None:
+    return _clean_text(pa.array([value or None for value in values], pa.string()))
+
+
+def _clean_text(texts: pa.Array) -> pa.Array | None:
+    has_nul = pc.any(pc.match_substring(texts, "\x00")).as_py()
+    return None if has_nul else texts
+
+
+def _fast_amount(values: Sequence[Any]) -> pa.Array | None:
+    try:
+        return pa.array(values, pa.int64())
+    except (pa.ArrowInvalid, OverflowError):
+        return None
+
+
+def _fast_time(values: Sequence[Any]) -> pa.Array | None:
+    return _clean_time(pa.array([value or None for value in values], pa.string()))
+
+
+def _clean_time(texts: pa.Array) -> pa.Array | None:
+    if pc.all(pc.match_substring_regex(texts, TIME_PATTERN)).as_py() is False:
+        return None
+    try:
+        times = _times(texts)
+    except pa.ArrowInvalid:
+        return None
+    # Arrow has a year 0 and a year 10000, where the exact path, and PostgreSQL, have no such time
+    bounds = pc.min_max(pc.cast(times, pa.int64())).as_py()
+    exist = bounds["min"] is None or FIRST_TIME <= bounds["min"] <= bounds["max"] <= LAST_TIME
+    return times if exist else None
+
+
+def _times(texts: pa.Array) -> pa.Array:
+    try:
+        return pc.cast(texts, TIME)
+    except pa.ArrowInvalid:  # no zone, so the one we asked for: UTC
+        return pc.assume_timezone(pc.cast(texts, pa.timestamp("us")), "UTC")
+
+
+def _exact_text(value: Any) -> str:
+    if isinstance(value, bool | dict | list):
+        raise ValueError(f"is {_json_name(value)}, not text")  # noqa: TRY004 - a value, not a caller, is wrong
+    text = str(value)
+    if "\x00" in text:
+        raise ValueError("contains the character U+0000, which PostgreSQL cannot store")
+    return text
+
+
+def _exact_amount(value: Any) -> int:
+    if isinstance(value, bool | dict | list):
+        raise ValueError(f"is {_json_name(value)}, not an amount")  # noqa: TRY004
+    if isinstance(value, str) and not re.fullmatch("-?[0-9]{1,40}", value):
+        raise ValueError(f"is {value[:60]!r}, not a whole number of minor units")
+    amount = Decimal(value)
+    if not (amount.is_finite() and -LARGEST - 1 <= amount <= LARGEST):
+        raise ValueError(f"is {str(value)[:60]}, larger than a bigint holds")
+    if isinstance(value, float) or amount != int(amount):
+        raise ValueError(f"is {str(value)[:60]}, not a whole number of minor units")
+    return int(amount)
+
+
+def _exact_integer(value: Any) -> int:
+    number = _exact_amount(value)
+    if abs(number) > LARGEST_INTEGER:
+        raise ValueError(f"is {number}, larger than an integer holds")
+    return number
+
+
+def _exact_decimal(value: Any) -> str:
+    # a float would have been rounded already; a Decimal is the literal of the JSON
+    text = str(value)
+    if isinstance(value, bool | float | dict | list) or not re.fullmatch(DECIMAL_PATTERN, text):
+        raise ValueError(f"is {text[:60]!r}, not a decimal number of major units")
+    return text
+
+
+def _exact_json(value: Any) -> str:
+    text = json_text(value)
+    if (why := why_not_storable(value, text)) is not None:
+        raise ValueError(why)
+    return text
+
+
+def _exact_time(value: Any) -> datetime:
+    if not isinstance(value, str) or not re.match(TIME_PATTERN, value):
+        raise ValueError(f"is {str(value)[:60]!r}, not a time (YYYY-MM-DD hh:mm:ss)")
+    try:
+        moment = datetime.fromisoformat(value)
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise ValueError(f"is {value!r}, a time that does not exist") from None
+
+
+def _json_name(value: Any) -> str:
+    return {bool: "a boolean", dict: "an object", list: "a list"}[type(value)]
+
+
+def json_text(value: Any) -> str:
+    """Return `value` as JSON with every number as exact as it came (decimal.Decimal included)."""
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=_mark_number)
+    return _MARKED.sub(r"\1", text) if _MARK in text else text
+
+
+def canonical(value: Any) -> str:
+    """Return the JSON that a digest is taken over: keys sorted, no spaces, numbers as they came."""
+    return json_text(_sorted(value))
+
+
+def _sorted(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _sorted(value[name]) for name in sorted(value)}
+    return [_sorted(part) for part in value] if isinstance(value, list) else value
+
+
+def why_not_storable(value: Any, text: str) -> str | None:
+    """Return why PostgreSQL's jsonb cannot hold a value, whose JSON is `text`; None: it can."""
+    if _NUL.search(text):
+        return "contains U+0000, which PostgreSQL cannot store"
+    if any(map(_is_too_long, _decimals_in(value))):
+        return "contains a number that is too long for PostgreSQL"
+    return None
+
+
+def _mark_number(value: Any) -> str:
+    if isinstance(value, Decimal):
+        return f"{_MARK}{value}"
+    raise TypeError(f"{type(value).__name__} is no JSON value")
+
+
+def _decimals_in(value: Any) -> Iterator[Decimal]:
+    """Yield the numbers that may be too long: of an int, Python reads no more than 4,300 digits."""
+    if isinstance(value, dict):
+        value = list(value.values())
+    if isinstance(value, list):
+        for part in value:
+            yield from _decimals_in(part)
+    elif isinstance(value, Decimal):
+        yield value
+
+
+def _is_too_long(number: Decimal) -> bool:
+    exponent = number.as_tuple().exponent
+    return number.adjusted() > MOST_DIGITS or (isinstance(exponent, int) and -exponent > MOST_DECIMALS)
+
+
+_NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")  # the escape itself, not a backslash that stands before "u0000"
+_MARK = secrets.token_hex(8)  # cannot be foreseen, so no text of a merchant can look like a marked number
+_MARKED = re.compile(rf'"{_MARK}([^"]*)"')
+_NULL = type(None)
+_CLEAN: dict[Kind, set[type]] = {"text": {str, _NULL}, "time": {str, _NULL}, "amount": {int, _NULL}}
+_FAST: dict[Kind, Callable[[Sequence[Any]], pa.Array | None]] = {
+    "text": _fast_text,
+    "time": _fast_time,
+    "amount": _fast_amount,
+}
+_EXACT: dict[Kind, Callable[[Any], Any]] = {
+    "text": _exact_text,
+    "time": _exact_time,
+    "amount": _exact_amount,
+    "integer": _exact_integer,
+    "decimal": _exact_decimal,
+    "json": _exact_json,
+}

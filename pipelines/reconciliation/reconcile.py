@@ -1,20 +1,47 @@
-"""The three legs of a day's reconciliation in their order; each is useful alone."""
+"""The three legs of a day's reconciliation: its completeness, the own books (in `matching`), its balances.
+
+Completeness compares a stored day with a fresh, independent walk of it by the engine's `Walker`; it writes the proof,
+never an operation. Balances are rolled forward: opening snapshot + movements = closing snapshot, the residue shown.
+Which operations move which balance is not documented by the platform: recon.balance_rules says so, by default as
+docs/reconciliation.md does.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, date, datetime
-from typing import Literal
+from tempfile import SpooledTemporaryFile
+from typing import IO, TYPE_CHECKING, Any, Literal
 
-from pipelines.reconciliation.balances import BalancesFigures, roll_forward
-from pipelines.reconciliation.completeness import CompletenessReport, prove_completeness
+import orjson
+
+from pipelines.ingest import windows
+from pipelines.ingest.engine import Walker
+from pipelines.ingest.normalize import concat
+from pipelines.ingest.operations import OPERATIONS
+from pipelines.ingest.privacy import mask, unknown_columns
+from pipelines.ingest.streams import FetchedPage, page_of
+from pipelines.ingest.walk import Unstable
+from pipelines.ingest.windows import Window
+from pipelines.reconciliation import breaks
 from pipelines.reconciliation.matching import LedgerReport, reconcile_ledger
 from resources.data_api.endpoints import DataApi
+from resources.errors import ConfigError
 from resources.settings import SyncSettings
-from resources.warehouse.engine import Warehouse
+from resources.warehouse import ledger
+from resources.warehouse.engine import Warehouse, run
+from resources.warehouse.load import lines_to_stage, stage_rows
+from resources.warehouse.rate_limit import TokenBudget
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Leg = Literal["completeness", "books", "balances"]
 LEGS: tuple[Leg, ...] = ("completeness", "books", "balances")
+STREAM = "completeness"
+MOST_IN_MEMORY = 64 * 2**20
 
 
 @dataclass(frozen=True)
@@ -47,8 +74,7 @@ def reconcile_day(
 
 def is_over(warehouse: Warehouse, account: str, day: date) -> bool:
     """Return whether a business day has ended in the reporting zone."""
-    (bounds,) = warehouse.query("reconciliation/matching/day_bounds", account=account, day=day)
-    return bool(bounds.ends_at <= datetime.now(UTC))
+    return day_window(warehouse, account, day).last <= datetime.now(UTC)
 
 
 def is_proved(warehouse: Warehouse, account: str, day: date) -> bool:
@@ -57,3 +83,187 @@ def is_proved(warehouse: Warehouse, account: str, day: date) -> bool:
         row.completeness == "complete"
         for row in warehouse.query("reconciliation/close/close_state", account=account, day=day)
     )
+
+
+@dataclass
+class Rescan:
+    """A walk that loads nothing: what it counted, and the first interval that it could not show complete, and why."""
+
+    requests: int = 0
+    rejects: set[str] = field(default_factory=set)
+    unstable: str | None = None
+
+    def walk(self, walker: Walker[FetchedPage], window: Window) -> Iterator[pd.DataFrame]:
+        """Walk `window` as the sync does, cut where it must be, and yield the rows of each piece."""
+        queue = deque(windows.plan(window))
+        while queue:
+            piece = queue.popleft()
+            outcome = walker.walk(piece)
+            if isinstance(outcome, list):
+                queue.extendleft(reversed(outcome))
+            elif isinstance(outcome, Unstable):
+                self.unstable = self.unstable or f"{piece}: {outcome.reason}"
+            else:
+                pages = [page.payload.batch for page in outcome.pages]
+                rows = mask(concat(OPERATIONS.schema, pages), walker.settings.personal)
+                self.rejects.update(reject.raw_json for reject in rows.rejects)
+                yield rows.frame
+        self.requests = walker.api.counts.total
+
+
+@dataclass(frozen=True)
+class CompletenessReport:
+    """The proof, as recon.completeness keeps it."""
+
+    verdict: str
+    reason: str | None
+    requests: int
+    rows_walked: int
+    rows_rejected: int
+    rows_missing: int
+    rows_differing: int
+    rows_gone: int
+    rows_moved: int
+    totals_walked: list[dict[str, Any]]
+    totals_stored: list[dict[str, Any]]
+    digest_walked: str
+    digest_stored: str
+
+
+def prove_completeness(api: DataApi, warehouse: Warehouse, settings: SyncSettings, day: date) -> CompletenessReport:
+    """Walk a business day again and compare it with the store by control totals, digest and row by row.
+
+    The walk is a run of its own in the ledger. What it meets goes window by window into a temporary file: a transaction
+    that is open as long as the platform takes to answer would keep PostgreSQL from removing dead rows.
+
+    Raises:
+        ConfigError: the day is not over at the platform.
+        Retryable, Permanent, WarehouseUnavailable: no proof was written.
+    """
+    account = settings.account
+    window = day_window(warehouse, account, day)
+    started = datetime.now(UTC)
+    with (
+        api.run(TokenBudget(warehouse, account), settings.requests_in_flight) as run_api,
+        ledger.run(warehouse, run_api.counts, account=account, stream=STREAM),
+        SpooledTemporaryFile(max_size=MOST_IN_MEMORY) as lines,
+    ):
+        if run_api.last_second_over(window.last) < window.last:
+            raise ConfigError(f"{day} is not over: reconcile it when it is.")
+        rescan = Rescan()
+        for frame in rescan.walk(Walker(OPERATIONS, run_api, settings, page_of), window):
+            lines.write(lines_to_stage(frame, account))
+        return _compare_and_record(warehouse, settings, day, window, started, rescan, lines)
+
+
+def _compare_and_record(
+    warehouse: Warehouse,
+    settings: SyncSettings,
+    day: date,
+    window: Window,
+    started: datetime,
+    rescan: Rescan,
+    lines: IO[bytes],
+) -> CompletenessReport:
+    account = settings.account
+    with warehouse.transaction() as connection:
+        stage_rows(connection, OPERATIONS, lines)
+        run(connection, "reconciliation/reconcile/keep_last_observed")
+        run(connection, "reconciliation/reconcile/analyze_staging")
+        (row,) = run(
+            connection,
+            "reconciliation/reconcile/compare_walk",
+            account=account,
+            first=window.first,
+            last=window.last,
+            unrequested=list(unknown_columns(OPERATIONS.unrequested({"fields": settings.fields}), settings.personal)),
+        )
+        report = _report(rescan, row._asdict())
+        run(
+            connection,
+            "reconciliation/reconcile/add_completeness",
+            account=account,
+            day=day,
+            walked_at=started,
+            first=window.first,
+            last=window.last,
+            **asdict(report)
+            | {
+                "totals_walked": orjson.dumps(report.totals_walked).decode(),
+                "totals_stored": orjson.dumps(report.totals_stored).decode(),
+            },
+        )
+        figures = {"verdict": report.verdict, "rows_walked": report.rows_walked}
+        breaks.record_run(connection, account, day, "completeness", started, figures)
+    return report
+
+
+def day_window(warehouse: Warehouse, account: str, day: date) -> Window:
+    """Return a business day, up to the midnight after it, in UTC."""
+    (bounds,) = warehouse.query("reconciliation/matching/day_bounds", account=account, day=day)
+    return Window(bounds.starts_at.astimezone(UTC), bounds.ends_at.astimezone(UTC))
+
+
+def _report(rescan: Rescan, row: dict[str, Any]) -> CompletenessReport:
+    faults = [
+        f"{count:,} operations {what}"
+        for what, count in (
+            ("are missing in the store", row["rows_missing"]),
+            ("are stored otherwise", row["rows_differing"]),
+            ("are stored and no longer met", row["rows_gone"]),
+        )
+        if count
+    ]
+    if rescan.unstable:
+        verdict, reason = "incomplete", f"not shown complete: {rescan.unstable}"
+    elif faults:
+        verdict = "differs"
+        reason = f"{', '.join(faults)}, the first: {row['first_difference']}; load the day again"
+    else:
+        verdict, reason = "complete", None
+    del row["first_difference"]
+    return CompletenessReport(verdict, reason, rescan.requests, rows_rejected=len(rescan.rejects), **row)
+
+
+@dataclass(frozen=True)
+class BalancesFigures:
+    """How many balances were rolled forward, by outcome."""
+
+    balances: int
+    explained: int
+    lag: int
+    unexplained: int
+    without_snapshot: int
+
+
+def roll_forward(warehouse: Warehouse, account: str, day: date) -> BalancesFigures:
+    """Roll the balances of a business day forward and save them with their breaks; a second time changes nothing.
+
+    Raises:
+        WarehouseUnavailable, WarehouseBroken: nothing of the day was changed.
+    """
+    started = datetime.now(UTC)
+    with warehouse.transaction() as connection:
+        breaks.begin(connection, account)
+        (bounds,) = run(connection, "reconciliation/matching/day_bounds", account=account, day=day)
+        run(connection, "reconciliation/reconcile/table_balances")
+        run(
+            connection,
+            "reconciliation/reconcile/snapshots",
+            account=account,
+            starts_at=bounds.starts_at,
+            ends_at=bounds.ends_at,
+        )
+        run(connection, "reconciliation/reconcile/table_movements")
+        run(connection, "reconciliation/reconcile/movements", account=account, day=day)
+        run(connection, "reconciliation/reconcile/basis", account=account, day=day)
+        run(connection, "reconciliation/reconcile/table_rolled")
+        run(connection, "reconciliation/reconcile/roll_forward", account=account, day=day)
+        run(connection, "reconciliation/reconcile/drop_rolled", account=account, day=day)
+        run(connection, "reconciliation/reconcile/save_rolled")
+        run(connection, "reconciliation/reconcile/break_balance", day=day)
+        breaks.save(connection, account, day, balances=True)
+        (row,) = run(connection, "reconciliation/reconcile/figures_balances")
+        figures = BalancesFigures(**row._asdict())
+        breaks.record_run(connection, account, day, "balances", started, figures)
+    return figures

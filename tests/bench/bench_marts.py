@@ -12,7 +12,7 @@ import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
-from pipelines.marts.build import build_marts, differences_from_core
+from pipelines.marts import build_marts, differences_from_core
 from resources.settings import SyncSettings
 from resources.warehouse.engine import Warehouse
 from resources.warehouse.migrate import migrate

@@ -15,8 +15,7 @@ from fixtures.receivers import mail_server, watcher, webhook
 from fixtures.reconciliation import CUTOFF, DAY, add_entries, add_operations, breaks_of, reconcile
 from pipelines.accounts import account_scopes
 from pipelines.alerts.conditions import DagsterFacts, FailedCheck, FailedJob, evaluate
-from pipelines.alerts.notifications import notify
-from pipelines.alerts.outage import ALERTS_FAILED, CAUSES
+from pipelines.alerts.notifications import ALERTS_FAILED, CAUSES, notify
 from pipelines.definitions import defs
 from pipelines.reconciliation.matching import reconcile_ledger
 from pipelines.resources import WarehouseResource

@@ -20,8 +20,8 @@ from pipelines.cli.demo_data import FIELDS
 from pipelines.ingest.balances import sync_balances
 from pipelines.ingest.engine import SyncRequest
 from pipelines.ingest.fraud import sync_fraud
-from pipelines.marts.build import build_marts
-from pipelines.reconciliation.balances import roll_forward
+from pipelines.marts import build_marts
+from pipelines.reconciliation.reconcile import roll_forward
 from resources.data_api.client import Client
 from resources.data_api.clock import FixedClock
 from resources.data_api.endpoints import DataApi

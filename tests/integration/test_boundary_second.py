@@ -18,7 +18,7 @@ from pipelines.ingest.engine import SyncRequest, sync
 from pipelines.ingest.fraud import FRAUD, sync_fraud
 from pipelines.ingest.operations import OPERATIONS
 from pipelines.ingest.progress import LogProgress
-from pipelines.reconciliation.completeness import prove_completeness
+from pipelines.reconciliation.reconcile import prove_completeness
 from resources.data_api.endpoints import DataApi
 from resources.sandbox import DEMO_SECRET
 from resources.settings import SyncSettings

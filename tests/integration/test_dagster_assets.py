@@ -80,14 +80,14 @@ def sandbox():
         yield server
 
 
-def run(store_url, sandbox, job: str, **tags: str) -> dg.ExecuteInProcessResult:
+def run(store_url, sandbox, job: str, ops=None, **tags: str) -> dg.ExecuteInProcessResult:
     defs = definitions(accounts_of())
     resources = {
         "data_api": DataApiResource(base_url=sandbox.url, token=DEMO_TOKEN, secret=DEMO_SECRET),
         "warehouse": WarehouseResource(url=store_url),
         "progress": streams.LogProgress(),
     }
-    return defs.resolve_job_def(job).execute_in_process(resources=resources, tags=tags)
+    return defs.resolve_job_def(job).execute_in_process(resources=resources, tags=tags, run_config={"ops": ops or {}})
 
 
 def days_of(result: dg.ExecuteInProcessResult) -> list[str]:
@@ -105,6 +105,18 @@ def test_a_long_load_reports_days_while_others_are_still_to_be_loaded(store_url,
     monkeypatch.setattr(streams, "REPORT_SECONDS", 0)
     reported = days_of(run(store_url, sandbox, "load_operations", **range_tags(FIRST, LAST)))
     assert sorted(reported) == sorted([*DAYS, *DAYS]), "once when it was finished, once with the result"
+
+
+def test_several_days_in_one_run_are_reported_once_each_then_observed_and_checked_as_the_asset_is(store_url, sandbox):
+    days = {"backfill": {"config": {"first_day": str(FIRST), "last_day": str(LAST)}}}
+    result = run(store_url, sandbox, "backfill_operations", days)
+    assert sorted(days_of(result)) == DAYS
+    (observed,) = (event.asset_observation_data.asset_observation for event in result.get_asset_observation_events())
+    assert observed.metadata.keys() >= {"run_rows_new", "preview", "control_totals", "lateness"}
+    evaluated = {evaluation.check_name: evaluation.passed for evaluation in result.get_asset_check_evaluations()}
+    of_the_asset = definitions(accounts_of()).get_repository_def().asset_graph.get_check_keys_for_assets({KEY})
+    assert evaluated.keys() == {check.name for check in of_the_asset}
+    assert all(evaluated.values())
 
 
 def test_marts_show_pictures_of_volume_and_lateness(store_url, sandbox):

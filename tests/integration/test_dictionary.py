@@ -7,7 +7,7 @@ import yaml
 
 from fixtures.commands import ROOT, execute, fetch_all
 from pipelines.cli.admin import dbt_sources, dictionary_text
-from pipelines.marts.build import MARTS, build_marts
+from pipelines.marts import MARTS, build_marts
 from resources.settings import SyncSettings
 
 FILE = ROOT / "docs" / "data-dictionary.md"

@@ -23,7 +23,7 @@ from fixtures.documents import (
     world_of,
 )
 from pipelines.audit.replay import Replayer
-from pipelines.ingest.description import describe, proposed_key, proposed_view
+from pipelines.ingest.documents import describe, proposed_key, proposed_view
 from resources.documents import DocumentsConfig
 from resources.sandbox import DEMO_SECRET, SandboxServer, World
 

@@ -13,13 +13,12 @@ from conftest import drop_database, url_of
 
 from fixtures.commands import client_of, fetch_all, sync
 from fixtures.debian_server import debian_server
-from pipelines.audit.replay import Replayer
-from pipelines.audit.trace import trace
+from pipelines.audit.replay import Replayer, trace
+from pipelines.erasure import erase
 from pipelines.ingest.documents import sync_documents
 from pipelines.ingest.engine import SyncRequest
 from pipelines.ingest.fraud import sync_fraud
-from pipelines.marts.build import build_marts, differences_from_core
-from pipelines.privacy.erase import erase
+from pipelines.marts import build_marts, differences_from_core
 from resources.data_api.endpoints import DataApi
 from resources.documents import DocumentsConfig
 from resources.sandbox import DEMO_SECRET, Fraud, SandboxServer, World

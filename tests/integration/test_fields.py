@@ -9,7 +9,7 @@ import pytest
 from fixtures.commands import client_of, execute, fetch_all, sync
 from pipelines.audit.replay import Replayer
 from pipelines.ingest.operations import BY_DEFAULT, ON_REQUEST, OPERATIONS
-from pipelines.reconciliation.completeness import prove_completeness
+from pipelines.reconciliation.reconcile import prove_completeness
 from resources.data_api.endpoints import DataApi
 from resources.sandbox import DEMO_SECRET, SandboxServer, World
 from resources.sandbox.fields import DEFAULT

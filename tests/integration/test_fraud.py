@@ -12,7 +12,7 @@ from fixtures.commands import client_of, execute, fetch_all, sync
 from pipelines.alerts.conditions import EVERY_TOKEN_SEES
 from pipelines.ingest.engine import SyncRequest
 from pipelines.ingest.fraud import Skipped, sync_fraud
-from pipelines.marts.build import build_marts
+from pipelines.marts import build_marts
 from resources.data_api.endpoints import DataApi
 from resources.data_api.errors import Unauthorized
 from resources.sandbox import DEMO_SECRET, DEMO_TOKEN, Account, Fraud, SandboxServer, World

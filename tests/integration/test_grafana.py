@@ -8,7 +8,7 @@ import psycopg
 import pytest
 
 from fixtures.commands import ROOT
-from pipelines.marts.build import build_marts
+from pipelines.marts import build_marts
 from resources.settings import SyncSettings
 
 PANELS = json.loads((ROOT / "deploy/grafana/operations.json").read_text(encoding="utf-8"))["panels"]

@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from fixtures.commands import ROOT, SETTINGS, execute, fetch_all
-from pipelines.marts.build import build_marts
+from pipelines.marts import build_marts
 from resources.data_api.caller import RequestCounts
 from resources.warehouse import ledger
 

@@ -13,9 +13,8 @@ import pytest
 from fixtures.commands import fetch_all
 from fixtures.reconciliation import DAY, everything, four_days, load_all, reconcile
 from pipelines.cli.demo_data import write_demo_ledger
-from pipelines.reconciliation import inbox as inbox_module
-from pipelines.reconciliation.inbox import files_at_rest, import_inbox, refused_files
-from pipelines.reconciliation.ledger_import import import_ledger
+from pipelines.reconciliation import ledger_import
+from pipelines.reconciliation.ledger_import import files_at_rest, import_inbox, import_ledger, refused_files
 from pipelines.reconciliation.mapping import read_mapping
 from resources.currencies import exponent_of
 from resources.errors import ConfigError
@@ -213,7 +212,7 @@ def test_a_file_that_grows_while_it_is_read_is_left_whole_for_the_next_time(stor
 def test_a_crash_between_import_and_move_is_harmless(store, box, monkeypatch):
     put(box, "books/march.csv", GOOD)
     with monkeypatch.context() as patch:
-        patch.setattr(inbox_module, "_move", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        patch.setattr(ledger_import, "_move", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
             take_in(store, box)
     before = entries_of(store)

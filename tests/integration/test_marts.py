@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -10,12 +11,13 @@ from hypothesis import strategies as st
 
 from fixtures.commands import command, execute, fetch_all, sync
 from fixtures.marts import SETTINGS, daily, load, op
-from pipelines.marts.build import TABLES, build_marts, differences_from_core
+from pipelines.marts import TABLES, build_marts, differences_from_core
 from resources.currencies import ExponentOverride
 from resources.sandbox import SandboxServer, World
 from resources.settings import ReferenceSettings
 from resources.warehouse.migrate import migrate
 
+FILL = Path(__file__).parents[1] / "bench/fill_operations.sql"
 PROPERTY = settings(
     max_examples=8,
     deadline=None,
@@ -115,6 +117,49 @@ def test_another_zone_or_exponent_builds_everything_anew_without_being_asked(sto
     assert build_marts(store, SETTINGS).is_full
     assert daily(store) == [("2024-03-03", "sale", "success", 1, 500, Decimal("5.00"))]
     assert not build_marts(store, SETTINGS).is_full
+
+
+def test_building_everything_anew_leaves_the_references_between_the_tables(store):
+    def references() -> list[dict]:
+        return fetch_all(
+            store,
+            "SELECT conrelid::regclass::text AS table, conname, pg_get_constraintdef(oid) AS text, convalidated "
+            "FROM pg_constraint WHERE contype = 'f' AND connamespace = 'bi'::regnamespace ORDER BY 1, 2",
+        )
+
+    before = references()
+    load(store, op(1))
+    assert build_marts(store, SETTINGS, full=True).is_full
+    assert len(before) > 10
+    assert references() == before
+
+
+def test_the_build_of_a_night_reads_what_the_night_touched_and_not_all_operations(store):
+    rows, days = 20_000, 400
+    fill, night = FILL.read_text(encoding="utf-8").split("-- night\n")
+    execute(store, fill.replace("{rows}", str(rows)).replace("{days}", str(days)).replace("%", "%%"))
+    build_marts(store, SETTINGS)
+    execute(store, night.replace("%", "%%"))
+    analyze(store)
+    before = rows_read(store)
+    report = build_marts(store, SETTINGS)
+    assert (report.is_full, report.windows) == (False, 1)
+    assert 0 < rows_read(store) - before < rows / 10
+
+
+def rows_read(store) -> int:
+    """Rows of core.operations that any statement has read until now."""
+    execute(store, "SELECT pg_stat_force_next_flush()")
+    (row,) = fetch_all(
+        store,
+        "SELECT seq_tup_read + idx_tup_fetch AS n FROM pg_stat_user_tables WHERE relid = 'core.operations'::regclass",
+    )
+    return row["n"]
+
+
+def analyze(store) -> None:
+    """Let the planner know the tables, as autovacuum does in time."""
+    execute(store, "ANALYZE core.operations, core.operation_versions, sync.windows")
 
 
 def test_a_build_that_fails_changes_nothing(store, monkeypatch):

@@ -9,7 +9,7 @@ import pytest
 
 from fixtures.commands import execute, fetch_all
 from fixtures.marts import SETTINGS, daily, load, op, payment
-from pipelines.marts.build import build_marts
+from pipelines.marts import build_marts
 from resources.settings import ReferenceSettings
 from resources.warehouse import ledger
 from resources.warehouse.migrate import migrate

@@ -9,7 +9,7 @@ import pytest
 from fixtures.commands import client_of, execute, fetch_all
 from fixtures.marts import SETTINGS, START, freshness, load, op
 from pipelines.ingest.balances import sync_balances
-from pipelines.marts.build import build_marts
+from pipelines.marts import build_marts
 from resources.data_api.caller import RequestCounts
 from resources.data_api.endpoints import DataApi
 from resources.errors import ConfigError

@@ -8,7 +8,7 @@ import pytest
 
 from fixtures.commands import execute, fetch_all
 from fixtures.marts import SETTINGS, load, op
-from pipelines.marts.build import MARTS, TABLES, build_marts, currencies_missing_from_grain
+from pipelines.marts import MARTS, TABLES, build_marts, currencies_missing_from_grain
 
 PERSONAL = {
     *("account_number", "customer_ip", "customer_email", "customer_id", "card_holder"),

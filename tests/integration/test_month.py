@@ -28,10 +28,9 @@ from fixtures.reconciliation import add_entries, add_operations, reconcile
 from pipelines.reconciliation.close import Obstacle, Prepared, Sealed, close_month, days_of_month, reopen_day
 from pipelines.reports import first_screen
 from pipelines.reports.document import from_sealed
-from pipelines.reports.evidence import write_evidence
 from pipelines.reports.journal import read_journal_map, write_journal
 from pipelines.reports.month import gather_month, sums
-from pipelines.reports.publish import publish, publish_month
+from pipelines.reports.publish import publish, publish_month, write_evidence
 from resources.errors import ConfigError, Incomplete, WarehouseBroken
 from resources.rates import Rate
 from resources.settings import ReportSettings

@@ -21,8 +21,8 @@ from pipelines.ingest.balances import sync_balances
 from pipelines.ingest.engine import SyncRequest
 from pipelines.ingest.engine import sync as load_stream
 from pipelines.ingest.operations import OPERATIONS
-from pipelines.marts.build import build_marts
-from pipelines.reconciliation.completeness import prove_completeness
+from pipelines.marts import build_marts
+from pipelines.reconciliation.reconcile import prove_completeness
 from resources import log
 from resources.data_api.endpoints import DataApi
 from resources.errors import ConfigError

@@ -13,15 +13,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fixtures.commands import client_of, execute, fetch_all, sync
-from pipelines.audit.replay import Replayer
+from pipelines.audit.replay import Replayer, trace
 from pipelines.audit.spot_check import spot_check
-from pipelines.audit.trace import trace
 from pipelines.ingest.engine import SyncRequest
 from pipelines.ingest.fraud import sync_fraud
 from pipelines.ingest.normalize import concat, normalize
 from pipelines.ingest.operations import OPERATIONS
 from pipelines.ingest.privacy import MASKED_COLUMNS, keyed_hash, mask
-from pipelines.reconciliation.completeness import prove_completeness
+from pipelines.reconciliation.reconcile import prove_completeness
 from resources.data_api.endpoints import DataApi
 from resources.errors import ConfigError
 from resources.sandbox import DEMO_SECRET, DEMO_TOKEN, Fraud, SandboxServer, World

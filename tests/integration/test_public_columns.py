@@ -1,7 +1,7 @@
 """Every table and column of 1.0.0 is still there, of the same type: other programs rely on them."""
 
 from fixtures.commands import ROOT, SETTINGS, fetch_all
-from pipelines.marts.build import build_marts
+from pipelines.marts import build_marts
 
 PUBLISHED = ROOT / "tests" / "data" / "columns_of_1.0.0.txt"
 COLUMNS = """

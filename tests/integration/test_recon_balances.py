@@ -8,7 +8,7 @@ import pytest
 
 from fixtures.commands import execute, fetch_all
 from fixtures.reconciliation import DAY, NEXT, add_operations, at, breaks_of, everything
-from pipelines.reconciliation.balances import roll_forward
+from pipelines.reconciliation.reconcile import roll_forward
 
 
 def snapshots(store, *rows):

@@ -19,8 +19,7 @@ from fixtures.reconciliation import (
     matches_of,
     reconcile,
 )
-from pipelines.reconciliation.manual_matches import match, unmatch
-from pipelines.reconciliation.matching import reconcile_ledger
+from pipelines.reconciliation.matching import match, reconcile_ledger, unmatch
 from resources.errors import ConfigError
 
 FAR = DAY - timedelta(days=20)

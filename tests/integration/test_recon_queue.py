@@ -23,9 +23,9 @@ from fixtures.reconciliation import (
     everything,
     reconcile,
 )
-from pipelines.marts.build import build_marts
-from pipelines.reconciliation.manual_matches import match
-from pipelines.reconciliation.queue import (
+from pipelines.marts import build_marts
+from pipelines.reconciliation.break_files import read_breaks, write_breaks
+from pipelines.reconciliation.breaks import (
     BreakFilter,
     Change,
     add_reason,
@@ -36,7 +36,7 @@ from pipelines.reconciliation.queue import (
     reasons,
     set_deadline,
 )
-from pipelines.reconciliation.queue_files import read_breaks, write_breaks
+from pipelines.reconciliation.matching import match
 from resources.errors import ConfigError, Incomplete
 from resources.settings import SyncSettings
 from resources.warehouse.engine import Warehouse

@@ -11,7 +11,7 @@ from pipelines.audit.spot_check import spot_check
 from pipelines.ingest.balances import sync_balances
 from pipelines.ingest.engine import SyncRequest, sync
 from pipelines.ingest.operations import OPERATIONS
-from pipelines.reconciliation.completeness import prove_completeness
+from pipelines.reconciliation.reconcile import prove_completeness
 from resources.data_api.endpoints import DataApi
 from resources.errors import SyncError
 from resources.sandbox import Account, SandboxServer, World

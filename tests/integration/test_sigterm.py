@@ -207,7 +207,7 @@ UNHEARD = {
 }
 PROGRAM = """
 import ctypes, gc, threading, time
-from pipelines.cli.stopping import Stopping
+from pipelines.cli.console import Stopping
 
 def wait():
     gc.callbacks.clear()

@@ -18,14 +18,14 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from fixtures.commands import client_of, fetch_all, same
 from pipelines.audit.replay import Replayer
+from pipelines.erasure import erase
 from pipelines.ingest.engine import SyncRequest, sync
 from pipelines.ingest.operations import OPERATIONS
 from pipelines.ingest.privacy import PERSONAL_COLUMNS
-from pipelines.privacy.erase import erase
 from pipelines.reconciliation.close import Sealed, close_day, reopen_day, sealed_document
-from pipelines.reconciliation.completeness import prove_completeness
 from pipelines.reconciliation.ledger_import import import_ledger
 from pipelines.reconciliation.matching import reconcile_ledger
+from pipelines.reconciliation.reconcile import prove_completeness
 from resources.currencies import exponent_of
 from resources.data_api.endpoints import DataApi
 from resources.errors import ConfigError, Incomplete

@@ -13,8 +13,7 @@ import pytest
 from fixtures.commands import SETTINGS, client_of, differences, execute, fetch_all
 from fixtures.receivers import webhook
 from pipelines.alerts.conditions import DagsterFacts, evaluate
-from pipelines.alerts.notifications import notify
-from pipelines.alerts.outage import Outage, begin, end
+from pipelines.alerts.notifications import Outage, begin_outage, end_outage, notify
 from pipelines.ingest.engine import SyncRequest
 from pipelines.ingest.engine import sync as load_stream
 from pipelines.ingest.operations import OPERATIONS
@@ -93,9 +92,9 @@ class Week:
             found = evaluate(target, SETTINGS, AlertSettings(), moment, DagsterFacts())
             notify(target, "default", found, channels, moment, "docs/runbook.md")
         except WarehouseUnavailable as error:
-            self.outage = begin(self.outage, channels, error, moment, "default", "docs/runbook.md")
+            self.outage = begin_outage(self.outage, channels, error, moment, "default", "docs/runbook.md")
         else:
-            self.outage = end(self.outage, channels, moment, "default")
+            self.outage = end_outage(self.outage, channels, moment, "default")
         new = self.hook.texts[self.seen :]
         self.seen += len(new)
         return [re.match(r"\*default: (.*)\*", text)[1] for text in new]

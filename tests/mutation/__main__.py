@@ -62,7 +62,7 @@ MODULES: dict[str, Module] = {
     "windows": Module(("pipelines/ingest/windows.py",), ("tests/unit/test_windows.py",)),
     "walk": Module(("pipelines/ingest/walk.py",), ("tests/unit/test_walk.py",), sample=100),
     "normalize": Module(
-        ("pipelines/ingest/normalize.py", "pipelines/ingest/typing_values.py"),
+        ("pipelines/ingest/normalize.py", "pipelines/ingest/schema.py"),
         ("tests/unit/normalize",),
         ("tests/unit/test_fraud_rows.py", "tests/unit/test_document_rows.py"),
         sample=100,

@@ -14,7 +14,7 @@ from pipelines.ingest.balances import normalize_balances
 from pipelines.ingest.fraud import FRAUD
 from pipelines.ingest.normalize import concat, normalize
 from pipelines.ingest.operations import OPERATIONS
-from pipelines.ingest.typing_values import json_text
+from pipelines.ingest.schema import json_text
 from resources.data_api import signature
 from resources.sandbox import DEMO_SECRET as SECRET
 from resources.sandbox import signing

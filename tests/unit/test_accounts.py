@@ -9,7 +9,7 @@ from pipelines.accounts import account_scopes
 from pipelines.alerts.conditions import DagsterFacts, FailedCheck, FailedJob
 from pipelines.definitions import definitions
 from pipelines.jobs import job_names
-from pipelines.marts.build import MARTS
+from pipelines.marts import MARTS
 from pipelines.resources import data_api_from_env
 from pipelines.sensors import facts_of_account
 from resources.accounts import accounts_of

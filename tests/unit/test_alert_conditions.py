@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipelines.alerts.conditions import LEAST_NIGHTS, Night, unusual
-from pipelines.alerts.deadline import last_moment, required_day
+from pipelines.nights import last_moment, required_day
 from resources.errors import ConfigError
 from resources.settings import ReferenceSettings, SyncSettings, alert_settings, sync_settings
 

@@ -17,7 +17,7 @@ from fixtures.commands import ROOT
 from pipelines.accounts import AccountScope
 from pipelines.definitions import defs
 from pipelines.jobs import schedules_of
-from pipelines.marts.build import MARTS
+from pipelines.marts import MARTS
 from pipelines.resources import DataApiResource, WarehouseResource, data_api_from_env
 from resources.settings import ReferenceSettings, SyncSettings
 

@@ -13,7 +13,7 @@ import typer
 import sql
 from fixtures.commands import ROOT
 from pipelines.cli.commands import app
-from pipelines.marts.build import MARTS
+from pipelines.marts import MARTS
 
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
 MADE_UP = "disputes"  # the stream that docs/adding-a-stream.md adds

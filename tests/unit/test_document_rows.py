@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipelines.erasure import Named
 from pipelines.ingest.documents import document_stream
 from pipelines.ingest.normalize import Batch, Frame, concat, normalize
 from pipelines.ingest.privacy import mask_document
-from pipelines.ingest.typing_values import canonical
-from pipelines.privacy.erase_documents import Named
+from pipelines.ingest.schema import canonical
 from resources.data_api.errors import UnexpectedShape
 from resources.documents import DocumentsConfig
 from resources.settings import PersonalSettings, Secret

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from pipelines.ingest.fraud import CLASH, FRAUD, minor_units
 from pipelines.ingest.normalize import Batch, Frame, concat, normalize
-from pipelines.ingest.typing_values import json_text
+from pipelines.ingest.schema import json_text
 from resources.currencies import exponents
 
 AT = datetime(2024, 4, 1, tzinfo=UTC)

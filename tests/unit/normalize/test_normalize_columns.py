@@ -24,10 +24,10 @@ from fixtures.normalize import (
     values,
     written_times,
 )
-from pipelines.ingest import typing_values
+from pipelines.ingest import schema
 from pipelines.ingest.normalize import normalize_columns
 from pipelines.ingest.operations import OPERATIONS
-from pipelines.ingest.typing_values import ARROW_TYPES, json_text, typed
+from pipelines.ingest.schema import ARROW_TYPES, json_text, typed
 
 # Both ways to a column
 
@@ -52,15 +52,15 @@ CLEAN = {
     ],
 )
 def test_what_the_platform_usually_sends_takes_the_fast_path(kind, column):
-    assert typing_values._FAST[kind](column) is not None
+    assert schema._FAST[kind](column) is not None
 
 
 @settings(QUICK, max_examples=150)
 @given(data=st.data(), kind=kinds)
 def test_the_fast_path_and_the_exact_path_give_the_same_column(data, kind):
     column = data.draw(st.lists(st.one_of(st.none(), CLEAN[kind]), max_size=4))
-    fast = typing_values._FAST[kind](column)
-    exact, reasons = typing_values._typed_one_by_one(column, kind)
+    fast = schema._FAST[kind](column)
+    exact, reasons = schema._typed_one_by_one(column, kind)
     if fast is None:
         return
     assert reasons == {}

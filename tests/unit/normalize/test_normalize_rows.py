@@ -26,7 +26,7 @@ from fixtures.normalize import (
     written_times,
 )
 from pipelines.ingest.operations import OPERATIONS
-from pipelines.ingest.typing_values import json_text
+from pipelines.ingest.schema import json_text
 
 # Unknown fields
 

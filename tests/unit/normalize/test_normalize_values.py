@@ -25,7 +25,7 @@ from fixtures.normalize import (
     written_times,
 )
 from pipelines.ingest.operations import BY_DEFAULT, OPERATIONS
-from pipelines.ingest.typing_values import TIME, typed
+from pipelines.ingest.schema import TIME, typed
 from resources.sandbox import fields as sandbox_fields
 
 FIELDS = OPERATIONS.schema.fields

@@ -1,4 +1,4 @@
-"""A list of breaks as a file for a spreadsheet, .xlsx or .csv, and back; what the rows then do is in `queue`.
+"""A list of breaks as a file for a spreadsheet, .xlsx or .csv, and back; what the rows then do is in `breaks`.
 
 No cell that we write is a formula. What spreadsheets do to a file changes nothing: columns moved or added, rows sorted,
 filtered, emptied or deleted, ids turned into numbers, semicolons, a byte order mark.
@@ -15,8 +15,8 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
+from pipelines.reconciliation.breaks import FilledRow, shown
 from pipelines.reconciliation.ledger_files import Layout, Spoiled, check_file, read_ledger_file, sheet_names
-from pipelines.reconciliation.queue import FilledRow, shown
 from resources.currencies import major_units
 from resources.errors import ConfigError
 from resources.printable import with_formula_quote, without_formula_quote

@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+import re
+import secrets
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 from sqlalchemy import Connection
@@ -17,19 +20,21 @@ from sqlalchemy import Connection
 from pipelines.ingest.operations import OPERATIONS
 from pipelines.ingest.privacy import PERSONAL_COLUMNS
 from pipelines.ingest.registry import TYPED
-from pipelines.ingest.typing_values import canonical, json_text
-from pipelines.privacy import erase_documents
-from pipelines.privacy.erase_documents import Named
+from pipelines.ingest.schema import canonical, json_text
 from resources.warehouse.engine import Warehouse, affect, run
 from resources.warehouse.load import body_of, compress
 
 KEPT = frozenset[str]().union(*(stream.schema.fields for stream in TYPED)) - PERSONAL_COLUMNS
 REDACT = {
-    "documents": "privacy/erase/redact_documents",
-    "document_versions": "privacy/erase/redact_document_versions",
+    "documents": "erasure/redact_documents",
+    "document_versions": "erasure/redact_document_versions",
 }
 LISTS = ("operations", "frauds", "fraud")
 KNOWN_ENDPOINTS = frozenset({"operations/get", "operations/get-by-payment", "fraud/list", "balance/get"})
+ERASED = "erased"
+# text under these names stays; any other text of the document goes
+HARMLESS = (OPERATIONS.schema.typed.keys() - PERSONAL_COLUMNS) | {"currency", "stage", "status", "type"}
+TIME_OR_AMOUNT = re.compile(r"\d{4}-\d{2}-\d{2}([T ][\d:.+Z-]{5,})?|-?\d{1,12}\.\d{1,4}")
 
 
 @dataclass(frozen=True)
@@ -73,19 +78,19 @@ def erase(warehouse: Warehouse, account: str, customer: str) -> Erasure:
     with warehouse.transaction() as connection:
         run(connection, "warehouse/load/lock_account", account=account)
         known = {"account": account, "customer": customer, "who_lower": _in_lower_case({customer})}
-        names = {str(row.value) for row in run(connection, "privacy/erase/who", **known)}
+        names = {str(row.value) for row in run(connection, "erasure/who", **known)}
         keys = {"account": account, "who": sorted(names), "who_lower": _in_lower_case(names)}
-        ids = [row.operation_id for row in run(connection, "privacy/erase/operations", **keys)]
+        ids = [row.operation_id for row in run(connection, "erasure/operations", **keys)]
         keys["operation_ids"] = ids
-        versions = len(run(connection, "privacy/erase/operation_versions", **keys))
-        frauds = affect(connection, "privacy/erase/fraud_reports", **keys)
-        frauds += affect(connection, "privacy/erase/fraud_report_versions", **keys)
+        versions = len(run(connection, "erasure/operation_versions", **keys))
+        frauds = affect(connection, "erasure/fraud_reports", **keys)
+        frauds += affect(connection, "erasure/fraud_report_versions", **keys)
         person = _Person(frozenset({*names, *(name.lower() for name in names)}), frozenset(ids))
         rejects, pages = _redact_rejects(connection, account, person), _redact_pages(connection, account, person)
         documents = _redact_documents(connection, account, person)
         done = Erasure(len(ids), versions, frauds, rejects, pages, documents)
         if done.found:
-            run(connection, "privacy/erase/record", account=account, **vars(done))
+            run(connection, "erasure/record", account=account, **vars(done))
         return done
 
 
@@ -97,7 +102,7 @@ def _in_lower_case(names: Iterable[str]) -> list[str]:
 
 def _redact_rejects(connection: Connection, account: str, person: _Person) -> int:
     count = 0
-    for reject in run(connection, "privacy/erase/rejects", account=account):
+    for reject in run(connection, "erasure/rejects", account=account):
         row = _parsed(reject.raw_json)
         if isinstance(row, dict) and reject.stream.startswith("documents:"):
             named = person.in_documents
@@ -108,13 +113,13 @@ def _redact_rejects(connection: Connection, account: str, person: _Person) -> in
             redacted = '"erased"' if any(name in reject.raw_json.lower() for name in person.names) else None
         if redacted is not None and redacted != reject.raw_json:
             values = {"stream": reject.stream, "row_sha256": reject.row_sha256, "raw_json": redacted}
-            count += affect(connection, "privacy/erase/redact_reject", account=account, **values)
+            count += affect(connection, "erasure/redact_reject", account=account, **values)
     return count
 
 
 def _parsed(text: str) -> Any:
     try:
-        return erase_documents.read(text)
+        return _read(text)
     except ValueError:
         return None
 
@@ -122,20 +127,20 @@ def _parsed(text: str) -> Any:
 def _redact_pages(connection: Connection, account: str, person: _Person) -> int:
     # every page is read: an operation that a walk met unchanged is on that walk's page too
     count, last = 0, 0
-    while pages := run(connection, "privacy/erase/pages_after", account=account, page_id=last):
+    while pages := run(connection, "erasure/pages_after", account=account, page_id=last):
         last = pages[-1].page_id
         for page in pages:
             text = _redacted_body(page, person)
             if text is None:
                 continue
             values = {"page_id": page.page_id, "body_zstd": compress(text), "body_bytes": len(text)}
-            count += affect(connection, "privacy/erase/redact_page", account=account, **values)
+            count += affect(connection, "erasure/redact_page", account=account, **values)
     return count
 
 
 def _redacted_body(page: Any, person: _Person) -> bytes | None:
     """Return the body of a page without the person, or None when it does not name them."""
-    body = erase_documents.read(body_of(page).decode())
+    body = _read(body_of(page).decode())
     if page.endpoint in KNOWN_ENDPOINTS:
         return json_text(body).encode() if _redact_body(body, person) else None
     before = json_text(body)
@@ -150,8 +155,8 @@ def _redact_documents(connection: Connection, account: str, person: _Person) -> 
         json.dumps(name, ensure_ascii=False)[1:-1] for name in _in_lower_case(named.names | named.operation_ids)
     )
     new_keys: dict[tuple[str, str], str] = {}
-    for row in run(connection, "privacy/erase/documents_named", account=account, needles=needles):
-        document = erase_documents.read(row.text)
+    for row in run(connection, "erasure/documents_named", account=account, needles=needles):
+        document = _read(row.text)
         key = new_keys.setdefault((row.stream, row.document_key), named.key_without(row.document_key))
         if key == row.document_key and not named.is_in(document):
             continue
@@ -183,3 +188,79 @@ def _redact_body(body: Any, person: _Person) -> bool:
 
 def _redacted(row: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in row.items() if key in KEPT}
+
+
+@dataclass(frozen=True)
+class Named:
+    """By what a document names a person: ids and addresses in lower case, and ids of the person's operations.
+
+    The format of a document is not known, so little of it is trusted to be harmless.
+    """
+
+    names: frozenset[str]
+    operation_ids: frozenset[str]
+
+    def is_in(self, value: Any, name: str = "", parent: str = "") -> bool:
+        """Whether one of the names is a whole value anywhere, or one of the operations is the document's."""
+        if isinstance(value, dict):
+            return any(self.is_in(part, key, name) for key, part in value.items())
+        if isinstance(value, list):
+            return any(self.is_in(part, name, parent) for part in value)
+        if value is None or isinstance(value, bool):
+            return False
+        text = str(value)
+        is_operation = name == "operation_id" or (name == "id" and parent in {"operation", "operations"})
+        return self.is_name(text) or (is_operation and text in self.operation_ids)
+
+    def is_name(self, text: str) -> bool:
+        """Whether a text is one of the names."""
+        return text.lower() in self.names
+
+    def key_without(self, key: str) -> str:
+        """Return a document's key, or another one nobody can guess when the person's name is all or part of it."""
+        try:
+            parts = json.loads(key)
+        except ValueError:
+            parts = key
+        values = [str(part) for part in parts] if isinstance(parts, list) else [key]
+        return f"{ERASED}-{secrets.token_hex(16)}" if any(map(self.is_name, values)) else key
+
+    def redacted(self, value: Any, name: str = "") -> Any:
+        """Return a document that names the person, without what may identify them.
+
+        Numbers, true and false stay, unless under a personal name or equal to the person's; so does text that is
+        a time or an amount with decimals, or under a name known as harmless. Any other text becomes "erased".
+        """
+        if isinstance(value, dict):
+            return {key: self.redacted(part, key) for key, part in value.items()}
+        if isinstance(value, list):
+            return [self.redacted(part, name) for part in value]
+        if value is None or value == "" or isinstance(value, bool):
+            return value
+        is_plain = not isinstance(value, str) or name in HARMLESS or TIME_OR_AMOUNT.fullmatch(value) is not None
+        return value if is_plain and name not in PERSONAL_COLUMNS and not self.is_name(str(value)) else ERASED
+
+    def redacted_body(self, body: Any) -> Any:
+        """Return an answer in which every document that names the person is redacted."""
+        lists = list(_outermost_lists(body))
+        for rows in lists:
+            rows[:] = [self.redacted(row) if self.is_in(row) else row for row in rows]
+        return _without_signature(self, body) if not lists and self.is_in(body) else body
+
+
+def _read(text: str) -> Any:
+    """Return a JSON value with every number exact."""
+    return json.loads(text, parse_float=Decimal)
+
+
+def _outermost_lists(value: Any) -> Iterator[list[Any]]:
+    if isinstance(value, list):
+        yield value
+    elif isinstance(value, dict):
+        for part in value.values():
+            yield from _outermost_lists(part)
+
+
+def _without_signature(named: Named, body: dict[str, Any]) -> dict[str, Any]:
+    signature = {"signature": body["signature"]} if "signature" in body else {}
+    return {**named.redacted(body), **signature}

@@ -1,0 +1,263 @@
+"""What finance reads: the assets `reconciliation`, `ledger_entries` (the inbox), `report`, and the marts of schema bi.
+
+The work is in `pipelines.reconciliation`, `pipelines.reports` and `pipelines.marts`.
+"""
+
+from base64 import b64encode
+from collections.abc import Iterator
+from datetime import UTC, date, datetime
+from typing import Any
+
+import dagster as dg
+
+from pipelines.accounts import AccountScope
+from pipelines.assets import PLATFORM, as_dagster_failure, asset_spec, column_schema, nightly_freshness
+from pipelines.jobs import BACKFILL, DAYS
+from pipelines.marts import MARTS, MartsReport, build_marts
+from pipelines.nights import last_business_day
+from pipelines.reconciliation.ledger_import import import_inbox
+from pipelines.reconciliation.reconcile import LEGS, DayReport, Leg, is_over, is_proved, reconcile_day
+from pipelines.reports.page import sentence
+from pipelines.reports.publish import mail, publish
+from pipelines.resources import DataApiResource, WarehouseResource
+from resources.currencies import exponent_of
+from resources.settings import alert_settings, ledger_mappings, report_dir, report_settings
+from resources.warehouse.engine import Warehouse
+from resources.warehouse.reference import settings_in_force
+
+# in short; what each column means is in the database's comments
+MART_DESCRIPTIONS = {
+    "dim_date": "One row a business day: ISO week, month, fiscal year.",
+    "dim_project": "One row a project that was ever seen.",
+    "dim_operation_status": "One row a pair of type and status: what it means for money and for approval.",
+    "dim_currency": "Decimals of each currency, by period.",
+    "daily_overview": "Count and amount of operations by business day, project, currency, type and status.",
+    "fct_payments": "One row a payment and currency: authorised, captured, sold, refunded, reversed, paid out.",
+    "approval_by_method_daily": "Attempts and approvals by business day, payment method, issuer's country and BIN.",
+    "decline_reasons_daily": "Attempts that were declined or failed, by business day and the provider's answer.",
+    "fct_retries": "One row a payment that was tried again after it was declined or failed, and how that ended.",
+    "fct_refunds": "One row a refund or reversal, with its sale and the time between them.",
+    "refund_cohorts": "Of what was sold on a business day, how much was given back since.",
+    "fct_operations": "One row an operation as last observed, without personal data.",
+    "fct_fraud": "One row a report of fraud, without personal data, with the operation it is about.",
+    "fct_balances_daily": "Each balance by business day: first, last, lowest and highest snapshot.",
+    "approval_rate_daily": "Attempts and approvals by business day, project, currency and type.",
+    "control_totals": "Control totals of each walk by currency, type and status, as the ledger keeps them.",
+    "data_freshness": "One row an account and stream: is what is shown up to date, and if not, why.",
+    "ops_runs": "One row a run: how it ended, how long it took, what it brought.",
+    "ops_lateness": "How long after its completion an operation was first seen, by UTC day.",
+    "recon_match_rate": "How much of a business day the own books have, and what each pass matched.",
+    "recon_open_breaks": "Open breaks by type, owner, age and currency, and how many are overdue.",
+    "recon_resolution": "How long breaks took until they were explained or resolved.",
+    "recon_days": "How far the reconciliation and the close of each business day have come.",
+}
+# the marts that are made of something else than operations
+MART_SOURCES = {"fct_balances_daily": ["balances"], "dim_currency": [], "data_freshness": ["operations", "balances"]}
+
+
+class ReconciliationConfig(dg.Config):
+    """Which legs of which business days are done."""
+
+    legs: list[str] = list(LEGS)  # noqa: RUF012 - pydantic copies it
+    days: list[str] = []  # noqa: RUF012 - the same; none: the days of the partitions
+    prove_again: bool = False  # walk a day again that was proved complete before
+
+
+def reconciliation_asset(scope: AccountScope) -> dg.AssetsDefinition:
+    """Return the account's asset."""
+    spec = asset_spec(
+        scope,
+        "reconciliation",
+        group="finance",
+        description=(
+            "Business days compared with a fresh walk of the platform, the merchant's own books and the "
+            "balances (recon.completeness, recon.matches, recon.breaks, recon.balance_rollforward)."
+        ),
+        table="recon.breaks",
+        deps=[("operations",), PLATFORM, *([("ledger_entries",)] if scope.settings.ledger_inbox else [])],
+        partitions_def=DAYS,
+    )
+
+    @dg.multi_asset(name=scope.op("reconciliation"), specs=[spec], backfill_policy=BACKFILL)
+    def reconciliation(
+        context: dg.AssetExecutionContext,
+        config: ReconciliationConfig,
+        data_api: DataApiResource,
+        warehouse: WarehouseResource,
+    ) -> Iterator[dg.MaterializeResult[None]]:
+        """Reconcile the business days of the partition range that are over."""
+        chosen = {leg for leg in LEGS if leg in config.legs}
+        with as_dagster_failure():
+            store = warehouse.warehouse()
+            for text in config.days or context.partition_keys:
+                day = date.fromisoformat(text)
+                if not is_over(store, scope.account, day):
+                    context.log.info("%s is not over in the reporting zone: left for the next night", day)
+                    continue
+                walk = "completeness" in chosen and (config.prove_again or not is_proved(store, scope.account, day))
+                legs: tuple[Leg, ...] = tuple(leg for leg in LEGS if leg in chosen and (leg != "completeness" or walk))
+                report = reconcile_day(data_api.api(scope.account) if walk else None, store, scope.settings, day, legs)
+                context.add_asset_metadata(_reconciliation_metadata(report), asset_key=spec.key, partition_key=text)
+            yield dg.MaterializeResult(asset_key=spec.key, metadata=column_schema(store, "recon.breaks"))
+
+    return reconciliation
+
+
+def ledger_asset(scope: AccountScope) -> dg.AssetsDefinition:
+    """Return the asset of an account that has an inbox."""
+    spec = asset_spec(
+        scope,
+        "ledger_entries",
+        group="finance",
+        description="The merchant's own books: the files of SYNC_LEDGER_INBOX are imported (recon.ledger_entries).",
+        table="recon.ledger_entries",
+    )
+
+    @dg.multi_asset(name=scope.op("ledger_entries"), specs=[spec])
+    def ledger_entries(warehouse: WarehouseResource) -> dg.MaterializeResult[None]:
+        """Import the files that are complete; a refused one is moved aside, and keeps no other from being imported."""
+        with as_dagster_failure():
+            store, inbox = warehouse.warehouse(), scope.settings.ledger_inbox
+            assert inbox is not None  # noqa: S101 - without one there is no such asset
+            zone = settings_in_force(store, scope.settings).reference.reporting_zone
+            files = list(import_inbox(store, scope.account, inbox, ledger_mappings(), zone, exponent_of))
+            columns = column_schema(store, "recon.ledger_entries")
+        return dg.MaterializeResult(
+            asset_key=spec.key,
+            metadata={
+                "files": dg.MetadataValue.int(len(files)),
+                "refused": dg.MetadataValue.int(sum(file.imported is None for file in files)),
+                "what": dg.MetadataValue.json([f"{file.mapping}/{file.name}: {file.sentence}" for file in files]),
+                **columns,
+            },
+        )
+
+    return ledger_entries
+
+
+def _reconciliation_metadata(report: DayReport) -> dict[str, dg.MetadataValue]:
+    found: dict[str, dg.MetadataValue] = {}
+    if report.completeness:
+        found["completeness"] = dg.MetadataValue.text(report.completeness.verdict)
+        found["rows_walked"] = dg.MetadataValue.int(report.completeness.rows_walked)
+    if report.books:
+        found["books"] = dg.MetadataValue.json(vars(report.books))
+        found["breaks"] = dg.MetadataValue.int(sum(report.books.breaks.values()))
+    if report.balances:
+        found["balances"] = dg.MetadataValue.json(vars(report.balances))
+    return found
+
+
+class ReportConfig(dg.Config):
+    """Which business day (YYYY-MM-DD); empty: the last one that is over in the reporting zone."""
+
+    day: str = ""
+
+
+def report_asset(scope: AccountScope) -> dg.AssetsDefinition:
+    """Return the account's asset."""
+    spec = asset_spec(
+        scope,
+        "report",
+        group="finance",
+        description="Daily close report of a business day: one page and one workbook in SYNC_REPORT_DIR.",
+        deps=[("reconciliation",)],
+        kinds=("html", "excel"),
+        freshness_policy=nightly_freshness(scope),
+    )
+
+    @dg.multi_asset(name=scope.op("report"), specs=[spec])
+    def report(
+        context: dg.AssetExecutionContext, config: ReportConfig, warehouse: WarehouseResource
+    ) -> dg.MaterializeResult[None]:
+        """Write page and workbook, and mail them to those that SYNC_REPORT_MAIL_TO names."""
+        with as_dagster_failure():
+            store = warehouse.warehouse()
+            zone = settings_in_force(store, scope.settings).reference.reporting_zone
+            day = date.fromisoformat(config.day) if config.day else last_business_day(datetime.now(UTC), zone)
+            published = publish(store, scope.account, day, zone, report_dir(), report_settings())
+            if mail(published, alert_settings()):
+                context.log.info("the report was sent by e-mail")
+        context.log.info(sentence(published.document))
+        return dg.MaterializeResult(
+            asset_key=spec.key,
+            metadata={
+                "business_date": day.isoformat(),
+                "in_one_line": sentence(published.document),
+                "page": dg.MetadataValue.path(published.page),
+                "workbook": dg.MetadataValue.path(published.workbook),
+                "open_breaks": sum(group.count for group in published.document.breaks),
+                "ledger_head": published.document.completeness.ledger_head or "—",
+            },
+        )
+
+    return report
+
+
+def marts_asset(scope: AccountScope) -> dg.AssetsDefinition:
+    """Return the account's assets; the tables behind them are of all accounts, so each build brings all up to date."""
+    specs = {
+        name: asset_spec(
+            scope,
+            "bi",
+            name,
+            group="bi",
+            description=MART_DESCRIPTIONS[name],
+            table=f"bi.{name}",
+            deps=[(source,) for source in MART_SOURCES.get(name, ["operations"])],
+            freshness_policy=nightly_freshness(scope),
+        )
+        for name in MARTS
+    }
+
+    @dg.multi_asset(name=scope.op("marts"), specs=list(specs.values()))
+    def marts(context: dg.AssetExecutionContext, warehouse: WarehouseResource) -> Iterator[dg.MaterializeResult[None]]:
+        """Bring the marts to the state of the core: what the ledger says is new, or everything."""
+        with as_dagster_failure():
+            store = warehouse.warehouse()
+            report = build_marts(store, scope.settings)
+            pictures = _pictures(store, scope, context.run.run_id)
+            for name, spec in specs.items():
+                metadata: dict[str, Any] = {
+                    **_mart_metadata(name, report),
+                    **column_schema(store, f"bi.{name}"),
+                    **pictures.get(name, {}),
+                }
+                yield dg.MaterializeResult(asset_key=spec.key, metadata=metadata)
+
+    return marts
+
+
+def _mart_metadata(name: str, report: MartsReport) -> dict[str, dg.MetadataValue]:
+    metadata: dict[str, dg.MetadataValue] = {
+        "shows_core_of": dg.MetadataValue.timestamp(report.refreshed_at),
+        "built_anew": dg.MetadataValue.bool(report.is_full),
+        "ledger_entries": dg.MetadataValue.int(report.windows),
+        "business_days": dg.MetadataValue.int(report.days),
+        "payments": dg.MetadataValue.int(report.payments),
+    }
+    if name in report.rows:
+        metadata["dagster/row_count"] = dg.MetadataValue.int(report.rows[name])
+    return metadata
+
+
+def _pictures(store: Warehouse, scope: AccountScope, dagster_run_id: str) -> dict[str, dict[str, dg.MetadataValue]]:
+    """Return the charts of some marts: operations by business day, and how late those of the last load were."""
+    from pipelines.reports.charts import counts
+
+    volume = {
+        f"{row.day.day} {row.day:%b}": row.operations
+        for row in store.query("metadata/volume_by_day", account=scope.account)
+    }
+    lateness = {
+        row.lateness: row.operations
+        for run in store.query(
+            "checks/runs_of_stream", stream="operations", account=scope.account, dagster_run_id=dagster_run_id
+        )
+        for row in store.query("metadata/lateness_of_run", run_id=run.run_id)
+    }
+    return {
+        mart: {name: dg.MetadataValue.md(f"![{name}](data:image/png;base64,{b64encode(counts(bars)).decode()})")}
+        for mart, name, bars in (("daily_overview", "volume", volume), ("ops_lateness", "lateness", lateness))
+        if bars
+    }

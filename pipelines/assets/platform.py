@@ -1,0 +1,154 @@
+"""The assets that hold the store against the platform beside the streams: `balances`, `spot_check`, `raw_pages`.
+
+Those of the streams are in `streams`; the work is in `pipelines.ingest.balances`, `pipelines.audit.spot_check` and
+`resources.warehouse.retention`.
+"""
+
+from datetime import UTC, date, datetime, timedelta
+
+import dagster as dg
+
+from pipelines.accounts import AccountScope
+from pipelines.assets import PLATFORM, as_dagster_failure, asset_spec, column_schema, fresh_within
+from pipelines.audit.spot_check import SpotCheckReport
+from pipelines.audit.spot_check import spot_check as check_payments
+from pipelines.checks import SHOWN
+from pipelines.ingest.balances import BalancesReport, sync_balances
+from pipelines.resources import DataApiResource, WarehouseResource
+from resources.warehouse.retention import delete_old_pages
+
+
+def balances_asset(scope: AccountScope) -> dg.AssetsDefinition:
+    """Return the account's asset."""
+    spec = asset_spec(
+        scope,
+        "balances",
+        group="platform",
+        description="Current state of the OUT balances, one row a balance and currency, in minor units.",
+        table="core.balance_snapshots",
+        deps=[PLATFORM],
+        freshness_policy=fresh_within(scope, scope.settings.balances_cron, timedelta(hours=2)),
+    )
+
+    @dg.multi_asset(name=scope.op("balances"), specs=[spec])
+    def balances(
+        context: dg.AssetExecutionContext, data_api: DataApiResource, warehouse: WarehouseResource
+    ) -> dg.MaterializeResult[None]:
+        """Take a snapshot."""
+        with as_dagster_failure():
+            store = warehouse.warehouse()
+            report = sync_balances(data_api.api(scope.account), store, scope.account, context.run.run_id)
+            return dg.MaterializeResult(
+                asset_key=spec.key,
+                metadata={**_balances_metadata(report), **column_schema(store, "core.balance_snapshots")},
+            )
+
+    return balances
+
+
+def _balances_metadata(report: BalancesReport) -> dict[str, dg.MetadataValue]:
+    records = [
+        dg.TableRecord({"balance": item.name, "currency": item.currency, "minor_units": str(item.amount_minor)})
+        for item in report.balances
+    ]
+    columns = [dg.TableColumn("balance"), dg.TableColumn("currency"), dg.TableColumn("minor_units")]
+    totals: dict[str, int] = {}
+    for item in report.balances:
+        totals[item.currency] = totals.get(item.currency, 0) + item.amount_minor
+    total_records = [dg.TableRecord({"currency": key, "minor_units": str(totals[key])}) for key in sorted(totals)]
+    return {
+        "captured_at": dg.MetadataValue.timestamp(report.captured_at),
+        "balances": dg.MetadataValue.int(len(report.balances)),
+        "rejected": dg.MetadataValue.int(len(report.rejects)),
+        "sync_run_id": dg.MetadataValue.int(report.run_id),
+        "control_totals": dg.MetadataValue.table(total_records, schema=dg.TableSchema(columns[1:])),
+        "preview": dg.MetadataValue.table(records, schema=dg.TableSchema(columns)),
+    }
+
+
+class SpotCheckConfig(dg.Config):
+    """How many payments to ask for (none: SYNC_SPOT_CHECK_SAMPLE), drawn for which UTC day (none: yesterday)."""
+
+    sample: int | None = None
+    day: str = ""
+
+
+def spot_check_asset(scope: AccountScope) -> dg.AssetsDefinition:
+    """Return the account's asset."""
+    spec = asset_spec(
+        scope,
+        "spot_check",
+        group="platform",
+        description="A sample of payments, drawn anew for each day, asked for by id and compared with the store.",
+        table="sync.spot_checks",
+        deps=[("operations",), PLATFORM],
+    )
+
+    @dg.multi_asset(name=scope.op("spot_check"), specs=[spec])
+    def spot_check(
+        context: dg.AssetExecutionContext,
+        config: SpotCheckConfig,
+        data_api: DataApiResource,
+        warehouse: WarehouseResource,
+    ) -> dg.MaterializeResult[None]:
+        """Ask for the payments and compare them."""
+        yesterday = datetime.now(UTC).date() - timedelta(days=1)
+        with as_dagster_failure():
+            store = warehouse.warehouse()
+            report = check_payments(
+                data_api.api(scope.account),
+                store,
+                scope.settings,
+                date.fromisoformat(config.day) if config.day else yesterday,
+                config.sample,
+                context.run.run_id,
+            )
+            return dg.MaterializeResult(
+                asset_key=spec.key,
+                metadata={**_spot_check_metadata(report), **column_schema(store, "sync.spot_checks")},
+            )
+
+    return spot_check
+
+
+def _spot_check_metadata(report: SpotCheckReport) -> dict[str, dg.MetadataValue]:
+    differences = report.of("different")
+    return {
+        "payments": dg.MetadataValue.int(report.payments),
+        "equal": dg.MetadataValue.int(len(report.of("equal"))),
+        "changed_since": dg.MetadataValue.int(len(report.of("changed since"))),
+        "not_loaded": dg.MetadataValue.int(len(report.of("not loaded"))),
+        "different": dg.MetadataValue.int(len(differences)),
+        "first": dg.MetadataValue.json([str(item) for item in differences[:SHOWN]]),
+        "sync_run_id": dg.MetadataValue.int(report.run_id),
+    }
+
+
+def raw_pages_asset(scope: AccountScope) -> dg.AssetsDefinition:
+    """Return the account's asset."""
+    spec = asset_spec(
+        scope,
+        "raw_pages",
+        group="platform",
+        description="Answers as the platform signed them, kept SYNC_RAW_DAYS (0: for ever); the ledger keeps digests.",
+        table="raw.pages",
+        deps=[("operations",)],
+    )
+
+    @dg.multi_asset(name=scope.op("raw_pages"), specs=[spec])
+    def raw_pages(warehouse: WarehouseResource) -> dg.MaterializeResult[None]:
+        """Delete the pages that are older."""
+        with as_dagster_failure():
+            store = warehouse.warehouse()
+            deleted = delete_old_pages(store, scope.account, scope.settings.raw_days)
+            before = f"{deleted.received_before:%Y-%m-%d %H:%M:%S} UTC" if deleted.received_before else "never"
+            return dg.MaterializeResult(
+                asset_key=spec.key,
+                metadata={
+                    "deleted": dg.MetadataValue.int(deleted.pages),
+                    "received_before": dg.MetadataValue.text(before),
+                    **column_schema(store, "raw.pages"),
+                },
+            )
+
+    return raw_pages

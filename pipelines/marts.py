@@ -1,0 +1,240 @@
+"""Builds the marts of schema bi from the core: views when they changed, tables by what the ledger says is new.
+
+One transaction that sees the core of one moment. A full build and one that continues run the same statements; only
+the list of days and payments to build differs.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import groupby
+from typing import Any
+
+from sqlalchemy import Connection
+
+import sql
+from resources.cron import next_due
+from resources.settings import SyncSettings
+from resources.warehouse.engine import Warehouse, run, script
+
+VIEWS = (  # in the order in which they are made
+    "dim_currency",
+    "fct_operations",
+    "approval_rate_daily",
+    "refund_cohorts",
+    "control_totals",
+    "data_freshness",
+    "ops_runs",
+    "ops_lateness",
+    "fct_fraud",
+    "recon_match_rate",
+    "recon_open_breaks",
+    "recon_resolution",
+    "recon_days",
+)
+TABLES = (
+    "dim_date",
+    "dim_project",
+    "dim_operation_status",
+    "daily_overview",
+    "approval_by_method_daily",
+    "decline_reasons_daily",
+    "fct_payments",
+    "fct_retries",
+    "fct_refunds",
+    "fct_balances_daily",
+)
+MARTS = (*TABLES, *VIEWS)
+FINGERPRINT = "bi_views_fingerprint"
+
+
+@dataclass(frozen=True)
+class MartsReport:
+    """What a build did: business days and payments built, ledger entries taken in, and whether it built everything."""
+
+    refreshed_at: datetime
+    is_full: bool
+    windows: int
+    days: int
+    payments: int
+    rows: Mapping[str, int]
+
+
+def build_marts(
+    warehouse: Warehouse,
+    settings: SyncSettings,
+    *others: SyncSettings,
+    full: bool = False,
+    now: datetime | None = None,
+) -> MartsReport:
+    """Bring all marts, of every account, to the state of the core; with `full`, build everything anew.
+
+    It also notes when the next runs of these accounts are due. The first settings name the owners of shared projects.
+
+    Everything is built anew of itself when currencies, zone or fiscal year have changed.
+
+    Raises:
+        WarehouseUnavailable, WarehouseBroken: nothing has changed then.
+    """
+    with warehouse.transaction() as connection:
+        run(connection, "marts/isolate")
+        run(connection, "marts/lock")
+        _make_views(connection)
+        is_full = full or bool(run(connection, "marts/needs_full"))
+        _find_what_is_new(connection, settings, is_full=is_full)
+        run(connection, "marts/new_daily_overview")
+        run(connection, "marts/new_approval_by_method")
+        run(connection, "marts/new_decline_reasons")
+        run(connection, "marts/new_payments")
+        run(connection, "marts/new_retries")
+        run(connection, "marts/new_refunds")
+        run(connection, "marts/new_balances_daily")
+        _replace(connection, is_full=is_full)
+        for account in (settings, *others):
+            _note_what_is_due(connection, account, now or datetime.now(UTC))
+        run(connection, "marts/record", is_full=is_full)
+        (done,) = run(connection, "marts/report")
+        rows = {row.mart: int(row.row_count) for row in run(connection, "marts/row_counts")}
+        return MartsReport(done.refreshed_at, is_full, done.windows, done.days, done.payments, rows)
+
+
+def _make_views(connection: Connection) -> None:
+    fingerprint = hashlib.sha256("".join(sql.script(f"bi/{name}") for name in VIEWS).encode()).hexdigest()
+    if any(row.value == fingerprint for row in run(connection, "warehouse/reference/setting", key=FINGERPRINT)):
+        return
+    for name in VIEWS:
+        script(connection, f"bi/{name}")
+    run(connection, "warehouse/reference/set", key=FINGERPRINT, value=fingerprint)
+
+
+def _find_what_is_new(connection: Connection, settings: SyncSettings, *, is_full: bool) -> None:
+    run(connection, "marts/new_windows", is_full=is_full)
+    run(connection, "marts/analyze_new_windows")
+    changed = _decide_what_is_counted(connection, settings, is_full=is_full)
+    run(connection, "marts/touched_all" if is_full else "marts/touched_of_windows")
+    if changed and not is_full:
+        run(connection, "marts/touched_of_projects")
+    run(connection, "marts/stale_days")
+    run(connection, "marts/stale_payments")
+    run(connection, "marts/analyze")
+
+
+def _decide_what_is_counted(connection: Connection, settings: SyncSettings, *, is_full: bool) -> bool:
+    """Return whether a project is counted for another account than before."""
+    if is_full:
+        run(connection, "marts/forget_projects")
+    run(connection, "marts/see_projects")
+    owners = {
+        "projects": [owner.project_id for owner in settings.project_owners],
+        "accounts": [owner.account for owner in settings.project_owners],
+    }
+    run(connection, "marts/forget_owners", **owners)
+    run(connection, "marts/name_owners", **owners)
+    run(connection, "marts/changed_projects")
+    return bool(run(connection, "marts/count_projects"))
+
+
+def _replace(connection: Connection, *, is_full: bool) -> None:
+    if is_full:
+        run(connection, "marts/empty")
+        run(connection, "marts/drop_references_of_overview")
+        run(connection, "marts/drop_references_of_payments")
+    else:
+        run(connection, "marts/drop_daily_overview")
+        run(connection, "marts/drop_approval_by_method")
+        run(connection, "marts/drop_decline_reasons")
+        run(connection, "marts/drop_payments")
+        run(connection, "marts/drop_retries")
+        run(connection, "marts/drop_refunds")
+        run(connection, "marts/drop_balances_daily")
+    run(connection, "marts/dim_date")  # the facts refer to the dimensions
+    run(connection, "marts/dim_project")
+    run(connection, "marts/dim_operation_status")
+    run(connection, "marts/put_daily_overview")
+    run(connection, "marts/put_approval_by_method")
+    run(connection, "marts/put_decline_reasons")
+    run(connection, "marts/put_payments")
+    run(connection, "marts/put_retries")
+    run(connection, "marts/put_refunds")
+    run(connection, "marts/put_balances_daily")
+    if is_full:
+        run(connection, "marts/add_references_of_overview")
+        run(connection, "marts/add_references_of_payments")
+    run(connection, "marts/forget_strays")
+
+
+def _note_what_is_due(connection: Connection, settings: SyncSettings, now: datetime) -> None:
+    for stream, cron in {"operations": settings.nightly_cron, "balances": settings.balances_cron}.items():
+        due = next_due(cron, settings.schedule_time_zone, now)
+        if due is not None:
+            row: dict[str, Any] = {"account": settings.account, "stream": stream, "next_run_at": due}
+            run(connection, "marts/due", schedule=f"{cron} {settings.schedule_time_zone}", **row)
+
+
+def currencies_missing_from_grain(warehouse: Warehouse) -> list[str]:
+    """Return the columns of amounts in bi.* whose mart has no currency beside them, or not in its key."""
+    return [str(row.offence) for row in warehouse.query("marts/currency_in_grain")]
+
+
+def differences_from_core(warehouse: Warehouse) -> list[Any]:
+    """Return account, currency, type and status of which the marts hold other totals than the core does."""
+    return warehouse.query("marts/marts_equal_core")
+
+
+@dataclass(frozen=True)
+class Sight:
+    """What an account's token has shown of a project; `only_here` of it the counted account does not hold."""
+
+    account: str
+    operations: int
+    is_counted: bool | None  # None: the marts were not built since
+    only_here: int
+
+    @property
+    def verdict(self) -> str:
+        """What the marts do with it."""
+        if self.is_counted is None:
+            return "not built yet"
+        if self.is_counted:
+            return "counted"
+        return "not counted" + (f", {self.only_here:,} of them nowhere" if self.only_here else "")
+
+    def __str__(self) -> str:
+        return f"{self.account} ({self.operations:,} operations, {self.verdict})"
+
+
+@dataclass(frozen=True)
+class SharedProject:
+    """A project that several accounts see, the counted one first."""
+
+    project_id: str
+    sights: tuple[Sight, ...]
+
+    @property
+    def accounts(self) -> tuple[str, ...]:
+        """Who sees it."""
+        return tuple(sight.account for sight in self.sights)
+
+    @property
+    def advice(self) -> str:
+        """What to do about it."""
+        if any(sight.only_here for sight in self.sights):
+            return "load the counted account's missing days, or name another owner (SYNC_PROJECT_OWNERS, [projects])"
+        return "take the right to see it from all tokens but one, or leave it so"
+
+    def __str__(self) -> str:
+        return f"project {self.project_id} is seen by {' and '.join(map(str, self.sights))}: {self.advice}"
+
+
+def shared_projects(warehouse: Warehouse) -> list[SharedProject]:
+    """Return every project that several accounts see."""
+    rows = warehouse.query("marts/shared_projects")
+    return [
+        SharedProject(
+            project, tuple(Sight(row.account, row.operations, row.is_counted, row.only_here) for row in of_project)
+        )
+        for project, of_project in groupby(rows, key=lambda row: str(row.project_id))
+    ]
