@@ -8,7 +8,8 @@ mkdir -p "$DAGSTER_HOME"
 
 # Dagster reads its password from the environment only; the secret itself is a file
 if [ -n "${DAGSTER_PG_PASSWORD_FILE:-}" ]; then
-    DAGSTER_PG_PASSWORD="$(tr -d '\r' < "$DAGSTER_PG_PASSWORD_FILE")"
+    # as init-databases.sh reads it
+    DAGSTER_PG_PASSWORD="$(tr -d '\r' < "$DAGSTER_PG_PASSWORD_FILE" | LC_ALL=C sed "1s/^$(printf '\357\273\277')//")"
     export DAGSTER_PG_PASSWORD
 fi
 # the file of this version, so that an upgrade brings its own; a home with a file of one's own: DAGSTER_YAML=keep

@@ -5,7 +5,8 @@ set -eu
 export NO_PROXY='*' no_proxy='*'  # never through a proxy to ourselves
 export DAGSTER_HOME="${DAGSTER_HOME:-${APP_ROOT:-/app}/.data/dagster}"
 if [ -n "${DAGSTER_PG_PASSWORD_FILE:-}" ]; then
-    DAGSTER_PG_PASSWORD="$(cat "$DAGSTER_PG_PASSWORD_FILE")"
+    # as init-databases.sh reads it
+    DAGSTER_PG_PASSWORD="$(tr -d '\r' < "$DAGSTER_PG_PASSWORD_FILE" | LC_ALL=C sed "1s/^$(printf '\357\273\277')//")"
     export DAGSTER_PG_PASSWORD
 fi
 # the process is on this machine: a proxy of the environment must not stand before it

@@ -1,8 +1,8 @@
 #!/bin/sh
 # Run once by the PostgreSQL image on an empty volume: a role and a database for the warehouse, others for Dagster.
 set -eu
-# a carriage return of a file from another system is no part of a password that people can type
-secret() { tr -d '\r' < "/run/secrets/$1"; }
+# a byte order mark and carriage returns of a file from another system are no part of a password that people can type
+secret() { tr -d '\r' < "/run/secrets/$1" | LC_ALL=C sed "1s/^$(printf '\357\273\277')//"; }
 psql --set ON_ERROR_STOP=1 --username "$POSTGRES_USER" --dbname postgres \
     --set loader="$(secret warehouse_password)" \
     --set dagster="$(secret dagster_password)" <<'SQL'

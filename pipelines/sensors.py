@@ -95,11 +95,11 @@ def alerts_sensor(scopes: Sequence[AccountScope]) -> dg.SensorDefinition:
         try:
             try:
                 alerting = alert_settings()
+                channels, heartbeat = channels_of(alerting), heartbeat_of(alerting)
             except ConfigError:
                 channels, heartbeat = _channels_that_are_right(os.environ)
                 raise
-            heartbeat = heartbeat_of(alerting)
-            channels, runbook = channels_of(alerting), alerting.runbook
+            runbook = alerting.runbook
             verify = now.timestamp() - cursor.verified >= VERIFY_EVERY.total_seconds()
             causes, delivery = _look(context, warehouse, scopes, alerting, channels, now, verify=verify)
             missed = ""
@@ -231,7 +231,7 @@ def _look(
 
 
 def _channels_that_are_right(environment: Environment) -> tuple[list[Channel], Heartbeat | None]:
-    """Return the channels and the heartbeat whose own variables are right, to report over them that others are not."""
+    """Return the channels and the heartbeat that can be used, to report over them what of the others is refused."""
     found: list[Channel] = []
     heartbeat: Heartbeat | None = None
     for prefixes in CHANNEL_PREFIXES:

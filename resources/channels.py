@@ -181,11 +181,18 @@ def channels_of(settings: AlertSettings) -> list[Channel]:
     if settings.smtp:
         channels.append(EmailChannel(settings.smtp))
     if settings.webhook:
-        proxy_for(settings.webhook.reveal())  # a proxy that cannot be used is named before anything is sent
+        proxy_for(settings.webhook.reveal())  # one that cannot be used is named before anything is sent
         channels.append(WebhookChannel(settings.webhook))
     return channels
 
 
 def heartbeat_of(settings: AlertSettings) -> Heartbeat | None:
-    """Return where it is said that all is well, if that is configured."""
-    return Heartbeat(settings.heartbeat) if settings.heartbeat else None
+    """Return where it is said that all is well, if that is configured.
+
+    Raises:
+        ConfigError: the proxies of the environment cannot be used.
+    """
+    if not settings.heartbeat:
+        return None
+    proxy_for(settings.heartbeat.reveal())
+    return Heartbeat(settings.heartbeat)

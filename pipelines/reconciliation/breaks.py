@@ -70,8 +70,16 @@ def resolve_matched(connection: Connection, account: str, day: date) -> None:
     run(connection, "reconciliation/breaks/resolve_matched", account=account, day=day)
 
 
-def record_run(connection: Connection, account: str, day: date, leg: str, started: datetime, figures: object) -> None:
-    """Record that a leg of the day was reconciled, and its figures."""
+def record_run(
+    connection: Connection,
+    account: str,
+    day: date,
+    leg: str,
+    started: datetime,
+    figures: object,
+    changed_at: datetime | None = None,
+) -> None:
+    """Record that a leg of the day was reconciled, its figures, and when the day had last changed before that."""
     run(
         connection,
         "reconciliation/breaks/add_run",
@@ -79,6 +87,7 @@ def record_run(connection: Connection, account: str, day: date, leg: str, starte
         day=day,
         leg=leg,
         started_at=started,
+        changed_at=changed_at,
         figures=orjson.dumps(figures).decode(),
     )
 

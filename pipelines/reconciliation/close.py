@@ -251,7 +251,7 @@ def _obstacles(
             f"operations --from {day} --to {day}",
         )
         yield replace(load, is_of_data=True)
-    if state.loaded_at is not None and state.books_at is not None and state.books_at < state.loaded_at:
+    if state.books_at is not None and state.changed:
         yield blocked("changed after it was reconciled", f"`ecommpay-sync {reconcile}` again.", reconcile)
     if state.books_at is None:
         yield blocked("has not been reconciled", f"`ecommpay-sync {reconcile}` does it.", reconcile)

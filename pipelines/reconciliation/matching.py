@@ -48,6 +48,8 @@ def reconcile_ledger(warehouse: Warehouse, account: str, day: date, cutoff_minut
     started = datetime.now(UTC)
     with warehouse.transaction() as connection:
         breaks.begin(connection, account)
+        # first: what a load commits from now on may be in what is read below, or not
+        (changed,) = run(connection, "reconciliation/matching/day_changed_at", account=account, day=day)
         (bounds,) = run(connection, "reconciliation/matching/day_bounds", account=account, day=day)
         scope = {"account": account, "day": day, "cutoff_minutes": cutoff_minutes, **bounds._asdict()}
         run(connection, "reconciliation/matching/tables")
@@ -61,7 +63,7 @@ def reconcile_ledger(warehouse: Warehouse, account: str, day: date, cutoff_minut
         run(connection, "reconciliation/matching/save_matches", **scope)
         (figures,) = run(connection, "reconciliation/matching/figures")
         report = LedgerReport(has_books=bounds.has_books, **figures._asdict())
-        breaks.record_run(connection, account, day, "books", started, report)
+        breaks.record_run(connection, account, day, "books", started, report, changed.moment)
     return report
 
 

@@ -12,7 +12,9 @@ import json
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, time, timedelta
 from importlib.metadata import version
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection
 
@@ -93,6 +95,7 @@ def settle_settings(
     is_loaded = bool(run(connection, "warehouse/reference/is_loaded"))
     if is_loaded:
         check_settings(connection, place, environment, loads=loads)
+        _check_zone(connection, stored)
     given = {
         setting.key: setting.value(environment)
         for setting in SETTINGS
@@ -206,6 +209,7 @@ def _write(connection: Connection, wanted: Mapping[str, str]) -> bool:
             f"SYNC_REPORTING_ZONE is {reference.reporting_zone!r}, which this PostgreSQL server does not know: "
             "use a name of its view pg_timezone_names."
         )
+    _check_zone(connection, target)
     if stored.get(FINGERPRINT) != target[FINGERPRINT]:
         run(connection, "warehouse/reference/forget_currencies")
         run_many(
@@ -219,6 +223,25 @@ def _write(connection: Connection, wanted: Mapping[str, str]) -> bool:
     for key, value in target.items():
         run(connection, "warehouse/reference/set", key=key, value=value)
     return True
+
+
+def _check_zone(connection: Connection, wanted: Mapping[str, str]) -> None:
+    """Refuse a zone in which this server shows another time than we do: days would begin in both places otherwise.
+
+    Raises:
+        ConfigError: it does, in a week from the first day to tomorrow.
+    """
+    zone, first_day = wanted[ZONE], wanted.get("first_day", str(SyncSettings().first_day))
+    tomorrow = datetime.now(UTC) + timedelta(days=1)
+    since = datetime.combine(date.fromisoformat(first_day), time(12), UTC)
+    moments = [tomorrow - timedelta(weeks=number) for number in range(max((tomorrow - since).days // 7, 0) + 1)]
+    ours = [moment.astimezone(ZoneInfo(zone)).replace(tzinfo=None) for moment in moments]
+    for row in run(connection, "warehouse/reference/other_time", zone=zone, moments=moments, ours=ours):
+        raise ConfigError(
+            f"SYNC_REPORTING_ZONE is {zone!r}: at {row.moment:%Y-%m-%d %H:%M} UTC it is {row.ours:%H:%M} there for "
+            f"this machine and {row.theirs:%H:%M} for the PostgreSQL server: update the older of the two, "
+            "or name the zone by a city (Europe/Berlin, not CET)."
+        )
 
 
 def _stored(connection: Connection) -> dict[str, str]:

@@ -213,6 +213,7 @@ CREATE TABLE recon.runs (
     leg             text NOT NULL CHECK (leg IN ('completeness', 'books', 'balances')),
     started_at      timestamptz NOT NULL,
     finished_at     timestamptz NOT NULL DEFAULT clock_timestamp(),
+    day_changed_at  timestamptz,
     figures         jsonb NOT NULL,
     PRIMARY KEY (account, run_no)
 );
@@ -225,7 +226,22 @@ COMMENT ON COLUMN recon.runs.business_date IS 'Business day that was reconciled.
 COMMENT ON COLUMN recon.runs.leg IS 'completeness, books or balances.';
 COMMENT ON COLUMN recon.runs.started_at IS 'When it was started.';
 COMMENT ON COLUMN recon.runs.finished_at IS 'When it was done.';
+COMMENT ON COLUMN recon.runs.day_changed_at IS 'Of books: when the day had last changed as this run saw it, by the platform''s clock; NULL: it had no operation.';
 COMMENT ON COLUMN recon.runs.figures IS 'What it counted; for books: operations, entries, matched, and by pass.';
+
+-- One clock, the platform's: the database's may be off, and a load may commit while a reconciliation reads.
+CREATE FUNCTION recon.day_changed_at(account text, business_date date) RETURNS timestamptz
+LANGUAGE sql STABLE
+BEGIN ATOMIC
+    SELECT greatest(
+        (SELECT max(o.observed_at) FROM core.operations o
+         WHERE o.account = $1 AND o.operation_completed_at >= core.business_day_starts_at($2)
+           AND o.operation_completed_at < core.business_day_starts_at($2 + 1)),
+        (SELECT max(v.known_to) FROM core.operation_versions v  -- one that left the day is in it no more
+         WHERE v.account = $1 AND v.operation_completed_at >= core.business_day_starts_at($2)
+           AND v.operation_completed_at < core.business_day_starts_at($2 + 1)));
+END;
+COMMENT ON FUNCTION recon.day_changed_at(text, date) IS 'When an operation of the business day last changed, entered it or left it, by the platform''s clock.';
 
 CREATE TABLE recon.completeness (
     account         text NOT NULL,

@@ -326,8 +326,8 @@ WHERE b.account = :account AND b.reconciled_date <> :day AND b.state <> 'resolve
     OR b.entry_id IN (SELECT n.entry_id FROM new_links n))
 
 -- name: add_run
-INSERT INTO recon.runs (account, business_date, leg, started_at, figures)
-VALUES (:account, :day, :leg, :started_at, CAST(:figures AS jsonb))
+INSERT INTO recon.runs (account, business_date, leg, started_at, day_changed_at, figures)
+VALUES (:account, :day, :leg, :started_at, CAST(:changed_at AS timestamptz), CAST(:figures AS jsonb))
 
 -- name: list
 -- Breaks that are not resolved and fit the filter, oldest first; version is the last event of each.

@@ -63,20 +63,16 @@ ORDER BY d.business_date
 SELECT value FROM core.settings WHERE key = 'reporting_zone'
 
 -- name: close_state
--- What a day needs to be closed: its latest proof, its last reconciliation, its open breaks; and when it last changed.
+-- What a day needs to be closed: its latest proof, its last reconciliation, its open breaks; and whether it changed since.
 -- A proof of other bounds than the day has now, or a reconciliation from before its zone was changed, is none.
 SELECT proof.verdict AS completeness, proof.reason, d.open_breaks,
        CASE WHEN d.books_at >= (SELECT updated_at FROM core.settings WHERE key = 'reporting_zone')
             THEN d.books_at END AS books_at,
-       greatest(
-           (SELECT max(o.observed_at) FROM core.operations o
-            WHERE o.account = d.account
-              AND o.operation_completed_at >= core.business_day_starts_at(d.business_date)
-              AND o.operation_completed_at < core.business_day_starts_at(d.business_date + 1)),
-           (SELECT max(v.known_to) FROM core.operation_versions v  -- one that left the day is in it no more
-            WHERE v.account = d.account
-              AND v.operation_completed_at >= core.business_day_starts_at(d.business_date)
-              AND v.operation_completed_at < core.business_day_starts_at(d.business_date + 1))) AS loaded_at
+       recon.day_changed_at(d.account, d.business_date) IS DISTINCT FROM (
+           SELECT r.day_changed_at FROM recon.runs r
+           WHERE r.account = d.account AND r.business_date = d.business_date AND r.leg = 'books'
+           ORDER BY r.run_no DESC LIMIT 1
+       ) AS changed
 FROM recon.days d
 LEFT JOIN LATERAL (
     SELECT p.verdict, p.reason, p.interval_from, p.interval_to FROM recon.completeness p

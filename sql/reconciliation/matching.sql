@@ -21,6 +21,9 @@ SELECT core.business_day_starts_at(CAST(:day AS date)) AS starts_at,
              AND operation_completed_at >= core.business_day_starts_at(CAST(:day AS date) + 1)
        ) AS platform_goes_on
 
+-- name: day_changed_at
+SELECT recon.day_changed_at(:account, CAST(:day AS date)) AS moment
+
 -- name: tables
 -- What takes part, what belongs together, and what is left of either side; all of it gone at commit.
 -- The operations that can be matched. is_home: of the day; the others are neighbours without a match.

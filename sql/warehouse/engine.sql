@@ -1,16 +1,21 @@
 -- name: facts
--- What the server is, before anything is set in it. `owner`: the role that owns our schemas, if we may act as it.
+-- What the server is, before anything is set in it. `owner`: the role that owns our schemas, or the database as long as
+-- they are not there, if we may act as it.
 SELECT pg_backend_pid() AS backend,
        current_setting('server_version_num')::int AS version,
        current_setting('server_encoding') AS encoding,
        current_setting('transaction_read_only') = 'on' AS is_read_only,
        current_setting('session_replication_role') AS replication_role,
        (
-           SELECT pg_get_userbyid(n.nspowner) FROM pg_namespace n
-           WHERE n.nspname = 'sync' AND pg_get_userbyid(n.nspowner) <> current_user
+           SELECT pg_get_userbyid(o.id)
+           FROM (
+               SELECT coalesce((SELECT nspowner FROM pg_namespace WHERE nspname = 'sync'), datdba) AS id
+               FROM pg_database WHERE datname = current_database()
+           ) AS o
+           WHERE pg_get_userbyid(o.id) <> current_user
              AND CASE WHEN current_setting('server_version_num')::int >= 160000
-                      THEN pg_has_role(current_user, n.nspowner, 'SET')
-                      ELSE pg_has_role(current_user, n.nspowner, 'MEMBER') END
+                      THEN pg_has_role(current_user, o.id, 'SET')
+                      ELSE pg_has_role(current_user, o.id, 'MEMBER') END
        ) AS owner
 
 -- name: configure

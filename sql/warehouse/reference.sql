@@ -19,6 +19,14 @@ SELECT pg_advisory_xact_lock(hashtextextended('ecommpay-sync migrations', 0))
 -- Does the server know the zone by this very name? Its list can be older than ours.
 SELECT 1 FROM pg_timezone_names WHERE name = :zone
 
+-- name: other_time
+-- The last of these moments that this server shows as another time of the zone than we do. Its time zone data can be
+-- older or newer, and of some names (CET) it makes an abbreviation, which has no summer time.
+SELECT m.moment, m.ours, m.moment AT TIME ZONE :zone AS theirs
+FROM unnest(CAST(:moments AS timestamptz[]), CAST(:ours AS timestamp[])) AS m (moment, ours)
+WHERE m.moment AT TIME ZONE :zone <> m.ours
+ORDER BY m.moment DESC LIMIT 1
+
 -- name: set
 INSERT INTO core.settings (key, value) VALUES (:key, :value)
 ON CONFLICT (key) DO UPDATE SET value = excluded.value, updated_at = now()

@@ -14,7 +14,7 @@ import sqlalchemy
 import typer
 
 from fixtures.commands import SETTINGS, execute, fetch_all, sync
-from fixtures.receivers import watcher, webhook
+from fixtures.receivers import mail_server, watcher, webhook
 from pipelines.accounts import account_scopes
 from pipelines.alerts.conditions import DagsterFacts, FailedJob, FailedStep, evaluate, grouped
 from pipelines.cli.commands import app
@@ -398,6 +398,23 @@ def test_a_setting_of_one_channel_that_is_refused_is_told_through_the_other(load
         monkeypatch.delenv("ALERT_SMTP_URL")
         tick(instance, cursor, WarehouseResource(url=store_url))
         assert "over: a setting is refused" in hook.texts[1]
+
+
+def test_b17_a_proxy_that_cannot_be_used_is_told_through_what_needs_none(loaded, store_url, monkeypatch):
+    with mail_server() as (mailbox, url), dg.instance_for_test() as instance:
+        monkeypatch.setenv("ALERT_SMTP_URL", url)
+        monkeypatch.setenv("ALERT_EMAIL_FROM", "from@a.example")
+        monkeypatch.setenv("ALERT_EMAIL_TO", "on-call@b.example")
+        monkeypatch.setenv("ALERT_WEBHOOK_URL", "https://hooks.example/services/x")
+        monkeypatch.setenv("ALERT_HEARTBEAT_URL", "https://watcher.example/x")
+        monkeypatch.setenv("ALL_PROXY", "socks5h://proxy.example:1080")
+        cursor = None
+        for _ in range(2):
+            result, cursor = tick(instance, cursor, WarehouseResource(url=store_url))
+            assert isinstance(result, dg.SkipReason)
+        ((subject, text, _),) = mailbox.messages
+        assert "a setting is refused, and alerts are not evaluated" in subject
+        assert "ALL_PROXY names a proxy of the kind socks5h" in text
 
 
 @dg.op

@@ -355,6 +355,21 @@ def test_b8_a_time_out_is_named_as_one(store, statement):
     one_line(error.value)
 
 
+def test_b8_no_time_out_of_a_database_that_the_server_knows_ends_what_we_do(store_url):
+    with psycopg.connect(store_url) as connection:
+        known = connection.execute(
+            "SELECT name FROM pg_settings WHERE context = 'user' AND unit = 'ms' AND name LIKE '%timeout'"
+        ).fetchall()
+    set_for_database(store_url, {name: "100ms" for (name,) in known})
+    with Warehouse(store_url) as store:
+        for _ in range(2):  # the second time on a connection that was idle
+            with store.transaction() as connection:
+                connection.exec_driver_sql("SELECT pg_sleep(0.2)")
+                time.sleep(0.2)
+                connection.exec_driver_sql("SELECT 1")
+            time.sleep(0.2)
+
+
 # The table of failures
 
 

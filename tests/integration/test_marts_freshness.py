@@ -55,6 +55,18 @@ def test_a_run_that_failed_tells_its_own_message_as_the_cause(store):
     assert (row["verdict"], row["cause"]) == ("incomplete", "the platform refused the token")
 
 
+@pytest.mark.parametrize("stream", ["spot check", "completeness"])
+def test_b22_a_run_that_loads_nothing_is_no_stream_that_could_be_late(store, stream):
+    load(store, op(1))
+    with ledger.run(store, RequestCounts(), account="default", stream=stream):
+        pass
+    build_marts(store, SETTINGS)
+    execute(store, "UPDATE sync.due SET next_run_at = now() - interval '2 hours'")
+    rows = fetch_all(store, "SELECT stream, verdict FROM bi.data_freshness ORDER BY stream")
+    assert [row["stream"] for row in rows] == ["operations"]
+    assert fetch_all(store, "SELECT stream FROM bi.ops_runs ORDER BY run_id")[-1] == {"stream": stream}
+
+
 def test_balances_of_the_sandbox_reach_the_marts(store):
     world = World.generate(seed=3, start="2024-03-01", days=2, operations=10, now=NOW)
     with SandboxServer(world) as sandbox, client_of(sandbox.url) as client:

@@ -212,6 +212,20 @@ def test_a_day_of_which_an_operation_changed_after_it_was_reconciled_is_not_clos
         close(settled, with_open_breaks=True)
 
 
+@pytest.mark.parametrize("ahead", ["1 day", "-1 day"])
+def test_a4_a_day_that_changed_after_it_was_reconciled_is_not_closed_whatever_the_databases_clock_said(settled, ahead):
+    moved = f"UPDATE recon.runs SET finished_at = finished_at + interval '{ahead}', started_at = started_at + interval"
+    execute(settled, f"{moved} '{ahead}'; UPDATE core.settings SET updated_at = '2024-01-01'")
+    assert isinstance(close_day(settled, "default", DAY, by="Ann"), Prepared)
+    execute(
+        settled,
+        "INSERT INTO core.operation_versions SELECT o.*, clock_timestamp() FROM core.operations o;"
+        "UPDATE core.operations SET observed_at = clock_timestamp()",
+    )
+    with pytest.raises(Incomplete, match="changed after it was reconciled"):
+        close_day(settled, "default", DAY, by="Bob")
+
+
 def test_what_changed_later_keeps_a_day_open_from_its_first_moment_to_its_last_and_in_its_account(settled):
     moments = {
         ("default", f"{BEFORE} 23:59:59.999999Z"): False,

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 
-from fixtures.commands import differences, fetch_all, sync
+from fixtures.commands import command, differences, fetch_all, sync
+from fixtures.shifted_clock import ShiftedClock
 from resources.data_api.errors import Unauthorized
 from resources.errors import ConfigError, Incomplete
-from resources.sandbox import Account, Faults, SandboxServer, World
+from resources.sandbox import DEMO_SECRET, DEMO_TOKEN, Account, Faults, SandboxServer, World
 from resources.settings import SyncSettings
 
 FIRST, LAST = "2024-03-01", "2024-03-10"
@@ -89,6 +92,35 @@ def test_a_day_is_walked_from_its_first_second_to_the_midnight_after_it(store):
         "3",
         "4",
     ]
+
+
+def test_a4_a_host_clock_that_is_wrong_for_a_run_neither_covers_the_future_nor_outlives_that_run(
+    store, tmp_path, dagster_home
+):
+    """A day ahead, it is refused; within the minute that is allowed, what the platform changes later still is later."""
+    today, clock = datetime.now(UTC).date(), ShiftedClock(tmp_path)
+    sale = {"operation_type": "sale", "operation_status": "processing", "sum_initial": {"amount": 5, "currency": "EUR"}}
+    last_hour = datetime.now(UTC) - timedelta(hours=1)
+    with SandboxServer(World.of([({"operation_id": "1"} | sale, f"{last_hour:%Y-%m-%d %H:%M:%S}")])) as sandbox:
+        environment = clock.environment | {
+            "DATABASE_URL": store.url,
+            "DATA_API_BASE_URL": sandbox.url,
+            "DATA_API_TOKEN": DEMO_TOKEN,
+            "DATA_API_SECRET": DEMO_SECRET,
+            "SYNC_DATA_DIR": str(tmp_path),
+        }
+        for seconds, exit_code in ((86_400, 2), (50, 0)):
+            clock.shift(seconds)
+            done = command("operations", "--from", f"{last_hour:%Y-%m-%d}", "--to", f"{today}", environment=environment)
+            assert done.returncode == exit_code, done.stderr
+            if exit_code:
+                assert f"this machine's clock says {today + timedelta(days=1)}" in done.stderr
+                assert fetch_all(store, "SELECT 1 FROM sync.windows") == []
+        (coverage,) = fetch_all(store, "SELECT covered_to FROM sync.coverage")
+        assert coverage["covered_to"] < datetime.now(UTC)
+        sandbox.world.change("1", operation_status="success")
+        sync(sandbox, store, f"{last_hour:%Y-%m-%d}", f"{datetime.now(UTC):%Y-%m-%d}")
+    assert [row["operation_status"] for row in fetch_all(store, "SELECT * FROM core.operations")] == ["success"]
 
 
 def test_five_sparse_years_cost_about_a_dozen_windows(store):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.resources
 import uuid
+import zoneinfo
 from datetime import UTC, datetime
 
 import dagster as dg
@@ -11,14 +13,16 @@ import pytest
 from conftest import create_database, drop_database, url_of
 from psycopg.sql import SQL, Identifier
 
-from fixtures.commands import fetch_all
+from fixtures.commands import execute, fetch_all
 from pipelines.accounts import account_scopes
 from pipelines.jobs import night_config, range_tags, schedules_of
 from pipelines.nights import night_at
 from resources.accounts import accounts_of
+from resources.errors import ConfigError
 from resources.sandbox import DEMO_SECRET, DEMO_TOKEN, SandboxServer, World
 from resources.settings import ReferenceSettings, SyncSettings
 from resources.warehouse.engine import Warehouse
+from resources.warehouse.migrate import migrate
 
 FIRST, LAST = "2024-03-01", "2024-03-02"
 KEPT = {"SYNC_REPORTING_ZONE": "Europe/Berlin", "SYNC_CURRENCY_EXPONENTS": "EUR=3", "SYNC_FISCAL_START_MONTH": "4"}
@@ -104,6 +108,43 @@ def test_a5_a_night_whose_process_names_no_zone_is_about_the_warehouses_business
     night = night_at(tick, SyncSettings(reference=ReferenceSettings(zone)))
     assert request.tags.items() >= range_tags(night.first_day, night.last_day).items()
     assert request.run_config == night_config(scope, night)
+
+
+@pytest.mark.parametrize("zone", ["CET", "EET", "MET", "WET"])
+def test_a5_a_zone_that_has_no_summer_time_for_the_server_alone_is_refused(command, environment, store, zone):
+    before = fetch_all(store, STORED)
+    for arguments in (LOAD, ["settings", "apply"]):
+        done = command(*arguments, environment=environment | {"SYNC_REPORTING_ZONE": zone})
+        assert done.returncode == 2
+        assert f"SYNC_REPORTING_ZONE is '{zone}': at 20" in done.stderr
+        assert done.stderr.count("\n") == 1
+    assert fetch_all(store, STORED) == before
+
+
+@pytest.mark.parametrize("zone", ["Europe/Berlin", "Asia/Almaty"])
+def test_a5_a_machine_and_a_server_whose_time_zone_data_differ_are_refused(store, tmp_path, monkeypatch, zone):
+    """The machine's data is made that of another zone, before the first load and after it."""
+    other = tmp_path.joinpath(*zone.split("/"))
+    other.parent.mkdir()
+    with importlib.resources.files("tzdata.zoneinfo.Asia").joinpath("Tokyo").open("rb") as file:
+        other.write_bytes(file.read())
+    monkeypatch.setenv("SYNC_REPORTING_ZONE", zone)
+
+    def refused() -> None:
+        zoneinfo.reset_tzpath(to=[str(tmp_path)])
+        zoneinfo.ZoneInfo.clear_cache()
+        try:
+            with pytest.raises(ConfigError, match=r"for this machine and \d\d:\d\d for the PostgreSQL server: update"):
+                migrate(store)
+        finally:
+            zoneinfo.reset_tzpath()
+            zoneinfo.ZoneInfo.clear_cache()
+
+    refused()
+    migrate(store)
+    execute(store, "INSERT INTO sync.runs (account, stream, product_version) VALUES ('default', 'operations', '0')")
+    migrate(store)
+    refused()
 
 
 @pytest.mark.parametrize(

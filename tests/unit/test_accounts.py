@@ -96,7 +96,7 @@ def test_a_file_holds_accounts_with_values_or_files_beside_it_and_whose_projects
 
 
 @pytest.mark.parametrize("change", [lambda text: b"\xef\xbb\xbf" + text, lambda text: text.replace(b"\n", b"\r\n")])
-def test_a_byte_order_mark_and_the_line_ends_of_another_system_are_taken_off(by_file, change):
+def test_b18_a_byte_order_mark_and_the_line_ends_of_another_system_are_taken_off(by_file, change):
     for file in (by_file, by_file.parent / "token", by_file.parent / "secret"):
         file.write_bytes(change(file.read_bytes()))
     accounts = accounts_of({"ACCOUNTS_FILE": f"{by_file}\r"})

@@ -131,7 +131,7 @@ def test_a_file_that_is_none_is_one_line(tmp_path, text, said):
 
 
 @pytest.mark.parametrize("change", [lambda text: "\ufeff" + text, lambda text: text.replace("\n", "\r\n")])
-def test_a_byte_order_mark_and_the_line_ends_of_another_system_are_taken_off(tmp_path, change):
+def test_b18_a_byte_order_mark_and_the_line_ends_of_another_system_are_taken_off(tmp_path, change):
     file = tmp_path / "documents.toml"
     file.write_bytes(change(EXAMPLE.read_text(encoding="utf-8")).encode())
     assert read_documents_file(str(file)) == read_documents_file(str(EXAMPLE))

@@ -104,7 +104,7 @@ def test_a_key_of_hashes_is_needed_for_hashes_alone():
     assert sync_settings({"SYNC_PERSONAL_DATA": "drop"}).personal.mode == "drop"
 
 
-def test_the_carriage_return_of_a_sourced_file_is_taken_off_every_variable(tmp_path):
+def test_b18_the_carriage_return_of_a_sourced_file_is_taken_off_every_variable(tmp_path):
     assert sync_settings({"SYNC_LOOK_BACK_DAYS": "5\r", "SYNC_REPORTING_ZONE": "Asia/Tokyo\r"}) == SyncSettings(
         look_back_days=5, reference=ReferenceSettings("Asia/Tokyo")
     )

@@ -103,7 +103,7 @@ def test_any_visible_text_may_be_a_secret(secret):
 
 @pytest.mark.parametrize("end", ["", "\n", "\r\n", "\n\n"])
 @pytest.mark.parametrize("begin", ["", "\ufeff"])
-def test_token_and_secret_may_stand_in_files_with_a_byte_order_mark_and_a_line_break(tmp_path, begin, end):
+def test_b18_token_and_secret_may_stand_in_files_with_a_byte_order_mark_and_a_line_break(tmp_path, begin, end):
     (tmp_path / "token").write_bytes(f"{begin}{TOKEN}{end}".encode())
     (tmp_path / "secret").write_bytes(f"{begin}{SECRET}{end}".encode())
     settings = api_settings(

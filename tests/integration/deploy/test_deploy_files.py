@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import os
 import re
 import subprocess
+from base64 import b64decode
 from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
 
 import grpc
+import psycopg
 import pytest
 import yaml
 from grpc_health.v1.health import HealthServicer
@@ -18,6 +22,7 @@ from grpc_health.v1.health_pb2 import HealthCheckResponse
 from grpc_health.v1.health_pb2_grpc import add_HealthServicer_to_server
 
 from fixtures.commands import ROOT
+from fixtures.debian_server import debian_server
 from fixtures.deploy import BIN, DEPLOY
 from resources.accounts import OF_ONE
 
@@ -29,6 +34,12 @@ def parsed(path: Path):
 @pytest.fixture(scope="module")
 def compose():
     return parsed(ROOT / "compose.yaml")
+
+
+@pytest.fixture(scope="module")
+def old_server():
+    with debian_server() as url:
+        yield url
 
 
 def test_the_dockerfile_passes_its_linter():
@@ -114,8 +125,61 @@ PROXIES = {
 }
 
 
+# a password that another system wrote into a file: what of it is no part of it, before and behind
+ODD_FILES = {
+    "a byte order mark": ("\ufeff", "\n"),
+    "carriage returns": ("", "\r\n"),
+    "both": ("\ufeff", "\r\n"),
+    "none": ("", ""),
+}
+PASSWORD = "pass word-\u00fc$'\"`"
+
+
+def is_of(stored: str, password: str) -> bool:
+    """Whether PostgreSQL keeps this verifier of this password."""
+    count, salt, key = re.fullmatch(r"SCRAM-SHA-256\$(\d+):([^$]+)\$([^:]+):.+", stored).groups()
+    salted = hashlib.pbkdf2_hmac("sha256", password.encode(), b64decode(salt), int(count))
+    return hashlib.sha256(hmac.digest(salted, b"Client Key", "sha256")).digest() == b64decode(key)
+
+
+@pytest.mark.parametrize("name", ODD_FILES)
+def test_b18_a_password_of_a_file_from_another_system_is_what_people_type(name, old_server, tmp_path):
+    before, behind = ODD_FILES[name]
+    for file in ("warehouse_password", "dagster_password"):
+        (tmp_path / file).write_bytes(f"{before}{PASSWORD}{behind}".encode())
+    script = (DEPLOY / "init-databases.sh").read_text(encoding="utf-8").replace("/run/secrets", str(tmp_path))
+    with psycopg.connect(old_server, autocommit=True) as connection:
+        for statement in ("DATABASE finance", "DATABASE dagster", "ROLE ecommpay_loader", "ROLE dagster"):
+            connection.execute(f"DROP {statement.replace(' ', ' IF EXISTS ')}")
+        parts = connection.info.get_parameters()
+        environment = {"PATH": os.environ["PATH"], "PGHOST": parts["host"], "POSTGRES_USER": parts["user"]}
+        subprocess.run(["sh", "-c", script], env=environment, check=True, capture_output=True)
+        for role in ("ecommpay_loader", "dagster"):
+            (stored,) = connection.execute("SELECT rolpassword FROM pg_authid WHERE rolname = %s", [role]).fetchone()
+            assert is_of(stored, PASSWORD)
+
+
+@pytest.mark.parametrize("name", ODD_FILES)
+@pytest.mark.parametrize(("script", "role"), [("entrypoint.sh", "dagster"), ("healthcheck.sh", "daemon")])
+def test_b18_dagster_logs_in_and_is_checked_with_that_password_too(script, role, name, tmp_path):
+    before, behind = ODD_FILES[name]
+    (tmp_path / "password").write_bytes(f"{before}{PASSWORD}{behind}".encode())
+    for program in ("dagster", "dagster-daemon"):
+        (tmp_path / program).write_text('#!/bin/sh\nprintf %s "$DAGSTER_PG_PASSWORD"\n')
+        (tmp_path / program).chmod(0o755)
+    environment = {
+        "PATH": f"{tmp_path}:/usr/bin:/bin",
+        "DAGSTER_HOME": str(tmp_path / "home"),
+        "APP_ROOT": str(ROOT),
+        "TMPDIR": str(tmp_path),
+        "DAGSTER_PG_PASSWORD_FILE": str(tmp_path / "password"),
+    }
+    done = subprocess.run([str(DEPLOY / script), role], env=environment, capture_output=True, check=True)
+    assert done.stdout.decode() == PASSWORD
+
+
 @pytest.mark.parametrize("role", ["webserver", "code-server"])
-def test_a_health_check_never_goes_through_a_proxy(role, web_server, code_server, tmp_path):
+def test_b16_a_health_check_never_goes_through_a_proxy(role, web_server, code_server, tmp_path):
     environment = {
         **PROXIES,
         "PATH": f"{BIN}:/usr/bin:/bin",
