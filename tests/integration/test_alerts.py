@@ -289,11 +289,14 @@ def test_the_test_command_without_a_channel_says_what_to_set(command):
     assert "ALERT_WEBHOOK_URL_FILE" in done.stderr
 
 
+HIDDEN = "made-up-and-never-shown"
+
+
 @pytest.mark.parametrize(
     ("variable", "value"),
     [
-        ("ALL_PROXY", "socks5h://user:pass@proxy.example:1080"),
-        ("HTTPS_PROXY", "http://user:pass@proxy.example:3128\r\n"),
+        ("ALL_PROXY", f"socks5h://user:{HIDDEN}@proxy.example:1080"),
+        ("HTTPS_PROXY", f"http://user:{HIDDEN}@proxy.example:3128\r\n"),
     ],
 )
 def test_b17_a_proxy_that_cannot_be_used_is_named_and_not_the_webhook(command, store_url, variable, value):
@@ -302,7 +305,7 @@ def test_b17_a_proxy_that_cannot_be_used_is_named_and_not_the_webhook(command, s
         done = command(*arguments, environment={"DATABASE_URL": store_url, variable: value} | channel)
         assert done.returncode == 2
         assert done.stderr.startswith(f"ecommpay-sync: {variable} ")
-        assert not [text for text in ("webhook", "SECRETPATH", "pass") if text in done.stdout + done.stderr]
+        assert not [text for text in ("webhook", "SECRETPATH", HIDDEN) if text in done.stdout + done.stderr]
 
 
 def test_the_alert_command_judges_and_tells_without_dagster(command, store, store_url, hook):
