@@ -140,8 +140,6 @@ def _decide_what_is_counted(connection: Connection, settings: SyncSettings, *, i
 def _replace(connection: Connection, *, is_full: bool) -> None:
     if is_full:
         run(connection, "marts/empty")
-        run(connection, "marts/drop_references_of_overview")
-        run(connection, "marts/drop_references_of_payments")
     else:
         run(connection, "marts/drop_daily_overview")
         run(connection, "marts/drop_approval_by_method")
@@ -160,9 +158,6 @@ def _replace(connection: Connection, *, is_full: bool) -> None:
     run(connection, "marts/put_retries")
     run(connection, "marts/put_refunds")
     run(connection, "marts/put_balances_daily")
-    if is_full:
-        run(connection, "marts/add_references_of_overview")
-        run(connection, "marts/add_references_of_payments")
     run(connection, "marts/forget_strays")
 
 

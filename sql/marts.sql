@@ -534,19 +534,6 @@ RETURNING p.account, p.project_id
 TRUNCATE bi.daily_overview, bi.approval_by_method_daily, bi.decline_reasons_daily, bi.fct_payments, bi.fct_retries,
     bi.fct_refunds, bi.fct_balances_daily, bi.dim_date, bi.dim_project, bi.dim_operation_status
 
--- name: drop_references_of_overview
--- For a full build: holding each row against its dimensions as it is put costs as much as putting it, twice over.
-ALTER TABLE bi.daily_overview
-    DROP CONSTRAINT daily_overview_business_date_fkey,
-    DROP CONSTRAINT daily_overview_account_project_id_fkey,
-    DROP CONSTRAINT daily_overview_operation_type_operation_status_fkey
-
--- name: drop_references_of_payments
-ALTER TABLE bi.fct_payments
-    DROP CONSTRAINT fct_payments_first_operation_date_fkey,
-    DROP CONSTRAINT fct_payments_last_operation_date_fkey,
-    DROP CONSTRAINT fct_payments_account_project_id_fkey
-
 -- name: drop_daily_overview
 DELETE FROM bi.daily_overview d USING stale_days s WHERE d.account = s.account AND d.business_date = s.business_date
 
@@ -636,18 +623,6 @@ SELECT
     account, business_date, balance_name, currency, opening_minor, opening, closing_minor, closing, lowest_minor,
     highest_minor, lowest, highest, snapshots, first_captured_at, last_captured_at
 FROM new_balances_daily
-
--- name: add_references_of_overview
-ALTER TABLE bi.daily_overview
-    ADD FOREIGN KEY (business_date) REFERENCES bi.dim_date,
-    ADD FOREIGN KEY (account, project_id) REFERENCES bi.dim_project,
-    ADD FOREIGN KEY (operation_type, operation_status) REFERENCES bi.dim_operation_status
-
--- name: add_references_of_payments
-ALTER TABLE bi.fct_payments
-    ADD FOREIGN KEY (first_operation_date) REFERENCES bi.dim_date,
-    ADD FOREIGN KEY (last_operation_date) REFERENCES bi.dim_date,
-    ADD FOREIGN KEY (account, project_id) REFERENCES bi.dim_project
 
 -- name: forget_strays
 -- Pairs that no figure has any more and that the product does not know of itself.

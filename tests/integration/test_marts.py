@@ -119,21 +119,6 @@ def test_another_zone_or_exponent_builds_everything_anew_without_being_asked(sto
     assert not build_marts(store, SETTINGS).is_full
 
 
-def test_building_everything_anew_leaves_the_references_between_the_tables(store):
-    def references() -> list[dict]:
-        return fetch_all(
-            store,
-            "SELECT conrelid::regclass::text AS table, conname, pg_get_constraintdef(oid) AS text, convalidated "
-            "FROM pg_constraint WHERE contype = 'f' AND connamespace = 'bi'::regnamespace ORDER BY 1, 2",
-        )
-
-    before = references()
-    load(store, op(1))
-    assert build_marts(store, SETTINGS, full=True).is_full
-    assert len(before) > 10
-    assert references() == before
-
-
 def test_the_build_of_a_night_reads_what_the_night_touched_and_not_all_operations(store):
     rows, days = 20_000, 400
     fill, night = FILL.read_text(encoding="utf-8").split("-- night\n")

@@ -40,7 +40,7 @@ def test_each_account_is_loaded_in_turn_into_rows_runs_and_a_chain_of_its_own(
     assert re.findall(r"intact: account (\w+), 1 entries", shown) == ["acme", "globex"]
     with dg.DagsterInstance.from_config(environment["DAGSTER_HOME"]) as instance:
         jobs = sorted(run.job_name for run in instance.get_runs())
-        assert jobs == ["load_operations_acme", "load_operations_globex"]
+        assert jobs == ["backfill_operations_acme", "backfill_operations_globex"]
         days = instance.get_materialized_partitions(dg.AssetKey(["acme", "operations"]))
         assert days == {"2024-03-01", "2024-03-02", "2024-03-03"}
 
