@@ -117,14 +117,15 @@ class Chart:
             formats = {name: columns[name].format() for name in self.columns if columns[name].format()}
             return {"query_mode": "raw", "all_columns": self.columns, "column_config": formats, "show_cell_bars": False}
         is_time = columns[self.x].type in TIMES
+        grain, label = ("P1M", "%b %Y") if self.x.startswith("month") else ("P1D", "%d %b")
         return {
             "metrics": [*self.metrics],
             "x_axis": self.x,
             "groupby": self.by,
-            "time_grain_sqla": "P1D" if is_time else None,
+            "time_grain_sqla": grain if is_time else None,
             "xAxisForceCategorical": not is_time,
             "x_axis_sort_asc": True,
-            "x_axis_time_format": "%d %b",
+            "x_axis_time_format": label,
             "tooltipTimeFormat": "%Y-%m-%d",
             "y_axis_format": self.form,
             "truncateYAxis": self.kind == "line",
