@@ -216,16 +216,16 @@ def evaluations(
     scope: AccountScope, *path: str, store: Warehouse, dagster_run_id: str
 ) -> Iterator[dg.AssetCheckEvaluation]:
     """Yield how the checks of an asset end on what a Dagster run loaded that is not the asset's own."""
-    for item in table_of_checks(scope):
-        for result in _results(item, scope, store, dagster_run_id) if item.path == path else ():
-            yield dg.AssetCheckEvaluation(
-                asset_key=dg.AssetKey(scope.key(*path)),
-                check_name=str(result.check_name),
-                passed=result.passed,
-                severity=result.severity,
-                description=result.description,
-                metadata=result.metadata,
-            )
+    (checks,) = (item for item in table_of_checks(scope) if item.path == path)
+    for result in _results(checks, scope, store, dagster_run_id):
+        yield dg.AssetCheckEvaluation(
+            asset_key=dg.AssetKey(scope.key(*path)),
+            check_name=str(result.check_name),
+            passed=result.passed,
+            severity=result.severity,
+            description=result.description,
+            metadata=result.metadata,
+        )
 
 
 def _definition(item: AssetChecks, scope: AccountScope) -> dg.AssetChecksDefinition:

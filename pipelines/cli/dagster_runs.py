@@ -63,7 +63,6 @@ def execute(
     *,
     days: tuple[date, date] | None = None,
     config: Mapping[str, Mapping[str, Any]] | None = None,
-    tags: Mapping[str, str] | None = None,
 ) -> str:
     """Run a job of the account and return its Dagster run id.
 
@@ -72,7 +71,6 @@ def execute(
         job: the job's name without the account.
         days: the first and last day of the job's partitions.
         config: the configuration of each op, by its name.
-        tags: tags of the run.
 
     Raises:
         RunFailed: a step failed, or a check that is not a warning; with the message of the first.
@@ -89,7 +87,7 @@ def execute(
 
             definitions = _definitions_with(job, scope)
 
-        tags = {"ecommpay/host": socket.gethostname(), "ecommpay/pid": str(os.getpid()), **(tags or {})}
+        tags = {"ecommpay/host": socket.gethostname(), "ecommpay/pid": str(os.getpid())}
         ops = {op: {"config": dict(values)} for op, values in (config or {}).items()}
         try:
             result = definitions.resolve_job_def(scope.job(job)).execute_in_process(
