@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
-from resources.cron import last_due
 from resources.settings import SyncSettings
+from resources.values import last_due
 
 DAY = timedelta(days=1)
 

@@ -12,9 +12,9 @@ from typing import Any
 import dagster as dg
 
 from pipelines.accounts import AccountScope
-from resources.cron import next_due
 from resources.data_api.errors import Permanent
 from resources.errors import ConfigError, SyncError, WarehouseBroken
+from resources.values import next_due
 from resources.warehouse.engine import Warehouse
 
 EXIT_CODE = "exit_code"

@@ -260,8 +260,8 @@ def _write_reports(
 
 def _print_report(document: DayDocument) -> None:
     """Print the day in one line, its totals and its open breaks."""
+    from pipelines.reports.document import amount, break_name, change, rate
     from pipelines.reports.page import exponents_of, sentence
-    from pipelines.reports.words import amount, break_name, change, rate
 
     console.line(f"{document.business_date} ({document.reporting_zone}): {sentence(document)}")
     console.line()
@@ -305,8 +305,8 @@ def _print_report(document: DayDocument) -> None:
 
 def _print_month_report(document: MonthDocument) -> None:
     """Print the month in one line, its totals, and the days that are not sealed."""
+    from pipelines.reports.document import amount
     from pipelines.reports.month import sentence
-    from pipelines.reports.words import amount
 
     console.line(f"{document.month:%Y-%m} ({document.reporting_zone}): {sentence(document)}")
     console.line()
@@ -324,7 +324,7 @@ def _print_month_report(document: MonthDocument) -> None:
 
 def _print_in_one_currency(in_one: InOneCurrency | None) -> None:
     """Print the total in the reporting currency with the rates that were applied, if one is set."""
-    from pipelines.reports.words import amount
+    from pipelines.reports.document import amount
 
     if in_one is None:
         return
@@ -364,8 +364,8 @@ def _write_evidence(scope: AccountScope, days: Sequence[date], period: str, file
 
 
 def _write_journal(scope: AccountScope, days: Sequence[date], map_file: Path | None, file: Path) -> None:
+    from pipelines.reports.document import amount
     from pipelines.reports.journal import read_journal_map, write_journal
-    from pipelines.reports.words import amount
 
     if map_file is None:
         raise ConfigError("--journal needs accounts: add --map FILE.toml; start from deploy/journal.example.toml.")

@@ -24,9 +24,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from resources import log
 from resources.errors import ConfigError
-from resources.output import printable, printable_lines, write_whole
+from resources.output import configure_log, logs_json, printable, printable_lines, write_whole
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar
@@ -143,8 +142,8 @@ def _plain(value: Any) -> Any:
 
 def warnings_to_stderr() -> None:
     """Show the product's own warnings (a retried request, for example) as lines on stderr, or as JSON."""
-    if log.wants_json():
-        log.configure()
+    if logs_json():
+        configure_log()
         return
     for name in ("pipelines", "resources"):
         logger = logging.getLogger(name)

@@ -93,7 +93,7 @@ def _filter(  # noqa: PLR0913 - one for each option
 
 
 def _check_type(name: str) -> None:
-    from pipelines.reports.words import BREAK_TYPES
+    from pipelines.reports.document import BREAK_TYPES
     from resources.environment import nearest
 
     if name not in BREAK_TYPES:

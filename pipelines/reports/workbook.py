@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
-from pipelines.reports import month, words
-from pipelines.reports.document import CurrencyDay, CurrencyTotals, DayDocument, digest
+from pipelines.reports import month
+from pipelines.reports.document import CurrencyDay, CurrencyTotals, DayDocument, amount, break_name, digest, rate
 from pipelines.reports.month import MonthDay, MonthDocument
 from pipelines.reports.one_currency import InOneCurrency
 from pipelines.reports.page import exponents_of, moment, month_totals, sentence
@@ -136,7 +136,7 @@ def _breaks(document: DayDocument) -> Sheet:
     exponents = exponents_of(document)
     rows = [
         (
-            words.break_name(line.break_type),
+            break_name(line.break_type),
             line.age,
             line.currency,
             line.count,
@@ -166,7 +166,7 @@ def _largest_breaks(document: DayDocument) -> Sheet:
     rows = [
         (
             line.break_id,
-            words.break_name(line.break_type),
+            break_name(line.break_type),
             line.state,
             line.business_date,
             line.currency,
@@ -253,7 +253,7 @@ def _month_sheets(document: MonthDocument) -> list[Sheet]:
         ("Days with books", matches.days_with_books),
         ("Operations that must be in the books", matches.required),
         ("Matched", matches.matched),
-        ("Match rate", words.rate(matches.matched, matches.required)),
+        ("Match rate", rate(matches.matched, matches.required)),
         *((f"Matches by {name}", count) for name, count in matches.by_pass),
     ]
     currencies = [_total_row(row.total, *row.before) for row in month_totals(document)]
@@ -276,7 +276,7 @@ def _month_sheets(document: MonthDocument) -> list[Sheet]:
     ]
     breaks = [
         (
-            words.break_name(line.break_type),
+            break_name(line.break_type),
             line.state,
             line.age,
             line.currency,
@@ -384,5 +384,5 @@ class _Writer:
 
 def _text(value: Any) -> str:
     if isinstance(value, Money):
-        return "" if value.minor is None else words.amount(value.minor, value.exponent)
+        return "" if value.minor is None else amount(value.minor, value.exponent)
     return "" if value is None else str(value)
