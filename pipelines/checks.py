@@ -12,7 +12,6 @@ from typing import Any, NamedTuple
 
 import dagster as dg
 
-from pipelines.accounts import AccountScope
 from pipelines.audit.spot_check import STREAM as SPOT_CHECK
 from pipelines.ingest import fraud, operations
 from pipelines.ingest.documents import document_stream
@@ -20,6 +19,7 @@ from pipelines.ingest.streams import Stream
 from pipelines.marts import currencies_missing_from_grain, differences_from_core, shared_projects
 from pipelines.reconciliation.ledger_import import refused_files
 from pipelines.resources import WarehouseResource
+from resources.accounts import AccountScope
 from resources.currencies import iso_codes
 from resources.output import printable
 from resources.warehouse.engine import Warehouse

@@ -11,7 +11,7 @@ from typing import Any
 
 import dagster as dg
 
-from pipelines.accounts import AccountScope
+from resources.accounts import AccountScope
 from resources.data_api.errors import Permanent
 from resources.errors import ConfigError, SyncError, WarehouseBroken
 from resources.values import next_due

@@ -10,7 +10,6 @@ from typing import Any
 
 import dagster as dg
 
-from pipelines.accounts import AccountScope
 from pipelines.assets import PLATFORM, as_dagster_failure, asset_spec, column_schema, nightly_freshness
 from pipelines.jobs import BACKFILL, DAYS
 from pipelines.marts import MARTS, MartsReport, build_marts
@@ -20,6 +19,7 @@ from pipelines.reconciliation.reconcile import LEGS, DayReport, Leg, is_over, is
 from pipelines.reports.page import sentence
 from pipelines.reports.publish import mail, publish
 from pipelines.resources import DataApiResource, WarehouseResource
+from resources.accounts import AccountScope
 from resources.currencies import exponent_of
 from resources.settings import alert_settings, ledger_mappings, report_dir, report_settings
 from resources.warehouse.engine import Warehouse

@@ -8,13 +8,13 @@ from datetime import UTC, date, datetime, timedelta
 
 import dagster as dg
 
-from pipelines.accounts import AccountScope
 from pipelines.assets import PLATFORM, as_dagster_failure, asset_spec, column_schema, fresh_within
 from pipelines.audit.spot_check import SpotCheckReport
 from pipelines.audit.spot_check import spot_check as check_payments
 from pipelines.checks import SHOWN
 from pipelines.ingest.balances import BalancesReport, sync_balances
 from pipelines.resources import DataApiResource, WarehouseResource
+from resources.accounts import AccountScope
 from resources.warehouse.ledger import delete_old_pages
 
 

@@ -15,9 +15,8 @@ from typing import Annotated
 
 import typer
 
-from pipelines.accounts import AccountScope, account_scope
 from pipelines.cli import console
-from resources.accounts import Accounts, accounts_of
+from resources.accounts import Accounts, AccountScope, account_scope, accounts_of
 from resources.currencies import exponents_by
 from resources.errors import ConfigError, Failed, Stopped, SyncError
 from resources.output import printable

@@ -141,10 +141,9 @@ def alert(
     as_json: AsJson = False,
 ) -> None:
     """Look for causes and send alerts now; with --test, only try the channels."""
-    from pipelines.accounts import account_scopes
     from pipelines.alerts.conditions import evaluate
     from pipelines.alerts.notifications import Delivery, notify, say_how_alerts_stand, tips_of_chains
-    from resources.accounts import accounts_of
+    from resources.accounts import account_scopes, accounts_of
     from resources.channels import ChannelFailed, channels_of, heartbeat_of
     from resources.settings import alert_settings
     from resources.warehouse.reference import settings_in_force

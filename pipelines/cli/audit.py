@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pipelines.accounts import AccountScope
 from pipelines.cli import console
 from pipelines.cli.accounts import (
     EachAccount,
@@ -20,6 +19,7 @@ from pipelines.cli.accounts import (
     reading_warehouse,
 )
 from pipelines.cli.console import AsJson, FirstDay, LastDay, read_days
+from resources.accounts import AccountScope
 from resources.errors import ConfigError, SyncError, WarehouseBroken
 
 if TYPE_CHECKING:

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress as Bar
     from rich.progress import TaskID
 
-    from pipelines.ingest.progress import Progress
+    from pipelines.ingest.forecast import Progress
     from pipelines.ingest.windows import Window
     from resources.warehouse.ledger import LoadReport
 
@@ -163,7 +163,7 @@ def progress() -> Progress:
     """Return a bar on a terminal, log lines elsewhere."""
     if err.is_terminal:
         return BarProgress()
-    from pipelines.ingest.progress import LogProgress
+    from pipelines.ingest.forecast import LogProgress
 
     return LogProgress()
 

@@ -13,7 +13,6 @@ from zoneinfo import ZoneInfo
 
 import typer
 
-from pipelines.accounts import AccountScope
 from pipelines.cli import console
 from pipelines.cli.accounts import (
     EachAccount,
@@ -26,6 +25,7 @@ from pipelines.cli.accounts import (
 )
 from pipelines.cli.console import AsJson, BusinessDay, read_day
 from pipelines.cli.dagster_runs import execute
+from resources.accounts import AccountScope
 from resources.errors import ConfigError, Incomplete
 from resources.output import with_formula_quote
 from resources.settings import ledger_mappings

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pipelines.accounts import AccountScope
 from pipelines.cli import console
 from pipelines.cli.accounts import (
     EachAccount,
@@ -20,6 +19,7 @@ from pipelines.cli.accounts import (
     reading_warehouse,
 )
 from pipelines.cli.console import AsJson, read_day
+from resources.accounts import AccountScope
 from resources.errors import ConfigError
 
 if TYPE_CHECKING:

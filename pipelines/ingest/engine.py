@@ -17,9 +17,9 @@ from typing import Any, Generic, Protocol, TypeVar
 import pyarrow as pa
 
 from pipelines.ingest import windows
+from pipelines.ingest.forecast import LogProgress, Progress
 from pipelines.ingest.normalize import concat, normalize
 from pipelines.ingest.privacy import mask, unknown_columns, without_body
-from pipelines.ingest.progress import LogProgress, Progress
 from pipelines.ingest.streams import FetchedPage, PageRequest, Stream, page_of
 from pipelines.ingest.walk import (
     DEEPEST,

@@ -15,7 +15,7 @@ from typing import Any
 import pyarrow as pa
 
 from pipelines.ingest.engine import SyncReport, SyncRequest, sync
-from pipelines.ingest.progress import Progress
+from pipelines.ingest.forecast import Progress
 from pipelines.ingest.schema import LARGEST, Rows, Schema, json_text
 from pipelines.ingest.streams import PageRequest, Stream
 from resources.currencies import exponents
