@@ -21,11 +21,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, fields, replace
 from itertools import combinations
 from pathlib import Path
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any
 
 from resources.config_file import open_secret_files
 from resources.environment import (
     Environment,
+    Table,
     fault_of_file,
     read,
     tables_of_file,
@@ -278,10 +279,8 @@ TEXT, SECRET_TEXT = Kind(_text, "a text"), Kind(_secret, "a text")
 
 
 @dataclass(frozen=True)
-class AccountTable:
+class AccountTable(Table):
     """One table `[accounts.NAME]`."""
-
-    __pydantic_config__: ClassVar[Any] = {"extra": "forbid"}
 
     token: Annotated[Secret | None, SECRET_TEXT] = None
     token_file: Annotated[str | None, TEXT] = None
@@ -291,10 +290,8 @@ class AccountTable:
 
 
 @dataclass(frozen=True)
-class AccountsFile:
+class AccountsFile(Table):
     """The file as a whole."""
-
-    __pydantic_config__: ClassVar[Any] = {"extra": "forbid"}
 
     accounts: dict[str, AccountTable] = field(default_factory=dict)
     projects: Annotated[tuple[ProjectOwner, ...], PROJECT_OWNERS] = ()

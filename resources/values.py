@@ -142,11 +142,18 @@ def _account(value: str) -> str:
     return value
 
 
+def _truth(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise TypeError
+    return value
+
+
 DAY = Kind(date.fromisoformat, "a day as YYYY-MM-DD")
 TIME = Kind(_time, "a time of the day as HH:MM")
 ZONE = Kind(_zone, "an IANA time zone")
 ACCOUNT = Kind(_account, "1 to 63 of a–z, 0–9, _ and -")
 PATH = Kind(Path, "a path")
+TRUTH = Kind(_truth, "true or false")
 SECRET = Kind(Secret, "a secret")
 
 

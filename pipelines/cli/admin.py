@@ -183,12 +183,7 @@ def alert(
 
 
 def _test_channels(channels: Sequence[Any], runbook: str) -> None:
-    """Send a test message through each channel.
-
-    Raises:
-        ConfigError: there is no channel.
-        ChannelFailed: at least one did not take the message.
-    """
+    """Send a test message through each channel; the first that does not take it is raised at the end."""
     from resources.channels import ChannelFailed
 
     if not channels:

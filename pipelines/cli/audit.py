@@ -141,12 +141,7 @@ def _figures(result: Replay) -> dict[str, object]:
 
 
 def _conclude(result: Replay, first: date, last: date, *, prints: bool = True) -> None:
-    """Print the result of a replay.
-
-    Raises:
-        WarehouseBroken: the store holds something else than the signed pages.
-        SyncError: not every window could be replayed.
-    """
+    """Print the result of a replay; what was found wrong, or could not be replayed, is raised."""
     if not result.windows:
         raise SyncError(f"no complete window touches {first} to {last}: load the days first.")
     if result.erased and prints:

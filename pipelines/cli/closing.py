@@ -76,11 +76,7 @@ def close(
 
 
 def _read_period(day: str | None, month: str | None) -> tuple[date, ...]:
-    """Return the days that `--date` or `--month` names.
-
-    Raises:
-        ConfigError: neither or both are given, it is no day or month, or the month has not begun.
-    """
+    """Return the days that `--date` or `--month` names; a month that has not begun is refused."""
     from pipelines.reconciliation.close import days_of_month
 
     if (day is None) == (month is None):

@@ -254,11 +254,7 @@ def ledger_inbox(account: EachAccount = None) -> None:
 
 
 def _preview(scope: AccountScope, file: Path, mapping: LedgerMapping | None, rejects: Path | None) -> None:
-    """Print the first entries of a file, its totals and its faults.
-
-    Raises:
-        Incomplete: rows would be refused.
-    """
+    """Print the first entries of a file, its totals and its faults; that rows would be refused is raised."""
     from pipelines.reconciliation.ledger_import import EntryReader
     from resources.currencies import exponent_of, major_units
 

@@ -206,14 +206,9 @@ def _hidden() -> str:
 
 
 def _write(path: Path, given: Mapping[str, str], known: Mapping[str, Setting]) -> None:
-    """Write the secrets, each into a file of its own, then the settings file.
-
-    Raises:
-        ConfigError: one of them cannot be written.
-    """
-    lines = [
-        "# Settings of ecommpay-sync, by `ecommpay-sync init`. The environment wins. All: `ecommpay-sync settings`."
-    ]
+    """Write the secrets, each into a file of its own, then the settings file."""
+    head = "# Settings of ecommpay-sync, by `ecommpay-sync init`. The environment wins. All: `ecommpay-sync settings`."
+    lines = [head]
     try:
         for name, value in given.items():
             setting = known[name]
