@@ -160,9 +160,7 @@ SPOT_CHECKS = (
 )
 RECONCILIATION = (
     Check(
-        "complete",
-        "The last fresh walk of every day found the store complete.",
-        _of_account("checks/recon_complete"),
+        "complete", "The last fresh walk of every day found the store complete.", _of_account("checks/recon_complete")
     ),
     # for people
     Check("no_open_breaks", "No break is open, of whatever day.", _of_account("checks/recon_open_breaks"), WARN),

@@ -4,8 +4,6 @@ Pure: no clock, no I/O. The zones of schedule, reporting and platform may all di
 day that it reports.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo

@@ -14,8 +14,6 @@ base_url = "https://data.brand.example/v1"
 ```
 """
 
-from __future__ import annotations
-
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field, fields, replace

@@ -3,8 +3,6 @@
 All come from the database when they are asked for, so that it does not matter which process did the work.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime

@@ -4,8 +4,6 @@ Without the option a command works on each account in turn (`EachAccount`), asks
 them together (`AllAccounts`). What a command does is in the module of its group.
 """
 
-from __future__ import annotations
-
 import errno
 import os
 import sys

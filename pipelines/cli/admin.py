@@ -1,7 +1,5 @@
 """Commands that keep the warehouse: marts, data dictionary, rights, erasure of a person, figures and alerts."""
 
-from __future__ import annotations
-
 import json
 import threading
 from collections.abc import Iterator, Sequence

@@ -63,10 +63,7 @@ def verify(
 
 
 @app.command()
-def trace(
-    operation_id: Annotated[str, typer.Argument(metavar="OPERATION_ID")],
-    account: OneAccount = None,
-) -> None:
+def trace(operation_id: Annotated[str, typer.Argument(metavar="OPERATION_ID")], account: OneAccount = None) -> None:
     """Show where an operation's figures come from: each state, and the signed page that brought it."""
     from pipelines.audit.replay import trace as sightings_of
     from pipelines.ingest.schema import json_text

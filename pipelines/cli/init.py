@@ -3,8 +3,6 @@
 How the file is read is in `resources/config_file.py`; what is checked afterwards is `doctor`, in `status.py`.
 """
 
-from __future__ import annotations
-
 import getpass
 import json
 import os

@@ -5,8 +5,6 @@ The guess is made from the ledger where days were walked, else from a few probes
 day holds more than a page, a row at ever deeper offsets. The arithmetic is pure.
 """
 
-from __future__ import annotations
-
 import logging
 import math
 import time

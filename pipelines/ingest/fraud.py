@@ -1,7 +1,5 @@
 """The stream of reports of fraud (`fraud/list`): its declaration, and what happens when the token may not see them."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import logging
@@ -149,11 +147,7 @@ class Skipped:
 
 
 def sync_fraud(
-    api: DataApi,
-    warehouse: Warehouse,
-    settings: SyncSettings,
-    request: SyncRequest,
-    progress: Progress | None = None,
+    api: DataApi, warehouse: Warehouse, settings: SyncSettings, request: SyncRequest, progress: Progress | None = None
 ) -> SyncReport | Skipped:
     """Load the reports received on the days asked for, as `sync` does.
 

@@ -5,8 +5,6 @@ breaks one by one, by a filter, or from a file: every change is a row of recon.b
 break is its version. A file of breaks is written and read by `break_files`; people match by hand in `matching`.
 """
 
-from __future__ import annotations
-
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, date, datetime

@@ -4,8 +4,6 @@ What several readings fit is a doubt: its value begins with a question mark, and
 until a person has edited that line. Nothing here is used while a file is imported.
 """
 
-from __future__ import annotations
-
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence

@@ -4,8 +4,6 @@
 the mapping does not say is a fault. A first mapping is written by `guess_mapping`.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields

@@ -5,8 +5,6 @@ Entries come in through `ledger_import`. What people match or part by hand (`mat
 why, and never changed: every later run follows the last decision on a pair.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -195,11 +193,7 @@ def unmatch(
     with warehouse.transaction() as connection:
         run(connection, "reconciliation/matching/lock_account", account=account)
         found = run(
-            connection,
-            "reconciliation/matching/pairs_of_match",
-            account=account,
-            operation=operation,
-            entry=entry,
+            connection, "reconciliation/matching/pairs_of_match", account=account, operation=operation, entry=entry
         )
         if not found:
             raise ConfigError(

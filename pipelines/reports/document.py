@@ -7,8 +7,6 @@ Only a total in one currency is not in it (`one_currency`): that is of rates, an
 Amounts are integers in minor units of the currency beside them, times are UTC.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 from collections.abc import Sequence

@@ -128,12 +128,7 @@ class World:
             return text
 
     def change(
-        self,
-        operation_id: str | int,
-        *,
-        effective: Moment | None = None,
-        visible: Moment | None = None,
-        **fields: Any,
+        self, operation_id: str | int, *, effective: Moment | None = None, visible: Moment | None = None, **fields: Any
     ) -> None:
         """Give an operation a new state, effective and visible now unless given otherwise.
 
@@ -251,10 +246,7 @@ class World:
         return [state.row(view) for _, state in self.true_states(projects, start, end)]
 
     def totals(
-        self,
-        projects: Account | Collection[int] | None = None,
-        start: Moment | None = None,
-        end: Moment | None = None,
+        self, projects: Account | Collection[int] | None = None, start: Moment | None = None, end: Moment | None = None
     ) -> list[dict[str, Any]]:
         """Count and add up the truth of a period per type, status and currency of `sum_initial`."""
         counts: Counter[tuple[str, str, str]] = Counter()
@@ -271,10 +263,7 @@ class World:
         ]
 
     def true_states(
-        self,
-        projects: Account | Collection[int] | None = None,
-        start: Moment | None = None,
-        end: Moment | None = None,
+        self, projects: Account | Collection[int] | None = None, start: Moment | None = None, end: Moment | None = None
     ) -> list[tuple[Operation, State]]:
         """Give the operations of a period with their states now, newest first.
 

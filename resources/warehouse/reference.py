@@ -4,8 +4,6 @@ Until the first load they follow the process that connects. From then on a proce
 does not set them takes the warehouse's; `apply_settings` alone changes them.
 """
 
-from __future__ import annotations
-
 import hashlib
 import hmac
 import json
