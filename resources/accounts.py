@@ -269,11 +269,7 @@ def _text(value: Any) -> str:
     return value
 
 
-def _secret(value: Any) -> Secret:
-    return Secret(_text(value))
-
-
-TEXT, SECRET_TEXT = Kind(_text, "a text"), Kind(_secret, "a text")
+TEXT, SECRET_TEXT = Kind(_text, "a text"), Kind(lambda value: Secret(_text(value)), "a text")
 
 
 @dataclass(frozen=True)

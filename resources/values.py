@@ -311,10 +311,6 @@ def _address(value: str) -> str:
     return value
 
 
-def _addresses(value: str) -> tuple[str, ...]:
-    return tuple(map(_address, re.split(r"[,\s]+", value.strip())))
-
-
 def _owners(value: str) -> tuple[str, ...]:
     """Read owners as Dagster takes them: addresses, and names of teams."""
     owners = tuple(re.split(r"[,\s]+", value.strip()))
@@ -371,7 +367,7 @@ API_FIELDS = Kind(_api_fields, "names with commas")
 PROJECT_OWNERS = Kind(_project_owners, "22=acme,199=globex")
 SMTP_SERVER = Kind(_smtp_server, "smtp://user@host:587 (STARTTLS) or smtps://user@host")
 ADDRESS = Kind(_address, "an address")
-ADDRESSES = Kind(_addresses, "addresses with commas")
+ADDRESSES = Kind(lambda value: tuple(map(_address, re.split(r"[,\s]+", value.strip()))), "addresses with commas")
 OWNERS = Kind(_owners, "addresses or team:NAME, with commas")
 TAGS = Kind(_tags, "domain=finance,tier=1")
 WEBHOOK = Kind(_webhook, "an https URL")

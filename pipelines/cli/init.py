@@ -115,17 +115,13 @@ def _given(options: Sequence[str], known: Mapping[str, Setting]) -> dict[str, st
             found.pop(other, None)
         found[name] = value
     return {
-        name: os.path.normpath(Path(text).absolute()) if _is_path(name, known[name]) else text
+        name: os.path.normpath(Path(text).absolute()) if known[name].kind == PATH or name.endswith("_FILE") else text
         for name, text in found.items()
     }
 
 
 def _is_secret(name: str, setting: Setting) -> bool:
     return setting.variable is not None and setting.variable.has_file and name == setting.variable.name
-
-
-def _is_path(name: str, setting: Setting) -> bool:
-    return setting.kind == PATH or name.endswith("_FILE")
 
 
 def _refuse_several_accounts(given: Mapping[str, str]) -> None:

@@ -59,7 +59,9 @@ def status(account: AllAccounts = None, *, as_json: AsJson = False) -> None:
     console.line()
     _print_store(found["store"])
     _print_shared_projects(found["shared_projects"])
-    _print_unnamed_account(found["unnamed_account"])
+    if found["unnamed_account"]:
+        console.line(found["unnamed_account"])
+        console.line()
     _print_documents(found["documents"])
     _print_coverage(found["coverage"], found["holes"])
     _print_balances(found["balances"])
@@ -133,12 +135,6 @@ def _unnamed_account(store: Warehouse) -> str | None:
     except ConfigError as error:
         return str(error)
     return None
-
-
-def _print_unnamed_account(text: str | None) -> None:
-    if text:
-        console.line(text)
-        console.line()
 
 
 def _print_documents(documents: Sequence[Any]) -> None:

@@ -35,7 +35,8 @@ def mask(rows: Frame, personal: PersonalSettings) -> Frame:
         return rows
     masked = {name: _masked_column(rows.frame[name], personal) for name in rows.frame if name in MASKED_COLUMNS}
     if EXTRA in rows.frame:
-        masked[EXTRA] = _masked_texts(rows.frame[EXTRA])
+        extra = rows.frame[EXTRA]
+        masked[EXTRA] = extra.map(_masked_json, na_action="ignore").astype(extra.dtype)
     return Frame(rows.frame.assign(**masked), tuple(_masked_reject(reject) for reject in rows.rejects))
 
 
@@ -74,10 +75,6 @@ def _masked_column(column: pd.Series, personal: PersonalSettings) -> pd.Series:
     key = personal.key.reveal()
     hashes = {value: keyed_hash(key, str(column.name), value) for value in column.dropna().unique()}
     return column.map(hashes, na_action="ignore").astype(column.dtype)
-
-
-def _masked_texts(column: pd.Series) -> pd.Series:
-    return column.map(_masked_json, na_action="ignore").astype(column.dtype)
 
 
 def _masked_reject(reject: Reject) -> Reject:

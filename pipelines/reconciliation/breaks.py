@@ -58,14 +58,14 @@ def find_at_platform(connection: Connection, scope: Mapping[str, Any]) -> None:
 
 
 def save(connection: Connection, account: str, day: date, *, balances: bool) -> None:
-    """Merge the breaks found into recon.breaks, and resolve those of the day that were not found again."""
+    """Merge the breaks found into recon.breaks, and resolve those of the day that were not found again.
+
+    Matches resolve those of other days too, whose other side this day has brought.
+    """
     run(connection, "reconciliation/breaks/save", account=account, day=day)
     run(connection, "reconciliation/breaks/resolve_gone", account=account, day=day, balances=balances)
-
-
-def resolve_matched(connection: Connection, account: str, day: date) -> None:
-    """Resolve breaks of other days whose other side this day has brought."""
-    run(connection, "reconciliation/breaks/resolve_matched", account=account, day=day)
+    if not balances:
+        run(connection, "reconciliation/breaks/resolve_matched", account=account, day=day)
 
 
 def record_run(

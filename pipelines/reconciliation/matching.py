@@ -56,7 +56,6 @@ def reconcile_ledger(warehouse: Warehouse, account: str, day: date, cutoff_minut
             breaks.find_in_ledger(connection, scope)
         breaks.find_at_platform(connection, scope)
         breaks.save(connection, account, day, balances=False)
-        breaks.resolve_matched(connection, account, day)
         run(connection, "reconciliation/matching/drop_matches", **scope)
         run(connection, "reconciliation/matching/save_matches", **scope)
         (figures,) = run(connection, "reconciliation/matching/figures")

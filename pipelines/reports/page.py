@@ -92,7 +92,7 @@ def month_page(document: MonthDocument, in_one: InOneCurrency | None = None) -> 
         document=document,
         sentence=month.sentence(document),
         first=first_screen.of_month(document),
-        verdicts=month_verdicts(document),
+        verdicts=[_all_sealed(document), _matched(document), _as_sealed(document)],
         totals=month_totals(document),
         in_one=in_one,
         unusual=first_screen.unusual,
@@ -137,11 +137,6 @@ def sentence(document: DayDocument) -> str:
 def verdicts(document: DayDocument) -> list[Verdict]:
     """Return the three answers at the top, each with what to do when it is not a yes."""
     return [_complete(document), _reconciled(document), _closed(document)]
-
-
-def month_verdicts(document: MonthDocument) -> list[Verdict]:
-    """Return the three answers of a month: sealed? matched? as sealed?"""
-    return [_all_sealed(document), _matched(document), _as_sealed(document)]
 
 
 def month_totals(document: MonthDocument) -> list[TotalsRow]:

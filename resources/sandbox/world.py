@@ -11,7 +11,7 @@ from random import Random
 from threading import RLock
 from typing import Any, Final
 
-from resources.sandbox.documents import Balance, Documents, Fraud, Move, draw_balances, draw_frauds, payouts
+from resources.sandbox.documents import Balance, Documents, Fraud, Move, draw_balances, draw_fraud, payouts
 from resources.sandbox.generate import DrawnState, draw_operations
 from resources.sandbox.operations import (
     TIMES,
@@ -70,7 +70,8 @@ class World:
             world._operations[operation.number] = operation
         world.balances = list(draw_balances(seed, first))
         drawn = (operation.states[-1] for operation in world._operations.values())
-        world.frauds = draw_frauds(state for state in drawn if isinstance(state, DrawnState) and state.likely_fraud)
+        suspects = (state for state in drawn if isinstance(state, DrawnState) and state.likely_fraud)
+        world.frauds = [draw_fraud(state) for state in suspects]
         return world
 
     @classmethod
