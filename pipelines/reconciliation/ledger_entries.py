@@ -18,7 +18,7 @@ from pipelines.reconciliation.ledger_files import Spoiled, column_letter
 REQUIRED = ("entry_id", "booked_at", "operation_type", "currency")
 AMOUNTS = {"amount": "amount_minor", "fee": "fee_minor"}  # in major units, and in minor units
 TEXTS = ("operation_id", "project_id", "payment_id", "reference")
-NUMBERED = {"operation_id", "project_id"}  # ids of digits without leading zeros: a number cell holds them exactly
+NUMBERED = {"operation_id", "project_id"}  # the platform's: digits without leading zeros, which a number cell holds
 COLUMNS = (*REQUIRED, "status", *AMOUNTS, *AMOUNTS.values(), *TEXTS)
 LARGEST = 2**63 - 1
 LONGEST = 2_000  # bytes; an index entry of PostgreSQL holds 2,704, the account included
@@ -32,7 +32,11 @@ SPOILED = tuple(  # what spreadsheets and data frames make of an id or an empty 
             "is a number in scientific notation: digits are lost",
             "export the column as text",
         ),
-        (r"\d+\.0+", "is a number with decimals, not an id", "export the column as text"),
+        (
+            r"\d+[.,]0+|\d{1,3}(,\d{3})+(\.\d+)?|\d{1,3}(\.\d{3})+,\d+|\d{1,3}([ '’]\d{3})+[.,]\d+",
+            "is a number with decimals or thousands marks, not an id",
+            "export the column as text",
+        ),
         (r"(?i:nan|nat|none|null|<na>|inf|infinity)", "stands for a missing value", "leave the cell empty"),
         (
             r"#(N/A|REF!|VALUE!|DIV/0!|NAME\?|NUM!|NULL!|SPILL!|CALC!|[#]+)",
@@ -42,6 +46,8 @@ SPOILED = tuple(  # what spreadsheets and data frames make of an id or an empty 
     )
 )
 ANY_SPOILED = re.compile("|".join(pattern.pattern for pattern, _, _ in SPOILED))
+DIGITS = re.compile(r"\d+", re.ASCII)
+LETTERLESS = re.compile(r"[\W\d_]+")  # in place of an id of digits, a number or a date as a spreadsheet shows it
 CURRENCY = re.compile(r"[A-Z0-9]{3,8}")
 DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 NUMBER = re.compile(r"\d{1,40}(\.\d{1,40})?", re.ASCII)
@@ -214,6 +220,8 @@ def text_field(row: Mapping[str, Any], name: str) -> str | None:
         raise WrongCell(name, "holds a character that cannot be printed", "remove it")
     if len(value.encode()) > LONGEST:
         raise WrongCell(name, f"is longer than {LONGEST} bytes", "shorten it")
+    if name in NUMBERED and LETTERLESS.fullmatch(value) and not DIGITS.fullmatch(value):
+        raise WrongCell(name, "is no id of the platform, which are digits alone", "export the column as text")
     return value
 
 
