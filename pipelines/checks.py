@@ -7,6 +7,7 @@ from typing import Any
 import dagster as dg
 
 from pipelines.accounts import AccountScope
+from pipelines.assets import as_dagster_failure
 from pipelines.audit.card_numbers import card_numbers
 from pipelines.audit.spot_check import STREAM as SPOT_CHECK
 from pipelines.ingest import fraud, operations
@@ -240,7 +241,8 @@ def _definition(item: AssetChecks, scope: AccountScope) -> dg.AssetChecksDefinit
     )
     def checks(context: dg.AssetCheckExecutionContext, warehouse: WarehouseResource) -> Iterator[dg.AssetCheckResult]:
         """Check what this Dagster run loaded, or the last load when it loaded nothing."""
-        yield from _results(item, scope, warehouse.warehouse(), context.run.run_id)
+        with as_dagster_failure():
+            yield from _results(item, scope, warehouse.warehouse(), context.run.run_id)
 
     return checks
 
