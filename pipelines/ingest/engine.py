@@ -170,7 +170,9 @@ def sync(
     ):
         throttle = locks.begin(*days, settings, look_back)
         done = (
-            ledger.windows_already_done(warehouse, account, interval, projects, look_back, stream.name)
+            ledger.windows_already_done(
+                warehouse, account, interval, projects, look_back, stream.name, now=api.client.clock.now()
+            )
             if interval
             else []
         )
