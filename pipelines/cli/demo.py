@@ -26,6 +26,7 @@ from pipelines.cli.accounts import chosen_names, migrated_warehouse, only_accoun
 from pipelines.cli.console import SIGNALS, take_time
 from pipelines.cli.dagster_runs import dagster_instance, end_runs_of_dead_servers
 from resources.accounts import accounts_of
+from resources.errors import Failed
 from resources.settings import data_dir, database_url
 from resources.warehouse.engine import open_warehouse
 
@@ -205,7 +206,7 @@ def sandbox(context: typer.Context) -> None:
 
 @app.command()
 def dev(
-    port: Annotated[int, typer.Option(help="port of the Dagster UI on 127.0.0.1")] = 3000,
+    port: Annotated[int, typer.Option(min=1, max=65535, help="port of the Dagster UI on 127.0.0.1")] = 3000,
     *,
     own: Annotated[bool, typer.Option("--own", help="on your own settings and warehouse, as init wrote them")] = False,
 ) -> None:
@@ -244,7 +245,11 @@ def _open_ui(port: int) -> None:
 
 
 def _serve(commands: list[list[str]]) -> None:
-    """Run the commands until the last of them ends or Ctrl-C; then end them all, and what they started."""
+    """Run the commands until the last of them ends or Ctrl-C; then end them all, and what they started.
+
+    Raises:
+        Failed: the last of them ended by itself, and badly.
+    """
     import psutil
 
     folder, mark = Path(sys.executable).parent, {STARTED_BY: str(os.getpid())}
@@ -255,7 +260,8 @@ def _serve(commands: list[list[str]]) -> None:
     take_time()
     try:
         with suppress(KeyboardInterrupt):
-            processes[-1].wait()
+            if code := processes[-1].wait():
+                raise Failed(f"{commands[-1][0]} ended with {code}: what it said is above; is its port free?", 1)
     finally:
         for number in SIGNALS:  # whoever is impatient would leave processes behind
             signal.signal(number, signal.SIG_IGN)

@@ -6,6 +6,7 @@ The contract is docs/reconciliation.md. No float ever becomes an amount: text, w
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
@@ -101,7 +102,7 @@ def header_faults(names: list[str]) -> list[Fault]:
         for name in names
         if name and name not in COLUMNS
     ]
-    twice = sorted({name for name in names if name and names.count(name) > 1})
+    twice = sorted(name for name, count in Counter(names).items() if name and count > 1)
     faults += [Fault(1, name, "stands twice", "keep one of them") for name in twice]
     faults += [Fault(1, name, "is missing", "add the column") for name in REQUIRED if name not in names]
     if not {"amount", "amount_minor"} & {*names}:
