@@ -130,7 +130,8 @@ def _present(connection: Connection, account: str) -> datetime:
         ConfigError: this machine's clock is far from the database's, or behind what the platform has said.
     """
     (row,) = run(connection, "reconciliation/close/clocks", account=account)
-    now, loaded_at = datetime.now(UTC), row.loaded_at or row.now
+    now = datetime.now(UTC)
+    loaded_at: datetime = row.loaded_at or row.now
     if abs((row.now - now).total_seconds()) > TOLERANCE or (loaded_at - now).total_seconds() > TOLERANCE:
         raise ConfigError(
             f"this machine's clock says {now:%Y-%m-%d %H:%M:%S}, the database's {row.now:%Y-%m-%d %H:%M:%S} and the "
