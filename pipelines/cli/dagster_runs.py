@@ -27,7 +27,7 @@ from resources.settings import SyncSettings, data_dir, database_url
 if TYPE_CHECKING:
     import dagster as dg
 
-    from pipelines.accounts import AccountScope
+    from resources.accounts import AccountScope
 
 DAGSTER_YAML = Path(__file__).with_name("dagster.local.yaml")
 SERVER_TAG = ".dagster/grpc_info"  # how the code server is reached that a run was started by
