@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import fcntl
 import importlib
+import json
 import logging
 import os
 import socket
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from resources.accounts import AccountScope
 
 DAGSTER_YAML = Path(__file__).with_name("dagster.local.yaml")
+SERVER_TAG = ".dagster/grpc_info"  # how the code server is reached that a run was started by
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
@@ -149,14 +151,14 @@ def _raise_failure(result: dg.ExecuteInProcessResult) -> None:
 def _failure(event: dg.DagsterEvent, run_id: str) -> SyncError:
     import dagster as dg
 
-    from pipelines.assets import EXIT_CODE
+    from pipelines.assets import EXIT_CODE, StepInterrupted
 
     data = event.step_failure_data if event.is_step_failure else None
     failure = data.user_failure_data if data else None
     if failure and failure.description and EXIT_CODE in failure.metadata:
         return RunFailed(failure.description, int(str(failure.metadata[EXIT_CODE].value)))
     cause = data.error if data else None
-    if cause and cause.cls_name == dg.DagsterExecutionInterruptedError.__name__:
+    if cause and cause.cls_name in (StepInterrupted.__name__, dg.DagsterExecutionInterruptedError.__name__):
         return Stopped(STOPPED)
     while cause and cause.cause:
         cause = cause.cause
@@ -217,3 +219,23 @@ def _end_runs_of_dead_processes(instance: dg.DagsterInstance) -> None:
             instance.report_run_failed(run, "its process was killed")
         except PermissionError:
             continue  # it lives, as of another user
+
+
+def end_runs_of_dead_servers(instance: dg.DagsterInstance) -> None:
+    """Mark the runs of code servers of this machine that have ended as failed; each would take a place in the queue."""
+    import dagster as dg
+
+    statuses = [dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING]
+    for run in instance.get_runs(dg.RunsFilter(statuses=statuses)):
+        path = json.loads(run.tags.get(SERVER_TAG, "{}")).get("socket")
+        if path and not _is_served(path):
+            instance.report_run_failed(run, "its code server was ended")
+
+
+def _is_served(path: str) -> bool:
+    with socket.socket(socket.AF_UNIX) as probe:
+        try:
+            probe.connect(path)
+        except OSError:
+            return False
+    return True
