@@ -79,11 +79,13 @@ def build_marts(
     Raises:
         WarehouseUnavailable, WarehouseBroken: nothing has changed then.
     """
+    with warehouse.transaction() as connection:  # of its own: a view that is made anew keeps its readers waiting
+        run(connection, "marts/lock")
+        _make_views(connection)
     with warehouse.transaction() as connection:
         run(connection, "marts/isolate")
         run(connection, "marts/lock")
         run(connection, "marts/allow_memory")
-        _make_views(connection)
         is_full = full or bool(run(connection, "marts/needs_full"))
         _find_what_is_stale(connection, settings, is_full=is_full)
         _compute(connection, is_full=is_full)
