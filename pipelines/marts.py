@@ -85,11 +85,11 @@ def build_marts(
     with warehouse.transaction() as connection:
         run(connection, "marts/isolate")
         run(connection, "marts/lock")
-        run(connection, "marts/allow_memory")
+        run(connection, "marts/plan_for_many_rows")
         is_full = full or bool(run(connection, "marts/needs_full"))
         _find_what_is_stale(connection, settings, is_full=is_full)
         _compute(connection, is_full=is_full)
-        _put(connection)
+        _put(connection, is_full=is_full)
         for account in (settings, *others):
             _note_what_is_due(connection, account, now or datetime.now(UTC))
         run(connection, "marts/record", is_full=is_full)
@@ -146,6 +146,7 @@ def _compute(connection: Connection, *, is_full: bool) -> None:
     run(connection, "marts/new_approval_by_method")
     run(connection, "marts/new_decline_reasons")
     run(connection, "marts/new_payments")
+    run(connection, "marts/analyze_new_payments")
     run(connection, "marts/new_retries")
     run(connection, "marts/new_refunds")
     run(connection, "marts/new_balances_daily")
@@ -155,7 +156,7 @@ def _compute(connection: Connection, *, is_full: bool) -> None:
     run(connection, "marts/analyze_new")
 
 
-def _put(connection: Connection) -> None:
+def _put(connection: Connection, *, is_full: bool) -> None:
     """Write what differs from the marts, and nothing else: readers see the state before until the commit."""
     run(connection, "marts/put_dates")  # the facts refer to the dimensions
     run(connection, "marts/put_projects")
@@ -163,9 +164,9 @@ def _put(connection: Connection) -> None:
     run(connection, "marts/drop_daily_overview")
     run(connection, "marts/drop_approval_by_method")
     run(connection, "marts/drop_decline_reasons")
-    run(connection, "marts/drop_payments")
-    run(connection, "marts/drop_retries")
-    run(connection, "marts/drop_refunds")
+    run(connection, "marts/drop_any_payments" if is_full else "marts/drop_payments")
+    run(connection, "marts/drop_any_retries" if is_full else "marts/drop_retries")
+    run(connection, "marts/drop_any_refunds" if is_full else "marts/drop_refunds")
     run(connection, "marts/drop_balances_daily")
     run(connection, "marts/put_daily_overview")
     run(connection, "marts/put_approval_by_method")

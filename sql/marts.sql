@@ -6,9 +6,11 @@ SET TRANSACTION ISOLATION LEVEL REPEATABLE READ
 -- One refresh at a time; takes no snapshot, so what the refresh before committed is seen.
 LOCK TABLE sync.mart_refreshes IN SHARE ROW EXCLUSIVE MODE
 
--- name: allow_memory
--- For this transaction: hash tables and sorts of a full build that do not spill; a server that allows more keeps that.
-SELECT set_config('work_mem', greatest(pg_size_bytes(current_setting('work_mem')) / 1024, 262144) || 'kB', true)
+-- name: plan_for_many_rows
+-- For this transaction: hash tables that seldom spill (a server that allows more keeps that), rather than sorts of whole
+-- rows by six columns of text, which the planner thinks cheap.
+SELECT set_config('work_mem', greatest(pg_size_bytes(current_setting('work_mem')) / 1024, 262144) || 'kB', true),
+       set_config('enable_mergejoin', 'off', true)
 
 -- name: needs_full
 -- Built with other currencies or settings, or not yet at all: build everything.
@@ -151,12 +153,11 @@ UNION SELECT account, business_date FROM bi.approval_by_method_daily
 UNION SELECT account, business_date FROM bi.decline_reasons_daily
 
 -- name: all_payments
--- For a full build: likewise.
+-- For a full build: every payment of the core; what the marts hold of others is found without these.
 CREATE TEMPORARY TABLE stale_payments ON COMMIT DROP AS
-SELECT account, coalesce(project_id, '(none)') AS project_id, payment_id FROM core.operations WHERE payment_id IS NOT NULL
-UNION SELECT account, project_id, payment_id FROM bi.fct_payments
-UNION SELECT account, project_id, payment_id FROM bi.fct_retries
-UNION SELECT account, project_id, payment_id FROM bi.fct_refunds
+SELECT DISTINCT account, coalesce(project_id, '(none)') AS project_id, payment_id
+FROM core.operations
+WHERE payment_id IS NOT NULL
 
 -- name: analyze_stale
 -- Fresh temporary tables have no statistics; the small table that says what is counted may have old ones.
@@ -273,13 +274,13 @@ FROM (
 CREATE TEMPORARY TABLE new_payments ON COMMIT DROP AS
 WITH payment AS (
     SELECT account, project_id, payment_id, currency, count(*) AS operations,
-           sum(amount_minor) FILTER (WHERE is_success AND operation_type = 'auth') AS authorised_minor,
-           sum(amount_minor) FILTER (WHERE is_success AND operation_type = 'capture') AS captured_minor,
-           sum(amount_minor) FILTER (WHERE is_success AND operation_type IN ('sale', 'recurring')) AS sold_minor,
-           sum(amount_minor) FILTER (WHERE is_success AND operation_type = 'refund') AS refunded_minor,
-           sum(amount_minor) FILTER (WHERE is_success AND operation_type = 'reversal') AS reversed_minor,
-           sum(amount_minor) FILTER (WHERE is_success AND operation_type = 'payout') AS paid_out_minor,
-           sum(sign * amount_minor) FILTER (WHERE is_success) AS net_minor,
+           coalesce(sum(amount_minor) FILTER (WHERE is_success AND operation_type = 'auth'), 0)::bigint AS authorised_minor,
+           coalesce(sum(amount_minor) FILTER (WHERE is_success AND operation_type = 'capture'), 0)::bigint AS captured_minor,
+           coalesce(sum(amount_minor) FILTER (WHERE is_success AND operation_type IN ('sale', 'recurring')), 0)::bigint AS sold_minor,
+           coalesce(sum(amount_minor) FILTER (WHERE is_success AND operation_type = 'refund'), 0)::bigint AS refunded_minor,
+           coalesce(sum(amount_minor) FILTER (WHERE is_success AND operation_type = 'reversal'), 0)::bigint AS reversed_minor,
+           coalesce(sum(amount_minor) FILTER (WHERE is_success AND operation_type = 'payout'), 0)::bigint AS paid_out_minor,
+           coalesce(sum(sign * amount_minor) FILTER (WHERE is_success), 0)::bigint AS net_minor,
            sum(amount_minor * smallest_unit) FILTER (WHERE is_success AND operation_type = 'auth') AS authorised,
            sum(amount_minor * smallest_unit) FILTER (WHERE is_success AND operation_type = 'capture') AS captured,
            sum(amount_minor * smallest_unit) FILTER (WHERE is_success AND operation_type IN ('sale', 'recurring')) AS sold,
@@ -299,43 +300,49 @@ WITH payment AS (
 )
 SELECT account, project_id, payment_id, currency,
        CASE
-           WHEN coalesce(sold_minor, 0) + coalesce(captured_minor, 0) > 0
-                AND coalesce(refunded_minor, 0) + coalesce(reversed_minor, 0) >= coalesce(sold_minor, 0) + coalesce(captured_minor, 0)
+           WHEN sold_minor + captured_minor > 0
+                AND refunded_minor + reversed_minor >= sold_minor + captured_minor
                THEN 'refunded'
-           WHEN coalesce(refunded_minor, 0) + coalesce(reversed_minor, 0) > 0 THEN 'partially refunded'
-           WHEN coalesce(sold_minor, 0) + coalesce(captured_minor, 0) > 0 THEN 'paid'
-           WHEN coalesce(paid_out_minor, 0) > 0 THEN 'paid out'
+           WHEN refunded_minor + reversed_minor > 0 THEN 'partially refunded'
+           WHEN sold_minor + captured_minor > 0 THEN 'paid'
+           WHEN paid_out_minor > 0 THEN 'paid out'
            WHEN is_cancelled THEN 'cancelled'
-           WHEN coalesce(authorised_minor, 0) > 0 THEN 'authorised'
+           WHEN authorised_minor > 0 THEN 'authorised'
            WHEN is_pending THEN 'pending'
            WHEN is_verified THEN 'verified'
            WHEN first_approved_at IS NOT NULL THEN 'paid'
            ELSE 'declined'
        END AS payment_status,
        operations,
-       coalesce(authorised_minor, 0)::bigint AS authorised_minor, CASE WHEN has_major THEN coalesce(authorised, 0) END AS authorised,
-       coalesce(captured_minor, 0)::bigint AS captured_minor, CASE WHEN has_major THEN coalesce(captured, 0) END AS captured,
-       coalesce(sold_minor, 0)::bigint AS sold_minor, CASE WHEN has_major THEN coalesce(sold, 0) END AS sold,
-       coalesce(refunded_minor, 0)::bigint AS refunded_minor, CASE WHEN has_major THEN coalesce(refunded, 0) END AS refunded,
-       coalesce(reversed_minor, 0)::bigint AS reversed_minor, CASE WHEN has_major THEN coalesce(reversed, 0) END AS reversed,
-       coalesce(paid_out_minor, 0)::bigint AS paid_out_minor, CASE WHEN has_major THEN coalesce(paid_out, 0) END AS paid_out,
-       coalesce(net_minor, 0)::bigint AS net_minor, CASE WHEN has_major THEN coalesce(net, 0) END AS net,
+       authorised_minor, CASE WHEN has_major THEN coalesce(authorised, 0) END AS authorised,
+       captured_minor, CASE WHEN has_major THEN coalesce(captured, 0) END AS captured,
+       sold_minor, CASE WHEN has_major THEN coalesce(sold, 0) END AS sold,
+       refunded_minor, CASE WHEN has_major THEN coalesce(refunded, 0) END AS refunded,
+       reversed_minor, CASE WHEN has_major THEN coalesce(reversed, 0) END AS reversed,
+       paid_out_minor, CASE WHEN has_major THEN coalesce(paid_out, 0) END AS paid_out,
+       net_minor, CASE WHEN has_major THEN coalesce(net, 0) END AS net,
        is_pending, first_operation_at, (first_operation_at AT TIME ZONE zone)::date AS first_operation_date,
        last_operation_at, (last_operation_at AT TIME ZONE zone)::date AS last_operation_date, first_approved_at
 FROM payment
 CROSS JOIN (SELECT value AS zone FROM core.settings WHERE key = 'reporting_zone') AS z
 
+-- name: analyze_new_payments
+-- Of what later statements join by only.
+ANALYZE new_payments (account, project_id, payment_id, currency, operations)
+
 -- name: new_retries
 -- Of the stale payments those that were attempted again after an attempt that was declined or failed. Attempts follow
--- each other as they were begun; every attempt behind the first failed one is a retry.
+-- each other as they were begun; every attempt behind the first failed one is a retry. A payment of one operation, as most
+-- are, has none.
 CREATE TEMPORARY TABLE new_retries ON COMMIT DROP AS
 WITH attempt AS (
-    SELECT *, operation_status IN ('decline', 'error') AS is_failed,
+    SELECT o.*, operation_status IN ('decline', 'error') AS is_failed,
            coalesce(bool_or(operation_status IN ('decline', 'error')) OVER before, false) AS is_retry
-    FROM stale_operations
-    WHERE of_payment AND operation_type IN ('sale', 'auth', 'recurring')
+    FROM stale_operations o
+    JOIN new_payments p USING (payment_id, account, project_id, currency)
+    WHERE p.operations > 1 AND of_payment AND operation_type IN ('sale', 'auth', 'recurring')
     WINDOW before AS (
-        PARTITION BY payment_id, account, project_id, currency ORDER BY begun_at, operation_id
+        PARTITION BY o.payment_id, o.account, o.project_id, o.currency ORDER BY begun_at, operation_id
         ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)
 ), failed AS (
     SELECT * FROM attempt WHERE is_failed AND NOT is_retry
@@ -430,10 +437,11 @@ FROM (
         WITH met AS (
             SELECT DISTINCT extract(year FROM business_date)::integer AS year
             FROM (
-                SELECT business_date FROM new_daily_overview
-                UNION SELECT first_operation_date FROM new_payments
-                UNION SELECT last_operation_date FROM new_payments
-                UNION SELECT business_date FROM new_balances_daily
+                SELECT DISTINCT business_date FROM new_daily_overview
+                UNION ALL SELECT DISTINCT business_date FROM new_balances_daily
+                UNION ALL
+                SELECT unnest(ARRAY[first_operation_date, last_operation_date])
+                FROM (SELECT DISTINCT first_operation_date, last_operation_date FROM new_payments) AS pairs
             ) AS dates
         ), years AS (
             SELECT year FROM met
@@ -474,9 +482,11 @@ LEFT JOIN core.operation_types t USING (operation_type)
 LEFT JOIN core.operation_statuses s USING (operation_status)
 
 -- name: analyze_new
--- What is put in place of the stale rows is compared with them.
-ANALYZE new_daily_overview, new_approval_by_method, new_decline_reasons, new_payments, new_retries, new_refunds,
-    new_balances_daily
+ANALYZE new_daily_overview (account, business_date, project_id, currency, operation_type, operation_status),
+    new_approval_by_method (account, business_date, project_id, currency, operation_type, payment_method_type, country_by_bin, bin),
+    new_decline_reasons (account, business_date, project_id, currency, operation_type, operation_status, payment_method_type,
+                         payment_provider_code, payment_provider_message),
+    new_retries (account, project_id, payment_id, currency), new_refunds (account, operation_id)
 
 -- name: put_dates
 -- Rows of dimensions, which facts refer to, are changed in place; *= compares whole rows to the byte. A day stays when no
@@ -548,6 +558,14 @@ WHERE f.account = s.account AND f.project_id = s.project_id AND f.payment_id = s
     WHERE n.account = f.account AND n.project_id = f.project_id AND n.payment_id = f.payment_id AND n.currency = f.currency
       AND n *= f)
 
+-- name: drop_any_payments
+-- For a full build: whatever payments the rows are of.
+DELETE FROM bi.fct_payments f
+WHERE NOT EXISTS (
+    SELECT FROM new_payments n
+    WHERE n.account = f.account AND n.project_id = f.project_id AND n.payment_id = f.payment_id AND n.currency = f.currency
+      AND n *= f)
+
 -- name: drop_retries
 DELETE FROM bi.fct_retries f USING stale_payments s
 WHERE f.account = s.account AND f.project_id = s.project_id AND f.payment_id = s.payment_id
@@ -556,10 +574,22 @@ WHERE f.account = s.account AND f.project_id = s.project_id AND f.payment_id = s
     WHERE n.account = f.account AND n.project_id = f.project_id AND n.payment_id = f.payment_id AND n.currency = f.currency
       AND n *= f)
 
+-- name: drop_any_retries
+DELETE FROM bi.fct_retries f
+WHERE NOT EXISTS (
+    SELECT FROM new_retries n
+    WHERE n.account = f.account AND n.project_id = f.project_id AND n.payment_id = f.payment_id AND n.currency = f.currency
+      AND n *= f)
+
 -- name: drop_refunds
 DELETE FROM bi.fct_refunds f USING stale_payments s
 WHERE f.account = s.account AND f.project_id = s.project_id AND f.payment_id = s.payment_id
   AND NOT EXISTS (
+    SELECT FROM new_refunds n WHERE n.account = f.account AND n.operation_id = f.operation_id AND n *= f)
+
+-- name: drop_any_refunds
+DELETE FROM bi.fct_refunds f
+WHERE NOT EXISTS (
     SELECT FROM new_refunds n WHERE n.account = f.account AND n.operation_id = f.operation_id AND n *= f)
 
 -- name: drop_balances_daily
