@@ -85,8 +85,9 @@ def build_marts(
     with warehouse.transaction() as connection:
         run(connection, "marts/isolate")
         run(connection, "marts/lock")
-        run(connection, "marts/plan_for_many_rows")
         is_full = full or bool(run(connection, "marts/needs_full"))
+        if is_full:
+            run(connection, "marts/plan_for_all_rows")
         _find_what_is_stale(connection, settings, is_full=is_full)
         _compute(connection, is_full=is_full)
         _put(connection, is_full=is_full)

@@ -6,12 +6,6 @@ SET TRANSACTION ISOLATION LEVEL REPEATABLE READ
 -- One refresh at a time; takes no snapshot, so what the refresh before committed is seen.
 LOCK TABLE sync.mart_refreshes IN SHARE ROW EXCLUSIVE MODE
 
--- name: plan_for_many_rows
--- For this transaction: hash tables that seldom spill (a server that allows more keeps that), rather than sorts of whole
--- rows by six columns of text, which the planner thinks cheap.
-SELECT set_config('work_mem', greatest(pg_size_bytes(current_setting('work_mem')) / 1024, 262144) || 'kB', true),
-       set_config('enable_mergejoin', 'off', true)
-
 -- name: needs_full
 -- Built with other currencies or settings, or not yet at all: build everything.
 SELECT 1
@@ -21,6 +15,13 @@ WHERE s.key = 'reference_fingerprint'
    OR EXISTS (
     SELECT 1 FROM sync.mart_refreshes m
     WHERE m.mart_group = 'operations' AND s.key = 'reference_fingerprint' AND m.reference_fingerprint <> s.value)
+
+-- name: plan_for_all_rows
+-- Of a full build's transaction: hash joins, which the planner thinks dearer than they are where a key has many columns of
+-- text; memory for them, of which a server that allows more keeps that; and several processes for reading the core.
+SELECT set_config('work_mem', greatest(pg_size_bytes(current_setting('work_mem')) / 1024, 262144) || 'kB', true),
+       set_config('enable_nestloop', 'off', true), set_config('enable_mergejoin', 'off', true),
+       set_config('parallel_tuple_cost', '0.01', true)
 
 -- name: new_windows
 -- Ledger entries whose rows are not in the marts yet; all of them when :is_full. Commits of an account come one
