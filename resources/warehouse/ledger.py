@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from importlib.metadata import version
@@ -45,7 +45,8 @@ class ControlTotal:
     def __add__(self, other: ControlTotal) -> ControlTotal:
         """Add a total of the same currency, type and status."""
         minors = [minor for minor in (self.minor, other.minor) if minor is not None]
-        return replace(self, count=self.count + other.count, minor=sum(minors) if minors else None)
+        minor = sum(minors) if minors else None
+        return ControlTotal(self.currency, self.type, self.status, self.count + other.count, minor)
 
 
 @dataclass(frozen=True, order=True)

@@ -106,6 +106,9 @@ def test_daemon_code_server_databases_and_network_do_not_die_unnoticed(  # noqa:
         own_server.crash()
         try:
             processes.wait_for("the message that the warehouse is away", lambda: told("the warehouse is away"))
+            processes.wait_for(
+                "the same at the watcher", lambda: [path for path, _, text in signals if "database_away" in text]
+            )
             assert [path for path, _, text in signals if "database_away" in text] == ["/fail"]
             a_heartbeat_is_missing(signals)
         finally:
