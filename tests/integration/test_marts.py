@@ -17,6 +17,7 @@ from resources.currencies import ExponentOverride
 from resources.sandbox import SandboxServer, World
 from resources.settings import ReferenceSettings
 from resources.warehouse import ledger
+from resources.warehouse.engine import Warehouse
 from resources.warehouse.migrate import migrate
 
 FILL = Path(__file__).parents[1] / "bench/fill_operations.sql"
@@ -229,6 +230,19 @@ def test_a_reader_never_waits_for_a_full_build_and_sees_the_state_before_it(stor
                 reader.exec_driver_sql(f"SELECT * FROM bi.{name}").all()
         assert contents(store) == before
     build.join()
+    assert contents(store) == right
+
+
+def test_a_full_build_does_not_wait_for_a_reader_whose_transaction_stays_open(store):
+    load_something_for_every_mart(store)
+    build_marts(store, SETTINGS)
+    right = contents(store)
+    for name in FACTS:
+        execute(store, f"DELETE FROM bi.{name}")
+    with store.transaction() as reader, Warehouse(store.url, lock_seconds=0.1) as impatient:
+        for name in MARTS:
+            reader.exec_driver_sql(f"SELECT * FROM bi.{name}").all()
+        build_marts(impatient, SETTINGS, full=True)
     assert contents(store) == right
 
 
