@@ -6,17 +6,16 @@ from collections.abc import Iterator
 
 import dagster as dg
 
-from pipelines.accounts import AccountScope, account_scopes
 from pipelines.assets import platform_asset
 from pipelines.assets.finance import ledger_asset, marts_asset, reconciliation_asset, report_asset
 from pipelines.assets.platform import balances_asset, raw_pages_asset, spot_check_asset
 from pipelines.assets.streams import backfill_job, stream_assets
 from pipelines.checks import asset_checks
-from pipelines.ingest.progress import LogProgress
+from pipelines.ingest.forecast import LogProgress
 from pipelines.jobs import jobs_of, schedules_of
 from pipelines.resources import data_api_from_env, warehouse_from_env
 from pipelines.sensors import alerts_sensor, inbox_sensor
-from resources.accounts import Accounts, accounts_of
+from resources.accounts import Accounts, AccountScope, account_scopes, accounts_of
 
 ASSETS = (balances_asset, spot_check_asset, reconciliation_asset, marts_asset, report_asset, raw_pages_asset)
 

@@ -25,10 +25,7 @@ from resources.warehouse.engine import Warehouse, affect, run
 from resources.warehouse.load import body_of, compress
 
 KEPT = frozenset[str]().union(*(stream.schema.fields for stream in TYPED)) - PERSONAL_COLUMNS
-REDACT = {
-    "documents": "erasure/redact_documents",
-    "document_versions": "erasure/redact_document_versions",
-}
+REDACT = {"documents": "erasure/redact_documents", "document_versions": "erasure/redact_document_versions"}
 LISTS = ("operations", "frauds", "fraud")
 KNOWN_ENDPOINTS = frozenset({"operations/get", "operations/get-by-payment", "fraud/list", "balance/get"})
 ERASED = "erased"

@@ -8,9 +8,9 @@ from typing import Any
 
 import dagster as dg
 
-from pipelines.accounts import AccountScope
 from pipelines.nights import Night, night_at
 from pipelines.resources import settings_of_warehouse
+from resources.accounts import AccountScope
 from resources.config_file import add_settings_of_file
 from resources.settings import sync_settings
 

@@ -16,8 +16,8 @@ from typing import Any
 from sqlalchemy import Connection
 
 import sql
-from resources.cron import next_due
 from resources.settings import SyncSettings
+from resources.values import next_due
 from resources.warehouse.engine import Warehouse, run, script
 
 VIEWS = (  # in the order in which they are made

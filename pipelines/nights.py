@@ -4,14 +4,12 @@ Pure: no clock, no I/O. The zones of schedule, reporting and platform may all di
 day that it reports.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
-from resources.cron import last_due
 from resources.settings import SyncSettings
+from resources.values import last_due
 
 DAY = timedelta(days=1)
 

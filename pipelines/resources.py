@@ -10,13 +10,13 @@ from typing import Any
 import dagster as dg
 from pydantic import Field, PrivateAttr
 
-from resources import log
 from resources.accounts import accounts_of
 from resources.data_api.client import Client
 from resources.data_api.endpoints import DataApi
 from resources.data_api.retry import RetryPolicy
 from resources.environment import text_of_file
 from resources.errors import ConfigError, SyncError
+from resources.output import configure_log
 from resources.settings import (
     DEFAULT_BASE_URL,
     ApiSettings,
@@ -57,7 +57,7 @@ class DataApiResource(dg.ConfigurableResource[Any]):
         """Open nothing yet: the asset reports a wrong setting, in one line."""
         del context
         with suppress(ConfigError):  # the same
-            log.configure()
+            configure_log()
         try:
             yield self
         finally:

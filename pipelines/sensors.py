@@ -13,7 +13,6 @@ from typing import Any
 
 import dagster as dg
 
-from pipelines.accounts import AccountScope
 from pipelines.alerts.conditions import DagsterFacts, FailedCheck, FailedJob, FailedStep, evaluate
 from pipelines.alerts.notifications import (
     Delivery,
@@ -29,6 +28,7 @@ from pipelines.audit.spot_check import STREAM as SPOT_CHECK
 from pipelines.jobs import job_names
 from pipelines.reconciliation.ledger_import import files_at_rest
 from pipelines.resources import WarehouseResource
+from resources.accounts import AccountScope
 from resources.channels import Channel, ChannelFailed, Heartbeat, channels_of, heartbeat_of
 from resources.errors import ConfigError
 from resources.settings import AlertSettings, Environment, alert_settings

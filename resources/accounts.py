@@ -1,5 +1,6 @@
 """Whose tokens are synced: one account of the plain variables, or several by `ACCOUNTS_FILE` or `ACCOUNTS`.
 
+`AccountScope` is one of them as the rest of the product sees it: its settings, its names in Dagster, no token.
 Which accounts there are is read at once, their tokens and secrets only when one of them is used. The file:
 
 ```toml
@@ -13,18 +14,17 @@ base_url = "https://data.brand.example/v1"
 ```
 """
 
-from __future__ import annotations
-
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field, fields, replace
 from itertools import combinations
 from pathlib import Path
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any
 
 from resources.config_file import open_secret_files
 from resources.environment import (
     Environment,
+    Table,
     fault_of_file,
     read,
     tables_of_file,
@@ -156,6 +156,61 @@ class Accounts:
                     yield given.file_name, given.file
 
 
+@dataclass(frozen=True)
+class AccountScope:
+    """One account's part of the definitions. A single account has plain names, each of several its own.
+
+    Assets of account `acme-eu` have keys such as acme-eu/operations, its jobs names such as nightly_acme_eu.
+    """
+
+    settings: SyncSettings
+    prefix: tuple[str, ...] = ()
+
+    @property
+    def account(self) -> str:
+        """The account's name in the warehouse."""
+        return self.settings.account
+
+    @property
+    def is_only(self) -> bool:
+        """Whether there is no other account."""
+        return not self.prefix
+
+    @property
+    def option(self) -> str:
+        """The option that names the account to a command, with the space before it."""
+        return "" if self.is_only else f" --account {self.account}"
+
+    def key(self, *path: str) -> list[str]:
+        """Return the path of an asset's key."""
+        return [*self.prefix, *path]
+
+    def op(self, *path: str) -> str:
+        """Return the name of the op of an asset, as Dagster itself makes it of the asset's key."""
+        return "__".join(self.key(*path)).replace("-", "_")
+
+    def job(self, name: str) -> str:
+        """Return the name of a job, a schedule or a group."""
+        return "_".join([name, *self.prefix]).replace("-", "_")
+
+    group = job
+    schedule = job
+
+
+def account_scope(accounts: Accounts, name: str) -> AccountScope:
+    """Return the scope of the account with this name.
+
+    Raises:
+        ConfigError: there is none, or a setting is malformed.
+    """
+    return AccountScope(accounts.settings(accounts.named(name).name), (name,) if accounts.several else ())
+
+
+def account_scopes(accounts: Accounts) -> tuple[AccountScope, ...]:
+    """Return the scope of each account."""
+    return tuple(account_scope(accounts, account.name) for account in accounts.each)
+
+
 def accounts_of(environment: Environment = os.environ) -> Accounts:
     """Return the accounts of `ACCOUNTS_FILE` or `ACCOUNTS`; without either the one of `DATA_API_TOKEN`.
 
@@ -214,18 +269,12 @@ def _text(value: Any) -> str:
     return value
 
 
-def _secret(value: Any) -> Secret:
-    return Secret(_text(value))
-
-
-TEXT, SECRET_TEXT = Kind(_text, "a text"), Kind(_secret, "a text")
+TEXT, SECRET_TEXT = Kind(_text, "a text"), Kind(lambda value: Secret(_text(value)), "a text")
 
 
 @dataclass(frozen=True)
-class AccountTable:
+class AccountTable(Table):
     """One table `[accounts.NAME]`."""
-
-    __pydantic_config__: ClassVar[Any] = {"extra": "forbid"}
 
     token: Annotated[Secret | None, SECRET_TEXT] = None
     token_file: Annotated[str | None, TEXT] = None
@@ -235,10 +284,8 @@ class AccountTable:
 
 
 @dataclass(frozen=True)
-class AccountsFile:
+class AccountsFile(Table):
     """The file as a whole."""
-
-    __pydantic_config__: ClassVar[Any] = {"extra": "forbid"}
 
     accounts: dict[str, AccountTable] = field(default_factory=dict)
     projects: Annotated[tuple[ProjectOwner, ...], PROJECT_OWNERS] = ()

@@ -1,7 +1,5 @@
 """How an alert leaves: by e-mail, by webhook (Slack-compatible). A channel raises, in one line, or it has delivered."""
 
-from __future__ import annotations
-
 import logging
 import smtplib
 import ssl

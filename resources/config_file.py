@@ -5,8 +5,6 @@ variables; the environment wins over it. A secret is never in it: the key that e
 holds one.
 """
 
-from __future__ import annotations
-
 import os
 from collections.abc import Iterable, Iterator, MutableMapping
 from dataclasses import dataclass

@@ -5,8 +5,6 @@ are those of the file that SYNC_RATES_FILE names, read exactly; a report applies
 file with the columns `day,from,to,rate,source`: on that day one unit of `from` was `rate` units of `to`.
 """
 
-from __future__ import annotations
-
 import csv
 import io
 import os

@@ -13,7 +13,7 @@ from dataclasses import MISSING, dataclass, fields, is_dataclass
 from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar, cast, get_args, get_type_hints
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast, get_args, get_type_hints
 
 from resources.errors import ConfigError
 from resources.values import Kind
@@ -61,6 +61,12 @@ def settings_in(group: Any) -> tuple[Setting, ...]:
         inner = next((part for part in parts if isinstance(part, type) and is_dataclass(part)), None)
         found.append(Setting(item.name, item.default, kind, item.metadata.get("variable"), inner))
     return tuple(found)
+
+
+class Table:
+    """A table of a file: a key that its class does not have is refused."""
+
+    __pydantic_config__: ClassVar[Any] = {"extra": "forbid"}
 
 
 def read(group: type[T], environment: Environment = os.environ, *, only: str | None = None) -> T:

@@ -4,8 +4,6 @@ Each message is one line: what was wrong, where, and what to do. None ever holds
 which the ledger keeps (`error_kind`) and alerts go by: it stays as it is, whatever becomes of the words.
 """
 
-from __future__ import annotations
-
 from typing import ClassVar
 
 

@@ -1,14 +1,25 @@
-"""What leaves us for persons and other programs: text that can be seen, durations, files that are written whole.
+"""What leaves us for persons and other programs: text that can be seen, durations, files written whole, log lines.
 
-Text of the data holds nothing that steers a terminal, moves a line or is taken for a formula.
+Text of the data holds nothing that steers a terminal, moves a line or is taken for a formula. Log lines are JSON on
+request (`SYNC_LOG_FORMAT=json`), with the ids of run, window and request; who logs what is elsewhere.
 """
 
 from __future__ import annotations
 
+import logging
 import os
 import re
+import sys
 import unicodedata
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from contextvars import ContextVar
+from datetime import UTC, datetime
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from resources.settings import log_format
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -18,6 +29,17 @@ if TYPE_CHECKING:
 _UNSEEN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 _FORMULA = re.compile("'*[=+\\-@\\t\\r\\n\uff1d\uff0b\uff0d\uff20]")  # a spreadsheet calculates a cell that begins so
 _WRITTEN = "\u200c\u200d"  # joiners: some languages are written with them
+# every HTTP request is one line, with no other reader than the JSON format: Dagster's event log, which keeps the lines
+# of `pipelines` and `resources`, would grow with each of them
+REQUESTS = logging.getLogger("ecommpay.requests")
+WINDOWS = logging.getLogger("ecommpay.windows")
+LOGGERS = ("ecommpay", "pipelines", "resources")
+# what a record may carry beside its message; anything else is not written, so that no value slips in
+LOG_FIELDS = (
+    *("run_id", "window", "window_id", "request_id", "endpoint", "status", "attempt", "milliseconds", "bytes"),
+    *("rows_met", "rows_new", "rows_changed", "error"),
+)
+_bound: ContextVar[Mapping[str, Any]] = ContextVar("ecommpay_log", default=MappingProxyType({}))
 
 
 def printable(text: str) -> str:
@@ -30,6 +52,12 @@ def printable(text: str) -> str:
 def printable_lines(text: str) -> str:
     """Return `text` likewise, but its own line ends stay."""
     return "\n".join(map(printable, text.split("\n")))
+
+
+def _shown(character: str) -> str:
+    if unicodedata.category(character) not in _UNSEEN or character in _WRITTEN:
+        return character
+    return character.encode("unicode_escape").decode("ascii")
 
 
 def with_formula_quote(cell: str) -> str:
@@ -72,7 +100,64 @@ def write_whole(path: Path, content: bytes, *, mode: int | None = None) -> None:
         beside.unlink(missing_ok=True)
 
 
-def _shown(character: str) -> str:
-    if unicodedata.category(character) not in _UNSEEN or character in _WRITTEN:
-        return character
-    return character.encode("unicode_escape").decode("ascii")
+def bind_log(**values: Any) -> None:
+    """Let the lines of this thread carry these ids until it is bound to others."""
+    _bound.set({name: value if isinstance(value, int) else str(value) for name, value in values.items()})
+
+
+def log_commit(run_id: int, window: object, report: Any) -> None:
+    """Log a window's commit: its id leads to sync.windows and raw.pages."""
+    WINDOWS.info(
+        "window committed",
+        extra={
+            "run_id": run_id,
+            "window": str(window),
+            **{name: getattr(report, name) for name in ("window_id", "rows_met", "rows_new", "rows_changed")},
+        },
+    )
+
+
+def logs_json(environment: Mapping[str, str] = os.environ) -> bool:
+    """Return whether log lines are to be JSON.
+
+    Raises:
+        ConfigError: SYNC_LOG_FORMAT is neither text nor json.
+    """
+    return log_format(environment) == "json"
+
+
+def configure_log(environment: Mapping[str, str] = os.environ) -> None:
+    """Write the product's log lines to stderr as JSON, if SYNC_LOG_FORMAT says so; safe to call again.
+
+    Raises:
+        ConfigError: SYNC_LOG_FORMAT is neither text nor json.
+    """
+    if not logs_json(environment):
+        return
+    for name in LOGGERS:
+        logger = logging.getLogger(name)
+        if not any(isinstance(handler, JsonHandler) for handler in logger.handlers):
+            logger.addHandler(JsonHandler())
+        logger.setLevel(logging.INFO)
+
+
+class JsonHandler(logging.Handler):
+    """One JSON object a line on stderr."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write the line."""
+        sys.stderr.write(json_line(record) + "\n")
+
+
+def json_line(record: logging.LogRecord) -> str:
+    """Return a record as a JSON object: time (UTC), level, logger, message, and the ids that are known."""
+    own = {name: getattr(record, name) for name in LOG_FIELDS if getattr(record, name, None) is not None}
+    line = {
+        "time": datetime.fromtimestamp(record.created, UTC),
+        "level": record.levelname.lower(),
+        "logger": record.name,
+        "message": record.getMessage(),
+        **_bound.get(),
+        **own,
+    }
+    return orjson.dumps(line, default=str).decode()

@@ -5,8 +5,6 @@ How they are read is in `environment`, the kinds of their values in `values`, al
 takes the environment as an argument, so that nothing is read at import.
 """
 
-from __future__ import annotations
-
 import os
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field
@@ -229,9 +227,7 @@ class SyncSettings:
         "SYNC_RAW_DAYS", 400, "Days that raw pages are kept; 0: for ever."
     )
     recon_cutoff_minutes: Annotated[int, values.whole(0, 1440)] = setting(
-        "SYNC_RECON_CUTOFF_MINUTES",
-        120,
-        "Last minutes of a day in which what is alone is a timing break at first.",
+        "SYNC_RECON_CUTOFF_MINUTES", 120, "Last minutes of a day in which what is alone is a timing break at first."
     )
     ledger_inbox: Annotated[Path | None, values.PATH] = setting(
         "SYNC_LEDGER_INBOX",
@@ -334,9 +330,7 @@ class ReportSettings:
         "The currency; needs `SYNC_RATES_FILE` ([how](reconciliation.md#a-total-in-one-currency)).",
     )
     rates: Annotated[tuple[Rate, ...], Kind(read_rates_file, "a path")] = setting(
-        "SYNC_RATES_FILE",
-        (),
-        "Your exchange rates, a CSV file with the columns `day,from,to,rate,source`.",
+        "SYNC_RATES_FILE", (), "Your exchange rates, a CSV file with the columns `day,from,to,rate,source`."
     )
     rate_days: Annotated[int, values.whole(0, 366)] = setting(
         "SYNC_RATE_DAYS",

@@ -1,4 +1,4 @@
-"""Kinds of values that variables and files hold: how one is read, and how a wrong one is refused.
+"""Kinds of values that variables and files hold: how one is read, how a wrong one is refused, when a cron is due.
 
 Which values there are is declared in `settings`, `accounts` and `documents`; pydantic reads them by these kinds.
 """
@@ -7,15 +7,13 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import date, time
+from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 from urllib.parse import unquote, urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
-
-from resources.cron import why_invalid
 
 if TYPE_CHECKING:
     from pydantic import GetCoreSchemaHandler
@@ -24,6 +22,11 @@ if TYPE_CHECKING:
 DEFAULT_BASE_URL = "https://data.ecommpay.com/v1"
 TOKEN_LENGTH = 30
 SHORTEST_KEY = 16
+CRON_FIELDS = ("minute", "hour", "day of the month", "month", "day of the week")
+LONGEST_CHANGE = timedelta(hours=2)  # by which a zone sets its clocks, at most
+MINUTE = timedelta(minutes=1)
+# Dagster's own copy of the library is older and knows no nearest weekday
+NEAREST_WEEKDAY = re.compile(r"\dw|\bw\d|\blw\b|\bwl\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True, repr=False)
@@ -139,11 +142,18 @@ def _account(value: str) -> str:
     return value
 
 
+def _truth(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise TypeError
+    return value
+
+
 DAY = Kind(date.fromisoformat, "a day as YYYY-MM-DD")
 TIME = Kind(_time, "a time of the day as HH:MM")
 ZONE = Kind(_zone, "an IANA time zone")
 ACCOUNT = Kind(_account, "1 to 63 of a–z, 0–9, _ and -")
 PATH = Kind(Path, "a path")
+TRUTH = Kind(_truth, "true or false")
 SECRET = Kind(Secret, "a secret")
 
 
@@ -301,10 +311,6 @@ def _address(value: str) -> str:
     return value
 
 
-def _addresses(value: str) -> tuple[str, ...]:
-    return tuple(map(_address, re.split(r"[,\s]+", value.strip())))
-
-
 def _owners(value: str) -> tuple[str, ...]:
     """Read owners as Dagster takes them: addresses, and names of teams."""
     owners = tuple(re.split(r"[,\s]+", value.strip()))
@@ -361,8 +367,87 @@ API_FIELDS = Kind(_api_fields, "names with commas")
 PROJECT_OWNERS = Kind(_project_owners, "22=acme,199=globex")
 SMTP_SERVER = Kind(_smtp_server, "smtp://user@host:587 (STARTTLS) or smtps://user@host")
 ADDRESS = Kind(_address, "an address")
-ADDRESSES = Kind(_addresses, "addresses with commas")
+ADDRESSES = Kind(lambda value: tuple(map(_address, re.split(r"[,\s]+", value.strip()))), "addresses with commas")
 OWNERS = Kind(_owners, "addresses or team:NAME, with commas")
 TAGS = Kind(_tags, "domain=finance,tier=1")
 WEBHOOK = Kind(_webhook, "an https URL")
 LIMITS = Kind(_limits, "EUR=100000,JPY=50000")
+
+
+def why_invalid(cron: str) -> str | None:
+    """Return what keeps Dagster from taking an expression; None: it takes it."""
+    from croniter import croniter
+
+    fields = cron.split()
+    if len(fields) != len(CRON_FIELDS) and not (len(fields) == 1 and fields[0].startswith("@")):
+        return f"it has {len(fields)} fields, not {len(CRON_FIELDS)}"
+    for number, (name, field) in enumerate(zip(CRON_FIELDS, fields, strict=False)):
+        alone = " ".join(field if place == number else "*" for place in range(len(CRON_FIELDS)))
+        if len(fields) > 1 and (NEAREST_WEEKDAY.search(field) or not croniter.is_valid(alone)):
+            return f"{field!r} is no {name}"
+    if not croniter.is_valid(cron):
+        return f"{cron!r} is not known"
+    _, _, days, months, _ = croniter.expand(cron)[0]
+    return "February never has that day" if months == [2] and days in ([30], [31]) else None
+
+
+def next_due(cron: str, zone: str, after: datetime) -> datetime | None:
+    """Return the first time after `after`, in UTC, at which Dagster starts a schedule; None: never.
+
+    Raises:
+        ValueError: the expression cannot be read.
+    """
+    return _due(cron, zone, after, ahead=True)
+
+
+def last_due(cron: str, zone: str, until: datetime) -> datetime | None:
+    """Return the last time, not after `until`, in UTC, at which Dagster starts a schedule; None: never.
+
+    Raises:
+        ValueError: the expression cannot be read.
+    """
+    return _due(cron, zone, until, ahead=False)
+
+
+def _due(cron: str, zone: str, bound: datetime, *, ahead: bool) -> datetime | None:
+    """Return the nearest time on one side of `bound`.
+
+    The library walks the clock on the wall, on which times repeat: the walk goes on for as long as a later time on
+    the wall can still be a nearer one.
+    """
+    place, best, limit = ZoneInfo(zone), None, None
+    for wall, times in _times(cron, place, bound, ahead=ahead):
+        if limit is not None and abs(wall - limit) > LONGEST_CHANGE:
+            break
+        for moment in times:
+            if moment > bound if ahead else moment <= bound:
+                best = moment if best is None else min(best, moment) if ahead else max(best, moment)
+                limit = limit or wall
+    return best
+
+
+def _times(cron: str, place: ZoneInfo, bound: datetime, *, ahead: bool) -> Iterator[tuple[datetime, list[datetime]]]:
+    """Yield times on the wall from about `bound` on, ahead or back, and when in UTC each of them is due."""
+    from croniter import CroniterBadDateError, croniter
+
+    start = bound.astimezone(place).replace(tzinfo=None, fold=0)
+    ticks = croniter(cron, start - LONGEST_CHANGE if ahead else start + LONGEST_CHANGE)
+    every_hour = croniter.expand(cron)[0][1] == ["*"]
+    while True:
+        try:
+            wall = ticks.get_next(datetime) if ahead else ticks.get_prev(datetime)
+        except CroniterBadDateError:  # none within 50 years
+            return
+        yield wall, _in_zone(wall, place, every_hour=every_hour)
+
+
+def _in_zone(wall: datetime, place: ZoneInfo, *, every_hour: bool) -> list[datetime]:
+    """Return when a time on the wall is due, as Dagster has it, where the clocks are changed.
+
+    A skipped one is due once the clocks have changed, one that comes twice the second time; a schedule of every hour
+    is due in each hour that there is.
+    """
+    first, second = (wall.replace(tzinfo=place, fold=fold).astimezone(UTC) for fold in (0, 1))
+    if first <= second:
+        return [first, second] if every_hour else [second]
+    return [] if every_hour else _in_zone(wall + MINUTE, place, every_hour=every_hour)

@@ -3,9 +3,9 @@
 All come from the database when they are asked for, so that it does not matter which process did the work.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -14,7 +14,56 @@ from resources.errors import SyncError
 from resources.warehouse.engine import Warehouse
 
 PREFIX = "ecommpay_"
-WRITTEN = ("new", "changed", "unchanged", "rejected")
+COUNTER, GAUGE = CounterMetricFamily, GaugeMetricFamily
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A figure as Prometheus shows it; its labels and its value are columns of a statement's rows."""
+
+    family: type[CounterMetricFamily | GaugeMetricFamily]
+    name: str
+    text: str
+    labels: tuple[str, ...]
+    value: str
+
+
+ACCOUNT, STREAM = ("account",), ("account", "stream")
+REQUEST, RUN = ("account", "endpoint", "status"), (*STREAM, "state")
+FIGURES = {  # by their statement
+    "alerts/metrics/requests": (
+        Figure(COUNTER, "requests", "HTTP requests to the Data API; status 0: no whole answer", REQUEST, "requests"),
+        Figure(COUNTER, "request_retries", "Requests that repeated a failed one", REQUEST, "retries"),
+    ),
+    "alerts/metrics/requests_in_flight": (
+        Figure(GAUGE, "requests_in_flight_limit", "Requests of the token in flight that go well", ACCOUNT, "most"),
+    ),
+    "alerts/metrics/windows": (
+        Figure(COUNTER, "windows", "Windows walked, by verdict", (*STREAM, "verdict"), "windows"),
+    ),
+    "alerts/metrics/rows": (Figure(COUNTER, "rows", "Rows met, by what became of them", (*STREAM, "outcome"), "rows"),),
+    "alerts/metrics/runs": (
+        Figure(COUNTER, "runs", "Runs, by how they ended", RUN, "runs"),
+        Figure(GAUGE, "run_finished_timestamp_seconds", "When the last run of this kind ended", RUN, "finished_at"),
+    ),
+    "alerts/metrics/coverage": (
+        Figure(
+            GAUGE,
+            "covered_to_timestamp_seconds",
+            "The newest second shown complete: now minus this is the freshness",
+            STREAM,
+            "covered_to",
+        ),
+    ),
+    "alerts/metrics/nights": (
+        Figure(GAUGE, "night_rows_new", "Operations the last night met first", ACCOUNT, "rows_new"),
+        Figure(GAUGE, "night_rows_late", "Of these, completed more than 48 hours before", ACCOUNT, "rows_late"),
+    ),
+    "alerts/metrics/rejects": (
+        Figure(GAUGE, "rejects", "Rows that could not be typed: core.rejects", STREAM, "rejects"),
+    ),
+    "alerts/metrics/alerts": (Figure(GAUGE, "alerts_open", "Alerts whose cause stands", (*ACCOUNT, "kind"), "open"),),
+}
 
 
 class WarehouseCollector:
@@ -30,90 +79,19 @@ class WarehouseCollector:
     def collect(self) -> Iterator[Metric]:
         """Yield every figure, or that there are none."""
         try:
-            found = [*self._requests(), *self._windows(), *self._runs(), *self._freshness(), *self._states()]
+            rows = {statement: self.warehouse.query(statement) for statement in FIGURES}
         except SyncError:
-            yield GaugeMetricFamily(f"{PREFIX}up", "1: the warehouse answers", value=0)
-            return
-        yield GaugeMetricFamily(f"{PREFIX}up", "1: the warehouse answers", value=1)
-        yield from found
-
-    def _requests(self) -> Iterator[Metric]:
-        labels = ["account", "endpoint", "status"]
-        sent = CounterMetricFamily(
-            f"{PREFIX}requests", "HTTP requests to the Data API; status 0: no whole answer", labels=labels
-        )
-        repeated = CounterMetricFamily(f"{PREFIX}request_retries", "Requests that repeated a failed one", labels=labels)
-        for row in self.warehouse.query("alerts/metrics/requests"):
-            values = [row.account, row.endpoint, str(row.status)]
-            sent.add_metric(values, row.requests)
-            repeated.add_metric(values, row.retries)
-        yield sent
-        yield repeated
-        found = GaugeMetricFamily(
-            f"{PREFIX}requests_in_flight_limit", "Requests of the token in flight that go well", labels=["account"]
-        )
-        for row in self.warehouse.query("alerts/metrics/requests_in_flight"):
-            found.add_metric([row.account], row.in_flight_limit)
-        yield found
-
-    def _windows(self) -> Iterator[Metric]:
-        verdicts = CounterMetricFamily(
-            f"{PREFIX}windows", "Windows walked, by verdict", labels=["account", "stream", "verdict"]
-        )
-        rows = CounterMetricFamily(
-            f"{PREFIX}rows", "Rows met, by what became of them", labels=["account", "stream", "outcome"]
-        )
-        for row in self.warehouse.query("alerts/metrics/windows"):
-            verdicts.add_metric([row.account, row.stream, row.verdict], row.windows)
-            if row.verdict == "complete":  # of an incomplete window no row is loaded
-                for outcome in WRITTEN:
-                    rows.add_metric([row.account, row.stream, outcome], getattr(row, f"rows_{outcome}"))
-        yield verdicts
-        yield rows
-
-    def _runs(self) -> Iterator[Metric]:
-        labels = ["account", "stream", "state"]
-        runs = CounterMetricFamily(f"{PREFIX}runs", "Runs, by how they ended", labels=labels)
-        last = GaugeMetricFamily(
-            f"{PREFIX}run_finished_timestamp_seconds", "When the last run of this kind ended", labels=labels
-        )
-        for row in self.warehouse.query("alerts/metrics/runs"):
-            runs.add_metric([row.account, row.stream, row.state], row.runs)
-            if row.last_finished_at:
-                last.add_metric([row.account, row.stream, row.state], row.last_finished_at.timestamp())
-        yield runs
-        yield last
-
-    def _freshness(self) -> Iterator[Metric]:
-        covered = GaugeMetricFamily(
-            f"{PREFIX}covered_to_timestamp_seconds",
-            "The newest second shown complete: now minus this is the freshness",
-            labels=["account", "stream"],
-        )
-        for row in self.warehouse.query("alerts/metrics/coverage"):
-            covered.add_metric([row.account, row.stream], row.covered_to.timestamp())
-        yield covered
-        new = GaugeMetricFamily(f"{PREFIX}night_rows_new", "Operations the last night met first", labels=["account"])
-        late = GaugeMetricFamily(
-            f"{PREFIX}night_rows_late", "Of these, completed more than 48 hours before", labels=["account"]
-        )
-        for row in self.warehouse.query("alerts/metrics/nights"):
-            new.add_metric([row.account], row.rows_new)
-            late.add_metric([row.account], row.rows_late)
-        yield new
-        yield late
-
-    def _states(self) -> Iterator[Metric]:
-        rejects = GaugeMetricFamily(
-            f"{PREFIX}rejects", "Rows that could not be typed: core.rejects", labels=["account", "stream"]
-        )
-        for row in self.warehouse.query("alerts/metrics/rejects"):
-            rejects.add_metric([row.account, row.stream], row.rejects)
-        yield rejects
-        alerts = GaugeMetricFamily(f"{PREFIX}alerts_open", "Alerts whose cause stands", labels=["account", "kind"])
-        for row in self.warehouse.query("alerts/metrics/alerts"):
-            alerts.add_metric([row.account, row.kind], row.open)
-        yield alerts
+            rows = {}
+        yield GAUGE(f"{PREFIX}up", "1: the warehouse answers", value=int(bool(rows)))
+        for statement, found in rows.items():
+            for figure in FIGURES[statement]:
+                metric = figure.family(PREFIX + figure.name, figure.text, labels=figure.labels)
+                for row in found:
+                    value = getattr(row, figure.value)
+                    if value is not None:
+                        labels = [str(getattr(row, name)) for name in figure.labels]
+                        metric.add_metric(labels, value.timestamp() if isinstance(value, datetime) else value)
+                yield metric
 
 
 def registry_of(warehouse: Warehouse) -> CollectorRegistry:

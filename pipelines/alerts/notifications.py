@@ -42,11 +42,7 @@ ALERTS_FAILED = (
     "the sensor `alerts` in Dagster's UI: its last tick has the stack trace in its log.",
     "run `ecommpay-sync alert`, and report the line that it ends with.",
 )
-CAUSES = {
-    "warehouse_unavailable": DATABASE_AWAY,
-    "warehouse_broken": DATABASE_BROKEN,
-    "config": SETTINGS_REFUSED,
-}
+CAUSES = {"warehouse_unavailable": DATABASE_AWAY, "warehouse_broken": DATABASE_BROKEN, "config": SETTINGS_REFUSED}
 
 
 @dataclass(frozen=True)
@@ -62,12 +58,7 @@ class Delivery:
 
 
 def notify(
-    warehouse: Warehouse,
-    account: str,
-    evaluation: Evaluation,
-    channels: Sequence[Channel],
-    now: datetime,
-    runbook: str,
+    warehouse: Warehouse, account: str, evaluation: Evaluation, channels: Sequence[Channel], now: datetime, runbook: str
 ) -> Delivery:
     """Record the causes, then send what no channel, or not every channel, has taken yet.
 

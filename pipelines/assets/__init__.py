@@ -1,7 +1,5 @@
 """Dagster assets, thin over the work of `pipelines`; here is what all of them have in common."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -11,10 +9,10 @@ from typing import Any
 
 import dagster as dg
 
-from pipelines.accounts import AccountScope
-from resources.cron import next_due
+from resources.accounts import AccountScope
 from resources.data_api.errors import Permanent
 from resources.errors import ConfigError, SyncError, WarehouseBroken
+from resources.values import next_due
 from resources.warehouse.engine import Warehouse
 
 EXIT_CODE = "exit_code"
@@ -86,6 +84,11 @@ def column_schema(store: Warehouse, table: str) -> dict[str, dg.TableSchema]:
         for row in store.query("metadata/columns", table=table)
     ]
     return {"dagster/column_schema": dg.TableSchema(columns)}
+
+
+def materialized(spec: dg.AssetSpec, store: Warehouse, table: str, **metadata: Any) -> dg.MaterializeResult[None]:
+    """Return the result of an asset: what it says of this run, and the columns of its table."""
+    return dg.MaterializeResult(asset_key=spec.key, metadata={**metadata, **column_schema(store, table)})
 
 
 @contextmanager

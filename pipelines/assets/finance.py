@@ -10,8 +10,7 @@ from typing import Any
 
 import dagster as dg
 
-from pipelines.accounts import AccountScope
-from pipelines.assets import PLATFORM, as_dagster_failure, asset_spec, column_schema, nightly_freshness
+from pipelines.assets import PLATFORM, as_dagster_failure, asset_spec, materialized, nightly_freshness
 from pipelines.jobs import BACKFILL, DAYS
 from pipelines.marts import MARTS, MartsReport, build_marts
 from pipelines.nights import last_business_day
@@ -20,6 +19,7 @@ from pipelines.reconciliation.reconcile import LEGS, DayReport, Leg, is_over, is
 from pipelines.reports.page import sentence
 from pipelines.reports.publish import mail, publish
 from pipelines.resources import DataApiResource, WarehouseResource
+from resources.accounts import AccountScope
 from resources.currencies import exponent_of
 from resources.settings import alert_settings, ledger_mappings, report_dir, report_settings
 from resources.warehouse.engine import Warehouse
@@ -98,7 +98,7 @@ def reconciliation_asset(scope: AccountScope) -> dg.AssetsDefinition:
                 legs: tuple[Leg, ...] = tuple(leg for leg in LEGS if leg in chosen and (leg != "completeness" or walk))
                 report = reconcile_day(data_api.api(scope.account) if walk else None, store, scope.settings, day, legs)
                 context.add_asset_metadata(_reconciliation_metadata(report), asset_key=spec.key, partition_key=text)
-            yield dg.MaterializeResult(asset_key=spec.key, metadata=column_schema(store, "recon.breaks"))
+            yield materialized(spec, store, "recon.breaks")
 
     return reconciliation
 
@@ -121,30 +121,26 @@ def ledger_asset(scope: AccountScope) -> dg.AssetsDefinition:
             assert inbox is not None  # noqa: S101 - without one there is no such asset
             zone = settings_in_force(store, scope.settings).reference.reporting_zone
             files = list(import_inbox(store, scope.account, inbox, ledger_mappings(), zone, exponent_of))
-            columns = column_schema(store, "recon.ledger_entries")
-        return dg.MaterializeResult(
-            asset_key=spec.key,
-            metadata={
-                "files": dg.MetadataValue.int(len(files)),
-                "refused": dg.MetadataValue.int(sum(file.imported is None for file in files)),
-                "what": dg.MetadataValue.json([f"{file.mapping}/{file.name}: {file.sentence}" for file in files]),
-                **columns,
-            },
-        )
+            return materialized(
+                spec,
+                store,
+                "recon.ledger_entries",
+                files=len(files),
+                refused=sum(file.imported is None for file in files),
+                what=[f"{file.mapping}/{file.name}: {file.sentence}" for file in files],
+            )
 
     return ledger_entries
 
 
-def _reconciliation_metadata(report: DayReport) -> dict[str, dg.MetadataValue]:
-    found: dict[str, dg.MetadataValue] = {}
+def _reconciliation_metadata(report: DayReport) -> dict[str, Any]:
+    found: dict[str, Any] = {}
     if report.completeness:
-        found["completeness"] = dg.MetadataValue.text(report.completeness.verdict)
-        found["rows_walked"] = dg.MetadataValue.int(report.completeness.rows_walked)
+        found |= {"completeness": report.completeness.verdict, "rows_walked": report.completeness.rows_walked}
     if report.books:
-        found["books"] = dg.MetadataValue.json(vars(report.books))
-        found["breaks"] = dg.MetadataValue.int(sum(report.books.breaks.values()))
+        found |= {"books": vars(report.books), "breaks": sum(report.books.breaks.values())}
     if report.balances:
-        found["balances"] = dg.MetadataValue.json(vars(report.balances))
+        found["balances"] = vars(report.balances)
     return found
 
 
@@ -218,27 +214,21 @@ def marts_asset(scope: AccountScope) -> dg.AssetsDefinition:
             report = build_marts(store, scope.settings)
             pictures = _pictures(store, scope, context.run.run_id)
             for name, spec in specs.items():
-                metadata: dict[str, Any] = {
-                    **_mart_metadata(name, report),
-                    **column_schema(store, f"bi.{name}"),
-                    **pictures.get(name, {}),
-                }
-                yield dg.MaterializeResult(asset_key=spec.key, metadata=metadata)
+                metadata = _mart_metadata(name, report) | pictures.get(name, {})
+                yield materialized(spec, store, f"bi.{name}", **metadata)
 
     return marts
 
 
-def _mart_metadata(name: str, report: MartsReport) -> dict[str, dg.MetadataValue]:
-    metadata: dict[str, dg.MetadataValue] = {
+def _mart_metadata(name: str, report: MartsReport) -> dict[str, Any]:
+    return {
         "shows_core_of": dg.MetadataValue.timestamp(report.refreshed_at),
-        "built_anew": dg.MetadataValue.bool(report.is_full),
-        "ledger_entries": dg.MetadataValue.int(report.windows),
-        "business_days": dg.MetadataValue.int(report.days),
-        "payments": dg.MetadataValue.int(report.payments),
+        "built_anew": report.is_full,
+        "ledger_entries": report.windows,
+        "business_days": report.days,
+        "payments": report.payments,
+        **({"dagster/row_count": report.rows[name]} if name in report.rows else {}),
     }
-    if name in report.rows:
-        metadata["dagster/row_count"] = dg.MetadataValue.int(report.rows[name])
-    return metadata
 
 
 def _pictures(store: Warehouse, scope: AccountScope, dagster_run_id: str) -> dict[str, dict[str, dg.MetadataValue]]:

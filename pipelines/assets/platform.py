@@ -5,16 +5,16 @@ Those of the streams are in `streams`; the work is in `pipelines.ingest.balances
 """
 
 from datetime import UTC, date, datetime, timedelta
+from typing import Any
 
 import dagster as dg
 
-from pipelines.accounts import AccountScope
-from pipelines.assets import PLATFORM, as_dagster_failure, asset_spec, column_schema, fresh_within
-from pipelines.audit.spot_check import SpotCheckReport
+from pipelines.assets import PLATFORM, as_dagster_failure, asset_spec, fresh_within, materialized
 from pipelines.audit.spot_check import spot_check as check_payments
 from pipelines.checks import SHOWN
 from pipelines.ingest.balances import BalancesReport, sync_balances
 from pipelines.resources import DataApiResource, WarehouseResource
+from resources.accounts import AccountScope
 from resources.warehouse.ledger import delete_old_pages
 
 
@@ -38,15 +38,12 @@ def balances_asset(scope: AccountScope) -> dg.AssetsDefinition:
         with as_dagster_failure():
             store = warehouse.warehouse()
             report = sync_balances(data_api.api(scope.account), store, scope.account, context.run.run_id)
-            return dg.MaterializeResult(
-                asset_key=spec.key,
-                metadata={**_balances_metadata(report), **column_schema(store, "core.balance_snapshots")},
-            )
+            return materialized(spec, store, "core.balance_snapshots", **_balances_metadata(report))
 
     return balances
 
 
-def _balances_metadata(report: BalancesReport) -> dict[str, dg.MetadataValue]:
+def _balances_metadata(report: BalancesReport) -> dict[str, Any]:
     records = [
         dg.TableRecord({"balance": item.name, "currency": item.currency, "minor_units": str(item.amount_minor)})
         for item in report.balances
@@ -58,9 +55,9 @@ def _balances_metadata(report: BalancesReport) -> dict[str, dg.MetadataValue]:
     total_records = [dg.TableRecord({"currency": key, "minor_units": str(totals[key])}) for key in sorted(totals)]
     return {
         "captured_at": dg.MetadataValue.timestamp(report.captured_at),
-        "balances": dg.MetadataValue.int(len(report.balances)),
-        "rejected": dg.MetadataValue.int(len(report.rejects)),
-        "sync_run_id": dg.MetadataValue.int(report.run_id),
+        "balances": len(report.balances),
+        "rejected": len(report.rejects),
+        "sync_run_id": report.run_id,
         "control_totals": dg.MetadataValue.table(total_records, schema=dg.TableSchema(columns[1:])),
         "preview": dg.MetadataValue.table(records, schema=dg.TableSchema(columns)),
     }
@@ -103,25 +100,18 @@ def spot_check_asset(scope: AccountScope) -> dg.AssetsDefinition:
                 config.sample,
                 context.run.run_id,
             )
-            return dg.MaterializeResult(
-                asset_key=spec.key,
-                metadata={**_spot_check_metadata(report), **column_schema(store, "sync.spot_checks")},
+            outcomes = ("equal", "changed since", "not loaded", "different")
+            return materialized(
+                spec,
+                store,
+                "sync.spot_checks",
+                payments=report.payments,
+                **{outcome.replace(" ", "_"): len(report.of(outcome)) for outcome in outcomes},
+                first=[str(item) for item in report.of("different")[:SHOWN]],
+                sync_run_id=report.run_id,
             )
 
     return spot_check
-
-
-def _spot_check_metadata(report: SpotCheckReport) -> dict[str, dg.MetadataValue]:
-    differences = report.of("different")
-    return {
-        "payments": dg.MetadataValue.int(report.payments),
-        "equal": dg.MetadataValue.int(len(report.of("equal"))),
-        "changed_since": dg.MetadataValue.int(len(report.of("changed since"))),
-        "not_loaded": dg.MetadataValue.int(len(report.of("not loaded"))),
-        "different": dg.MetadataValue.int(len(differences)),
-        "first": dg.MetadataValue.json([str(item) for item in differences[:SHOWN]]),
-        "sync_run_id": dg.MetadataValue.int(report.run_id),
-    }
 
 
 def raw_pages_asset(scope: AccountScope) -> dg.AssetsDefinition:
@@ -142,13 +132,6 @@ def raw_pages_asset(scope: AccountScope) -> dg.AssetsDefinition:
             store = warehouse.warehouse()
             deleted = delete_old_pages(store, scope.account, scope.settings.raw_days)
             before = f"{deleted.received_before:%Y-%m-%d %H:%M:%S} UTC" if deleted.received_before else "never"
-            return dg.MaterializeResult(
-                asset_key=spec.key,
-                metadata={
-                    "deleted": dg.MetadataValue.int(deleted.pages),
-                    "received_before": dg.MetadataValue.text(before),
-                    **column_schema(store, "raw.pages"),
-                },
-            )
+            return materialized(spec, store, "raw.pages", deleted=deleted.pages, received_before=before)
 
     return raw_pages

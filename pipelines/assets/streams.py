@@ -14,17 +14,17 @@ from typing import Any
 
 import dagster as dg
 
-from pipelines.accounts import AccountScope
 from pipelines.assets import PLATFORM, as_dagster_failure, asset_spec, column_schema
 from pipelines.checks import asset_checks, evaluations
 from pipelines.ingest.documents import document_stream, sync_documents
 from pipelines.ingest.engine import SyncReport, SyncRequest, sync
+from pipelines.ingest.forecast import DayProgress, LogProgress, Progress
 from pipelines.ingest.fraud import FRAUD, Skipped, sync_fraud
 from pipelines.ingest.operations import OPERATIONS
-from pipelines.ingest.progress import DayProgress, LogProgress, Progress
 from pipelines.ingest.streams import Stream
 from pipelines.jobs import BACKFILL, DAYS, jobs_of
 from pipelines.resources import DataApiResource, WarehouseResource, data_api_from_env, warehouse_from_env
+from resources.accounts import AccountScope
 from resources.documents import DocumentsConfig
 from resources.warehouse.engine import Warehouse
 from resources.warehouse.ledger import ControlTotal

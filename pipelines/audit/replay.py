@@ -55,6 +55,12 @@ class Replay:
     erased: int = 0  # windows with a page that a person's data was taken out of (sync.erasures): not compared
     damaged: dict[str, set[str]] = field(default_factory=dict)  # stream → keys whose states are not as rebuilt
 
+    def differ(self, line: str, notify: Callable[[str], None]) -> None:
+        """Take in a difference of a whole window."""
+        self.differences += 1
+        self.problems.append(line)
+        notify(line)
+
 
 @dataclass(frozen=True)
 class Repair:
@@ -197,9 +203,7 @@ class Replayer:
         except PagesNotKept:
             result.not_kept += 1
         except PagesUnusable as error:
-            result.differences += 1
-            result.problems.append(f"{_where(stream, entry)}{error}")
-            notify(result.problems[-1])
+            result.differ(f"{_where(stream, entry)}{error}", notify)
         return None
 
     def _check(
@@ -215,18 +219,13 @@ class Replayer:
         own = self._own(stream, entry, rebuilt.rows.frame, counted or set())
         result.pages += rebuilt.pages
         result.rows += len(own)
-        faults = []
+        where, totals = _where(stream, entry), set(ledger.control_totals_of(entry.totals_met))
         if rows_digest(rebuilt.rows.frame) != entry.rows_digest:
-            faults.append("the rows of its pages do not have the digest of the ledger")
-        totals = set(ledger.control_totals_of(entry.totals_met))
-        if not faults and counted is not None and set(control_totals(stream, own)) != totals:
-            faults.append("the rows of its pages do not have the control totals of the ledger")
-        for fault in faults:
-            result.differences += 1
-            result.problems.append(f"{_where(stream, entry)}{fault}")
-            notify(result.problems[-1])
+            result.differ(f"{where}the rows of its pages do not have the digest of the ledger", notify)
+        elif counted is not None and set(control_totals(stream, own)) != totals:
+            result.differ(f"{where}the rows of its pages do not have the control totals of the ledger", notify)
         found = staged_differences(self.warehouse, stream, self.account, rebuilt.rows)
-        _note(result, stream, _where(stream, entry), found, notify)
+        _note(result, stream, where, found, notify)
 
     def _own(self, stream: Stream, entry: Any, frame: pd.DataFrame, counted: set[str]) -> pd.DataFrame:
         """Return the rows that count in this window: those that no neighbour counted, and those that it changed."""

@@ -3,8 +3,6 @@
 What is compared is what `operations/get-by-payment` gives; comparing is pure, asking and storing stand at the end.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace

@@ -1,7 +1,5 @@
 """`ecommpay-sync`: the command. What it does is in `commands`; its subcommands run the same jobs as the UI."""
 
-from __future__ import annotations
-
 import gc
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -4,8 +4,6 @@ Without the option a command works on each account in turn (`EachAccount`), asks
 them together (`AllAccounts`). What a command does is in the module of its group.
 """
 
-from __future__ import annotations
-
 import errno
 import os
 import sys
@@ -15,9 +13,8 @@ from typing import Annotated
 
 import typer
 
-from pipelines.accounts import AccountScope, account_scope
 from pipelines.cli import console
-from resources.accounts import Accounts, accounts_of
+from resources.accounts import Accounts, AccountScope, account_scope, accounts_of
 from resources.currencies import exponents_by
 from resources.errors import ConfigError, Failed, Stopped, SyncError
 from resources.output import printable

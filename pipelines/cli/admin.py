@@ -1,7 +1,5 @@
 """Commands that keep the warehouse: marts, data dictionary, rights, erasure of a person, figures and alerts."""
 
-from __future__ import annotations
-
 import json
 import threading
 from collections.abc import Iterator, Sequence
@@ -141,10 +139,9 @@ def alert(
     as_json: AsJson = False,
 ) -> None:
     """Look for causes and send alerts now; with --test, only try the channels."""
-    from pipelines.accounts import account_scopes
     from pipelines.alerts.conditions import evaluate
     from pipelines.alerts.notifications import Delivery, notify, say_how_alerts_stand, tips_of_chains
-    from resources.accounts import accounts_of
+    from resources.accounts import account_scopes, accounts_of
     from resources.channels import ChannelFailed, channels_of, heartbeat_of
     from resources.settings import alert_settings
     from resources.warehouse.reference import settings_in_force
@@ -184,12 +181,7 @@ def alert(
 
 
 def _test_channels(channels: Sequence[Any], runbook: str) -> None:
-    """Send a test message through each channel.
-
-    Raises:
-        ConfigError: there is no channel.
-        ChannelFailed: at least one did not take the message.
-    """
+    """Send a test message through each channel; the first that does not take it is raised at the end."""
     from resources.channels import ChannelFailed
 
     if not channels:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pipelines.accounts import AccountScope
 from pipelines.cli import console
 from pipelines.cli.accounts import (
     EachAccount,
@@ -20,6 +19,7 @@ from pipelines.cli.accounts import (
     reading_warehouse,
 )
 from pipelines.cli.console import AsJson, FirstDay, LastDay, read_days
+from resources.accounts import AccountScope
 from resources.errors import ConfigError, SyncError, WarehouseBroken
 
 if TYPE_CHECKING:
@@ -63,10 +63,7 @@ def verify(
 
 
 @app.command()
-def trace(
-    operation_id: Annotated[str, typer.Argument(metavar="OPERATION_ID")],
-    account: OneAccount = None,
-) -> None:
+def trace(operation_id: Annotated[str, typer.Argument(metavar="OPERATION_ID")], account: OneAccount = None) -> None:
     """Show where an operation's figures come from: each state, and the signed page that brought it."""
     from pipelines.audit.replay import trace as sightings_of
     from pipelines.ingest.schema import json_text
@@ -141,12 +138,7 @@ def _figures(result: Replay) -> dict[str, object]:
 
 
 def _conclude(result: Replay, first: date, last: date, *, prints: bool = True) -> None:
-    """Print the result of a replay.
-
-    Raises:
-        WarehouseBroken: the store holds something else than the signed pages.
-        SyncError: not every window could be replayed.
-    """
+    """Print the result of a replay; what was found wrong, or could not be replayed, is raised."""
     if not result.windows:
         raise SyncError(f"no complete window touches {first} to {last}: load the days first.")
     if result.erased and prints:

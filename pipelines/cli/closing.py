@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pipelines.accounts import AccountScope
 from pipelines.cli import console
 from pipelines.cli.accounts import (
     EachAccount,
@@ -20,6 +19,7 @@ from pipelines.cli.accounts import (
     reading_warehouse,
 )
 from pipelines.cli.console import AsJson, read_day
+from resources.accounts import AccountScope
 from resources.errors import ConfigError, Incomplete
 from resources.settings import report_dir, report_settings
 from resources.warehouse.reference import settings_in_force
@@ -76,11 +76,7 @@ def close(
 
 
 def _read_period(day: str | None, month: str | None) -> tuple[date, ...]:
-    """Return the days that `--date` or `--month` names.
-
-    Raises:
-        ConfigError: neither or both are given, it is no day or month, or the month has not begun.
-    """
+    """Return the days that `--date` or `--month` names; a month that has not begun is refused."""
     from pipelines.reconciliation.close import days_of_month
 
     if (day is None) == (month is None):
@@ -260,8 +256,8 @@ def _write_reports(
 
 def _print_report(document: DayDocument) -> None:
     """Print the day in one line, its totals and its open breaks."""
+    from pipelines.reports.document import amount, break_name, change, rate
     from pipelines.reports.page import exponents_of, sentence
-    from pipelines.reports.words import amount, break_name, change, rate
 
     console.line(f"{document.business_date} ({document.reporting_zone}): {sentence(document)}")
     console.line()
@@ -305,8 +301,8 @@ def _print_report(document: DayDocument) -> None:
 
 def _print_month_report(document: MonthDocument) -> None:
     """Print the month in one line, its totals, and the days that are not sealed."""
+    from pipelines.reports.document import amount
     from pipelines.reports.month import sentence
-    from pipelines.reports.words import amount
 
     console.line(f"{document.month:%Y-%m} ({document.reporting_zone}): {sentence(document)}")
     console.line()
@@ -324,7 +320,7 @@ def _print_month_report(document: MonthDocument) -> None:
 
 def _print_in_one_currency(in_one: InOneCurrency | None) -> None:
     """Print the total in the reporting currency with the rates that were applied, if one is set."""
-    from pipelines.reports.words import amount
+    from pipelines.reports.document import amount
 
     if in_one is None:
         return
@@ -364,8 +360,8 @@ def _write_evidence(scope: AccountScope, days: Sequence[date], period: str, file
 
 
 def _write_journal(scope: AccountScope, days: Sequence[date], map_file: Path | None, file: Path) -> None:
+    from pipelines.reports.document import amount
     from pipelines.reports.journal import read_journal_map, write_journal
-    from pipelines.reports.words import amount
 
     if map_file is None:
         raise ConfigError("--journal needs accounts: add --map FILE.toml; start from deploy/journal.example.toml.")

@@ -24,15 +24,14 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from resources import log
 from resources.errors import ConfigError
-from resources.output import printable, printable_lines, write_whole
+from resources.output import configure_log, logs_json, printable, printable_lines, write_whole
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar
     from rich.progress import TaskID
 
-    from pipelines.ingest.progress import Progress
+    from pipelines.ingest.forecast import Progress
     from pipelines.ingest.windows import Window
     from resources.warehouse.ledger import LoadReport
 
@@ -143,8 +142,8 @@ def _plain(value: Any) -> Any:
 
 def warnings_to_stderr() -> None:
     """Show the product's own warnings (a retried request, for example) as lines on stderr, or as JSON."""
-    if log.wants_json():
-        log.configure()
+    if logs_json():
+        configure_log()
         return
     for name in ("pipelines", "resources"):
         logger = logging.getLogger(name)
@@ -164,7 +163,7 @@ def progress() -> Progress:
     """Return a bar on a terminal, log lines elsewhere."""
     if err.is_terminal:
         return BarProgress()
-    from pipelines.ingest.progress import LogProgress
+    from pipelines.ingest.forecast import LogProgress
 
     return LogProgress()
 

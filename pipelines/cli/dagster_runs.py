@@ -26,7 +26,7 @@ from resources.settings import SyncSettings, data_dir, database_url
 if TYPE_CHECKING:
     import dagster as dg
 
-    from pipelines.accounts import AccountScope
+    from resources.accounts import AccountScope
 
 DAGSTER_YAML = Path(__file__).with_name("dagster.local.yaml")
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}

@@ -13,7 +13,6 @@ from zoneinfo import ZoneInfo
 
 import typer
 
-from pipelines.accounts import AccountScope
 from pipelines.cli import console
 from pipelines.cli.accounts import (
     EachAccount,
@@ -26,6 +25,7 @@ from pipelines.cli.accounts import (
 )
 from pipelines.cli.console import AsJson, BusinessDay, read_day
 from pipelines.cli.dagster_runs import execute
+from resources.accounts import AccountScope
 from resources.errors import ConfigError, Incomplete
 from resources.output import with_formula_quote
 from resources.settings import ledger_mappings
@@ -254,11 +254,7 @@ def ledger_inbox(account: EachAccount = None) -> None:
 
 
 def _preview(scope: AccountScope, file: Path, mapping: LedgerMapping | None, rejects: Path | None) -> None:
-    """Print the first entries of a file, its totals and its faults.
-
-    Raises:
-        Incomplete: rows would be refused.
-    """
+    """Print the first entries of a file, its totals and its faults; that rows would be refused is raised."""
     from pipelines.reconciliation.ledger_import import EntryReader
     from resources.currencies import exponent_of, major_units
 

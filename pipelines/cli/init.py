@@ -3,8 +3,6 @@
 How the file is read is in `resources/config_file.py`; what is checked afterwards is `doctor`, in `status.py`.
 """
 
-from __future__ import annotations
-
 import getpass
 import json
 import os
@@ -117,17 +115,13 @@ def _given(options: Sequence[str], known: Mapping[str, Setting]) -> dict[str, st
             found.pop(other, None)
         found[name] = value
     return {
-        name: os.path.normpath(Path(text).absolute()) if _is_path(name, known[name]) else text
+        name: os.path.normpath(Path(text).absolute()) if known[name].kind == PATH or name.endswith("_FILE") else text
         for name, text in found.items()
     }
 
 
 def _is_secret(name: str, setting: Setting) -> bool:
     return setting.variable is not None and setting.variable.has_file and name == setting.variable.name
-
-
-def _is_path(name: str, setting: Setting) -> bool:
-    return setting.kind == PATH or name.endswith("_FILE")
 
 
 def _refuse_several_accounts(given: Mapping[str, str]) -> None:
@@ -206,14 +200,9 @@ def _hidden() -> str:
 
 
 def _write(path: Path, given: Mapping[str, str], known: Mapping[str, Setting]) -> None:
-    """Write the secrets, each into a file of its own, then the settings file.
-
-    Raises:
-        ConfigError: one of them cannot be written.
-    """
-    lines = [
-        "# Settings of ecommpay-sync, by `ecommpay-sync init`. The environment wins. All: `ecommpay-sync settings`."
-    ]
+    """Write the secrets, each into a file of its own, then the settings file."""
+    head = "# Settings of ecommpay-sync, by `ecommpay-sync init`. The environment wins. All: `ecommpay-sync settings`."
+    lines = [head]
     try:
         for name, value in given.items():
             setting = known[name]

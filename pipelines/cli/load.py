@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pipelines.accounts import AccountScope
 from pipelines.cli import console
 from pipelines.cli.accounts import EachAccount, api_settings, each_in_turn, reading_warehouse
 from pipelines.cli.console import AsJson, FirstDay, LastDay, read_days
 from pipelines.cli.dagster_runs import RunFailed, check_days, check_settings, dagster_imported_meanwhile, execute
+from resources.accounts import AccountScope
 from resources.documents import DocumentsConfig
 from resources.errors import ConfigError, WarehouseBroken
 from resources.settings import data_dir, database_url

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pipelines.accounts import AccountScope
 from pipelines.cli import console
 from pipelines.cli.accounts import (
     EachAccount,
@@ -20,10 +19,11 @@ from pipelines.cli.accounts import (
     reading_warehouse,
 )
 from pipelines.cli.console import AsJson, read_day
+from resources.accounts import AccountScope
 from resources.errors import ConfigError
 
 if TYPE_CHECKING:
-    from pipelines.reconciliation.breaks import BreakFilter
+    from pipelines.reconciliation.breaks import BreakFilter, Change
     from pipelines.reconciliation.matching import Decision
 
 MOST_BREAKS = 200
@@ -52,10 +52,6 @@ Overdue = Annotated[bool, typer.Option("--overdue", help="that are overdue")]
 
 
 def _filter(  # noqa: PLR0913 - one for each option
-    *,
-    ids: Sequence[int] | None = None,
-    first: str | None = None,
-    last: str | None = None,
     day: str | None,
     types: Sequence[str] | None,
     currency: str | None,
@@ -63,7 +59,11 @@ def _filter(  # noqa: PLR0913 - one for each option
     min_amount: str | None,
     max_amount: str | None,
     owner: str | None,
+    *,
     overdue: bool,
+    ids: Sequence[int] | None = None,
+    first: str | None = None,
+    last: str | None = None,
 ) -> BreakFilter:
     from pipelines.reconciliation.breaks import BreakFilter
 
@@ -93,7 +93,7 @@ def _filter(  # noqa: PLR0913 - one for each option
 
 
 def _check_type(name: str) -> None:
-    from pipelines.reports.words import BREAK_TYPES
+    from pipelines.reports.document import BREAK_TYPES
     from resources.environment import nearest
 
     if name not in BREAK_TYPES:
@@ -151,18 +151,8 @@ def breaks(  # noqa: PLR0913 - one for each option
 
         with reading_warehouse(scope) as store:
             most = None if output or as_json else MOST_BREAKS
-            chosen = _filter(
-                first=first,
-                last=last,
-                day=day,
-                types=types,
-                currency=currency,
-                min_age=min_age,
-                min_amount=min_amount,
-                max_amount=max_amount,
-                owner=owner,
-                overdue=overdue,
-            )
+            amounts = (min_amount, max_amount)
+            chosen = _filter(day, types, currency, min_age, *amounts, owner, overdue=overdue, first=first, last=last)
             rows = list_breaks(store, scope.account, chosen, explained=everything, most=most)
             if output is not None:
                 from pipelines.reconciliation.break_files import write_breaks
@@ -263,25 +253,14 @@ def breaks_assign(  # noqa: PLR0913 - one for each option
     as_json: AsJson = False,
 ) -> None:
     """Give breaks, by id or by a filter, to a person."""
-    from pipelines.reconciliation.breaks import Change, change_breaks
+    from pipelines.reconciliation.breaks import Change
 
-    scope = only_account(account)
-    with migrated_warehouse(scope) as store:
-        wanted = _some(
-            _filter(
-                ids=break_ids,
-                day=day,
-                types=types,
-                currency=currency,
-                min_age=min_age,
-                min_amount=min_amount,
-                max_amount=max_amount,
-                owner=owner,
-                overdue=overdue,
-            )
-        )
-        found = change_breaks(store, scope.account, wanted, Change(0, owner=to.strip()), by)
-    _print_changed(scope, f"assigned to {to.strip() or 'nobody'}", found, as_json=as_json)
+    def wanted() -> BreakFilter:
+        amounts = (min_amount, max_amount)
+        return _filter(day, types, currency, min_age, *amounts, owner, overdue=overdue, ids=break_ids)
+
+    what = f"assigned to {to.strip() or 'nobody'}"
+    _change(only_account(account), what, wanted, Change(0, owner=to.strip()), by, as_json=as_json)
 
 
 @app.command()
@@ -303,42 +282,30 @@ def explain(  # noqa: PLR0913 - one for each option
     as_json: AsJson = False,
 ) -> None:
     """Explain breaks, by id or by a filter: they stay on record and do not come back as new."""
-    from pipelines.reconciliation.breaks import Change, change_breaks
+    from pipelines.reconciliation.breaks import Change
+
+    def wanted() -> BreakFilter:
+        amounts = (min_amount, max_amount)
+        return _filter(day, types, currency, min_age, *amounts, owner, overdue=overdue, ids=break_ids)
 
     scope = only_account(account)
     if not by.strip() or not note.strip():
         raise ConfigError("--by and --note must not be empty: who explains the break, and how.")
+    change = Change(0, reason=reason, note=note, explained=True)
+    _change(scope, "explained", wanted, change, by, as_json=as_json)
+
+
+def _change(
+    scope: AccountScope, what: str, wanted: Callable[[], BreakFilter], change: Change, by: str, *, as_json: bool
+) -> None:
+    """Make one change to the breaks of a filter, whose amounts have the warehouse's decimals, and print which."""
+    from pipelines.reconciliation.breaks import change_breaks
+
     with migrated_warehouse(scope) as store:
-        wanted = _some(
-            _filter(
-                ids=break_ids,
-                day=day,
-                types=types,
-                currency=currency,
-                min_age=min_age,
-                min_amount=min_amount,
-                max_amount=max_amount,
-                owner=owner,
-                overdue=overdue,
-            )
-        )
-        change = Change(0, reason=reason, note=note, explained=True)
-        found = change_breaks(store, scope.account, wanted, change, by)
-    _print_changed(scope, "explained", found, as_json=as_json)
-
-
-def _some(wanted: BreakFilter) -> BreakFilter:
-    """Return the filter of a command that changes breaks.
-
-    Raises:
-        ConfigError: it would change all of them.
-    """
-    if wanted.is_empty:
-        raise ConfigError("say which breaks: their ids, or a filter such as --type or --currency.")
-    return wanted
-
-
-def _print_changed(scope: AccountScope, what: str, found: Sequence[Any], *, as_json: bool) -> None:
+        chosen = wanted()
+        if chosen.is_empty:
+            raise ConfigError("say which breaks: their ids, or a filter such as --type or --currency.")
+        found = change_breaks(store, scope.account, chosen, change, by)
     if as_json:
         console.document({"account": scope.account, "break_ids": [row.break_id for row in found]})
     elif len(found) == 1:

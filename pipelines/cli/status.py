@@ -59,7 +59,9 @@ def status(account: AllAccounts = None, *, as_json: AsJson = False) -> None:
     console.line()
     _print_store(found["store"])
     _print_shared_projects(found["shared_projects"])
-    _print_unnamed_account(found["unnamed_account"])
+    if found["unnamed_account"]:
+        console.line(found["unnamed_account"])
+        console.line()
     _print_documents(found["documents"])
     _print_coverage(found["coverage"], found["holes"])
     _print_balances(found["balances"])
@@ -105,22 +107,24 @@ def database() -> None:
 
 
 def _print_store(stored: Sequence[Any]) -> None:
-    rows = [
-        (
-            row.account,
-            f"{row.operations:,}",
-            _time(row.first_completed),
-            _time(row.last_completed),
-            _time(row.last_observed),
-        )
-        for row in stored
-    ]
     columns = ("account", "operations", "first completed", "last completed", "last change seen")
+    rows = _cells(stored, "account", "operations", "first_completed", "last_completed", "last_observed")
     if rows:
         console.table("Store (times in UTC)", columns, rows, ("operations",))
     else:
         console.line(EMPTY)
         console.line()
+
+
+def _cells(rows: Sequence[Any], *names: str) -> list[tuple[str, ...]]:
+    """Return these columns of rows as a person reads them: a number by its thousands, a time to the second."""
+
+    def cell(value: Any) -> str:
+        if value is None or isinstance(value, datetime):
+            return _time(value)
+        return f"{value:,}" if isinstance(value, int) else str(value)
+
+    return [tuple(cell(getattr(row, name)) for name in names) for row in rows]
 
 
 def _unnamed_account(store: Warehouse) -> str | None:
@@ -133,34 +137,20 @@ def _unnamed_account(store: Warehouse) -> str | None:
     return None
 
 
-def _print_unnamed_account(text: str | None) -> None:
-    if text:
-        console.line(text)
-        console.line()
-
-
 def _print_documents(documents: Sequence[Any]) -> None:
-    rows = [
-        (
-            row.account,
-            row.stream.removeprefix("documents:"),
-            f"{row.documents:,}",
-            _time(row.last_changed),
-            _time(row.last_walked),
-        )
-        for row in documents
-    ]
+    rows = _cells(documents, "account", "stream", "documents", "last_changed", "last_walked")
     if rows:
         columns = ("account", "stream", "documents", "last change seen", "last walked")
-        console.table("Documents (core.documents)", columns, rows, ("documents",))
+        named = [(account, stream.removeprefix("documents:"), *others) for account, stream, *others in rows]
+        console.table("Documents (core.documents)", columns, named, ("documents",))
 
 
 def _print_coverage(coverage: Sequence[Any], holes: Sequence[Any]) -> None:
-    rows = [(row.account, _time(row.covered_from), _time(row.covered_to)) for row in coverage]
-    if rows:
+    if coverage:
+        rows = _cells(coverage, "account", "covered_from", "covered_to")
         console.table("Shown complete, without a hole", ("account", "from", "to"), rows)
-    missing = [(row.account, row.stream, _time(row.hole_from), _time(row.hole_to)) for row in holes]
-    if missing:
+    if holes:
+        missing = _cells(holes, "account", "stream", "hole_from", "hole_to")
         console.table("HOLES: not walked, or not shown complete", ("account", "what", "from", "to"), missing)
 
 
@@ -186,8 +176,8 @@ def _print_balances(balances: Sequence[Any]) -> None:
 
 
 def _print_rejects(rejects: Sequence[Any]) -> None:
-    rows = [(row.stream, row.reason, f"{row.rows:,}", _time(row.last_seen_at)) for row in rejects]
-    if rows:
+    if rejects:
+        rows = _cells(rejects, "stream", "reason", "rows", "last_seen_at")
         console.table("Not typed: core.rejects", ("stream", "reason", "rows", "last seen"), rows, ("rows",))
 
 

@@ -1,7 +1,5 @@
 """One snapshot of the balances: request, type, store; the statements are in sql/ingest/balances.sql."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass

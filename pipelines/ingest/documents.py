@@ -15,9 +15,9 @@ from typing import Any
 import pyarrow as pa
 
 from pipelines.ingest.engine import SyncReport, SyncRequest, sync
+from pipelines.ingest.forecast import Progress
 from pipelines.ingest.normalize import LONGEST_INDEXED
 from pipelines.ingest.privacy import mask_document
-from pipelines.ingest.progress import Progress
 from pipelines.ingest.schema import Rows, Schema, canonical, json_text, why_not_storable
 from pipelines.ingest.streams import PageRequest, Stream
 from pipelines.ingest.windows import DAY_SECONDS

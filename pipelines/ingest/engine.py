@@ -17,9 +17,9 @@ from typing import Any, Generic, Protocol, TypeVar
 import pyarrow as pa
 
 from pipelines.ingest import windows
+from pipelines.ingest.forecast import LogProgress, Progress
 from pipelines.ingest.normalize import concat, normalize
 from pipelines.ingest.privacy import mask, unknown_columns, without_body
-from pipelines.ingest.progress import LogProgress, Progress
 from pipelines.ingest.streams import FetchedPage, PageRequest, Stream, page_of
 from pipelines.ingest.walk import (
     DEEPEST,
@@ -33,12 +33,12 @@ from pipelines.ingest.walk import (
     walk_until_stable,
 )
 from pipelines.ingest.windows import Window
-from resources import log
 from resources.data_api import signature
 from resources.data_api.client import Answer
 from resources.data_api.endpoints import DataApi
 from resources.data_api.errors import Unauthorized
 from resources.errors import ConfigError, Incomplete
+from resources.output import bind_log, log_commit
 from resources.settings import SyncSettings
 from resources.warehouse import ledger
 from resources.warehouse.engine import Warehouse
@@ -320,7 +320,7 @@ class Engine(Generic[T]):
         if isinstance(outcome, LoadReport):
             self.report += outcome
             self.progress.committed(window, outcome)
-            log.committed(self.run_id, window, outcome)
+            log_commit(self.run_id, window, outcome)
         elif isinstance(outcome, Unstable):
             self.incomplete.append((window, outcome))
         else:
@@ -328,7 +328,7 @@ class Engine(Generic[T]):
 
     def _walk_and_load(self, window: Window) -> LoadReport | Unstable | list[Window]:
         """Return the report of a committed window, its pieces when it must be cut, why when incomplete."""
-        log.bind(run_id=self.run_id, window=window)
+        bind_log(run_id=self.run_id, window=window)
         started = datetime.now(UTC)
         outcome = self.walker.walk(window)
         if isinstance(outcome, list):

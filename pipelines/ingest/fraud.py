@@ -1,7 +1,5 @@
 """The stream of reports of fraud (`fraud/list`): its declaration, and what happens when the token may not see them."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import logging
@@ -15,7 +13,7 @@ from typing import Any
 import pyarrow as pa
 
 from pipelines.ingest.engine import SyncReport, SyncRequest, sync
-from pipelines.ingest.progress import Progress
+from pipelines.ingest.forecast import Progress
 from pipelines.ingest.schema import LARGEST, Rows, Schema, json_text
 from pipelines.ingest.streams import PageRequest, Stream
 from resources.currencies import exponents
@@ -149,11 +147,7 @@ class Skipped:
 
 
 def sync_fraud(
-    api: DataApi,
-    warehouse: Warehouse,
-    settings: SyncSettings,
-    request: SyncRequest,
-    progress: Progress | None = None,
+    api: DataApi, warehouse: Warehouse, settings: SyncSettings, request: SyncRequest, progress: Progress | None = None
 ) -> SyncReport | Skipped:
     """Load the reports received on the days asked for, as `sync` does.
 

@@ -3,12 +3,10 @@
 Unless they are kept, rejects and unknown fields are masked by name, and the signed bodies are not kept at all.
 """
 
-from __future__ import annotations
-
 import hashlib
 import hmac
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from decimal import Decimal
 from typing import Any
@@ -25,9 +23,7 @@ MASKED_COLUMNS = (
     *("account_number", "customer_ip", "customer_email", "card_holder", "avs_post_code", "avs_street_address"),
 )
 # what may identify a person beside that: an id of the merchant's, by which rows are joined, and free text
-PERSONAL_COLUMNS = frozenset(
-    {*MASKED_COLUMNS, "customer_id", "card_token", "payment_description", "expiration_date"},
-)
+PERSONAL_COLUMNS = frozenset({*MASKED_COLUMNS, "customer_id", "card_token", "payment_description", "expiration_date"})
 MASK = "****"
 
 Path = tuple[str, ...]
@@ -39,7 +35,8 @@ def mask(rows: Frame, personal: PersonalSettings) -> Frame:
         return rows
     masked = {name: _masked_column(rows.frame[name], personal) for name in rows.frame if name in MASKED_COLUMNS}
     if EXTRA in rows.frame:
-        masked[EXTRA] = _masked_texts(rows.frame[EXTRA])
+        extra = rows.frame[EXTRA]
+        masked[EXTRA] = extra.map(_masked_json, na_action="ignore").astype(extra.dtype)
     return Frame(rows.frame.assign(**masked), tuple(_masked_reject(reject) for reject in rows.rejects))
 
 
@@ -51,7 +48,7 @@ def mask_document(document: Any, personal: PersonalSettings, paths: Sequence[Pat
     """
     if personal.mode == "keep":
         return document
-    hidden = _hide_named(document, personal)
+    hidden = _with_named(document, lambda name, part: _hidden(part, name, personal))
     for path in paths:
         hidden = _hide_at(hidden, path, personal)
     return hidden
@@ -80,10 +77,6 @@ def _masked_column(column: pd.Series, personal: PersonalSettings) -> pd.Series:
     return column.map(hashes, na_action="ignore").astype(column.dtype)
 
 
-def _masked_texts(column: pd.Series) -> pd.Series:
-    return column.map(_masked_json, na_action="ignore").astype(column.dtype)
-
-
 def _masked_reject(reject: Reject) -> Reject:
     # a reason quotes the value
     reason = f"{reject.field} cannot be typed" if reject.field in MASKED_COLUMNS else reject.reason
@@ -93,26 +86,19 @@ def _masked_reject(reject: Reject) -> Reject:
 def _masked_json(text: str) -> str:
     # numbers stay as exact as they came
     value = json.loads(text, parse_float=Decimal, parse_int=Decimal)
-    # what is no object has no names
-    return json_text(_masked(value) if isinstance(value, dict) else MASK)
+    if not isinstance(value, dict):
+        return json_text(MASK)  # what is no object has no names
+    return json_text(_with_named(value, lambda _, part: part if part in (None, "") else MASK))
 
 
-def _masked(value: Any) -> Any:
+def _with_named(value: Any, hide: Callable[[str, Any], Any]) -> Any:
+    """Return a JSON value in which all that is named as a masked column is what `hide` makes of it."""
     if isinstance(value, dict):
         return {
-            name: MASK if name in MASKED_COLUMNS and part not in (None, "") else _masked(part)
+            name: hide(name, part) if name in MASKED_COLUMNS else _with_named(part, hide)
             for name, part in value.items()
         }
-    return [_masked(part) for part in value] if isinstance(value, list) else value
-
-
-def _hide_named(value: Any, personal: PersonalSettings) -> Any:
-    if isinstance(value, dict):
-        return {
-            name: _hidden(part, name, personal) if name in MASKED_COLUMNS else _hide_named(part, personal)
-            for name, part in value.items()
-        }
-    return [_hide_named(part, personal) for part in value] if isinstance(value, list) else value
+    return [_with_named(part, hide) for part in value] if isinstance(value, list) else value
 
 
 def _hide_at(value: Any, path: Path, personal: PersonalSettings) -> Any:

@@ -1,7 +1,5 @@
 """All streams there are: the typed ones by name, and those of documents that were ever loaded."""
 
-from __future__ import annotations
-
 from pipelines.ingest.documents import stored_streams
 from pipelines.ingest.fraud import FRAUD
 from pipelines.ingest.operations import OPERATIONS

@@ -4,8 +4,6 @@ The streams themselves stand each in its module, all of them in `registry`. The 
 the same way, and the loader, replay and checks take what they need from it.
 """
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass

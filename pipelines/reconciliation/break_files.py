@@ -4,8 +4,6 @@ No cell that we write is a formula. What spreadsheets do to a file changes nothi
 filtered, emptied or deleted, ids turned into numbers, semicolons, a byte order mark.
 """
 
-from __future__ import annotations
-
 import codecs
 import csv
 import io
@@ -151,14 +149,15 @@ def read_breaks(path: Path) -> list[FilledRow]:
     if layout is None:
         raise ConfigError(f"{path.name} is empty: write the list with `ecommpay-sync breaks --output FILE`.")
     names, rows = read_ledger_file(path, layout)
-    places, unquoted = _header(path, names), without_formula_quote if kind == ".csv" else _same
+    places = _header(path, names)
     found = []
     faults = []
     for line, cells in rows:
+        filled = {name: cells[at] if at < len(cells) else "" for name, at in places.items()}
+        if kind == ".csv":
+            filled = {name: without_formula_quote(cell) for name, cell in filled.items()}
         try:
-            row = _filled_row(
-                line, {name: unquoted(cells[at]) if at < len(cells) else "" for name, at in places.items()}
-            )
+            row = _filled_row(line, filled)
         except ConfigError as error:
             faults.append(f"row {line}: {error}")
             continue
@@ -168,10 +167,6 @@ def read_breaks(path: Path) -> list[FilledRow]:
         more = f"; and {len(faults) - 20:,} more" if len(faults) > 20 else ""
         raise ConfigError(f"nothing was applied: {'; '.join(faults[:20])}{more}: correct these cells.")
     return found
-
-
-def _same(value: Any) -> Any:
-    return value
 
 
 def _layout_of_csv(path: Path) -> Layout | None:

@@ -5,8 +5,6 @@ breaks one by one, by a filter, or from a file: every change is a row of recon.b
 break is its version. A file of breaks is written and read by `break_files`; people match by hand in `matching`.
 """
 
-from __future__ import annotations
-
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, date, datetime
@@ -60,14 +58,14 @@ def find_at_platform(connection: Connection, scope: Mapping[str, Any]) -> None:
 
 
 def save(connection: Connection, account: str, day: date, *, balances: bool) -> None:
-    """Merge the breaks found into recon.breaks, and resolve those of the day that were not found again."""
+    """Merge the breaks found into recon.breaks, and resolve those of the day that were not found again.
+
+    Matches resolve those of other days too, whose other side this day has brought.
+    """
     run(connection, "reconciliation/breaks/save", account=account, day=day)
     run(connection, "reconciliation/breaks/resolve_gone", account=account, day=day, balances=balances)
-
-
-def resolve_matched(connection: Connection, account: str, day: date) -> None:
-    """Resolve breaks of other days whose other side this day has brought."""
-    run(connection, "reconciliation/breaks/resolve_matched", account=account, day=day)
+    if not balances:
+        run(connection, "reconciliation/breaks/resolve_matched", account=account, day=day)
 
 
 def record_run(

@@ -328,11 +328,7 @@ def _canonical(document: dict[str, Any]) -> str:
 
 
 def _person(option: str, text: str) -> str:
-    """Return a person's name as it is kept.
-
-    Raises:
-        ConfigError: it is empty, too long, or not printable.
-    """
+    """Return a person's name as it is kept; one that is empty, too long or not printable is refused."""
     text = " ".join(text.split())
     if not text or len(text) > LONGEST_NAME or not text.isprintable():
         raise ConfigError(f"{option} is empty or too long: write 1 to {LONGEST_NAME} characters.")

@@ -3,8 +3,6 @@
 What the columns hold is looked at in `guess_mapping`.
 """
 
-from __future__ import annotations
-
 import json
 import re
 from collections import Counter

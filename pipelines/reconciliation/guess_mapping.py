@@ -4,8 +4,6 @@ What several readings fit is a doubt: its value begins with a question mark, and
 until a person has edited that line. Nothing here is used while a file is imported.
 """
 
-from __future__ import annotations
-
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
@@ -32,16 +30,7 @@ WORDS: dict[str, dict[str, tuple[str, ...]]] = {  # their words, by ours
     },
     "status": {
         "success": (
-            "success",
-            "succeeded",
-            "posted",
-            "paid",
-            "completed",
-            "gebucht",
-            "bezahlt",
-            "проведен",
-            "book",
-            "ok",
+            *("success", "succeeded", "posted", "paid", "completed", "gebucht", "bezahlt", "проведен", "book", "ok"),
         ),
         "reversed": ("reversed", "storniert", "сторнирован"),
         "withdrawn": ("withdrawn", "voided", "deleted", "gelöscht", "удален"),
@@ -226,18 +215,11 @@ def _guess_direction(table: Table, guess: Guess, signed: Callable[[Any], Decimal
         lines += [Line(f"{side} = {quoted(table.names[places[side]])}") for side in ("debit", "credit")]
     elif "mark" in places and not signs["negative"]:
         marks = sorted(set(table.texts(places["mark"])))
+        lines.append(Line(f"mark = {quoted(table.names[places['mark']])}"))
+        hint = f'_marks = "? some of {" ".join(marks)}"'
         lines += [
-            Line(f"mark = {quoted(table.names[places['mark']])}"),
-            Line(
-                f'positive_marks = "? some of {" ".join(marks)}"',
-                "which marks are of money that came in",
-                is_doubt=True,
-            ),
-            Line(
-                f'negative_marks = "? some of {" ".join(marks)}"',
-                "which marks are of money that went out",
-                is_doubt=True,
-            ),
+            Line(f"{side}{hint}", f"which marks are of money that {way}", is_doubt=True)
+            for side, way in (("positive", "came in"), ("negative", "went out"))
         ]
     for side in ("positive", "negative"):
         if "operation_type" not in places:

@@ -1,7 +1,5 @@
 """Rows of an export to rows of the contract, as a mapping says; `ledger_entries` types them. Pure."""
 
-from __future__ import annotations
-
 import re
 from collections import Counter
 from collections.abc import Callable, Sequence

@@ -4,21 +4,19 @@
 the mapping does not say is a fault. A first mapping is written by `guess_mapping`.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from importlib.resources import files
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, Literal
 
 from pipelines.reconciliation.ledger_entries import COLUMNS
 from pipelines.reconciliation.ledger_files import Layout
-from resources.environment import fault_of_file, nearest, tables_of_file, validated
+from resources.environment import Table, fault_of_file, nearest, tables_of_file, validated
 from resources.errors import ConfigError
-from resources.values import ZONE, Kind, Wrong, one_of
+from resources.values import TRUTH, ZONE, Kind, Wrong, one_of
 
 ISO = "iso"
 UNDECIDED = "?"  # what `ledger map` writes where it does not know
@@ -38,12 +36,6 @@ def _texts(value: Any) -> tuple[str, ...]:
     if not isinstance(value, list) or not all(isinstance(part, str) for part in value):
         raise ValueError
     return tuple(value)
-
-
-def _truth(value: Any) -> bool:
-    if not isinstance(value, bool):
-        raise ValueError  # noqa: TRY004 - what pydantic takes for a wrong value
-    return value
 
 
 def _pattern(value: str) -> re.Pattern[str]:
@@ -76,7 +68,6 @@ def _date_formats(value: Any) -> tuple[str, ...]:
 
 TEXT = Kind(_text, "a text")
 TEXTS = Kind(_texts, "a text, or a list of texts")
-TRUTH = Kind(_truth, "true or false")
 WORDS = Kind(_words, '{ "their word" = "the word of the contract" }')
 PATTERN = Kind(_pattern, "a regular expression")
 MARK = Kind(lambda value: {".": ".", ",": ","}[value], '"." or ","')
@@ -85,14 +76,8 @@ THOUSANDS = Kind(
 )
 
 
-class _Table:
-    """A table of the file: what it does not know is refused."""
-
-    __pydantic_config__: ClassVar[Any] = {"extra": "forbid"}
-
-
 @dataclass(frozen=True)
-class Source(_Table):
+class Source(Table):
     """Where the value of a field comes from: a column, several columns put together, or the same value for each row."""
 
     column: Annotated[str, TEXT] = ""
@@ -112,7 +97,7 @@ class Source(_Table):
 
 
 @dataclass(frozen=True)
-class Direction(_Table):
+class Direction(Table):
     """How a row says which way the money went, and which types of operations go which way."""
 
     positive: Annotated[tuple[str, ...], TEXTS] = ()  # types of a positive amount; one of them is given to every row
@@ -125,7 +110,7 @@ class Direction(_Table):
 
 
 @dataclass(frozen=True)
-class Rule(_Table):
+class Rule(Table):
     """Which rows are no entries: by what stands in a column."""
 
     column: Annotated[str, TEXT]
@@ -148,7 +133,7 @@ class Rule(_Table):
 
 
 @dataclass(frozen=True)
-class LedgerMapping(Layout, _Table):
+class LedgerMapping(Layout, Table):
     """How an export is read: its layout, how it writes numbers and dates, and what its columns mean."""
 
     decimal: Annotated[str, MARK] = "."

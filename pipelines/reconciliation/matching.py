@@ -5,8 +5,6 @@ Entries come in through `ledger_import`. What people match or part by hand (`mat
 why, and never changed: every later run follows the last decision on a pair.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -58,7 +56,6 @@ def reconcile_ledger(warehouse: Warehouse, account: str, day: date, cutoff_minut
             breaks.find_in_ledger(connection, scope)
         breaks.find_at_platform(connection, scope)
         breaks.save(connection, account, day, balances=False)
-        breaks.resolve_matched(connection, account, day)
         run(connection, "reconciliation/matching/drop_matches", **scope)
         run(connection, "reconciliation/matching/save_matches", **scope)
         (figures,) = run(connection, "reconciliation/matching/figures")
@@ -195,11 +192,7 @@ def unmatch(
     with warehouse.transaction() as connection:
         run(connection, "reconciliation/matching/lock_account", account=account)
         found = run(
-            connection,
-            "reconciliation/matching/pairs_of_match",
-            account=account,
-            operation=operation,
-            entry=entry,
+            connection, "reconciliation/matching/pairs_of_match", account=account, operation=operation, entry=entry
         )
         if not found:
             raise ConfigError(

@@ -154,11 +154,8 @@ def read_mt940(path: Path, layout: Layout) -> tuple[list[str], Rows]:
 def _check_balances(path: Path, statement: Any) -> None:
     """Refuse a statement whose entries do not lead from its opening balance to its closing balance."""
     opening, closing = statement.data.get("final_opening_balance"), statement.data.get("final_closing_balance")
-    if (
-        opening
-        and closing
-        and opening.amount.amount + sum(e.data["amount"].amount for e in statement) != (closing.amount.amount)
-    ):
+    moved = sum(entry.data["amount"].amount for entry in statement)
+    if opening and closing and opening.amount.amount + moved != closing.amount.amount:
         raise ConfigError(
             f"{path.name}: the entries of statement {statement.data.get('statement_number')} do not lead from its "
             "opening to its closing balance: export it again, whole."
@@ -174,13 +171,8 @@ def _mt940_rows(statement: Any) -> Iterator[list[Any]]:
         amount, booked = data.get("amount"), data.get("entry_date") or data.get("date")
         year = f"{booked:%Y}" if booked else ""
         values = (
-            *(
-                f"{account}-{year}-{number}-{place}",
-                account,
-                number,
-                _plain_date(booked),
-                _plain_date(data.get("date")),
-            ),
+            *(f"{account}-{year}-{number}-{place}", account, number),
+            *(_plain_date(booked), _plain_date(data.get("date"))),
             *(amount.amount if amount else NO_AMOUNT, amount.currency if amount else None, data.get("status")),
             *(data.get("id"), data.get("customer_reference"), data.get("bank_reference")),
             *(_one_line(data.get("transaction_details")), _one_line(data.get("purpose"))),

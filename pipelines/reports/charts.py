@@ -13,8 +13,15 @@ from datetime import date
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from pipelines.reports.document import BalancePoint, BreakGroup, HistoryPoint
-from pipelines.reports.words import AGES, compact, digits_to_tell_apart, percent
+from pipelines.reports.document import (
+    AGES,
+    BalancePoint,
+    BreakGroup,
+    HistoryPoint,
+    compact,
+    digits_to_tell_apart,
+    percent,
+)
 from resources.output import printable
 
 if TYPE_CHECKING:

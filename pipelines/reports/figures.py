@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 from zoneinfo import ZoneInfo
 
 from pipelines.reports.document import (
@@ -39,7 +39,7 @@ def gather(connection: Connection, account: str, day: date, zone: str) -> DayDoc
     facts = _Facts(connection, account, day, zone)
     known_at = connection.exec_driver_sql("SELECT now()").scalar_one().astimezone(UTC)
     completeness = facts.completeness()
-    groups = facts.breaks()
+    groups = facts.lines(BreakGroup, "reports/figures/breaks", day=day)
     document = DayDocument(
         format=FORMAT,
         account=account,
@@ -48,18 +48,25 @@ def gather(connection: Connection, account: str, day: date, zone: str) -> DayDoc
         known_at=known_at,
         totals=facts.totals(),
         history=facts.history(),
-        balances=facts.balances(),
-        balance_history=facts.balance_history(),
+        balances=facts.lines(BalanceDay, "reports/figures/balances", day=day),
+        balance_history=facts.lines(BalancePoint, "reports/figures/balance_history", **facts.back(HISTORY_DAYS - 1)),
         reconciled=facts.reconciled(groups),
         breaks=groups,
         largest_breaks=facts.largest_breaks(),
-        restatements=facts.restatements(known_at),
+        restatements=facts.lines(
+            Restatement,
+            "reports/figures/restatements",
+            day=day,
+            known_from=facts.began_at,
+            known_to=known_at,
+            most=LARGEST,
+        ),
         completeness=completeness,
-        lateness=facts.lateness(),
+        lateness=facts.lines(Lateness, "reports/figures/lateness", **facts.of_day),
         late_because=facts.late_because(completeness),
         queue=owner_queues(connection, account, day),
         new_breaks=facts.largest_breaks(only_new=True),
-        matching=facts.matching(),
+        matching=next(iter(facts.lines(Matching, "reports/figures/matching", day=day)), None),
     )
     return replace(document, decimals=facts.decimals(_currencies(document)))
 
@@ -78,6 +85,9 @@ def _currencies(document: DayDocument) -> set[str | None]:
     return {line.currency for lines in named for line in lines}
 
 
+Line = TypeVar("Line")
+
+
 class _Facts:
     """The questions of one day, each a statement of sql/report."""
 
@@ -85,12 +95,8 @@ class _Facts:
         self.connection = connection
         self.day = day
         self.began_at = _start_of(day, zone)
-        self.account = {"account": account}
-        self.of_day = {
-            **self.account,
-            "starts_at": self.began_at,
-            "ends_at": _start_of(day + timedelta(days=1), zone),
-        }
+        self.account = account
+        self.of_day = {"starts_at": self.began_at, "ends_at": _start_of(day + timedelta(days=1), zone)}
         self.zone = zone
         self._by_day = self._days_by_currency()
         self._exponents = {row.currency: row.exponent for row in self._query("reports/figures/exponents", day=day)}
@@ -131,47 +137,30 @@ class _Facts:
                 points.append(HistoryPoint(day, name, *counts))
         return tuple(points)
 
-    def balances(self) -> tuple[BalanceDay, ...]:
-        """The roll-forward of each balance."""
-        return tuple(BalanceDay(**row) for row in self._rows("reports/figures/balances", **self.account, day=self.day))
-
-    def balance_history(self) -> tuple[BalancePoint, ...]:
-        """The last snapshot of each balance on each day of the charts."""
+    def lines(self, kind: type[Line], name: str, **parameters: Any) -> tuple[Line, ...]:
+        """The rows of a statement about the account, as lines of the document; times are UTC."""
+        rows = (row._asdict() for row in self._query(name, **parameters))
         return tuple(
-            BalancePoint(**row) for row in self._rows("reports/figures/balance_history", **self._back(HISTORY_DAYS - 1))
+            kind(**{name: cell.astimezone(UTC) if isinstance(cell, datetime) else cell for name, cell in row.items()})
+            for row in rows
         )
-
-    def breaks(self) -> tuple[BreakGroup, ...]:
-        """Open breaks up to the day, by type, age and currency."""
-        return tuple(BreakGroup(**row) for row in self._rows("reports/figures/breaks", **self.account, day=self.day))
 
     def largest_breaks(self, *, only_new: bool = False) -> tuple[BreakLine, ...]:
         """The open breaks to look at first; with `only_new`, of those found since the day ended."""
-        scope = {**self.account, "day": self.day, "most": LARGEST, "only_new": only_new}
-        rows = self._rows("reports/figures/largest_breaks", **scope)
-        return tuple(BreakLine(**row) for row in rows)
-
-    def matching(self) -> Matching | None:
-        """How much of the day found its other side, by its last reconciliation."""
-        rows = self._rows("reports/figures/matching", **self.account, day=self.day)
-        return Matching(**rows[0]) if rows else None
+        scope = {"day": self.day, "most": LARGEST, "only_new": only_new}
+        return self.lines(BreakLine, "reports/figures/largest_breaks", **scope)
 
     def reconciled(self, groups: Iterable[BreakGroup]) -> Answer:
         """Whether the day was reconciled with the merchant's books, and nothing is open."""
         if any(groups):
             return "no"
-        (row,) = self._query("reports/figures/reconciled", **self.account, day=self.day)
+        (row,) = self._query("reports/figures/reconciled", day=self.day)
         return "yes" if row.reconciled else "unknown"
-
-    def restatements(self, known_at: datetime) -> tuple[Restatement, ...]:
-        """What became known otherwise of earlier days since the day began."""
-        span = {**self.account, "day": self.day, "known_from": self.began_at, "known_to": known_at, "most": LARGEST}
-        return tuple(Restatement(**row) for row in self._rows("reports/figures/restatements", **span))
 
     def completeness(self) -> Completeness:
         """The windows over the day and the ledger's head."""
         (row,) = self._query("reports/figures/completeness", **self.of_day)
-        walked = self._query("reports/figures/rewalked", **self.account, day=self.day)
+        walked = self._query("reports/figures/rewalked", day=self.day)
         answer: Answer = "yes" if row.covered else ("no" if row.windows or row.incomplete_windows else "unknown")
         return Completeness(
             complete=answer,
@@ -186,10 +175,6 @@ class _Facts:
             ledger_head=row.ledger_head,
         )
 
-    def lateness(self) -> tuple[Lateness, ...]:
-        """How late the day's operations were first seen."""
-        return tuple(Lateness(**row) for row in self._rows("reports/figures/lateness", **self.of_day))
-
     def late_because(self, completeness: Completeness) -> str | None:
         """Why the day is not complete: what the last run over it said."""
         if completeness.complete == "yes":
@@ -199,27 +184,20 @@ class _Facts:
 
     def _days_by_currency(self) -> dict[date, dict[str, CurrencyDay]]:
         found: dict[date, dict[str, CurrencyDay]] = {}
-        for row in self._query("reports/figures/days_by_currency", **self._back(7 * WEEKS)):
+        for row in self._query("reports/figures/days_by_currency", **self.back(7 * WEEKS)):
             found.setdefault(row.business_date, {})[row.currency] = CurrencyDay(
                 row.currency, row.operations, row.attempts, row.approved, int(row.credit_minor), int(row.debit_minor)
             )
         return found
 
-    def _back(self, days: int) -> dict[str, Any]:
+    def back(self, days: int) -> dict[str, Any]:
         """The parameters of a statement about the day and so many days before it."""
         return {**self.of_day, "starts_at": _start_of(self.day - timedelta(days=days), self.zone), "zone": self.zone}
 
     def _query(self, name: str, **parameters: Any) -> list[Any]:
-        return list(run(self.connection, name, **parameters))
-
-    def _rows(self, name: str, **parameters: Any) -> list[dict[str, Any]]:
-        return [_in_utc(row._asdict()) for row in self._query(name, **parameters)]
+        return list(run(self.connection, name, account=self.account, **parameters))
 
 
 def _start_of(day: date, zone: str) -> datetime:
     """Return the first moment of a business day: of two midnights (America/Havana, in autumn) the first."""
     return datetime.combine(day, time.min, ZoneInfo(zone)).astimezone(UTC)
-
-
-def _in_utc(row: dict[str, Any]) -> dict[str, Any]:
-    return {name: value.astimezone(UTC) if isinstance(value, datetime) else value for name, value in row.items()}

@@ -6,9 +6,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from shlex import quote
 
-from pipelines.reports.document import WEEKS, BreakLine, CurrencyTotals, DayDocument, OwnerQueue
+from pipelines.reports.document import (
+    WEEKS,
+    BreakLine,
+    CurrencyTotals,
+    DayDocument,
+    OwnerQueue,
+    amount,
+    break_name,
+    change,
+)
 from pipelines.reports.month import MonthDay, MonthDocument, sums
-from pipelines.reports.words import amount, break_name, change
 
 LEAST_WEEKS = 4  # with fewer of the same weekday nothing is usual
 MOST_LISTED = 5  # breaks or days that are listed one by one, so that the screen stays one

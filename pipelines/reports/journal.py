@@ -14,14 +14,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pipelines.reconciliation.close import Sealed, sealed_days
 from resources.currencies import with_decimals
-from resources.environment import fault_of_file, tables_of_file, validated
+from resources.environment import Table, fault_of_file, tables_of_file, validated
 from resources.errors import ConfigError, Incomplete
 from resources.output import with_formula_quote, write_whole
-from resources.values import Kind, Wrong, matching, one_of
+from resources.values import TRUTH, Kind, Wrong, matching, one_of
 
 if TYPE_CHECKING:
     from resources.warehouse.engine import Warehouse
@@ -49,12 +49,6 @@ def _template(names: Sequence[str]) -> Kind:
     return Kind(read, f"a text with {', '.join(braces)} where they belong")
 
 
-def _flag(value: Any) -> bool:
-    if not isinstance(value, bool):
-        raise TypeError
-    return value
-
-
 def _date_format(value: str) -> str:
     if not all(date(2026, 10, 31).strftime(value).count(part) for part in ("26", "10", "31")):
         raise Wrong(f"is {value!r}: write year, month and day, for example %d.%m.%Y.")
@@ -65,14 +59,8 @@ WORD = matching(r"[^\s*](?:[^*\n\r\t]{0,98}[^\s*])?|\*", 'it as the platform doe
 ACCOUNT = _template(("currency",))
 
 
-class _Table:
-    """A table of the file: what it does not know is refused."""
-
-    __pydantic_config__: ClassVar[Any] = {"extra": "forbid"}
-
-
 @dataclass(frozen=True)
-class Rule(_Table):
+class Rule(Table):
     """One table `[[rules]]`: where operations of a type and status are booked, or that they are not (`ignore`)."""
 
     type: Annotated[str, WORD]
@@ -80,7 +68,7 @@ class Rule(_Table):
     currency: Annotated[str, WORD] = ANY
     debit: Annotated[str | None, ACCOUNT] = None
     credit: Annotated[str | None, ACCOUNT] = None
-    ignore: Annotated[bool, Kind(_flag, "true or false")] = False
+    ignore: Annotated[bool, TRUTH] = False
 
     @property
     def subject(self) -> tuple[str, str, str]:
@@ -101,7 +89,7 @@ class Rule(_Table):
 
 
 @dataclass(frozen=True)
-class JournalMap(_Table):
+class JournalMap(Table):
     """What a file says: its rules, and how lines are written."""
 
     rules: tuple[Rule, ...]

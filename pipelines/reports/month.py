@@ -8,6 +8,7 @@ command, and adds nothing.
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import UTC, date, datetime, timedelta
@@ -285,10 +286,9 @@ def _minor(text: str | None) -> int | None:
 
 def _matches(documents: Iterable[Mapping[str, Any]]) -> Matches:
     books = [document["books"] for document in documents if document["books"]["has_books"]]
-    by_pass: dict[str, int] = {}
+    by_pass = Counter[str]()
     for figures in books:
-        for name, count in figures["matches"].items():
-            by_pass[name] = by_pass.get(name, 0) + count
+        by_pass.update(figures["matches"])
     required = sum(figures["operations_required"] for figures in books)
     return Matches(
         len(books),

@@ -14,8 +14,7 @@ from datetime import date
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
-from pipelines.reports.document import CurrencyDay, CurrencyTotals, DayDocument
-from pipelines.reports.words import rounded
+from pipelines.reports.document import CurrencyDay, CurrencyTotals, DayDocument, rounded
 from resources.currencies import Rate
 
 if TYPE_CHECKING:

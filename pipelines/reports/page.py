@@ -8,8 +8,19 @@ from datetime import datetime
 from importlib import resources as files
 from typing import TYPE_CHECKING, Any
 
-from pipelines.reports import charts, first_screen, month, words
-from pipelines.reports.document import HISTORY_DAYS, Answer, CurrencyDay, CurrencyTotals, DayDocument, digest
+from pipelines.reports import charts, first_screen, month
+from pipelines.reports.document import (
+    HISTORY_DAYS,
+    Answer,
+    CurrencyDay,
+    CurrencyTotals,
+    DayDocument,
+    amount,
+    break_name,
+    change,
+    digest,
+    rate,
+)
 from pipelines.reports.month import MonthDocument
 from pipelines.reports.one_currency import InOneCurrency
 
@@ -81,7 +92,7 @@ def month_page(document: MonthDocument, in_one: InOneCurrency | None = None) -> 
         document=document,
         sentence=month.sentence(document),
         first=first_screen.of_month(document),
-        verdicts=month_verdicts(document),
+        verdicts=[_all_sealed(document), _matched(document), _as_sealed(document)],
         totals=month_totals(document),
         in_one=in_one,
         unusual=first_screen.unusual,
@@ -101,10 +112,10 @@ def _render(template: str, **values: Any) -> str:
     css = files.files("pipelines.reports").joinpath("templates/page.css").read_text(encoding="utf-8")
     return environment.get_template(template).render(
         css=Markup(css),  # noqa: S704 - a file of ours
-        amount=words.amount,
-        rate=words.rate,
-        change=words.change,
-        break_name=words.break_name,
+        amount=amount,
+        rate=rate,
+        change=change,
+        break_name=break_name,
         moment=moment,
         **values,
     )
@@ -126,11 +137,6 @@ def sentence(document: DayDocument) -> str:
 def verdicts(document: DayDocument) -> list[Verdict]:
     """Return the three answers at the top, each with what to do when it is not a yes."""
     return [_complete(document), _reconciled(document), _closed(document)]
-
-
-def month_verdicts(document: MonthDocument) -> list[Verdict]:
-    """Return the three answers of a month: sealed? matched? as sealed?"""
-    return [_all_sealed(document), _matched(document), _as_sealed(document)]
 
 
 def month_totals(document: MonthDocument) -> list[TotalsRow]:
@@ -206,7 +212,7 @@ def _matched(document: MonthDocument) -> Verdict:
     days = f"{matches.days_with_books} day{'s' * (matches.days_with_books != 1)}"
     return Verdict(
         "yes" if matches.matched == matches.required else "no",
-        f"{words.rate(matches.matched, matches.required)} matched",
+        f"{rate(matches.matched, matches.required)} matched",
         f"{matches.matched:,} of {matches.required:,} operations that must be in the books, on {days}",
     )
 

@@ -18,7 +18,7 @@ from datetime import date, datetime
 from importlib.resources import files as files_of
 from pathlib import Path
 from string import Template
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from pipelines.audit.verify import ChainTips, verify
 from pipelines.reconciliation.close import Sealed, reporting_zone, sealed_days, sealed_document
@@ -45,21 +45,14 @@ UNIX = 3
 SUMS = "SHA256SUMS"
 
 
-@dataclass(frozen=True)
-class Published:
-    """A report that was written: what it says, and where it is."""
-
-    document: DayDocument
-    page: Path
-    workbook: Path
-    in_one: InOneCurrency | None = None
+Document = TypeVar("Document", "DayDocument", "MonthDocument")
 
 
 @dataclass(frozen=True)
-class PublishedMonth:
-    """A month's report that was written."""
+class Published(Generic[Document]):
+    """A report that was written, of a day or a month: what it says, and where it is."""
 
-    document: MonthDocument
+    document: Document
     page: Path
     workbook: Path
     in_one: InOneCurrency | None = None
@@ -67,7 +60,7 @@ class PublishedMonth:
 
 def publish(
     warehouse: Warehouse, account: str, day: date, zone: str, folder: Path, settings: ReportSettings | None = None
-) -> Published:
+) -> Published[DayDocument]:
     """Write page and workbook of `day` to `folder`, each whole or not at all, over those of an earlier run.
 
     With settings of one reporting currency, both show the day's total in it too.
@@ -88,7 +81,7 @@ def publish(
     return published
 
 
-def mail(published: Published, settings: AlertSettings) -> bool:
+def mail(published: Published[DayDocument], settings: AlertSettings) -> bool:
     """Send a report to those that the settings name, page and workbook; return whether anybody is named.
 
     Raises:
@@ -112,7 +105,7 @@ def mail(published: Published, settings: AlertSettings) -> bool:
 
 def publish_month(
     warehouse: Warehouse, account: str, days: Sequence[date], folder: Path, settings: ReportSettings | None = None
-) -> PublishedMonth:
+) -> Published[MonthDocument]:
     """Write page and workbook of a month's days, likewise.
 
     Raises:
@@ -127,7 +120,7 @@ def publish_month(
     with warehouse.transaction() as connection:
         document = gather_month(connection, account, days)
     in_one = one_currency.of_month(document, settings) if settings else None
-    published = PublishedMonth(document, *_paths(folder, f"monthly-close-{account}-{document.month:%Y-%m}"), in_one)
+    published = Published(document, *_paths(folder, f"monthly-close-{account}-{document.month:%Y-%m}"), in_one)
     page, book = month_page(document, in_one), month_workbook(document, in_one)
     _write(folder, {published.page: page.encode(), published.workbook: book})
     return published

@@ -6,13 +6,14 @@ A spreadsheet's numbers hold 15 digits; an amount with more is written as text, 
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
-from pipelines.reports import month, words
-from pipelines.reports.document import CurrencyDay, CurrencyTotals, DayDocument, digest
+from pipelines.reports import month
+from pipelines.reports.document import CurrencyDay, CurrencyTotals, DayDocument, amount, break_name, digest, rate
 from pipelines.reports.month import MonthDay, MonthDocument
 from pipelines.reports.one_currency import InOneCurrency
 from pipelines.reports.page import exponents_of, moment, month_totals, sentence
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from xlsxwriter.format import Format
     from xlsxwriter.workbook import Workbook
     from xlsxwriter.worksheet import Worksheet
+
+Column = str | Callable[[Any], Any]  # the attribute of a line, or what makes the cell of it
 
 MOST_DIGITS = 15
 LONGEST_TEXT = 16_000  # a longer one is cut; a cell holds 32,767 units, of which some characters take two
@@ -71,6 +74,11 @@ def tables(title: str, pages: Sequence[Sheet]) -> bytes:
 
 def sheets(document: DayDocument) -> list[Sheet]:
     """Return the tables of the workbook."""
+    exponents = exponents_of(document)
+
+    def money(name: str) -> Column:
+        return lambda line: Money(getattr(line, name), exponents.get(line.currency))
+
     return [
         _summary(document),
         Sheet(
@@ -78,12 +86,84 @@ def sheets(document: DayDocument) -> list[Sheet]:
             _total_columns("Volume the day before", "Volume a week before"),
             [_total_row(total, total.day_before, total.week_before) for total in document.totals],
         ),
-        _balances(document),
-        _breaks(document),
-        _largest_breaks(document),
-        _queue(document),
-        _restatements(document),
+        _sheet(
+            "Balances",
+            document.balances,
+            {
+                "Balance": "balance_name",
+                "Currency": "currency",
+                "Opening": money("opening_minor"),
+                "Movements": money("movements_minor"),
+                "Unexplained": money("unexplained_minor"),
+                "Closing": money("closing_minor"),
+            },
+        ),
+        _sheet(
+            "Breaks",
+            document.breaks,
+            {
+                "Type": _break_type,
+                "Age (days)": "age",
+                "Currency": "currency",
+                "Breaks": "count",
+                "Amount": money("amount_minor"),
+            },
+        ),
+        _sheet(
+            "Largest breaks",
+            document.largest_breaks,
+            {
+                "Break": "break_id",
+                "Type": _break_type,
+                "State": "state",
+                "Day": "business_date",
+                "Currency": "currency",
+                "Amount": money("amount_minor"),
+                "Operation": "operation_id",
+                "Reference": "reference",
+                "Owner": "owner",
+                "Note": "note",
+                "Due": "due_date",
+                "Mark": lambda line: ", ".join(["new"] * line.is_new + ["overdue"] * line.is_overdue) or None,
+            },
+        ),
+        _sheet(
+            "Owners",
+            document.queue,
+            {
+                "Owner": lambda line: line.owner or "nobody yet",
+                "Open breaks": "count",
+                "New": "new",
+                "Overdue": "overdue",
+                "Oldest (days)": "oldest_days",
+            },
+        ),
+        _sheet(
+            "Restatements",
+            document.restatements,
+            {
+                "Operation": "operation_id",
+                "What": "kind",
+                "Status before": "status_before",
+                "after": "status_after",
+                "Currency": "currency",
+                "Before": money("amount_before"),
+                "After": money("amount_after"),
+                "Known from": lambda line: moment(line.known_from),
+                "Known since": lambda line: moment(line.known_to),
+            },
+        ),
     ]
+
+
+def _sheet(name: str, lines: Sequence[Any], columns: Mapping[str, Column]) -> Sheet:
+    """Return a table with a row for each line, each column by its title."""
+    values = [attrgetter(column) if isinstance(column, str) else column for column in columns.values()]
+    return Sheet(name, tuple(columns), [[value(line) for value in values] for line in lines])
+
+
+def _break_type(line: Any) -> str:
+    return break_name(line.break_type)
 
 
 def _total_columns(*before: str) -> tuple[str, ...]:
@@ -94,13 +174,8 @@ def _total_row(total: CurrencyTotals, *before: CurrencyDay | None) -> tuple[Any,
     day, exponent = total.day, total.exponent
     earlier = [other.credit_minor if other else None for other in before]
     minors = (day.credit_minor, day.debit_minor, day.credit_minor - day.debit_minor, *earlier)
-    return (
-        total.currency,
-        *(Money(minor, exponent) for minor in minors),
-        day.attempts,
-        day.approved,
-        day.operations,
-    )
+    amounts = (Money(minor, exponent) for minor in minors)
+    return (total.currency, *amounts, day.attempts, day.approved, day.operations)
 
 
 def _summary(document: DayDocument) -> Sheet:
@@ -120,104 +195,6 @@ def _summary(document: DayDocument) -> Sheet:
         ("Content SHA-256", digest(document)),
     ]
     return Sheet("Summary", ("What", "Value"), rows)
-
-
-def _balances(document: DayDocument) -> Sheet:
-    exponents = exponents_of(document)
-    rows = []
-    for line in document.balances:
-        minors = (line.opening_minor, line.movements_minor, line.unexplained_minor, line.closing_minor)
-        amounts = [Money(minor, exponents.get(line.currency)) for minor in minors]
-        rows.append((line.balance_name, line.currency, *amounts))
-    return Sheet("Balances", ("Balance", "Currency", "Opening", "Movements", "Unexplained", "Closing"), rows)
-
-
-def _breaks(document: DayDocument) -> Sheet:
-    exponents = exponents_of(document)
-    rows = [
-        (
-            words.break_name(line.break_type),
-            line.age,
-            line.currency,
-            line.count,
-            Money(line.amount_minor, exponents.get(line.currency)),
-        )
-        for line in document.breaks
-    ]
-    return Sheet("Breaks", ("Type", "Age (days)", "Currency", "Breaks", "Amount"), rows)
-
-
-def _largest_breaks(document: DayDocument) -> Sheet:
-    exponents = exponents_of(document)
-    columns = (
-        "Break",
-        "Type",
-        "State",
-        "Day",
-        "Currency",
-        "Amount",
-        "Operation",
-        "Reference",
-        "Owner",
-        "Note",
-        "Due",
-        "Mark",
-    )
-    rows = [
-        (
-            line.break_id,
-            words.break_name(line.break_type),
-            line.state,
-            line.business_date,
-            line.currency,
-            Money(line.amount_minor, exponents.get(line.currency)),
-            line.operation_id,
-            line.reference,
-            line.owner,
-            line.note,
-            line.due_date,
-            ", ".join(["new"] * line.is_new + ["overdue"] * line.is_overdue) or None,
-        )
-        for line in document.largest_breaks
-    ]
-    return Sheet("Largest breaks", columns, rows)
-
-
-def _queue(document: DayDocument) -> Sheet:
-    rows = [
-        (line.owner or "nobody yet", line.count, line.new, line.overdue, line.oldest_days) for line in document.queue
-    ]
-    return Sheet("Owners", ("Owner", "Open breaks", "New", "Overdue", "Oldest (days)"), rows)
-
-
-def _restatements(document: DayDocument) -> Sheet:
-    exponents = exponents_of(document)
-    columns = (
-        "Operation",
-        "What",
-        "Status before",
-        "after",
-        "Currency",
-        "Before",
-        "After",
-        "Known from",
-        "Known since",
-    )
-    rows = [
-        (
-            line.operation_id,
-            line.kind,
-            line.status_before,
-            line.status_after,
-            line.currency,
-            Money(line.amount_before, exponents.get(line.currency)),
-            Money(line.amount_after, exponents.get(line.currency)),
-            moment(line.known_from),
-            moment(line.known_to),
-        )
-        for line in document.restatements
-    ]
-    return Sheet("Restatements", columns, rows)
 
 
 def _in_one_currency(in_one: InOneCurrency | None) -> list[Sheet]:
@@ -243,7 +220,6 @@ def _in_one_currency(in_one: InOneCurrency | None) -> list[Sheet]:
 
 
 def _month_sheets(document: MonthDocument) -> list[Sheet]:
-    decimals = document.decimals
     matches = document.matches
     summary = [
         ("Month", f"{document.month:%Y-%m}"),
@@ -253,65 +229,70 @@ def _month_sheets(document: MonthDocument) -> list[Sheet]:
         ("Days with books", matches.days_with_books),
         ("Operations that must be in the books", matches.required),
         ("Matched", matches.matched),
-        ("Match rate", words.rate(matches.matched, matches.required)),
+        ("Match rate", rate(matches.matched, matches.required)),
         *((f"Matches by {name}", count) for name, count in matches.by_pass),
     ]
     currencies = [_total_row(row.total, *row.before) for row in month_totals(document)]
-    totals = [
-        (line.currency, line.type, line.status, line.count, Money(line.minor, line.exponent))
-        for line in document.totals
-    ]
-    balances = [
-        (
-            line.balance_name,
-            line.currency,
-            line.opening_day,
-            Money(line.opening_minor, line.exponent),
-            Money(line.movements_minor, line.exponent),
-            Money(line.unexplained_minor, line.exponent),
-            Money(line.closing_minor, line.exponent),
-            line.closing_day,
-        )
-        for line in document.balances
-    ]
-    breaks = [
-        (
-            words.break_name(line.break_type),
-            line.state,
-            line.age,
-            line.currency,
-            line.count,
-            Money(line.minor, decimals.get(line.currency or "")),
-        )
-        for line in document.breaks
-    ]
-    restatements = [
-        (
-            line.business_date,
-            line.kind,
-            line.count,
-            line.currency_before,
-            Money(line.minor_before, decimals.get(line.currency_before or "")),
-            line.currency_after,
-            Money(line.minor_after, decimals.get(line.currency_after or "")),
-            moment(line.known_at),
-        )
-        for line in document.restatements
-    ]
+
+    def money(name: str) -> Column:
+        return lambda line: Money(getattr(line, name), line.exponent)
+
+    def money_of(name: str, currency: str) -> Column:
+        return lambda line: Money(getattr(line, name), document.decimals.get(getattr(line, currency) or ""))
+
     return [
         Sheet("Summary", ("What", "Value"), summary),
         Sheet("Currencies", _total_columns("Volume the month before"), currencies),
-        Sheet("Totals", ("Currency", "Type", "Status", "Operations", "Amount"), totals),
-        Sheet(
-            "Balances",
-            ("Balance", "Currency", "From", "Opening", "Movements", "Unexplained", "Closing", "To"),
-            balances,
+        _sheet(
+            "Totals",
+            document.totals,
+            {
+                "Currency": "currency",
+                "Type": "type",
+                "Status": "status",
+                "Operations": "count",
+                "Amount": money("minor"),
+            },
         ),
-        Sheet("Breaks", ("Type", "Now", "Age (days)", "Currency", "Breaks", "Amount"), breaks),
-        Sheet(
+        _sheet(
+            "Balances",
+            document.balances,
+            {
+                "Balance": "balance_name",
+                "Currency": "currency",
+                "From": "opening_day",
+                "Opening": money("opening_minor"),
+                "Movements": money("movements_minor"),
+                "Unexplained": money("unexplained_minor"),
+                "Closing": money("closing_minor"),
+                "To": "closing_day",
+            },
+        ),
+        _sheet(
+            "Breaks",
+            document.breaks,
+            {
+                "Type": _break_type,
+                "Now": "state",
+                "Age (days)": "age",
+                "Currency": "currency",
+                "Breaks": "count",
+                "Amount": money_of("minor", "currency"),
+            },
+        ),
+        _sheet(
             "Restatements",
-            ("Day", "What", "Operations", "Currency sealed", "Sealed", "Currency now", "Now", "Known since"),
-            restatements,
+            document.restatements,
+            {
+                "Day": "business_date",
+                "What": "kind",
+                "Operations": "count",
+                "Currency sealed": "currency_before",
+                "Sealed": money_of("minor_before", "currency_before"),
+                "Currency now": "currency_after",
+                "Now": money_of("minor_after", "currency_after"),
+                "Known since": lambda line: moment(line.known_at),
+            },
         ),
         Sheet("Days", _DAY_COLUMNS, [_day_row(day) for day in document.days]),
     ]
@@ -384,5 +365,5 @@ class _Writer:
 
 def _text(value: Any) -> str:
     if isinstance(value, Money):
-        return "" if value.minor is None else words.amount(value.minor, value.exponent)
+        return "" if value.minor is None else amount(value.minor, value.exponent)
     return "" if value is None else str(value)

@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING, Any, Self
 
 import orjson
 
-from resources import log
 from resources.data_api import signature
 from resources.data_api.clock import PlatformClock
 from resources.data_api.errors import BadSignature, BodyTooLarge, BrokenBody, DataApiError, Redactor, error_for_status
 from resources.data_api.pace import Caller, Concurrency, Pace
 from resources.data_api.retry import RetryPolicy, parse_http_date, parse_retry_after, retry
 from resources.data_api.transport import Received, Transport
+from resources.output import REQUESTS
 from resources.settings import ApiSettings
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ class _Sent:
         self._started = time.monotonic()
 
     def log(self) -> None:
-        log.REQUESTS.info(
+        REQUESTS.info(
             "request",
             extra={
                 "request_id": self.request_id,

@@ -1,7 +1,5 @@
 """`python -m resources.sandbox`: serves a generated world until it is stopped."""
 
-from __future__ import annotations
-
 import argparse
 import gc
 import json

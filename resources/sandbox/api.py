@@ -27,10 +27,7 @@ from resources.sandbox.requests import (
 )
 from resources.sandbox.world import World
 
-ENDPOINTS: Final = (
-    *("balance/get", "operations/get", "operations/get-by-payment", "fraud/list"),
-    *documents.ENDPOINTS,
-)
+ENDPOINTS: Final = (*("balance/get", "operations/get", "operations/get-by-payment", "fraud/list"), *documents.ENDPOINTS)
 _KEPT_VIEWS: Final = 3
 DateHeader = Literal["machine", "world", "none"]
 

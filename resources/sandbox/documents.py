@@ -117,12 +117,9 @@ class Fraud:
         return {**self.fields, **{name: _utc(self.fields[name]) for name in FRAUD_TIMES}}
 
 
-def draw_frauds(suspects: Iterable[State]) -> list[Fraud]:
-    """Draw a report about each of some operations."""
-    return [_draw_fraud(state.facts(), state.effective % 1) for state in suspects]
-
-
-def _draw_fraud(operation: Mapping[str, Any], fraction: float) -> Fraud:
+def draw_fraud(state: State) -> Fraud:
+    """Draw a report about an operation."""
+    operation, fraction = state.facts(), state.effective % 1
     number = int(operation["operation_id"])
     purchased = int(operation["operation_created_at"])
     reported = purchased + DAY + number % (20 * DAY)

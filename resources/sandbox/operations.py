@@ -3,8 +3,6 @@
 Times are seconds since 1970; there is no clock here.
 """
 
-from __future__ import annotations
-
 import math
 import re
 from bisect import bisect_left, insort

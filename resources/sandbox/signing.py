@@ -1,7 +1,5 @@
 """The sandbox's own signing: the plain way for anything, the quick one for pages; nothing of the client's."""
 
-from __future__ import annotations
-
 import base64
 import hmac
 from collections.abc import Callable, Iterable, Mapping

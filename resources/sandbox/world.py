@@ -11,7 +11,7 @@ from random import Random
 from threading import RLock
 from typing import Any, Final
 
-from resources.sandbox.documents import Balance, Documents, Fraud, Move, draw_balances, draw_frauds, payouts
+from resources.sandbox.documents import Balance, Documents, Fraud, Move, draw_balances, draw_fraud, payouts
 from resources.sandbox.generate import DrawnState, draw_operations
 from resources.sandbox.operations import (
     TIMES,
@@ -70,7 +70,8 @@ class World:
             world._operations[operation.number] = operation
         world.balances = list(draw_balances(seed, first))
         drawn = (operation.states[-1] for operation in world._operations.values())
-        world.frauds = draw_frauds(state for state in drawn if isinstance(state, DrawnState) and state.likely_fraud)
+        suspects = (state for state in drawn if isinstance(state, DrawnState) and state.likely_fraud)
+        world.frauds = [draw_fraud(state) for state in suspects]
         return world
 
     @classmethod
@@ -128,12 +129,7 @@ class World:
             return text
 
     def change(
-        self,
-        operation_id: str | int,
-        *,
-        effective: Moment | None = None,
-        visible: Moment | None = None,
-        **fields: Any,
+        self, operation_id: str | int, *, effective: Moment | None = None, visible: Moment | None = None, **fields: Any
     ) -> None:
         """Give an operation a new state, effective and visible now unless given otherwise.
 
@@ -251,10 +247,7 @@ class World:
         return [state.row(view) for _, state in self.true_states(projects, start, end)]
 
     def totals(
-        self,
-        projects: Account | Collection[int] | None = None,
-        start: Moment | None = None,
-        end: Moment | None = None,
+        self, projects: Account | Collection[int] | None = None, start: Moment | None = None, end: Moment | None = None
     ) -> list[dict[str, Any]]:
         """Count and add up the truth of a period per type, status and currency of `sum_initial`."""
         counts: Counter[tuple[str, str, str]] = Counter()
@@ -271,10 +264,7 @@ class World:
         ]
 
     def true_states(
-        self,
-        projects: Account | Collection[int] | None = None,
-        start: Moment | None = None,
-        end: Moment | None = None,
+        self, projects: Account | Collection[int] | None = None, start: Moment | None = None, end: Moment | None = None
     ) -> list[tuple[Operation, State]]:
         """Give the operations of a period with their states now, newest first.
 

@@ -146,22 +146,12 @@ def _initialize(program: Path, folder: Path, user: str | None) -> None:
 
 
 def _start(program: Path, folder: Path, log: Path, user: str | None) -> subprocess.Popen[bytes]:
-    sockets = _socket_folder(folder, user)
+    options = ("listen_addresses=", f"unix_socket_directories={_socket_folder(folder, user)}")
     with log.open("ab") as output:
         if user:
             _give(log, user)
         return subprocess.Popen(  # noqa: S603 - the library's own program
-            [
-                program,
-                "-D",
-                folder,
-                "-c",
-                "listen_addresses=",
-                "-c",
-                f"unix_socket_directories={sockets}",
-                "-p",
-                "5432",
-            ],
+            [program, "-D", folder, "-p", "5432", *(word for option in options for word in ("-c", option))],
             env=_environment(),
             user=user,
             stdin=subprocess.DEVNULL,

@@ -3,8 +3,6 @@
 The kind decides the rest: `ConfigError` and `WarehouseBroken` are not retried, `WarehouseUnavailable` is.
 """
 
-from __future__ import annotations
-
 import ctypes
 import os
 import re

@@ -3,8 +3,6 @@
 Safe to run again, and by two processes at once: an advisory lock lets one wait for the other.
 """
 
-from __future__ import annotations
-
 import hashlib
 
 from sqlalchemy import Connection, text

@@ -4,8 +4,6 @@ Until the first load they follow the process that connects. From then on a proce
 does not set them takes the warehouse's; `apply_settings` alone changes them.
 """
 
-from __future__ import annotations
-
 import hashlib
 import hmac
 import json
@@ -226,10 +224,9 @@ def _write(connection: Connection, wanted: Mapping[str, str]) -> bool:
 
 
 def _check_zone(connection: Connection, wanted: Mapping[str, str]) -> None:
-    """Refuse a zone in which this server shows another time than we do: days would begin in both places otherwise.
+    """Refuse a zone in which this server shows another time than we do: days would begin at two moments.
 
-    Raises:
-        ConfigError: it does, in a week from the first day to tomorrow.
+    A moment of each week from the first day to tomorrow is compared.
     """
     zone, first_day = wanted[ZONE], wanted.get("first_day", str(SyncSettings().first_day))
     tomorrow = datetime.now(UTC) + timedelta(days=1)

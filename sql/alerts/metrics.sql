@@ -8,19 +8,24 @@ GROUP BY account, endpoint, status
 SELECT account, coalesce(
            sum(in_flight_limit) FILTER (WHERE is_active AND seen_at > clock_timestamp() - interval '6 minutes'),
            (array_agg(in_flight_limit ORDER BY seen_at DESC))[1]
-       )::integer AS in_flight_limit
+       )::integer AS most
 FROM sync.requests_in_flight
 GROUP BY account
 
 -- name: windows
-SELECT account, stream, verdict, count(*) AS windows, sum(rows_new)::bigint AS rows_new,
-       sum(rows_changed)::bigint AS rows_changed, sum(rows_unchanged)::bigint AS rows_unchanged,
-       sum(rows_rejected)::bigint AS rows_rejected
-FROM sync.windows
-GROUP BY account, stream, verdict
+SELECT account, stream, verdict, count(*) AS windows FROM sync.windows GROUP BY account, stream, verdict
+
+-- name: rows
+-- Of an incomplete window no row is loaded.
+SELECT account, stream, outcome, sum(rows)::bigint AS rows
+FROM sync.windows CROSS JOIN LATERAL (
+    VALUES ('new', rows_new), ('changed', rows_changed), ('unchanged', rows_unchanged), ('rejected', rows_rejected)
+) AS counted (outcome, rows)
+WHERE verdict = 'complete'
+GROUP BY account, stream, outcome
 
 -- name: runs
-SELECT account, stream, state, count(*) AS runs, max(finished_at) AS last_finished_at
+SELECT account, stream, state, count(*) AS runs, max(finished_at) AS finished_at
 FROM sync.runs
 GROUP BY account, stream, state
 

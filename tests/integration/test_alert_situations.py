@@ -15,14 +15,13 @@ import typer
 
 from fixtures.commands import SETTINGS, execute, fetch_all, sync
 from fixtures.receivers import mail_server, watcher, webhook
-from pipelines.accounts import account_scopes
 from pipelines.alerts.conditions import DagsterFacts, FailedJob, FailedStep, evaluate, grouped
 from pipelines.cli.commands import app
 from pipelines.definitions import defs
 from pipelines.nights import night_at
 from pipelines.resources import WarehouseResource
 from pipelines.sensors import alerts_sensor
-from resources.accounts import accounts_of
+from resources.accounts import account_scopes, accounts_of
 from resources.documents import DocumentsConfig, Interval
 from resources.sandbox import DEMO_SECRET, DEMO_TOKEN, Account, SandboxServer, World
 from resources.settings import AlertSettings

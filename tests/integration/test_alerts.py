@@ -13,14 +13,13 @@ from aiosmtpd.smtp import AuthResult
 from fixtures.commands import ROOT, SETTINGS, execute, fetch_all, sync
 from fixtures.receivers import mail_server, watcher, webhook
 from fixtures.reconciliation import CUTOFF, DAY, add_entries, add_operations, breaks_of, reconcile
-from pipelines.accounts import account_scopes
 from pipelines.alerts.conditions import DagsterFacts, FailedCheck, FailedJob, evaluate
 from pipelines.alerts.notifications import ALERTS_FAILED, CAUSES, notify
 from pipelines.definitions import defs
 from pipelines.reconciliation.matching import reconcile_ledger
 from pipelines.resources import WarehouseResource
 from pipelines.sensors import alerts_sensor
-from resources.accounts import accounts_of
+from resources.accounts import account_scopes, accounts_of
 from resources.channels import ChannelFailed, EmailChannel, WebhookChannel, channels_of
 from resources.data_api.pace import RequestCounts
 from resources.errors import SyncError

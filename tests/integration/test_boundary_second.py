@@ -15,9 +15,9 @@ from fixtures.examples import examples
 from fixtures.load import Killed
 from pipelines.audit.replay import Replayer
 from pipelines.ingest.engine import SyncRequest, sync
+from pipelines.ingest.forecast import LogProgress
 from pipelines.ingest.fraud import FRAUD, sync_fraud
 from pipelines.ingest.operations import OPERATIONS
-from pipelines.ingest.progress import LogProgress
 from pipelines.reconciliation.reconcile import prove_completeness
 from resources.data_api.endpoints import DataApi
 from resources.sandbox import DEMO_SECRET

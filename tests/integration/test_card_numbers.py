@@ -11,14 +11,13 @@ import sqlalchemy
 
 from fixtures.commands import SETTINGS, client_of, execute, fetch_all, sync
 from fixtures.documents import chargeback, told
-from pipelines.accounts import AccountScope
-from pipelines.audit.card_numbers import card_numbers
-from pipelines.checks import asset_checks
+from pipelines.checks import asset_checks, card_numbers
 from pipelines.ingest.documents import document_stream, sync_documents
 from pipelines.ingest.engine import SyncRequest
 from pipelines.ingest.fraud import FRAUD
 from pipelines.ingest.operations import OPERATIONS
 from pipelines.resources import WarehouseResource
+from resources.accounts import AccountScope
 from resources.data_api.endpoints import DataApi
 from resources.documents import DocumentsConfig, Interval
 from resources.sandbox import SandboxServer, World

@@ -11,12 +11,11 @@ import dagster as dg
 import pytest
 
 from fixtures.commands import SETTINGS
-from pipelines.accounts import AccountScope
 from pipelines.assets import fresh_within, streams
 from pipelines.definitions import definitions
 from pipelines.jobs import range_tags
 from pipelines.resources import DataApiResource, WarehouseResource
-from resources.accounts import accounts_of
+from resources.accounts import AccountScope, accounts_of
 from resources.sandbox import DEMO_SECRET, DEMO_TOKEN, SandboxServer, World
 
 FIRST, LAST = date(2024, 3, 1), date(2024, 3, 3)

@@ -11,7 +11,7 @@ from collections import Counter
 import pytest
 
 from fixtures.commands import ROOT, command
-from pipelines.reports.words import BREAK_TYPES
+from pipelines.reports.document import BREAK_TYPES
 from resources.settings import HOW_TO_GET_A_TOKEN
 
 

@@ -12,12 +12,11 @@ import pytest
 from fixtures.commands import fetch_all
 from fixtures.nights import NIGHTS, WITHOUT_FRAUD, assert_night_is_whole, books_of, settings_of, tick_of, world_at
 from fixtures.receivers import mail_server
-from pipelines.accounts import account_scopes
 from pipelines.definitions import definitions
 from pipelines.jobs import schedules_of
 from pipelines.nights import night_at
 from pipelines.reconciliation.ledger_import import import_ledger
-from resources.accounts import accounts_of
+from resources.accounts import account_scopes, accounts_of
 from resources.currencies import exponent_of
 from resources.sandbox import DEMO_SECRET, DEMO_TOKEN, SandboxServer
 from resources.settings import ReferenceSettings

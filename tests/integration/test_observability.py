@@ -23,7 +23,7 @@ from pipelines.ingest.engine import sync as load_stream
 from pipelines.ingest.operations import OPERATIONS
 from pipelines.marts import build_marts
 from pipelines.reconciliation.reconcile import prove_completeness
-from resources import log
+from resources import output
 from resources.data_api.endpoints import DataApi
 from resources.errors import ConfigError
 from resources.sandbox import DEMO_SECRET, DEMO_TOKEN, Faults, SandboxServer, World
@@ -43,13 +43,13 @@ class Lines(logging.Handler):
         self.lines = []
 
     def emit(self, record):
-        self.lines.append(json.loads(log.json_line(record)))
+        self.lines.append(json.loads(output.json_line(record)))
 
 
 @pytest.fixture
 def lines():
     handler = Lines()
-    loggers = [logging.getLogger(name) for name in log.LOGGERS]
+    loggers = [logging.getLogger(name) for name in output.LOGGERS]
     before = [logger.level for logger in loggers]
     for logger in loggers:
         logger.addHandler(handler)
@@ -226,13 +226,13 @@ def test_the_command_logs_json_on_request_with_ids_and_without_a_secret(command,
 
 def test_another_log_format_is_refused():
     with pytest.raises(ConfigError, match="write text or json"):
-        log.wants_json({"SYNC_LOG_FORMAT": "xml"})
+        output.logs_json({"SYNC_LOG_FORMAT": "xml"})
 
 
 def test_a_line_holds_no_field_that_is_not_meant_for_it():
     record = logging.LogRecord("resources", logging.INFO, "x.py", 1, "said %s", ("it",), None)
     record.token = "T" * 30
-    line = json.loads(log.json_line(record))
+    line = json.loads(output.json_line(record))
     assert line["message"] == "said it"
     assert "token" not in line
     assert line["time"].endswith("+00:00")

@@ -14,10 +14,9 @@ from conftest import create_database, drop_database, url_of
 from psycopg.sql import SQL, Identifier
 
 from fixtures.commands import execute, fetch_all
-from pipelines.accounts import account_scopes
 from pipelines.jobs import night_config, range_tags, schedules_of
 from pipelines.nights import night_at
-from resources.accounts import accounts_of
+from resources.accounts import account_scopes, accounts_of
 from resources.errors import ConfigError
 from resources.sandbox import DEMO_SECRET, DEMO_TOKEN, SandboxServer, World
 from resources.settings import ReferenceSettings, SyncSettings

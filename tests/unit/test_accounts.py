@@ -5,14 +5,13 @@ from __future__ import annotations
 import dagster as dg
 import pytest
 
-from pipelines.accounts import account_scopes
 from pipelines.alerts.conditions import DagsterFacts, FailedCheck, FailedJob
 from pipelines.definitions import definitions
 from pipelines.jobs import job_names
 from pipelines.marts import MARTS
 from pipelines.resources import data_api_from_env
 from pipelines.sensors import facts_of_account
-from resources.accounts import accounts_of
+from resources.accounts import account_scopes, accounts_of
 from resources.errors import ConfigError
 from resources.settings import DEFAULT_BASE_URL, ProjectOwner
 

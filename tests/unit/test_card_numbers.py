@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fixtures.examples import examples
-from pipelines.audit.card_numbers import RANGES, has_card_number
+from pipelines.checks import RANGES, has_card_number
 
 VISA = "4111111111111111"
 CARDS = {

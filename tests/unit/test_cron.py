@@ -11,7 +11,7 @@ from dagster._utils.schedules import cron_string_iterator, is_valid_cron_string,
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from resources.cron import last_due, next_due, why_invalid
+from resources.values import last_due, next_due, why_invalid
 
 MICROSECOND = timedelta(microseconds=1)
 QUICK = settings(max_examples=200, deadline=None, derandomize=True, database=None)

@@ -8,7 +8,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipelines.ingest.progress import OpenDays
+from pipelines.ingest.forecast import OpenDays
 from pipelines.ingest.windows import SECOND, Window, cut, of_days, without
 
 START = date(2024, 2, 27)

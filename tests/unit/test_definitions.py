@@ -14,11 +14,11 @@ import dagster as dg
 import pytest
 
 from fixtures.commands import ROOT
-from pipelines.accounts import AccountScope
 from pipelines.definitions import defs
 from pipelines.jobs import schedules_of
 from pipelines.marts import MARTS
 from pipelines.resources import DataApiResource, WarehouseResource, data_api_from_env
+from resources.accounts import AccountScope
 from resources.settings import ReferenceSettings, SyncSettings
 
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from openpyxl import load_workbook
 
 from fixtures.reports import AMOUNTS, DAY, HUGE, NOW, bare_document, break_line, document, month_document, week
-from pipelines.reports import charts, first_screen, words
+from pipelines.reports import charts, first_screen
 from pipelines.reports.document import (
     BalanceDay,
     BalancePoint,
@@ -22,7 +22,11 @@ from pipelines.reports.document import (
     CurrencyTotals,
     DayDocument,
     OwnerQueue,
+    amount,
+    change,
+    compact,
     digest,
+    digits_to_tell_apart,
     from_json,
     to_json,
 )
@@ -38,7 +42,7 @@ def cells(content: bytes) -> dict[str, list[list]]:
 
 @pytest.mark.parametrize(("of", "expected"), AMOUNTS.items())
 def test_an_amount_is_written_with_its_currencys_own_decimals(of, expected):
-    assert words.amount(expected[0], of[1]) == expected[1]
+    assert amount(expected[0], of[1]) == expected[1]
 
 
 def test_every_amount_is_on_the_page_to_the_last_minor_unit():
@@ -62,7 +66,7 @@ def test_every_amount_is_in_the_workbook_to_the_last_minor_unit():
 @given(st.integers(-(10**15) + 1, 10**15 - 1), st.sampled_from([0, 2, 3, 4]))
 def test_a_number_of_the_workbook_shows_exactly_the_amount(minor, exponent):
     shown = f"{minor / 10**exponent:,.{exponent}f}"  # what a spreadsheet does with the cell's number and its format
-    assert shown.lstrip("-") == words.amount(abs(minor), exponent)
+    assert shown.lstrip("-") == amount(abs(minor), exponent)
 
 
 def test_free_text_is_escaped_on_the_page_and_in_its_charts():
@@ -121,7 +125,7 @@ def test_the_sentence_says_complete_reconciled_closed():
     [(110, 100, "▲ 10.0 %"), (90, 100, "▼ 10.0 %"), (100, 100, "same"), (5, 0, "▲ from 0"), (5, None, "no figure")],
 )
 def test_a_change_says_its_direction_in_words_not_in_colour(now, before, said):
-    assert words.change(now, before) == said
+    assert change(now, before) == said
 
 
 def test_a_day_without_anything_is_a_page_too():
@@ -289,7 +293,7 @@ def test_balances_are_drawn_where_there_is_a_line_and_for_few_currencies():
 
 @pytest.mark.parametrize("values", [[17_210_000.0, 17_212_000.0, 17_214_000.0], [0.0, 2.5, 5.0], [-1500.0, 1500.0]])
 def test_numbers_of_an_axis_can_be_told_apart(values):
-    assert len({words.compact(value, words.digits_to_tell_apart(values)) for value in values}) == len(values)
+    assert len({compact(value, digits_to_tell_apart(values)) for value in values}) == len(values)
 
 
 def test_every_amount_of_a_month_is_on_its_page_and_in_its_workbook_to_the_last_minor_unit():

@@ -12,11 +12,10 @@ import pytest
 
 from fixtures.accounts import DAYS, SECRET, TOKEN, load, truth
 from fixtures.commands import assert_nowhere, fetch_all
-from pipelines.accounts import account_scopes
 from pipelines.definitions import definitions
 from pipelines.resources import WarehouseResource
 from pipelines.sensors import alerts_sensor
-from resources.accounts import accounts_of
+from resources.accounts import account_scopes, accounts_of
 from resources.sandbox import Account, SandboxServer
 from resources.warehouse.locks import TokenBudget
 

@@ -8,10 +8,10 @@ import dagster as dg
 
 from fixtures.accounts import FIRST, LAST, SETTINGS, TOKEN, load, truth
 from fixtures.commands import execute, fetch_all
-from pipelines.accounts import AccountScope
 from pipelines.checks import asset_checks
 from pipelines.marts import build_marts, differences_from_core, shared_projects
 from pipelines.resources import WarehouseResource
+from resources.accounts import AccountScope
 from resources.settings import ProjectOwner
 
 
