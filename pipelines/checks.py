@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import dagster as dg
 
+from pipelines.assets import as_dagster_failure
 from pipelines.audit.spot_check import STREAM as SPOT_CHECK
 from pipelines.ingest import fraud, operations
 from pipelines.ingest.documents import document_stream
@@ -244,7 +245,8 @@ def _definition(item: AssetChecks, scope: AccountScope) -> dg.AssetChecksDefinit
     )
     def checks(context: dg.AssetCheckExecutionContext, warehouse: WarehouseResource) -> Iterator[dg.AssetCheckResult]:
         """Check what this Dagster run loaded, or the last load when it loaded nothing."""
-        yield from _results(item, scope, warehouse.warehouse(), context.run.run_id)
+        with as_dagster_failure():
+            yield from _results(item, scope, warehouse.warehouse(), context.run.run_id)
 
     return checks
 

@@ -79,20 +79,18 @@ def build_marts(
     Raises:
         WarehouseUnavailable, WarehouseBroken: nothing has changed then.
     """
+    with warehouse.transaction() as connection:  # of its own: a view that is made anew keeps its readers waiting
+        run(connection, "marts/lock")
+        _make_views(connection)
     with warehouse.transaction() as connection:
         run(connection, "marts/isolate")
         run(connection, "marts/lock")
-        _make_views(connection)
         is_full = full or bool(run(connection, "marts/needs_full"))
-        _find_what_is_new(connection, settings, is_full=is_full)
-        run(connection, "marts/new_daily_overview")
-        run(connection, "marts/new_approval_by_method")
-        run(connection, "marts/new_decline_reasons")
-        run(connection, "marts/new_payments")
-        run(connection, "marts/new_retries")
-        run(connection, "marts/new_refunds")
-        run(connection, "marts/new_balances_daily")
-        _replace(connection, is_full=is_full)
+        if is_full:
+            run(connection, "marts/plan_for_all_rows")
+        _find_what_is_stale(connection, settings, is_full=is_full)
+        _compute(connection, is_full=is_full)
+        _put(connection, is_full=is_full)
         for account in (settings, *others):
             _note_what_is_due(connection, account, now or datetime.now(UTC))
         run(connection, "marts/record", is_full=is_full)
@@ -110,22 +108,29 @@ def _make_views(connection: Connection) -> None:
     run(connection, "warehouse/reference/set", key=FINGERPRINT, value=fingerprint)
 
 
-def _find_what_is_new(connection: Connection, settings: SyncSettings, *, is_full: bool) -> None:
+def _find_what_is_stale(connection: Connection, settings: SyncSettings, *, is_full: bool) -> None:
     run(connection, "marts/new_windows", is_full=is_full)
     run(connection, "marts/analyze_new_windows")
     changed = _decide_what_is_counted(connection, settings, is_full=is_full)
-    run(connection, "marts/touched_all" if is_full else "marts/touched_of_windows")
-    if changed and not is_full:
-        run(connection, "marts/touched_of_projects")
-    run(connection, "marts/stale_days")
-    run(connection, "marts/stale_payments")
-    run(connection, "marts/analyze")
+    if is_full:
+        run(connection, "marts/all_days")
+        run(connection, "marts/all_payments")
+    else:
+        run(connection, "marts/touched_of_windows")
+        if changed:
+            run(connection, "marts/touched_of_projects")
+        run(connection, "marts/stale_days")
+        run(connection, "marts/stale_payments")
+    run(connection, "marts/analyze_stale")
+    run(connection, "marts/stale_operations", is_full=is_full)
+    run(connection, "marts/analyze_stale_operations")
 
 
 def _decide_what_is_counted(connection: Connection, settings: SyncSettings, *, is_full: bool) -> bool:
     """Return whether a project is counted for another account than before."""
     if is_full:
         run(connection, "marts/forget_projects")
+    run(connection, "marts/new_project_states")
     run(connection, "marts/see_projects")
     owners = {
         "projects": [owner.project_id for owner in settings.project_owners],
@@ -137,20 +142,33 @@ def _decide_what_is_counted(connection: Connection, settings: SyncSettings, *, i
     return bool(run(connection, "marts/count_projects"))
 
 
-def _replace(connection: Connection, *, is_full: bool) -> None:
-    if is_full:
-        run(connection, "marts/empty")
-    else:
-        run(connection, "marts/drop_daily_overview")
-        run(connection, "marts/drop_approval_by_method")
-        run(connection, "marts/drop_decline_reasons")
-        run(connection, "marts/drop_payments")
-        run(connection, "marts/drop_retries")
-        run(connection, "marts/drop_refunds")
-        run(connection, "marts/drop_balances_daily")
-    run(connection, "marts/dim_date")  # the facts refer to the dimensions
-    run(connection, "marts/dim_project")
-    run(connection, "marts/dim_operation_status")
+def _compute(connection: Connection, *, is_full: bool) -> None:
+    run(connection, "marts/new_daily_overview")
+    run(connection, "marts/new_approval_by_method")
+    run(connection, "marts/new_decline_reasons")
+    run(connection, "marts/new_payments")
+    run(connection, "marts/analyze_new_payments")
+    run(connection, "marts/new_retries")
+    run(connection, "marts/new_refunds")
+    run(connection, "marts/new_balances_daily")
+    run(connection, "marts/new_dates")
+    run(connection, "marts/new_projects", is_full=is_full)
+    run(connection, "marts/new_operation_status")
+    run(connection, "marts/analyze_new")
+
+
+def _put(connection: Connection, *, is_full: bool) -> None:
+    """Write what differs from the marts, and nothing else: readers see the state before until the commit."""
+    run(connection, "marts/put_dates")  # the facts refer to the dimensions
+    run(connection, "marts/put_projects")
+    run(connection, "marts/put_operation_status")
+    run(connection, "marts/drop_daily_overview")
+    run(connection, "marts/drop_approval_by_method")
+    run(connection, "marts/drop_decline_reasons")
+    run(connection, "marts/drop_any_payments" if is_full else "marts/drop_payments")
+    run(connection, "marts/drop_any_retries" if is_full else "marts/drop_retries")
+    run(connection, "marts/drop_any_refunds" if is_full else "marts/drop_refunds")
+    run(connection, "marts/drop_balances_daily")
     run(connection, "marts/put_daily_overview")
     run(connection, "marts/put_approval_by_method")
     run(connection, "marts/put_decline_reasons")
@@ -158,6 +176,7 @@ def _replace(connection: Connection, *, is_full: bool) -> None:
     run(connection, "marts/put_retries")
     run(connection, "marts/put_refunds")
     run(connection, "marts/put_balances_daily")
+    run(connection, "marts/forget_projects_not_seen")
     run(connection, "marts/forget_strays")
 
 

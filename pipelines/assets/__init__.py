@@ -91,11 +91,21 @@ def materialized(spec: dg.AssetSpec, store: Warehouse, table: str, **metadata: A
     return dg.MaterializeResult(asset_key=spec.key, metadata={**metadata, **column_schema(store, table)})
 
 
+class StepInterrupted(dg.DagsterError, dg.DagsterExecutionInterruptedError):
+    """Somebody ends the run. Of an interruption alone a policy of retries makes another attempt, minutes later."""
+
+
 @contextmanager
 def as_dagster_failure() -> Iterator[None]:
-    """Let a `SyncError` end the step as a `Failure`: one line, its kind, whether a retry can help, the exit code."""
+    """Let a `SyncError` end the step as a `Failure`: one line, its kind, whether a retry can help, the exit code.
+
+    Raises:
+        StepInterrupted: the run is to end.
+    """
     try:
         yield
+    except (KeyboardInterrupt, dg.DagsterExecutionInterruptedError):
+        raise StepInterrupted("the run was ended from outside") from None
     except SyncError as error:
         raise dg.Failure(
             description=str(error),

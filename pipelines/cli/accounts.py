@@ -24,13 +24,20 @@ from resources.warehouse.migrate import check_migrated, migrate
 from resources.warehouse.reference import check_account, exponents_in_force
 
 EachAccount = Annotated[
-    str | None, typer.Option("--account", metavar="NAME", help="only this account; else each of them in turn")
+    str | None,
+    typer.Option(
+        "--account", metavar="NAME", help="only this account; else each of them in turn", callback=console.not_empty
+    ),
 ]
 OneAccount = Annotated[
-    str | None, typer.Option("--account", metavar="NAME", help="which account; needed where there are several")
+    str | None,
+    typer.Option(
+        "--account", metavar="NAME", help="which account; needed where there are several", callback=console.not_empty
+    ),
 ]
 AllAccounts = Annotated[
-    str | None, typer.Option("--account", metavar="NAME", help="only this account; else all of them")
+    str | None,
+    typer.Option("--account", metavar="NAME", help="only this account; else all of them", callback=console.not_empty),
 ]
 
 _FULL = "make room there, then run the same command again."

@@ -224,6 +224,7 @@ def _file(option: str, output: Path | None, kinds: Sequence[str]) -> Path:
 def _write_reports(
     days: Sequence[date], month: str | None, folder: Path | None, account: str | None, *, as_json: bool
 ) -> None:
+    from pipelines.nights import starts_at
     from pipelines.reports.publish import publish, publish_month
 
     in_one = report_settings()
@@ -243,6 +244,8 @@ def _write_reports(
                 _print_in_one_currency(published_month.in_one)
             else:
                 zone = settings_in_force(store, scope.settings).reference.reporting_zone
+                if starts_at(days[0], zone) > datetime.now(UTC):
+                    raise ConfigError(f"{days[0]} has not begun in {zone}: name a day that has.")
                 published = publish(store, scope.account, days[0], zone, folder or report_dir(), in_one)
                 _print_report(published.document)
                 _print_in_one_currency(published.in_one)

@@ -44,6 +44,7 @@ out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
 STOPPED = "stopped; what was committed stays, and the same command continues from there."
 SIGNALS = frozenset({signal.SIGINT, signal.SIGTERM})
+FIRST_YEAR, LAST_YEAR = 1990, 2999  # of a day that is named: what is computed from it must be a day too
 SECONDS = 4.0  # for the way out; one is left for the end
 PAUSE = 0.05  # until a lost signal is raised again: the finalizer is over then
 LOST = 0  # the number of no signal
@@ -82,9 +83,19 @@ def read_day(option: str, text: str) -> date:
     today = datetime.now(UTC).date()
     named = {"today": today, "yesterday": today - timedelta(days=1)}
     try:
-        return named[text] if text in named else datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC).date()
+        day = named[text] if text in named else datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC).date()
     except ValueError:
         raise ConfigError(f"{option} {text!r} is no day: write YYYY-MM-DD, today or yesterday.") from None
+    if not FIRST_YEAR <= day.year <= LAST_YEAR:
+        raise ConfigError(f"{option} {text!r} is no day of the years {FIRST_YEAR} to {LAST_YEAR}: correct the year.")
+    return day
+
+
+def not_empty(value: str | None) -> str | None:
+    """Refuse an option without a value, as a variable leaves it that a script has not set: it is not left out."""
+    if value == "":
+        raise typer.BadParameter("it is empty; leave the option out, or give it a value")
+    return value
 
 
 def make_output_safe() -> None:

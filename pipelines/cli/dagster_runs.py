@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import fcntl
 import importlib
+import json
 import logging
 import os
 import socket
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 DAGSTER_YAML = Path(__file__).with_name("dagster.local.yaml")
 INTERRUPTIONS = frozenset({"KeyboardInterrupt", "DagsterExecutionInterruptedError"})  # as Dagster keeps them: by name
+SERVER_TAG = ".dagster/grpc_info"  # how the code server is reached that a run was started by
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
@@ -148,7 +150,7 @@ def _raise_failure(result: dg.ExecuteInProcessResult) -> None:
 
 
 def _failure(event: dg.DagsterEvent, run_id: str) -> SyncError:
-    from pipelines.assets import EXIT_CODE
+    from pipelines.assets import EXIT_CODE, StepInterrupted
 
     step = event.step_failure_data if event.is_step_failure else None
     failure = step.user_failure_data if step else None
@@ -156,7 +158,7 @@ def _failure(event: dg.DagsterEvent, run_id: str) -> SyncError:
         return RunFailed(failure.description, int(str(failure.metadata[EXIT_CODE].value)))
     # of what happens between two steps, the run's own failure alone knows the error
     cause = getattr(event.event_specific_data, "error", None)
-    if cause and cause.cls_name in INTERRUPTIONS:
+    if cause and cause.cls_name in {StepInterrupted.__name__, *INTERRUPTIONS}:
         return Stopped(STOPPED)
     while cause and cause.cause:
         cause = cause.cause
@@ -217,3 +219,23 @@ def _end_runs_of_dead_processes(instance: dg.DagsterInstance) -> None:
             instance.report_run_failed(run, "its process was killed")
         except PermissionError:
             continue  # it lives, as of another user
+
+
+def end_runs_of_dead_servers(instance: dg.DagsterInstance) -> None:
+    """Mark the runs of code servers of this machine that have ended as failed; each would take a place in the queue."""
+    import dagster as dg
+
+    statuses = [dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING]
+    for run in instance.get_runs(dg.RunsFilter(statuses=statuses)):
+        path = json.loads(run.tags.get(SERVER_TAG, "{}")).get("socket")
+        if path and not _is_served(path):
+            instance.report_run_failed(run, "its code server was ended")
+
+
+def _is_served(path: str) -> bool:
+    with socket.socket(socket.AF_UNIX) as probe:
+        try:
+            probe.connect(path)
+        except OSError:
+            return False
+    return True

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -22,13 +23,16 @@ import typer
 
 from pipelines.cli import closing, console, finance, load
 from pipelines.cli.accounts import chosen_names, migrated_warehouse, only_account, settings_of_all
-from pipelines.cli.console import take_time
-from pipelines.cli.dagster_runs import dagster_instance
+from pipelines.cli.console import SIGNALS, take_time
+from pipelines.cli.dagster_runs import dagster_instance, end_runs_of_dead_servers
 from resources.accounts import accounts_of
+from resources.errors import Failed
 from resources.settings import data_dir, database_url
 from resources.warehouse.engine import open_warehouse
 
 if TYPE_CHECKING:
+    import psutil
+
     from resources.sandbox import SandboxProcess
 
 app = typer.Typer()
@@ -42,6 +46,7 @@ ELSEWHERE = (
 PREPARER, REVIEWER = "Ann", "Bob"
 SNAPSHOTS = 15
 DEV_DAYS, DEV_OPERATIONS = 31, 20_000
+STARTED_BY = "ECOMMPAY_SYNC_STARTED_BY"  # in the environment of all that `dev` starts: the id of its process
 
 
 @dataclass(frozen=True)
@@ -201,7 +206,7 @@ def sandbox(context: typer.Context) -> None:
 
 @app.command()
 def dev(
-    port: Annotated[int, typer.Option(help="port of the Dagster UI on 127.0.0.1")] = 3000,
+    port: Annotated[int, typer.Option(min=1, max=65535, help="port of the Dagster UI on 127.0.0.1")] = 3000,
     *,
     own: Annotated[bool, typer.Option("--own", help="on your own settings and warehouse, as init wrote them")] = False,
 ) -> None:
@@ -224,35 +229,60 @@ def dev(
 
 
 def _open_ui(port: int) -> None:
-    """Serve Dagster's daemon and UI on the warehouse of the settings, until Ctrl-C."""
-    with migrated_warehouse() as store, dagster_instance():
+    """Serve Dagster's daemon and UI on the warehouse of the settings, until Ctrl-C.
+
+    A run that is under way then is ended: what it committed stays, and the next one continues from there.
+    """
+    with migrated_warehouse() as store, dagster_instance() as instance:
+        end_runs_of_dead_servers(instance)
         console.line(f"warehouse: {store.place() if database_url() else store.url}")
         console.line(f"Dagster: http://127.0.0.1:{port}, in some ten seconds — stop with Ctrl-C")
         console.line("Its schedules run as long as this does.")
-        _serve([["dagster-daemon", "run"], ["dagster-webserver", "-h", "127.0.0.1", "-p", str(port)]])
+        try:
+            _serve([["dagster-daemon", "run"], ["dagster-webserver", "-h", "127.0.0.1", "-p", str(port)]])
+        finally:
+            end_runs_of_dead_servers(instance)
 
 
 def _serve(commands: list[list[str]]) -> None:
-    """Run the commands until the last of them ends or Ctrl-C; then end them all, and what they started."""
+    """Run the commands until the last of them ends or Ctrl-C; then end them all, and what they started.
+
+    Raises:
+        Failed: the last of them ended by itself, and badly.
+    """
     import psutil
 
-    folder = Path(sys.executable).parent
+    folder, mark = Path(sys.executable).parent, {STARTED_BY: str(os.getpid())}
     processes = [
-        subprocess.Popen([str(folder / name), *arguments, "-m", "pipelines.definitions"], env=os.environ.copy())  # noqa: S603
+        subprocess.Popen([str(folder / name), *arguments, "-m", "pipelines.definitions"], env=os.environ | mark)  # noqa: S603
         for name, *arguments in commands
     ]
     take_time()
     try:
         with suppress(KeyboardInterrupt):
-            processes[-1].wait()
+            if code := processes[-1].wait():
+                raise Failed(f"{commands[-1][0]} ended with {code}: what it said is above; is its port free?", 1)
     finally:
-        servers = [psutil.Process(process.pid) for process in processes if process.poll() is None]
-        left = [*servers, *(child for server in servers for child in server.children(recursive=True))]
+        for number in SIGNALS:  # whoever is impatient would leave processes behind
+            signal.signal(number, signal.SIG_IGN)
         for end in (psutil.Process.terminate, psutil.Process.kill):
+            left = list(_processes_with(mark))  # also of a server that has ended itself by now
             for process in left:
                 with suppress(psutil.NoSuchProcess):
                     end(process)
-            _, left = psutil.wait_procs(left, timeout=10)
+            psutil.wait_procs(left, timeout=10)
+        for process in processes:
+            process.wait()
+
+
+def _processes_with(mark: Mapping[str, str]) -> Iterator[psutil.Process]:
+    """Yield the processes that have these variables, but for those that have ended and wait to be asked for it."""
+    import psutil
+
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):
+            if mark.items() <= process.environ().items() and process.status() != psutil.STATUS_ZOMBIE:
+                yield process
 
 
 def _settings(sandbox: SandboxProcess, folder: Path) -> dict[str, str]:

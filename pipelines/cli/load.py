@@ -404,7 +404,12 @@ def _days_done(
 
     wanted = windows.of_days(*interval)
     walked = ledger.windows_already_done(
-        store, scope.account, windows.interval_of_days(*interval), project_ids, scope.settings.look_back_days
+        store,
+        scope.account,
+        windows.interval_of_days(*interval),
+        project_ids,
+        scope.settings.look_back_days,
+        now=datetime.now(UTC),
     )
     holes = windows.without(wanted, [windows.Window(window.interval_from, window.interval_to) for window in walked])
     left = {day for hole in holes for day, _ in windows.shares(hole)}

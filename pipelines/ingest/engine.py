@@ -170,7 +170,9 @@ def sync(
     ):
         throttle = locks.begin(*days, settings, look_back)
         done = (
-            ledger.windows_already_done(warehouse, account, interval, projects, look_back, stream.name)
+            ledger.windows_already_done(
+                warehouse, account, interval, projects, look_back, stream.name, now=api.client.clock.now()
+            )
             if interval
             else []
         )
@@ -278,10 +280,9 @@ class Engine(Generic[T]):
         return replace(self.report, requests=self.api.counts.total, requests_in_flight=concurrency.limit)
 
     def _whole(self, request: SyncRequest) -> Window:
-        """Return the window of the days as far as they are over; of a snapshot, the present second."""
+        """Return the window of the days as far as they are over; of a snapshot, what seems to be the present second."""
         if self.stream.is_snapshot:
-            now = datetime.now(UTC).replace(microsecond=0)
-            return Window(now, now)
+            return _second_of(self.api.client.clock.now())
         days = windows.of_days(request.first_day, request.last_day)
         last = self.api.last_second_over(days.last)
         if last < days.first:
@@ -291,7 +292,7 @@ class Engine(Generic[T]):
     def _work(self, queue: deque[Window]) -> None:
         """Keep several windows in flight until none is left; the first failure stops the rest."""
         with self.workers(self.settings.windows_in_flight) as pool:
-            in_flight: dict[Future[LoadReport | Unstable | list[Window]], Window] = {}
+            in_flight: dict[Future[tuple[Window, LoadReport | Unstable | list[Window]]], Window] = {}
             try:
                 while queue or in_flight:
                     while queue and self._may_start(queue[0], len(in_flight)):
@@ -301,7 +302,7 @@ class Engine(Generic[T]):
                         window = in_flight.pop(future)
                         if self.throttle:
                             self.throttle.release(*window.days())
-                        self._on_done(queue, window, future.result())
+                        self._on_done(queue, *future.result())
             except BaseException as error:
                 self.api.stop()  # or an answer that takes minutes would be waited for
                 if not isinstance(error, Exception):  # somebody stops us: nor wait for a lock
@@ -319,6 +320,8 @@ class Engine(Generic[T]):
     def _on_done(self, queue: deque[Window], window: Window, outcome: LoadReport | Unstable | list[Window]) -> None:
         if isinstance(outcome, LoadReport):
             self.report += outcome
+            if self.stream.is_snapshot:
+                self.report = replace(self.report, window=window)
             self.progress.committed(window, outcome)
             log_commit(self.run_id, window, outcome)
         elif isinstance(outcome, Unstable):
@@ -326,20 +329,28 @@ class Engine(Generic[T]):
         else:
             queue.extendleft(reversed(outcome))
 
-    def _walk_and_load(self, window: Window) -> LoadReport | Unstable | list[Window]:
-        """Return the report of a committed window, its pieces when it must be cut, why when incomplete."""
+    def _walk_and_load(self, window: Window) -> tuple[Window, LoadReport | Unstable | list[Window]]:
+        """Return the report of a committed window, its pieces when it must be cut, why when incomplete.
+
+        The window itself is returned with it: that of a snapshot is the second in which its walk began at the platform,
+        which only the answers tell.
+        """
         bind_log(run_id=self.run_id, window=window)
-        started = datetime.now(UTC)
+        clock = self.api.client.clock
+        began = clock.instant()
         outcome = self.walker.walk(window)
         if isinstance(outcome, list):
-            return outcome
-        if not self.stream.is_snapshot:
+            return window, outcome
+        started = clock.at(began)
+        if self.stream.is_snapshot:
+            window = _second_of(started)
+        else:
             self.api.assert_over(window.last)
-        record = _record(window, started, outcome)
+        record = _record(window, started, clock.at(clock.instant()), outcome)
         if isinstance(outcome, Unstable):
             self.store.add_incomplete(record)
-            return outcome
-        return self.store.load(record, outcome.pages)
+            return window, outcome
+        return window, self.store.load(record, outcome.pages)
 
 
 @dataclass(frozen=True)
@@ -383,13 +394,18 @@ def _keys_of(warehouse: Warehouse, stream: Stream, window_id: int) -> frozenset[
     return row_keys(stream, rows.frame, rows.rejects)
 
 
-def _record(window: Window, started: datetime, outcome: Complete[Any] | Unstable) -> WalkRecord:
-    """Return what the ledger keeps of a walk that has just ended."""
+def _second_of(moment: datetime) -> Window:
+    second = moment.replace(microsecond=0)
+    return Window(second, second)
+
+
+def _record(window: Window, started: datetime, ended: datetime, outcome: Complete[Any] | Unstable) -> WalkRecord:
+    """Return what the ledger keeps of a walk; its times are the platform's."""
     return WalkRecord(
         interval_from=window.first,
         interval_to=window.last,
         walk_started_at=started,
-        walk_ended_at=datetime.now(UTC),
+        walk_ended_at=ended,
         walks=outcome.walks if isinstance(outcome, Complete) else outcome.drifts,
         drifts=outcome.drifts,
         pages=len(outcome.pages) if isinstance(outcome, Complete) else 0,

@@ -20,6 +20,7 @@ from sqlalchemy import Connection
 
 from pipelines.reports.document import Close, to_json
 from pipelines.reports.figures import gather
+from resources.data_api.clock import TOLERANCE
 from resources.errors import ConfigError, Incomplete, SyncError, WarehouseBroken
 from resources.warehouse.engine import Warehouse, run
 from resources.warehouse.locks import days_lock
@@ -104,7 +105,7 @@ def days_of_month(month: date) -> tuple[date, ...]:
 
 
 def _close(connection: Connection, account: str, day: date, by: str, *, with_open_breaks: bool) -> Outcome:
-    known_at = datetime.now(UTC)
+    known_at = _present(connection, account)
     found = obstacle(connection, account, day, known_at, with_open_breaks=with_open_breaks)
     if found:
         return found
@@ -120,6 +121,24 @@ def _close(connection: Connection, account: str, day: date, by: str, *, with_ope
             f"ecommpay-sync close --date {day} --by NAME",
         )
     return _seal(connection, account, day, preparation, by, known_at, with_open_breaks=with_open_breaks)
+
+
+def _present(connection: Connection, account: str) -> datetime:
+    """Return the present moment, not before what was loaded last was known: what comes later is no part of a seal.
+
+    Raises:
+        ConfigError: this machine's clock is far from the database's, or behind what the platform has said.
+    """
+    (row,) = run(connection, "reconciliation/close/clocks", account=account)
+    now = datetime.now(UTC)
+    loaded_at: datetime = row.loaded_at or row.now
+    if abs((row.now - now).total_seconds()) > TOLERANCE or (loaded_at - now).total_seconds() > TOLERANCE:
+        raise ConfigError(
+            f"this machine's clock says {now:%Y-%m-%d %H:%M:%S}, the database's {row.now:%Y-%m-%d %H:%M:%S} and the "
+            f"platform's said {loaded_at:%Y-%m-%d %H:%M:%S} at the last load (UTC): nothing is sealed at a moment that "
+            "is not known; set the clock that is wrong, and let NTP keep it."
+        )
+    return max(now, loaded_at)
 
 
 def _seal(

@@ -6,6 +6,7 @@ The contract is docs/reconciliation.md. No float ever becomes an amount: text, w
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
@@ -18,7 +19,7 @@ from pipelines.reconciliation.ledger_files import Spoiled, column_letter
 REQUIRED = ("entry_id", "booked_at", "operation_type", "currency")
 AMOUNTS = {"amount": "amount_minor", "fee": "fee_minor"}  # in major units, and in minor units
 TEXTS = ("operation_id", "project_id", "payment_id", "reference")
-NUMBERED = {"operation_id", "project_id"}  # ids of digits without leading zeros: a number cell holds them exactly
+NUMBERED = {"operation_id", "project_id"}  # the platform's: digits without leading zeros, which a number cell holds
 COLUMNS = (*REQUIRED, "status", *AMOUNTS, *AMOUNTS.values(), *TEXTS)
 LARGEST = 2**63 - 1
 LONGEST = 2_000  # bytes; an index entry of PostgreSQL holds 2,704, the account included
@@ -32,7 +33,11 @@ SPOILED = tuple(  # what spreadsheets and data frames make of an id or an empty 
             "is a number in scientific notation: digits are lost",
             "export the column as text",
         ),
-        (r"\d+\.0+", "is a number with decimals, not an id", "export the column as text"),
+        (
+            r"\d+[.,]0+|\d{1,3}(,\d{3})+(\.\d+)?|\d{1,3}(\.\d{3})+,\d+|\d{1,3}([ '’]\d{3})+[.,]\d+",
+            "is a number with decimals or thousands marks, not an id",
+            "export the column as text",
+        ),
         (r"(?i:nan|nat|none|null|<na>|inf|infinity)", "stands for a missing value", "leave the cell empty"),
         (
             r"#(N/A|REF!|VALUE!|DIV/0!|NAME\?|NUM!|NULL!|SPILL!|CALC!|[#]+)",
@@ -42,6 +47,8 @@ SPOILED = tuple(  # what spreadsheets and data frames make of an id or an empty 
     )
 )
 ANY_SPOILED = re.compile("|".join(pattern.pattern for pattern, _, _ in SPOILED))
+DIGITS = re.compile(r"\d+", re.ASCII)
+LETTERLESS = re.compile(r"[\W\d_]+")  # in place of an id of digits, a number or a date as a spreadsheet shows it
 CURRENCY = re.compile(r"[A-Z0-9]{3,8}")
 DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 NUMBER = re.compile(r"\d{1,40}(\.\d{1,40})?", re.ASCII)
@@ -95,7 +102,7 @@ def header_faults(names: list[str]) -> list[Fault]:
         for name in names
         if name and name not in COLUMNS
     ]
-    twice = sorted({name for name in names if name and names.count(name) > 1})
+    twice = sorted(name for name, count in Counter(names).items() if name and count > 1)
     faults += [Fault(1, name, "stands twice", "keep one of them") for name in twice]
     faults += [Fault(1, name, "is missing", "add the column") for name in REQUIRED if name not in names]
     if not {"amount", "amount_minor"} & {*names}:
@@ -214,6 +221,8 @@ def text_field(row: Mapping[str, Any], name: str) -> str | None:
         raise WrongCell(name, "holds a character that cannot be printed", "remove it")
     if len(value.encode()) > LONGEST:
         raise WrongCell(name, f"is longer than {LONGEST} bytes", "shorten it")
+    if name in NUMBERED and LETTERLESS.fullmatch(value) and not DIGITS.fullmatch(value):
+        raise WrongCell(name, "is no id of the platform, which are digits alone", "export the column as text")
     return value
 
 

@@ -88,7 +88,9 @@ def read_ledger_file(path: Path, layout: Layout | None = None) -> tuple[list[str
     }
     kind = kind_of_file(path, layout)
     if kind not in (readers if layout else ("csv", "parquet", "xlsx")):
-        raise ConfigError(f"{path.name} is no .csv, .parquet or .xlsx: save it as one of them, or name a mapping.")
+        raise ConfigError(
+            f"{path.name or path} is no .csv, .parquet or .xlsx: save it as one of them, or name a mapping."
+        )
     check_file(path)
     names, rows = readers[kind](path, layout or Layout())
     return names, ((line, row) for line, row in rows if not _is_blank(row))

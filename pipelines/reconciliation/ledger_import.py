@@ -326,7 +326,9 @@ def files_at_rest(inbox: Path, account: str) -> list[Path]:
                 continue
             with suppress(FileNotFoundError):  # another process took it
                 state = path.stat()
-                if path.is_file() and now - state.st_mtime >= SECONDS_AT_REST:
+                # a copy may keep the time of another machine's clock: then it counts when it came to this one
+                written = state.st_mtime if state.st_mtime <= now else state.st_ctime
+                if path.is_file() and now - written >= SECONDS_AT_REST:
                     found.append((state.st_mtime_ns, path))
     except OSError as error:
         raise ConfigError(f"SYNC_LEDGER_INBOX ({inbox}) cannot be read: {error.strerror}.") from None

@@ -22,7 +22,9 @@ from pyarrow import compute as pc
 from pipelines.reconciliation.ledger_entries import (
     AMOUNTS,
     ANY_SPOILED,
+    DIGITS,
     LONGEST,
+    NUMBERED,
     TEXTS,
     Entry,
     Exponent,
@@ -36,6 +38,7 @@ from pipelines.reconciliation.mapping import ISO, Direction, LedgerMapping, Rule
 
 PLAIN = r"^[!-~]([ -~]*[!-~])?$"  # printable, and no space around it
 SPOILED = f"^(?:{ANY_SPOILED.pattern})$"
+PLATFORM_ID = f"^{DIGITS.pattern}$"
 BLANKS = " \t\u00a0"
 CONTRACT_NUMBER = r"(?P<opened>)(?P<sign>)(?P<whole>\d+)(?:\.(?P<fraction>\d+))?(?P<behind>)(?P<closed>)"
 CLOCK = r"(?P<H>\d\d):(?P<M>\d\d):(?P<S>\d\d)"
@@ -146,15 +149,17 @@ class _Block:
         return self._plain[id(texts)][1]
 
     def by_value(
-        self, texts: pa.Array, function: Callable[[str], str | None], *, keeps_plain: bool = False
+        self, texts: pa.Array, function: Callable[[str], str | None], *, keeps_plain: bool = False, form: str = ""
     ) -> pa.Array:
         """Return a function's result for each text, called once a value; leave the rows whose value it refuses.
 
-        `keeps_plain`: what is plain it returns as it is.
+        `keeps_plain`: what is plain, and of the form if there is one, it returns as it is.
         """
         others = pa.array(np.ones(len(texts), bool))
         if keeps_plain:
-            others = pc.invert(self._is_plain(texts).fill_null(fill_value=True))
+            is_kept = self._is_plain(texts)
+            is_kept = pc.and_(is_kept, pc.match_substring_regex(texts, form)) if form else is_kept
+            others = pc.invert(is_kept.fill_null(fill_value=True))
         values, found, refused = texts.filter(others).dictionary_encode(), [], []
         for value in values.dictionary.to_pylist():
             try:
@@ -265,16 +270,15 @@ class PlainRows:
         if source is None:
             return pa.nulls(block.size, pa.string())
         typed = partial(_typed_text, name)
+        typed_by_value = partial(block.by_value, keeps_plain=True, form=PLATFORM_ID if name in NUMBERED else "")
         if source.value:
             return block.by_value(pa.repeat(source.value, block.size), typed)
         if source.template:
-            return block.by_value(self._filled(block, source.template), typed, keeps_plain=True)
+            return typed_by_value(self._filled(block, source.template), typed)
         if self._mapped is None or (source.pattern is None and source.words is None):
             cell = self._mapped.cell(source) if self._mapped else str
-            return block.by_value(
-                block.column(self._place(source.column)), lambda text: typed(cell(text)), keeps_plain=True
-            )
-        return block.by_value(self._cells(block, source), typed, keeps_plain=True)
+            return typed_by_value(block.column(self._place(source.column)), lambda text: typed(cell(text)))
+        return typed_by_value(self._cells(block, source), typed)
 
     def _cells(self, block: _Block, source: Source) -> pa.Array:
         """Return what is meant of the cells of a column."""

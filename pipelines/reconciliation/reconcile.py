@@ -141,8 +141,8 @@ def prove_completeness(api: DataApi, warehouse: Warehouse, settings: SyncSetting
         Retryable, Permanent, WarehouseUnavailable: no proof was written.
     """
     account = settings.account
-    window = day_window(warehouse, account, day)
-    started = datetime.now(UTC)
+    window, clock = day_window(warehouse, account, day), api.client.clock
+    began = clock.instant()
     with (
         api.run(TokenBudget(warehouse, account), settings.requests_in_flight) as run_api,
         ledger.run(warehouse, run_api.counts, account=account, stream=STREAM),
@@ -153,7 +153,8 @@ def prove_completeness(api: DataApi, warehouse: Warehouse, settings: SyncSetting
         rescan = Rescan()
         for frame in rescan.walk(Walker(OPERATIONS, run_api, settings, page_of), window):
             lines.write(lines_to_stage(frame, account))
-        return _compare_and_record(warehouse, settings, day, window, started, rescan, lines)
+        run_api.assert_over(window.last)
+        return _compare_and_record(warehouse, settings, day, window, clock.at(began), rescan, lines)
 
 
 def _compare_and_record(

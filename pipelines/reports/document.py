@@ -87,7 +87,10 @@ class HistoryPoint:
 
 @dataclass(frozen=True)
 class BalanceDay:
-    """A balance over the day: opening + movements + unexplained = closing, all in minor units; None: no snapshot."""
+    """A balance over the day: opening + movements + unexplained = closing, all in minor units; None: no snapshot.
+
+    `is_explained`: lag of the platform explains what is left, or a person did.
+    """
 
     balance_name: str
     currency: str
@@ -95,6 +98,7 @@ class BalanceDay:
     movements_minor: int | None
     closing_minor: int | None
     unexplained_minor: int | None
+    is_explained: bool = False
 
 
 @dataclass(frozen=True)
@@ -120,7 +124,7 @@ class BreakGroup:
 
 @dataclass(frozen=True)
 class BreakLine:
-    """One of the largest breaks."""
+    """One of the largest breaks of its currency; `reference` is the ledger entry or the balance."""
 
     break_id: str
     break_type: str
@@ -230,7 +234,7 @@ class DayDocument:
     decimals: dict[str, int] = field(default_factory=dict)  # of each currency that is named anywhere, if known
     queue: tuple[OwnerQueue, ...] = ()
     matching: Matching | None = None  # None: the day was not held against own books
-    new_breaks: tuple[BreakLine, ...] = ()  # found since the day ended, the largest first
+    new_breaks: tuple[BreakLine, ...] = ()  # found since the day ended, the largest of each currency first
 
 
 def to_json(document: DayDocument) -> bytes:

@@ -8,6 +8,7 @@ from shlex import quote
 
 from pipelines.reports.document import (
     WEEKS,
+    BalanceDay,
     BreakLine,
     CurrencyTotals,
     DayDocument,
@@ -16,7 +17,7 @@ from pipelines.reports.document import (
     break_name,
     change,
 )
-from pipelines.reports.month import MonthDay, MonthDocument, sums
+from pipelines.reports.month import MonthBalance, MonthDay, MonthDocument, sums
 
 LEAST_WEEKS = 4  # with fewer of the same weekday nothing is usual
 MOST_LISTED = 5  # breaks or days that are listed one by one, so that the screen stays one
@@ -160,13 +161,14 @@ def _of_proof(document: DayDocument) -> Iterator[Task]:
 
 
 def _of_money(document: DayDocument) -> Iterator[Task]:
-    """Yield balances that moved unexplained, unless a break that is listed says so, books that lack, and the close."""
-    listed = {line.currency for line in document.new_breaks[:MOST_LISTED] if line.break_type == "balance"}
-    for balance in document.balances:
-        if balance.unexplained_minor and balance.currency not in listed:
-            left = amount(balance.unexplained_minor, document.decimals.get(balance.currency))
-            command = f"ecommpay-sync reconcile --date {document.business_date} --leg balances"
-            yield Task(f"balance {balance.balance_name}: {left} {balance.currency} unexplained", "finance", command)
+    """Yield balances that moved unexplained, unless their break is listed, books that lack, and the close."""
+    listed = _breaks_of_balances(document, document.new_breaks[:MOST_LISTED])
+    moved = [
+        (balance.balance_name, balance.currency, balance.unexplained_minor, document.decimals.get(balance.currency))
+        for balance in document.balances
+        if _is_unexplained(balance) and _key(balance) not in listed
+    ]
+    yield from _of_balances(moved, f"ecommpay-sync reconcile --date {document.business_date} --leg balances")
     if document.reconciled == "unknown":
         yield Task("the day was not held against your books", "finance", "ecommpay-sync ledger import FILE")
     if document.reconciled == "yes" and document.completeness.complete == "yes":
@@ -179,9 +181,34 @@ def _of_breaks(document: DayDocument) -> Iterator[Task]:
     for new in listed:
         yield _task_of_break(new, document.decimals)
     unlisted = max(sum(line.new for line in document.queue), len(document.new_breaks)) - len(listed)
+    # what stands there as a balance that moved is not counted once more
+    unlisted -= len(_breaks_of_balances(document, document.new_breaks[MOST_LISTED:]))
     if unlisted > 0:
         command = "ecommpay-sync breaks --output breaks.xlsx"
         yield Task(f"{unlisted:,} more new break{'s' * (unlisted != 1)}", "finance", command)
+
+
+def _is_unexplained(balance: BalanceDay | MonthBalance) -> bool:
+    return bool(balance.unexplained_minor) and not balance.is_explained
+
+
+def _key(balance: BalanceDay | MonthBalance) -> tuple[str, str]:
+    return balance.balance_name, balance.currency
+
+
+def _breaks_of_balances(document: DayDocument, lines: Sequence[BreakLine]) -> set[tuple[str, str]]:
+    """Return which of the day's balances that moved unexplained these breaks are about."""
+    of_day = (line for line in lines if line.break_type == "balance" and line.business_date == document.business_date)
+    unexplained = {_key(balance) for balance in document.balances if _is_unexplained(balance)}
+    return unexplained & {(line.reference or "", line.currency or "") for line in of_day}
+
+
+def _of_balances(moved: Sequence[tuple[str, str, int | None, int | None]], command: str) -> Iterator[Task]:
+    for name, currency, minor, decimals in moved[:MOST_LISTED]:
+        yield Task(f"balance {name}: {amount(minor, decimals)} {currency} unexplained", "finance", command)
+    if len(moved) > MOST_LISTED:
+        more = len(moved) - MOST_LISTED
+        yield Task(f"{more} more balance{'s' * (more != 1)} unexplained, listed below", "finance", command)
 
 
 def _overdue(queue: Sequence[OwnerQueue]) -> Iterator[Task]:
@@ -224,14 +251,13 @@ def _task_of_day(day: MonthDay) -> Task:
 
 
 def _of_month_money(document: MonthDocument) -> Iterator[Task]:
-    """Yield the balances that moved unexplained, unless a break of the sealed days says why."""
-    explained = {line.currency for line in document.breaks if line.break_type == "balance" and line.state != "open"}
+    """Yield the balances that moved unexplained, unless each of their breaks is explained."""
     first, last = document.days[0].business_date, document.days[-1].business_date
     command = f"ecommpay-sync breaks --all --type balance --from {first} --to {last}"
-    for line in document.balances:
-        if line.unexplained_minor and line.currency not in explained:
-            left = amount(line.unexplained_minor, line.exponent)
-            yield Task(f"balance {line.balance_name}: {left} {line.currency} unexplained", "finance", command)
+    moved = [
+        (*_key(line), line.unexplained_minor, line.exponent) for line in document.balances if _is_unexplained(line)
+    ]
+    yield from _of_balances(moved, command)
 
 
 def _of_queue(document: MonthDocument) -> Iterator[Task]:

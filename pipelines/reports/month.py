@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -81,7 +81,10 @@ class Total:
 
 @dataclass(frozen=True)
 class MonthBalance:
-    """A balance over the sealed days; `unexplained_minor` is None where a day between the two ends is not sealed."""
+    """A balance over the sealed days; `unexplained_minor` is None where a day between the two ends is not sealed.
+
+    `is_explained`: it has breaks on these days, and none is open.
+    """
 
     balance_name: str
     currency: str
@@ -92,6 +95,7 @@ class MonthBalance:
     unexplained_minor: int | None
     closing_day: date
     closing_minor: int | None
+    is_explained: bool = False
 
 
 @dataclass(frozen=True)
@@ -175,13 +179,17 @@ def gather_month(connection: Connection, account: str, days: Sequence[date]) -> 
         name: digits for document in documents.values() for name, digits in document["report"]["decimals"].items()
     }
     of_sealed = {"account": account, "days": list(seals)}
+    explained = {tuple(row) for row in run(connection, "reports/month/explained_balances", **of_sealed)}
     return MonthDocument(
         account=account,
         month=days[0].replace(day=1),
         reporting_zone=reporting_zone(connection),
         days=found_days,
         totals=totals_of(documents.values()),
-        balances=_balances(documents, decimals),
+        balances=tuple(
+            replace(balance, is_explained=(balance.balance_name, balance.currency) in explained)
+            for balance in _balances(documents, decimals)
+        ),
         breaks=tuple(
             MonthBreaks(**row._asdict()) for row in run(connection, "reports/month/breaks", **of_sealed, last=days[-1])
         ),

@@ -184,7 +184,9 @@ def _reconciled(document: DayDocument) -> Verdict:
     if document.reconciled == "yes":
         return Verdict("yes", "Reconciled", "no open break")
     if document.reconciled == "no":
-        return Verdict("no", f"{count:,} open break{'s' * (count != 1)}", "listed below, the largest first")
+        return Verdict(
+            "no", f"{count:,} open break{'s' * (count != 1)}", "listed below, the largest of each currency first"
+        )
     return Verdict("unknown", "Not reconciled", "no ledger entry of the merchant for this day")
 
 

@@ -225,6 +225,8 @@ def windows_already_done(
     project_ids: Sequence[int],
     look_back_days: int,
     stream: str = "operations",
+    *,
+    now: datetime,
 ) -> list[DoneWindow]:
     """Return the windows, older than the look-back, that an interrupted run over the same days has committed."""
     rows = warehouse.query(
@@ -235,6 +237,7 @@ def windows_already_done(
         project_ids=list(project_ids),
         look_back_days=look_back_days,
         stream=stream,
+        now=now,
     )
     return [DoneWindow(row.interval_from, row.interval_to, row.window_id) for row in rows]
 

@@ -88,8 +88,8 @@ COMMENT ON COLUMN sync.windows.interval_from IS 'First second of the window, inc
 COMMENT ON COLUMN sync.windows.interval_to IS 'Last second of the window, included; the window after it begins with the same second.';
 COMMENT ON COLUMN sync.windows.verdict IS 'complete: every operation that was in the interval throughout the walk was met; incomplete: that could not be shown, and nothing was loaded.';
 COMMENT ON COLUMN sync.windows.reason IS 'Why it is incomplete.';
-COMMENT ON COLUMN sync.windows.walk_started_at IS 'When the first request of the walk was started: what it brought is known from then on.';
-COMMENT ON COLUMN sync.windows.walk_ended_at IS 'When the last answer was received.';
+COMMENT ON COLUMN sync.windows.walk_started_at IS 'When the first request of the walk was started, by the clock of the platform: what it brought is known from then on.';
+COMMENT ON COLUMN sync.windows.walk_ended_at IS 'When the last answer was received, by that clock.';
 COMMENT ON COLUMN sync.windows.walks IS 'How often the window was walked until it was at rest.';
 COMMENT ON COLUMN sync.windows.drifts IS 'How many of these walks met data that moved.';
 COMMENT ON COLUMN sync.windows.pages IS 'Answers used, probes not counted.';

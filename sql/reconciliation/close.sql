@@ -1,3 +1,7 @@
+-- name: clocks
+-- The database's time, and the platform's at the end of the last walk whose rows are stored.
+SELECT clock_timestamp() AS now, (SELECT max(walk_ended_at) FROM sync.windows WHERE account = :account) AS loaded_at
+
 -- name: close_prepared
 -- The preparation that counts: the last one since the day was last closed or opened again.
 SELECT p.prepared_by, p.prepared_at, p.database_user, p.figures_sha256

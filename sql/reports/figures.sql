@@ -6,9 +6,14 @@ WHERE valid_from <= :day AND (valid_to IS NULL OR valid_to > :day)
 ORDER BY currency COLLATE "C"
 
 -- name: balances
--- Each balance over the day, as the reconciliation rolled it forward.
-SELECT balance_name, currency, opening_minor, movements_minor, closing_minor, unexplained_minor
-FROM recon.balance_rollforward
+-- Each balance over the day, as the reconciliation rolled it forward; whether lag or a person explains what is left.
+SELECT balance_name, currency, opening_minor, movements_minor, closing_minor, unexplained_minor,
+       status = 'lag' OR EXISTS (
+           SELECT FROM recon.breaks b
+           WHERE b.account = r.account AND b.business_date = r.business_date AND b.break_type = 'balance'
+             AND b.balance_name = r.balance_name AND b.currency = r.currency AND b.state = 'explained'
+       ) AS is_explained
+FROM recon.balance_rollforward r
 WHERE account = :account AND business_date = :day
 ORDER BY balance_name, currency
 
@@ -31,14 +36,17 @@ GROUP BY break_type, age_bucket, currency
 ORDER BY max(age_days) DESC, break_type, currency
 
 -- name: largest_breaks
--- The open breaks to look at first, of all or of those found since the day ended: by amount in each currency's own minor units, then by age.
+-- The open breaks to look at first, of all or of those found since the day ended: the largest of each currency, then
+-- the second of each, and so on; amounts of two currencies are not compared. Of equal ones the oldest, then those without.
 SELECT break_id::text AS break_id, break_type, state, business_date, age_bucket AS age, currency, amount_minor,
        operation_id, coalesce(entry_id, balance_name) AS reference, owner, coalesce(note, detail) AS note, due_date, is_overdue,
        opened_at >= core.business_day_starts_at(:day + 1) AS is_new
 FROM recon.aged_breaks
 WHERE account = :account AND business_date <= :day AND state = 'open'
   AND (NOT CAST(:only_new AS boolean) OR opened_at >= core.business_day_starts_at(:day + 1))
-ORDER BY abs(amount_minor) DESC NULLS LAST, age_days DESC, break_id
+ORDER BY amount_minor IS NULL,
+         row_number() OVER (PARTITION BY currency, amount_minor IS NULL ORDER BY abs(amount_minor) DESC, age_days DESC, break_id),
+         currency COLLATE "C"
 LIMIT :most
 
 -- name: queue

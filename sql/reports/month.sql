@@ -15,6 +15,14 @@ WHERE b.account = :account AND b.business_date = ANY(CAST(:days AS date[]))
 GROUP BY 1, 2, 3, 4
 ORDER BY 1, 2, 3, b.currency COLLATE "C"
 
+-- name: explained_balances
+-- Balances with breaks on the sealed days of which none is open.
+SELECT balance_name, currency
+FROM recon.breaks
+WHERE account = :account AND business_date = ANY(CAST(:days AS date[])) AND break_type = 'balance'
+GROUP BY balance_name, currency
+HAVING bool_and(state <> 'open')
+
 -- name: restatements
 -- What is known by now of the sealed days, and was not when they were sealed; amounts of two currencies are not added.
 SELECT business_date, kind, currency_before, currency_after, count(*) AS count,

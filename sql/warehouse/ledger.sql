@@ -43,8 +43,8 @@ JOIN sync.runs r USING (run_id)
 WHERE r.account = :account AND r.stream = :stream AND r.project_ids = CAST(:project_ids AS bigint[])
   AND r.interval_from = :interval_from AND r.interval_to = :interval_to
   AND w.verdict = 'complete'
-  AND w.walk_started_at > now() - interval '24 hours'
-  AND w.interval_to < now() - make_interval(days => :look_back_days)
+  AND w.walk_started_at > CAST(:now AS timestamptz) - interval '24 hours'
+  AND w.interval_to < CAST(:now AS timestamptz) - make_interval(days => :look_back_days)
   AND r.run_id > coalesce((
         SELECT max(c.run_id) FROM sync.runs c
         WHERE c.account = :account AND c.stream = :stream AND c.state = 'complete'

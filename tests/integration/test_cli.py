@@ -246,6 +246,35 @@ def test_arguments_that_make_no_sense_are_told_in_one_line(command, environment,
     assert ARGUMENTS[arguments] in line
 
 
+NO_YEAR, EMPTY, HUGE = "is no day of the years 1990 to 2999", "it is empty; leave the option out", str(10**20)
+BY = ("--by", "Ann", "--note", "x")
+OF_OTHERS = {
+    ("reconcile", "--date", "9999-12-31"): NO_YEAR,
+    ("close", "--date", "0001-01-01", "--by", "Ann"): NO_YEAR,
+    ("report", "--date", "9999-12-31"): NO_YEAR,
+    ("replay", "--from", "9999-12-31", "--to", "9999-12-31"): NO_YEAR,
+    ("report", "--date", "2999-12-31"): "2999-12-31 has not begun in UTC: name a day that has.",
+    ("breaks", "--min-age", HUGE): "Invalid value for '--min-age'",
+    ("explain", HUGE, *BY): "Invalid value for '[BREAK_ID]...'",
+    ("breaks", "--currency", ""): f"'--currency': {EMPTY}",
+    ("breaks", "--from", ""): f"'--from': {EMPTY}",
+    ("explain", "--type", "amount", "--owner", "", *BY): f"'--owner': {EMPTY}",
+    ("operations", *DAYS, "--account", ""): f"'--account': {EMPTY}",
+    ("close", "--date", "2024-03-01", "--by", "Ann", "--account="): f"'--account': {EMPTY}",
+    ("status", "--account", ""): f"'--account': {EMPTY}",
+    ("ledger", "import", "/"): "/ is no .csv, .parquet or .xlsx",
+    ("dev", "--own", "--port", "0"): "Invalid value for '--port'",
+}
+
+
+@pytest.mark.parametrize("arguments", OF_OTHERS, ids=" ".join)
+def test_arguments_of_other_commands_that_make_no_sense_are_told_in_one_line(command, environment, arguments):
+    done = command(*arguments, environment=environment)
+    assert done.returncode == 2, done.stdout + done.stderr
+    (line,) = done.stderr.splitlines()
+    assert OF_OTHERS[arguments] in line
+
+
 def test_an_unseen_project_is_refused_with_the_platforms_own_words(command, environment, sandbox):
     unseen = str(sandbox.world.projects[-1])
     done = command("operations", *DAYS, "--project", unseen, environment=environment)

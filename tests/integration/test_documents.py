@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
 from fixtures.commands import execute, fetch_all
@@ -62,6 +63,28 @@ def test_one_chargeback_is_a_snapshot_of_the_answer_itself(store):
     (holes,) = [fetch_all(store, "SELECT count(*) AS n FROM sync.coverage WHERE stream LIKE 'documents:%'")]
     assert holes[0]["n"] >= 1
     assert store.query("cli/status/holes") == [], "nothing is missing between two snapshots"
+
+
+def test_a4_a_snapshot_is_of_the_platforms_second_whatever_our_clock_says(store):
+    world = told(chargeback(1, status="new"))
+    began = datetime.now(UTC).replace(microsecond=0)
+    with SandboxServer(world) as sandbox:
+        reports = []
+        for seconds_ahead, status in ((50.0, "new"), (-50.0, "lost"), (0.0, "won")):
+            world.documents.tell(CHARGEBACKS, [chargeback(1, status=status)])
+            reports.append(load(sandbox, store, "one_chargeback", seconds_ahead=seconds_ahead))
+            time.sleep(1.1)
+    ended = datetime.now(UTC)
+    rows = fetch_all(store, "SELECT * FROM sync.windows ORDER BY window_id")
+    moments = [row[name] for row in rows for name in ("interval_from", "walk_started_at", "walk_ended_at")]
+    assert began - timedelta(seconds=2) < min(moments)
+    assert max(moments) < ended + timedelta(seconds=2)
+    assert [row["interval_from"] for row in rows] == sorted(row["interval_from"] for row in rows), "as they were taken"
+    assert [report.window.first for report in reports] == [row["interval_from"] for row in rows]
+    assert all(row["interval_from"] == row["interval_to"] <= row["walk_started_at"] for row in rows)
+    observed = fetch_all(store, "SELECT observed_at FROM core.documents")
+    assert rows[-1]["interval_from"] <= observed[0]["observed_at"] <= rows[-1]["walk_ended_at"]
+    assert stored(store, "documents:one_chargeback")["1"]["chargeback"]["status"] == "won"
 
 
 def test_every_line_of_the_financial_report_arrives_with_its_decimals(store):

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import csv
 import zipfile
+from collections import Counter
 from datetime import date
+from zoneinfo import ZoneInfo
 
 import openpyxl
+import pyarrow as pa
 import pytest
+from pyarrow import parquet
 
 from fixtures.commands import ROOT, execute, fetch_all
 from fixtures.reconciliation import DAY, NEXT, add_operations, reconcile
-from pipelines.reconciliation.ledger_import import import_ledger
+from pipelines.reconciliation.ledger_import import EntryReader, import_ledger
 from resources.currencies import exponent_of
 from resources.errors import ConfigError
 
@@ -125,7 +129,49 @@ def test_a13_what_no_id_looks_like_is_refused_in_every_column_of_text(store, tmp
     assert [(fault.line, fault.column) for fault in report.faults] == [(2, column)]
 
 
-@pytest.mark.parametrize("text", ["0001", "7", "P-1.0-x", "nano", "Nullius", "1E", "E5", "12.5a", "10.0.0", "Ü-1"])
+NUMBERS_FOR_IDS = ("1234.0", "1234,0", "1234,00", "1,234", "1,234,567", "1,234.00", "1.234,00", "12 345,60")
+NUMBERS_FOR_IDS += ("1'234'567.00", "1.234E+15", "1,234E+15", "1e+05", "-1.5E-07")
+NO_PLATFORM_ID = ("1.234", "1.234.567", "1 234", "1'234", "12.5", "+123", "-123", "(123)", "123-", "#123", "123;")
+NO_PLATFORM_ID += ("123%", "$123", "2026-01-31", "31.01.2026", "12:30", "١٢٣", "-")
+IDS = ("entry_id", "operation_id", "project_id", "payment_id", "reference")
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+@pytest.mark.parametrize(
+    ("texts", "refused_in"), [(NUMBERS_FOR_IDS, IDS), (NO_PLATFORM_ID, ("operation_id", "project_id"))]
+)
+def test_a13_numbers_in_place_of_ids_are_refused_and_what_may_be_ones_own_id_is_not_in_columns_of_ones_own(
+    tmp_path, kind, texts, refused_in
+):
+    rows = [dict.fromkeys(IDS, text) for text in texts]
+    reader = EntryReader(table_of(tmp_path, kind, rows), ZoneInfo("UTC"), exponent_of)
+    assert list(reader) == []
+    first = 2 if kind == "csv" else 1  # line
+    found = Counter((fault.line - first, fault.column) for fault in reader.faults)
+    assert found == Counter((place, column) for place in range(len(rows)) for column in refused_in)
+    taken = [dict.fromkeys(refused_in, f"0071234567890{place}") for place in range(len(rows))]
+    taken = [row | ids for row, ids in zip(rows, taken, strict=True)]
+    entries = list(EntryReader(table_of(tmp_path, kind, taken), ZoneInfo("UTC"), exponent_of))
+    assert [{name: getattr(entry, name) for name in IDS} for entry in entries] == taken
+
+
+def table_of(folder, kind, rows):
+    """A ledger file of the contract with these ids."""
+    usual = {"booked_at": "2026-01-31", "operation_type": "sale", "currency": "EUR", "amount": "1"}
+    columns = {name: [(usual | row)[name] for row in rows] for name in (*IDS, *usual)}
+    if kind == "csv":
+        with (folder / "ledger.csv").open("w", encoding="utf-8", newline="") as file:
+            csv.writer(file).writerows([columns, *zip(*columns.values(), strict=True)])
+    else:
+        parquet.write_table(pa.table(columns), folder / "ledger.parquet")
+    return folder / f"ledger.{kind}"
+
+
+ODD_IDS = ["0001", "7", "P-1.0-x", "nano", "Nullius", "1E", "E5", "12.5a", "10.0.0", "Ü-1"]
+ODD_IDS += ["INV-1,2", "INV 1.234,00", "1,2", "17,0001", "24.001", "1.234", "12 345", "2026-01-31", "1,234-A", "-5"]
+
+
+@pytest.mark.parametrize("text", ODD_IDS)
 def test_an_id_that_only_looks_odd_is_taken_as_it_is(store, tmp_path, text):
     row = {"entry_id": text, "booked_at": "2026-01-31", "operation_type": "sale", "currency": "EUR", "amount": "1"}
     assert load(store, written(tmp_path / "ledger.csv", row)).faults == ()

@@ -137,6 +137,13 @@ def put(box: Path, place: str, content: str, *, seconds_ago: int = 60) -> Path:
     return path
 
 
+def test_a_file_that_keeps_the_time_of_a_clock_that_is_ahead_is_taken_once_it_rests_here(box, monkeypatch):
+    path = put(box, "contract/books.csv", "", seconds_ago=-86_400)
+    assert files_at_rest(box, "default") == [], "it came just now"
+    monkeypatch.setattr(ledger_import, "SECONDS_AT_REST", 0)
+    assert files_at_rest(box, "default") == [path]
+
+
 def take_in(store, box):
     return list(import_inbox(store, "default", box, box.parent / "maps", "UTC", exponent_of))
 

@@ -311,6 +311,28 @@ def test_the_first_screen_of_a_month_has_what_is_in_the_way_of_its_days_and_of_i
     )
 
 
+@pytest.mark.parametrize(
+    ("breaks", "is_explained"),
+    [
+        ([("Main", "EUR", "explained"), ("Main", "EUR", "explained")], True),
+        ([("Main", "EUR", "explained"), ("Main", "EUR", "open")], False),
+        ([("Other", "EUR", "explained"), ("Main", "KWD", "explained")], False),
+    ],
+)
+def test_a_balance_of_a_month_is_explained_when_none_of_its_own_breaks_is_open(sealed, breaks, is_explained):
+    with sealed.transaction() as connection:
+        for place, (name, currency, state) in enumerate(breaks):
+            connection.exec_driver_sql(
+                "INSERT INTO recon.breaks (account, break_key, business_date, reconciled_date, break_type, "
+                "balance_name, currency, amount_minor, detail, state) "
+                "VALUES ('default', %s, %s, %s, 'balance', %s, %s, 5, '', %s)",
+                (f"b{place}", FEBRUARY[place], FEBRUARY[place], name, currency, state),
+            )
+        (main,) = gather_month(connection, "default", FEBRUARY).balances
+        connection.rollback()
+    assert main.is_explained is is_explained
+
+
 def test_figures_by_currency_are_those_of_the_sealed_days_reports(sealed):
     found = sums(day.totals for day in gathered(sealed, FEBRUARY).days)
     assert {(line.currency, line.exponent): (line.day.operations, line.day.credit_minor) for line in found} == {

@@ -7,8 +7,10 @@ from datetime import timedelta
 import pytest
 
 from fixtures.commands import execute, fetch_all
-from fixtures.reconciliation import DAY, NEXT, add_operations, at, breaks_of, everything
+from fixtures.reconciliation import DAY, NEXT, add_entries, add_operations, at, breaks_of, everything, reconcile
 from pipelines.reconciliation.reconcile import roll_forward
+from pipelines.reports import first_screen
+from pipelines.reports.figures import gather
 
 
 def snapshots(store, *rows):
@@ -98,3 +100,36 @@ def test_a_residue_that_operations_within_half_an_hour_of_a_cut_explain_is_lag(s
 def test_a_balance_without_an_opening_snapshot_says_so(store):
     snapshots(store, (CLOSE, "Main", "EUR", 700))
     assert [row[-1] for row in rolled(store)] == ["no opening"]
+
+
+def test_the_report_lists_the_largest_breaks_of_each_currency_and_knows_which_balances_are_explained(store):
+    names = ("Lag", "Said", "Open")
+    snapshots(store, *((OPEN, name, "EUR", 1000) for name in names), *((CLOSE, name, "EUR", 900) for name in names))
+    roll_forward(store, "default", DAY)
+    execute(store, "UPDATE recon.balance_rollforward SET status = 'lag' WHERE balance_name = 'Lag'")
+    execute(store, "UPDATE recon.breaks SET state = 'resolved' WHERE balance_name = 'Lag'")
+    execute(store, "UPDATE recon.breaks SET state = 'explained', owner = 'Eve', note = 'x' WHERE balance_name = 'Said'")
+    amounts = [("JPY", 1000), ("JPY", 3), ("USD", 400), ("USD", 300), ("KWD", 9_000_000), ("KWD", 8_000_000)]
+    add_entries(
+        store,
+        *(
+            {"entry_id": f"{currency} {minor}", "currency": currency, "amount_minor": minor, "operation_id": f"{place}"}
+            for place, (currency, minor) in enumerate(amounts)
+        ),
+    )
+    reconcile(store)
+    with store.transaction() as connection:
+        document = gather(connection, "default", DAY, "UTC")
+    assert [(line.balance_name, line.is_explained) for line in document.balances] == [
+        ("Lag", True),
+        ("Open", False),
+        ("Said", True),
+    ]
+    first = [("EUR", -100), ("JPY", 1000), ("KWD", 9_000_000), ("USD", 400)]
+    expected = [*first, ("JPY", 3), ("KWD", 8_000_000), ("USD", 300)]
+    for lines in (document.largest_breaks, document.new_breaks):
+        assert [(line.currency, line.amount_minor) for line in lines] == expected
+    assert (document.new_breaks[0].reference, document.new_breaks[0].business_date) == ("Open", DAY)
+    said = [task.what for task in first_screen.of_day(document).tasks]
+    assert not any(task.startswith("balance ") for task in said), "the only unexplained one is listed as its break"
+    assert "2 more new breaks" in said

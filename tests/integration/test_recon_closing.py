@@ -98,6 +98,37 @@ def test_a_sealed_day_holds_what_its_report_needs_and_stays_the_same_to_the_byte
     assert sealed_document(settled, "default", DAY) == sealed
 
 
+def walked(store, seconds: float):
+    """A load whose last answer came so many seconds from now, by the platform's clock."""
+    execute(
+        store,
+        "INSERT INTO sync.runs (account, stream, product_version) VALUES ('default', 'operations', '0');"
+        "INSERT INTO sync.windows (window_id, account, entry_no, run_id, stream, project_ids, interval_from,"
+        " interval_to, verdict, walk_started_at, walk_ended_at, walks, drifts, pages, requests, rows_met, rows_new,"
+        " rows_changed, rows_unchanged, rows_rejected, totals_met, totals_written, previous_hash, entry_hash)"
+        " VALUES (1, 'default', 1, (SELECT max(run_id) FROM sync.runs), 'operations', '{}', now(), now(), 'complete',"
+        f" now(), now() + interval '{seconds} seconds', 1, 0, 1, 1, 1, 1, 0, 0, 0, '[]', '[]', '', '')",
+    )
+
+
+@pytest.mark.parametrize("seconds", [-3600, 40])
+def test_a4_what_was_loaded_before_a_day_is_closed_is_no_restatement_of_it_though_our_clock_is_behind(settled, seconds):
+    execute(settled, f"UPDATE core.operations SET observed_at = now() + interval '{seconds} seconds'")
+    walked(settled, seconds)
+    reconcile(settled)
+    known_at = datetime.fromisoformat(json.loads(close(settled).document)["known_at"])
+    (last,) = fetch_all(settled, "SELECT walk_ended_at FROM sync.windows")
+    assert known_at >= last["walk_ended_at"]
+    assert fetch_all(settled, "SELECT * FROM recon.restatements") == []
+
+
+def test_a4_nothing_is_closed_by_a_clock_that_is_behind_what_the_platform_said(settled):
+    walked(settled, 86_400)
+    with pytest.raises(ConfigError, match=r"this machine's clock says .* and the platform's said"):
+        close_day(settled, "default", DAY, by="Ann")
+    assert fetch_all(settled, "SELECT 1 FROM recon.close_preparations") == []
+
+
 def test_the_first_call_prepares_the_second_by_another_name_seals(settled):
     first = close_day(settled, "default", DAY, by="Ann")
     assert (first.by, first.instead_of) == ("Ann", None)

@@ -110,7 +110,7 @@ LATE = answered(("slow", 60.0))
 MUTE = "postgresql://postgres@127.0.0.1:{}/sales"
 WAITS = {
     "migration": (["marts"], held("LOCK sync.migrations"), a_lock),
-    "reader of a mart": (["marts", "--full"], held("SELECT * FROM bi.fct_payments"), a_lock),
+    "all marts": (["marts", "--full"], held("LOCK bi.fct_payments IN SHARE MODE"), a_lock),
     "marts": (["marts"], held("LOCK bi.fct_payments"), a_lock),
     "reconciliation": (["reconcile", "--date", DAY, "--leg", "books"], held("LOCK recon.breaks"), a_lock),
     "a walk for completeness": (["reconcile", "--date", DAY, "--leg", "completeness"], LATE, the_platform),

@@ -119,6 +119,10 @@ def test_a4_a_host_clock_that_is_wrong_for_a_run_neither_covers_the_future_nor_o
                 assert fetch_all(store, "SELECT 1 FROM sync.windows") == []
         (coverage,) = fetch_all(store, "SELECT covered_to FROM sync.coverage")
         assert coverage["covered_to"] < datetime.now(UTC)
+        day = str(today - timedelta(days=1))
+        done = command("reconcile", "--date", day, "--leg", "completeness", environment=environment)
+        (proof,) = fetch_all(store, "SELECT walked_at FROM recon.completeness")
+        assert proof["walked_at"] < datetime.now(UTC), done.stderr
         sandbox.world.change("1", operation_status="success")
         time.sleep(2)  # until the second of the change is over, and long before our clock's 50 s are
         sync(sandbox, store, f"{last_hour:%Y-%m-%d}", f"{datetime.now(UTC):%Y-%m-%d}")

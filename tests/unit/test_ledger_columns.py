@@ -239,8 +239,9 @@ def test_rows_through_a_mapping_say_the_same_by_columns_and_one_by_one(export):
 
 
 CONTRACT = ("entry_id", "booked_at", "operation_type", "currency", "amount", "amount_minor", "fee", "status")
+CONTRACT += ("operation_id",)
 USUAL = [["A"], ["2025-11-11", "2025-11-11T12:34:56Z", "2024-02-29 12:34:56.123-11:30"], ["sale"], ["EUR", "JPY"]]
-USUAL += [["7", "1234.00"], ["", "17"], ["", "0.00"], ["", "success"]]
+USUAL += [["7", "1234.00"], ["", "17"], ["", "0.00"], ["", "success"], ["", "17", "0001"]]
 MOMENTS_OF_DAYS = [f"2025-11-11{mark}{clock}" for mark in ("T", " ", "") for clock in CLOCKS]
 
 
@@ -248,11 +249,11 @@ MOMENTS_OF_DAYS = [f"2025-11-11{mark}{clock}" for mark in ("T", " ", "") for clo
 @given(
     tables(
         USUAL,
-        (TEXTS, MOMENTS_OF_DAYS + DAYS, TYPES, CURRENCIES, NUMBERS, NUMBERS, NUMBERS, TEXTS),
-        ("Aa1é .=#", "0123-T:", "", "", "0123.", "0123.", "01.", "Aa1"),
+        (TEXTS, MOMENTS_OF_DAYS + DAYS, TYPES, CURRENCIES, NUMBERS, NUMBERS, NUMBERS, TEXTS, TEXTS + NUMBERS),
+        ("Aa1é .=#", "0123-T:", "", "", "0123.", "0123.", "01.", "Aa1", "01,.E+ '-a"),
     )
 )
-@example([("A-1", "2025-11-11T12:34:56.123456+14:00", "sale", "JPY", "5.0", "", "", "")])
+@example([("A-1", "2025-11-11T12:34:56.123456+14:00", "sale", "JPY", "5.0", "", "", "", "")])
 def test_rows_of_the_contract_say_the_same_by_columns_and_one_by_one(rows):
     by_columns, by_rows = read_both(CONTRACT, rows, None)
     assert by_columns == by_rows

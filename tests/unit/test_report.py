@@ -18,6 +18,7 @@ from pipelines.reports.document import (
     BalanceDay,
     BalancePoint,
     BreakGroup,
+    BreakLine,
     Close,
     CurrencyTotals,
     DayDocument,
@@ -221,7 +222,7 @@ def settled_day(**changes) -> DayDocument:
                     BalanceDay("Main", "EUR", 500, -100, 395, -5),
                     BalanceDay("Other", "KWD", 500, 0, 501, 1),
                 ),
-                "new_breaks": (replace(break_line(7, None), break_type="balance", currency="EUR"),),
+                "new_breaks": (replace(break_line(7, None), break_type="balance", currency="EUR", reference="Main"),),
             },
             "Not fine yet: 2 things to do.",
             [
@@ -254,6 +255,64 @@ def test_the_first_screen_says_whether_the_day_is_fine_and_who_must_do_what(chan
     shown = page(day)
     assert headline in shown
     assert ("What to do" in shown) == bool(tasks)
+
+
+def balance_break(number: int, name: str, currency: str = "EUR", **changes) -> BreakLine:
+    line = replace(break_line(number, "Eve"), break_type="balance", currency=currency, reference=name)
+    return replace(line, **changes)
+
+
+MOVED = tuple(BalanceDay(f"B{number}", "EUR", 0, 0, number, number) for number in range(1, 9))
+SAME_NAME = (BalanceDay("Main", "EUR", 0, 0, 5, 5), BalanceDay("Main", "KWD", 0, 0, 5, 5))
+
+
+@pytest.mark.parametrize(
+    ("balances", "new_breaks", "new", "said"),
+    [
+        (MOVED[:3], (), 0, ["balance B1: 0.01 EUR", "balance B2: 0.02 EUR", "balance B3: 0.03 EUR"]),
+        (MOVED[:2], (balance_break(7, "B2"),), 1, ["balance B1: 0.01 EUR", "new break 7"]),
+        (MOVED[:2], (balance_break(7, "B2"), balance_break(8, "B1")), 2, ["new break 7", "new break 8"]),
+        (SAME_NAME, (balance_break(7, "Main", "KWD"),), 1, ["balance Main: 0.05 EUR", "new break 7"]),
+        (MOVED[:1], (balance_break(7, "B1", business_date=DAY - timedelta(days=1)),), 1, ["balance B1", "new break 7"]),
+        (MOVED[:1], (replace(balance_break(7, "B1"), break_type="amount"),), 1, ["balance B1", "new break 7"]),
+        (
+            MOVED[:1],
+            (*(break_line(number, "Eve") for number in range(5)), balance_break(7, "B1"), break_line(8, "Eve")),
+            9,
+            ["balance B1", *(f"new break {number}" for number in range(5)), "3 more new breaks"],
+        ),
+        (
+            MOVED,
+            tuple(balance_break(number, f"B{number}") for number in range(1, 9)),
+            8,
+            [*(f"balance B{number}" for number in (6, 7, 8)), *(f"new break {number}" for number in range(1, 6))],
+        ),
+        (MOVED[:6], (), 0, [*(f"balance B{number}" for number in range(1, 6)), "1 more balance unexplained"]),
+        (MOVED, (), 0, [*(f"balance B{number}" for number in range(1, 6)), "3 more balances unexplained"]),
+        ((replace(MOVED[0], is_explained=True), MOVED[1]), (), 0, ["balance B2: 0.02 EUR"]),
+    ],
+)
+def test_each_balance_that_moved_unexplained_is_on_the_first_screen_once(balances, new_breaks, new, said):
+    day = settled_day(
+        reconciled="no", balances=balances, new_breaks=new_breaks, queue=(OwnerQueue("Eve", new, new, 0, 0),)
+    )
+    tasks = [task.what for task in first_screen.of_day(day).tasks]
+    assert len(tasks) == len(said), tasks
+    assert all(task.startswith(begin) for task, begin in zip(tasks, said, strict=True))
+
+
+def test_each_balance_of_a_month_that_moved_unexplained_is_on_its_first_screen_once():
+    (line,) = month_document().balances
+    lines = tuple(replace(line, balance_name=f"B{number}") for number in range(8))
+    month = settled_month(
+        balances=(replace(lines[0], is_explained=True), *lines[1:]),
+        breaks=(
+            MonthBreaks("balance", "explained", "0–1", "EUR", 1, 5),
+            MonthBreaks("balance", "open", "0–1", "EUR", 7, 35),
+        ),
+    )
+    names = [task.what.partition(":")[0] for task in first_screen.of_month(month).tasks]
+    assert names == [*(f"balance B{number}" for number in range(1, 6)), "2 more balances unexplained, listed below"]
 
 
 def test_the_first_screen_says_what_changed():
@@ -397,7 +456,7 @@ CLOSE = "ecommpay-sync close --month 2026-11 --by NAME"
         ),
         (
             {
-                "balances": month_document().balances,
+                "balances": tuple(replace(line, is_explained=True) for line in month_document().balances),
                 "breaks": (MonthBreaks("balance", "explained", "0–1", "EUR", 1, 5),),
             },
             "Fine: each day is sealed.",

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import socket
 import subprocess
+import time
 import urllib.request
 from contextlib import ExitStack, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import dagster as dg
 import psycopg
 
 from fixtures.commands import fetch_all
@@ -94,7 +98,7 @@ def test_daemon_webserver_and_code_server_run_the_nightly_and_alert_an_injected_
         assert connection.execute("SELECT count(*) FROM sync.alerts WHERE kind = 'token_refused'").fetchone() == (1,)
 
 
-def test_dev_own_runs_a_night_from_the_ui_on_the_settings_of_init_and_leaves_no_process(
+def test_dev_own_runs_a_night_from_the_ui_on_the_settings_of_init_and_ended_in_the_next_one_leaves_no_process(
     command, store_url, store, tmp_path
 ):
     yesterday = datetime.now(UTC).date() - timedelta(days=1)
@@ -135,11 +139,28 @@ def test_dev_own_runs_a_night_from_the_ui_on_the_settings_of_init_and_leaves_no_
         assert stored == len(world.truth(None, window["interval_from"], window["interval_to"])) > 0
         assert fetch_all(store, "SELECT count(*) FROM bi.daily_overview")[0]["count"] > 0
 
-        dev = processes.running["dev"]
-        assert len(processes_with(of_dev["TMPDIR"])) > 2
+        dev, home = processes.running["dev"], str(tmp_path / "data" / "dagster")
+        requests = sandbox.request_count
+        sandbox.faults.always(("slow", 60.0))
+        stopped = launch(port, "pipelines.definitions", "nightly")
+        processes.wait_for("a request of the next night", lambda: sandbox.request_count > requests)
+        assert len(processes_with(of_dev["TMPDIR"])) > 4, "daemon, UI, their code servers and the run"
         dev.terminate()
+        time.sleep(1)
+        os.killpg(dev.pid, signal.SIGINT)  # Ctrl+C of who is impatient goes to all of them
         assert dev.wait(30) == 0
         assert not processes_with(of_dev["TMPDIR"])
+        with dg.DagsterInstance.from_config(home) as instance:
+            assert instance.get_run_by_id(stopped).status == dg.DagsterRunStatus.FAILURE
+            assert instance.get_run_by_id(run).status == dg.DagsterRunStatus.SUCCESS
+        last = "SELECT state, error_kind FROM sync.runs WHERE stream = 'operations' ORDER BY run_id DESC LIMIT 1"
+        assert fetch_all(store, last) == [{"state": "failed", "error_kind": "interrupted"}]
+
+        sandbox.faults.clear()
+        day = str(yesterday)
+        done = command("operations", "--from", day, "--to", day, environment=answers)
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert fetch_all(store, last) == [{"state": "complete", "error_kind": None}]
 
 
 def processes_with(folder: str) -> set[str]:

@@ -231,9 +231,9 @@ def load_empty(store: Warehouse, scope: Scope, hours_ago: float = 0, until=None)
     )
 
 
-def done_already(store: Warehouse, account="default", days=1, projects=(), look_back_days=3) -> list:
-    asked = (START, START + timedelta(days=days))
-    done = ledger.windows_already_done(store, account, asked, projects, look_back_days)
+def done_already(store: Warehouse, account="default", days=1, projects=(), look_back_days=3, hours=0) -> list:
+    asked, now = (START, START + timedelta(days=days)), datetime.now(UTC) + timedelta(hours=hours)
+    done = ledger.windows_already_done(store, account, asked, projects, look_back_days, now=now)
     return [(window.interval_from, window.interval_to) for window in done]
 
 
@@ -243,6 +243,13 @@ def test_a_run_over_the_same_days_continues_what_an_interrupted_one_committed(st
     assert done_already(store, account="other") == []
     assert done_already(store, days=2) == []
     assert done_already(store, projects=[5]) == []
+
+
+def test_what_is_continued_is_told_by_the_time_of_who_continues_and_not_by_the_databases(store):
+    load_empty(store, started(store), hours_ago=30, until=datetime.now(UTC) - timedelta(days=4, hours=1))
+    assert done_already(store) == []
+    assert len(done_already(store, hours=-10)) == 1
+    assert done_already(store, hours=-30) == [], "within the look-back then"
 
 
 def test_nothing_is_continued_of_a_run_that_was_completed(store):
@@ -267,7 +274,8 @@ def test_walked_again_is_what_was_incomplete_or_walked_a_day_ago_or_lies_in_the_
 def test_a_run_keeps_which_windows_it_does_not_walk_again(store):
     load_empty(store, started(store))
     load_empty(store, started(store))
-    done = ledger.windows_already_done(store, "default", (START, START + timedelta(days=1)), (), 3)
+    asked = (START, START + timedelta(days=1))
+    done = ledger.windows_already_done(store, "default", asked, (), 3, now=datetime.now(UTC))
     run_ids = [started(store).run_id for _ in range(3)]
     ledger.note_resumed_windows(store, run_ids[0], done)
     ledger.note_resumed_windows(store, run_ids[1], [])
