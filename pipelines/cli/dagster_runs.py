@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from resources.accounts import AccountScope
 
 DAGSTER_YAML = Path(__file__).with_name("dagster.local.yaml")
+INTERRUPTIONS = frozenset({"KeyboardInterrupt", "DagsterExecutionInterruptedError"})  # as Dagster keeps them: by name
 SERVER_TAG = ".dagster/grpc_info"  # how the code server is reached that a run was started by
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
@@ -149,16 +150,15 @@ def _raise_failure(result: dg.ExecuteInProcessResult) -> None:
 
 
 def _failure(event: dg.DagsterEvent, run_id: str) -> SyncError:
-    import dagster as dg
-
     from pipelines.assets import EXIT_CODE, StepInterrupted
 
-    data = event.step_failure_data if event.is_step_failure else None
-    failure = data.user_failure_data if data else None
+    step = event.step_failure_data if event.is_step_failure else None
+    failure = step.user_failure_data if step else None
     if failure and failure.description and EXIT_CODE in failure.metadata:
         return RunFailed(failure.description, int(str(failure.metadata[EXIT_CODE].value)))
-    cause = data.error if data else None
-    if cause and cause.cls_name in (StepInterrupted.__name__, dg.DagsterExecutionInterruptedError.__name__):
+    # of what happens between two steps, the run's own failure alone knows the error
+    cause = getattr(event.event_specific_data, "error", None)
+    if cause and cause.cls_name in {StepInterrupted.__name__, *INTERRUPTIONS}:
         return Stopped(STOPPED)
     while cause and cause.cause:
         cause = cause.cause

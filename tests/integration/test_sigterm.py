@@ -194,6 +194,26 @@ def test_b7_sigterm_ends_any_wait_within_five_seconds(command, place, wait):
     assert took < max(SECONDS, (began - started) / 4)
 
 
+# what Dagster notes as it goes from one step to the next, and at either end of them
+BETWEEN_STEPS = ("PIPELINE_START", "STEP_START", "STEP_SUCCESS")
+STORAGE = """
+telemetry: {{enabled: false}}
+event_log_storage:
+  module: interrupting_storage
+  class: InterruptingStorage
+  config: {{base_dir: {folder}}}
+"""
+
+
+@pytest.mark.parametrize("moment", BETWEEN_STEPS)
+def test_sigterm_between_two_steps_of_a_run_is_told_as_any_other(command, place, dagster_home, moment):
+    (dagster_home / "dagster.yaml").write_text(STORAGE.format(folder=dagster_home / "events"), encoding="utf-8")
+    done = command("reconcile", "--date", DAY, environment={**place.environment, "INTERRUPT_AT": moment})
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].startswith("ecommpay-sync: stopped")
+    assert "unexpected" not in done.stderr
+
+
 # what is between the signal and the way out: nobody hears of it, or the way is long
 UNHEARD = {
     "in a finalizer": "class Late:\n    def __del__(self): wait()\nLate()\ntime.sleep(60)",
