@@ -20,6 +20,7 @@ from pipelines.cli import admin, audit, closing, console, demo, finance, init, l
 from pipelines.cli.accounts import explained
 from pipelines.cli.console import Stopping
 from resources.config_file import add_settings_of_file, unknown_names, what_was_meant
+from resources.errors import Stopped
 from resources.output import printable
 
 GROUPS = {
@@ -102,7 +103,7 @@ def root(
 def run() -> None:
     """Run the command; every failure is one line on stderr and an exit code."""
     console.make_output_safe()
-    Stopping(_end_servers)
+    stopping = Stopping(_end_servers)
     try:
         exit_code = app(standalone_mode=False)  # Typer would print wrong usage in four lines
         sys.stdout.flush()
@@ -116,7 +117,8 @@ def run() -> None:
     except BrokenPipeError:  # whoever read our output has read enough
         _drop_output()
     except Exception as error:  # noqa: BLE001 - the last net: one line, whatever it was
-        message, exit_code = explained(error)
+        # what fails on the way out of a signal, as a statement that was cut off, is no fault of its own
+        message, exit_code = explained(Stopped(console.STOPPED) if stopping.has_begun else error)
         print(f"ecommpay-sync: {message}", file=sys.stderr)  # noqa: T201
         try:
             sys.stdout.flush()

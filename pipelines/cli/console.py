@@ -255,6 +255,7 @@ class Stopping:
         self._signals, self._written = socket.socketpair()
         self._written.settimeout(0)
         self._report_unraisable = sys.unraisablehook
+        self.has_begun = False  # a signal has come
         sys.unraisablehook = self._unraisable
         signal.signal(signal.SIGTERM, signal.default_int_handler)
         signal.set_wakeup_fd(self._written.fileno(), warn_on_full_buffer=False)
@@ -275,6 +276,7 @@ class Stopping:
             except TimeoutError:
                 break
             if give_up_at is None and numbers & SIGNALS:
+                self.has_begun = True
                 give_up_at = time.monotonic() + SECONDS
             if give_up_at is None:
                 continue

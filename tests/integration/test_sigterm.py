@@ -258,6 +258,36 @@ def test_a_signal_that_nobody_hears_ends_the_command_within_five_seconds():
     assert took < SECONDS + 1
 
 
+FAILS_ON_THE_WAY_OUT = """
+import sys, time
+from pipelines.cli import commands
+from resources.errors import WarehouseBroken
+
+@commands.app.command("wait")
+def wait():
+    try:
+        print(flush=True)
+        time.sleep(60)
+    except KeyboardInterrupt:
+        raise WarehouseBroken("a statement was cut off")
+
+sys.argv = ["ecommpay-sync", "wait"]
+commands.run()
+"""
+
+
+def test_what_fails_because_of_a_signal_is_told_as_the_signal():
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen([sys.executable, "-c", FAILS_ON_THE_WAY_OUT], **pipes) as process:
+        process.stdout.readline()
+        process.terminate()
+        _, said = process.communicate(timeout=60)
+    assert (process.returncode, said) == (
+        1,
+        "ecommpay-sync: stopped; what was committed stays, and the same command continues from there.\n",
+    )
+
+
 @contextmanager
 def silent_server():
     accepted = []
