@@ -168,7 +168,7 @@ COMMENT ON COLUMN core.operations.legal_entity_name IS 'The merchant''s legal en
 COMMENT ON COLUMN core.operations.merchant_id IS 'The platform''s id of the merchant.';
 COMMENT ON COLUMN core.operations.project_name IS 'The project''s name.';
 COMMENT ON COLUMN core.operations.project_url IS 'The project''s address.';
-COMMENT ON COLUMN core.operations.extra IS 'Fields of the API that this version does not know, as they came; NULL when there are none.';
+COMMENT ON COLUMN core.operations.extra IS 'Fields of the API that this version does not know, as they came, without those that are null; NULL when there are none.';
 COMMENT ON COLUMN core.operations.observed_at IS 'When the request that first brought this state was started.';
 COMMENT ON COLUMN core.operations.first_seen_at IS 'When the operation was first observed in any state.';
 COMMENT ON COLUMN core.operations.window_id IS 'The walk that brought this state: sync.windows.window_id.';
@@ -185,7 +185,7 @@ CREATE INDEX operation_versions_completed ON core.operation_versions (operation_
 
 COMMENT ON TABLE core.operation_versions IS 'What an operation was before: known from observed_at until known_to.';
 COMMENT ON COLUMN core.operation_versions.operation_id IS 'The platform''s id of the operation.';
-COMMENT ON COLUMN core.operation_versions.extra IS 'Fields of the API that this version does not know, as they came.';
+COMMENT ON COLUMN core.operation_versions.extra IS 'Fields of the API that this version does not know, as they came, without those that are null.';
 COMMENT ON COLUMN core.operation_versions.observed_at IS 'Known from: when the request that first brought this state was started.';
 COMMENT ON COLUMN core.operation_versions.known_to IS 'Known until: when the request that brought the next state was started.';
 
@@ -324,7 +324,7 @@ COMMENT ON COLUMN core.fraud_reports.bin IS 'First digits of the card number.';
 COMMENT ON COLUMN core.fraud_reports.country_by_ip IS 'The customer''s country by IP address.';
 COMMENT ON COLUMN core.fraud_reports.customer_email IS 'Personal data: the customer''s e-mail address.';
 COMMENT ON COLUMN core.fraud_reports.report_and_purchase_date_difference IS 'Days from the purchase to the report.';
-COMMENT ON COLUMN core.fraud_reports.extra IS 'Fields of the API that this version does not know, as they came; NULL when there are none.';
+COMMENT ON COLUMN core.fraud_reports.extra IS 'Fields of the API that this version does not know, as they came, without those that are null; NULL when there are none.';
 COMMENT ON COLUMN core.fraud_reports.observed_at IS 'When the request that first brought this state was started.';
 COMMENT ON COLUMN core.fraud_reports.first_seen_at IS 'When the report was first observed in any state.';
 COMMENT ON COLUMN core.fraud_reports.window_id IS 'The walk that brought this state: sync.windows.window_id.';
