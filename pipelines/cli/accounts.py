@@ -75,9 +75,10 @@ def each_in_turn(name: str | None, work: Callable[[AccountScope], None], *, as_j
             console.line(f"account {account.name}")
         try:
             work(account_scope(accounts, account.name))
-        except Stopped:
-            raise
-        except Exception as error:  # noqa: BLE001 - the next account is not to suffer from it
+        except Exception as error:
+            if isinstance(error, Stopped) or console.SIGNALLED.is_set():
+                raise
+            # the next account is not to suffer from it
             message, failed[account.name] = explained(error)
             # what is wrong with the command itself is the same for all
             if not (isinstance(error, ConfigError) and message in reported):

@@ -103,7 +103,7 @@ def root(
 def run() -> None:
     """Run the command; every failure is one line on stderr and an exit code."""
     console.make_output_safe()
-    stopping = Stopping(_end_servers)
+    Stopping(_end_servers)
     try:
         exit_code = app(standalone_mode=False)  # Typer would print wrong usage in four lines
         sys.stdout.flush()
@@ -117,8 +117,7 @@ def run() -> None:
     except BrokenPipeError:  # whoever read our output has read enough
         _drop_output()
     except Exception as error:  # noqa: BLE001 - the last net: one line, whatever it was
-        # what fails on the way out of a signal, as a statement that was cut off, is no fault of its own
-        message, exit_code = explained(Stopped(console.STOPPED) if stopping.has_begun else error)
+        message, exit_code = explained(Stopped(console.STOPPED) if console.SIGNALLED.is_set() else error)
         print(f"ecommpay-sync: {message}", file=sys.stderr)  # noqa: T201
         try:
             sys.stdout.flush()

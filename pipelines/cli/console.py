@@ -44,6 +44,7 @@ out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
 STOPPED = "stopped; what was committed stays, and the same command continues from there."
 SIGNALS = frozenset({signal.SIGINT, signal.SIGTERM})
+SIGNALLED = threading.Event()  # somebody ends this process; what fails then, as a statement cut off, is due to that
 FIRST_YEAR, LAST_YEAR = 1990, 2999  # of a day that is named: what is computed from it must be a day too
 SECONDS = 4.0  # for the way out; one is left for the end
 PAUSE = 0.05  # until a lost signal is raised again: the finalizer is over then
@@ -255,7 +256,6 @@ class Stopping:
         self._signals, self._written = socket.socketpair()
         self._written.settimeout(0)
         self._report_unraisable = sys.unraisablehook
-        self.has_begun = False  # a signal has come
         sys.unraisablehook = self._unraisable
         signal.signal(signal.SIGTERM, signal.default_int_handler)
         signal.set_wakeup_fd(self._written.fileno(), warn_on_full_buffer=False)
@@ -276,7 +276,7 @@ class Stopping:
             except TimeoutError:
                 break
             if give_up_at is None and numbers & SIGNALS:
-                self.has_begun = True
+                SIGNALLED.set()
                 give_up_at = time.monotonic() + SECONDS
             if give_up_at is None:
                 continue

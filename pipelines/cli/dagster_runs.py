@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from resources.accounts import AccountScope
 
 DAGSTER_YAML = Path(__file__).with_name("dagster.local.yaml")
-INTERRUPTIONS = frozenset({"KeyboardInterrupt", "DagsterExecutionInterruptedError"})  # as Dagster keeps them: by name
 SERVER_TAG = ".dagster/grpc_info"  # how the code server is reached that a run was started by
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
@@ -150,6 +149,8 @@ def _raise_failure(result: dg.ExecuteInProcessResult) -> None:
 
 
 def _failure(event: dg.DagsterEvent, run_id: str) -> SyncError:
+    import dagster as dg
+
     from pipelines.assets import EXIT_CODE, StepInterrupted
 
     step = event.step_failure_data if event.is_step_failure else None
@@ -158,7 +159,8 @@ def _failure(event: dg.DagsterEvent, run_id: str) -> SyncError:
         return RunFailed(failure.description, int(str(failure.metadata[EXIT_CODE].value)))
     # of what happens between two steps, the run's own failure alone knows the error
     cause = getattr(event.event_specific_data, "error", None)
-    if cause and cause.cls_name in {StepInterrupted.__name__, *INTERRUPTIONS}:
+    interruptions = (KeyboardInterrupt, dg.DagsterExecutionInterruptedError, StepInterrupted)
+    if cause and cause.cls_name in {kind.__name__ for kind in interruptions}:  # Dagster keeps the names
         return Stopped(STOPPED)
     while cause and cause.cause:
         cause = cause.cause

@@ -261,29 +261,42 @@ def test_a_signal_that_nobody_hears_ends_the_command_within_five_seconds():
 FAILS_ON_THE_WAY_OUT = """
 import sys, time
 from pipelines.cli import commands
+from pipelines.cli.accounts import each_in_turn
 from resources.errors import WarehouseBroken
 
-@commands.app.command("wait")
-def wait():
+def work(scope):
     try:
-        print(flush=True)
+        print("works", flush=True)
         time.sleep(60)
     except KeyboardInterrupt:
+        time.sleep(0.2)
         raise WarehouseBroken("a statement was cut off")
 
-sys.argv = ["ecommpay-sync", "wait"]
+commands.app.command("work")(lambda: each_in_turn(None, work))
+sys.argv = ["ecommpay-sync", "work"]
 commands.run()
 """
 
 
-def test_what_fails_because_of_a_signal_is_told_as_the_signal():
+@pytest.mark.parametrize("accounts", [("only",), ("acme", "globex")])
+def test_what_fails_because_of_a_signal_is_told_as_the_signal_and_no_other_account_is_begun(tmp_path, accounts):
+    file = tmp_path / "accounts.toml"
+    text = "".join(
+        f'[accounts.{name}]\ntoken = "{name}-token-made-up-of-30-chars"\nsecret = "{name}-secret"\n\n'
+        for name in accounts
+    )
+    file.write_text(text, encoding="utf-8")
+    file.chmod(0o600)
+    environment = os.environ | {"ACCOUNTS_FILE": str(file)}
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    with subprocess.Popen([sys.executable, "-c", FAILS_ON_THE_WAY_OUT], **pipes) as process:
-        process.stdout.readline()
+    with subprocess.Popen([sys.executable, "-c", FAILS_ON_THE_WAY_OUT], env=environment, **pipes) as process:
+        while process.stdout.readline().strip() != "works":
+            assert process.poll() is None
         process.terminate()
-        _, said = process.communicate(timeout=60)
-    assert (process.returncode, said) == (
+        more, said = process.communicate(timeout=60)
+    assert (process.returncode, more, said) == (
         1,
+        "",
         "ecommpay-sync: stopped; what was committed stays, and the same command continues from there.\n",
     )
 
