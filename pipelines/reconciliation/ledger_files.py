@@ -155,6 +155,8 @@ def _read_csv(path: Path, layout: Layout) -> tuple[list[str], Rows]:
     if not layout.header:
         return [column_letter(place) for place in range(len(first[1]))], chain([first], rows)
     names = first[1]
+    if any("\0" in name for name in names):
+        raise ConfigError(f"{path.name} is UTF-16 text, by its zero bytes: name its encoding in a mapping.")
     if len(names) == 1 and (other := next((mark for mark in SEPARATORS if mark in names[0]), None)):
         raise ConfigError(
             f"{path.name} separates its columns by {'semicolons' if other == ';' else repr(other)}: save it with "

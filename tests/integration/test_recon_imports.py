@@ -193,6 +193,7 @@ def test_of_a_parquet_column_of_floats_the_whole_numbers_are_taken_and_a_fractio
         ("ledger.txt", b"", "is no .csv, .parquet or .xlsx"),
         ("ledger.csv", b"entry_id;amount\n", "semicolons"),
         ("ledger.csv", b"entry_id,amount\n\xff,1\n", "not UTF-8"),
+        ("ledger.csv", "entry_id,amount\nE1,1\n".encode("utf-16-le"), "is UTF-16 text"),
         ("ledger.parquet", b"no", "is no Parquet file"),
         ("ledger.xlsx", b"no", "is no XLSX file"),
         ("ledger.xlsx", b"\xd0\xcf\x11\xe0" + bytes(2000), "needs a password, or is an old .xls"),
