@@ -269,7 +269,7 @@ def pages_digest(pages: Sequence[Any]) -> str:
 
 
 def _arrow(frame: pd.DataFrame) -> pa.Table:
-    return pa.Table.from_pandas(frame, preserve_index=False)
+    return pa.Table.from_pandas(frame, preserve_index=False, nthreads=1)  # else it starts threads for each window
 
 
 def _with_times_as(kind: pa.DataType, table: pa.Table) -> pa.Table:
