@@ -95,9 +95,7 @@ def test_a_day_is_walked_from_its_first_second_to_the_midnight_after_it(store):
     ]
 
 
-def test_a4_a_host_clock_that_is_wrong_for_a_run_neither_covers_the_future_nor_outlives_that_run(
-    store, tmp_path, dagster_home
-):
+def test_a4_a_host_clock_that_is_wrong_for_a_run_neither_covers_the_future_nor_outlives_that_run(store, tmp_path):
     """A day ahead, it is refused; within the minute that is allowed, what the platform changes later still is later."""
     today, clock = datetime.now(UTC).date(), ShiftedClock(tmp_path)
     sale = {"operation_type": "sale", "operation_status": "processing", "sum_initial": {"amount": 5, "currency": "EUR"}}
@@ -108,7 +106,7 @@ def test_a4_a_host_clock_that_is_wrong_for_a_run_neither_covers_the_future_nor_o
             "DATA_API_BASE_URL": sandbox.url,
             "DATA_API_TOKEN": DEMO_TOKEN,
             "DATA_API_SECRET": DEMO_SECRET,
-            "SYNC_DATA_DIR": str(tmp_path),
+            "SYNC_DATA_DIR": str(tmp_path / "data"),
         }
         for seconds, exit_code in ((86_400, 2), (50, 0)):
             clock.shift(seconds)
