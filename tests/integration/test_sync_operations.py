@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -328,11 +329,12 @@ def test_a_killed_run_is_continued_where_it_stopped(store):
     from pipelines.ingest.operations import OPERATIONS
     from resources.data_api.endpoints import DataApi
 
-    with SandboxServer(world_of(40_000)) as sandbox:
+    with SandboxServer(world_of(4_000)) as sandbox:
         request = SyncRequest(date.fromisoformat(FIRST), date.fromisoformat(LAST))
         settings = SyncSettings(windows_in_flight=1)
+        of_short_windows = replace(OPERATIONS, longest=2 * 86_400)
         with client_of(sandbox.url) as client, pytest.raises(Killed):
-            load_stream(OPERATIONS, request, DataApi(client), store, settings, KilledAfterTwo())
+            load_stream(of_short_windows, request, DataApi(client), store, settings, KilledAfterTwo())
         done = fetch_all(store, "SELECT count(*) FROM sync.windows")[0]["count"]
         report = sync(sandbox, store, FIRST, LAST)
         assert report.resumed_windows == done >= 2
