@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from fixtures.commands import command, differences, fetch_all, sync
+from fixtures.commands import ROOT, command, differences, fetch_all, sync
 from fixtures.shifted_clock import ShiftedClock
 from resources.data_api.errors import Unauthorized
 from resources.errors import ConfigError, Incomplete
@@ -96,7 +96,9 @@ def test_a_day_is_walked_from_its_first_second_to_the_midnight_after_it(store):
     ]
 
 
-def test_a4_a_host_clock_that_is_wrong_for_a_run_neither_covers_the_future_nor_outlives_that_run(store, tmp_path):
+def test_a4_a_host_clock_that_is_wrong_for_a_run_neither_covers_the_future_nor_outlives_that_run(
+    store, tmp_path, dagster_home
+):
     """A day ahead, it is refused; within the minute that is allowed, what the platform changes later still is later."""
     today, clock = datetime.now(UTC).date(), ShiftedClock(tmp_path)
     sale = {"operation_type": "sale", "operation_status": "processing", "sum_initial": {"amount": 5, "currency": "EUR"}}
@@ -107,7 +109,9 @@ def test_a4_a_host_clock_that_is_wrong_for_a_run_neither_covers_the_future_nor_o
             "DATA_API_BASE_URL": sandbox.url,
             "DATA_API_TOKEN": DEMO_TOKEN,
             "DATA_API_SECRET": DEMO_SECRET,
-            "SYNC_DATA_DIR": str(tmp_path / "data"),
+            "SYNC_DATA_DIR": str(tmp_path),
+            "DAGSTER_HOME": str(dagster_home),
+            "PYTHONPATH": str(ROOT / "tests"),  # for that home's storage
         }
         for seconds, exit_code in ((86_400, 2), (50, 0)):
             clock.shift(seconds)
