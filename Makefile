@@ -56,7 +56,7 @@ bench: .venv/dev ## measure against other tools; writes docs/benchmarks.md (OPER
 	@$(BIN)/python tests/bench/run.py --operations $(OPERATIONS) --runs $(RUNS) --parts "$(PARTS)"
 OPERATIONS ?= 500000
 RUNS ?= 3
-PARTS ?= waiting speed completeness memory signature large backfill
+PARTS ?= waiting speed completeness memory signature large marts backfill
 
 dev: .venv/runtime ## open the Dagster UI on a sandbox and the embedded PostgreSQL
 	@$(BIN)/ecommpay-sync dev

@@ -91,6 +91,8 @@ def build_marts(
         _find_what_is_stale(connection, settings, is_full=is_full)
         _compute(connection, is_full=is_full)
         _put(connection, is_full=is_full)
+        if not run(connection, "marts/references"):
+            script(connection, "bi/references")
         for account in (settings, *others):
             _note_what_is_due(connection, account, now or datetime.now(UTC))
         run(connection, "marts/record", is_full=is_full)
@@ -113,8 +115,8 @@ def _find_what_is_stale(connection: Connection, settings: SyncSettings, *, is_fu
     run(connection, "marts/analyze_new_windows")
     changed = _decide_what_is_counted(connection, settings, is_full=is_full)
     if is_full:
-        run(connection, "marts/all_days")
-        run(connection, "marts/all_payments")
+        run(connection, "marts/no_stale_days")
+        run(connection, "marts/no_stale_payments")
     else:
         run(connection, "marts/touched_of_windows")
         if changed:
@@ -155,6 +157,9 @@ def _compute(connection: Connection, *, is_full: bool) -> None:
     run(connection, "marts/new_projects", is_full=is_full)
     run(connection, "marts/new_operation_status")
     run(connection, "marts/analyze_new")
+    if is_full:
+        run(connection, "marts/all_days")
+        run(connection, "marts/analyze_stale")
 
 
 def _put(connection: Connection, *, is_full: bool) -> None:
@@ -172,7 +177,7 @@ def _put(connection: Connection, *, is_full: bool) -> None:
     run(connection, "marts/put_daily_overview")
     run(connection, "marts/put_approval_by_method")
     run(connection, "marts/put_decline_reasons")
-    run(connection, "marts/put_payments")
+    run(connection, "marts/put_payments", is_full=is_full)
     run(connection, "marts/put_retries")
     run(connection, "marts/put_refunds")
     run(connection, "marts/put_balances_daily")

@@ -141,24 +141,12 @@ SELECT DISTINCT account, coalesce(project_id, '(none)') AS project_id, payment_i
 FROM touched_states
 WHERE payment_id IS NOT NULL
 
--- name: all_days
--- For a full build: every day of the core, and every day that the marts hold, rightly or not.
-CREATE TEMPORARY TABLE stale_days ON COMMIT DROP AS
-SELECT o.account, (coalesce(o.operation_completed_at, o.operation_created_at, o.first_seen_at) AT TIME ZONE s.value)::date
-           AS business_date
-FROM core.operations o, core.settings s
-WHERE s.key = 'reporting_zone'
-GROUP BY 1, 2
-UNION SELECT account, business_date FROM bi.daily_overview
-UNION SELECT account, business_date FROM bi.approval_by_method_daily
-UNION SELECT account, business_date FROM bi.decline_reasons_daily
+-- name: no_stale_days
+-- For a full build, which reads all operations and then knows their days.
+CREATE TEMPORARY TABLE stale_days (account text, business_date date) ON COMMIT DROP
 
--- name: all_payments
--- For a full build: every payment of the core; what the marts hold of others is found without these.
-CREATE TEMPORARY TABLE stale_payments ON COMMIT DROP AS
-SELECT DISTINCT account, coalesce(project_id, '(none)') AS project_id, payment_id
-FROM core.operations
-WHERE payment_id IS NOT NULL
+-- name: no_stale_payments
+CREATE TEMPORARY TABLE stale_payments (account text, project_id text, payment_id text) ON COMMIT DROP
 
 -- name: analyze_stale
 -- Fresh temporary tables have no statistics; the small table that says what is counted may have old ones.
@@ -271,7 +259,8 @@ FROM (
 
 -- name: new_payments
 -- The stale payments from all of their operations. Each amount becomes major units on its own day, so that a change
--- of a currency's decimals in the middle of a payment adds up.
+-- of a currency's decimals in the middle of a payment adds up. In the order of their ids, in which they are put:
+-- otherwise every row of a first build touches other pages of its indexes.
 CREATE TEMPORARY TABLE new_payments ON COMMIT DROP AS
 WITH payment AS (
     SELECT account, project_id, payment_id, currency, count(*) AS operations,
@@ -326,6 +315,7 @@ SELECT account, project_id, payment_id, currency,
        last_operation_at, (last_operation_at AT TIME ZONE zone)::date AS last_operation_date, first_approved_at
 FROM payment
 CROSS JOIN (SELECT value AS zone FROM core.settings WHERE key = 'reporting_zone') AS z
+ORDER BY payment_id, account, project_id, currency
 
 -- name: analyze_new_payments
 -- Of what later statements join by only.
@@ -375,19 +365,24 @@ FROM failed f JOIN retried r USING (payment_id, account, project_id, currency)
 -- name: new_refunds
 -- What of the stale payments was given back, each with its sale.
 CREATE TEMPORARY TABLE new_refunds ON COMMIT DROP AS
+WITH refund AS (
+    SELECT * FROM stale_operations WHERE of_payment AND is_success AND operation_type IN ('refund', 'reversal')
+), sale AS (
+    SELECT r.account, r.operation_id, max(s.business_at) AS sold_at
+    FROM refund r
+    JOIN stale_operations s USING (payment_id, account, project_id, currency)
+    WHERE s.of_payment AND s.is_success AND s.operation_type IN ('sale', 'capture', 'recurring')
+      AND s.business_at <= r.business_at
+    GROUP BY 1, 2
+)
 SELECT account, operation_id, project_id, payment_id, operation_type, currency, amount_minor,
        amount_minor * smallest_unit AS amount, business_at AS refunded_at, business_date AS refunded_date,
        sold_at, (sold_at AT TIME ZONE zone)::date AS sold_date,
        business_date - (sold_at AT TIME ZONE zone)::date AS days_to_refund,
        floor(extract(epoch FROM business_at - sold_at) / 3600)::bigint AS hours_to_refund
-FROM (
-    SELECT *, max(business_at) FILTER (WHERE operation_type IN ('sale', 'capture', 'recurring')) OVER (
-               PARTITION BY payment_id, account, project_id, currency ORDER BY business_at) AS sold_at
-    FROM stale_operations
-    WHERE of_payment AND is_success AND operation_type IN ('sale', 'capture', 'recurring', 'refund', 'reversal')
-) AS moved
+FROM refund
+LEFT JOIN sale USING (account, operation_id)
 CROSS JOIN (SELECT value AS zone FROM core.settings WHERE key = 'reporting_zone') AS z
-WHERE operation_type IN ('refund', 'reversal')
 
 -- name: new_balances_daily
 -- All balances by business day; snapshots are few, so all days are built each time.
@@ -488,6 +483,14 @@ ANALYZE new_daily_overview (account, business_date, project_id, currency, operat
     new_decline_reasons (account, business_date, project_id, currency, operation_type, operation_status, payment_method_type,
                          payment_provider_code, payment_provider_message),
     new_retries (account, project_id, payment_id, currency), new_refunds (account, operation_id)
+
+-- name: all_days
+-- For a full build: every day of the core, and every day that the marts hold, rightly or not.
+INSERT INTO stale_days
+SELECT account, business_date FROM new_daily_overview
+UNION SELECT account, business_date FROM bi.daily_overview
+UNION SELECT account, business_date FROM bi.approval_by_method_daily
+UNION SELECT account, business_date FROM bi.decline_reasons_daily
 
 -- name: put_dates
 -- Rows of dimensions, which facts refer to, are changed in place; *= compares whole rows to the byte. A day stays when no
@@ -601,13 +604,15 @@ WHERE NOT EXISTS (
       AND n.currency = f.currency AND n *= f)
 
 -- name: put_daily_overview
--- New rows that are not there yet: what is there under their key equals them.
+-- New rows that are not there yet: what is there under their key equals them. In the order of the key, which is faster to
+-- put and keeps a day's rows together.
 INSERT INTO bi.daily_overview
 SELECT * FROM new_daily_overview n
 WHERE NOT EXISTS (
     SELECT FROM bi.daily_overview d
     WHERE n.account = d.account AND n.business_date = d.business_date AND n.project_id = d.project_id
       AND n.currency = d.currency AND n.operation_type = d.operation_type AND n.operation_status = d.operation_status)
+ORDER BY account, business_date, project_id, currency, operation_type, operation_status
 
 -- name: put_approval_by_method
 INSERT INTO bi.approval_by_method_daily
@@ -617,6 +622,7 @@ WHERE NOT EXISTS (
     WHERE n.account = d.account AND n.business_date = d.business_date AND n.project_id = d.project_id
       AND n.currency = d.currency AND n.operation_type = d.operation_type
       AND n.payment_method_type = d.payment_method_type AND n.country_by_bin = d.country_by_bin AND n.bin = d.bin)
+ORDER BY account, business_date, project_id, currency, operation_type, payment_method_type, country_by_bin, bin
 
 -- name: put_decline_reasons
 INSERT INTO bi.decline_reasons_daily
@@ -627,11 +633,15 @@ WHERE NOT EXISTS (
       AND n.currency = d.currency AND n.operation_type = d.operation_type AND n.operation_status = d.operation_status
       AND n.payment_method_type = d.payment_method_type AND n.payment_provider_code = d.payment_provider_code
       AND n.payment_provider_message = d.payment_provider_message)
+ORDER BY account, business_date, project_id, currency, operation_type, operation_status, payment_method_type,
+         payment_provider_code, payment_provider_message
 
 -- name: put_payments
+-- In a full build every row that is left equals a new one: where there are as many, none is missing, and none is looked for.
 INSERT INTO bi.fct_payments
 SELECT * FROM new_payments n
-WHERE NOT EXISTS (
+WHERE NOT (CAST(:is_full AS boolean) AND (SELECT count(*) FROM new_payments) = (SELECT count(*) FROM bi.fct_payments))
+  AND NOT EXISTS (
     SELECT FROM bi.fct_payments f
     WHERE n.account = f.account AND n.project_id = f.project_id AND n.payment_id = f.payment_id AND n.currency = f.currency)
 
@@ -646,6 +656,7 @@ WHERE NOT EXISTS (
 INSERT INTO bi.fct_refunds
 SELECT * FROM new_refunds n
 WHERE NOT EXISTS (SELECT FROM bi.fct_refunds f WHERE n.account = f.account AND n.operation_id = f.operation_id)
+ORDER BY account, operation_id
 
 -- name: put_balances_daily
 INSERT INTO bi.fct_balances_daily
@@ -669,6 +680,10 @@ WHERE NOT (d.operation_type IN (SELECT operation_type FROM core.operation_types)
     SELECT 1 FROM bi.daily_overview o
     WHERE o.operation_type = d.operation_type AND o.operation_status = d.operation_status)
 
+-- name: references
+-- Those that a build has made, behind its rows: holding each row against its dimensions costs three times as much as putting it.
+SELECT FROM pg_constraint WHERE connamespace = 'bi'::regnamespace AND contype = 'f'
+
 -- name: due
 INSERT INTO sync.due (account, stream, schedule, next_run_at) VALUES (:account, :stream, :schedule, :next_run_at)
 ON CONFLICT (account, stream) DO UPDATE SET schedule = excluded.schedule, next_run_at = excluded.next_run_at
@@ -680,6 +695,7 @@ INSERT INTO sync.mart_refreshes
 SELECT w.account, 'operations', max(w.entry_no), max(s.value), transaction_timestamp(), CAST(:is_full AS boolean),
        (SELECT count(*) FROM stale_days d WHERE d.account = w.account),
        (SELECT count(*) FROM stale_payments p WHERE p.account = w.account)
+       + (SELECT count(*) FROM new_payments p WHERE p.account = w.account AND CAST(:is_full AS boolean))
 FROM sync.windows w, core.settings s
 WHERE s.key = 'reference_fingerprint'
 GROUP BY w.account
@@ -689,8 +705,10 @@ ON CONFLICT (account, mart_group) DO UPDATE SET
     payments = excluded.payments
 
 -- name: report
-SELECT (SELECT count(*) FROM stale_days) AS days, (SELECT count(*) FROM stale_payments) AS payments,
+SELECT coalesce(sum(days), 0) AS days, coalesce(sum(payments), 0) AS payments,
        (SELECT count(*) FROM new_windows) AS windows, transaction_timestamp() AS refreshed_at
+FROM sync.mart_refreshes
+WHERE mart_group = 'operations' AND refreshed_at = transaction_timestamp()
 
 -- name: row_counts
 -- Of the tables; of large ones as the server last counted them.

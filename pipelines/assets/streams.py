@@ -350,7 +350,7 @@ def _run_metadata(
         **column_schema(store, stream.table),
     }
     if stream.day_figures:
-        found["control_totals"] = _totals_table(sorted(report.totals.values(), key=str))
+        found["control_totals"] = _totals_table(sorted(report.totals, key=str))
     if stream.is_counted:
         (row,) = store.query("metadata/count_operations", account=scope.account)
         found["dagster/row_count"] = dg.MetadataValue.int(row.row_count)

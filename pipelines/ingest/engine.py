@@ -6,10 +6,10 @@ What a window and a walk are is in `windows` and `walk`; what is requested, and 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from functools import partial
 from typing import Any, Generic, Protocol, TypeVar
@@ -47,7 +47,6 @@ from resources.warehouse.ledger import (
     LoadReport,
     Neighbours,
     Scope,
-    TotalKey,
     WalkRecord,
     sum_totals,
 )
@@ -117,12 +116,11 @@ class SyncReport:
     rows_unchanged: int = 0
     rows_rejected: int = 0
     requests_in_flight: int = 0  # of the token, that were found to go well
-    totals: Mapping[TotalKey, ControlTotal] = field(default_factory=dict)
+    totals: tuple[ControlTotal, ...] = ()  # once it has ended
     skipped: str | None = None
 
     def __add__(self, loaded: LoadReport) -> SyncReport:
-        """Count a committed window in."""
-        totals = sum_totals(self.totals.values(), loaded.totals)
+        """Count the rows of a committed window in."""
         return replace(
             self,
             windows=self.windows + 1,
@@ -131,7 +129,6 @@ class SyncReport:
             rows_changed=self.rows_changed + loaded.rows_changed,
             rows_unchanged=self.rows_unchanged + loaded.rows_unchanged,
             rows_rejected=self.rows_rejected + loaded.rows_rejected,
-            totals={(total.currency, total.type, total.status): total for total in totals},
         )
 
 
@@ -263,6 +260,7 @@ class Engine(Generic[T]):
         self.api = walker.api
         self.settings = walker.settings
         self.incomplete: list[tuple[Window, Unstable]] = []
+        self.totals: list[tuple[ControlTotal, ...]] = []  # of each committed window
 
     def load(self, request: SyncRequest, done: Sequence[Window]) -> SyncReport:
         """Walk and load what is not done of the days."""
@@ -276,8 +274,12 @@ class Engine(Generic[T]):
             self.progress.end()
         if self.incomplete:
             raise Incomplete(_incomplete_message(self.incomplete))
-        concurrency = self.api.client.concurrency
-        return replace(self.report, requests=self.api.counts.total, requests_in_flight=concurrency.limit)
+        return replace(
+            self.report,
+            requests=self.api.counts.total,
+            requests_in_flight=self.api.client.concurrency.limit,
+            totals=sum_totals(*self.totals),
+        )
 
     def _whole(self, request: SyncRequest) -> Window:
         """Return the window of the days as far as they are over; of a snapshot, what seems to be the present second."""
@@ -320,6 +322,7 @@ class Engine(Generic[T]):
     def _on_done(self, queue: deque[Window], window: Window, outcome: LoadReport | Unstable | list[Window]) -> None:
         if isinstance(outcome, LoadReport):
             self.report += outcome
+            self.totals.append(outcome.totals)
             if self.stream.is_snapshot:
                 self.report = replace(self.report, window=window)
             self.progress.committed(window, outcome)

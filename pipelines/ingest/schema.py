@@ -30,8 +30,10 @@ ARROW_TYPES: dict[Kind, pa.DataType] = {
     **dict.fromkeys(("amount", "integer"), pa.int64()),
     "time": TIME,
 }
-TIME_PATTERN = r"^\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}:\d{2}(\.\d{1,6})?(Z|[+-]\d{2}:?\d{2})?$"
+DAY, CLOCK, OFFSET = "[0-9]{4}-[0-9]{2}-[0-9]{2}", "[0-9]{2}:[0-9]{2}:[0-9]{2}", "[+-][0-9]{2}:?[0-9]{2}"
+TIME_PATTERN = rf"^{DAY}[T ]{CLOCK}(?:\.[0-9]{{1,6}})?(?:Z|{OFFSET})?$"
 DECIMAL_PATTERN = r"[+-]?\d{1,24}(\.\d{1,12})?"
+NO_BYTES = pa.scalar(0, pa.int32())
 LARGEST = 2**63 - 1
 LARGEST_INTEGER = 2**31 - 1
 MOST_DIGITS = 100_000  # before the decimal point; numeric, and so jsonb, holds 131,072
@@ -129,8 +131,8 @@ def typed_column(column: pa.Array | None, kind: Kind, count: int) -> pa.Array | 
 
 
 def _no_empty(texts: pa.Array) -> pa.Array:
-    empty = pc.equal(pc.binary_length(texts), 0)
-    return pc.if_else(empty, pa.scalar(None, pa.string()), texts) if pc.any(empty).as_py() else texts
+    empty = pc.equal(pc.binary_length(texts), NO_BYTES)
+    return pc.if_else(empty, pa.scalar(None, pa.string()), texts) if empty.true_count else texts
 
 
 def _fast_text(values: Sequence[Any]) -> pa.Array | None:
@@ -138,8 +140,7 @@ def _fast_text(values: Sequence[Any]) -> pa.Array | None:
 
 
 def _clean_text(texts: pa.Array) -> pa.Array | None:
-    has_nul = pc.any(pc.match_substring(texts, "\x00")).as_py()
-    return None if has_nul else texts
+    return None if pc.match_substring(texts, "\x00").true_count else texts
 
 
 def _fast_amount(values: Sequence[Any]) -> pa.Array | None:
@@ -154,7 +155,7 @@ def _fast_time(values: Sequence[Any]) -> pa.Array | None:
 
 
 def _clean_time(texts: pa.Array) -> pa.Array | None:
-    if pc.all(pc.match_substring_regex(texts, TIME_PATTERN)).as_py() is False:
+    if pc.match_substring_regex(texts, TIME_PATTERN).false_count:
         return None
     try:
         times = _times(texts)

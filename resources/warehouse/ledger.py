@@ -42,12 +42,6 @@ class ControlTotal:
     count: int
     minor: int | None
 
-    def __add__(self, other: ControlTotal) -> ControlTotal:
-        """Add a total of the same currency, type and status."""
-        minors = [minor for minor in (self.minor, other.minor) if minor is not None]
-        minor = sum(minors) if minors else None
-        return ControlTotal(self.currency, self.type, self.status, self.count + other.count, minor)
-
 
 @dataclass(frozen=True, order=True)
 class DoneWindow:
@@ -300,11 +294,14 @@ def written_totals(connection: Connection, window_id: int) -> list[ControlTotal]
 
 def sum_totals(*totals: Iterable[ControlTotal]) -> tuple[ControlTotal, ...]:
     """Return the sums of control totals by currency, type and status."""
-    sums: dict[TotalKey, ControlTotal] = {}
+    sums: dict[TotalKey, tuple[int, int | None]] = {}
     for total in chain(*totals):
         key = (total.currency, total.type, total.status)
-        sums[key] = sums[key] + total if key in sums else total
-    return tuple(sums.values())
+        count, minor = sums.get(key, (0, None))
+        if total.minor is not None:
+            minor = total.minor + (minor or 0)
+        sums[key] = count + total.count, minor
+    return tuple(ControlTotal(*key, *summed) for key, summed in sums.items())
 
 
 def control_totals_of(totals: Iterable[Mapping[str, Any]]) -> list[ControlTotal]:

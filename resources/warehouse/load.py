@@ -269,7 +269,7 @@ def pages_digest(pages: Sequence[Any]) -> str:
 
 
 def _arrow(frame: pd.DataFrame) -> pa.Table:
-    # its columns are Arrow's own; from_pandas looks at each several times
+    # its columns are Arrow's own; from_pandas looks at each several times, and starts threads for each window
     return pa.table({name: pa.array(column.array) for name, column in frame.items()})
 
 

@@ -176,7 +176,7 @@ COMMENT ON COLUMN sync.mart_refreshes.reference_fingerprint IS 'Currencies and s
 COMMENT ON COLUMN sync.mart_refreshes.refreshed_at IS 'When the transaction of the last refresh began: the marts show the core of that moment.';
 COMMENT ON COLUMN sync.mart_refreshes.is_full IS 'Whether the last refresh built everything anew.';
 COMMENT ON COLUMN sync.mart_refreshes.days IS 'Business days that the last refresh built.';
-COMMENT ON COLUMN sync.mart_refreshes.payments IS 'Payments that the last refresh built.';
+COMMENT ON COLUMN sync.mart_refreshes.payments IS 'Payments that the last refresh built; of one that built everything, payments and currencies.';
 
 CREATE TABLE sync.due (
     account      text NOT NULL,

@@ -1,4 +1,5 @@
--- Schema bi: the tables of the marts. Their views are in sql/bi and are made again whenever they have changed.
+-- Schema bi: the tables of the marts. Their views are in sql/bi and are made again whenever they have changed; the
+-- references of the facts to the dimensions are there too, and are made by the first build.
 
 CREATE SCHEMA IF NOT EXISTS bi;
 COMMENT ON SCHEMA bi IS 'What reports and dashboards read: facts, dimensions, daily figures. No personal data.';
@@ -74,7 +75,7 @@ COMMENT ON COLUMN bi.dim_operation_status.sign IS 'What this pair does to the me
 
 CREATE TABLE bi.daily_overview (
     account           text NOT NULL,
-    business_date     date NOT NULL REFERENCES bi.dim_date,
+    business_date     date NOT NULL,
     project_id        text NOT NULL,
     currency          text NOT NULL,
     operation_type    text NOT NULL,
@@ -82,9 +83,7 @@ CREATE TABLE bi.daily_overview (
     operations        bigint NOT NULL,
     amount_minor      bigint,
     amount            numeric,
-    PRIMARY KEY (account, business_date, project_id, currency, operation_type, operation_status),
-    FOREIGN KEY (account, project_id) REFERENCES bi.dim_project,
-    FOREIGN KEY (operation_type, operation_status) REFERENCES bi.dim_operation_status
+    PRIMARY KEY (account, business_date, project_id, currency, operation_type, operation_status)
 );
 CREATE INDEX daily_overview_date ON bi.daily_overview (business_date);
 
@@ -122,12 +121,11 @@ CREATE TABLE bi.fct_payments (
     net                  numeric,
     is_pending           boolean NOT NULL,
     first_operation_at   timestamptz NOT NULL,
-    first_operation_date date NOT NULL REFERENCES bi.dim_date,
+    first_operation_date date NOT NULL,
     last_operation_at    timestamptz NOT NULL,
-    last_operation_date  date NOT NULL REFERENCES bi.dim_date,
+    last_operation_date  date NOT NULL,
     first_approved_at    timestamptz,
-    PRIMARY KEY (account, project_id, payment_id, currency),
-    FOREIGN KEY (account, project_id) REFERENCES bi.dim_project
+    PRIMARY KEY (account, payment_id, project_id, currency)
 );
 CREATE INDEX fct_payments_first ON bi.fct_payments (first_operation_date);
 CREATE INDEX fct_payments_payment ON bi.fct_payments (payment_id);
@@ -162,7 +160,7 @@ COMMENT ON COLUMN bi.fct_payments.first_approved_at IS 'When its first operation
 
 CREATE TABLE bi.fct_balances_daily (
     account           text NOT NULL,
-    business_date     date NOT NULL REFERENCES bi.dim_date,
+    business_date     date NOT NULL,
     balance_name      text NOT NULL,
     currency          text NOT NULL,
     opening_minor     bigint NOT NULL,
@@ -199,7 +197,7 @@ COMMENT ON COLUMN bi.fct_balances_daily.last_captured_at IS 'When the last snaps
 
 CREATE TABLE bi.approval_by_method_daily (
     account             text NOT NULL,
-    business_date       date NOT NULL REFERENCES bi.dim_date,
+    business_date       date NOT NULL,
     project_id          text NOT NULL,
     currency            text NOT NULL,
     operation_type      text NOT NULL,
@@ -214,8 +212,7 @@ CREATE TABLE bi.approval_by_method_daily (
     attempted           numeric,
     approved_minor      bigint NOT NULL,
     approved_amount     numeric,
-    PRIMARY KEY (account, business_date, project_id, currency, operation_type, payment_method_type, country_by_bin, bin),
-    FOREIGN KEY (account, project_id) REFERENCES bi.dim_project
+    PRIMARY KEY (account, business_date, project_id, currency, operation_type, payment_method_type, country_by_bin, bin)
 );
 CREATE INDEX approval_by_method_daily_date ON bi.approval_by_method_daily (business_date);
 
@@ -239,7 +236,7 @@ COMMENT ON COLUMN bi.approval_by_method_daily.approved_amount IS 'The same in ma
 
 CREATE TABLE bi.decline_reasons_daily (
     account                  text NOT NULL,
-    business_date            date NOT NULL REFERENCES bi.dim_date,
+    business_date            date NOT NULL,
     project_id               text NOT NULL,
     currency                 text NOT NULL,
     operation_type           text NOT NULL,
@@ -251,8 +248,7 @@ CREATE TABLE bi.decline_reasons_daily (
     amount_minor             bigint,
     amount                   numeric,
     PRIMARY KEY (account, business_date, project_id, currency, operation_type, operation_status, payment_method_type,
-                 payment_provider_code, payment_provider_message),
-    FOREIGN KEY (account, project_id) REFERENCES bi.dim_project
+                 payment_provider_code, payment_provider_message)
 );
 CREATE INDEX decline_reasons_daily_date ON bi.decline_reasons_daily (business_date);
 
@@ -276,7 +272,7 @@ CREATE TABLE bi.fct_retries (
     payment_id               text NOT NULL,
     currency                 text NOT NULL,
     first_failed_at          timestamptz NOT NULL,
-    first_failed_date        date NOT NULL REFERENCES bi.dim_date,
+    first_failed_date        date NOT NULL,
     first_failed_status      text NOT NULL,
     payment_provider_code    text,
     payment_provider_message text,
@@ -287,8 +283,7 @@ CREATE TABLE bi.fct_retries (
     minutes_to_approval      bigint,
     amount_minor             bigint,
     amount                   numeric,
-    PRIMARY KEY (account, project_id, payment_id, currency),
-    FOREIGN KEY (account, project_id) REFERENCES bi.dim_project
+    PRIMARY KEY (account, payment_id, project_id, currency)
 );
 CREATE INDEX fct_retries_date ON bi.fct_retries (first_failed_date);
 
@@ -320,13 +315,12 @@ CREATE TABLE bi.fct_refunds (
     amount_minor    bigint,
     amount          numeric,
     refunded_at     timestamptz NOT NULL,
-    refunded_date   date NOT NULL REFERENCES bi.dim_date,
+    refunded_date   date NOT NULL,
     sold_at         timestamptz,
-    sold_date       date REFERENCES bi.dim_date,
+    sold_date       date,
     days_to_refund  integer,
     hours_to_refund bigint,
-    PRIMARY KEY (account, operation_id),
-    FOREIGN KEY (account, project_id) REFERENCES bi.dim_project
+    PRIMARY KEY (account, operation_id)
 );
 CREATE INDEX fct_refunds_refunded ON bi.fct_refunds (refunded_date);
 CREATE INDEX fct_refunds_sold ON bi.fct_refunds (sold_date);

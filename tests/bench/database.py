@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import tempfile
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,12 +27,26 @@ class Server:
     """A running server on 127.0.0.1: over TCP, since dlt takes no socket directory."""
 
     port: int
-    pid: int
     version: str
+    files: Path
+    restart: Callable[[], None]
+
+    @property
+    def pid(self) -> int:
+        """The server's own process."""
+        return int((self.files / "postmaster.pid").read_text(encoding="utf-8").split()[0])
 
     def url(self, database: str) -> str:
         """Give the libpq URL of a database."""
         return f"postgresql://postgres:bench@127.0.0.1:{self.port}/{database}"
+
+    def start_cold(self) -> None:
+        """Start it anew, its files neither in its memory nor in the system's."""
+        self.restart()
+        for file in (self.files / "base").rglob("*"):
+            if file.is_file():
+                with file.open("rb") as opened:
+                    os.posix_fadvise(opened.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
 
     @contextmanager
     def database(self, name: str) -> Iterator[str]:
@@ -60,11 +75,14 @@ def server() -> Iterator[Server]:
             port = listener.getsockname()[1]
         where = {"pgdata": handle.pgdata, "user": handle.system_user}
         options = f"-h 127.0.0.1 -p {port} -k {handle.get_postmaster_info().socket_dir}"
-        pg_ctl(["-w", "-m", "fast", "-l", str(handle.log), "-o", options, "restart"], **where)
+
+        def restart() -> None:
+            pg_ctl(["-w", "-m", "fast", "-l", str(handle.log), "-o", options, "restart"], **where)
+
+        restart()
         try:
             with psycopg.connect(f"postgresql://postgres@127.0.0.1:{port}/postgres") as connection:
                 version = connection.info.parameter_status("server_version") or ""
-            pid = int((handle.pgdata / "postmaster.pid").read_text(encoding="utf-8").split()[0])
-            yield Server(port, pid, version.split()[0])
+            yield Server(port, version.split()[0], handle.pgdata, restart)
         finally:
             pg_ctl(["-w", "-m", "immediate", "stop"], **where)

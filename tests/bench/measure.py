@@ -46,14 +46,14 @@ def measure(
 ) -> Measured:
     """Run a command in a process group of its own, in `folder`, and wait for its end."""
     log = folder / "output.log"
-    server_before = _cpu_of_tree(server_pid)
+    server_before = cpu_of_tree(server_pid)
     launcher = [sys.executable, "-S", str(LAUNCH), str(timeout), str(log), *command]
     done = subprocess.run(launcher, env=dict(environment), cwd=folder, stdout=subprocess.PIPE, check=True)
     said = log.read_text(encoding="utf-8", errors="replace")
-    return Measured(**json.loads(done.stdout), server_cpu=_cpu_of_tree(server_pid) - server_before, output=said)
+    return Measured(**json.loads(done.stdout), server_cpu=cpu_of_tree(server_pid) - server_before, output=said)
 
 
-def _cpu_of_tree(pid: int) -> float:
+def cpu_of_tree(pid: int) -> float:
     """CPU seconds of a process, its children that ended, and those that live (PostgreSQL has no grandchildren)."""
     total = 0
     for stat in [Path(f"/proc/{pid}/stat"), *(Path(f"/proc/{child}/stat") for child in _children(pid))]:

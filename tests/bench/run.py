@@ -19,8 +19,8 @@ sys.path[:0] = [str(Path(__file__).resolve().parents[level]) for level in (1, 2)
 from bench import completeness, memory, report, speed, waiting  # noqa: E402  after the path is set
 
 HERE = Path(__file__).resolve().parent
-PATIENCE = 1_200  # seconds
-PARTS = ("waiting", "speed", "completeness", "memory", "signature", "large", "backfill")
+PATIENCE = 3_600  # seconds, for the marts of ten million operations
+PARTS = ("waiting", "speed", "completeness", "memory", "signature", "large", "marts", "backfill")
 
 
 def main() -> int:
@@ -42,6 +42,7 @@ def main() -> int:
         "memory": lambda: memory.memory(asked.operations),
         "signature": lambda: _script("signature", HERE / "bench_signature.py"),
         "large": lambda: _script("large", HERE / "bench_large_table.py"),
+        "marts": lambda: _script("marts", HERE / "bench_marts.py"),
         "backfill": lambda: _script("backfill", HERE / "bench_backfill.py"),
     }
     failed = [name for name in chosen if not _done(name, parts[name])]

@@ -9,6 +9,7 @@ import pytest
 from fixtures.commands import execute, fetch_all
 from fixtures.marts import SETTINGS, load, op
 from pipelines.marts import MARTS, TABLES, build_marts, currencies_missing_from_grain
+from resources.errors import WarehouseBroken
 
 PERSONAL = {
     *("account_number", "customer_ip", "customer_email", "customer_id", "card_holder"),
@@ -74,6 +75,19 @@ def test_every_table_of_bi_has_a_key_and_facts_refer_to_their_dimensions(built):
         *((f"bi.{name}", "bi.dim_date") for name in ("approval_by_method_daily", "decline_reasons_daily")),
         *((f"bi.{name}", "bi.dim_project") for name in ("fct_retries", "fct_refunds")),
     }
+
+
+@pytest.mark.parametrize("full", [False, True])
+def test_a_fact_of_a_day_project_or_status_that_is_no_dimension_is_refused(built, full):
+    build_marts(built, SETTINGS, full=full)
+    for change in (
+        "daily_overview SET business_date = '1999-01-01'",
+        "daily_overview SET operation_status = 'no such'",
+        "fct_payments SET project_id = 'nobody'",
+        "fct_payments SET first_operation_date = '1999-01-01'",
+    ):
+        with pytest.raises(WarehouseBroken, match="foreign key"):
+            execute(built, f"UPDATE bi.{change}")
 
 
 def test_no_mart_could_mix_currencies_and_one_that_could_is_named(built):
