@@ -259,8 +259,8 @@ FROM (
 
 -- name: new_payments
 -- The stale payments from all of their operations. Each amount becomes major units on its own day, so that a change
--- of a currency's decimals in the middle of a payment adds up. In the order of their key, in which they are put: otherwise
--- every row of a first build touches another page of the key.
+-- of a currency's decimals in the middle of a payment adds up. In the order of their ids, in which they are put:
+-- otherwise every row of a first build touches other pages of its indexes.
 CREATE TEMPORARY TABLE new_payments ON COMMIT DROP AS
 WITH payment AS (
     SELECT account, project_id, payment_id, currency, count(*) AS operations,

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import os
 import sys
+from copy import copy
 from importlib import metadata
 from itertools import groupby
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
+from typer.models import CommandInfo, TyperInfo
 
 from pipelines.cli import admin, audit, closing, console, demo, finance, init, load, queue, status
 from pipelines.cli.accounts import explained
@@ -105,7 +107,7 @@ def run() -> None:
     console.make_output_safe()
     Stopping(_end_servers)
     try:
-        exit_code = app(standalone_mode=False)  # Typer would print wrong usage in four lines
+        exit_code = _app_of(sys.argv[1:2])(standalone_mode=False)  # Typer would print wrong usage in four lines
         sys.stdout.flush()
         sys.exit(exit_code)
     except typer.TyperException as error:
@@ -124,6 +126,31 @@ def run() -> None:
         except OSError:  # a full disk, which Python would complain of once more
             _drop_output()
         sys.exit(exit_code)
+
+
+def _app_of(first_words: list[str]) -> typer.Typer:
+    """Return the app without the other commands, if the first word is one: Typer reads the options of all that it has.
+
+    That is half of what a small command takes. Help, completion and what is no command need all of them.
+    """
+    for group in GROUPS.values():
+        alone = typer.Typer()
+        alone.registered_commands = [one for one in group.registered_commands if _name_of(one) in first_words]
+        alone.registered_groups = [one for one in group.registered_groups if _name_of_group(one) in first_words]
+        if alone.registered_commands or alone.registered_groups:
+            asked_for = copy(app)
+            asked_for.registered_groups = []
+            asked_for.add_typer(alone)
+            return asked_for
+    return app
+
+
+def _name_of(command: CommandInfo) -> str | None:
+    return command.name or (command.callback and command.callback.__name__.replace("_", "-"))
+
+
+def _name_of_group(group: TyperInfo) -> str | None:
+    return group.typer_instance.info.name if group.typer_instance else None
 
 
 def _drop_output() -> None:

@@ -269,7 +269,8 @@ def pages_digest(pages: Sequence[Any]) -> str:
 
 
 def _arrow(frame: pd.DataFrame) -> pa.Table:
-    return pa.Table.from_pandas(frame, preserve_index=False, nthreads=1)  # else it starts threads for each window
+    # its columns are Arrow's own; from_pandas looks at each several times, and starts threads for each window
+    return pa.table({name: pa.array(column.array) for name, column in frame.items()})
 
 
 def _with_times_as(kind: pa.DataType, table: pa.Table) -> pa.Table:

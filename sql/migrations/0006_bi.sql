@@ -125,9 +125,10 @@ CREATE TABLE bi.fct_payments (
     last_operation_at    timestamptz NOT NULL,
     last_operation_date  date NOT NULL,
     first_approved_at    timestamptz,
-    PRIMARY KEY (payment_id, account, project_id, currency)
+    PRIMARY KEY (account, payment_id, project_id, currency)
 );
 CREATE INDEX fct_payments_first ON bi.fct_payments (first_operation_date);
+CREATE INDEX fct_payments_payment ON bi.fct_payments (payment_id);
 
 COMMENT ON TABLE bi.fct_payments IS 'One row a payment and currency: what was authorised, captured, sold, refunded, reversed and paid out by its successful operations. Operations without a payment_id are in no payment.';
 COMMENT ON COLUMN bi.fct_payments.account IS 'Which token''s account (SYNC_ACCOUNT).';
@@ -282,7 +283,7 @@ CREATE TABLE bi.fct_retries (
     minutes_to_approval      bigint,
     amount_minor             bigint,
     amount                   numeric,
-    PRIMARY KEY (payment_id, account, project_id, currency)
+    PRIMARY KEY (account, payment_id, project_id, currency)
 );
 CREATE INDEX fct_retries_date ON bi.fct_retries (first_failed_date);
 

@@ -12,6 +12,7 @@ import dagster as dg
 import pytest
 import sqlalchemy
 import typer
+from conftest import create_database, drop_database, url_of
 
 from fixtures.commands import SETTINGS, execute, fetch_all, sync
 from fixtures.receivers import mail_server, watcher, webhook
@@ -25,6 +26,7 @@ from resources.accounts import account_scopes, accounts_of
 from resources.documents import DocumentsConfig, Interval
 from resources.sandbox import DEMO_SECRET, DEMO_TOKEN, Account, SandboxServer, World
 from resources.settings import AlertSettings
+from resources.warehouse.engine import Warehouse
 
 TODAY = datetime.now(UTC).date()
 NOON = datetime.combine(TODAY, datetime.min.time(), UTC) + timedelta(hours=12)
@@ -32,13 +34,32 @@ NIGHT_OF_TODAY = night_at(NOON, SETTINGS)
 CHARGEBACKS = DocumentsConfig("chargebacks", "chargeback/list", {}, interval=Interval(1))
 
 
-@pytest.fixture
-def loaded(store):
-    """A warehouse that has all it should have."""
+@pytest.fixture(scope="module")
+def original(server_url, template):
+    """The name of a database that has all it should have."""
+    name = "ecommpay_test_alerts"
+    create_database(server_url, name, template)
     world = World.generate(seed=5, start=TODAY - timedelta(days=6), days=6, operations=50)
-    with SandboxServer(world) as sandbox:
+    with SandboxServer(world) as sandbox, Warehouse(url_of(server_url, name)) as store:
         sync(sandbox, store, NIGHT_OF_TODAY.first_day.isoformat(), NIGHT_OF_TODAY.last_day.isoformat())
-    return store
+    yield name
+    drop_database(server_url, name)
+
+
+@pytest.fixture
+def loaded(server_url, original):
+    """A warehouse of the test's own, a copy of it."""
+    name = "ecommpay_test_alerts_copy"
+    create_database(server_url, name, original)
+    with Warehouse(url_of(server_url, name)) as store:
+        yield store
+    drop_database(server_url, name)
+
+
+@pytest.fixture
+def instance(dagster_home):
+    with dg.DagsterInstance.from_config(str(dagster_home)) as opened:
+        yield opened
 
 
 @dataclass(frozen=True)
@@ -355,13 +376,13 @@ SENSOR_FAILURES = {
 
 @pytest.mark.parametrize("name", SENSOR_FAILURES)
 def test_whatever_keeps_the_sensor_from_its_work_is_told_once_and_once_that_it_is_over(
-    loaded, store_url, monkeypatch, name
+    loaded, instance, monkeypatch, name
 ):
     make, title = SENSOR_FAILURES[name]
-    with webhook() as (hook, url), dg.instance_for_test() as instance:
+    with webhook() as (hook, url):
         monkeypatch.setenv("ALERT_WEBHOOK_URL", url)
         cursor = None
-        for warehouse in (*[make(store_url)] * 3, *[WarehouseResource(url=store_url)] * 2):
+        for warehouse in (*[make(loaded.url)] * 3, *[WarehouseResource(url=loaded.url)] * 2):
             result, cursor = tick(instance, cursor, warehouse)
             assert isinstance(result, dg.SkipReason)
         assert len(hook.texts) == 2, hook.texts
@@ -371,36 +392,36 @@ def test_whatever_keeps_the_sensor_from_its_work_is_told_once_and_once_that_it_i
         assert title in hook.texts[1]
 
 
-def test_a_broken_warehouse_is_told_after_an_absent_one_as_a_cause_of_its_own(loaded, store_url, monkeypatch):
-    with webhook() as (hook, url), dg.instance_for_test() as instance:
+def test_a_broken_warehouse_is_told_after_an_absent_one_as_a_cause_of_its_own(loaded, instance, monkeypatch):
+    with webhook() as (hook, url):
         monkeypatch.setenv("ALERT_WEBHOOK_URL", url)
-        _, cursor = tick(instance, None, SENSOR_FAILURES["away"][0](store_url))
+        _, cursor = tick(instance, None, SENSOR_FAILURES["away"][0](loaded.url))
         execute(loaded, "UPDATE sync.migrations SET sha256 = 'edited' WHERE version = 1")
         for _ in range(2):
-            _, cursor = tick(instance, cursor, WarehouseResource(url=store_url))
+            _, cursor = tick(instance, cursor, WarehouseResource(url=loaded.url))
         assert len(hook.texts) == 2, hook.texts
         assert "is away" in hook.texts[0]
         assert "the warehouse is not what its migrations say" in hook.texts[1]
         assert "was edited after it was applied" in hook.texts[1]
 
 
-def test_a_setting_of_one_channel_that_is_refused_is_told_through_the_other(loaded, store_url, monkeypatch):
-    with webhook() as (hook, url), dg.instance_for_test() as instance:
+def test_a_setting_of_one_channel_that_is_refused_is_told_through_the_other(loaded, instance, monkeypatch):
+    with webhook() as (hook, url):
         monkeypatch.setenv("ALERT_WEBHOOK_URL", url)
         monkeypatch.setenv("ALERT_SMTP_URL", "mail.example.com")
         cursor = None
         for _ in range(2):
-            _, cursor = tick(instance, cursor, WarehouseResource(url=store_url))
+            _, cursor = tick(instance, cursor, WarehouseResource(url=loaded.url))
         (text,) = hook.texts
         assert "a setting is refused, and alerts are not evaluated" in text
         assert "ALERT_" in text
         monkeypatch.delenv("ALERT_SMTP_URL")
-        tick(instance, cursor, WarehouseResource(url=store_url))
+        tick(instance, cursor, WarehouseResource(url=loaded.url))
         assert "over: a setting is refused" in hook.texts[1]
 
 
-def test_b17_a_proxy_that_cannot_be_used_is_told_through_what_needs_none(loaded, store_url, monkeypatch):
-    with mail_server() as (mailbox, url), dg.instance_for_test() as instance:
+def test_b17_a_proxy_that_cannot_be_used_is_told_through_what_needs_none(loaded, instance, monkeypatch):
+    with mail_server() as (mailbox, url):
         monkeypatch.setenv("ALERT_SMTP_URL", url)
         monkeypatch.setenv("ALERT_EMAIL_FROM", "from@a.example")
         monkeypatch.setenv("ALERT_EMAIL_TO", "on-call@b.example")
@@ -409,7 +430,7 @@ def test_b17_a_proxy_that_cannot_be_used_is_told_through_what_needs_none(loaded,
         monkeypatch.setenv("ALL_PROXY", "socks5h://proxy.example:1080")
         cursor = None
         for _ in range(2):
-            result, cursor = tick(instance, cursor, WarehouseResource(url=store_url))
+            result, cursor = tick(instance, cursor, WarehouseResource(url=loaded.url))
             assert isinstance(result, dg.SkipReason)
         ((subject, text, _),) = mailbox.messages
         assert "a setting is refused, and alerts are not evaluated" in subject
@@ -426,7 +447,7 @@ def works():
     pass
 
 
-def test_the_heartbeat_tells_the_tip_every_hour_and_of_each_night_how_it_ended(loaded, store_url, monkeypatch):
+def test_the_heartbeat_tells_the_tip_every_hour_and_of_each_night_how_it_ended(loaded, monkeypatch):
     def nightly_of(op):
         @dg.job(name="nightly")
         def nightly():
@@ -441,7 +462,7 @@ def test_the_heartbeat_tells_the_tip_every_hour_and_of_each_night_how_it_ended(l
             night = nightly_of(op).execute_in_process(instance=instance, raise_on_error=False)
             cursor = None
             for _ in range(3):
-                _, cursor = tick(instance, cursor, WarehouseResource(url=store_url))
+                _, cursor = tick(instance, cursor, WarehouseResource(url=loaded.url))
             head = fetch_all(loaded, "SELECT encode(entry_hash, 'hex') AS h FROM sync.windows ORDER BY entry_no")[-1]
             (of_night, of_hour) = signals
             assert of_night[:2] == ("" if night.success else "/fail", f"rid={night.run_id}")
@@ -450,39 +471,39 @@ def test_the_heartbeat_tells_the_tip_every_hour_and_of_each_night_how_it_ended(l
             assert (head["h"] in of_night[2]) == night.success
 
 
-def test_the_heartbeat_fails_once_when_alerts_cannot_be_evaluated_and_is_back_at_once(loaded, store_url, monkeypatch):
-    with watcher() as (signals, url), dg.instance_for_test() as instance:
+def test_the_heartbeat_fails_once_when_alerts_cannot_be_evaluated_and_is_back_at_once(loaded, instance, monkeypatch):
+    with watcher() as (signals, url):
         monkeypatch.setenv("ALERT_HEARTBEAT_URL", url)
         cursor = "no cursor that was ever written"
-        whole, away = WarehouseResource(url=store_url), SENSOR_FAILURES["away"][0](store_url)
+        whole, away = WarehouseResource(url=loaded.url), SENSOR_FAILURES["away"][0](loaded.url)
         for warehouse in (whole, away, away, away, whole, whole):
             _, cursor = tick(instance, cursor, warehouse)
         assert [path for path, _, _ in signals] == ["", "/fail", ""]
         assert "database_away" in signals[1][2]
 
 
-def test_a_heartbeat_that_the_watcher_did_not_take_is_given_again_at_the_next_tick(loaded, store_url, monkeypatch):
-    with watcher() as (signals, url), dg.instance_for_test() as instance:
+def test_a_heartbeat_that_the_watcher_did_not_take_is_given_again_at_the_next_tick(loaded, instance, monkeypatch):
+    with watcher() as (signals, url):
         monkeypatch.setenv("ALERT_HEARTBEAT_URL", "http://127.0.0.1:9/ping/SECRETPATH")
-        result, cursor = tick(instance, None, WarehouseResource(url=store_url))
+        result, cursor = tick(instance, None, WarehouseResource(url=loaded.url))
         assert "no heartbeat: the heartbeat at 127.0.0.1 cannot be reached" in result.skip_message
         monkeypatch.setenv("ALERT_HEARTBEAT_URL", url)
         for _ in range(2):
-            _, cursor = tick(instance, cursor, WarehouseResource(url=store_url))
+            _, cursor = tick(instance, cursor, WarehouseResource(url=loaded.url))
         assert [path for path, _, _ in signals] == [""]
 
 
-def test_a_cause_that_no_channel_takes_makes_the_heartbeat_fail(loaded, store_url, monkeypatch):
+def test_a_cause_that_no_channel_takes_makes_the_heartbeat_fail(loaded, instance, monkeypatch):
     execute(loaded, "UPDATE sync.windows SET rows_met = rows_met + 1 WHERE entry_no = 1")
-    with watcher() as (signals, url), dg.instance_for_test() as instance:
+    with watcher() as (signals, url):
         monkeypatch.setenv("ALERT_HEARTBEAT_URL", url)
-        tick(instance, None, WarehouseResource(url=store_url))
+        tick(instance, None, WarehouseResource(url=loaded.url))
         ((path, _, text),) = signals
         assert path == "/fail"
         assert "no channel took" in text
 
 
-def test_a_failed_night_stays_in_view_behind_any_number_of_short_runs(loaded, store_url, monkeypatch):
+def test_a_failed_night_stays_in_view_behind_any_number_of_short_runs(loaded, instance, monkeypatch):
     @dg.job(name="nightly")
     def nightly():
         breaks()
@@ -491,12 +512,12 @@ def test_a_failed_night_stays_in_view_behind_any_number_of_short_runs(loaded, st
     def snapshot_balances():
         works()
 
-    with webhook() as (hook, url), dg.instance_for_test() as instance:
+    with webhook() as (hook, url):
         monkeypatch.setenv("ALERT_WEBHOOK_URL", url)
         nightly.execute_in_process(instance=instance, raise_on_error=False)
         for _ in range(201):
             instance.create_run_for_job(snapshot_balances, status=dg.DagsterRunStatus.SUCCESS)
-        result, _ = tick(instance, None, WarehouseResource(url=store_url))
+        result, _ = tick(instance, None, WarehouseResource(url=loaded.url))
         assert "1 causes stand" in result.skip_message
         assert "the step breaks of the job nightly failed" in hook.texts[0]
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import re
-import subprocess
-import sys
+import signal
 import time
 from datetime import timedelta
 from pathlib import Path
@@ -56,7 +54,7 @@ def committed(store):
     return fetch_all(store, "SELECT count(*) FROM sync.windows")[0]["count"]
 
 
-def test_five_sparse_years_cost_at_most_60_requests_forecast_included(command, environment, store):
+def test_five_sparse_years_cost_at_most_60_requests_forecast_included(command, environment, dagster_home, store):
     with SandboxServer(sparse_world()) as sandbox:
         environment |= {"DATA_API_BASE_URL": sandbox.url}
         done = command("operations", "--from", YEARS[0], "--to", YEARS[1], environment=environment)
@@ -104,7 +102,7 @@ def test_a_dry_run_forecasts_with_a_few_probes_and_writes_nothing(command, envir
     assert list(tmp_path.iterdir()) == [], "no Dagster home, no database"
 
 
-def test_the_forecast_of_days_walked_before_comes_from_the_ledger(command, environment):
+def test_the_forecast_of_days_walked_before_comes_from_the_ledger(command, environment, dagster_home):
     with SandboxServer(sparse_world()) as sandbox:
         environment |= {"DATA_API_BASE_URL": sandbox.url}
         asked = ("operations", "--from", "2023-11-01", "--to", "2023-12-31")
@@ -116,7 +114,7 @@ def test_the_forecast_of_days_walked_before_comes_from_the_ledger(command, envir
     assert "guessed from 61 days as the ledger counted them" in done.stdout
 
 
-def test_a_short_run_asks_no_probe(command, environment):
+def test_a_short_run_asks_no_probe(command, environment, dagster_home):
     with SandboxServer(World.of(now=NOW)) as sandbox:
         environment |= {"DATA_API_BASE_URL": sandbox.url}
         done = command("operations", "--from", "2024-03-01", "--to", "2024-03-02", environment=environment)
@@ -126,24 +124,18 @@ def test_a_short_run_asks_no_probe(command, environment):
 
 
 def test_after_kill_9_the_finished_days_are_in_dagster_and_the_next_command_continues_from_the_first_hole(
-    command, environment, store
+    command, environment, dagster_home, store
 ):
     world = World.generate(seed=4, start="2024-01-01", days=60, operations=40_000, now=NOW)
     asked = ("operations", "--from", "2024-01-01", "--to", "2024-02-29")
     with SandboxServer(world) as sandbox:
         environment |= {"DATA_API_BASE_URL": sandbox.url, "SYNC_WINDOWS_IN_FLIGHT": "1"}
         sandbox.faults.always(("slow", 0.1))
-        process = subprocess.Popen(
-            [str(Path(sys.executable).parent / "ecommpay-sync"), *asked],
-            env={"PATH": os.environ["PATH"]} | environment,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        until = time.monotonic() + 90
-        while time.monotonic() < until and committed(store) < 3:
-            time.sleep(0.05)
-        process.kill()
-        process.wait()
+        with command.started(*asked, environment=environment) as running:
+            until = time.monotonic() + 90
+            while time.monotonic() < until and committed(store) < 3:
+                time.sleep(0.05)
+        assert running.returncode == -signal.SIGKILL
         sandbox.faults.clear()
         last = fetch_all(store, "SELECT max(interval_to) AS moment FROM sync.windows")[0]["moment"]
         covered = (last - timedelta(seconds=1)).date().isoformat()

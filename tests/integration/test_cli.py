@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -40,6 +41,7 @@ def environment(sandbox, store_url, tmp_path, dagster_home):
 
 
 def test_operations_are_loaded_and_a_second_time_no_row_changes(command, environment, sandbox, store):
+    del environment["DAGSTER_HOME"]  # of quick commands alone
     first = support.command("operations", *DAYS, environment=environment)
     assert first.returncode == 0, first.stderr
     expected = len(sandbox.world.truth(sandbox.world.projects[:2], "2024-03-01", "2024-03-03 23:59:59"))
@@ -55,12 +57,16 @@ def test_operations_are_loaded_and_a_second_time_no_row_changes(command, environ
 
 
 OPEN_AT_ONCE = """
-import sys, time
-from pathlib import Path
+import os, sys, time
 import dagster
 from pipelines.cli.dagster_runs import dagster_instance
-Path(sys.argv[1], f"ready {sys.argv[2]}").touch()
-while not Path(sys.argv[1], "go").exists():
+at = time.monotonic() + 1
+processes = []
+while len(processes) < 4 and (not processes or processes[-1]):
+    processes.append(os.fork())
+if processes[-1]:
+    sys.exit(max(os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]) for process in processes))
+while time.monotonic() < at:
     time.sleep(0.001)
 with dagster_instance() as instance:
     instance.get_runs(limit=1)
@@ -72,21 +78,10 @@ def test_first_commands_that_start_at_once_do_not_break_the_new_dagster_home(env
     home = tmp_path / "new"
     home.mkdir()
     inherited = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT)} | environment | {"DAGSTER_HOME": str(home)}
-    processes = [
-        subprocess.Popen(
-            [sys.executable, "-c", OPEN_AT_ONCE, str(tmp_path), str(number)],
-            env=inherited,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for number in range(4)
-    ]
-    while len(list(tmp_path.glob("ready *"))) < len(processes):
-        assert all(process.poll() is None for process in processes)
-        time.sleep(0.01)
-    (tmp_path / "go").touch()
-    complaints = [process.communicate(timeout=120)[1] for process in processes]
-    assert [process.returncode for process in processes] == [0] * len(processes), complaints
+    four = subprocess.run(
+        [sys.executable, "-c", OPEN_AT_ONCE], env=inherited, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert four.returncode == 0, four.stderr
 
 
 def test_balances_are_stored_and_shown(command, environment, store):
@@ -339,7 +334,7 @@ def test_after_kill_9_twice_the_next_command_continues_and_waits_for_nothing(com
         environment |= {"DATA_API_BASE_URL": sandbox.url, "SYNC_WINDOWS_IN_FLIGHT": "1"}
         sandbox.faults.always(("slow", 0.1))
         for _ in range(2):
-            kill_after_a_window(environment, store)
+            kill_after_a_window(command, environment, store)
         sandbox.faults.clear()
         finished = command("operations", *DAYS, environment=environment)
         assert finished.returncode == 0, finished.stderr
@@ -350,16 +345,14 @@ def test_after_kill_9_twice_the_next_command_continues_and_waits_for_nothing(com
     assert statuses == ["FAILURE", "FAILURE", "SUCCESS"], "a killed command does not count as running for ever"
 
 
-def kill_after_a_window(environment, store):
+def kill_after_a_window(command, environment, store):
     def committed():
         return fetch_all(store, "SELECT count(*) FROM sync.windows")[0]["count"]
 
     before, until = committed(), time.monotonic() + 90
-    arguments = [str(Path(sys.executable).parent / "ecommpay-sync"), "operations", *DAYS]
-    process = subprocess.Popen(arguments, env={"PATH": os.environ["PATH"]} | environment, stderr=subprocess.DEVNULL)
-    while time.monotonic() < until and committed() == before:
-        time.sleep(0.05)
-    process.kill()
-    process.wait()
+    with command.started("operations", *DAYS, environment=environment) as running:
+        while time.monotonic() < until and committed() == before:
+            time.sleep(0.05)
+    assert running.returncode == -signal.SIGKILL
     assert committed() > before
     assert fetch_all(store, "SELECT count(DISTINCT window_id) FROM core.operations")[0]["count"] == committed()

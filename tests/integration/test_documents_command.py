@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import re
-import subprocess
-import sys
+import signal
 import time
-from pathlib import Path
 
 import pytest
 
@@ -102,13 +99,11 @@ def test_a_run_that_is_killed_between_pages_stores_nothing_of_them_and_the_next_
         environment["DATA_API_BASE_URL"] = sandbox.url
         sandbox.faults.set_script({3: ("slow", 8.0)})
         arguments = ("documents", "chargebacks", "--from", "2024-03-05", "--to", "2024-03-05")
-        inherited = {"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/")}
-        program = str(Path(sys.executable).parent / "ecommpay-sync")
-        with subprocess.Popen([program, *arguments], env=inherited | environment) as process:
+        with command.started(*arguments, environment=environment) as running:
             until = time.monotonic() + 60
-            while sandbox.request_count < 2 and process.poll() is None and time.monotonic() < until:
+            while sandbox.request_count < 2 and not running.is_over() and time.monotonic() < until:
                 time.sleep(0.05)
-            process.kill()
+        assert running.returncode == -signal.SIGKILL
         assert sandbox.request_count >= 2
         assert counts(store) == dict.fromkeys(counts(store), 0)
         sandbox.faults.clear()

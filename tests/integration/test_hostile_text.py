@@ -72,7 +72,7 @@ def journey(command, server_url, tmp_path_factory):
             "DATA_API_BASE_URL": sandbox.url,
             "DATA_API_TOKEN": DEMO_TOKEN,
             "DATA_API_SECRET": DEMO_SECRET,
-            "DAGSTER_HOME": str(folder),
+            "DAGSTER_HOME": str(command.dagster_home(folder / "home")),
             "SYNC_FIELDS": ",".join(FIELDS),
             "SYNC_REPORT_DIR": str(folder / "reports"),
         }

@@ -56,13 +56,14 @@ def sandbox():
 
 
 @pytest.fixture
-def environment(sandbox, store_url, tmp_path):
+def environment(sandbox, store_url, tmp_path, dagster_home):
     return {
         "DATABASE_URL": store_url,
         "DATA_API_BASE_URL": sandbox.url,
         "DATA_API_TOKEN": DEMO_TOKEN,
         "DATA_API_SECRET": DEMO_SECRET,
         "SYNC_DATA_DIR": str(tmp_path / "data"),
+        "DAGSTER_HOME": str(dagster_home),
     }
 
 

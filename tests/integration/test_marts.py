@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from fixtures.commands import command, execute, fetch_all, sync, waits_for_a_lock
+from fixtures.commands import execute, fetch_all, sync, waits_for_a_lock
 from fixtures.marts import SETTINGS, daily, load, op
 from pipelines.marts import MARTS, TABLES, build_marts, differences_from_core
 from resources.currencies import ExponentOverride
@@ -328,7 +328,7 @@ def test_a_total_that_was_altered_is_found(store):
     assert (found.minor_in_core, found.minor_in_mart) == (100, 101)
 
 
-def test_the_command_builds_says_what_it_built_and_holds_it_against_the_core(store, store_url):
+def test_the_command_builds_says_what_it_built_and_holds_it_against_the_core(command, store, store_url):
     load(store, op(1))
     done = command("marts", environment={"DATABASE_URL": store_url})
     assert (done.returncode, done.stderr) == (0, "")

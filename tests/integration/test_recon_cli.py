@@ -28,13 +28,13 @@ def sandbox(world):
 
 
 @pytest.fixture
-def environment(store_url, sandbox, tmp_path):
+def environment(store_url, sandbox, dagster_home):
     return {
         "DATABASE_URL": store_url,
         "DATA_API_BASE_URL": sandbox.url,
         "DATA_API_TOKEN": DEMO_TOKEN,
         "DATA_API_SECRET": DEMO_SECRET,
-        "DAGSTER_HOME": str(tmp_path),
+        "DAGSTER_HOME": str(dagster_home),
     }
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from fixtures.commands import command, differences, fetch_all, sync
+from fixtures.commands import ROOT, command, differences, fetch_all, sync
 from fixtures.shifted_clock import ShiftedClock
 from resources.data_api.errors import Unauthorized
 from resources.errors import ConfigError, Incomplete
@@ -109,6 +110,8 @@ def test_a4_a_host_clock_that_is_wrong_for_a_run_neither_covers_the_future_nor_o
             "DATA_API_TOKEN": DEMO_TOKEN,
             "DATA_API_SECRET": DEMO_SECRET,
             "SYNC_DATA_DIR": str(tmp_path),
+            "DAGSTER_HOME": str(dagster_home),
+            "PYTHONPATH": str(ROOT / "tests"),  # for that home's storage
         }
         for seconds, exit_code in ((86_400, 2), (50, 0)):
             clock.shift(seconds)
@@ -330,11 +333,12 @@ def test_a_killed_run_is_continued_where_it_stopped(store):
     from pipelines.ingest.operations import OPERATIONS
     from resources.data_api.endpoints import DataApi
 
-    with SandboxServer(world_of(40_000)) as sandbox:
+    with SandboxServer(world_of(4_000)) as sandbox:
         request = SyncRequest(date.fromisoformat(FIRST), date.fromisoformat(LAST))
         settings = SyncSettings(windows_in_flight=1)
+        of_short_windows = replace(OPERATIONS, longest=2 * 86_400)
         with client_of(sandbox.url) as client, pytest.raises(Killed):
-            load_stream(OPERATIONS, request, DataApi(client), store, settings, KilledAfterTwo())
+            load_stream(of_short_windows, request, DataApi(client), store, settings, KilledAfterTwo())
         done = fetch_all(store, "SELECT count(*) FROM sync.windows")[0]["count"]
         report = sync(sandbox, store, FIRST, LAST)
         assert report.resumed_windows == done >= 2

@@ -31,14 +31,21 @@ def sandbox():
         yield server
 
 
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    """The home of Dagster that the first load makes."""
+    return tmp_path_factory.mktemp("dagster")
+
+
 @pytest.fixture
-def environment(sandbox, store_url, tmp_path):
+def environment(sandbox, store_url, home, tmp_path):
     return {
         "DATA_API_BASE_URL": sandbox.url,
         "DATA_API_TOKEN": DEMO_TOKEN,
         "DATA_API_SECRET": DEMO_SECRET,
         "DATABASE_URL": store_url,
         "SYNC_DATA_DIR": str(tmp_path),
+        "DAGSTER_HOME": str(home),
         "SYNC_RETRY_SECONDS": "2",
     }
 
