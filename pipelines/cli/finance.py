@@ -153,7 +153,11 @@ def ledger_import(
     from resources.currencies import exponent_of
 
     scope = only_account(account)
-    mapping = read_mapping(mapping_name, ledger_mappings()) if mapping_name else None
+    mapping = None if mapping_name is None else read_mapping(mapping_name, ledger_mappings())
+    if rejects is not None:
+        if rejects.exists() and file.exists() and rejects.samefile(file):
+            raise ConfigError(f"--rejects {str(rejects)!r} is the file to import: name another one.")
+        _write_faults(rejects, ())  # first: nothing is imported whose faults could not be told
     if dry_run and (accept_partial or replace_day):
         raise ConfigError("--dry-run shows what is in the file: leave out --accept-partial and --replace-day.")
     if dry_run:

@@ -41,6 +41,7 @@ TAKEN = (*NEEDED, *FILLED_IN)
 START = 2**16  # bytes in which the header is
 LIST_ROWS = 2**20 - 1  # the last row of a sheet
 WHOLE = re.compile(r"'?(\d{1,18}|\d{1,3}(?:[.,'\u2019 \u00a0\u202f]\d{3})+)(?:[.,]0+)?")
+NUMBER = re.compile(r"-?\d+(\.\d+)?")
 CREATED = datetime(2020, 1, 1)  # noqa: DTZ001 - a constant, so that the bytes do not depend on the clock
 MOST_DIGITS = 15  # of a number that a spreadsheet keeps exactly
 
@@ -72,10 +73,17 @@ def write_breaks(kind: str, breaks: Sequence[Any], owners: Sequence[str], reason
 def _cells(row: Any) -> tuple[int | str, ...]:
     texts = (
         *(row.business_date, row.due_date, row.break_type, row.state),
-        *(major_units(row.amount_minor, row.currency, row.business_date), row.currency, row.operation_id),
+        *(_amount(row), row.currency, row.operation_id),
         *(row.entry_id or row.balance_name, row.detail, row.owner, row.reason, row.note),
     )
     return (row.break_id, *("" if text is None else shown(str(text)) for text in texts), row.version)
+
+
+def _amount(row: Any) -> str | None:
+    """Return the amount as any spreadsheet takes it, without marks of thousands; of unknown decimals, in words."""
+    if row.amount_minor is None:
+        return None
+    return major_units(row.amount_minor, row.currency, row.business_date).replace(",", "")
 
 
 def _workbook(rows: Sequence[Sequence[int | str]], owners: Sequence[str], reasons: Sequence[str]) -> bytes:
@@ -105,9 +113,8 @@ def _write_rows(book: Any, sheet: Any, rows: Sequence[Sequence[int | str]]) -> N
         for column, (name, cell) in enumerate(zip(COLUMNS, row, strict=True)):
             if isinstance(cell, int):
                 sheet.write_number(line, column, cell)
-            elif name == "amount" and cell and len(cell) <= MOST_DIGITS:
-                pattern = re.sub(r"^-?\d+", "0", cell)
-                pattern = re.sub(r"\d", "0", pattern)
+            elif name == "amount" and NUMBER.fullmatch(cell) and len(cell) <= MOST_DIGITS:
+                pattern = f"#,##0{re.sub(r'[0-9]', '0', cell.lstrip('-0123456789'))}"
                 if pattern not in amounts:
                     amounts[pattern] = book.add_format({"num_format": pattern})
                 sheet.write_number(line, column, float(cell), amounts[pattern])

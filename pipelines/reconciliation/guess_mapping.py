@@ -21,10 +21,16 @@ from resources.errors import ConfigError
 
 WORDS: dict[str, dict[str, tuple[str, ...]]] = {  # their words, by ours
     "operation_type": {
-        "sale": ("sale", "payment", "charge", "receive payment", "customer payment", "zahlung", "verkauf", "оплата"),
+        "sale": (
+            *("sale", "payment", "charge", "receive payment", "customer payment", "zahlung", "verkauf", "оплата"),
+            *("продажа", "vente", "paiement", "venta", "pago", "vendita", "pagamento", "venda", "verkoop", "sprzedaż"),
+        ),
         "capture": ("capture", "einzug", "списание холда"),
         "recurring": ("recurring", "subscription", "abo", "abonnement", "подписка", "recurring payment"),
-        "refund": ("refund", "refund receipt", "customer refund", "erstattung", "rückerstattung", "возврат"),
+        "refund": (
+            *("refund", "refund receipt", "customer refund", "erstattung", "rückerstattung", "возврат"),
+            *("remboursement", "reembolso", "devolución", "rimborso", "terugbetaling", "zwrot"),
+        ),
         "reversal": ("reversal", "void", "storno", "сторно", "отмена"),
         "payout": ("payout", "bill payment", "vendor payment", "auszahlung", "выплата"),
     },
@@ -39,6 +45,7 @@ WORDS: dict[str, dict[str, tuple[str, ...]]] = {  # their words, by ours
     },
 }
 TOTALS = re.compile(r"(?i)^\W*(total|totals|grand total|sum|summe|gesamt|gesamtsumme|итого|всего|saldo)\b.*|^\*+$")
+UNIT = re.compile(r"[^\W\d_]+\.?|[^\w\s.,'’+\-\u2212\u2013()]+")  # a code, or a symbol, beside a number
 DAYS = ("%Y-%m-%d", "%Y/%m/%d", "%d.%m.%Y", "%d.%m.%y", "%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y", "%m-%d-%Y", "%Y%m%d")
 CLOCKS = ("", " %H:%M:%S", " %H:%M", "T%H:%M:%S", " %I:%M:%S %p", " %I:%M %p", " %H:%M:%S%z", " %H:%M:%S %z")
 
@@ -146,7 +153,13 @@ def _guess_numbers(table: Table, guess: Guess) -> None:
     if any(isinstance(value, float) and not value.is_integer() for value in values):
         note = "cells are numbers with a fraction: true takes them as shown, if they have at most 15 digits; else: text"
         guess.top.append(Line('fraction_cells = "? true or false"', note, is_doubt=True))
-    _guess_direction(table, guess, _signed(marks))
+    units = sorted({unit for text in texts for unit in UNIT.findall(text)})
+    if units:
+        is_doubt = len(units) > 1 and "currency" not in table.places
+        note = f"{' and '.join(units)} stand beside the numbers"
+        note += ": in which currency is a row, if no column has it" if is_doubt else ""
+        guess.top.append(Line(f"units = [{', '.join(map(quoted, ['?'] * is_doubt + units))}]", note, is_doubt=is_doubt))
+    _guess_direction(table, guess, _signed(marks, units))
     for name in ("amount", "amount_minor", "fee", "fee_minor"):
         if name not in table.places or (name.startswith("amount") and "debit" in table.places):
             continue
@@ -177,8 +190,8 @@ def _marks_of(texts: Sequence[str]) -> tuple[str, str] | None:
     return ".", spaced or quoted
 
 
-def _signed(marks: tuple[str, str]) -> Callable[[Any], Decimal | None]:
-    numbers = Numbers(LedgerMapping(decimal=marks[0], thousands=marks[1], fraction_cells=True))
+def _signed(marks: tuple[str, str], units: Sequence[str]) -> Callable[[Any], Decimal | None]:
+    numbers = Numbers(LedgerMapping(decimal=marks[0], thousands=marks[1], units=tuple(units), fraction_cells=True))
 
     def read(value: Any) -> Decimal | None:
         try:

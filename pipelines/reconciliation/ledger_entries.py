@@ -20,6 +20,8 @@ REQUIRED = ("entry_id", "booked_at", "operation_type", "currency")
 AMOUNTS = {"amount": "amount_minor", "fee": "fee_minor"}  # in major units, and in minor units
 TEXTS = ("operation_id", "project_id", "payment_id", "reference")
 NUMBERED = {"operation_id", "project_id"}  # the platform's: digits without leading zeros, which a number cell holds
+WORDS = {"operation_type", "status"}  # the platform's: small letters
+WITHDRAWN = {"withdrawn", "cancelled"}  # however they are spelled, as recon.is_withdrawn has it
 COLUMNS = (*REQUIRED, "status", *AMOUNTS, *AMOUNTS.values(), *TEXTS)
 LARGEST = 2**63 - 1
 LONGEST = 2_000  # bytes; an index entry of PostgreSQL holds 2,704, the account included
@@ -38,9 +40,13 @@ SPOILED = tuple(  # what spreadsheets and data frames make of an id or an empty 
             "is a number with decimals or thousands marks, not an id",
             "export the column as text",
         ),
-        (r"(?i:nan|nat|none|null|<na>|inf|infinity)", "stands for a missing value", "leave the cell empty"),
         (
-            r"#(N/A|REF!|VALUE!|DIV/0!|NAME\?|NUM!|NULL!|SPILL!|CALC!|[#]+)",
+            r"(?i:-?nan|nat|none|null|\(null\)|<na>|n/a|\\n|undefined|inf|infinity)",
+            "stands for a missing value",
+            "leave the cell empty",
+        ),
+        (
+            r"#([¡¿]?\w[\w/]*[!?]|N/A|NV|N/D|N/B|Н/Д|BRAK|YOK|[#]+)|Err:\d{3}",  # noqa: RUF001 - in any language
             "is an error of a spreadsheet",
             "correct the cell",
         ),
@@ -221,6 +227,8 @@ def text_field(row: Mapping[str, Any], name: str) -> str | None:
         raise WrongCell(name, "holds a character that cannot be printed", "remove it")
     if len(value.encode()) > LONGEST:
         raise WrongCell(name, f"is longer than {LONGEST} bytes", "shorten it")
+    if name in WORDS and value != value.lower() and value.lower() not in WITHDRAWN:
+        raise WrongCell(name, "is not as the platform names it", f"write it in small letters: {value.lower()}")
     if name in NUMBERED and LETTERLESS.fullmatch(value) and not DIGITS.fullmatch(value):
         raise WrongCell(name, "is no id of the platform, which are digits alone", "export the column as text")
     return value
@@ -288,6 +296,7 @@ def _minor_units(
     if major is not None and minor is not None:
         raise WrongCell(name, f"and {minor_name} are both given", "keep one of them")
     if minor is not None:
+        minor = minor.removesuffix(".0")  # a whole number that a data frame kept as a float
         if "." in minor:
             raise WrongCell(minor_name, "is no whole number", f"minor units are whole; major units go into {name}")
         return _fitting(minor_name, int(minor))

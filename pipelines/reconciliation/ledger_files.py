@@ -63,6 +63,7 @@ class Layout:
 
 
 WORKBOOK = b"PK\x03\x04"  # how a file begins that is one
+LOCKED = b"\xd0\xcf\x11\xe0"  # how a workbook begins that is locked, or of the old format
 FORMULA = re.compile(rb"<(\w+:)?f[ />]")
 NO_RESULT = Spoiled("has a formula and no value", "open the file in a spreadsheet and save it, so that it has results")
 ERROR_CELL = Spoiled("holds an error of the spreadsheet", "correct the formula, or write the value")
@@ -107,6 +108,8 @@ def check_file(path: Path) -> None:
     except OSError as error:
         raise ConfigError(f"{str(path)[:200]} cannot be read: {error.strerror}.") from None
     if not is_file:
+        if path.exists():
+            raise ConfigError(f"{path} is a folder or a device: name one file.")
         raise ConfigError(f"there is no file {path}: check the path.")
 
 
@@ -152,6 +155,8 @@ def _read_csv(path: Path, layout: Layout) -> tuple[list[str], Rows]:
     if not layout.header:
         return [column_letter(place) for place in range(len(first[1]))], chain([first], rows)
     names = first[1]
+    if any("\0" in name for name in names):
+        raise ConfigError(f"{path.name} is UTF-16 text, by its zero bytes: name its encoding in a mapping.")
     if len(names) == 1 and (other := next((mark for mark in SEPARATORS if mark in names[0]), None)):
         raise ConfigError(
             f"{path.name} separates its columns by {'semicolons' if other == ';' else repr(other)}: save it with "
@@ -306,4 +311,6 @@ def whole_file(path: Path, what: str) -> Iterator[None]:
     except ConfigError:
         raise
     except Exception as error:  # noqa: BLE001 - of a library, about bytes that somebody else wrote
+        if path.read_bytes()[: len(LOCKED)] == LOCKED:
+            what = "file that can be read: it needs a password, or is an old .xls: save it as .xlsx without one"
         raise ConfigError(f"{path.name} is no {what} ({type(error).__name__}).") from None

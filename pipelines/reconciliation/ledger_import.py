@@ -315,8 +315,10 @@ def files_at_rest(inbox: Path, account: str) -> list[Path]:
     """Return the account's files that nobody has written for some seconds, the oldest first.
 
     Raises:
-        ConfigError: the folder cannot be read.
+        ConfigError: there is no such folder, such as one that is not mounted, or it cannot be read.
     """
+    if not inbox.is_dir():
+        raise ConfigError(f"SYNC_LEDGER_INBOX ({inbox}) is no folder: make or mount it, or correct the setting.")
     found: list[tuple[int, Path]] = []
     now = time.time()
     try:
@@ -352,6 +354,10 @@ def import_inbox(
     """
     for path in files_at_rest(inbox, account):
         name, mapping = path.parent.name, None
+        if path.is_symlink():  # whoever may write here could have any file of this machine read
+            refused = _refuse(path, None, f"{path.name} is a link: put the file itself into the inbox.", ())
+            yield from [refused] if refused else []
+            continue
         try:
             mapping = None if name == CONTRACT else read_mapping(name, mappings)
             report = import_ledger(warehouse, account, path, zone, exponent, mapping=mapping)
@@ -363,8 +369,10 @@ def import_inbox(
             result = _refuse(path, mapping, str(error), ())
         else:
             if report.import_id is None:
-                rejected = f"{report.rows_rejected:,} of {report.rows_read:,} rows cannot be read"
-                result = _refuse(path, mapping, f"{rejected}; nothing of it was imported", report.faults)
+                problem = f"{report.rows_rejected:,} of {report.rows_read:,} rows cannot be read"
+                if not report.rows_read:
+                    problem = "its columns are not those of the mapping"
+                result = _refuse(path, mapping, f"{problem}; nothing of it was imported", report.faults)
             else:
                 moved = _move(path, DONE)
                 result = InboxFile(path.name, name, moved, report, None) if moved else None

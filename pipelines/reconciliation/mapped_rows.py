@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from pipelines.reconciliation.ledger_entries import AMOUNTS, Fault, WrongCell, kind_of_value, shape_faults
+from pipelines.reconciliation.ledger_entries import AMOUNTS, CURRENCY, Fault, WrongCell, kind_of_value, shape_faults
 from pipelines.reconciliation.ledger_files import LARGEST_WHOLE_FLOAT, Spoiled
 from pipelines.reconciliation.mapping import ISO, Direction, LedgerMapping, Rule, Source, has_hours
 from resources.environment import nearest
@@ -17,6 +17,7 @@ from resources.environment import nearest
 NUMBERS = (*AMOUNTS, *AMOUNTS.values())
 MINUS = ("-", "\u2212")
 SPACES = "[ \u00a0\u202f\u2009]"
+SYMBOLS = {"€": "EUR"}  # of one currency alone, as $ and £ are not
 DIGITS_OF_A_CELL = 15  # what a spreadsheet keeps of a number: a decimal of so many digits is one float, and back
 
 Read = Callable[[Sequence[Any]], Any]
@@ -38,10 +39,14 @@ class MappedRows:
         self._rules += [(rule, self.column(rule.column), True) for rule in mapping.totals]
         self._sums = {rule.sum_of: Decimal(0) for rule in mapping.totals if rule.sum_of}
         self._summed = {name: self.column(name) for name in self._sums}
+        self.number_places: list[int] = []
         self._readers = {name: self._reader(name, source) for name, source in mapping.fields.items()}
         direction = mapping.direction
         self._sides = [self.column(name) for name in (direction.debit, direction.credit) if name] if direction else []
         self._mark = self.column(direction.mark) if direction and direction.mark else None
+        codes = {unit: SYMBOLS.get(unit, unit) for unit in mapping.units}
+        self.unit_currencies = {unit: code for unit, code in codes.items() if CURRENCY.fullmatch(code)}
+        self.number_places += self._sides
         self._places = {name: " and ".join(source.columns) or name for name, source in mapping.fields.items()}
         if self._sides and direction:
             self._places["amount"] = f"{direction.debit} and {direction.credit}"
@@ -84,12 +89,23 @@ class MappedRows:
                 self._direct(row, values, self.mapping.direction)
             except WrongCell as wrong:
                 faults.append(Fault(line, self.place(wrong.column or "amount"), wrong.problem, wrong.advice))
+        faults = faults or self._unit_faults(line, row, values)
         for name, column in self._summed.items():
             try:
                 self._sums[name] += _decimal(self._number(values[column]))
             except WrongCell as wrong:
                 faults = faults or [Fault(line, name, wrong.problem, wrong.advice)]
         return faults or row
+
+    def _unit_faults(self, line: int, row: dict[str, Any], values: list[Any]) -> list[Fault]:
+        """Return the numbers whose unit is another currency than the row's: `5.00 USD` of a row in EUR."""
+        advice = "correct the row, or take its currency from this column (fields.currency)"
+        return [
+            Fault(line, self._names[place], f"is in {code}, and the row in {row['currency']}", advice)
+            for unit, code in self.unit_currencies.items()
+            for place in self.number_places
+            if isinstance(values[place], str) and unit in values[place] and row["currency"] not in (None, "", code)
+        ]
 
     def add_to_sums(self, column: str, number: Decimal) -> None:
         """Add what rows that are read elsewhere have in a column that a row of totals sums up."""
@@ -109,13 +125,15 @@ class MappedRows:
             return lambda _: source.value
         if name == "booked_at":
             return self._moment_of(source)
-        text = self._template(source) if source.template else self._cell(source)
+        text = self._template(source) if source.template else self._cell(name, source)
         if name in NUMBERS:
             return lambda values: _negated(self._number(text(values)), negate=source.negate)
         return text
 
-    def _cell(self, source: Source) -> Read:
+    def _cell(self, name: str, source: Source) -> Read:
         column, read = self.column(source.column), self.cell(source)
+        if name in NUMBERS:
+            self.number_places.append(column)
         return lambda values: read(values[column])
 
     def cell(self, source: Source) -> Callable[[Any], Any]:
@@ -265,7 +283,8 @@ def number_form(mapping: LedgerMapping) -> str:
     group = {" ": SPACES, "'": "['’]", "’": "['’]"}.get(mark, re.escape(mark))
     whole = rf"\d{{1,3}}(?:{group}\d{{3}})+|\d+" if mark else r"\d+"
     minus = "|".join(map(re.escape, ("+", *MINUS)))
-    unit = rf"\s*(?:{'|'.join(map(re.escape, mapping.units))})?\s*" if mapping.units else ""
+    space = rf"(?:\s|{SPACES})*"
+    unit = rf"{space}(?:{'|'.join(map(re.escape, mapping.units))})?{space}" if mapping.units else ""
     fraction = rf"(?:{re.escape(mapping.decimal)}(?P<fraction>\d+))?"
     signed = rf"(?P<opened>\()?(?P<sign>{minus})?{unit}(?P<whole>{whole}){fraction}"
     return rf"{unit}{signed}{unit}(?P<behind>-)?(?P<closed>\))?{unit}"

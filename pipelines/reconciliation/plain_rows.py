@@ -26,6 +26,7 @@ from pipelines.reconciliation.ledger_entries import (
     LONGEST,
     NUMBERED,
     TEXTS,
+    WORDS,
     Entry,
     Exponent,
     WrongCell,
@@ -38,7 +39,7 @@ from pipelines.reconciliation.mapping import ISO, Direction, LedgerMapping, Rule
 
 PLAIN = r"^[!-~]([ -~]*[!-~])?$"  # printable, and no space around it
 SPOILED = f"^(?:{ANY_SPOILED.pattern})$"
-PLATFORM_ID = f"^{DIGITS.pattern}$"
+PLATFORM_ID, PLATFORM_WORD = f"^{DIGITS.pattern}$", "^[^A-Z]+$"
 BLANKS = " \t\u00a0"
 CONTRACT_NUMBER = r"(?P<opened>)(?P<sign>)(?P<whole>\d+)(?:\.(?P<fraction>\d+))?(?P<behind>)(?P<closed>)"
 CLOCK = r"(?P<H>\d\d):(?P<M>\d\d):(?P<S>\d\d)"
@@ -228,6 +229,7 @@ class PlainRows:
         texts = {name: self._text(block, name) for name in (*REQUIRED_TEXTS, "status", *TEXTS)}
         texts["currency"] = block.by_value(texts["currency"], lambda text: currency_field({"currency": text}))
         numbers = {name: self._number_field(block, name) for pair in AMOUNTS.items() for name in pair}
+        self._leave_other_currencies(block, texts["currency"])
         if self._mapping.direction:
             texts["operation_type"] = self._direct(block, self._mapping.direction, numbers, texts["operation_type"])
         for name in REQUIRED_TEXTS:
@@ -264,13 +266,24 @@ class PlainRows:
             if not name.strip() and not self._mapping.ignore_unnamed:
                 block.keep(pc.equal(block.column(place), ""))
 
+    def _leave_other_currencies(self, block: _Block, currencies: pa.Array) -> None:
+        """Leave the rows with a number whose unit is another currency than the row's."""
+        if self._mapped is None:
+            return
+        for unit, code in self._mapped.unit_currencies.items():
+            is_other = pc.not_equal(currencies, code)
+            for place in self._mapped.number_places:
+                has_unit = pc.match_substring(block.column(place), unit)
+                block.keep(pc.invert(pc.and_(is_other, has_unit).fill_null(fill_value=False)))
+
     def _text(self, block: _Block, name: str) -> pa.Array:
         """Return a field of texts, null where it is empty."""
         source = self._mapping.fields.get(name)
         if source is None:
             return pa.nulls(block.size, pa.string())
         typed = partial(_typed_text, name)
-        typed_by_value = partial(block.by_value, keeps_plain=True, form=PLATFORM_ID if name in NUMBERED else "")
+        form = PLATFORM_ID if name in NUMBERED else PLATFORM_WORD if name in WORDS else ""
+        typed_by_value = partial(block.by_value, keeps_plain=True, form=form)
         if source.value:
             return block.by_value(pa.repeat(source.value, block.size), typed)
         if source.template:

@@ -6,6 +6,7 @@ entry that the bank booked as a batch. Its `entry_id` is the same whenever the s
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
@@ -139,6 +140,7 @@ def read_mt940(path: Path, layout: Layout) -> tuple[list[str], Rows]:
     """Return the columns of an MT940 statement, and its entries, numbered in their order."""
     import mt940
 
+    logging.getLogger("mt940").setLevel(logging.CRITICAL)  # it logs the lines that it cannot read
     with whole_file(path, NO_MT940):
         text = path.read_bytes().decode("utf-8-sig" if layout.encoding == "utf-8" else layout.encoding)
         marks = sum(line.startswith(":61:") for line in text.splitlines())

@@ -236,8 +236,8 @@ def _check_zone(connection: Connection, wanted: Mapping[str, str]) -> None:
     for row in run(connection, "warehouse/reference/other_time", zone=zone, moments=moments, ours=ours):
         raise ConfigError(
             f"SYNC_REPORTING_ZONE is {zone!r}: at {row.moment:%Y-%m-%d %H:%M} UTC it is {row.ours:%H:%M} there for "
-            f"this machine and {row.theirs:%H:%M} for the PostgreSQL server: update the older of the two, "
-            "or name the zone by a city (Europe/Berlin, not CET)."
+            f"this machine and {row.theirs:%H:%M} for the PostgreSQL server: update the older of the two, let "
+            "PYTHONTZPATH name a folder of the server's zones, or name the zone by a city (Europe/Berlin, not CET)."
         )
 
 

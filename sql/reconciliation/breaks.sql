@@ -37,17 +37,23 @@ CREATE TEMPORARY TABLE compared (
 ) ON COMMIT DROP
 
 -- name: compare
--- One against several: the several are added up (the passes never put two currencies into one match).
+-- One against several: the several are added up (the passes never put two currencies into one match). What an entry
+-- that names the operation books the other way round, a refund as a sale, counts below zero.
 INSERT INTO compared
 SELECT n.match_id, min(o.operation_id), min(e.entry_id), min(o.operation_type), max(o.at),
        min(o.currency), CASE WHEN min(n.shape) = 'n:1' THEN sum(o.minor) ELSE max(o.minor) END, min(o.operation_status),
-       min(e.currency), CASE WHEN min(n.shape) = '1:n' THEN sum(e.minor) ELSE max(e.minor) END, min(e.status),
+       min(e.currency), CASE WHEN min(n.shape) = '1:n' THEN sum(booked.minor) ELSE max(booked.minor) END, min(e.status),
        CASE WHEN min(n.shape) = '1:n' THEN sum(e.fee_minor) ELSE max(e.fee_minor) END
 FROM new_links n
 JOIN pool_operations o ON o.operation_id = n.operation_id
 JOIN pool_entries e ON e.entry_id = n.entry_id
+LEFT JOIN core.operation_types ot ON ot.operation_type = (o.operation_type COLLATE "default")
+LEFT JOIN core.operation_types et ON et.operation_type = (e.operation_type COLLATE "default")
+CROSS JOIN LATERAL (
+    SELECT CASE WHEN n.pass = 'operation_id' AND ot.sign * et.sign < 0 THEN -e.minor ELSE e.minor END AS minor
+) AS booked
 WHERE n.shape <> '1:1'
-   OR (o.currency, o.minor, o.operation_status) IS DISTINCT FROM (e.currency, e.minor, e.status)
+   OR (o.currency, o.minor, o.operation_status) IS DISTINCT FROM (e.currency, booked.minor, e.status)
 GROUP BY n.match_id
 
 -- name: currency
@@ -68,8 +74,9 @@ INSERT INTO found_breaks
 SELECT kind.name || ' ' || c.match_id, days.day, kind.name, c.operation_id, c.entry_id, NULL,
        c.platform_currency, c.ledger_minor - coalesce(c.platform_minor, 0), c.platform_currency, c.platform_minor,
        c.platform_status, c.ledger_currency, c.ledger_minor, c.ledger_status,
-       CASE kind.name WHEN 'fee' THEN 'booked net of the fee' WHEN 'rounding' THEN 'a rounding difference'
-                      ELSE 'the amounts differ' END,
+       CASE WHEN kind.name = 'fee' THEN 'booked net of the fee' WHEN kind.name = 'rounding' THEN 'a rounding difference'
+            WHEN c.ledger_minor < 0 THEN 'booked the other way round, such as a refund as a sale'
+            ELSE 'the amounts differ' END,
        coalesce(by_hand.excuse, CASE WHEN differing.by <= allowed.minor THEN 'within the tolerance' END)
 FROM compared c
 CROSS JOIN LATERAL (SELECT coalesce(core.business_date(c.at), CAST(:day AS date)) AS day) AS days

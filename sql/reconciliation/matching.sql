@@ -264,17 +264,23 @@ WHERE d.decision = 'match' AND d.is_whole AND d.entry_id = p.entry_id AND NOT p.
   AND NOT EXISTS (SELECT FROM new_links n WHERE n.entry_id = p.entry_id)
 
 -- name: pass_operation_exact
--- Pass 1: the entry names the operation, and has its amount. Of several such entries the first; the others book it again.
+-- Pass 1: the entry names the operation, has its amount, and does not book it the other way round (a refund as a sale).
+-- Of several such entries the first; the others book it again.
 INSERT INTO new_links
-SELECT o.operation_id, e.entry_id, 'o' || o.operation_id, 'operation_id', o.operation_id, 100, '1:1'
+SELECT o.operation_id, min(e.entry_id), 'o' || o.operation_id, 'operation_id', o.operation_id, 100, '1:1'
 FROM (
-    SELECT operation_id, currency, minor, min(entry_id) AS entry_id, bool_or(is_home) AS is_home
+    SELECT p.operation_id, p.currency, p.minor, coalesce(t.sign, 0) AS sign, min(p.entry_id) AS entry_id,
+           bool_or(p.is_home) AS is_home
     FROM pool_entries p
-    WHERE operation_id IS NOT NULL AND NOT EXISTS (SELECT FROM new_links n WHERE n.entry_id = p.entry_id)
-    GROUP BY operation_id, currency, minor
+    LEFT JOIN core.operation_types t ON t.operation_type = (p.operation_type COLLATE "default")
+    WHERE p.operation_id IS NOT NULL AND NOT EXISTS (SELECT FROM new_links n WHERE n.entry_id = p.entry_id)
+    GROUP BY p.operation_id, p.currency, p.minor, coalesce(t.sign, 0)
 ) AS e
 JOIN pool_operations o ON o.operation_id = e.operation_id AND o.currency = e.currency AND o.minor = e.minor
-WHERE (o.is_home OR e.is_home) AND NOT EXISTS (SELECT FROM new_links n WHERE n.operation_id = o.operation_id)
+LEFT JOIN core.operation_types t ON t.operation_type = (o.operation_type COLLATE "default")
+WHERE NOT EXISTS (SELECT FROM new_links n WHERE n.operation_id = o.operation_id) AND coalesce(t.sign, 0) * e.sign >= 0
+GROUP BY o.operation_id, o.is_home
+HAVING o.is_home OR bool_or(e.is_home)
 
 -- name: drop_unmatched
 -- A person parted these: they are left to other passes.

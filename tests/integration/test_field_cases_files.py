@@ -119,6 +119,8 @@ def test_a13_ids_that_a_spreadsheet_has_spoiled_are_faults(store):
 
 SPOILED = ('="0001"', "'0007", "1.23457E+11", "1,23457E+11", "1e5", "123456789.0", "7.00", "nan", "NaN", "None")
 SPOILED += ("null", "NULL", "<NA>", "inf", "#N/A", "#REF!", "#DIV/0!", "#NAME?", "#NUM!", "#VALUE!", "########")
+SPOILED += ("#NV", "#WERT!", "#BEZUG!", "#VALEUR!", "#NOM?", "#¡REF!", "#¿NOMBRE?", "#ЗНАЧ!", "#Н/Д", "#ÜBERLAUF!")  # noqa: RUF001
+SPOILED += ("Err:502", "n/a", "N/A", "(null)", "\\N", "undefined")
 
 
 @pytest.mark.parametrize("text", SPOILED)

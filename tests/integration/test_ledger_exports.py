@@ -178,6 +178,31 @@ def test_files_of_the_inbox_are_imported_and_moved_and_refused_ones_lie_beside_t
     assert take_in(store, box) == []
 
 
+def test_a_link_is_refused_unread_since_it_may_lead_to_any_file_of_this_machine(store, box):
+    secret = box.parent / "secret.csv"
+    secret.write_text("entry_id,booked_at,operation_type,currency,amount,password\nX,2024-03-05,sale,EUR,1,hunter2\n")
+    os.utime(secret, (0, 0))
+    (box / "default/contract/books.csv").symlink_to(secret)
+    (result,) = take_in(store, box)
+    assert "is a link: put the file itself into the inbox" in result.sentence
+    report = (box / "default/contract/refused/books.csv.report.txt").read_text()
+    assert "password" not in report
+    assert secret.exists()
+    assert refused_files(box, "default") == ["default/contract/refused/books.csv"]
+
+
+def test_a_file_with_other_columns_is_told_so(store, box):
+    put(box, "contract/books.csv", "entry,amount\nX,1\n")
+    (result,) = take_in(store, box)
+    assert "its columns are not those of the mapping; nothing of it was imported" in result.sentence
+
+
+def test_an_inbox_that_is_not_there_is_no_empty_one(store, box):
+    with pytest.raises(ConfigError, match="is no folder: make or mount it"):
+        list(import_inbox(store, "default", box / "away", box.parent / "maps", "UTC", exponent_of))
+    assert take_in(store, box) == []
+
+
 def test_the_same_file_twice_changes_nothing_and_stays_beside_the_first(store, box):
     put(box, "books/march.csv", GOOD)
     take_in(store, box)

@@ -56,6 +56,41 @@ def test_another_amount_is_an_amount_break_of_the_ledger_minus_the_platform(stor
     assert found(store) == [("amount", "1", "a", "EUR", -10)]
 
 
+def test_what_an_entry_that_names_an_operation_books_the_other_way_round_counts_below_zero(store):
+    add_operations(
+        store,
+        {"operation_id": "1", "operation_type": "refund", "payment_id": "p"},
+        {"operation_id": "2", "payment_id": "p"},
+        {"operation_id": "3", "operation_type": "payout", "sum_initial_amount": 300},
+        {"operation_id": "4"},
+        {"operation_id": "5"},
+        {"operation_id": "6", "operation_type": "recurring"},
+        {"operation_id": "7", "operation_type": "unheard of"},
+    )
+    add_entries(
+        store,
+        {"entry_id": "a", "operation_id": "1", "operation_type": "sale"},
+        {"entry_id": "b", "operation_id": "2"},
+        {"entry_id": "c", "operation_id": "3", "operation_type": "capture", "amount_minor": 299},
+        {"entry_id": "d", "operation_id": "4", "amount_minor": 1500},  # and its correction
+        {"entry_id": "e", "operation_id": "4", "operation_type": "refund", "amount_minor": 500},
+        {"entry_id": "f", "operation_id": "5", "operation_type": "refund"},  # the first by its id, and the wrong way
+        {"entry_id": "g", "operation_id": "5"},
+        {"entry_id": "h", "operation_id": "6"},  # of another type, the same way
+        {"entry_id": "i", "operation_id": "7", "operation_type": "refund"},
+    )
+    assert sorted(found(store)) == [
+        ("amount", "1", "a", "EUR", -2000),
+        ("amount", "3", "c", "EUR", -599),
+        ("duplicate_in_ledger", "5", "f", "EUR", 1000),
+    ]
+    (detail,) = fetch_all(store, "SELECT detail FROM recon.breaks WHERE operation_id = '1'")
+    assert "the other way round" in detail["detail"]
+    before = everything(store)
+    reconcile(store)
+    assert everything(store) == before
+
+
 def test_another_currency_is_a_currency_break_and_no_amounts_are_compared(store):
     add_operations(store, {"operation_id": "1"})
     add_entries(store, {"entry_id": "a", "operation_id": "1", "currency": "USD", "amount_minor": 1100})

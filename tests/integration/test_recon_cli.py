@@ -163,3 +163,22 @@ def test_a_rejected_file_is_told_row_by_row_and_nothing_is_imported(command, env
     partial = command("ledger", "import", str(path), "--accept-partial", environment=environment)
     assert partial.returncode == 1
     assert fetch_all(store, "SELECT entry_id FROM recon.ledger_entries") == [{"entry_id": "a"}]
+
+
+def test_where_the_faults_cannot_be_written_nothing_is_imported_and_the_file_itself_is_left(
+    command, environment, store, tmp_path
+):
+    path = tmp_path / "ledger.csv"
+    text = "entry_id,booked_at,operation_type,currency,amount\na,2024-03-05,sale,EUR,1\nb,2024-03-05,sale,EUR,x\n"
+    path.write_text(text)
+    for rejects, message in (
+        (tmp_path, "cannot be written"),
+        (tmp_path / "none" / "out.csv", "cannot be written"),
+        (path, "is the file to import"),
+    ):
+        asked = ("ledger", "import", str(path), "--accept-partial", "--rejects", str(rejects))
+        done = command(*asked, environment=environment)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert message in done.stderr
+    assert fetch_all(store, "SELECT count(*) FROM recon.ledger_imports") == [{"count": 0}]
+    assert path.read_text() == text

@@ -110,6 +110,8 @@ BAD = {
     "no amount": (["x", *ROWS[0][1:4], "", "", *ROWS[0][6:]], "amount", "is missing"),
     "a fraction of a minor unit": (["x", *ROWS[0][1:4], "", "5.5", *ROWS[0][6:]], "amount_minor", "is no whole number"),
     "an amount that is too large": (["x", *ROWS[0][1:4], "", "9" * 19, *ROWS[0][6:]], "amount_minor", "is larger than"),
+    "minor units like major ones": (["x", *ROWS[0][1:4], "", "5.00", *ROWS[0][6:]], "amount_minor", "is no whole"),
+    "a type in capitals": (["x", ROWS[0][1], "Sale", *ROWS[0][3:]], "operation_type", "is not as the platform names"),
     "an id given twice": (ROWS[0], "entry_id", "stands in line 2 already"),
     "a value too many": ([*ROWS[0], "7"], "(row)", "has 9 values, the header 8"),
     "an unknown currency in major units": (["x", *ROWS[0][1:3], "QQQ", *ROWS[0][4:]], "currency", "has no decimals"),
@@ -126,6 +128,23 @@ def test_a_bad_row_is_reported_with_line_column_problem_and_advice_and_nothing_i
     assert fault.advice
     assert (report.import_id, report.rows_new, report.rows_changed, report.rows_unchanged) == (None, 0, 0, 0)
     assert fetch_all(store, "SELECT count(*) FROM recon.ledger_entries") == [{"count": 0}]
+
+
+@pytest.mark.parametrize("status", ["Success", "DECLINE"])
+def test_a_status_in_capitals_is_refused_since_it_would_be_another_one(store, tmp_path, status):
+    report = load(
+        store, write(tmp_path / "ledger.csv", [*HEADER, "status"], [[*ROWS[0], "success"], [*ROWS[1], status]])
+    )
+    assert [(fault.line, fault.column) for fault in report.faults] == [(3, "status")]
+    assert f"in small letters: {status.lower()}" in report.faults[0].advice
+
+
+def test_whole_minor_units_that_a_data_frame_kept_as_floats_are_taken(store, tmp_path):
+    header = ["entry_id", "booked_at", "operation_type", "currency", "amount_minor", "fee_minor"]
+    rows = [["a", "2024-03-05", "sale", "EUR", "1250.0", "10.0"], ["b", "2024-03-05", "sale", "EUR", "99", ""]]
+    assert load(store, write(tmp_path / "ledger.csv", header, rows)).faults == ()
+    stored = fetch_all(store, "SELECT amount_minor, fee_minor FROM recon.ledger_entries ORDER BY entry_id")
+    assert [tuple(row.values()) for row in stored] == [(1250, 10), (99, None)]
 
 
 def test_with_accept_partial_the_good_rows_are_stored_and_the_bad_ones_are_kept_on_record(store, tmp_path):
@@ -174,14 +193,22 @@ def test_of_a_parquet_column_of_floats_the_whole_numbers_are_taken_and_a_fractio
         ("ledger.txt", b"", "is no .csv, .parquet or .xlsx"),
         ("ledger.csv", b"entry_id;amount\n", "semicolons"),
         ("ledger.csv", b"entry_id,amount\n\xff,1\n", "not UTF-8"),
+        ("ledger.csv", "entry_id,amount\nE1,1\n".encode("utf-16-le"), "is UTF-16 text"),
         ("ledger.parquet", b"no", "is no Parquet file"),
         ("ledger.xlsx", b"no", "is no XLSX file"),
+        ("ledger.xlsx", b"\xd0\xcf\x11\xe0" + bytes(2000), "needs a password, or is an old .xls"),
     ],
 )
 def test_a_file_of_another_kind_is_told_in_one_line(store, tmp_path, name, content, message):
     (tmp_path / name).write_bytes(content)
     with pytest.raises(ConfigError, match=message):
         load(store, tmp_path / name)
+
+
+def test_a_folder_is_told_as_one(store, tmp_path):
+    (tmp_path / "ledger.csv").mkdir()
+    with pytest.raises(ConfigError, match="is a folder or a device: name one file"):
+        load(store, tmp_path / "ledger.csv")
 
 
 def test_a_wrong_header_is_told_column_by_column(store, tmp_path):

@@ -121,6 +121,32 @@ def test_500_breaks_go_out_and_300_come_back_at_once_and_a_second_time_changes_n
     assert everything(store) == before
 
 
+AMOUNTS = {  # currency, minor units: the cell of a workbook, that of a CSV file
+    ("EUR", 999): (9.99, "9.99"),
+    ("EUR", 123_456): (1234.56, "1234.56"),
+    ("EUR", 1_234_567_890_12): (1234567890.12, "1234567890.12"),
+    ("EUR", 2**53 + 1): ("90071992547409.93", "90071992547409.93"),
+    ("JPY", 1_234_567): (1234567, "1234567"),
+    ("KWD", 1_234_567): (1234.567, "1234.567"),
+    ("CLF", 12_345_678): (1234.5678, "1234.5678"),
+    ("XQQ", 1_234): ("1234 minor units", "1234 minor units"),
+    ("XQQ", 100): ("100 minor units", "100 minor units"),
+    ("EUR", 0): (0, "0.00"),
+    ("EUR", None): (None, ""),
+}
+
+
+@pytest.mark.parametrize("kind", [".xlsx", ".csv"])
+def test_an_amount_of_any_size_and_currency_goes_out_as_a_spreadsheet_takes_it(store, tmp_path, kind):
+    add_entries(store, {"entry_id": "books", "booked_at": at("09:00", NEXT)})
+    sums = [{"sum_initial_currency": currency, "sum_initial_amount": minor} for currency, minor in AMOUNTS]
+    add_operations(store, *({"operation_id": f"m{place:02}", **each} for place, each in enumerate(sums)))
+    reconcile(store)
+    head, *rows = table(write(store, tmp_path / f"queue{kind}"))
+    written = [row[head.index("amount")] for row in sorted(rows, key=lambda row: row[head.index("operation")])]
+    assert written == [cells[kind == ".csv"] for cells in AMOUNTS.values()]
+
+
 def test_a_break_changed_meanwhile_is_named_with_what_changed_and_nothing_is_applied(store, tmp_path):
     missing(store, 5)
     path = write(store, tmp_path / "queue.xlsx")

@@ -130,13 +130,14 @@ def test_a5_a_machine_and_a_server_whose_time_zone_data_differ_are_refused(store
     monkeypatch.setenv("SYNC_REPORTING_ZONE", zone)
 
     def refused() -> None:
+        before = zoneinfo.TZPATH
         zoneinfo.reset_tzpath(to=[str(tmp_path)])
         zoneinfo.ZoneInfo.clear_cache()
         try:
             with pytest.raises(ConfigError, match=r"for this machine and \d\d:\d\d for the PostgreSQL server: update"):
                 migrate(store)
         finally:
-            zoneinfo.reset_tzpath()
+            zoneinfo.reset_tzpath(to=before)
             zoneinfo.ZoneInfo.clear_cache()
 
     refused()

@@ -43,6 +43,9 @@ TEXTS += [
     "'17",
     '="0001"',
     "#N/A",
+    "#NV",
+    "#¡VALOR!",
+    "(null)",
     "###",
     "-",
     "inf",
@@ -79,7 +82,7 @@ CLOCKS = [
     "12:34:56.123",
 ]
 CLOCKS += ["12:34:56Z", "12:34:56+01:00", "12:34:56-11:30", "12:34:56.123456+14:00", "12:34:56+15:00", "12:34:56+01:60"]
-TYPES = ["Zahlung", "Erstattung", "sale", "refund", "Storno", "", " sale"]
+TYPES = ["Zahlung", "Erstattung", "sale", "refund", "Sale", "Storno", "", " sale"]
 CURRENCIES = ["EUR", "JPY", "KWD", "CLF", "ETH", "XXX", "eur", "", "€", " EUR"]
 NUMBERS = [
     "1.234,56",
@@ -100,12 +103,17 @@ NUMBERS = [
 NUMBERS += [
     "5 €",
     "€ 5",
+    "5\u00a0€",
+    "5 USD",
+    "EUR 5",
     "1'234",
     "1\u00a0234,50",
     "1.23",
     "0,001",
     "1,0000000",
     "123456789012345",
+    "1250.0",
+    "1250.00",
     "9" * 20,
     "1e5",
     " 7 ",
@@ -187,7 +195,7 @@ def exports(draw):
         *draw(st.sampled_from([[], ['repeated_hour = "second"']])),
         f"trim = {draw(st.sampled_from(['true', 'false']))}",
         f"ignore_unnamed = {draw(st.sampled_from(['true', 'false']))}",
-        draw(st.sampled_from(["", 'units = ["€"]'])),
+        draw(st.sampled_from(["", 'units = ["€"]', 'units = ["EUR", "USD", "JPY"]'])),
         f"[fields]\nentry_id = {draw(st.sampled_from(ENTRY_IDS))}\nbooked_at = {moment}",
         'currency = "Currency"\n' + draw(st.sampled_from(["", 'reference = "Text"', 'payment_id = "Text"'])),
         f"operation_type = {of_type}" if of_type else "",

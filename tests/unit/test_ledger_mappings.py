@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -210,6 +211,33 @@ def test_a_row_is_understood_exactly_or_refused_with_its_column_in_the_file(tmp_
     else:
         assert [(fault.line, fault.column, fault.problem) for fault in reader.faults] == [(2, *wanted)]
         assert entries == []
+
+
+UNITS = {  # the units of a mapping, a number, then minor units, or the problem of its fault
+    "a space that does not break": (["€"], "12,50\u00a0€", 1250),
+    "a narrow one": (["€"], "€\u202f12,50", 1250),
+    "no space": (["EUR"], "12,50EUR", 1250),
+    "the code of another currency": (["EUR", "USD"], "12,50 USD", "is in USD, and the row in EUR"),
+    "that code before the number": (["USD", "EUR"], "USD 12,50", "is in USD, and the row in EUR"),
+    "a unit that is no currency": (["zł", "Stk"], "12,50 Stk", 1250),
+    "a unit that is not the mapping's": (["€"], "12,50 $", "is no number as the mapping has it"),
+}
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+@pytest.mark.parametrize("name", UNITS)
+def test_a_unit_stands_behind_any_space_and_is_that_of_the_rows_currency(tmp_path, name, kind):
+    units, number, wanted = UNITS[name]
+    toml = f"kind = '{kind}'\nunits = {units}\n{PLAIN}"
+    row = {"No": "1", "Date": "11.11.2025", "Type": "Zahlung", "Amount": number}
+    if kind == "csv":
+        reader, entries = mapped(tmp_path, toml, HEADER + '1,11.11.2025,Zahlung,"' + number + '"\n')
+    else:
+        parquet.write_table(pa.table({column: [value] for column, value in row.items()}), tmp_path / "books.parquet")
+        (tmp_path / "books.toml").write_text(toml, encoding="utf-8")
+        reader, entries = read(tmp_path / "books.parquet", tmp_path / "books.toml")
+    found = [entry.amount_minor for entry in entries] or [(fault.column, fault.problem) for fault in reader.faults]
+    assert found == [wanted if isinstance(wanted, int) else ("Amount", wanted)]
 
 
 def test_columns_that_the_file_lacks_are_named_once_each_with_what_it_has(tmp_path):
@@ -457,6 +485,21 @@ GUESSES = {  # a file, and its doubts
     "1,23 is none": ("id;date;type;currency;amount\n1;12.11.2025;sale;KWD;1,234\n2;12.11.2025;sale;EUR;1,23\n", []),
     "a time without a zone": ("id,date,type,currency,amount\n1,2025-11-12 10:00:00,sale,EUR,1.50\n", ["no zone"]),
     "no currency": ("id,date,type,amount\n1,2025-11-12,sale,1.50\n", ["no column has the currency"]),
+    "symbols and codes beside amounts": (
+        (
+            "id;date;type;currency;amount\n1;13.11.2025;sale;EUR;1,50\u00a0€\n2;13.11.2025;sale;PLN;zł 1,50\n"
+            "3;13.11.2025;sale;USD;1.500,50 USD\n4;13.11.2025;sale;CHF;Fr. 1,50\n"
+        ),
+        [],
+    ),
+    "symbols of two currencies and no column for them": (
+        "id;date;type;amount\n1;13.11.2025;sale;1,50 €\n2;13.11.2025;sale;1,50 $\n",
+        ["$ and € stand beside the numbers: in which currency", "no column has the currency"],
+    ),
+    "French": ("N° pièce;Date;Type;Devise;Montant\n1;13/11/2025;Remboursement;EUR;1\u202f234,50\n", []),
+    "Spanish": ("Número;Fecha;Tipo;Divisa;Importe\n1;13/11/2025;Venta;EUR;1.234,50\n", []),
+    "Italian": ("Numero;Data contabile;Tipo;Divisa;Dare;Avere\n1;13/11/2025;Vendita;EUR;1.234,50;\n", []),
+    "Polish": ("Numer;Data;Typ;Waluta;Kwota\n1;13.11.2025;Zwrot;PLN;1 234,50\n", []),
     "no type": ("id,date,currency,amount\n1,2025-11-12,EUR,1.50\n", ["positive amount", "negative amount"]),
     "an unknown word": ("id,date,type,currency,amount\n1,2025-11-12,Sonstiges,EUR,1.50\n", ["what is Sonstiges"]),
     "an id that repeats": (
@@ -533,3 +576,13 @@ def test_an_mt940_statement_with_a_line_less_is_refused_as_a_whole(tmp_path, cha
     (tmp_path / "bank.sta").write_bytes(text.replace(*change).encode())
     with pytest.raises(ConfigError, match=message):
         read(tmp_path / "bank.sta", "mt940")
+
+
+def test_a_line_of_mt940_that_cannot_be_read_is_not_repeated_anywhere(tmp_path, caplog, capfd):
+    text = (EXPORTS / "mt940.sta").read_bytes().decode()
+    (tmp_path / "bank.sta").write_bytes(re.sub(r"(?m)^:61:\d+", ":61:EUR", text, count=1).encode())
+    with pytest.raises(ConfigError, match="is no MT940 file that can be read") as told:
+        read(tmp_path / "bank.sta", "mt940")
+    assert len(str(told.value).splitlines()) == 1
+    assert caplog.records == []
+    assert capfd.readouterr() == ("", "")
