@@ -705,7 +705,7 @@ ON CONFLICT (account, mart_group) DO UPDATE SET
     payments = excluded.payments
 
 -- name: report
-SELECT coalesce(sum(days), 0) AS days, coalesce(sum(payments), 0) AS payments,
+SELECT coalesce(sum(days), 0)::bigint AS days, coalesce(sum(payments), 0)::bigint AS payments,
        (SELECT count(*) FROM new_windows) AS windows, transaction_timestamp() AS refreshed_at
 FROM sync.mart_refreshes
 WHERE mart_group = 'operations' AND refreshed_at = transaction_timestamp()
