@@ -155,7 +155,7 @@ def ledger_import(
     scope = only_account(account)
     mapping = None if mapping_name is None else read_mapping(mapping_name, ledger_mappings())
     if rejects is not None:
-        if rejects.exists() and file.exists() and rejects.samefile(file):
+        if _is_same(rejects, file):
             raise ConfigError(f"--rejects {str(rejects)!r} is the file to import: name another one.")
         _write_faults(rejects, ())  # first: nothing is imported whose faults could not be told
     if dry_run and (accept_partial or replace_day):
@@ -310,6 +310,13 @@ def _report_faults(file: Path, mapping: LedgerMapping | None, faults: Sequence[F
         sheet = f", sheet {mapping.sheet}" if mapping and mapping.sheet else ""
         title = f"Rejected of {file.name}{sheet}"
         console.table(title, ("line", "column", "what was wrong", "what to do"), rows, ("line",))
+
+
+def _is_same(one: Path, other: Path) -> bool:
+    try:
+        return one.samefile(other)
+    except OSError:  # one of them is not there, or cannot be
+        return False
 
 
 def _write_faults(path: Path, faults: Sequence[Fault]) -> None:

@@ -21,6 +21,7 @@ AMOUNTS = {"amount": "amount_minor", "fee": "fee_minor"}  # in major units, and 
 TEXTS = ("operation_id", "project_id", "payment_id", "reference")
 NUMBERED = {"operation_id", "project_id"}  # the platform's: digits without leading zeros, which a number cell holds
 WORDS = {"operation_type", "status"}  # the platform's: small letters
+CAPITALS = re.compile(r"(?=.*[A-Z])[A-Za-z][A-Za-z _-]*")  # such a word with capitals; other texts are data
 WITHDRAWN = {"withdrawn", "cancelled"}  # however they are spelled, as recon.is_withdrawn has it
 COLUMNS = (*REQUIRED, "status", *AMOUNTS, *AMOUNTS.values(), *TEXTS)
 LARGEST = 2**63 - 1
@@ -227,7 +228,7 @@ def text_field(row: Mapping[str, Any], name: str) -> str | None:
         raise WrongCell(name, "holds a character that cannot be printed", "remove it")
     if len(value.encode()) > LONGEST:
         raise WrongCell(name, f"is longer than {LONGEST} bytes", "shorten it")
-    if name in WORDS and value != value.lower() and value.lower() not in WITHDRAWN:
+    if name in WORDS and CAPITALS.fullmatch(value) and value.lower() not in WITHDRAWN:
         raise WrongCell(name, "is not as the platform names it", f"write it in small letters: {value.lower()}")
     if name in NUMBERED and LETTERLESS.fullmatch(value) and not DIGITS.fullmatch(value):
         raise WrongCell(name, "is no id of the platform, which are digits alone", "export the column as text")
