@@ -171,9 +171,8 @@ def _csv_rows(path: Path, layout: Layout) -> Rows:
     before = max(layout.header - 1, 0)
     line = before + 1
     try:
-        with path.open("rb") as start:
-            if start.read(len(WORKBOOK)) == WORKBOOK:
-                raise ConfigError(f"{path.name} is a workbook, and was to be read as CSV: name a mapping of kind xlsx.")
+        if _begins_with(WORKBOOK, path):
+            raise ConfigError(f"{path.name} is a workbook, and was to be read as CSV: name a mapping of kind xlsx.")
         with path.open(encoding=encoding, newline="") as file:
             for _ in range(before):  # a title, of which no quote is closed
                 file.readline()
@@ -300,6 +299,11 @@ def _exact(value: Any) -> Any:
     return value
 
 
+def _begins_with(mark: bytes, path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(len(mark)) == mark
+
+
 _NO_XLSX = "XLSX file that can be read: save it again as .xlsx"
 
 
@@ -311,6 +315,6 @@ def whole_file(path: Path, what: str) -> Iterator[None]:
     except ConfigError:
         raise
     except Exception as error:  # noqa: BLE001 - of a library, about bytes that somebody else wrote
-        if path.read_bytes()[: len(LOCKED)] == LOCKED:
+        if _begins_with(LOCKED, path):
             what = "file that can be read: it needs a password, or is an old .xls: save it as .xlsx without one"
         raise ConfigError(f"{path.name} is no {what} ({type(error).__name__}).") from None
