@@ -70,7 +70,7 @@ def test_daemon_webserver_and_code_server_run_the_nightly_and_alert_an_injected_
             return done.returncode == 0
 
         of_code = processes.start("code-server", loads)
-        processes.wait_for("the code server's health", lambda: healthy(of_code))
+        processes.wait_for("the code server's health", lambda: listening(code) and healthy(of_code))
         of_daemon = processes.start("daemon")
         nights = "SELECT interval_from, interval_to FROM sync.runs WHERE state = 'complete' AND stream = 'operations'"
         (night, *_) = processes.wait_for("a night", lambda: fetch_all(store, nights))
