@@ -179,7 +179,9 @@ class SyncSettings:
         "SYNC_LOOK_BACK_DAYS", 3, "Days that every night walks again."
     )
     windows_in_flight: Annotated[int, values.whole(1, 16)] = setting(
-        "SYNC_WINDOWS_IN_FLIGHT", 8, "Intervals walked at once, at most."
+        "SYNC_WINDOWS_IN_FLIGHT",
+        16,
+        "Intervals walked at once, at most; how many keep this machine busy is found.",
     )
     requests_in_flight: Annotated[int, values.whole(1, 64)] = setting(
         "SYNC_REQUESTS_IN_FLIGHT", 16, "Requests of a token in flight at once, at most; how many go well is found."

@@ -12,6 +12,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from functools import partial
+from math import ceil
 from typing import Any, Generic, Protocol, TypeVar
 
 import pyarrow as pa
@@ -54,6 +55,9 @@ from resources.warehouse.load import load_window, readable_body, row_keys
 from resources.warehouse.locks import BackfillThrottle, TokenBudget, open_locks
 
 T = TypeVar("T")
+
+FIRST_IN_FLIGHT = 4  # windows, until one of them has told how long it waits
+PROCESSORS = 2  # that windows keep busy: this process and PostgreSQL
 
 
 class Workers(Protocol):
@@ -219,12 +223,18 @@ class Walker(Generic[T]):
         self.project_ids = project_ids
         self.suspicion = Suspicion()
 
-    def walk(self, window: Window) -> Complete[T] | Unstable | list[Window]:
-        """Walk a window; return all of its pages, its pieces where it must be cut, or why it is not complete."""
+    def walk(self, window: Window, waits: list[float] | None = None) -> Complete[T] | Unstable | list[Window]:
+        """Walk a window; return all of its pages, its pieces where it must be cut, or why it is not complete.
+
+        The seconds that each answer was waited for are added to `waits`.
+        """
 
         def fetch(offset: int, limit: int) -> Page[T]:
             request = PageRequest(window, self.project_ids, offset, limit)
-            return self.read(self.stream, self.stream.request(self.api, self.settings, request))
+            answer = self.stream.request(self.api, self.settings, request)
+            if waits is not None:
+                waits.append(answer.waited)
+            return self.read(self.stream, answer)
 
         if not self.stream.has_pages:
             return fetch_whole(fetch, self.suspicion)
@@ -236,6 +246,29 @@ class Walker(Generic[T]):
         if isinstance(outcome, Unstable) and can_be_cut and not outcome.contradiction:
             return windows.cut(window, 2)
         return outcome
+
+
+class WindowsInFlight:
+    """How many windows are walked at once, at most `most`: as many as keep the processors busy beside their waiting.
+
+    Of a window that takes a second and waits for the platform nine tenths of it, twenty do; where answers come at
+    once, three, and more would only fill the memory.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._working: float | None = None  # share of a window's time in which it does not wait
+
+    @property
+    def limit(self) -> int:
+        """How many it is now."""
+        return min(self._most, FIRST_IN_FLIGHT if self._working is None else ceil(PROCESSORS / self._working))
+
+    def learn(self, lasted: float, waited: float) -> None:
+        """Learn from a window, in seconds: it counts as much as all before."""
+        if lasted > 0:
+            working = max(1 - waited / lasted, PROCESSORS / self._most)
+            self._working = working if self._working is None else (self._working + working) / 2
 
 
 class Engine(Generic[T]):
@@ -259,6 +292,7 @@ class Engine(Generic[T]):
         self.stream = walker.stream
         self.api = walker.api
         self.settings = walker.settings
+        self.in_flight = WindowsInFlight(self.settings.windows_in_flight)
         self.incomplete: list[tuple[Window, Unstable]] = []
         self.totals: list[tuple[ControlTotal, ...]] = []  # of each committed window
 
@@ -312,10 +346,11 @@ class Engine(Generic[T]):
                 raise
 
     def _may_start(self, window: Window, in_flight: int) -> bool:
+        if in_flight >= self.in_flight.limit:
+            return False
         if self.throttle is None:
-            return in_flight < self.settings.windows_in_flight
-        most = self.throttle.windows_in_flight()
-        if in_flight >= most:
+            return True
+        if in_flight >= self.throttle.windows_in_flight():
             return False
         return self.throttle.acquire(*window.days(), is_first=not in_flight)
 
@@ -339,12 +374,18 @@ class Engine(Generic[T]):
         which only the answers tell.
         """
         bind_log(run_id=self.run_id, window=window)
-        clock = self.api.client.clock
+        clock, waits = self.api.client.clock, list[float]()
         began = clock.instant()
-        outcome = self.walker.walk(window)
-        if isinstance(outcome, list):
-            return window, outcome
+        outcome = self.walker.walk(window, waits)
         started = clock.at(began)
+        done = (window, outcome) if isinstance(outcome, list) else self._commit(window, outcome, started)
+        self.in_flight.learn(clock.instant() - began, sum(waits))
+        return done
+
+    def _commit(
+        self, window: Window, outcome: Complete[T] | Unstable, started: datetime
+    ) -> tuple[Window, LoadReport | Unstable]:
+        clock = self.api.client.clock
         if self.stream.is_snapshot:
             window = _second_of(started)
         else:

@@ -46,6 +46,7 @@ class Answer:
     platform_time: datetime | None  # the answer's Date header
     read: dict[str, Any] | ProvedRows = field(repr=False)  # of a large page the rows alone
     request_id: str = ""  # ours, as in the log; the platform does not see it
+    waited: float = 0.0  # seconds, for its turn and for the platform
 
     @property
     def rows(self) -> pa.StructArray | None:
@@ -169,7 +170,7 @@ class Client:
     def _attempt(
         self, endpoint: str, parameters: Mapping[str, Any], expect: str | None, caller: Caller, offset: int, number: int
     ) -> Answer:
-        sent, content = _Sent(endpoint, number), self._signed(parameters)
+        sent, content, asked = _Sent(endpoint, number), self._signed(parameters), self.clock.instant()
         try:
             with self.pace.request(caller) as slot:
                 sent.start()
@@ -180,7 +181,7 @@ class Client:
                 if received.status != HTTPStatus.OK:
                     raise self._refusal(endpoint, received)
                 slot.kind = endpoint, offset.bit_length(), sent.size.bit_length() // 4
-            return self._answer(sent, parameters, expect, caller, (began, ended), received)
+            return self._answer(sent, parameters, expect, caller, (asked, began, ended), received)
         except DataApiError as error:
             error.request_id = sent.request_id
             sent.error = type(error).__name__
@@ -196,10 +197,10 @@ class Client:
         parameters: Mapping[str, Any],
         expect: str | None,
         caller: Caller,
-        instants: tuple[float, float],
+        instants: tuple[float, float, float],
         received: Received,
     ) -> Answer:
-        endpoint, (began, ended) = sent.endpoint, instants
+        endpoint, (asked, began, ended) = sent.endpoint, instants
         read = self._verified(endpoint, received.body, expect)
         platform_time = parse_http_date(received.headers.get("Date"))
         self.clock.observe(began, ended, platform_time)
@@ -214,6 +215,7 @@ class Client:
             platform_time=platform_time,
             read=read,
             request_id=sent.request_id,
+            waited=ended - asked,
         )
 
     def _signed(self, parameters: Mapping[str, Any]) -> bytes:

@@ -83,7 +83,7 @@ class Warehouse:
         url: str,
         *,
         url_file: str | None = None,
-        pool_size: int = 8,
+        pool_size: int = 16,
         lock_seconds: float = LOCK_SECONDS,
         read_only: bool = False,
     ) -> None:

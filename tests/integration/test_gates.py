@@ -117,7 +117,8 @@ def test_a_nightly_run_over_the_same_days_ends_long_before_the_backfill(store):
     world = World.generate(seed=8, start="2024-03-01", days=31, operations=40_000, now="2024-05-01")
     with SandboxServer(world) as sandbox, ThreadPoolExecutor(1) as pool:
         sandbox.faults.always(("slow", 0.05))
-        long_run = pool.submit(sync, sandbox, store, "2024-03-01", "2024-03-31", settings=SETTINGS)
+        few = SyncSettings(backfill_days=10, windows_in_flight=4)  # else all of it is in flight when the night comes
+        long_run = pool.submit(sync, sandbox, store, "2024-03-01", "2024-03-31", settings=few)
         wait_until(lambda: fetch_all(store, "SELECT 1 FROM sync.windows"), 60)
         night = sync(sandbox, store, "2024-03-28", "2024-03-31", settings=SETTINGS)
         at_its_end = fetch_all(store, "SELECT state FROM sync.runs ORDER BY run_id")

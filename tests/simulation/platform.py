@@ -221,6 +221,7 @@ class SimulatedClient:
         return retry(partial(self._attempt, endpoint, parameters, caller, offset), self.policy, self.pace, caller)
 
     def _attempt(self, endpoint, parameters, caller: Caller, offset: int, number: int) -> Answer:
+        asked = self.scheduler.now
         with self.pace.request(caller) as slot:
             began = self.scheduler.now
             self.scheduler.sleep(0.1 + self.chance.random())
@@ -240,4 +241,5 @@ class SimulatedClient:
             received_at=self.clock.at(self.scheduler.now),
             platform_time=None,
             read={"operations": rows, "number": answered},
+            waited=self.scheduler.now - asked,
         )
