@@ -11,18 +11,22 @@ import os
 import re
 import sys
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextvars import ContextVar
 from datetime import UTC, datetime
+from operator import attrgetter
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from resources.errors import ConfigError
 from resources.settings import log_format
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+Column = str | Callable[[Any], Any]  # of a table: the attribute of a line, or what makes the cell of it
 
 # control characters (an escape sequence begins with one), invisible ones that reorder or hide what stands beside
 # them, halves of a character (from a file name that is no UTF-8), line and paragraph separators
@@ -98,6 +102,24 @@ def write_whole(path: Path, content: bytes, *, mode: int | None = None) -> None:
         beside.replace(path)
     finally:
         beside.unlink(missing_ok=True)
+
+
+def write_named(name: str, path: Path, content: bytes, advice: str = "") -> None:
+    """Write a file whole; a message calls it by this name, and may give advice.
+
+    Raises:
+        ConfigError: it cannot be written.
+    """
+    try:
+        write_whole(path, content)
+    except OSError as error:
+        raise ConfigError(f"{name} cannot be written: {error.strerror}{advice}.") from None
+
+
+def cells(lines: Iterable[Any], columns: Iterable[Column]) -> list[list[Any]]:
+    """Return the rows of a table: what each column says of each line."""
+    values = [attrgetter(column) if isinstance(column, str) else column for column in columns]
+    return [[value(line) for value in values] for line in lines]
 
 
 def bind_log(**values: Any) -> None:

@@ -1,17 +1,10 @@
-"""Which accounts a command is about, by its option `--account`; and the warehouse that it opens.
-
-Without the option a command works on each account in turn (`EachAccount`), asks for one (`OneAccount`), or shows all of
-them together (`AllAccounts`). What a command does is in the module of its group.
-"""
+"""Which accounts a command is about, by its option `--account` (`console`); and the warehouse that it opens."""
 
 import errno
 import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Annotated
-
-import typer
 
 from pipelines.cli import console
 from resources.accounts import Accounts, AccountScope, account_scope, accounts_of
@@ -22,23 +15,6 @@ from resources.settings import ApiSettings, SyncSettings, database_url
 from resources.warehouse.engine import Warehouse, open_warehouse
 from resources.warehouse.migrate import check_migrated, migrate
 from resources.warehouse.reference import check_account, exponents_in_force
-
-EachAccount = Annotated[
-    str | None,
-    typer.Option(
-        "--account", metavar="NAME", help="only this account; else each of them in turn", callback=console.not_empty
-    ),
-]
-OneAccount = Annotated[
-    str | None,
-    typer.Option(
-        "--account", metavar="NAME", help="which account; needed where there are several", callback=console.not_empty
-    ),
-]
-AllAccounts = Annotated[
-    str | None,
-    typer.Option("--account", metavar="NAME", help="only this account; else all of them", callback=console.not_empty),
-]
 
 _FULL = "make room there, then run the same command again."
 _FORBIDDEN = "let this user write there, or choose another place."

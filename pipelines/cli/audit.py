@@ -9,16 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pipelines.cli import console
-from pipelines.cli.accounts import (
-    EachAccount,
-    OneAccount,
-    api_settings,
-    each_in_turn,
-    migrated_warehouse,
-    only_account,
-    reading_warehouse,
-)
-from pipelines.cli.console import AsJson, FirstDay, LastDay, read_days
+from pipelines.cli.accounts import api_settings, each_in_turn, migrated_warehouse, only_account, reading_warehouse
+from pipelines.cli.console import AsJson, EachAccount, FirstDay, LastDay, OneAccount, read_days
 from resources.accounts import AccountScope
 from resources.errors import ConfigError, SyncError, WarehouseBroken
 

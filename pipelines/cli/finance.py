@@ -7,6 +7,7 @@ import io
 import re
 from collections.abc import Mapping, Sequence
 from datetime import date
+from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 from zoneinfo import ZoneInfo
@@ -14,26 +15,19 @@ from zoneinfo import ZoneInfo
 import typer
 
 from pipelines.cli import console
-from pipelines.cli.accounts import (
-    EachAccount,
-    OneAccount,
-    api_settings,
-    each_in_turn,
-    migrated_warehouse,
-    only_account,
-    reading_warehouse,
-)
-from pipelines.cli.console import AsJson, BusinessDay, read_day
+from pipelines.cli.accounts import api_settings, each_in_turn, migrated_warehouse, only_account, reading_warehouse
+from pipelines.cli.console import AsJson, BusinessDay, EachAccount, OneAccount, read_day
 from pipelines.cli.dagster_runs import execute
 from resources.accounts import AccountScope
+from resources.currencies import exponent_of, major_units
 from resources.errors import ConfigError, Incomplete
-from resources.output import with_formula_quote
+from resources.output import Column, with_formula_quote, write_named, write_whole
 from resources.settings import ledger_mappings
 from resources.warehouse.engine import Warehouse
 from resources.warehouse.reference import settings_in_force
 
 if TYPE_CHECKING:
-    from pipelines.reconciliation.ledger_entries import Fault
+    from pipelines.reconciliation.ledger_entries import Entry, Fault
     from pipelines.reconciliation.mapping import LedgerMapping
 
 app = typer.Typer()
@@ -150,7 +144,6 @@ def ledger_import(
     """Import entries of your own books: the whole file or nothing; a second time changes nothing."""
     from pipelines.reconciliation.ledger_import import import_ledger
     from pipelines.reconciliation.mapping import read_mapping
-    from resources.currencies import exponent_of
 
     scope = only_account(account)
     mapping = None if mapping_name is None else read_mapping(mapping_name, ledger_mappings())
@@ -211,7 +204,6 @@ def ledger_map(
 ) -> None:
     """Look at an export and write a first mapping for it, its guesses and doubts marked."""
     from pipelines.reconciliation.guess_mapping import guess_mapping
-    from resources.output import write_whole
 
     name = name or file.stem
     if not re.fullmatch(r"[\w.-]+(?<!\.toml)", name.replace(" ", "_")):
@@ -238,7 +230,6 @@ def ledger_map(
 def ledger_inbox(account: EachAccount = None) -> None:
     """Import the files of the folder SYNC_LEDGER_INBOX that are complete, as the nightly job does."""
     from pipelines.reconciliation.ledger_import import import_inbox
-    from resources.currencies import exponent_of
 
     def work(scope: AccountScope) -> None:
         inbox = scope.settings.ledger_inbox
@@ -260,35 +251,58 @@ def ledger_inbox(account: EachAccount = None) -> None:
 def _preview(scope: AccountScope, file: Path, mapping: LedgerMapping | None, rejects: Path | None) -> None:
     """Print the first entries of a file, its totals and its faults; that rows would be refused is raised."""
     from pipelines.reconciliation.ledger_import import EntryReader
-    from resources.currencies import exponent_of, major_units
 
     with reading_warehouse(scope) as store:
         zone = ZoneInfo(settings_in_force(store, scope.settings).reference.reporting_zone)
         reader = EntryReader(file, zone, exponent_of, mapping)
-        first: list[tuple[str, ...]] = []
+        first: list[Entry] = []
         totals: dict[tuple[str, str, str], list[int]] = {}
         days: set[date] = set()
+
+        def booked(entry: Entry) -> str:
+            at = entry.booked_at.astimezone(zone)
+            return f"{at:%Y-%m-%d}" if entry.is_date_only else f"{at:%Y-%m-%d %H:%M:%S%z}"
+
+        def money(name: str) -> Column:
+            return lambda entry: major_units(
+                getattr(entry, name), entry.currency, entry.booked_at.astimezone(zone).date()
+            )
+
         for entry in reader:
-            day = entry.booked_at.astimezone(zone).date()
             if len(first) < SHOWN_ROWS:
-                booked = f"{day}" if entry.is_date_only else f"{entry.booked_at.astimezone(zone):%Y-%m-%d %H:%M:%S%z}"
-                money = (major_units(amount, entry.currency, day) for amount in (entry.amount_minor, entry.fee_minor))
-                names = (entry.operation_id, entry.project_id, entry.payment_id, entry.reference)
-                row = (entry.entry_id, booked, entry.operation_type, entry.status, entry.currency, *money, *names)
-                first.append(tuple("" if value is None else str(value) for value in row))
+                first.append(entry)
             total = totals.setdefault((entry.currency, entry.operation_type, entry.status), [0, 0])
             total[0] += 1
             total[1] += entry.amount_minor
-            days.add(day)
-        if first:
-            columns = ("entry", "booked", "type", "status", "currency", "amount", "fee")
-            names = ("operation", "project", "payment", "reference")
-            console.table("The first entries", (*columns, *names), first, ("amount", "fee"))
-            sums = [
-                (*key, f"{count:,}", major_units(amount, key[0], max(days)))
-                for key, (count, amount) in sorted(totals.items())
-            ]
-            console.table("Totals", ("currency", "type", "status", "entries", "amount"), sums, ("entries", "amount"))
+            days.add(entry.booked_at.astimezone(zone).date())
+        console.table(
+            "The first entries",
+            first,
+            {
+                "entry": "entry_id",
+                "booked": booked,
+                "type": "operation_type",
+                "status": "status",
+                "currency": "currency",
+                ">amount": money("amount_minor"),
+                ">fee": money("fee_minor"),
+                "operation": "operation_id",
+                "project": "project_id",
+                "payment": "payment_id",
+                "reference": "reference",
+            },
+        )
+        console.table(
+            "Totals",
+            [(*key, count, minor) for key, (count, minor) in sorted(totals.items())],
+            {
+                "currency": itemgetter(0),
+                "type": itemgetter(1),
+                "status": itemgetter(2),
+                ">entries": lambda total: f"{total[3]:,}",
+                ">amount": lambda total: major_units(total[4], total[0], max(days)),
+            },
+        )
         for rule, count in sorted(reader.skipped.items()):
             console.line(f"no entries: {count:,} row{'s' * (count != 1)} ({rule})")
         _report_faults(file, mapping, reader.faults, rejects)
@@ -305,11 +319,9 @@ def _preview(scope: AccountScope, file: Path, mapping: LedgerMapping | None, rej
 def _report_faults(file: Path, mapping: LedgerMapping | None, faults: Sequence[Fault], rejects: Path | None) -> None:
     if rejects is not None:
         _write_faults(rejects, faults)
-    if faults:
-        rows = [(fault.line, fault.column, fault.problem, fault.advice) for fault in faults[:SHOWN_FAULTS]]
-        sheet = f", sheet {mapping.sheet}" if mapping and mapping.sheet else ""
-        title = f"Rejected of {file.name}{sheet}"
-        console.table(title, ("line", "column", "what was wrong", "what to do"), rows, ("line",))
+    sheet = f", sheet {mapping.sheet}" if mapping and mapping.sheet else ""
+    columns = {">line": "line", "column": "column", "what was wrong": "problem", "what to do": "advice"}
+    console.table(f"Rejected of {file.name}{sheet}", faults[:SHOWN_FAULTS], columns)
 
 
 def _is_same(one: Path, other: Path) -> bool:
@@ -324,7 +336,7 @@ def _write_faults(path: Path, faults: Sequence[Fault]) -> None:
     writer = csv.writer(file)
     writer.writerow(("line", "column", "problem", "advice"))
     writer.writerows((fault.line, with_formula_quote(fault.column), fault.problem, fault.advice) for fault in faults)
-    console.write_file("--rejects", path, file.getvalue())
+    write_named(f"--rejects {str(path)!r}", path, file.getvalue().encode())
 
 
 app.add_typer(ledger_app)

@@ -11,17 +11,20 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, nullcontext
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from pipelines.cli import console
-from pipelines.cli.accounts import EachAccount, api_settings, each_in_turn, reading_warehouse
-from pipelines.cli.console import AsJson, FirstDay, LastDay, read_days
+from pipelines.cli.accounts import api_settings, each_in_turn, reading_warehouse
+from pipelines.cli.console import AsJson, EachAccount, FirstDay, LastDay, read_days
 from pipelines.cli.dagster_runs import RunFailed, check_days, check_settings, dagster_imported_meanwhile, execute
 from resources.accounts import AccountScope
+from resources.currencies import major_units
 from resources.documents import DocumentsConfig
 from resources.errors import ConfigError, WarehouseBroken
+from resources.output import Column, duration
 from resources.settings import data_dir, database_url
 from resources.warehouse.engine import Warehouse, open_warehouse
 
@@ -120,7 +123,16 @@ def fraud(first: FirstDay, last: LastDay, account: EachAccount = None) -> None:
             run = _run_of(store, run_id, "fraud")
             _print_completed(run, "reports of fraud")
             console.line()
-            _print_fraud_totals(store, run.run_id)
+            console.table(
+                "Reports met, by currency and type",
+                store.query("cli/load/fraud_totals_of_run", run_id=run.run_id),
+                {
+                    "currency": lambda row: row.currency or "(none)",
+                    "type": lambda row: row.type or "(none)",
+                    ">reports": console.count("row_count"),
+                    ">amount": console.money("minor"),
+                },
+            )
 
     each_in_turn(account, load)
 
@@ -190,7 +202,10 @@ def spot_check(
             run_id = execute(scope, "spot_check_payments", config=config)
         except RunFailed:
             with open_warehouse(database_url()) as store:
-                _print_differences(store, scope.account)
+                found = store.query("cli/load/spot_differences", account=scope.account)
+            columns = {"payment": "payment_id", "operation": "operation_id", "field": "field", "stored": "stored"}
+            columns["answered"] = "answered"
+            console.table("Differences of the last spot check", found, columns, none="None")
             raise
         with open_warehouse(database_url()) as store:
             outcomes = sorted(
@@ -206,7 +221,6 @@ def spot_check(
 @app.command()
 def balances(account: EachAccount = None, *, as_json: AsJson = False) -> None:
     """Take a snapshot of the balances."""
-    from resources.currencies import major_units
 
     def snapshot(scope: AccountScope) -> None:
         check_settings(scope)
@@ -217,8 +231,8 @@ def balances(account: EachAccount = None, *, as_json: AsJson = False) -> None:
             console.document({"account": scope.account, "balances": rows})
             return
         at = f" at {rows[0].captured_at:%Y-%m-%d %H:%M:%S} UTC" if rows else ""
-        lines = [(row.balance_name, row.currency, major_units(row.amount_minor, row.currency)) for row in rows]
-        console.table(f"Balances{at}", ("balance", "currency", "amount"), lines, ("amount",))
+        columns = {"balance": "balance_name", "currency": "currency", ">amount": console.money()}
+        console.table_or_head(f"Balances{at}", rows, columns)
 
     each_in_turn(account, snapshot, as_json=as_json)
 
@@ -235,13 +249,15 @@ def _describe(scope: AccountScope, names: Sequence[str]) -> None:
                     f"{config.name}: nothing is stored: load a day with `ecommpay-sync documents {config.name}`"
                 )
                 continue
-            rows = [
-                (item.dotted, ", ".join(item.kinds) or "null", f"{item.null_share:.1%}", f"{item.different:,}")
-                for item in paths
-            ]
-            title = f"{config.name}: the newest {paths[0].documents:,} documents"
             console.table(
-                title, ("path", "values", "missing or null", "different"), rows, ("missing or null", "different")
+                f"{config.name}: the newest {paths[0].documents:,} documents",
+                paths,
+                {
+                    "path": "dotted",
+                    "values": lambda path: ", ".join(path.kinds) or "null",
+                    ">missing or null": lambda path: f"{path.null_share:.1%}",
+                    ">different": console.count("different"),
+                },
             )
             key = proposed_key(paths)
             console.line(f'key = ["{key.dotted}"]' if key else "key: no single path tells these documents apart")
@@ -278,8 +294,6 @@ def _print_completed(run: Any, rows: str, changes: str | None = None) -> None:
 
 def _print_control_totals(control_totals: Sequence[Any]) -> None:
     """Print the control totals of a run: one row a currency, the rows of each status, the amount of success."""
-    from resources.currencies import major_units
-
     counts: dict[str, dict[str, int]] = {}
     amounts: dict[str, int] = {}
     for row in control_totals:
@@ -287,51 +301,23 @@ def _print_control_totals(control_totals: Sequence[Any]) -> None:
         counts.setdefault(currency, {})[status] = row.row_count
         if status == "success":
             amounts[currency] = row.minor
-    statuses = sorted({status for row in counts.values() for status in row}, key=_status_order)
-    rows = [
-        (
-            currency,
-            f"{sum(counts[currency].values()):,}",
-            *(f"{counts[currency].get(status, 0):,}" for status in statuses),
-            major_units(amounts.get(currency), currency),
-        )
-        for currency in sorted(counts)
-    ]
-    short = [status.removeprefix("awaiting ") + " …" * status.startswith("awaiting ") for status in statuses]
-    columns = ("currency", "rows", *short, "amount of success")
-    console.table("Operations read, by currency and status (… = awaiting)", columns, rows, columns[1:])
+    columns: dict[str, Column] = {
+        "currency": str,
+        ">rows": lambda currency: f"{sum(counts[currency].values()):,}",
+    }
+    for status in sorted({status for row in counts.values() for status in row}, key=_status_order):
+        title = status.removeprefix("awaiting ") + " …" * status.startswith("awaiting ")
+        columns[f">{title}"] = partial(lambda status, currency: f"{counts[currency].get(status, 0):,}", status)
+    columns[">amount of success"] = lambda currency: major_units(amounts.get(currency), currency)
+    console.table_or_head("Operations read, by currency and status (… = awaiting)", sorted(counts), columns)
 
 
 def _status_order(status: str) -> tuple[int, str]:
     return (FIRST_STATUSES.index(status) if status in FIRST_STATUSES else len(FIRST_STATUSES)), status
 
 
-def _print_fraud_totals(store: Warehouse, run_id: int) -> None:
-    from resources.currencies import major_units
-
-    rows = [
-        (row.currency or "(none)", row.type or "(none)", f"{row.row_count:,}", major_units(row.minor, row.currency))
-        for row in store.query("cli/load/fraud_totals_of_run", run_id=run_id)
-    ]
-    if rows:
-        columns = ("currency", "type", "reports", "amount")
-        console.table("Reports met, by currency and type", columns, rows, columns[2:])
-
-
-def _print_differences(store: Warehouse, account: str) -> None:
-    rows = [
-        (row.payment_id, row.operation_id, row.field, row.stored, row.answered)
-        for row in store.query("cli/load/spot_differences", account=account)
-    ]
-    if rows:
-        columns = ("payment", "operation", "field", "stored", "answered")
-        console.table("Differences of the last spot check", columns, rows)
-
-
 def forecast_text(forecast: Forecast) -> str:
     """Return the forecast in two lines, or in one when nothing is left to do."""
-    from resources.output import duration
-
     if not forecast.days:
         return f"forecast: nothing is left to do; an interrupted run has done all {forecast.days_done:,} days."
     done = f" ({forecast.days_done:,} more were done by an interrupted run)" if forecast.days_done else ""

@@ -20,7 +20,7 @@ from pipelines.reconciliation.close import Sealed, sealed_days
 from resources.currencies import with_decimals
 from resources.environment import Table, fault_of_file, tables_of_file, validated
 from resources.errors import ConfigError, Incomplete
-from resources.output import with_formula_quote, write_whole
+from resources.output import with_formula_quote, write_named
 from resources.values import TRUTH, Kind, Wrong, matching, one_of
 
 if TYPE_CHECKING:
@@ -245,10 +245,7 @@ def write_journal(
         raise Incomplete(f"{left[0]}{more} not sealed: `ecommpay-sync close {period} --by NAME` comes first.")
     journal = journal_of(sealed, accounts)
     content = _xlsx(journal) if file.suffix.lower() == ".xlsx" else journal_csv(journal, accounts)
-    try:
-        write_whole(file, content)
-    except OSError as error:
-        raise ConfigError(f"--output {file} cannot be written: {error.strerror}.") from None
+    write_named(f"--output {file}", file, content)
     return journal
 
 

@@ -14,8 +14,9 @@ import json
 import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from datetime import date, datetime
+from datetime import date
 from importlib.resources import files as files_of
+from operator import methodcaller
 from pathlib import Path
 from string import Template
 from typing import TYPE_CHECKING, Generic, TypeVar
@@ -26,7 +27,7 @@ from pipelines.reports.document import DayDocument, from_sealed
 from pipelines.reports.figures import gather
 from pipelines.reports.month import restatements_of, seal_of, totals_of
 from resources.errors import ConfigError, Incomplete
-from resources.output import write_whole
+from resources.output import write_named, write_whole
 from resources.settings import AlertSettings
 from resources.warehouse.engine import run
 
@@ -75,10 +76,8 @@ def publish(
 
     document = document_of(warehouse, account, day, zone)
     in_one = one_currency.of_day(document, settings) if settings else None
-    published = Published(document, *_paths(folder, f"daily-close-{account}-{day}"), in_one)
-    files = {published.page: page(document, in_one).encode(), published.workbook: workbook(document, in_one)}
-    _write(folder, files)
-    return published
+    files = page(document, in_one), workbook(document, in_one)
+    return Published(document, *_written(folder, f"daily-close-{account}-{day}", *files), in_one)
 
 
 def mail(published: Published[DayDocument], settings: AlertSettings) -> bool:
@@ -120,17 +119,12 @@ def publish_month(
     with warehouse.transaction() as connection:
         document = gather_month(connection, account, days)
     in_one = one_currency.of_month(document, settings) if settings else None
-    published = Published(document, *_paths(folder, f"monthly-close-{account}-{document.month:%Y-%m}"), in_one)
-    page, book = month_page(document, in_one), month_workbook(document, in_one)
-    _write(folder, {published.page: page.encode(), published.workbook: book})
-    return published
+    files = month_page(document, in_one), month_workbook(document, in_one)
+    return Published(document, *_written(folder, f"monthly-close-{account}-{document.month:%Y-%m}", *files), in_one)
 
 
-def _paths(folder: Path, name: str) -> tuple[Path, Path]:
-    return folder / f"{name}.html", folder / f"{name}.xlsx"
-
-
-def _write(folder: Path, files: Mapping[Path, bytes]) -> None:
+def _written(folder: Path, name: str, page: str, workbook: bytes) -> tuple[Path, Path]:
+    files = {folder / f"{name}.html": page.encode(), folder / f"{name}.xlsx": workbook}
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for path, content in files.items():
@@ -140,6 +134,8 @@ def _write(folder: Path, files: Mapping[Path, bytes]) -> None:
             f"the report cannot be written to {folder}: {error.strerror}: name another folder (--output, or "
             "SYNC_REPORT_DIR)."
         ) from None
+    html, xlsx = files
+    return html, xlsx
 
 
 def document_of(warehouse: Warehouse, account: str, day: date, zone: str) -> DayDocument:
@@ -180,10 +176,7 @@ def write_evidence(warehouse: Warehouse, account: str, days: Sequence[date], per
                 f"no day of {period} is sealed: `ecommpay-sync close {option} {period} --by NAME` comes first."
             )
         content = _pack(_contents(connection, account, days, period, sealed, tips))
-    try:
-        write_whole(file, content)
-    except OSError as error:
-        raise ConfigError(f"--output {file} cannot be written: {error.strerror}.") from None
+    write_named(f"--output {file}", file, content)
     return EvidencePack(hashlib.sha256(content).hexdigest(), len(sealed))
 
 
@@ -235,13 +228,10 @@ def _contents(
 
 
 def _json(value: object, indent: int | None = None) -> bytes:
-    return json.dumps(value, ensure_ascii=False, sort_keys=True, indent=indent, default=_plain).encode() + b"\n"
-
-
-def _plain(value: object) -> str:
-    if isinstance(value, date | datetime):
-        return value.isoformat()
-    raise TypeError(f"{type(value).__name__} has no form in JSON")
+    return (
+        json.dumps(value, ensure_ascii=False, sort_keys=True, indent=indent, default=methodcaller("isoformat")).encode()
+        + b"\n"
+    )
 
 
 def _pack(contents: Mapping[str, bytes]) -> bytes:
