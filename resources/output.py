@@ -74,6 +74,11 @@ def without_formula_quote(cell: str) -> str:
     return cell[1:] if cell.startswith("'") and _FORMULA.match(cell) else cell
 
 
+def counted(count: int, what: str) -> str:
+    """Return a count with what is counted, more than one in the plural."""
+    return f"{count:,} {what}{'s' * (count != 1)}"
+
+
 def duration(seconds: float) -> str:
     """Return a duration as a person says it: seconds up to two minutes, then minutes, then hours."""
     if seconds < 120:
@@ -116,10 +121,11 @@ def write_named(name: str, path: Path, content: bytes, advice: str = "") -> None
         raise ConfigError(f"{name} cannot be written: {error.strerror}{advice}.") from None
 
 
-def cells(lines: Iterable[Any], columns: Iterable[Column]) -> list[list[Any]]:
-    """Return the rows of a table: what each column says of each line."""
-    values = [attrgetter(column) if isinstance(column, str) else column for column in columns]
-    return [[value(line) for value in values] for line in lines]
+def cells(lines: Iterable[Any], *columns: Mapping[str, Column]) -> tuple[list[str], list[list[Any]]]:
+    """Return the titles of a table, and its rows: what each column says of each line."""
+    named = {title: column for part in columns for title, column in part.items()}
+    values = [attrgetter(column) if isinstance(column, str) else column for column in named.values()]
+    return list(named), [[value(line) for value in values] for line in lines]
 
 
 def bind_log(**values: Any) -> None:
@@ -156,10 +162,15 @@ def configure_log(environment: Mapping[str, str] = os.environ) -> None:
     """
     if not logs_json(environment):
         return
-    for name in LOGGERS:
+    add_handler(LOGGERS, JsonHandler)
+
+
+def add_handler(names: Iterable[str], handler: type[logging.Handler]) -> None:
+    """Hand the lines of these loggers to a handler; safe to call again."""
+    for name in names:
         logger = logging.getLogger(name)
-        if not any(isinstance(handler, JsonHandler) for handler in logger.handlers):
-            logger.addHandler(JsonHandler())
+        if not any(isinstance(known, handler) for known in logger.handlers):
+            logger.addHandler(handler())
         logger.setLevel(logging.INFO)
 
 

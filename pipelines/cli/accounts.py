@@ -11,7 +11,7 @@ from resources.accounts import Accounts, AccountScope, account_scope, accounts_o
 from resources.currencies import exponents_by
 from resources.errors import ConfigError, Failed, Stopped, SyncError
 from resources.output import printable
-from resources.settings import ApiSettings, SyncSettings, database_url
+from resources.settings import SyncSettings, database_url
 from resources.warehouse.engine import Warehouse, open_warehouse
 from resources.warehouse.migrate import check_migrated, migrate
 from resources.warehouse.reference import check_account, exponents_in_force
@@ -93,15 +93,6 @@ def settings_of_all() -> tuple[SyncSettings, ...]:
     return tuple(accounts.settings(account.name) for account in accounts.each)
 
 
-def api_settings(scope: AccountScope) -> ApiSettings:
-    """Return where the platform is, and the account's token and secret.
-
-    Raises:
-        ConfigError: a setting is missing or malformed.
-    """
-    return accounts_of().api_settings(scope.account)
-
-
 def explained(error: Exception) -> tuple[str, int]:
     """Return the message of an error, in one line, and the exit code."""
     if isinstance(error, SyncError):
@@ -136,8 +127,7 @@ def reading_warehouse(scope: AccountScope | None = None, *, stages: bool = False
     `stages`: it compares with temporary tables, which a session that may only read cannot make.
 
     Raises:
-        ConfigError: a setting of the database is malformed, or differs from the warehouse's; nobody named the account.
-        WarehouseUnavailable, WarehouseBroken: it cannot be reached, or is not migrated.
+        ConfigError, WarehouseUnavailable, WarehouseBroken: likewise, or it is not migrated.
     """
     with open_warehouse(database_url(), read_only=not stages) as warehouse:
         check_migrated(warehouse)

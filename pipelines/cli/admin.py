@@ -15,7 +15,7 @@ from pipelines.cli import console
 from pipelines.cli.accounts import migrated_warehouse, only_account, reading_warehouse, settings_of_all
 from pipelines.cli.console import AsJson, OneAccount
 from resources.errors import ConfigError, WarehouseBroken, kind_of
-from resources.output import Column, write_named
+from resources.output import write_named
 from resources.settings import database_url, role_prefix
 from resources.warehouse.engine import Warehouse, open_warehouse, run, script
 
@@ -268,8 +268,9 @@ def show_settings(context: typer.Context, *, as_json: AsJson = False) -> None:
         return
     own = settings_with_origin()
     if not as_json:
-        columns: dict[str, Column] = {"variable": "variable", "value": lambda item: item.value or "none"}
-        console.table("Settings of this process", own, columns | {"from": "origin"})
+        rows = [(item.variable, item.value or "none", item.origin) for item in own]
+        columns = {"variable": itemgetter(0), "value": itemgetter(1), "from": itemgetter(2)}
+        console.table("Settings of this process", rows, columns)
     with open_warehouse(database_url(), read_only=True) as store:
         kept = settings_of(store) if is_migrated(store) else {}
     if as_json:
@@ -279,8 +280,8 @@ def show_settings(context: typer.Context, *, as_json: AsJson = False) -> None:
             "The warehouse keeps none yet: the first load, or `ecommpay-sync marts`, gives it those of its process."
         )
     else:
-        columns = {"variable": itemgetter(0), "value": lambda item: item[1] or "none"}
-        console.table("Settings of the warehouse", list(kept.items()), columns)
+        belonging = [(variable, value or "none") for variable, value in kept.items()]
+        console.table("Settings of the warehouse", belonging, {"variable": itemgetter(0), "value": itemgetter(1)})
 
 
 @settings_app.command("apply")

@@ -15,7 +15,6 @@ from pipelines.cli.accounts import each_in_turn, migrated_warehouse, only_accoun
 from pipelines.cli.console import AsJson, EachAccount, OneAccount, read_day
 from resources.accounts import AccountScope
 from resources.errors import ConfigError, Incomplete
-from resources.output import Column
 from resources.settings import report_dir, report_settings
 from resources.warehouse.reference import settings_in_force
 
@@ -137,12 +136,12 @@ def _print_month(month: str, days: Sequence[dict[str, Any]], option: str) -> Non
             return f"by {day['prepared_by']}, SHA-256 of the figures {day['figures_sha256']}{since}"
         return f"{reason}: `{day['command']}`" if day["command"] else reason
 
-    columns: dict[str, Column] = {
-        "day": itemgetter("business_date"),
-        "state": lambda day: day["state"].removesuffix(" anew"),
-        "what, and the next command": said,
-    }
-    console.table(f"The days of {month}", days, columns)
+    console.table(
+        f"The days of {month}",
+        days,
+        {"day": itemgetter("business_date"), "state": lambda day: day["state"].removesuffix(" anew")},
+        {"what, and the next command": said},
+    )
     heads = [day["entry_hash"] for day in days if day["entry_hash"]]
     if heads:
         console.line(f"head of the chain: {heads[-1]}")
@@ -262,39 +261,25 @@ def _print_report(document: DayDocument) -> None:
     console.table(
         "Totals of the day",
         document.totals,
-        {
-            "currency": "currency",
-            ">volume": lambda total: amount(total.day.credit_minor, total.exponent),
-            ">day before": lambda total: change(
-                total.day.credit_minor, total.day_before.credit_minor if total.day_before else None
-            ),
-            ">out": lambda total: amount(total.day.debit_minor, total.exponent),
-            ">approved": lambda total: rate(total.day.approved, total.day.attempts),
-            ">operations": lambda total: f"{total.day.operations:,}",
-        },
+        {"currency": "currency", ">volume": lambda total: amount(total.day.credit_minor, total.exponent)},
+        {">day before": lambda now: change(now.day.credit_minor, now.day_before and now.day_before.credit_minor)},
+        {">out": lambda total: amount(total.day.debit_minor, total.exponent)},
+        {">approved": lambda total: rate(total.day.approved, total.day.attempts)},
+        {">operations": lambda total: f"{total.day.operations:,}"},
     )
     exponents = exponents_of(document)
     console.table(
         "Open breaks",
         document.breaks,
-        {
-            "break": lambda group: break_name(group.break_type),
-            "age (days)": "age",
-            "currency": lambda group: group.currency or "—",
-            ">count": console.count("count"),
-            ">amount": lambda group: amount(group.amount_minor, exponents.get(group.currency)),
-        },
+        {"break": lambda group: break_name(group.break_type), "age (days)": "age"},
+        {"currency": lambda group: group.currency or "—", ">count": console.count("count")},
+        {">amount": lambda group: amount(group.amount_minor, exponents.get(group.currency))},
     )
     console.table(
         "Whose they are",
         document.queue,
-        {
-            "owner": lambda line: line.owner or "nobody yet",
-            ">open": console.count("count"),
-            ">new": console.count("new"),
-            ">overdue": console.count("overdue"),
-            ">oldest (days)": "oldest_days",
-        },
+        {"owner": lambda line: line.owner or "nobody yet", ">open": console.count("count")},
+        {">new": console.count("new"), ">overdue": console.count("overdue"), ">oldest (days)": "oldest_days"},
     )
 
 
@@ -308,13 +293,8 @@ def _print_month_report(document: MonthDocument) -> None:
     console.table(
         "Totals of the sealed days",
         document.totals,
-        {
-            "currency": lambda total: total.currency or "—",
-            "type": "type",
-            "status": "status",
-            ">count": console.count("count"),
-            ">amount": lambda total: amount(total.minor, total.exponent),
-        },
+        {"currency": lambda total: total.currency or "—", "type": "type", "status": "status"},
+        {">count": console.count("count"), ">amount": lambda total: amount(total.minor, total.exponent)},
     )
     left = [day for day in document.days if day.seal is None]
     console.table("Not sealed", left, {"day": "business_date", "why": "reason", "next": "command"})
@@ -326,21 +306,16 @@ def _print_in_one_currency(in_one: InOneCurrency | None) -> None:
 
     if in_one is None:
         return
-    exponent = in_one.exponent
-    rows = [
-        (
-            line.currency,
-            amount(line.exact_credit_minor, line.exponent),
-            amount(line.credit_minor, exponent),
-            amount(line.debit_minor, exponent),
-            line.rates,
-        )
-        for line in in_one.by_currency()
-    ]
-    rows.append(("total", "—", amount(in_one.credit_minor, exponent), amount(in_one.debit_minor, exponent), "—"))
-    titles = ("currency", ">volume, exact", f">volume, {in_one.currency}", f">out, {in_one.currency}", "rate")
-    columns = {title: itemgetter(number) for number, title in enumerate(titles)}
-    console.table(f"All in {in_one.currency}, by your rates", rows, columns)
+    lines: list[Any] = [*in_one.by_currency(), in_one]  # the last is the total of the others
+    console.table(
+        f"All in {in_one.currency}, by your rates",
+        lines,
+        {"currency": lambda line: "total" if line is in_one else line.currency},
+        {">volume, exact": lambda line: "—" if line is in_one else amount(line.exact_credit_minor, line.exponent)},
+        {f">volume, {in_one.currency}": lambda line: amount(line.credit_minor, in_one.exponent)},
+        {f">out, {in_one.currency}": lambda line: amount(line.debit_minor, in_one.exponent)},
+        {"rate": lambda line: "—" if line is in_one else line.rates},
+    )
     if in_one.left_out:
         console.line(in_one.left_out)
         console.line()

@@ -26,7 +26,7 @@ from rich.table import Table
 
 from resources.currencies import major_units
 from resources.errors import ConfigError
-from resources.output import Column, cells, configure_log, logs_json, printable, printable_lines
+from resources.output import Column, add_handler, cells, configure_log, logs_json, printable, printable_lines
 
 if TYPE_CHECKING:
     from rich.progress import TaskID
@@ -109,9 +109,7 @@ def make_output_safe() -> None:
 def command_here() -> str:
     """Return how this program is called from here: by its name where the shell finds it, else by its path."""
     path = Path(sys.argv[0]).absolute()
-    if Path(shutil.which(path.name) or "").absolute() == path:
-        return path.name
-    return path_from_here(path)
+    return path.name if Path(shutil.which(path.name) or "").absolute() == path else path_from_here(path)
 
 
 def path_from_here(path: Path) -> str:
@@ -131,23 +129,19 @@ def lines(text: str) -> None:
 
 def document(value: Any) -> None:
     """Print a value as one line of JSON: rows as objects, times in ISO 8601 and UTC, amounts as whole minor units."""
-    out.out(json.dumps(_plain(value), ensure_ascii=True), highlight=False)
+    out.out(json.dumps(value, default=_plain), highlight=False)
 
 
 def _plain(value: Any) -> Any:
     if hasattr(value, "_asdict"):
-        value = value._asdict()
-    elif is_dataclass(value) and not isinstance(value, type):
-        value = {item.name: getattr(value, item.name) for item in fields(value)}
-    if isinstance(value, Mapping):
-        return {str(name): _plain(part) for name, part in value.items()}
-    if isinstance(value, list | tuple | set | frozenset):
-        return [_plain(part) for part in value]
+        return value._asdict()
+    if is_dataclass(value):
+        return {item.name: getattr(value, item.name) for item in fields(value)}
     if isinstance(value, datetime):
         return value.astimezone(UTC).isoformat()
     if isinstance(value, Decimal):
         return int(value) if value == value.to_integral_value() else str(value)
-    return value if isinstance(value, str | int | float | bool | None) else str(value)
+    return str(value)
 
 
 def warnings_to_stderr() -> None:
@@ -155,12 +149,10 @@ def warnings_to_stderr() -> None:
     if logs_json():
         configure_log()
         return
-    for name in ("pipelines", "resources"):
-        logger = logging.getLogger(name)
-        if not any(isinstance(handler, _LineHandler) for handler in logger.handlers):
-            logger.addHandler(_LineHandler())
-        logger.setLevel(logging.INFO)
-        logger.propagate = False
+    names = ("pipelines", "resources")
+    add_handler(names, _LineHandler)
+    for name in names:
+        logging.getLogger(name).propagate = False
 
 
 class _LineHandler(logging.Handler):
@@ -216,22 +208,23 @@ class BarProgress:
         self._bar.stop()
 
 
-def table(title: str, rows: Sequence[Any], columns: Mapping[str, Column], *, none: str = "") -> None:
+def table(title: str, rows: Sequence[Any], *columns: Mapping[str, Column], none: str = "") -> None:
     """Print what each column says of the rows, if there are any; a title that begins with > has a column of numbers.
 
     On a terminal it is a table, elsewhere the same in aligned plain text.
     """
     if rows:
-        table_or_head(title, rows, columns, none=none)
+        table_or_head(title, rows, *columns, none=none)
 
 
-def table_or_head(title: str, rows: Sequence[Any], columns: Mapping[str, Column], *, none: str = "") -> None:
+def table_or_head(title: str, rows: Sequence[Any], *columns: Mapping[str, Column], none: str = "") -> None:
     """Print a table likewise; without a row its head alone."""
     drawn = Table(box=None, pad_edge=False, header_style="dim")
-    for name in columns:
+    titles, body = cells(rows, *columns)
+    for name in titles:
         justify: Literal["left", "right"] = "right" if name.startswith(">") else "left"
         drawn.add_column(escape(printable(name.removeprefix(">"))), justify=justify, no_wrap=True)
-    for row in cells(rows, columns.values()):
+    for row in body:
         drawn.add_row(*(escape(printable(_shown(none if cell is None else cell))) for cell in row))
     wide = out if out.is_terminal else Console(highlight=False, width=500, file=out.file)
     wide.print(f"[bold]{escape(printable(title))}[/bold]")

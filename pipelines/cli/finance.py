@@ -6,6 +6,7 @@ import csv
 import io
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import date
 from operator import itemgetter
 from pathlib import Path
@@ -15,13 +16,13 @@ from zoneinfo import ZoneInfo
 import typer
 
 from pipelines.cli import console
-from pipelines.cli.accounts import api_settings, each_in_turn, migrated_warehouse, only_account, reading_warehouse
+from pipelines.cli.accounts import each_in_turn, migrated_warehouse, only_account, reading_warehouse
 from pipelines.cli.console import AsJson, BusinessDay, EachAccount, OneAccount, read_day
 from pipelines.cli.dagster_runs import execute
-from resources.accounts import AccountScope
+from resources.accounts import AccountScope, accounts_of
 from resources.currencies import exponent_of, major_units
 from resources.errors import ConfigError, Incomplete
-from resources.output import Column, with_formula_quote, write_named, write_whole
+from resources.output import Column, counted, with_formula_quote, write_named, write_whole
 from resources.settings import ledger_mappings
 from resources.warehouse.engine import Warehouse
 from resources.warehouse.reference import settings_in_force
@@ -59,7 +60,7 @@ def reconcile(
     def work(scope: AccountScope) -> None:
         if "completeness" in legs:
             try:
-                api_settings(scope)
+                accounts_of().api_settings(scope.account)
             except ConfigError as error:
                 raise ConfigError(f"{error} Books and balances alone need none: --leg books --leg balances.") from None
         settings = scope.settings
@@ -72,7 +73,7 @@ def reconcile(
         config = {scope.op("reconciliation"): {"legs": legs, "prove_again": True}}
         execute(scope, "reconcile", days=(business_day, business_day), config=config)
         with reading_warehouse(scope) as store:
-            found = _day_of(store, scope.account, business_day, legs)
+            found = _day_of(store, legs, account=scope.account, day=business_day)
         if as_json:
             console.document({"account": scope.account, "day": business_day, **found})
         else:
@@ -84,13 +85,13 @@ def reconcile(
     each_in_turn(account, work, as_json=as_json)
 
 
-def _day_of(store: Warehouse, account: str, day: date, legs: Sequence[str]) -> dict[str, Any]:
+def _day_of(store: Warehouse, legs: Sequence[str], **day: Any) -> dict[str, Any]:
     """Return what each leg found, by its name, and the breaks of the day, counted."""
-    figures = {row.leg: row.figures for row in store.query("cli/finance/day_summary", account=account, day=day)}
+    figures = {row.leg: row.figures for row in store.query("cli/finance/day_summary", **day)}
     found: dict[str, Any] = {name: figures[name] for name in ("books", "balances") if name in legs}
     if "completeness" in legs:
-        (found["completeness"],) = store.query("reconciliation/close/seal_completeness", account=account, day=day)
-    return {**found, "breaks": store.query("cli/finance/day_breaks", account=account, day=day)}
+        (found["completeness"],) = store.query("reconciliation/close/seal_completeness", **day)
+    return {**found, "breaks": store.query("cli/finance/day_breaks", **day)}
 
 
 def _print_day(found: Mapping[str, Any]) -> None:
@@ -148,8 +149,9 @@ def ledger_import(
     scope = only_account(account)
     mapping = None if mapping_name is None else read_mapping(mapping_name, ledger_mappings())
     if rejects is not None:
-        if _is_same(rejects, file):
-            raise ConfigError(f"--rejects {str(rejects)!r} is the file to import: name another one.")
+        with suppress(OSError):  # one of them is not there, or cannot be
+            if rejects.samefile(file):
+                raise ConfigError(f"--rejects {str(rejects)!r} is the file to import: name another one.")
         _write_faults(rejects, ())  # first: nothing is imported whose faults could not be told
     if dry_run and (accept_partial or replace_day):
         raise ConfigError("--dry-run shows what is in the file: leave out --accept-partial and --replace-day.")
@@ -175,7 +177,7 @@ def ledger_import(
             f"nothing of {file.name} was imported: its columns are not {named}: name a mapping that fits (--map); "
             "`ecommpay-sync ledger map FILE` writes one."
         )
-    rejected = f"{result.rows_rejected:,} row{'s' * (result.rows_rejected != 1)} of it cannot be read"
+    rejected = f"{counted(result.rows_rejected, 'row')} of it cannot be read"
     if result.import_id is None:
         more = len(result.faults) - SHOWN_FAULTS
         raise ConfigError(
@@ -278,33 +280,19 @@ def _preview(scope: AccountScope, file: Path, mapping: LedgerMapping | None, rej
         console.table(
             "The first entries",
             first,
-            {
-                "entry": "entry_id",
-                "booked": booked,
-                "type": "operation_type",
-                "status": "status",
-                "currency": "currency",
-                ">amount": money("amount_minor"),
-                ">fee": money("fee_minor"),
-                "operation": "operation_id",
-                "project": "project_id",
-                "payment": "payment_id",
-                "reference": "reference",
-            },
+            {"entry": "entry_id", "booked": booked, "type": "operation_type", "status": "status"},
+            {"currency": "currency", ">amount": money("amount_minor"), ">fee": money("fee_minor")},
+            {"operation": "operation_id", "project": "project_id", "payment": "payment_id", "reference": "reference"},
         )
         console.table(
             "Totals",
             [(*key, count, minor) for key, (count, minor) in sorted(totals.items())],
-            {
-                "currency": itemgetter(0),
-                "type": itemgetter(1),
-                "status": itemgetter(2),
-                ">entries": lambda total: f"{total[3]:,}",
-                ">amount": lambda total: major_units(total[4], total[0], max(days)),
-            },
+            {"currency": itemgetter(0), "type": itemgetter(1), "status": itemgetter(2)},
+            {">entries": lambda total: f"{total[3]:,}"},
+            {">amount": lambda total: major_units(total[4], total[0], max(days))},
         )
         for rule, count in sorted(reader.skipped.items()):
-            console.line(f"no entries: {count:,} row{'s' * (count != 1)} ({rule})")
+            console.line(f"no entries: {counted(count, 'row')} ({rule})")
         _report_faults(file, mapping, reader.faults, rejects)
         if reader.has_wrong_header:
             raise Incomplete(f"the columns of {file.name} are not those that were to be read: name another mapping.")
@@ -312,8 +300,8 @@ def _preview(scope: AccountScope, file: Path, mapping: LedgerMapping | None, rej
         period = f", {min(days)} to {max(days)} ({zone})" if days else ""
         console.line(f"understood: {good:,} entries of {reader.rows_read:,} rows{period}; nothing was written")
         if reader.faults:
-            bad = len({fault.line for fault in reader.faults})
-            raise Incomplete(f"{bad:,} row{'s' * (bad != 1)} of {file.name} would be refused.")
+            bad = counted(len({fault.line for fault in reader.faults}), "row")
+            raise Incomplete(f"{bad} of {file.name} would be refused.")
 
 
 def _report_faults(file: Path, mapping: LedgerMapping | None, faults: Sequence[Fault], rejects: Path | None) -> None:
@@ -322,13 +310,6 @@ def _report_faults(file: Path, mapping: LedgerMapping | None, faults: Sequence[F
     sheet = f", sheet {mapping.sheet}" if mapping and mapping.sheet else ""
     columns = {">line": "line", "column": "column", "what was wrong": "problem", "what to do": "advice"}
     console.table(f"Rejected of {file.name}{sheet}", faults[:SHOWN_FAULTS], columns)
-
-
-def _is_same(one: Path, other: Path) -> bool:
-    try:
-        return one.samefile(other)
-    except OSError:  # one of them is not there, or cannot be
-        return False
 
 
 def _write_faults(path: Path, faults: Sequence[Fault]) -> None:

@@ -16,29 +16,14 @@ from pipelines.cli.console import AsJson, EachAccount, OneAccount, optional, rea
 from resources.accounts import AccountScope
 from resources.currencies import exponent_of
 from resources.errors import ConfigError
-from resources.output import Column, write_named
+from resources.output import write_named
 
 if TYPE_CHECKING:
     from pipelines.reconciliation.breaks import BreakFilter, Change
     from pipelines.reconciliation.matching import Decision
 
 MOST_BREAKS = 200
-BREAK_COLUMNS: dict[str, Column] = {
-    ">id": "break_id",
-    "day": "business_date",
-    "age": "age_bucket",
-    "due": lambda row: f"{row.due_date}{' overdue' * row.is_overdue}",
-    "type": "break_type",
-    "state": "state",
-    ">amount": console.money(),
-    "currency": "currency",
-    "operation": "operation_id",
-    "entry": lambda row: row.entry_id or row.balance_name,
-    "what": "detail",
-    "owner": "owner",
-    "reason": "reason",
-    "note": "note",
-}
+
 
 app = typer.Typer()
 breaks_app = typer.Typer(
@@ -178,7 +163,15 @@ def breaks(  # noqa: PLR0913 - one for each option
             what = "breaks" if everything else "open breaks"
             chosen_by = "" if chosen.is_empty else " of these days, types, currency, amounts, age and owner"
             console.line(f"no {what}{chosen_by}")
-        console.table("Breaks", () if as_json else rows, BREAK_COLUMNS)
+        console.table(
+            "Breaks",
+            () if as_json else rows,
+            {">id": "break_id", "day": "business_date", "age": "age_bucket"},
+            {"due": lambda row: f"{row.due_date}{' overdue' * row.is_overdue}"},
+            {"type": "break_type", "state": "state", ">amount": console.money(), "currency": "currency"},
+            {"operation": "operation_id", "entry": lambda row: row.entry_id or row.balance_name, "what": "detail"},
+            {"owner": "owner", "reason": "reason", "note": "note"},
+        )
         if len(rows) == MOST_BREAKS and not as_json:
             console.line(f"the first {MOST_BREAKS}; --output FILE writes all, and all are in recon.aged_breaks")
 

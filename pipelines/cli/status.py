@@ -19,6 +19,7 @@ from pipelines.cli.console import AllAccounts, AsJson
 from resources.accounts import Accounts, accounts_of
 from resources.config_file import unknown_names, what_was_meant
 from resources.errors import ConfigError, SyncError
+from resources.output import Column
 from resources.settings import ApiSettings, alert_settings, database_url, report_dir, report_settings, role_prefix
 from resources.warehouse.engine import Warehouse, open_warehouse
 from resources.warehouse.migrate import NotMigrated, check_migrated
@@ -65,11 +66,17 @@ def _state_of(store: Warehouse, only: str | None) -> dict[str, Any]:
     def of_account(rows: Sequence[Any]) -> list[Any]:
         return [row for row in rows if only is None or row.account == only]
 
+    unnamed = None
+    try:
+        with store.transaction() as connection:
+            check_account(connection)
+    except ConfigError as error:  # the warehouse is another account's than the one that is set
+        unnamed = str(error)
     stored = store.query("cli/status/store")
     shared = shared_projects(store) if len(stored) > 1 else ()
     return {
         "store": of_account(stored),
-        "unnamed_account": _unnamed_account(store),
+        "unnamed_account": unnamed,
         "shared_projects": [project for project in shared if only is None or only in project.accounts],
         "documents": of_account(store.query("cli/status/documents")),
         "coverage": of_account(store.query("cli/status/coverage")),
@@ -105,13 +112,8 @@ def _print_state(found: Mapping[str, Any], *, several: bool) -> None:
     table(
         "Store (times in UTC)",
         found["store"],
-        {
-            "account": "account",
-            ">operations": console.count("operations"),
-            "first completed": "first_completed",
-            "last completed": "last_completed",
-            "last change seen": "last_observed",
-        },
+        {"account": "account", ">operations": console.count("operations"), "first completed": "first_completed"},
+        {"last completed": "last_completed", "last change seen": "last_observed"},
     )
     table(
         "PROJECTS SEEN BY SEVERAL ACCOUNTS",
@@ -130,13 +132,8 @@ def _print_state(found: Mapping[str, Any], *, several: bool) -> None:
     table(
         "Documents (core.documents)",
         found["documents"],
-        {
-            "account": "account",
-            "stream": lambda row: row.stream.removeprefix("documents:"),
-            ">documents": console.count("documents"),
-            "last change seen": "last_changed",
-            "last walked": "last_walked",
-        },
+        {"account": "account", "stream": lambda row: row.stream.removeprefix("documents:")},
+        {">documents": console.count("documents"), "last change seen": "last_changed", "last walked": "last_walked"},
     )
     covered = {"account": "account", "from": "covered_from", "to": "covered_to"}
     table("Shown complete, without a hole", found["coverage"], covered)
@@ -145,45 +142,28 @@ def _print_state(found: Mapping[str, Any], *, several: bool) -> None:
     moments = {row.captured_at for row in found["balances"]}
     differ = len(moments) > 1  # each account has a snapshot of its own moment
     at = " (times in UTC)" if differ else "".join(f" at {moment:%Y-%m-%d %H:%M:%S} UTC" for moment in moments)
-    amounts = {"account": "account", "balance": "balance_name", "currency": "currency", ">amount": console.money()}
-    table(f"Balances{at}", found["balances"], amounts | ({"at": "captured_at"} if differ else {}))
+    amounts: dict[str, Column] = {"account": "account", "balance": "balance_name", "currency": "currency"}
+    amounts |= {">amount": console.money()} | ({"at": "captured_at"} if differ else {})
+    table(f"Balances{at}", found["balances"], amounts)
     rejects = {"stream": "stream", "reason": "reason", ">rows": console.count("rows"), "last seen": "last_seen_at"}
     table("Not typed: core.rejects", found["rejects"], rejects)
     table(
         "Requests in flight, as found",
         found["requests_in_flight"],
-        {
-            "account": "account",
-            ">at once": "in_flight_limit",
-            "process": lambda row: "at work" if row.is_at_work else "ended",
-            "last seen": "seen_at",
-        },
+        {"account": "account", ">at once": "in_flight_limit"},
+        {"process": lambda row: "at work" if row.is_at_work else "ended", "last seen": "seen_at"},
     )
     table(
         "Last runs",
         found["runs"],
+        {">run": "run_id"} | ({"account": "account"} if several else {}) | {"what": "stream"},
         {
-            ">run": "run_id",
-            **({"account": "account"} if several else {}),
-            "what": "stream",
             "days": lambda row: (
                 f"{row.interval_from:%Y-%m-%d} to {row.interval_to:%Y-%m-%d}" if row.interval_from else ""
-            ),
-            "started": "started_at",
-            "state": "state",
-            "why": lambda row: row.message or "",
+            )
         },
+        {"started": "started_at", "state": "state", "why": lambda row: row.message or ""},
     )
-
-
-def _unnamed_account(store: Warehouse) -> str | None:
-    """Return what to do where the warehouse is another account's than the one that is set; None: it is not."""
-    try:
-        with store.transaction() as connection:
-            check_account(connection)
-    except ConfigError as error:
-        return str(error)
-    return None
 
 
 @dataclass

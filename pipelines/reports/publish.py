@@ -19,26 +19,21 @@ from importlib.resources import files as files_of
 from operator import methodcaller
 from pathlib import Path
 from string import Template
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import Generic, TypeVar
+
+from sqlalchemy import Connection
 
 from pipelines.audit.verify import ChainTips, verify
 from pipelines.reconciliation.close import Sealed, reporting_zone, sealed_days, sealed_document
+from pipelines.reports import one_currency
 from pipelines.reports.document import DayDocument, from_sealed
 from pipelines.reports.figures import gather
-from pipelines.reports.month import restatements_of, seal_of, totals_of
+from pipelines.reports.month import MonthDocument, gather_month, restatements_of, seal_of, totals_of
+from pipelines.reports.one_currency import InOneCurrency
 from resources.errors import ConfigError, Incomplete
 from resources.output import write_named, write_whole
-from resources.settings import AlertSettings
-from resources.warehouse.engine import run
-
-if TYPE_CHECKING:
-    from sqlalchemy import Connection
-
-    from pipelines.reports.month import MonthDocument
-    from pipelines.reports.one_currency import InOneCurrency
-    from resources.settings import ReportSettings
-    from resources.warehouse.engine import Warehouse
-
+from resources.settings import AlertSettings, ReportSettings
+from resources.warehouse.engine import Warehouse, run
 
 CREATED = (2020, 1, 1, 0, 0, 0)  # a constant, so that the bytes do not depend on the clock
 MODE = 0o100644 << 16  # a plain file that all may read
@@ -46,7 +41,7 @@ UNIX = 3
 SUMS = "SHA256SUMS"
 
 
-Document = TypeVar("Document", "DayDocument", "MonthDocument")
+Document = TypeVar("Document", DayDocument, MonthDocument)
 
 
 @dataclass(frozen=True)
@@ -70,7 +65,6 @@ def publish(
         ConfigError: the folder cannot be written to.
         WarehouseUnavailable: no connection.
     """
-    from pipelines.reports import one_currency
     from pipelines.reports.page import page
     from pipelines.reports.workbook import workbook
 
@@ -111,8 +105,6 @@ def publish_month(
         ConfigError: the folder cannot be written to.
         WarehouseUnavailable, WarehouseBroken: no connection, or what is stored of a day is not what was sealed.
     """
-    from pipelines.reports import one_currency
-    from pipelines.reports.month import gather_month
     from pipelines.reports.page import month_page
     from pipelines.reports.workbook import month_workbook
 
