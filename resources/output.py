@@ -123,9 +123,9 @@ def write_named(name: str, path: Path, content: bytes, advice: str = "") -> None
 
 def cells(lines: Iterable[Any], *columns: Mapping[str, Column]) -> tuple[list[str], list[list[Any]]]:
     """Return the titles of a table, and its rows: what each column says of each line."""
-    named = {title: column for part in columns for title, column in part.items()}
-    values = [attrgetter(column) if isinstance(column, str) else column for column in named.values()]
-    return list(named), [[value(line) for value in values] for line in lines]
+    named = [item for part in columns for item in part.items()]
+    values = [attrgetter(column) if isinstance(column, str) else column for _, column in named]
+    return [title for title, _ in named], [[value(line) for value in values] for line in lines]
 
 
 def bind_log(**values: Any) -> None:

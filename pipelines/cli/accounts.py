@@ -2,7 +2,6 @@
 
 import errno
 import os
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -58,7 +57,7 @@ def each_in_turn(name: str | None, work: Callable[[AccountScope], None], *, as_j
             message, failed[account.name] = explained(error)
             # what is wrong with the command itself is the same for all
             if not (isinstance(error, ConfigError) and message in reported):
-                print(f"ecommpay-sync: {account.name}: {message}", file=sys.stderr)  # noqa: T201
+                console.problem(f"{account.name}: {message}")
             reported.add(message)
     if failed:
         raise SomeFailed(

@@ -99,7 +99,7 @@ def root(
         return
     add_settings_of_file()
     for name in unknown_names():
-        print(f"ecommpay-sync: warning: {printable(what_was_meant(*name))}.", file=sys.stderr)  # noqa: T201
+        console.problem(f"warning: {printable(what_was_meant(*name))}.")
 
 
 def run() -> None:
@@ -111,21 +111,21 @@ def run() -> None:
         sys.stdout.flush()
         sys.exit(exit_code)
     except typer.TyperException as error:
-        message = error.format_message()
-        if "\n" not in message:  # else it is the whole help, for a command without a word
-            context = getattr(error, "ctx", None)
+        message, context = error.format_message(), getattr(error, "ctx", None)
+        if "\n" in message:  # the whole help, for a command without a word
+            print(message, file=sys.stderr)  # noqa: T201
+        else:
             command = context.command_path if context else "ecommpay-sync"
-            message = f"ecommpay-sync: {printable(message).rstrip('.')}: see `{command} --help`."
-        print(message, file=sys.stderr)  # noqa: T201
+            console.problem(f"{printable(message).rstrip('.')}: see `{command} --help`.")
         sys.exit(error.exit_code)
     except (typer.Abort, KeyboardInterrupt):  # where the command does not handle it
-        print("ecommpay-sync: stopped.", file=sys.stderr)  # noqa: T201
+        console.problem("stopped.")
         sys.exit(1)
     except BrokenPipeError:  # whoever read our output has read enough
         _drop_output()
     except Exception as error:  # noqa: BLE001 - the last net: one line, whatever it was
         message, exit_code = explained(Stopped(console.STOPPED) if console.SIGNALLED.is_set() else error)
-        print(f"ecommpay-sync: {message}", file=sys.stderr)  # noqa: T201
+        console.problem(message)
         try:
             sys.stdout.flush()
         except OSError:  # a full disk, which Python would complain of once more

@@ -127,6 +127,11 @@ def lines(text: str) -> None:
     out.print(escape(printable_lines(text)))
 
 
+def problem(text: str) -> None:
+    """Print what is wrong, in one line on stderr."""
+    print(f"ecommpay-sync: {text}", file=sys.stderr)  # noqa: T201
+
+
 def document(value: Any) -> None:
     """Print a value as one line of JSON: rows as objects, times in ISO 8601 and UTC, amounts as whole minor units."""
     out.out(json.dumps(value, default=_plain), highlight=False)

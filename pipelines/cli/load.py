@@ -293,15 +293,17 @@ def _print_control_totals(control_totals: Sequence[Any]) -> None:
     def order(status: str) -> tuple[int, str]:
         return (FIRST_STATUSES.index(status) if status in FIRST_STATUSES else len(FIRST_STATUSES)), status
 
-    columns: dict[str, Column] = {
-        "currency": str,
-        ">rows": lambda currency: f"{sum(counts[currency].values()):,}",
-    }
+    by_status: dict[str, Column] = {}
     for status in sorted({status for row in counts.values() for status in row}, key=order):
         title = status.removeprefix("awaiting ") + " …" * status.startswith("awaiting ")
-        columns[f">{title}"] = partial(lambda status, currency: f"{counts[currency].get(status, 0):,}", status)
-    columns[">amount of success"] = lambda currency: major_units(amounts.get(currency), currency)
-    console.table_or_head("Operations read, by currency and status (… = awaiting)", sorted(counts), columns)
+        by_status[f">{title}"] = partial(lambda status, currency: f"{counts[currency].get(status, 0):,}", status)
+    console.table_or_head(
+        "Operations read, by currency and status (… = awaiting)",
+        sorted(counts),
+        {"currency": str, ">rows": lambda currency: f"{sum(counts[currency].values()):,}"},
+        by_status,
+        {">amount of success": lambda currency: major_units(amounts.get(currency), currency)},
+    )
 
 
 def forecast_text(forecast: Forecast) -> str:

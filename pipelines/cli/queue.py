@@ -159,20 +159,21 @@ def breaks(  # noqa: PLR0913 - one for each option
                 return
         if as_json:
             console.document({"account": scope.account, "breaks": rows})
-        elif not rows:
+            return
+        if not rows:
             what = "breaks" if everything else "open breaks"
             chosen_by = "" if chosen.is_empty else " of these days, types, currency, amounts, age and owner"
             console.line(f"no {what}{chosen_by}")
         console.table(
             "Breaks",
-            () if as_json else rows,
+            rows,
             {">id": "break_id", "day": "business_date", "age": "age_bucket"},
             {"due": lambda row: f"{row.due_date}{' overdue' * row.is_overdue}"},
             {"type": "break_type", "state": "state", ">amount": console.money(), "currency": "currency"},
             {"operation": "operation_id", "entry": lambda row: row.entry_id or row.balance_name, "what": "detail"},
             {"owner": "owner", "reason": "reason", "note": "note"},
         )
-        if len(rows) == MOST_BREAKS and not as_json:
+        if len(rows) == MOST_BREAKS:
             console.line(f"the first {MOST_BREAKS}; --output FILE writes all, and all are in recon.aged_breaks")
 
     each_in_turn(account, show, as_json=as_json)

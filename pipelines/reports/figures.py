@@ -47,21 +47,19 @@ def gather(connection: Connection, account: str, day: date, zone: str) -> model.
         new_breaks=facts.largest_breaks(only_new=True),
         matching=next(iter(facts.lines(model.Matching, "reports/figures/matching", day=day)), None),
     )
-    return replace(document, decimals=facts.decimals(_currencies(document)))
+    named = (
+        *(document.totals, document.history, document.balances, document.balance_history),
+        *(document.breaks, document.largest_breaks, document.new_breaks, document.restatements),
+    )
+    currencies = {line.currency for lines in named for line in lines}
+    decimals = {name: digits for name, digits in facts.exponents.items() if name in currencies}
+    return replace(document, decimals=decimals)
 
 
 def owner_queues(connection: Connection, account: str, day: date) -> tuple[model.OwnerQueue, ...]:
     """Return the open breaks up to the day, by owner: how many, how many found since it ended, how many overdue."""
     rows = run(connection, "reports/figures/queue", account=account, day=day)
     return tuple(model.OwnerQueue(**row._asdict()) for row in rows)
-
-
-def _currencies(document: model.DayDocument) -> set[str | None]:
-    named = (
-        *(document.totals, document.history, document.balances, document.balance_history),
-        *(document.breaks, document.largest_breaks, document.new_breaks, document.restatements),
-    )
-    return {line.currency for lines in named for line in lines}
 
 
 Line = TypeVar("Line")
@@ -78,29 +76,23 @@ class _Facts:
         self.of_day = {"starts_at": self.began_at, "ends_at": _start_of(day + timedelta(days=1), zone)}
         self.zone = zone
         self._by_day = self._days_by_currency()
-        self._exponents = {row.currency: row.exponent for row in self._query("reports/figures/exponents", day=day)}
+        self.exponents = {row.currency: row.exponent for row in self._query("reports/figures/exponents", day=day)}
 
     def totals(self) -> tuple[model.CurrencyTotals, ...]:
         """Each currency of the day, the most operations first."""
-        exponents = self._exponents
         today, before = self._by_day[self.day], self._by_day[self.day - timedelta(days=1)]
         weeks = [self._by_day[self.day - timedelta(weeks=back)] for back in range(1, model.WEEKS + 1)]
-        shown = sorted(today, key=lambda currency: (-today[currency].operations, currency))
         return tuple(
             model.CurrencyTotals(
                 name,
-                exponents.get(name),
+                self.exponents.get(name),
                 today[name],
                 before.get(name),
                 weeks[0].get(name),
                 tuple(week[name] for week in weeks if name in week),
             )
-            for name in shown
+            for name in sorted(today, key=lambda currency: (-today[currency].operations, currency))
         )
-
-    def decimals(self, currencies: set[str | None]) -> dict[str, int]:
-        """The decimals of these currencies on the day, as far as they are known."""
-        return {name: decimals for name, decimals in self._exponents.items() if name in currencies}
 
     def history(self) -> tuple[model.HistoryPoint, ...]:
         """The days of the charts; a day without an operation of a currency has zeros."""

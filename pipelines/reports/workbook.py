@@ -256,11 +256,10 @@ def _month_sheets(document: MonthDocument) -> list[Sheet]:
             "Days",
             document.days,
             {"Day": "business_date", "State": lambda day: "sealed" if day.seal else "not sealed"},
-            {"Operations": lambda day: day.operations if day.seal else None},
+            {"Operations": "operations"},
             {"Prepared by": _sealed("prepared_by"), "Closed by": _sealed("closed_by"), "Row": _sealed("close_no")},
             {"Document SHA-256": _sealed("document_sha256"), "Head of the chain": _sealed("entry_hash")},
-            {"Why not": lambda day: None if day.seal else day.reason},
-            {"Next command": lambda day: None if day.seal else day.command},
+            {"Why not": "reason", "Next command": "command"},
         ),
     ]
 
