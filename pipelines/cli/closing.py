@@ -265,7 +265,7 @@ def _print_report(document: DayDocument) -> None:
         {">day before": lambda now: change(now.day.credit_minor, now.day_before and now.day_before.credit_minor)},
         {">out": lambda total: amount(total.day.debit_minor, total.exponent)},
         {">approved": lambda total: rate(total.day.approved, total.day.attempts)},
-        {">operations": lambda total: f"{total.day.operations:,}"},
+        {">operations": console.count("day.operations")},
     )
     exponents = exponents_of(document)
     console.table(

@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -243,7 +244,7 @@ def _shown(cell: Any) -> str:
 
 def count(name: str) -> Column:
     """Return a column of counts, each an attribute of a row."""
-    return lambda row: f"{getattr(row, name):,}"
+    return lambda row: f"{attrgetter(name)(row):,}"
 
 
 def money(name: str = "amount_minor") -> Column:
