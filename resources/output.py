@@ -1,4 +1,4 @@
-"""What leaves us for persons and other programs: text that can be seen, durations, files written whole, log lines.
+"""What leaves us for persons and other programs: text that can be seen, counts, tables, files written whole, log lines.
 
 Text of the data holds nothing that steers a terminal, moves a line or is taken for a formula. Log lines are JSON on
 request (`SYNC_LOG_FORMAT=json`), with the ids of run, window and request; who logs what is elsewhere.

@@ -75,7 +75,11 @@ class _Facts:
         self.account = account
         self.of_day = {"starts_at": self.began_at, "ends_at": _start_of(day + timedelta(days=1), zone)}
         self.zone = zone
-        self._by_day = self._days_by_currency()
+        self._by_day = defaultdict[date, dict[str, model.CurrencyDay]](dict)
+        for row in self._query("reports/figures/days_by_currency", **self.back(7 * model.WEEKS)):
+            self._by_day[row.business_date][row.currency] = model.CurrencyDay(
+                row.currency, row.operations, row.attempts, row.approved, int(row.credit_minor), int(row.debit_minor)
+            )
         self.exponents = {row.currency: row.exponent for row in self._query("reports/figures/exponents", day=day)}
 
     def totals(self) -> tuple[model.CurrencyTotals, ...]:
@@ -151,14 +155,6 @@ class _Facts:
             return None
         rows = self._query("reports/figures/last_failure", **self.of_day)
         return f"The last run over this day ended {rows[0].state}: {rows[0].message}" if rows else None
-
-    def _days_by_currency(self) -> defaultdict[date, dict[str, model.CurrencyDay]]:
-        found = defaultdict[date, dict[str, model.CurrencyDay]](dict)
-        for row in self._query("reports/figures/days_by_currency", **self.back(7 * model.WEEKS)):
-            found[row.business_date][row.currency] = model.CurrencyDay(
-                row.currency, row.operations, row.attempts, row.approved, int(row.credit_minor), int(row.debit_minor)
-            )
-        return found
 
     def back(self, days: int) -> dict[str, Any]:
         """The parameters of a statement about the day and so many days before it."""

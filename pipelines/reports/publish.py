@@ -167,7 +167,14 @@ def write_evidence(warehouse: Warehouse, account: str, days: Sequence[date], per
             raise Incomplete(
                 f"no day of {period} is sealed: `ecommpay-sync close {option} {period} --by NAME` comes first."
             )
-        content = _pack(_contents(connection, account, days, period, sealed, tips))
+        contents = _contents(connection, account, days, period, sealed, tips)
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as pack:
+        for name, part in contents.items():
+            entry = zipfile.ZipInfo(name, CREATED)
+            entry.compress_type, entry.create_system, entry.external_attr = zipfile.ZIP_DEFLATED, UNIX, MODE
+            pack.writestr(entry, part)
+    content = out.getvalue()
     write_named(f"--output {file}", file, content)
     return EvidencePack(hashlib.sha256(content).hexdigest(), len(sealed))
 
@@ -224,13 +231,3 @@ def _json(value: object, indent: int | None = None) -> bytes:
         json.dumps(value, ensure_ascii=False, sort_keys=True, indent=indent, default=methodcaller("isoformat")).encode()
         + b"\n"
     )
-
-
-def _pack(contents: Mapping[str, bytes]) -> bytes:
-    out = io.BytesIO()
-    with zipfile.ZipFile(out, "w") as pack:
-        for name, content in contents.items():
-            entry = zipfile.ZipInfo(name, CREATED)
-            entry.compress_type, entry.create_system, entry.external_attr = zipfile.ZIP_DEFLATED, UNIX, MODE
-            pack.writestr(entry, content)
-    return out.getvalue()
