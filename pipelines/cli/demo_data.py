@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -224,10 +224,10 @@ class Export:
     """How an accounting system exports entries: what stands in which column, in which words, and how it is written."""
 
     file: str
-    encoding: str
-    separator: str
-    words: Mapping[str, str]
     titles: Mapping[str, str]  # by what stands in the column
+    words: Mapping[str, str] = field(default_factory=lambda: ENGLISH)
+    encoding: str = "utf-8"
+    separator: str = ","
     date: str = "%Y-%m-%d %H:%M:%S"
     decimal: str = "."
     thousands: str = ""
@@ -262,9 +262,6 @@ IDS = ("entry_id", "operation_id", "project_id", "payment_id")
 EXPORTS = (
     Export(
         "datev.csv",
-        "cp1252",
-        ";",
-        GERMAN,
         dict(zip(IDS, ("Belegnummer", "Belegfeld 1", "Kostenstelle", "Zahlungs-ID"), strict=True))
         | {"date": "Buchungsdatum", "time": "Uhrzeit", "operation_type": "Buchungsart", "status": "Status"}
         | {"currency": "WKZ", "amount_minor": "Betrag", "fee_minor": "Gebühr"},
@@ -272,12 +269,12 @@ EXPORTS = (
         decimal=",",
         thousands=".",
         head=('Buchungsstapel der "Müller Süd GmbH', "Erstellt von: Ecomm Demo", ""),
+        words=GERMAN,
+        encoding="cp1252",
+        separator=";",
     ),
     Export(
         "sap-fbl3n.txt",
-        "utf-8",
-        "\t",
-        ENGLISH,
         dict(zip(IDS, ("Document Number", "Assignment", "Profit Center", "Payment ID"), strict=True))
         | {"date": "Posting Date", "time": "Posting Time", "operation_type": "Document Type", "status": "Status"}
         | {"currency": "Curr.", "amount_minor": "Amount in Doc. Curr.", "fee_minor": "Fee"},
@@ -287,12 +284,10 @@ EXPORTS = (
         sign="behind",
         head=("Line Item Display", ""),
         foot=("**",),
+        separator="\t",
     ),
     Export(
         "1c.csv",
-        "cp1251",
-        ";",
-        RUSSIAN,
         dict(zip(IDS, ("Номер документа", "ID операции", "Проект", "ID платежа"), strict=True))
         | {"date": "Дата операции", "operation_type": "Вид операции", "status": "Статус", "currency": "Валюта"}
         | {"amount_minor": "Сумма", "fee_minor": "Комиссия"},
@@ -301,12 +296,12 @@ EXPORTS = (
         thousands="\u00a0",
         head=("Карточка счёта 57.03", "Магазин «Ромашка»"),
         foot=("Итого",),
+        words=RUSSIAN,
+        encoding="cp1251",
+        separator=";",
     ),
     Export(
         "quickbooks.csv",
-        "utf-8-sig",
-        ",",
-        ENGLISH,
         {"date": "Date", "operation_type": "Transaction Type"}
         | dict(zip(IDS, ("Num", "External ID", "Project", "Payment ID"), strict=True))
         | {"status": "Status", "currency": "Currency", "amount_minor": "Amount", "fee_minor": "Fee"},
@@ -315,12 +310,10 @@ EXPORTS = (
         sign="before",
         head=("Transaction List by Date", "Demo Shop Inc."),
         foot=("TOTAL",),
+        encoding="utf-8-sig",
     ),
     Export(
         "netsuite.csv",
-        "utf-8",
-        ",",
-        ENGLISH,
         dict(zip(IDS, ("Internal ID", "External ID", "Project", "Payment ID"), strict=True))
         | {"date": "Date", "operation_type": "Type", "status": "Status", "currency": "Currency"}
         | {"amount_minor": "Amount", "fee_minor": "Fee"},

@@ -160,16 +160,8 @@ def ledger_import(
         return
     with migrated_warehouse(scope) as store:
         zone = settings_in_force(store, scope.settings).reference.reporting_zone
-        result = import_ledger(
-            store,
-            scope.account,
-            file,
-            zone,
-            exponent_of,
-            mapping=mapping,
-            accept_partial=accept_partial,
-            replace_day=replace_day,
-        )
+        allowed = {"accept_partial": accept_partial, "replace_day": replace_day}
+        result = import_ledger(store, scope.account, file, zone, exponent_of, mapping=mapping, **allowed)
     _report_faults(file, mapping, result.faults, rejects)
     if result.faults and not result.rows_read:
         named = f"those of mapping {mapping_name}" if mapping else "those of the contract (docs/reconciliation.md)"

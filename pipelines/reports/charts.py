@@ -161,28 +161,12 @@ def _balance_lines(axes: Axes, points: Sequence[BalancePoint], scale: int) -> No
     for number, name in enumerate(sorted({point.balance_name for point in points})[:MOST_LINES]):
         mine = {point.business_date: point.amount_minor / scale for point in points if point.balance_name == name}
         shown = [number_of for number_of, day in enumerate(days) if day in mine]
-        axes.plot(
-            shown,
-            [mine[days[at]] for at in shown],
-            color=COLOURS[number],
-            linestyle=DASHES[number],
-            linewidth=1.4,
-            marker="o",
-            markersize=2,
-            label=_label(name),
-        )
+        line: dict[str, Any] = {"color": COLOURS[number], "linestyle": DASHES[number], "linewidth": 1.4}
+        axes.plot(shown, [mine[days[at]] for at in shown], label=_label(name), marker="o", markersize=2, **line)
     _name_amounts(axes)
     axes.margins(y=0.12)
-    # above the axes, where no line runs
-    axes.legend(
-        loc="lower left",
-        bbox_to_anchor=(0, 1),
-        borderaxespad=0.2,
-        frameon=False,
-        fontsize=8,
-        handlelength=3,
-        labelcolor=INK,
-    )
+    above: dict[str, Any] = {"loc": "lower left", "bbox_to_anchor": (0, 1), "borderaxespad": 0.2}  # where no line runs
+    axes.legend(**above, frameon=False, fontsize=8, handlelength=3, labelcolor=INK)
     _name_days(axes, days)
 
 
