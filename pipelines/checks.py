@@ -73,7 +73,7 @@ def _shared_projects(store: Warehouse, scope: AccountScope, _: list[int]) -> lis
     return [str(project) for project in shared_projects(store) if scope.account in project.accounts]
 
 
-def _refused_files(scope: AccountScope) -> list[str]:
+def _refused_files(_: Warehouse, scope: AccountScope, _run_ids: list[int]) -> list[str]:
     inbox = scope.settings.ledger_inbox
     return [f"{path} was refused" for path in refused_files(inbox, scope.account)] if inbox else []
 
@@ -170,7 +170,7 @@ LEDGER_ENTRIES = (
     Check(
         "no_file_refused",
         "No refused file waits in SYNC_LEDGER_INBOX: correct it by the report beside it, or delete it.",
-        lambda _store, scope, _runs: _refused_files(scope),
+        _refused_files,
     ),
 )
 MARTS = (
@@ -254,35 +254,27 @@ def _definition(item: AssetChecks, scope: AccountScope) -> dg.AssetChecksDefinit
 def _results(
     item: AssetChecks, scope: AccountScope, store: Warehouse, dagster_run_id: str
 ) -> Iterator[dg.AssetCheckResult]:
-    run_ids = _runs_to_check(store, scope.account, item.stream, dagster_run_id) if item.stream else []
+    """Yield how each check ends on what a Dagster run loaded, or on the last load when it loaded nothing."""
+    run_ids: list[int] = []
+    if item.stream:
+        of_run = {"account": scope.account, "dagster_run_id": dagster_run_id}
+        run_ids = [row.run_id for row in store.query("checks/runs_of_stream", stream=item.stream, **of_run)]
     for check in item.checks:
-        yield _result(check, dg.AssetKey(scope.key(*item.path)), check.find(store, scope, run_ids))
-
-
-def _runs_to_check(store: Warehouse, account: str, stream: str, dagster_run_id: str) -> list[int]:
-    """Return the account's runs of a stream that a Dagster run made; without any, the last one."""
-    runs = store.query("checks/runs_of_stream", stream=stream, account=account, dagster_run_id=dagster_run_id)
-    return [row.run_id for row in runs]
-
-
-def _result(check: Check, key: dg.AssetKey, found: Sequence[Any]) -> dg.AssetCheckResult:
-    sentences = [item for item in found if isinstance(item, str)]
-    rows = [{name: str(value) for name, value in item._asdict().items()} for item in found if not isinstance(item, str)]
-    count = len(sentences) + sum(int(row.get("rows", 1)) for row in rows)
-    return dg.AssetCheckResult(
-        check_name=check.name,
-        asset_key=key,
-        passed=not found,
-        severity=check.severity,
-        description=_description(check, sentences, count),
-        metadata={"found": count, "first": dg.MetadataValue.json([*sentences, *rows][:SHOWN])},
-    )
-
-
-def _description(check: Check, sentences: Sequence[str], count: int) -> str:
-    if not count:
-        return "none found"
-    return ". ".join(filter(None, ["; ".join(sentences[:SHOWN]) or f"{count} found", check.todo]))
+        found = check.find(store, scope, run_ids)
+        sentences = [one for one in found if isinstance(one, str)]
+        rows = [
+            {name: str(value) for name, value in one._asdict().items()} for one in found if not isinstance(one, str)
+        ]
+        count = len(sentences) + sum(int(row.get("rows", 1)) for row in rows)
+        said = "; ".join(sentences[:SHOWN]) or f"{count} found"
+        yield dg.AssetCheckResult(
+            check_name=check.name,
+            asset_key=dg.AssetKey(scope.key(*item.path)),
+            passed=not found,
+            severity=check.severity,
+            description=". ".join(filter(None, [said, check.todo])) if count else "none found",
+            metadata={"found": count, "first": dg.MetadataValue.json([*sentences, *rows][:SHOWN])},
+        )
 
 
 # A card number is 12 to 19 digits, in the range and of a length that an issuer has, with the right check digit (Luhn).

@@ -1,4 +1,4 @@
-"""What leaves us for persons and other programs: text that can be seen, durations, files written whole, log lines.
+"""What leaves us for persons and other programs: text that can be seen, counts, tables, files written whole, log lines.
 
 Text of the data holds nothing that steers a terminal, moves a line or is taken for a formula. Log lines are JSON on
 request (`SYNC_LOG_FORMAT=json`), with the ids of run, window and request; who logs what is elsewhere.
@@ -11,18 +11,22 @@ import os
 import re
 import sys
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextvars import ContextVar
 from datetime import UTC, datetime
+from operator import attrgetter
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from resources.errors import ConfigError
 from resources.settings import log_format
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+Column = str | Callable[[Any], Any]  # of a table: the attribute of a line, or what makes the cell of it
 
 # control characters (an escape sequence begins with one), invisible ones that reorder or hide what stands beside
 # them, halves of a character (from a file name that is no UTF-8), line and paragraph separators
@@ -70,6 +74,11 @@ def without_formula_quote(cell: str) -> str:
     return cell[1:] if cell.startswith("'") and _FORMULA.match(cell) else cell
 
 
+def counted(count: int, what: str) -> str:
+    """Return a count with what is counted, more than one in the plural."""
+    return f"{count:,} {what}{'s' * (count != 1)}"
+
+
 def duration(seconds: float) -> str:
     """Return a duration as a person says it: seconds up to two minutes, then minutes, then hours."""
     if seconds < 120:
@@ -98,6 +107,25 @@ def write_whole(path: Path, content: bytes, *, mode: int | None = None) -> None:
         beside.replace(path)
     finally:
         beside.unlink(missing_ok=True)
+
+
+def write_named(name: str, path: Path, content: bytes, advice: str = "") -> None:
+    """Write a file whole; a message calls it by this name, and may give advice.
+
+    Raises:
+        ConfigError: it cannot be written.
+    """
+    try:
+        write_whole(path, content)
+    except OSError as error:
+        raise ConfigError(f"{name} cannot be written: {error.strerror}{advice}.") from None
+
+
+def cells(lines: Iterable[Any], *columns: Mapping[str, Column]) -> tuple[list[str], list[list[Any]]]:
+    """Return the titles of a table, and its rows: what each column says of each line."""
+    named = [item for part in columns for item in part.items()]
+    values = [attrgetter(column) if isinstance(column, str) else column for _, column in named]
+    return [title for title, _ in named], [[value(line) for value in values] for line in lines]
 
 
 def bind_log(**values: Any) -> None:
@@ -134,10 +162,15 @@ def configure_log(environment: Mapping[str, str] = os.environ) -> None:
     """
     if not logs_json(environment):
         return
-    for name in LOGGERS:
+    add_handler(LOGGERS, JsonHandler)
+
+
+def add_handler(names: Iterable[str], handler: type[logging.Handler]) -> None:
+    """Hand the lines of these loggers to a handler; safe to call again."""
+    for name in names:
         logger = logging.getLogger(name)
-        if not any(isinstance(handler, JsonHandler) for handler in logger.handlers):
-            logger.addHandler(JsonHandler())
+        if not any(isinstance(known, handler) for known in logger.handlers):
+            logger.addHandler(handler())
         logger.setLevel(logging.INFO)
 
 

@@ -161,8 +161,7 @@ def evaluate(
         if verify:
             broken = run(connection, "warehouse/ledger/verify", account=account)
             deletions = run(connection, "warehouse/ledger/verify_deletions")
-            found.add(["ledger_broken"], _broken(broken))
-            found.add([], _broken_deletions([row for row in deletions if row.account == account]))
+            found.add(["ledger_broken"], _broken(broken, [row for row in deletions if row.account == account]))
     return Evaluation(tuple(found.alerts), tuple(found.kinds))
 
 
@@ -368,8 +367,9 @@ def _breaks(alerting: AlertSettings, rows: Sequence[Any]) -> Iterator[Alert]:
             )
 
 
-def _broken(rows: Sequence[Any]) -> Iterator[Alert]:
-    for row in rows:
+def _broken(entries: Sequence[Any], deletions: Sequence[Any]) -> Iterator[Alert]:
+    """Yield where the chain of the ledger, or that of deleted raw pages, is broken."""
+    for row in entries:
         yield Alert(
             "ledger_broken",
             f"ledger_broken:{row.entry_no}",
@@ -378,10 +378,7 @@ def _broken(rows: Sequence[Any]) -> Iterator[Alert]:
             "`ecommpay-sync verify`; who had write access to sync.windows since then.",
             "compare with a backup; walk the days again; keep the broken entry as evidence.",
         )
-
-
-def _broken_deletions(rows: Sequence[Any]) -> Iterator[Alert]:
-    for row in rows:
+    for row in deletions:
         yield Alert(
             "ledger_broken",
             f"ledger_broken:deletions:{row.deletion_no}",

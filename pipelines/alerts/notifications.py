@@ -100,25 +100,11 @@ def say_how_alerts_stand(heartbeat: Heartbeat, tips: str, *, undelivered: bool) 
 def _record(warehouse: Warehouse, account: str, evaluation: Evaluation, now: datetime, runbook: str) -> None:
     with warehouse.transaction() as connection:
         for alert in evaluation.alerts:
-            run(
-                connection,
-                "alerts/notifications/see",
-                account=account,
-                cause=alert.cause,
-                now=now,
-                kind=alert.kind,
-                title=alert.title,
-                message=alert.message(runbook),
-            )
-        causes = [alert.cause for alert in evaluation.alerts]
-        run(
-            connection,
-            "alerts/notifications/resolve",
-            account=account,
-            now=now,
-            kinds=list(evaluation.kinds),
-            causes=causes,
-        )
+            message = alert.message(runbook)
+            seen = {"cause": alert.cause, "kind": alert.kind, "title": alert.title, "message": message}
+            run(connection, "alerts/notifications/see", account=account, now=now, **seen)
+        stand = {"kinds": list(evaluation.kinds), "causes": [alert.cause for alert in evaluation.alerts]}
+        run(connection, "alerts/notifications/resolve", account=account, now=now, **stand)
 
 
 def _send(warehouse: Warehouse, account: str, channels: Sequence[Channel], now: datetime) -> Delivery:

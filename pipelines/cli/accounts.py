@@ -1,44 +1,19 @@
-"""Which accounts a command is about, by its option `--account`; and the warehouse that it opens.
-
-Without the option a command works on each account in turn (`EachAccount`), asks for one (`OneAccount`), or shows all of
-them together (`AllAccounts`). What a command does is in the module of its group.
-"""
+"""Which accounts a command is about, by its option `--account` (`console`); and the warehouse that it opens."""
 
 import errno
 import os
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Annotated
-
-import typer
 
 from pipelines.cli import console
 from resources.accounts import Accounts, AccountScope, account_scope, accounts_of
 from resources.currencies import exponents_by
 from resources.errors import ConfigError, Failed, Stopped, SyncError
 from resources.output import printable
-from resources.settings import ApiSettings, SyncSettings, database_url
+from resources.settings import SyncSettings, database_url
 from resources.warehouse.engine import Warehouse, open_warehouse
 from resources.warehouse.migrate import check_migrated, migrate
 from resources.warehouse.reference import check_account, exponents_in_force
-
-EachAccount = Annotated[
-    str | None,
-    typer.Option(
-        "--account", metavar="NAME", help="only this account; else each of them in turn", callback=console.not_empty
-    ),
-]
-OneAccount = Annotated[
-    str | None,
-    typer.Option(
-        "--account", metavar="NAME", help="which account; needed where there are several", callback=console.not_empty
-    ),
-]
-AllAccounts = Annotated[
-    str | None,
-    typer.Option("--account", metavar="NAME", help="only this account; else all of them", callback=console.not_empty),
-]
 
 _FULL = "make room there, then run the same command again."
 _FORBIDDEN = "let this user write there, or choose another place."
@@ -82,7 +57,7 @@ def each_in_turn(name: str | None, work: Callable[[AccountScope], None], *, as_j
             message, failed[account.name] = explained(error)
             # what is wrong with the command itself is the same for all
             if not (isinstance(error, ConfigError) and message in reported):
-                print(f"ecommpay-sync: {account.name}: {message}", file=sys.stderr)  # noqa: T201
+                console.problem(f"{account.name}: {message}")
             reported.add(message)
     if failed:
         raise SomeFailed(
@@ -115,15 +90,6 @@ def settings_of_all() -> tuple[SyncSettings, ...]:
     """Return the settings of every account, for what is done once for all of them."""
     accounts = accounts_of()
     return tuple(accounts.settings(account.name) for account in accounts.each)
-
-
-def api_settings(scope: AccountScope) -> ApiSettings:
-    """Return where the platform is, and the account's token and secret.
-
-    Raises:
-        ConfigError: a setting is missing or malformed.
-    """
-    return accounts_of().api_settings(scope.account)
 
 
 def explained(error: Exception) -> tuple[str, int]:
@@ -160,8 +126,7 @@ def reading_warehouse(scope: AccountScope | None = None, *, stages: bool = False
     `stages`: it compares with temporary tables, which a session that may only read cannot make.
 
     Raises:
-        ConfigError: a setting of the database is malformed, or differs from the warehouse's; nobody named the account.
-        WarehouseUnavailable, WarehouseBroken: it cannot be reached, or is not migrated.
+        ConfigError, WarehouseUnavailable, WarehouseBroken: likewise, or it is not migrated.
     """
     with open_warehouse(database_url(), read_only=not stages) as warehouse:
         check_migrated(warehouse)

@@ -2,19 +2,20 @@
 
 import json
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
-from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
 
 from pipelines.cli import console
-from pipelines.cli.accounts import OneAccount, migrated_warehouse, only_account, reading_warehouse, settings_of_all
-from pipelines.cli.console import AsJson
+from pipelines.cli.accounts import migrated_warehouse, only_account, reading_warehouse, settings_of_all
+from pipelines.cli.console import AsJson, OneAccount
 from resources.errors import ConfigError, WarehouseBroken, kind_of
+from resources.output import write_named
 from resources.settings import database_url, role_prefix
 from resources.warehouse.engine import Warehouse, open_warehouse, run, script
 
@@ -27,11 +28,6 @@ app.add_typer(settings_app)
 DictionaryFormat = Literal["markdown", "dbt"]
 DBT_SCHEMAS = ("bi", "recon")
 SCHEMAS = ("bi", "core", "recon", "raw", "sync")  # in the order of those who read them
-DICTIONARY_HEAD = """# Data dictionary
-
-Every table and view of the warehouse, from the comments in the database itself (`\\d+` in psql shows the same).
-Written by `make dictionary`; a test fails when it is not what the database says.
-"""
 
 
 @app.command()
@@ -114,7 +110,7 @@ def metrics(
         if textfile is None:
             console.out.out(text, end="", highlight=False)
         else:
-            console.write_file("--textfile", textfile, text)
+            write_named(f"--textfile {str(textfile)!r}", textfile, text.encode())
         return
     from prometheus_client import start_http_server
 
@@ -222,7 +218,7 @@ def dictionary(
     if output is None:
         console.lines(text.rstrip("\n"))
         return
-    console.write_file("--output", output, text)
+    write_named(f"--output {str(output)!r}", output, text.encode())
     console.line(f"written: {output}")
 
 
@@ -231,56 +227,34 @@ def dictionary_text(warehouse: Warehouse) -> str:
 
     It depends on the migrations and the marts alone: not on the server's version, nor on what is stored.
     """
-    schemas = {row.name: row.explained for row in warehouse.query("cli/admin/schemas", schemas=[*SCHEMAS])}
-    columns = warehouse.query("cli/admin/columns", schemas=[*SCHEMAS])
-    parts = [DICTIONARY_HEAD]
-    for schema in SCHEMAS:
-        parts.append(f"## Schema `{schema}`\n\n{schemas[schema]}\n")
-        own = [column for column in columns if column.schema_name == schema]
-        parts += [_relation(list(of_one)) for _, of_one in groupby(own, key=lambda column: column.relation)]
-    return "\n".join(parts)
+    return _described(warehouse, SCHEMAS, "dictionary.md.j2")
 
 
 def dbt_sources(warehouse: Warehouse) -> str:
     """Return a sources.yml of dbt for what readers may see: a source a schema, with comments, types and NOT NULL."""
-    explained = {row.name: row.explained for row in warehouse.query("cli/admin/schemas", schemas=[*DBT_SCHEMAS])}
-    columns = warehouse.query("cli/admin/columns", schemas=[*DBT_SCHEMAS])
-    lines = ["version: 2", "sources:"]
-    for schema in DBT_SCHEMAS:
-        lines += [f"  - name: ecommpay_{schema}", f"    schema: {schema}"]
-        lines += [f"    description: {_yaml(explained[schema])}", "    tables:"]
-        own = [column for column in columns if column.schema_name == schema]
-        for relation, of_one in groupby(own, key=lambda column: column.relation):
-            rows = list(of_one)
-            lines += [f"      - name: {relation}", f"        description: {_yaml(rows[0].relation_explained)}"]
-            lines.append("        columns:")
-            for row in rows:
-                lines += [f"          - name: {row.column_name}", f"            description: {_yaml(row.explained)}"]
-                lines.append(f"            data_type: {_yaml(row.type)}")
-                if not row.is_nullable:
-                    lines.append("            data_tests: [not_null]")
-    return "\n".join(lines) + "\n"
+    return _described(warehouse, DBT_SCHEMAS, "sources.yml.j2")
 
 
-def _yaml(text: str) -> str:
+def _described(warehouse: Warehouse, schemas: Sequence[str], template: str) -> str:
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    explained = {row.name: row.explained for row in warehouse.query("cli/admin/schemas", schemas=[*schemas])}
+    relations: dict[str, dict[str, list[Any]]] = {schema: {} for schema in schemas}
+    for column in warehouse.query("cli/admin/columns", schemas=[*schemas]):
+        relations[column.schema_name].setdefault(column.relation, []).append(column)
+    environment = Environment(  # noqa: S701 - it writes no HTML
+        loader=PackageLoader("pipelines.cli"),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    return environment.get_template(template).render(explained=explained, relations=relations, quoted=_quoted)
+
+
+def _quoted(text: str) -> str:
     """Return the text as a quoted scalar of YAML, in which braces are no Jinja: a string of JSON is one."""
     return json.dumps(text.replace("{{", "{ {").replace("{%", "{ %"), ensure_ascii=False)
-
-
-def _relation(columns: Sequence[Any]) -> str:
-    first = columns[0]
-    title = f"### `{first.schema_name}.{first.relation}` ({first.kind})"
-    return "\n".join([title, "", first.relation_explained, "", *_dictionary_rows(columns)]) + "\n"
-
-
-def _dictionary_rows(columns: Sequence[Any]) -> Iterator[str]:
-    is_view = columns[0].kind == "view"
-    yield "| Column | Type | Meaning |" if is_view else "| Column | Type | Null | Meaning |"
-    yield "|---|---|---|" if is_view else "|---|---|---|---|"
-    for column in columns:
-        null = "" if is_view else f" {'yes' if column.is_nullable else 'no'} |"
-        meaning = " ".join(column.explained.split()).replace("|", "\\|")
-        yield f"| `{column.column_name}` | {column.type} |{null} {meaning} |"
 
 
 @settings_app.callback(invoke_without_command=True)
@@ -295,7 +269,8 @@ def show_settings(context: typer.Context, *, as_json: AsJson = False) -> None:
     own = settings_with_origin()
     if not as_json:
         rows = [(item.variable, item.value or "none", item.origin) for item in own]
-        console.table("Settings of this process", ("variable", "value", "from"), rows)
+        columns = {"variable": itemgetter(0), "value": itemgetter(1), "from": itemgetter(2)}
+        console.table("Settings of this process", rows, columns)
     with open_warehouse(database_url(), read_only=True) as store:
         kept = settings_of(store) if is_migrated(store) else {}
     if as_json:
@@ -306,7 +281,7 @@ def show_settings(context: typer.Context, *, as_json: AsJson = False) -> None:
         )
     else:
         belonging = [(variable, value or "none") for variable, value in kept.items()]
-        console.table("Settings of the warehouse", ("variable", "value"), belonging)
+        console.table("Settings of the warehouse", belonging, {"variable": itemgetter(0), "value": itemgetter(1)})
 
 
 @settings_app.command("apply")

@@ -9,21 +9,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pipelines.cli import console
-from pipelines.cli.accounts import (
-    EachAccount,
-    OneAccount,
-    api_settings,
-    each_in_turn,
-    migrated_warehouse,
-    only_account,
-    reading_warehouse,
-)
-from pipelines.cli.console import AsJson, FirstDay, LastDay, read_days
-from resources.accounts import AccountScope
+from pipelines.cli.accounts import each_in_turn, migrated_warehouse, only_account, reading_warehouse
+from pipelines.cli.console import AsJson, EachAccount, FirstDay, LastDay, OneAccount, read_days
+from resources.accounts import AccountScope, accounts_of
 from resources.errors import ConfigError, SyncError, WarehouseBroken
 
 if TYPE_CHECKING:
-    from pipelines.audit.replay import Replay, Sighting
+    from pipelines.audit.replay import Replay
 
 app = typer.Typer()
 
@@ -69,7 +61,7 @@ def trace(operation_id: Annotated[str, typer.Argument(metavar="OPERATION_ID")], 
     from pipelines.ingest.schema import json_text
 
     scope = only_account(account)
-    secret = api_settings(scope).secret.reveal()
+    secret = accounts_of().api_settings(scope.account).secret.reveal()
     with reading_warehouse(scope) as store:
         sightings = sightings_of(store, scope.account, operation_id, secret)
     if not sightings:
@@ -78,7 +70,10 @@ def trace(operation_id: Annotated[str, typer.Argument(metavar="OPERATION_ID")], 
         until = f" until {sighting.known_to:%Y-%m-%d %H:%M:%S}" if sighting.known_to else ", still"
         console.line(f"{sighting.stored}: known from {sighting.observed_at:%Y-%m-%d %H:%M:%S} UTC{until}")
         console.line(f"  window {sighting.window_id} of account {sighting.account}")
-        console.line(f"  {sighting.page or _why_no_page(sighting)}")
+        page = sighting.page or "its raw page is gone, though it was not deleted because of its age"
+        if sighting.page is None and sighting.deleted_after_days is not None:
+            page = f"its raw page was deleted after {sighting.deleted_after_days} days (SYNC_RAW_DAYS)"
+        console.line(f"  {page}")
         if sighting.row is not None:
             console.line(f"  {'signature verified' if sighting.signed else 'SIGNATURE DOES NOT VERIFY'}")
             console.line(f"  {json_text(sighting.row)}")
@@ -88,12 +83,6 @@ def trace(operation_id: Annotated[str, typer.Argument(metavar="OPERATION_ID")], 
         raise SyncError("the body of a raw page was altered or damaged: compare with a backup.")
     if any(sighting.row is not None and not sighting.signed for sighting in sightings):
         raise SyncError("a page does not carry the platform's signature (or was signed with another secret).")
-
-
-def _why_no_page(sighting: Sighting) -> str:
-    if sighting.deleted_after_days is None:
-        return "its raw page is gone, though it was not deleted because of its age"
-    return f"its raw page was deleted after {sighting.deleted_after_days} days (SYNC_RAW_DAYS)"
 
 
 @app.command()
@@ -111,7 +100,7 @@ def replay(
     days = read_days(first, last)
 
     def rebuild(scope: AccountScope) -> None:
-        secret = api_settings(scope).secret.reveal()
+        secret = accounts_of().api_settings(scope.account).secret.reveal()
         with migrated_warehouse(scope) if repair else reading_warehouse(scope, stages=True) as store:
             replayer = Replayer(store, scope.account, secret)
             report = (lambda _: None) if as_json else console.line
@@ -126,15 +115,11 @@ def replay(
                     report(f"left as it is: {what} has a state whose raw pages cannot be used")
                 result = replayer.replay(*days, report)
         if as_json:
-            console.document({"account": scope.account, "replay": _figures(result), "repaired": repaired})
+            counts = {name: value for name, value in vars(result).items() if name != "damaged"}  # the rows themselves
+            console.document({"account": scope.account, "replay": counts, "repaired": repaired})
         _conclude(result, *days, prints=not as_json)
 
     each_in_turn(account, rebuild, as_json=as_json)
-
-
-def _figures(result: Replay) -> dict[str, object]:
-    """Return the counts of a replay, and what was wrong; not the rows."""
-    return {name: value for name, value in vars(result).items() if name != "damaged"}
 
 
 def _conclude(result: Replay, first: date, last: date, *, prints: bool = True) -> None:

@@ -4,21 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
+from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from pipelines.cli import console
-from pipelines.cli.accounts import (
-    EachAccount,
-    OneAccount,
-    each_in_turn,
-    migrated_warehouse,
-    only_account,
-    reading_warehouse,
-)
-from pipelines.cli.console import AsJson, read_day
+from pipelines.cli.accounts import each_in_turn, migrated_warehouse, only_account, reading_warehouse
+from pipelines.cli.console import AsJson, EachAccount, OneAccount, read_day
 from resources.accounts import AccountScope
 from resources.errors import ConfigError, Incomplete
 from resources.settings import report_dir, report_settings
@@ -29,6 +23,7 @@ if TYPE_CHECKING:
     from pipelines.reports.document import DayDocument
     from pipelines.reports.month import MonthDocument
     from pipelines.reports.one_currency import InOneCurrency
+    from pipelines.reports.publish import Published
 
 app = typer.Typer()
 
@@ -59,13 +54,20 @@ def close(
             (only,) = days
             outcomes = {only: close_day(store, scope.account, only, by=by, with_open_breaks=with_open_breaks)}
     found = [_closing_of(business_day, outcome) for business_day, outcome in outcomes.items()]
+    left = [closing for closing in found if closing["state"] in ("not closed", "prepared anew")]
     if as_json:
         console.document({"account": scope.account, "days": found})
     elif month is not None:
-        _print_month(month, found, "--with-open-breaks" if with_open_breaks else "")
-    else:
-        _print_day(found[0])
-    left = [day for day in found if day["state"] in ("not closed", "prepared anew")]
+        _print_month(month, found, " --with-open-breaks" if with_open_breaks else "")
+    elif found[0]["state"] == "closed":
+        sealed = "closed: {business_date}, row {close_no} of recon.closes, SHA-256 of the document {document_sha256}"
+        console.line(sealed.format_map(found[0]))
+        console.line(f"head of the chain: {found[0]['entry_hash']}")
+    elif not left:
+        prepared = "prepared: {business_date} by {prepared_by}, SHA-256 of the figures {figures_sha256}"
+        console.line(prepared.format_map(found[0]))
+        command = f"ecommpay-sync close --date {days[0]} --by NAME"
+        console.line(f"now another person looks at the report and closes it: `{command}`")
     if month is not None and left:
         raise Incomplete(f"{len(left)} of {len(found)} days of {month} are left: the table says why.")
     if left:
@@ -100,19 +102,6 @@ def _days_kept(scope: AccountScope, days: Sequence[date]) -> tuple[date, ...]:
     return kept
 
 
-def _print_day(found: dict[str, Any]) -> None:
-    """Print what became of a day that can be closed."""
-    day = found["business_date"]
-    if found["state"] == "closed":
-        number, digest = found["close_no"], found["document_sha256"]
-        console.line(f"closed: {day}, row {number} of recon.closes, SHA-256 of the document {digest}")
-        console.line(f"head of the chain: {found['entry_hash']}")
-    elif found["state"] == "prepared":
-        console.line(f"prepared: {day} by {found['prepared_by']}, SHA-256 of the figures {found['figures_sha256']}")
-        command = f"ecommpay-sync close --date {day} --by NAME"
-        console.line(f"now another person looks at the report and closes it: `{command}`")
-
-
 def _closing_of(day: date, outcome: Outcome) -> dict[str, Any]:
     """Return what became of a day, and the command that comes next."""
     from pipelines.reconciliation.close import Prepared, Sealed, is_same_person
@@ -137,23 +126,27 @@ def _closing_of(day: date, outcome: Outcome) -> dict[str, Any]:
 
 def _print_month(month: str, days: Sequence[dict[str, Any]], option: str) -> None:
     """Print what became of each day of a month."""
-    rows = []
-    for day in days:
-        said = day["reason"] or ""
+
+    def said(day: dict[str, Any]) -> str:
+        reason = day["reason"] or ""
         if day["state"] == "closed":
-            said = f"row {day['close_no']}, SHA-256 of the document {day['document_sha256']}"
-        elif day["prepared_by"]:
-            since = f", as {said}" * bool(said)
-            said = f"by {day['prepared_by']}, SHA-256 of the figures {day['figures_sha256']}{since}"
-        elif day["command"]:
-            said += f": `{day['command']}`"
-        rows.append((day["business_date"], day["state"].removesuffix(" anew"), said))
-    console.table(f"The days of {month}", ("day", "state", "what, and the next command"), rows)
+            return f"row {day['close_no']}, SHA-256 of the document {day['document_sha256']}"
+        if day["prepared_by"]:
+            since = f", as {reason}" * bool(reason)
+            return f"by {day['prepared_by']}, SHA-256 of the figures {day['figures_sha256']}{since}"
+        return f"{reason}: `{day['command']}`" if day["command"] else reason
+
+    console.table(
+        f"The days of {month}",
+        days,
+        {"day": itemgetter("business_date"), "state": lambda day: day["state"].removesuffix(" anew")},
+        {"what, and the next command": said},
+    )
     heads = [day["entry_hash"] for day in days if day["entry_hash"]]
     if heads:
         console.line(f"head of the chain: {heads[-1]}")
     if any(day["prepared_by"] for day in days):
-        command = f"ecommpay-sync close --month {month} --by NAME{f' {option}' * bool(option)}"
+        command = f"ecommpay-sync close --month {month} --by NAME{option}"
         console.line(f"now another person looks at the report and closes what is prepared: `{command}`")
     done = sum(day["state"].startswith("closed") for day in days)
     console.line(f"{done} of {len(days)} days of {month} are closed")
@@ -204,21 +197,24 @@ def report(
         raise ConfigError("--map names the accounts of a journal: add --journal, or leave it out.")
     if as_json and (month is None or evidence or journal):
         raise ConfigError("--json prints the figures of a month's report: add --month MONTH, or leave it out.")
-    if evidence or journal:
-        scope = only_account(account)
-        kept = _days_kept(scope, days)
-    if evidence:
-        _write_evidence(scope, kept, month or str(days[0]), _file("--evidence", output, (".zip",)))
-    elif journal:
-        _write_journal(scope, kept, map_file, _file("--journal", output, (".csv", ".xlsx")))
-    else:
+    if not evidence and not journal:
         _write_reports(days, month, output, account, as_json=as_json)
-
-
-def _file(option: str, output: Path | None, kinds: Sequence[str]) -> Path:
+        return
+    scope = only_account(account)
+    kept = _days_kept(scope, days)
+    option, kinds = ("--evidence", (".zip",)) if evidence else ("--journal", (".csv", ".xlsx"))
     if output is None or output.suffix.lower() not in kinds:
         raise ConfigError(f"{option} writes one file: add --output FILE{' or FILE'.join(kinds)}.")
-    return output
+    if journal:
+        _write_journal(scope, kept, map_file, output)
+        return
+    from pipelines.reports.publish import write_evidence
+
+    period = month or str(days[0])
+    with reading_warehouse(scope) as store:
+        pack = write_evidence(store, scope.account, kept, period, output)
+    console.line(f"evidence: {pack.sealed} of {len(kept)} days of {period} sealed, {output}")
+    console.line(f"SHA-256 of the pack: {pack.sha256}")
 
 
 def _write_reports(
@@ -233,25 +229,23 @@ def _write_reports(
         with reading_warehouse(scope) as store:
             if month is not None:
                 kept = _days_kept(scope, days)
-                published_month = publish_month(store, scope.account, kept, folder or report_dir(), in_one)
-                page, workbook = published_month.page, published_month.workbook
-                if as_json:
-                    files = {"page": str(page), "workbook": str(workbook)}
-                    total = _in_one_document(published_month.in_one)
-                    console.document({**vars(published_month.document), "in_one_currency": total, **files})
-                    return
-                _print_month_report(published_month.document)
-                _print_in_one_currency(published_month.in_one)
+                published: Published[Any] = publish_month(store, scope.account, kept, folder or report_dir(), in_one)
             else:
                 zone = settings_in_force(store, scope.settings).reference.reporting_zone
                 if starts_at(days[0], zone) > datetime.now(UTC):
                     raise ConfigError(f"{days[0]} has not begun in {zone}: name a day that has.")
                 published = publish(store, scope.account, days[0], zone, folder or report_dir(), in_one)
-                _print_report(published.document)
-                _print_in_one_currency(published.in_one)
-                page, workbook = published.page, published.workbook
-        console.line(f"page:     {page}")
-        console.line(f"workbook: {workbook}")
+        total = published.in_one
+        if as_json:
+            names = ("currency", "exponent", "credit_minor", "debit_minor", "left_out")
+            figures = total and {name: getattr(total, name) for name in names} | {"by_currency": total.by_currency()}
+            files = {"page": published.page, "workbook": published.workbook}
+            console.document({**vars(published.document), "in_one_currency": figures, **files})
+            return
+        (_print_report if month is None else _print_month_report)(published.document)
+        _print_in_one_currency(total)
+        console.line(f"page:     {published.page}")
+        console.line(f"workbook: {published.workbook}")
         console.line()
 
     each_in_turn(account, write, as_json=as_json)
@@ -264,42 +258,29 @@ def _print_report(document: DayDocument) -> None:
 
     console.line(f"{document.business_date} ({document.reporting_zone}): {sentence(document)}")
     console.line()
-    totals = [
-        (
-            total.currency,
-            amount(total.day.credit_minor, total.exponent),
-            change(total.day.credit_minor, total.day_before.credit_minor if total.day_before else None),
-            amount(total.day.debit_minor, total.exponent),
-            rate(total.day.approved, total.day.attempts),
-            f"{total.day.operations:,}",
-        )
-        for total in document.totals
-    ]
-    if totals:
-        columns = ("currency", "volume", "day before", "out", "approved", "operations")
-        console.table("Totals of the day", columns, totals, columns[1:])
+    console.table(
+        "Totals of the day",
+        document.totals,
+        {"currency": "currency", ">volume": lambda total: amount(total.day.credit_minor, total.exponent)},
+        {">day before": lambda now: change(now.day.credit_minor, now.day_before and now.day_before.credit_minor)},
+        {">out": lambda total: amount(total.day.debit_minor, total.exponent)},
+        {">approved": lambda total: rate(total.day.approved, total.day.attempts)},
+        {">operations": console.count("day.operations")},
+    )
     exponents = exponents_of(document)
-    groups = [
-        (
-            break_name(group.break_type),
-            group.age,
-            group.currency or "—",
-            f"{group.count:,}",
-            amount(group.amount_minor, exponents.get(group.currency)),
-        )
-        for group in document.breaks
-    ]
-    if groups:
-        console.table(
-            "Open breaks", ("break", "age (days)", "currency", "count", "amount"), groups, ("count", "amount")
-        )
-    owners = [
-        (line.owner or "nobody yet", f"{line.count:,}", f"{line.new:,}", f"{line.overdue:,}", line.oldest_days)
-        for line in document.queue
-    ]
-    if owners:
-        counted = ("open", "new", "overdue", "oldest (days)")
-        console.table("Whose they are", ("owner", *counted), owners, counted)
+    console.table(
+        "Open breaks",
+        document.breaks,
+        {"break": lambda group: break_name(group.break_type), "age (days)": "age"},
+        {"currency": lambda group: group.currency or "—", ">count": console.count("count")},
+        {">amount": lambda group: amount(group.amount_minor, exponents.get(group.currency))},
+    )
+    console.table(
+        "Whose they are",
+        document.queue,
+        {"owner": lambda line: line.owner or "nobody yet", ">open": console.count("count")},
+        {">new": console.count("new"), ">overdue": console.count("overdue"), ">oldest (days)": "oldest_days"},
+    )
 
 
 def _print_month_report(document: MonthDocument) -> None:
@@ -309,16 +290,14 @@ def _print_month_report(document: MonthDocument) -> None:
 
     console.line(f"{document.month:%Y-%m} ({document.reporting_zone}): {sentence(document)}")
     console.line()
-    totals = [
-        (total.currency or "—", total.type, total.status, f"{total.count:,}", amount(total.minor, total.exponent))
-        for total in document.totals
-    ]
-    if totals:
-        columns = ("currency", "type", "status", "count", "amount")
-        console.table("Totals of the sealed days", columns, totals, columns[3:])
-    left = [(day.business_date, day.reason or "", day.command or "") for day in document.days if day.seal is None]
-    if left:
-        console.table("Not sealed", ("day", "why", "next"), left)
+    console.table(
+        "Totals of the sealed days",
+        document.totals,
+        {"currency": lambda total: total.currency or "—", "type": "type", "status": "status"},
+        {">count": console.count("count"), ">amount": lambda total: amount(total.minor, total.exponent)},
+    )
+    left = [day for day in document.days if day.seal is None]
+    console.table("Not sealed", left, {"day": "business_date", "why": "reason", "next": "command"})
 
 
 def _print_in_one_currency(in_one: InOneCurrency | None) -> None:
@@ -327,39 +306,19 @@ def _print_in_one_currency(in_one: InOneCurrency | None) -> None:
 
     if in_one is None:
         return
-    rows = [
-        (
-            line.currency,
-            amount(line.exact_credit_minor, line.exponent),
-            amount(line.credit_minor, in_one.exponent),
-            amount(line.debit_minor, in_one.exponent),
-            line.rates,
-        )
-        for line in in_one.by_currency()
-    ]
-    sums = (amount(minor, in_one.exponent) for minor in (in_one.credit_minor, in_one.debit_minor))
-    columns = ("currency", "volume, exact", f"volume, {in_one.currency}", f"out, {in_one.currency}")
-    title = f"All in {in_one.currency}, by your rates"
-    console.table(title, (*columns, "rate"), [*rows, ("total", "—", *sums, "—")], columns[1:])
+    lines: list[Any] = [*in_one.by_currency(), in_one]  # the last is the total of the others
+    console.table(
+        f"All in {in_one.currency}, by your rates",
+        lines,
+        {"currency": lambda line: "total" if line is in_one else line.currency},
+        {">volume, exact": lambda line: "—" if line is in_one else amount(line.exact_credit_minor, line.exponent)},
+        {f">volume, {in_one.currency}": lambda line: amount(line.credit_minor, in_one.exponent)},
+        {f">out, {in_one.currency}": lambda line: amount(line.debit_minor, in_one.exponent)},
+        {"rate": lambda line: "—" if line is in_one else line.rates},
+    )
     if in_one.left_out:
         console.line(in_one.left_out)
         console.line()
-
-
-def _in_one_document(in_one: InOneCurrency | None) -> dict[str, Any] | None:
-    if in_one is None:
-        return None
-    names = ("currency", "exponent", "credit_minor", "debit_minor", "left_out")
-    return {name: getattr(in_one, name) for name in names} | {"by_currency": in_one.by_currency()}
-
-
-def _write_evidence(scope: AccountScope, days: Sequence[date], period: str, file: Path) -> None:
-    from pipelines.reports.publish import write_evidence
-
-    with reading_warehouse(scope) as store:
-        pack = write_evidence(store, scope.account, days, period, file)
-    console.line(f"evidence: {pack.sealed} of {len(days)} days of {period} sealed, {file}")
-    console.line(f"SHA-256 of the pack: {pack.sha256}")
 
 
 def _write_journal(scope: AccountScope, days: Sequence[date], map_file: Path | None, file: Path) -> None:

@@ -99,7 +99,7 @@ def root(
         return
     add_settings_of_file()
     for name in unknown_names():
-        print(f"ecommpay-sync: warning: {printable(what_was_meant(*name))}.", file=sys.stderr)  # noqa: T201
+        console.problem(f"warning: {printable(what_was_meant(*name))}.")
 
 
 def run() -> None:
@@ -111,16 +111,21 @@ def run() -> None:
         sys.stdout.flush()
         sys.exit(exit_code)
     except typer.TyperException as error:
-        _print_usage_error(error)
+        message, context = error.format_message(), getattr(error, "ctx", None)
+        if "\n" in message:  # the whole help, for a command without a word
+            print(message, file=sys.stderr)  # noqa: T201
+        else:
+            command = context.command_path if context else "ecommpay-sync"
+            console.problem(f"{printable(message).rstrip('.')}: see `{command} --help`.")
         sys.exit(error.exit_code)
     except (typer.Abort, KeyboardInterrupt):  # where the command does not handle it
-        print("ecommpay-sync: stopped.", file=sys.stderr)  # noqa: T201
+        console.problem("stopped.")
         sys.exit(1)
     except BrokenPipeError:  # whoever read our output has read enough
         _drop_output()
     except Exception as error:  # noqa: BLE001 - the last net: one line, whatever it was
         message, exit_code = explained(Stopped(console.STOPPED) if console.SIGNALLED.is_set() else error)
-        print(f"ecommpay-sync: {message}", file=sys.stderr)  # noqa: T201
+        console.problem(message)
         try:
             sys.stdout.flush()
         except OSError:  # a full disk, which Python would complain of once more
@@ -136,7 +141,7 @@ def _app_of(first_words: list[str]) -> typer.Typer:
     for group in GROUPS.values():
         alone = typer.Typer()
         alone.registered_commands = [one for one in group.registered_commands if _name_of(one) in first_words]
-        alone.registered_groups = [one for one in group.registered_groups if _name_of_group(one) in first_words]
+        alone.registered_groups = [one for one in group.registered_groups if _name_of(one) in first_words]
         if alone.registered_commands or alone.registered_groups:
             asked_for = copy(app)
             asked_for.registered_groups = []
@@ -145,12 +150,10 @@ def _app_of(first_words: list[str]) -> typer.Typer:
     return app
 
 
-def _name_of(command: CommandInfo) -> str | None:
-    return command.name or (command.callback and command.callback.__name__.replace("_", "-"))
-
-
-def _name_of_group(group: TyperInfo) -> str | None:
-    return group.typer_instance.info.name if group.typer_instance else None
+def _name_of(one: CommandInfo | TyperInfo) -> str | None:
+    if isinstance(one, TyperInfo):
+        return one.typer_instance.info.name if one.typer_instance else None
+    return one.name or (one.callback and one.callback.__name__.replace("_", "-"))
 
 
 def _drop_output() -> None:
@@ -161,12 +164,3 @@ def _end_servers() -> None:
     from resources.warehouse.embedded import end_servers
 
     end_servers()
-
-
-def _print_usage_error(error: typer.TyperException) -> None:
-    message = error.format_message()
-    if "\n" not in message:  # else it is the whole help, for a command without a word
-        context = getattr(error, "ctx", None)
-        command = context.command_path if context else "ecommpay-sync"
-        message = f"ecommpay-sync: {printable(message).rstrip('.')}: see `{command} --help`."
-    print(message, file=sys.stderr)  # noqa: T201

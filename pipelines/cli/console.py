@@ -1,4 +1,4 @@
-"""The terminal: days as arguments, tables and bars on a terminal, plain lines elsewhere; and signals (`Stopping`)."""
+"""The terminal: options that commands share, days; tables and bars there, plain lines elsewhere; and signals."""
 
 from __future__ import annotations
 
@@ -12,33 +12,51 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, fields, is_dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields, is_dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from operator import attrgetter
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from resources.currencies import major_units
 from resources.errors import ConfigError
-from resources.output import configure_log, logs_json, printable, printable_lines, write_whole
+from resources.output import Column, add_handler, cells, configure_log, logs_json, printable, printable_lines
 
 if TYPE_CHECKING:
-    from rich.progress import Progress as Bar
     from rich.progress import TaskID
 
     from pipelines.ingest.forecast import Progress
     from pipelines.ingest.windows import Window
     from resources.warehouse.ledger import LoadReport
 
+
+def not_empty(value: str | None) -> str | None:
+    """Refuse an option without a value, as a variable leaves it that a script has not set: it is not left out."""
+    if value == "":
+        raise typer.BadParameter("it is empty; leave the option out, or give it a value")
+    return value
+
+
+def optional(name: str, metavar: str, text: str) -> Any:
+    """Return an option that may be left out, but not be empty."""
+    return typer.Option(name, metavar=metavar, help=text, callback=not_empty)
+
+
 FirstDay = Annotated[str, typer.Option("--from", metavar="DAY", help="first UTC day (YYYY-MM-DD, today, yesterday)")]
 LastDay = Annotated[str, typer.Option("--to", metavar="DAY", help="last UTC day, included")]
 BusinessDay = Annotated[str, typer.Option("--date", metavar="DAY", help="business day (YYYY-MM-DD, yesterday)")]
 AsJson = Annotated[bool, typer.Option("--json", help="print JSON, one object a line, instead (docs/json.md)")]
+# without it a command works on each account in turn, asks for one, or shows all of them together
+EachAccount = Annotated[str | None, optional("--account", "NAME", "only this account; else each of them in turn")]
+OneAccount = Annotated[str | None, optional("--account", "NAME", "which account; needed where there are several")]
+AllAccounts = Annotated[str | None, optional("--account", "NAME", "only this account; else all of them")]
 
 out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -63,18 +81,6 @@ def read_days(first: str, last: str) -> tuple[date, date]:
     return days
 
 
-def write_file(option: str, path: Path, text: str) -> None:
-    """Write the file that an option names.
-
-    Raises:
-        ConfigError: it cannot be written.
-    """
-    try:
-        write_whole(path, text.encode())
-    except OSError as error:
-        raise ConfigError(f"{option} {str(path)!r} cannot be written: {error.strerror}.") from None
-
-
 def read_day(option: str, text: str) -> date:
     """Return the day that an option names.
 
@@ -92,13 +98,6 @@ def read_day(option: str, text: str) -> date:
     return day
 
 
-def not_empty(value: str | None) -> str | None:
-    """Refuse an option without a value, as a variable leaves it that a script has not set: it is not left out."""
-    if value == "":
-        raise typer.BadParameter("it is empty; leave the option out, or give it a value")
-    return value
-
-
 def make_output_safe() -> None:
     """Print a question mark for a character that the terminal's encoding lacks, and nothing where output was closed."""
     sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: PTH123, SIM115 - as long as the process lives
@@ -111,9 +110,7 @@ def make_output_safe() -> None:
 def command_here() -> str:
     """Return how this program is called from here: by its name where the shell finds it, else by its path."""
     path = Path(sys.argv[0]).absolute()
-    if Path(shutil.which(path.name) or "").absolute() == path:
-        return path.name
-    return path_from_here(path)
+    return path.name if Path(shutil.which(path.name) or "").absolute() == path else path_from_here(path)
 
 
 def path_from_here(path: Path) -> str:
@@ -131,25 +128,26 @@ def lines(text: str) -> None:
     out.print(escape(printable_lines(text)))
 
 
+def problem(text: str) -> None:
+    """Print what is wrong, in one line on stderr."""
+    print(f"ecommpay-sync: {text}", file=sys.stderr)  # noqa: T201
+
+
 def document(value: Any) -> None:
     """Print a value as one line of JSON: rows as objects, times in ISO 8601 and UTC, amounts as whole minor units."""
-    out.out(json.dumps(_plain(value), ensure_ascii=True), highlight=False)
+    out.out(json.dumps(value, default=_plain), highlight=False)
 
 
 def _plain(value: Any) -> Any:
     if hasattr(value, "_asdict"):
-        value = value._asdict()
-    elif is_dataclass(value) and not isinstance(value, type):
-        value = {item.name: getattr(value, item.name) for item in fields(value)}
-    if isinstance(value, Mapping):
-        return {str(name): _plain(part) for name, part in value.items()}
-    if isinstance(value, list | tuple | set | frozenset):
-        return [_plain(part) for part in value]
+        return value._asdict()
+    if is_dataclass(value):
+        return {item.name: getattr(value, item.name) for item in fields(value)}
     if isinstance(value, datetime):
         return value.astimezone(UTC).isoformat()
     if isinstance(value, Decimal):
         return int(value) if value == value.to_integral_value() else str(value)
-    return value if isinstance(value, str | int | float | bool | None) else str(value)
+    return str(value)
 
 
 def warnings_to_stderr() -> None:
@@ -157,12 +155,10 @@ def warnings_to_stderr() -> None:
     if logs_json():
         configure_log()
         return
-    for name in ("pipelines", "resources"):
-        logger = logging.getLogger(name)
-        if not any(isinstance(handler, _LineHandler) for handler in logger.handlers):
-            logger.addHandler(_LineHandler())
-        logger.setLevel(logging.INFO)
-        logger.propagate = False
+    names = ("pipelines", "resources")
+    add_handler(names, _LineHandler)
+    for name in names:
+        logging.getLogger(name).propagate = False
 
 
 class _LineHandler(logging.Handler):
@@ -180,29 +176,25 @@ def progress() -> Progress:
     return LogProgress()
 
 
-def _bar() -> Bar:
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-
-    # while a step runs, Dagster redirects stderr into a file
-    terminal = os.fdopen(os.dup(sys.stderr.fileno()), "w", encoding=sys.stderr.encoding, errors="replace")
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TextColumn("{task.percentage:>3.0f} %  {task.fields[rows]:,} rows"),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-        console=Console(file=terminal, highlight=False, soft_wrap=True),
-        transient=True,
-    )
-
-
-@dataclass
 class BarProgress:
     """A bar over the time that a load covers, with the rows seen so far."""
 
-    _rows: int = 0
-    _bar: Bar = field(default_factory=_bar)
-    _task: TaskID | None = None
+    def __init__(self) -> None:
+        from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+        # while a step runs, Dagster redirects stderr into a file
+        terminal = os.fdopen(os.dup(sys.stderr.fileno()), "w", encoding=sys.stderr.encoding, errors="replace")
+        self._rows = 0
+        self._task: TaskID | None = None
+        self._bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn("{task.percentage:>3.0f} %  {task.fields[rows]:,} rows"),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            console=Console(file=terminal, highlight=False, soft_wrap=True),
+            transient=True,
+        )
 
     def begin(self, what: Window, holes: list[Window]) -> None:
         """Show the bar."""
@@ -222,17 +214,42 @@ class BarProgress:
         self._bar.stop()
 
 
-def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]], right: Sequence[str] = ()) -> None:
-    """Print a table on a terminal; elsewhere the same in aligned plain text."""
+def table(title: str, rows: Sequence[Any], *columns: Mapping[str, Column], none: str = "") -> None:
+    """Print what each column says of the rows, if there are any; a title that begins with > has a column of numbers.
+
+    On a terminal it is a table, elsewhere the same in aligned plain text.
+    """
+    if rows:
+        table_or_head(title, rows, *columns, none=none)
+
+
+def table_or_head(title: str, rows: Sequence[Any], *columns: Mapping[str, Column], none: str = "") -> None:
+    """Print a table likewise; without a row its head alone."""
     drawn = Table(box=None, pad_edge=False, header_style="dim")
-    for name in columns:
-        drawn.add_column(escape(printable(name)), justify="right" if name in right else "left", no_wrap=True)
-    for row in rows:
-        drawn.add_row(*(escape(printable(str(value))) for value in row))
+    titles, body = cells(rows, *columns)
+    for name in titles:
+        justify: Literal["left", "right"] = "right" if name.startswith(">") else "left"
+        drawn.add_column(escape(printable(name.removeprefix(">"))), justify=justify, no_wrap=True)
+    for row in body:
+        drawn.add_row(*(escape(printable(_shown(none if cell is None else cell))) for cell in row))
     wide = out if out.is_terminal else Console(highlight=False, width=500, file=out.file)
     wide.print(f"[bold]{escape(printable(title))}[/bold]")
     wide.print(drawn)
     line()
+
+
+def _shown(cell: Any) -> str:
+    return f"{cell:%Y-%m-%d %H:%M:%S}" if isinstance(cell, datetime) else str(cell)
+
+
+def count(name: str) -> Column:
+    """Return a column of counts, each an attribute of a row."""
+    return lambda row: f"{attrgetter(name)(row):,}"
+
+
+def money(name: str = "amount_minor") -> Column:
+    """Return a column of amounts in a row's currency, with its decimals on the row's day, if it has one."""
+    return lambda row: major_units(getattr(row, name), row.currency, getattr(row, "business_date", None))
 
 
 def take_time() -> None:

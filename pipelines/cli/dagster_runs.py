@@ -19,8 +19,8 @@ from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 from pipelines.cli import console, imported_without_garbage
-from pipelines.cli.accounts import api_settings
 from pipelines.cli.console import STOPPED
+from resources.accounts import accounts_of
 from resources.errors import ConfigError, Failed, Stopped, SyncError
 from resources.settings import SyncSettings, data_dir, database_url
 
@@ -55,7 +55,7 @@ def check_days(settings: SyncSettings, first: date, last: date) -> None:
 
 def check_settings(scope: AccountScope) -> None:
     """Refuse a missing or malformed setting of platform or database before a job is started."""
-    api_settings(scope)
+    accounts_of().api_settings(scope.account)
     database_url()
 
 
@@ -87,7 +87,12 @@ def execute(
             from pipelines.jobs import range_tags
             from pipelines.resources import data_api_from_env, warehouse_from_env
 
-            definitions = _definitions_with(job, scope)
+            if job.startswith(("load_", "backfill_")):  # of its streams alone, as the scope has them
+                from pipelines.assets.streams import definitions_of_load
+
+                definitions = definitions_of_load(scope, job)
+            else:
+                from pipelines.definitions import defs as definitions
 
         tags = {"ecommpay/host": socket.gethostname(), "ecommpay/pid": str(os.getpid())}
         ops = {op: {"config": dict(values)} for op, values in (config or {}).items()}
@@ -107,17 +112,6 @@ def execute(
             raise Stopped(STOPPED) from None
         _raise_failure(result)
         return result.run_id
-
-
-def _definitions_with(job: str, scope: AccountScope) -> dg.Definitions:
-    """Return the product's definitions; of a job that loads, those of its streams alone, as the scope has them."""
-    if job.startswith(("load_", "backfill_")):
-        from pipelines.assets.streams import definitions_of_load
-
-        return definitions_of_load(scope, job)
-    from pipelines.definitions import defs
-
-    return defs
 
 
 @contextmanager
@@ -188,39 +182,29 @@ def dagster_instance() -> Iterator[dg.DagsterInstance]:
     import dagster as dg
 
     logging.getLogger("dagster").setLevel(logging.CRITICAL)
-    with _lock(home):
+    folder = os.open(home, os.O_RDONLY)
+    try:  # Dagster's SQLite files are made one after the other: at the same time they break each other
+        with suppress(OSError):  # a file system that knows no locks
+            fcntl.flock(folder, fcntl.LOCK_EX)  # ends with the process, even a killed one
         if not (home / "dagster.yaml").exists():
             (home / "dagster.yaml").write_text(DAGSTER_YAML.read_text(encoding="utf-8"), encoding="utf-8")
         opened = dg.DagsterInstance.get()
+    finally:
+        os.close(folder)
     with opened as instance:
         _end_runs_of_dead_processes(instance)
         yield instance
 
 
-@contextmanager
-def _lock(home: Path) -> Iterator[None]:
-    """Serialize the creation of Dagster's SQLite files; concurrent creation corrupts them."""
-    folder = os.open(home, os.O_RDONLY)
-    try:
-        with suppress(OSError):  # a file system that knows no locks
-            fcntl.flock(folder, fcntl.LOCK_EX)  # ends with the process, even a killed one
-        yield
-    finally:
-        os.close(folder)
-
-
 def _end_runs_of_dead_processes(instance: dg.DagsterInstance) -> None:
     """Mark the runs of killed commands as failed; otherwise they count as running for ever."""
     import dagster as dg
+    import psutil
 
     started = dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED], tags={"ecommpay/host": socket.gethostname()})
     for run in instance.get_runs(started):
-        try:
-            os.kill(int(run.tags["ecommpay/pid"]), 0)
-        except (ProcessLookupError, KeyError):
+        if not psutil.pid_exists(int(run.tags.get("ecommpay/pid", -1))):
             instance.report_run_failed(run, "its process was killed")
-        except PermissionError:
-            continue  # it lives, as of another user
 
 
 def end_runs_of_dead_servers(instance: dg.DagsterInstance) -> None:

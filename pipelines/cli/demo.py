@@ -79,7 +79,7 @@ def demo(
     from resources.sandbox import sandbox_process
 
     folder = data_dir() / "demo"
-    yesterday = _yesterday()
+    yesterday = console.read_day("--to", "yesterday")
     month = Days(yesterday - timedelta(days=days - 1), yesterday - timedelta(days=1), yesterday)
     started = monotonic()
     _remove_earlier_demo(folder)
@@ -93,7 +93,11 @@ def demo(
         fields = {"SYNC_FIRST_DAY": "2015-01-01", "SYNC_FIELDS": ",".join(FIELDS), "SYNC_REPORTING_ZONE": "UTC"}
         with environment(_settings(sandbox, folder) | fields, without=ELSEWHERE):
             _balances(sandbox, month)
-            _load(month)
+            scope, loaded = only_account(None), (month.first, yesterday)
+            console.line("3. Operations, through the Dagster asset `operations`, into the embedded PostgreSQL")
+            load.load_operations(scope, loaded)
+            console.line("4. The same days once more: the platform's state has not changed, so nothing is written")
+            load.load_operations(scope, loaded, totals=False)
             _close_the_day_before(month, folder)
             _reconcile_yesterday(sandbox, month, folder)
             console.line("7. The daily close report of yesterday")
@@ -131,14 +135,6 @@ def _balances(sandbox: SandboxProcess, month: Days) -> None:
     # the night after: here the sandbox's clock stands still, so that a second load can be seen to change nothing
     sandbox.set_clock(f"{month.ended_at + timedelta(hours=1):%Y-%m-%d %H:%M:%S}")
     load.balances()
-
-
-def _load(month: Days) -> None:
-    scope, days = only_account(None), (month.first, month.yesterday)
-    console.line("3. Operations, through the Dagster asset `operations`, into the embedded PostgreSQL")
-    load.load_operations(scope, days)
-    console.line("4. The same days once more: the platform's state has not changed, so nothing is written")
-    load.load_operations(scope, days, totals=False)
 
 
 def _close_the_day_before(month: Days, folder: Path) -> None:
@@ -183,15 +179,13 @@ def _print_next_steps(folder: Path) -> None:
     command, place = console.command_here(), console.path_from_here(folder)
     console.line(f"Where it is: an embedded PostgreSQL in the folder {place}; it runs while a command needs it.")
     console.line("What to try next:")
-    for text, purpose in (
-        (f"SYNC_DATA_DIR={place} {command} status", "what is stored, and how complete it is"),
-        (
-            f"SYNC_DATA_DIR={place} {command} ledger map {place}/exports/datev.csv",
-            "how an export of your books becomes a mapping",
-        ),
-        (f"SYNC_DATA_DIR={place} {command} database", "its URL for psql or a BI tool, until Ctrl-C"),
-        (f"{command} dev", "the Dagster UI on a sandbox"),
-    ):
+    here = f"SYNC_DATA_DIR={place} {command}"
+    for text, purpose in {
+        f"{here} status": "what is stored, and how complete it is",
+        f"{here} ledger map {place}/exports/datev.csv": "how an export of your books becomes a mapping",
+        f"{here} database": "its URL for psql or a BI tool, until Ctrl-C",
+        f"{command} dev": "the Dagster UI on a sandbox",
+    }.items():
         console.line(f"  {text}    {purpose}")
     console.line(f"Your own token, in five minutes: {command} init")
 
@@ -219,7 +213,7 @@ def dev(
             accounts_of().api_settings(name)
         _open_ui(port)
         return
-    yesterday = _yesterday()
+    yesterday = console.read_day("--to", "yesterday")
     with (
         sandbox_process(operations=DEV_OPERATIONS, days=DEV_DAYS, end=yesterday) as sandbox,
         environment(_settings(sandbox, data_dir() / "dev"), without=ELSEWHERE),
@@ -308,7 +302,3 @@ def environment(settings: Mapping[str, str], *, without: tuple[str, ...]) -> Ite
     finally:
         os.environ.clear()
         os.environ.update(before)
-
-
-def _yesterday() -> date:
-    return datetime.now(UTC).date() - timedelta(days=1)

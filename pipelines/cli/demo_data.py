@@ -9,14 +9,14 @@ accounting systems would: the same entries, six shapes of file.
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from pipelines.cli.accounts import migrated_warehouse
-from resources.currencies import exponent_of
+from resources.currencies import exponent_of, with_decimals
 from resources.errors import ConfigError
 from resources.settings import api_settings, sync_settings
 from resources.warehouse.engine import Warehouse
@@ -136,7 +136,7 @@ def reversed_entry(sale: Row) -> Row:
 
 
 def _operations(warehouse: Warehouse, account: str, day: date) -> list[Row]:
-    return [dict(row._asdict()) for row in warehouse.query("cli/demo_data/operations", account=account, day=day)]
+    return [row._asdict() for row in warehouse.query("cli/demo_data/operations", account=account, day=day)]
 
 
 def _write(path: Path, rows: Sequence[Row]) -> None:
@@ -167,7 +167,18 @@ def ledger_rows(operations: Sequence[Row], day: date) -> tuple[list[Row], dict[s
     ]
     rows.append({**_entry(twice), "entry_id": f"{_entry(twice)['entry_id']}-again"})
     rows.append({**_entry(declined), "status": "success"})
-    rows += _of_no_operation(day)
+    rows += [
+        {
+            "entry_id": entry_id,
+            "booked_at": f"{day}T{clock}:00+00:00",
+            "operation_type": "sale",
+            "status": "success",
+            "currency": "EUR",
+            "amount_minor": 7_700,
+            "operation_id": f"999{len(entry_id)}",
+        }
+        for entry_id, clock in (("L-nobody", "09:30"), ("L-late", "23:59"))
+    ]
     return rows, {
         "missing_in_ledger": missing["operation_id"],
         "amount": amount["operation_id"],
@@ -179,19 +190,6 @@ def ledger_rows(operations: Sequence[Row], day: date) -> tuple[list[Row], dict[s
         "missing_at_platform": "L-nobody",
         "timing": "L-late",
     }
-
-
-def _of_no_operation(day: date) -> Iterator[Row]:
-    for entry_id, clock in (("L-nobody", "09:30"), ("L-late", "23:59")):
-        yield {
-            "entry_id": entry_id,
-            "booked_at": f"{day}T{clock}:00+00:00",
-            "operation_type": "sale",
-            "status": "success",
-            "currency": "EUR",
-            "amount_minor": 7_700,
-            "operation_id": f"999{len(entry_id)}",
-        }
 
 
 def _entry(row: Row) -> Row:
@@ -222,185 +220,148 @@ def _operation(day: date, payment: str, kind: str, amount: int, clock: str) -> R
 
 
 @dataclass(frozen=True)
-class Posting:
-    """An entry of the demo's ledger, with what exports say of it."""
+class Export:
+    """How an accounting system exports entries: what stands in which column, in which words, and how it is written."""
 
-    row: Row
+    file: str
+    titles: Mapping[str, str]  # by what stands in the column
+    words: Mapping[str, str] = field(default_factory=lambda: ENGLISH)
+    encoding: str = "utf-8"
+    separator: str = ","
+    date: str = "%Y-%m-%d %H:%M:%S"
+    decimal: str = "."
+    thousands: str = ""
+    sign: Literal["none", "before", "behind"] = "none"  # of an amount that leaves
+    head: tuple[str, ...] = ()
+    foot: tuple[str, ...] = ()
 
-    @property
-    def at(self) -> datetime:
-        """When it was booked, in UTC."""
-        return datetime.fromisoformat(self.row["booked_at"]).astimezone(UTC).replace(tzinfo=None)
+    def write(self, rows: Sequence[Row], folder: Path) -> None:
+        """Write the file."""
+        with (folder / self.file).open("w", encoding=self.encoding, newline="") as file:
+            file.writelines(f"{text}\r\n" for text in self.head)
+            writer = csv.writer(file, delimiter=self.separator)
+            writer.writerow(self.titles.values())
+            writer.writerows([self._cell(row, name) for name in self.titles] for row in rows)
+            writer.writerows([text, *[""] * (len(self.titles) - 1)] for text in self.foot)
 
-    def text(self, name: str) -> str:
-        """Return a value as text."""
-        return str(self.row.get(name) or "")
-
-    def minor(self, name: str, *, signed: bool) -> int:
-        """Return an amount in minor units, negative for money that leaves."""
-        return int(self.row[name]) * (-1 if signed and self.row["operation_type"] in OUT else 1)
-
-    def number(self, name: str, decimal: str, thousands: str, *, signed: bool = False) -> str:
-        """Return an amount in major units as a system writes it."""
-        if self.row.get(name) in (None, ""):
-            return ""
-        minor, exponent = self.minor(name, signed=signed), exponent_of(self.row["currency"], self.at.date()) or 0
-        whole, fraction = divmod(abs(minor), 10**exponent)
-        text = f"{whole:,}".replace(",", thousands) + (f"{decimal}{fraction:0{exponent}d}" if exponent else "")
-        return f"-{text}" if minor < 0 else text
-
-
-Columns = dict[str, Callable[[Posting], Any]]
+    def _cell(self, row: Row, name: str) -> str:
+        if name in ("date", "time"):
+            return _booked(row).strftime(self.date if name == "date" else "%H:%M:%S")
+        if name == "fee_minor":
+            return _major(row, name, self.decimal, self.thousands)
+        if name == "amount_minor":
+            text = _major(row, name, self.decimal, self.thousands)
+            leaves = row["operation_type"] in OUT
+            if self.sign == "behind":
+                return f"{text}{'-' if leaves else ' '}"
+            return f"-{text}" if leaves and self.sign == "before" else text
+        return _word(self.words, row, name)
 
 
-def write_exports(rows: Sequence[Row], folder: Path) -> list[Path]:
-    """Write the six files, and return where they are."""
+IDS = ("entry_id", "operation_id", "project_id", "payment_id")
+EXPORTS = (
+    Export(
+        "datev.csv",
+        dict(zip(IDS, ("Belegnummer", "Belegfeld 1", "Kostenstelle", "Zahlungs-ID"), strict=True))
+        | {"date": "Buchungsdatum", "time": "Uhrzeit", "operation_type": "Buchungsart", "status": "Status"}
+        | {"currency": "WKZ", "amount_minor": "Betrag", "fee_minor": "Gebühr"},
+        date="%d.%m.%Y",
+        decimal=",",
+        thousands=".",
+        head=('Buchungsstapel der "Müller Süd GmbH', "Erstellt von: Ecomm Demo", ""),
+        words=GERMAN,
+        encoding="cp1252",
+        separator=";",
+    ),
+    Export(
+        "sap-fbl3n.txt",
+        dict(zip(IDS, ("Document Number", "Assignment", "Profit Center", "Payment ID"), strict=True))
+        | {"date": "Posting Date", "time": "Posting Time", "operation_type": "Document Type", "status": "Status"}
+        | {"currency": "Curr.", "amount_minor": "Amount in Doc. Curr.", "fee_minor": "Fee"},
+        date="%d.%m.%Y",
+        decimal=",",
+        thousands=".",
+        sign="behind",
+        head=("Line Item Display", ""),
+        foot=("**",),
+        separator="\t",
+    ),
+    Export(
+        "1c.csv",
+        dict(zip(IDS, ("Номер документа", "ID операции", "Проект", "ID платежа"), strict=True))
+        | {"date": "Дата операции", "operation_type": "Вид операции", "status": "Статус", "currency": "Валюта"}
+        | {"amount_minor": "Сумма", "fee_minor": "Комиссия"},
+        date="%d.%m.%Y %H:%M:%S",
+        decimal=",",
+        thousands="\u00a0",
+        head=("Карточка счёта 57.03", "Магазин «Ромашка»"),
+        foot=("Итого",),
+        words=RUSSIAN,
+        encoding="cp1251",
+        separator=";",
+    ),
+    Export(
+        "quickbooks.csv",
+        {"date": "Date", "operation_type": "Transaction Type"}
+        | dict(zip(IDS, ("Num", "External ID", "Project", "Payment ID"), strict=True))
+        | {"status": "Status", "currency": "Currency", "amount_minor": "Amount", "fee_minor": "Fee"},
+        date="%m/%d/%Y %I:%M:%S %p",
+        thousands=",",
+        sign="before",
+        head=("Transaction List by Date", "Demo Shop Inc."),
+        foot=("TOTAL",),
+        encoding="utf-8-sig",
+    ),
+    Export(
+        "netsuite.csv",
+        dict(zip(IDS, ("Internal ID", "External ID", "Project", "Payment ID"), strict=True))
+        | {"date": "Date", "operation_type": "Type", "status": "Status", "currency": "Currency"}
+        | {"amount_minor": "Amount", "fee_minor": "Fee"},
+    ),
+)
+
+
+def write_exports(rows: Sequence[Row], folder: Path) -> None:
+    """Write the six files."""
     folder.mkdir(parents=True, exist_ok=True)
-    postings = [Posting(row) for row in rows]
-    return [write(postings, folder) for write in (_datev, _sap, _one_c, _quickbooks, _xero, _netsuite)]
+    for export in EXPORTS:
+        export.write(rows, folder)
+    _write_xero(rows, folder / "xero.xlsx")
 
 
-def _ids(entry: str, operation: str, project: str, payment: str) -> Columns:
-    names = {entry: "entry_id", operation: "operation_id", project: "project_id", payment: "payment_id"}
-    return {name: lambda posting, of=of: posting.text(of) for name, of in names.items()}  # type: ignore[misc]
+def _booked(row: Row) -> datetime:
+    return datetime.fromisoformat(row["booked_at"]).astimezone(UTC).replace(tzinfo=None)
 
 
-def _of_words(words: dict[str, str], name: str) -> Callable[[Posting], str]:
-    return lambda posting: words.get(posting.text(name), posting.text(name))
+def _word(words: Mapping[str, str], row: Row, name: str) -> str:
+    text = str(row.get(name) or "")
+    return words.get(text, text)
 
 
-ENGLISH_COLUMNS: Columns = {
-    "Status": _of_words(ENGLISH, "status"),
-    "Currency": lambda posting: posting.text("currency"),
-}
+def _major(row: Row, name: str, decimal: str = ".", thousands: str = "") -> str:
+    """Return an amount in major units as a system writes it."""
+    if row.get(name) in (None, ""):
+        return ""
+    exponent = exponent_of(row["currency"], _booked(row).date()) or 0
+    return with_decimals(int(row[name]), exponent).translate({ord(","): thousands, ord("."): decimal})
 
 
-def _datev(postings: Sequence[Posting], folder: Path) -> Path:
-    columns: Columns = {
-        **_ids("Belegnummer", "Belegfeld 1", "Kostenstelle", "Zahlungs-ID"),
-        "Buchungsdatum": lambda posting: f"{posting.at:%d.%m.%Y}",
-        "Uhrzeit": lambda posting: f"{posting.at:%H:%M:%S}",
-        "Buchungsart": _of_words(GERMAN, "operation_type"),
-        "Status": _of_words(GERMAN, "status"),
-        "WKZ": lambda posting: posting.text("currency"),
-        "Betrag": lambda posting: posting.number("amount_minor", ",", "."),
-        "Gebühr": lambda posting: posting.number("fee_minor", ",", "."),
-    }
-    title = ['Buchungsstapel der "Müller Süd GmbH', "Erstellt von: Ecomm Demo", ""]
-    return _csv(folder / "datev.csv", columns, postings, ";", "cp1252", title=title)
-
-
-def _sap(postings: Sequence[Posting], folder: Path) -> Path:
-    def trailing(name: str) -> Callable[[Posting], str]:
-        def of(posting: Posting) -> str:
-            text = posting.number(name, ",", ".", signed=True)
-            return f"{text[1:]}-" if text.startswith("-") else f"{text} "
-
-        return of
-
-    columns: Columns = {
-        **_ids("Document Number", "Assignment", "Profit Center", "Payment ID"),
-        "Posting Date": lambda posting: f"{posting.at:%d.%m.%Y}",
-        "Posting Time": lambda posting: f"{posting.at:%H:%M:%S}",
-        "Document Type": _of_words(ENGLISH, "operation_type"),
-        "Status": _of_words(ENGLISH, "status"),
-        "Curr.": lambda posting: posting.text("currency"),
-        "Amount in Doc. Curr.": trailing("amount_minor"),
-        "Fee": lambda posting: posting.number("fee_minor", ",", "."),
-    }
-    return _csv(
-        folder / "sap-fbl3n.txt", columns, postings, "\t", "utf-8", title=["Line Item Display", ""], end=[["**"]]
-    )
-
-
-def _one_c(postings: Sequence[Posting], folder: Path) -> Path:
-    columns: Columns = {
-        **_ids("Номер документа", "ID операции", "Проект", "ID платежа"),
-        "Дата операции": lambda posting: f"{posting.at:%d.%m.%Y %H:%M:%S}",
-        "Вид операции": _of_words(RUSSIAN, "operation_type"),
-        "Статус": _of_words(RUSSIAN, "status"),
-        "Валюта": lambda posting: posting.text("currency"),
-        "Сумма": lambda posting: posting.number("amount_minor", ",", "\u00a0"),
-        "Комиссия": lambda posting: posting.number("fee_minor", ",", "\u00a0"),
-    }
-    title = ["Карточка счёта 57.03", "Магазин «Ромашка»"]
-    return _csv(folder / "1c.csv", columns, postings, ";", "cp1251", title=title, end=[["Итого"]])
-
-
-def _quickbooks(postings: Sequence[Posting], folder: Path) -> Path:
-    columns: Columns = {
-        "Date": lambda posting: f"{posting.at:%m/%d/%Y %I:%M:%S %p}",
-        "Transaction Type": _of_words(ENGLISH, "operation_type"),
-        **_ids("Num", "External ID", "Project", "Payment ID"),
-        **ENGLISH_COLUMNS,
-        "Amount": lambda posting: posting.number("amount_minor", ".", ",", signed=True),
-        "Fee": lambda posting: posting.number("fee_minor", ".", ","),
-    }
-    title = ["Transaction List by Date", "Demo Shop Inc."]
-    return _csv(folder / "quickbooks.csv", columns, postings, ",", "utf-8-sig", title=title, end=[["TOTAL"]])
-
-
-def _netsuite(postings: Sequence[Posting], folder: Path) -> Path:
-    columns: Columns = {
-        **_ids("Internal ID", "External ID", "Project", "Payment ID"),
-        "Date": lambda posting: f"{posting.at:%Y-%m-%d %H:%M:%S}",
-        "Type": _of_words(ENGLISH, "operation_type"),
-        **ENGLISH_COLUMNS,
-        "Amount": lambda posting: posting.number("amount_minor", ".", ""),
-        "Fee": lambda posting: posting.number("fee_minor", ".", ""),
-    }
-    return _csv(folder / "netsuite.csv", columns, postings, ",", "utf-8")
-
-
-def _csv(
-    path: Path,
-    columns: Columns,
-    postings: Iterable[Posting],
-    separator: str,
-    encoding: str,
-    *,
-    title: Sequence[str] = (),
-    end: Sequence[Sequence[str]] = (),
-) -> Path:
-    with path.open("w", encoding=encoding, newline="") as file:
-        file.writelines(f"{text}\r\n" for text in title)
-        writer = csv.writer(file, delimiter=separator)
-        writer.writerow(columns)
-        writer.writerows([read(posting) for read in columns.values()] for posting in postings)
-        writer.writerows([*row, *[""] * (len(columns) - len(row))] for row in end)
-    return path
-
-
-def _xero(postings: Sequence[Posting], folder: Path) -> Path:
+def _write_xero(rows: Sequence[Row], path: Path) -> None:
     """Write a workbook as people keep it: a sheet of notes first, cells of dates and numbers, a row of totals."""
     import xlsxwriter
 
-    path = folder / "xero.xlsx"
-    columns: Columns = {
-        **_ids("Journal No", "External ID", "Project", "Payment ID"),
-        "Date": lambda posting: posting.at,
-        "Type": _of_words(ENGLISH, "operation_type"),
-        **ENGLISH_COLUMNS,
-        "Debit": lambda posting: (
-            None if posting.row["operation_type"] in OUT else _number_cell(posting, "amount_minor")
-        ),
-        "Credit": lambda posting: (
-            _number_cell(posting, "amount_minor") if posting.row["operation_type"] in OUT else None
-        ),
-        "Fee": lambda posting: _number_cell(posting, "fee_minor"),
-    }
+    titles = ("Journal No", "External ID", "Project", "Payment ID", "Date", "Type", "Status", "Currency")
     with xlsxwriter.Workbook(path, {"default_date_format": "yyyy-mm-dd hh:mm:ss"}) as book:
         notes, sheet = book.add_worksheet("Report"), book.add_worksheet("Account Transactions")
         notes.write_column(0, 0, ["Demo Shop Ltd", "Account transactions", "Figures are in the second sheet"])
         sheet.write(0, 0, "Account Transactions")
-        sheet.write_row(2, 0, columns)
-        for line, posting in enumerate(postings, start=3):
-            sheet.write_row(line, 0, [read(posting) for read in columns.values()])
-        sheet.write(len(postings) + 3, 0, "Total")
-    return path
-
-
-def _number_cell(posting: Posting, name: str) -> float | None:
-    """Return an amount as the number that a spreadsheet keeps: of at most 15 digits it shows what was typed."""
-    text = posting.number(name, ".", "")
-    return float(text) if text else None
+        sheet.write_row(2, 0, [*titles, "Debit", "Credit", "Fee"])
+        for line, row in enumerate(rows, start=3):
+            words = (_word(ENGLISH, row, name) for name in ("operation_type", "status", "currency"))
+            # as the number that a spreadsheet keeps: of at most 15 digits it shows what was typed
+            amount, fee = (
+                float(text) if (text := _major(row, name)) else None for name in ("amount_minor", "fee_minor")
+            )
+            sides = (None, amount) if row["operation_type"] in OUT else (amount, None)
+            sheet.write_row(line, 0, [*(_word({}, row, name) for name in IDS), _booked(row), *words, *sides, fee])
+        sheet.write(len(rows) + 3, 0, "Total")

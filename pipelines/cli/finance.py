@@ -6,7 +6,9 @@ import csv
 import io
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import date
+from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 from zoneinfo import ZoneInfo
@@ -14,26 +16,19 @@ from zoneinfo import ZoneInfo
 import typer
 
 from pipelines.cli import console
-from pipelines.cli.accounts import (
-    EachAccount,
-    OneAccount,
-    api_settings,
-    each_in_turn,
-    migrated_warehouse,
-    only_account,
-    reading_warehouse,
-)
-from pipelines.cli.console import AsJson, BusinessDay, read_day
+from pipelines.cli.accounts import each_in_turn, migrated_warehouse, only_account, reading_warehouse
+from pipelines.cli.console import AsJson, BusinessDay, EachAccount, OneAccount, read_day
 from pipelines.cli.dagster_runs import execute
-from resources.accounts import AccountScope
+from resources.accounts import AccountScope, accounts_of
+from resources.currencies import exponent_of, major_units
 from resources.errors import ConfigError, Incomplete
-from resources.output import with_formula_quote
+from resources.output import Column, counted, with_formula_quote, write_named, write_whole
 from resources.settings import ledger_mappings
 from resources.warehouse.engine import Warehouse
 from resources.warehouse.reference import settings_in_force
 
 if TYPE_CHECKING:
-    from pipelines.reconciliation.ledger_entries import Fault
+    from pipelines.reconciliation.ledger_entries import Entry, Fault
     from pipelines.reconciliation.mapping import LedgerMapping
 
 app = typer.Typer()
@@ -65,7 +60,7 @@ def reconcile(
     def work(scope: AccountScope) -> None:
         if "completeness" in legs:
             try:
-                api_settings(scope)
+                accounts_of().api_settings(scope.account)
             except ConfigError as error:
                 raise ConfigError(f"{error} Books and balances alone need none: --leg books --leg balances.") from None
         settings = scope.settings
@@ -78,7 +73,7 @@ def reconcile(
         config = {scope.op("reconciliation"): {"legs": legs, "prove_again": True}}
         execute(scope, "reconcile", days=(business_day, business_day), config=config)
         with reading_warehouse(scope) as store:
-            found = _day_of(store, scope.account, business_day, legs)
+            found = _day_of(store, legs, account=scope.account, day=business_day)
         if as_json:
             console.document({"account": scope.account, "day": business_day, **found})
         else:
@@ -90,13 +85,13 @@ def reconcile(
     each_in_turn(account, work, as_json=as_json)
 
 
-def _day_of(store: Warehouse, account: str, day: date, legs: Sequence[str]) -> dict[str, Any]:
+def _day_of(store: Warehouse, legs: Sequence[str], **day: Any) -> dict[str, Any]:
     """Return what each leg found, by its name, and the breaks of the day, counted."""
-    figures = {row.leg: row.figures for row in store.query("cli/finance/day_summary", account=account, day=day)}
+    figures = {row.leg: row.figures for row in store.query("cli/finance/day_summary", **day)}
     found: dict[str, Any] = {name: figures[name] for name in ("books", "balances") if name in legs}
     if "completeness" in legs:
-        (found["completeness"],) = store.query("reconciliation/close/seal_completeness", account=account, day=day)
-    return {**found, "breaks": store.query("cli/finance/day_breaks", account=account, day=day)}
+        (found["completeness"],) = store.query("reconciliation/close/seal_completeness", **day)
+    return {**found, "breaks": store.query("cli/finance/day_breaks", **day)}
 
 
 def _print_day(found: Mapping[str, Any]) -> None:
@@ -150,13 +145,13 @@ def ledger_import(
     """Import entries of your own books: the whole file or nothing; a second time changes nothing."""
     from pipelines.reconciliation.ledger_import import import_ledger
     from pipelines.reconciliation.mapping import read_mapping
-    from resources.currencies import exponent_of
 
     scope = only_account(account)
     mapping = None if mapping_name is None else read_mapping(mapping_name, ledger_mappings())
     if rejects is not None:
-        if _is_same(rejects, file):
-            raise ConfigError(f"--rejects {str(rejects)!r} is the file to import: name another one.")
+        with suppress(OSError):  # one of them is not there, or cannot be
+            if rejects.samefile(file):
+                raise ConfigError(f"--rejects {str(rejects)!r} is the file to import: name another one.")
         _write_faults(rejects, ())  # first: nothing is imported whose faults could not be told
     if dry_run and (accept_partial or replace_day):
         raise ConfigError("--dry-run shows what is in the file: leave out --accept-partial and --replace-day.")
@@ -165,16 +160,8 @@ def ledger_import(
         return
     with migrated_warehouse(scope) as store:
         zone = settings_in_force(store, scope.settings).reference.reporting_zone
-        result = import_ledger(
-            store,
-            scope.account,
-            file,
-            zone,
-            exponent_of,
-            mapping=mapping,
-            accept_partial=accept_partial,
-            replace_day=replace_day,
-        )
+        allowed = {"accept_partial": accept_partial, "replace_day": replace_day}
+        result = import_ledger(store, scope.account, file, zone, exponent_of, mapping=mapping, **allowed)
     _report_faults(file, mapping, result.faults, rejects)
     if result.faults and not result.rows_read:
         named = f"those of mapping {mapping_name}" if mapping else "those of the contract (docs/reconciliation.md)"
@@ -182,7 +169,7 @@ def ledger_import(
             f"nothing of {file.name} was imported: its columns are not {named}: name a mapping that fits (--map); "
             "`ecommpay-sync ledger map FILE` writes one."
         )
-    rejected = f"{result.rows_rejected:,} row{'s' * (result.rows_rejected != 1)} of it cannot be read"
+    rejected = f"{counted(result.rows_rejected, 'row')} of it cannot be read"
     if result.import_id is None:
         more = len(result.faults) - SHOWN_FAULTS
         raise ConfigError(
@@ -211,7 +198,6 @@ def ledger_map(
 ) -> None:
     """Look at an export and write a first mapping for it, its guesses and doubts marked."""
     from pipelines.reconciliation.guess_mapping import guess_mapping
-    from resources.output import write_whole
 
     name = name or file.stem
     if not re.fullmatch(r"[\w.-]+(?<!\.toml)", name.replace(" ", "_")):
@@ -238,7 +224,6 @@ def ledger_map(
 def ledger_inbox(account: EachAccount = None) -> None:
     """Import the files of the folder SYNC_LEDGER_INBOX that are complete, as the nightly job does."""
     from pipelines.reconciliation.ledger_import import import_inbox
-    from resources.currencies import exponent_of
 
     def work(scope: AccountScope) -> None:
         inbox = scope.settings.ledger_inbox
@@ -260,37 +245,46 @@ def ledger_inbox(account: EachAccount = None) -> None:
 def _preview(scope: AccountScope, file: Path, mapping: LedgerMapping | None, rejects: Path | None) -> None:
     """Print the first entries of a file, its totals and its faults; that rows would be refused is raised."""
     from pipelines.reconciliation.ledger_import import EntryReader
-    from resources.currencies import exponent_of, major_units
 
     with reading_warehouse(scope) as store:
         zone = ZoneInfo(settings_in_force(store, scope.settings).reference.reporting_zone)
         reader = EntryReader(file, zone, exponent_of, mapping)
-        first: list[tuple[str, ...]] = []
+        first: list[Entry] = []
         totals: dict[tuple[str, str, str], list[int]] = {}
         days: set[date] = set()
+
+        def booked(entry: Entry) -> str:
+            at = entry.booked_at.astimezone(zone)
+            return f"{at:%Y-%m-%d}" if entry.is_date_only else f"{at:%Y-%m-%d %H:%M:%S%z}"
+
+        def money(name: str) -> Column:
+            return lambda entry: major_units(
+                getattr(entry, name), entry.currency, entry.booked_at.astimezone(zone).date()
+            )
+
         for entry in reader:
-            day = entry.booked_at.astimezone(zone).date()
             if len(first) < SHOWN_ROWS:
-                booked = f"{day}" if entry.is_date_only else f"{entry.booked_at.astimezone(zone):%Y-%m-%d %H:%M:%S%z}"
-                money = (major_units(amount, entry.currency, day) for amount in (entry.amount_minor, entry.fee_minor))
-                names = (entry.operation_id, entry.project_id, entry.payment_id, entry.reference)
-                row = (entry.entry_id, booked, entry.operation_type, entry.status, entry.currency, *money, *names)
-                first.append(tuple("" if value is None else str(value) for value in row))
+                first.append(entry)
             total = totals.setdefault((entry.currency, entry.operation_type, entry.status), [0, 0])
             total[0] += 1
             total[1] += entry.amount_minor
-            days.add(day)
-        if first:
-            columns = ("entry", "booked", "type", "status", "currency", "amount", "fee")
-            names = ("operation", "project", "payment", "reference")
-            console.table("The first entries", (*columns, *names), first, ("amount", "fee"))
-            sums = [
-                (*key, f"{count:,}", major_units(amount, key[0], max(days)))
-                for key, (count, amount) in sorted(totals.items())
-            ]
-            console.table("Totals", ("currency", "type", "status", "entries", "amount"), sums, ("entries", "amount"))
+            days.add(entry.booked_at.astimezone(zone).date())
+        console.table(
+            "The first entries",
+            first,
+            {"entry": "entry_id", "booked": booked, "type": "operation_type", "status": "status"},
+            {"currency": "currency", ">amount": money("amount_minor"), ">fee": money("fee_minor")},
+            {"operation": "operation_id", "project": "project_id", "payment": "payment_id", "reference": "reference"},
+        )
+        console.table(
+            "Totals",
+            [(*key, count, minor) for key, (count, minor) in sorted(totals.items())],
+            {"currency": itemgetter(0), "type": itemgetter(1), "status": itemgetter(2)},
+            {">entries": lambda total: f"{total[3]:,}"},
+            {">amount": lambda total: major_units(total[4], total[0], max(days))},
+        )
         for rule, count in sorted(reader.skipped.items()):
-            console.line(f"no entries: {count:,} row{'s' * (count != 1)} ({rule})")
+            console.line(f"no entries: {counted(count, 'row')} ({rule})")
         _report_faults(file, mapping, reader.faults, rejects)
         if reader.has_wrong_header:
             raise Incomplete(f"the columns of {file.name} are not those that were to be read: name another mapping.")
@@ -298,25 +292,16 @@ def _preview(scope: AccountScope, file: Path, mapping: LedgerMapping | None, rej
         period = f", {min(days)} to {max(days)} ({zone})" if days else ""
         console.line(f"understood: {good:,} entries of {reader.rows_read:,} rows{period}; nothing was written")
         if reader.faults:
-            bad = len({fault.line for fault in reader.faults})
-            raise Incomplete(f"{bad:,} row{'s' * (bad != 1)} of {file.name} would be refused.")
+            bad = counted(len({fault.line for fault in reader.faults}), "row")
+            raise Incomplete(f"{bad} of {file.name} would be refused.")
 
 
 def _report_faults(file: Path, mapping: LedgerMapping | None, faults: Sequence[Fault], rejects: Path | None) -> None:
     if rejects is not None:
         _write_faults(rejects, faults)
-    if faults:
-        rows = [(fault.line, fault.column, fault.problem, fault.advice) for fault in faults[:SHOWN_FAULTS]]
-        sheet = f", sheet {mapping.sheet}" if mapping and mapping.sheet else ""
-        title = f"Rejected of {file.name}{sheet}"
-        console.table(title, ("line", "column", "what was wrong", "what to do"), rows, ("line",))
-
-
-def _is_same(one: Path, other: Path) -> bool:
-    try:
-        return one.samefile(other)
-    except OSError:  # one of them is not there, or cannot be
-        return False
+    sheet = f", sheet {mapping.sheet}" if mapping and mapping.sheet else ""
+    columns = {">line": "line", "column": "column", "what was wrong": "problem", "what to do": "advice"}
+    console.table(f"Rejected of {file.name}{sheet}", faults[:SHOWN_FAULTS], columns)
 
 
 def _write_faults(path: Path, faults: Sequence[Fault]) -> None:
@@ -324,7 +309,7 @@ def _write_faults(path: Path, faults: Sequence[Fault]) -> None:
     writer = csv.writer(file)
     writer.writerow(("line", "column", "problem", "advice"))
     writer.writerows((fault.line, with_formula_quote(fault.column), fault.problem, fault.advice) for fault in faults)
-    console.write_file("--rejects", path, file.getvalue())
+    write_named(f"--rejects {str(path)!r}", path, file.getvalue().encode())
 
 
 app.add_typer(ledger_app)

@@ -10,7 +10,7 @@ import secrets
 import sys
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import MISSING, dataclass
+from dataclasses import MISSING
 from pathlib import Path
 from typing import Annotated
 
@@ -32,27 +32,17 @@ FOLDER = "secrets"
 KEY = "SYNC_PERSONAL_DATA_KEY"
 
 
-@dataclass(frozen=True)
-class Question:
-    """A variable that is asked for, and the words of the question."""
-
-    variable: str
-    text: str
-
-
-QUESTIONS = (
-    Question("DATA_API_BASE_URL", "Where is the platform's Data API?"),
-    Question("DATA_API_TOKEN", "Token (Dashboard: My profile → API Tokens → New token; it is not shown here)"),
-    Question("DATA_API_SECRET", "Secret key (shown once in the Dashboard, when the token is made; not shown here)"),
-    Question("SYNC_ACCOUNT", "Name of the account, the first part of every key"),
-    Question(
-        "DATABASE_URL", "PostgreSQL as postgresql://user:password@host:5432/database (not shown here; empty: embedded)"
-    ),
-    Question("SYNC_REPORTING_ZONE", "Time zone in which a business day begins and ends"),
-    Question("SYNC_SCHEDULE_TIME_ZONE", "Time zone of the nightly schedule, 03:30"),
-    Question("SYNC_FIRST_DAY", "First day that you ever want to load; decide once"),
-    Question("SYNC_PERSONAL_DATA", "Personal data: keep, hash (a key is made) or drop; decide once"),
-)
+QUESTIONS = {  # by the variable that they ask for
+    "DATA_API_BASE_URL": "Where is the platform's Data API?",
+    "DATA_API_TOKEN": "Token (Dashboard: My profile → API Tokens → New token; it is not shown here)",
+    "DATA_API_SECRET": "Secret key (shown once in the Dashboard, when the token is made; not shown here)",
+    "SYNC_ACCOUNT": "Name of the account, the first part of every key",
+    "DATABASE_URL": "PostgreSQL as postgresql://user:password@host:5432/database (not shown here; empty: embedded)",
+    "SYNC_REPORTING_ZONE": "Time zone in which a business day begins and ends",
+    "SYNC_SCHEDULE_TIME_ZONE": "Time zone of the nightly schedule, 03:30",
+    "SYNC_FIRST_DAY": "First day that you ever want to load; decide once",
+    "SYNC_PERSONAL_DATA": "Personal data: keep, hash (a key is made) or drop; decide once",
+}
 
 
 @app.command()
@@ -72,7 +62,11 @@ def init(
     path = (config or Path(text_of(config_file.VARIABLE, os.environ) or config_file.FILE)).absolute()
     known = known_variables({})
     given = _given(settings or (), known)
-    _refuse_several_accounts(given)
+    if several := next((name for name in ("ACCOUNTS", "ACCOUNTS_FILE") if name in given), None):
+        raise ConfigError(
+            f"{several} is set, and init is for one account: write ecommpay-sync.toml and the file of the accounts "
+            "by hand (docs/settings.md)."
+        )
     _refuse_what_is_there(path, overwrite=overwrite)
     if sys.stdin.isatty() and not no_input:
         _ask(given, known)
@@ -124,15 +118,6 @@ def _is_secret(name: str, setting: Setting) -> bool:
     return setting.variable is not None and setting.variable.has_file and name == setting.variable.name
 
 
-def _refuse_several_accounts(given: Mapping[str, str]) -> None:
-    several = [name for name in ("ACCOUNTS", "ACCOUNTS_FILE") if name in given]
-    if several:
-        raise ConfigError(
-            f"{several[0]} is set, and init is for one account: write ecommpay-sync.toml and the file of the accounts "
-            "by hand (docs/settings.md)."
-        )
-
-
 def _secret_file(path: Path, variable: str) -> Path:
     return path.parent / FOLDER / variable.lower()
 
@@ -141,7 +126,7 @@ def _refuse_what_is_there(path: Path, *, overwrite: bool) -> None:
     folder = path.parent / FOLDER
     if folder.exists() and folder.stat().st_mode & 0o077:
         raise ConfigError(f"{folder} is open to others than its owner: chmod 700 it, or remove it.")
-    ours = [path, *(_secret_file(path, question.variable) for question in QUESTIONS)]
+    ours = [path, *(_secret_file(path, variable) for variable in QUESTIONS)]
     there = [str(file) for file in ours if file.exists()]
     if there and not overwrite:
         raise ConfigError(f"{', '.join(there)} is there already, and is left as it is: --overwrite replaces it.")
@@ -150,22 +135,20 @@ def _refuse_what_is_there(path: Path, *, overwrite: bool) -> None:
 def _ask(given: dict[str, str], known: Mapping[str, Setting]) -> None:
     """Add the answer to each question that neither an option nor the environment answers."""
     console.err.print("Enter takes what stands in brackets. Ctrl-C stops, and nothing is written.")
-    for question in QUESTIONS:
-        name, setting = question.variable, known[question.variable]
-        if given.keys() & {name, f"{name}_FILE"}:
-            continue
-        answer = _answer(question, setting, given)
-        if answer:
-            given[name] = answer
+    for name, question in QUESTIONS.items():
+        if not given.keys() & {name, f"{name}_FILE"}:
+            answer = _answer(name, question, known[name], given)
+            if answer:
+                given[name] = answer
 
 
-def _answer(question: Question, setting: Setting, given: Mapping[str, str]) -> str:
+def _answer(name: str, question: str, setting: Setting, given: Mapping[str, str]) -> str:
     default = "" if setting.default in {MISSING, None} else str(setting.default)
-    if question.variable == "SYNC_SCHEDULE_TIME_ZONE":
+    if name == "SYNC_SCHEDULE_TIME_ZONE":
         default = given.get("SYNC_REPORTING_ZONE", default)
     while True:
-        console.err.print(question.text + (f" [{default}]" if default else ""), markup=False)
-        answer = (_hidden() if _is_secret(question.variable, setting) else _shown()).strip() or default
+        console.err.print(question + (f" [{default}]" if default else ""), markup=False)
+        answer = _typed(hidden=_is_secret(name, setting)).strip() or default
         if not answer and setting.default is MISSING:
             console.err.print("  is needed.")
             continue
@@ -178,18 +161,11 @@ def _answer(question: Question, setting: Setting, given: Mapping[str, str]) -> s
         return answer
 
 
-def _shown() -> str:
-    try:
-        return input("> ")
-    except (EOFError, KeyboardInterrupt):
-        raise typer.Abort from None
-
-
-def _hidden() -> str:
+def _typed(*, hidden: bool) -> str:
     with warnings.catch_warnings():
         warnings.simplefilter("error", getpass.GetPassWarning)
         try:
-            return getpass.getpass("> ")
+            return getpass.getpass("> ") if hidden else input("> ")
         except (EOFError, KeyboardInterrupt):
             raise typer.Abort from None
         except getpass.GetPassWarning:

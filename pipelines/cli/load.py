@@ -8,20 +8,23 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from pipelines.cli import console
-from pipelines.cli.accounts import EachAccount, api_settings, each_in_turn, reading_warehouse
-from pipelines.cli.console import AsJson, FirstDay, LastDay, read_days
+from pipelines.cli.accounts import each_in_turn, reading_warehouse
+from pipelines.cli.console import AsJson, EachAccount, FirstDay, LastDay, read_days
 from pipelines.cli.dagster_runs import RunFailed, check_days, check_settings, dagster_imported_meanwhile, execute
-from resources.accounts import AccountScope
+from resources.accounts import AccountScope, accounts_of
+from resources.currencies import major_units
 from resources.documents import DocumentsConfig
 from resources.errors import ConfigError, WarehouseBroken
+from resources.output import Column, duration
 from resources.settings import data_dir, database_url
 from resources.warehouse.engine import Warehouse, open_warehouse
 
@@ -39,8 +42,7 @@ def operations(
     first: FirstDay,
     last: LastDay,
     project: Annotated[
-        list[int] | None,
-        typer.Option("--project", metavar="ID", help="only this project; may be given again"),
+        list[int] | None, typer.Option("--project", metavar="ID", help="only this project; may be given again")
     ] = None,
     *,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="only forecast what it takes; write nothing")] = False,
@@ -52,11 +54,8 @@ def operations(
     projects = tuple(project or ())
     if any(not 0 <= identifier < 2**63 for identifier in projects):
         raise ConfigError("--project takes a project id: digits, at most 19.")
-    each_in_turn(
-        account,
-        lambda scope: load_operations(scope, days, projects, dry_run=dry_run, as_json=as_json),
-        as_json=as_json,
-    )
+    load = partial(load_operations, days=days, project_ids=projects, dry_run=dry_run, as_json=as_json)
+    each_in_turn(account, load, as_json=as_json)
 
 
 def load_operations(
@@ -120,7 +119,12 @@ def fraud(first: FirstDay, last: LastDay, account: EachAccount = None) -> None:
             run = _run_of(store, run_id, "fraud")
             _print_completed(run, "reports of fraud")
             console.line()
-            _print_fraud_totals(store, run.run_id)
+            console.table(
+                "Reports met, by currency and type",
+                store.query("cli/load/fraud_totals_of_run", run_id=run.run_id),
+                {"currency": lambda row: row.currency or "(none)", "type": lambda row: row.type or "(none)"},
+                {">reports": console.count("row_count"), ">amount": console.money("minor")},
+            )
 
     each_in_turn(account, load)
 
@@ -190,7 +194,10 @@ def spot_check(
             run_id = execute(scope, "spot_check_payments", config=config)
         except RunFailed:
             with open_warehouse(database_url()) as store:
-                _print_differences(store, scope.account)
+                found = store.query("cli/load/spot_differences", account=scope.account)
+            ids, values = {"payment": "payment_id", "operation": "operation_id"}, ("field", "stored", "answered")
+            title = "Differences of the last spot check"
+            console.table(title, found, ids, {name: name for name in values}, none="None")
             raise
         with open_warehouse(database_url()) as store:
             outcomes = sorted(
@@ -206,7 +213,6 @@ def spot_check(
 @app.command()
 def balances(account: EachAccount = None, *, as_json: AsJson = False) -> None:
     """Take a snapshot of the balances."""
-    from resources.currencies import major_units
 
     def snapshot(scope: AccountScope) -> None:
         check_settings(scope)
@@ -217,8 +223,8 @@ def balances(account: EachAccount = None, *, as_json: AsJson = False) -> None:
             console.document({"account": scope.account, "balances": rows})
             return
         at = f" at {rows[0].captured_at:%Y-%m-%d %H:%M:%S} UTC" if rows else ""
-        lines = [(row.balance_name, row.currency, major_units(row.amount_minor, row.currency)) for row in rows]
-        console.table(f"Balances{at}", ("balance", "currency", "amount"), lines, ("amount",))
+        columns = {"balance": "balance_name", "currency": "currency", ">amount": console.money()}
+        console.table_or_head(f"Balances{at}", rows, columns)
 
     each_in_turn(account, snapshot, as_json=as_json)
 
@@ -235,13 +241,11 @@ def _describe(scope: AccountScope, names: Sequence[str]) -> None:
                     f"{config.name}: nothing is stored: load a day with `ecommpay-sync documents {config.name}`"
                 )
                 continue
-            rows = [
-                (item.dotted, ", ".join(item.kinds) or "null", f"{item.null_share:.1%}", f"{item.different:,}")
-                for item in paths
-            ]
-            title = f"{config.name}: the newest {paths[0].documents:,} documents"
             console.table(
-                title, ("path", "values", "missing or null", "different"), rows, ("missing or null", "different")
+                f"{config.name}: the newest {paths[0].documents:,} documents",
+                paths,
+                {"path": "dotted", "values": lambda path: ", ".join(path.kinds) or "null"},
+                {">missing or null": lambda path: f"{path.null_share:.1%}", ">different": console.count("different")},
             )
             key = proposed_key(paths)
             console.line(f'key = ["{key.dotted}"]' if key else "key: no single path tells these documents apart")
@@ -278,8 +282,6 @@ def _print_completed(run: Any, rows: str, changes: str | None = None) -> None:
 
 def _print_control_totals(control_totals: Sequence[Any]) -> None:
     """Print the control totals of a run: one row a currency, the rows of each status, the amount of success."""
-    from resources.currencies import major_units
-
     counts: dict[str, dict[str, int]] = {}
     amounts: dict[str, int] = {}
     for row in control_totals:
@@ -287,51 +289,25 @@ def _print_control_totals(control_totals: Sequence[Any]) -> None:
         counts.setdefault(currency, {})[status] = row.row_count
         if status == "success":
             amounts[currency] = row.minor
-    statuses = sorted({status for row in counts.values() for status in row}, key=_status_order)
-    rows = [
-        (
-            currency,
-            f"{sum(counts[currency].values()):,}",
-            *(f"{counts[currency].get(status, 0):,}" for status in statuses),
-            major_units(amounts.get(currency), currency),
-        )
-        for currency in sorted(counts)
-    ]
-    short = [status.removeprefix("awaiting ") + " …" * status.startswith("awaiting ") for status in statuses]
-    columns = ("currency", "rows", *short, "amount of success")
-    console.table("Operations read, by currency and status (… = awaiting)", columns, rows, columns[1:])
 
+    def order(status: str) -> tuple[int, str]:
+        return (FIRST_STATUSES.index(status) if status in FIRST_STATUSES else len(FIRST_STATUSES)), status
 
-def _status_order(status: str) -> tuple[int, str]:
-    return (FIRST_STATUSES.index(status) if status in FIRST_STATUSES else len(FIRST_STATUSES)), status
-
-
-def _print_fraud_totals(store: Warehouse, run_id: int) -> None:
-    from resources.currencies import major_units
-
-    rows = [
-        (row.currency or "(none)", row.type or "(none)", f"{row.row_count:,}", major_units(row.minor, row.currency))
-        for row in store.query("cli/load/fraud_totals_of_run", run_id=run_id)
-    ]
-    if rows:
-        columns = ("currency", "type", "reports", "amount")
-        console.table("Reports met, by currency and type", columns, rows, columns[2:])
-
-
-def _print_differences(store: Warehouse, account: str) -> None:
-    rows = [
-        (row.payment_id, row.operation_id, row.field, row.stored, row.answered)
-        for row in store.query("cli/load/spot_differences", account=account)
-    ]
-    if rows:
-        columns = ("payment", "operation", "field", "stored", "answered")
-        console.table("Differences of the last spot check", columns, rows)
+    by_status: dict[str, Column] = {}
+    for status in sorted({status for row in counts.values() for status in row}, key=order):
+        title = status.removeprefix("awaiting ") + " …" * status.startswith("awaiting ")
+        by_status[f">{title}"] = partial(lambda status, currency: f"{counts[currency].get(status, 0):,}", status)
+    console.table_or_head(
+        "Operations read, by currency and status (… = awaiting)",
+        sorted(counts),
+        {"currency": str, ">rows": lambda currency: f"{sum(counts[currency].values()):,}"},
+        by_status,
+        {">amount of success": lambda currency: major_units(amounts.get(currency), currency)},
+    )
 
 
 def forecast_text(forecast: Forecast) -> str:
     """Return the forecast in two lines, or in one when nothing is left to do."""
-    from resources.output import duration
-
     if not forecast.days:
         return f"forecast: nothing is left to do; an interrupted run has done all {forecast.days_done:,} days."
     done = f" ({forecast.days_done:,} more were done by an interrupted run)" if forecast.days_done else ""
@@ -344,90 +320,54 @@ def forecast_text(forecast: Forecast) -> str:
 
 
 def _range(values: tuple[int, int, int]) -> str:
-    likely, least, most = map(_rounded, values)
+    """Return likely, least and most, to two digits: more would not be true."""
+    likely, least, most = (value if value < 100 else round(value, 2 - len(str(value))) for value in values)
     return f"{likely:,}" if least == most else f"about {likely:,} ({least:,} to {most:,})"
-
-
-def _rounded(value: int) -> int:
-    """Round to two digits: more would not be true."""
-    return value if value < 100 else round(value, 2 - len(str(value)))
 
 
 def _forecast(scope: AccountScope, interval: tuple[date, date], project_ids: tuple[int, ...]) -> Forecast:
     """Forecast the load of some days, from the ledger where they were walked before, else from a sample."""
-    from pipelines.ingest import forecast
+    from pipelines.ingest import forecast, windows
+    from resources.warehouse import ledger
 
-    first, last = interval
-    days = [first + timedelta(days=number) for number in range((last - first).days + 1)]
-    done: set[date] = set()
+    account, asked_for = scope.account, windows.of_days(*interval)
+    days, done = [day for day, _ in windows.shares(asked_for)], 0
     known: dict[date, float] = {}
-    speed = None
-    with ExitStack() as stack:
-        if store := _existing_warehouse(stack):
-            done = _days_done(store, scope, interval, project_ids)
-            days = [day for day in days if day not in done]
-            known = _rows_by_day(store, scope.account, days, project_ids)
-            speed = next(
-                (row.rows_a_second for row in store.query("ingest/forecast/speed", account=scope.account)), None
+    speeds = None
+    url = database_url()
+    # a forecast creates no database and no tables
+    exists = url is not None or (data_dir() / "postgres").exists()
+    with open_warehouse(url, read_only=True) if exists else nullcontext() as store:
+        with suppress(WarehouseBroken):  # its tables are not made yet
+            speeds = store and store.query("ingest/forecast/speed", account=account)
+        if store and speeds is not None:
+            walked = ledger.windows_already_done(
+                store,
+                account,
+                windows.interval_of_days(*interval),
+                project_ids,
+                scope.settings.look_back_days,
+                now=datetime.now(UTC),
             )
+            finished = [windows.Window(window.interval_from, window.interval_to) for window in walked]
+            left = {day for hole in windows.without(asked_for, finished) for day, _ in windows.shares(hole)}
+            done, days = len(days) - len(left), sorted(left)
+        if store and speeds is not None and days:
+            wanted = windows.of_days(days[0], days[-1])
+            period = {"first": wanted.first, "last": wanted.last}
+            rows = store.query("ingest/forecast/walked", account=account, project_ids=list(project_ids), **period)
+            before = [(windows.Window(row.interval_from, row.interval_to), row.run_id, row.rows_met) for row in rows]
+            known = forecast.rows_by_day(before, days)
         rates, seconds = _sample(scope, forecast.unknown_stretches(days, known), project_ids)
     return forecast.guess(
         days,
         known,
         rates,
-        days_done=len(done),
-        rows_a_second=speed,
+        days_done=done,
+        rows_a_second=speeds[0].rows_a_second if speeds else None,
         seconds_a_request=seconds,
         in_flight=scope.settings.windows_in_flight,
     )
-
-
-def _existing_warehouse(stack: ExitStack) -> Warehouse | None:
-    """Return the warehouse unless there is none yet: a forecast creates no database and no tables."""
-    url = database_url()
-    if url is None and not (data_dir() / "postgres").exists():
-        return None
-    store = stack.enter_context(open_warehouse(url, read_only=True))
-    try:
-        store.query("ingest/forecast/speed", account="")
-    except WarehouseBroken:  # its tables are not made yet
-        return None
-    return store
-
-
-def _days_done(
-    store: Warehouse, scope: AccountScope, interval: tuple[date, date], project_ids: Sequence[int]
-) -> set[date]:
-    """Return the days that an interrupted run has finished."""
-    from pipelines.ingest import windows
-    from resources.warehouse import ledger
-
-    wanted = windows.of_days(*interval)
-    walked = ledger.windows_already_done(
-        store,
-        scope.account,
-        windows.interval_of_days(*interval),
-        project_ids,
-        scope.settings.look_back_days,
-        now=datetime.now(UTC),
-    )
-    holes = windows.without(wanted, [windows.Window(window.interval_from, window.interval_to) for window in walked])
-    left = {day for hole in holes for day, _ in windows.shares(hole)}
-    return {day for day, _ in windows.shares(wanted)} - left
-
-
-def _rows_by_day(store: Warehouse, account: str, days: Sequence[date], project_ids: Sequence[int]) -> dict[date, float]:
-    """Return how many rows the ledger counted on each of the days that were walked before."""
-    from pipelines.ingest import forecast, windows
-
-    if not days:
-        return {}
-    wanted = windows.of_days(days[0], days[-1])
-    rows = store.query(
-        "ingest/forecast/walked", account=account, project_ids=list(project_ids), first=wanted.first, last=wanted.last
-    )
-    walked = [(windows.Window(row.interval_from, row.interval_to), row.run_id, row.rows_met) for row in rows]
-    return forecast.rows_by_day(walked, days)
 
 
 def _sample(scope: AccountScope, stretches: Sequence[Window], project_ids: tuple[int, ...]) -> tuple[list[Rate], float]:
@@ -441,7 +381,7 @@ def _sample(scope: AccountScope, stretches: Sequence[Window], project_ids: tuple
         return [], 0.0
     seconds: list[float] = []
     with (
-        Client(api_settings(scope), RetryPolicy(deadline=scope.settings.retry_seconds)) as client,
+        Client(accounts_of().api_settings(scope.account), RetryPolicy(deadline=scope.settings.retry_seconds)) as client,
         ThreadPoolExecutor(forecast.SAMPLES) as pool,
     ):
         api = DataApi(client)

@@ -4,29 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from decimal import Decimal, InvalidOperation
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from pipelines.cli import console
-from pipelines.cli.accounts import (
-    EachAccount,
-    OneAccount,
-    each_in_turn,
-    migrated_warehouse,
-    only_account,
-    reading_warehouse,
-)
-from pipelines.cli.console import AsJson, not_empty, read_day
+from pipelines.cli.accounts import each_in_turn, migrated_warehouse, only_account, reading_warehouse
+from pipelines.cli.console import AsJson, EachAccount, OneAccount, optional, read_day
 from resources.accounts import AccountScope
+from resources.currencies import exponent_of
 from resources.errors import ConfigError
+from resources.output import write_named
 
 if TYPE_CHECKING:
     from pipelines.reconciliation.breaks import BreakFilter, Change
     from pipelines.reconciliation.matching import Decision
 
 MOST_BREAKS = 200
+
 
 app = typer.Typer()
 breaks_app = typer.Typer(
@@ -36,9 +33,7 @@ breaks_app = typer.Typer(
 By = Annotated[str, typer.Option("--by", metavar="NAME", help="who does this")]
 Ids = Annotated[list[int] | None, typer.Argument(metavar="[BREAK_ID]...", show_default=False, max=2**63 - 1)]
 Types = Annotated[list[str] | None, typer.Option("--type", metavar="TYPE", help="of this type; may be given again")]
-Currency = Annotated[
-    str | None, typer.Option("--currency", metavar="CODE", help="in this currency", callback=not_empty)
-]
+Currency = Annotated[str | None, optional("--currency", "CODE", "in this currency")]
 MinAge = Annotated[int | None, typer.Option("--min-age", metavar="DAYS", min=0, max=100_000, help="at least this old")]
 MinAmount = Annotated[
     str | None, typer.Option("--min-amount", metavar="AMOUNT", help="of at least this; needs --currency")
@@ -46,14 +41,10 @@ MinAmount = Annotated[
 MaxAmount = Annotated[
     str | None, typer.Option("--max-amount", metavar="AMOUNT", help="of at most this; needs --currency")
 ]
-Owner = Annotated[str | None, typer.Option("--owner", metavar="NAME", help="that this person owns", callback=not_empty)]
-Day = Annotated[str | None, typer.Option("--date", metavar="DAY", help="of this business day only", callback=not_empty)]
-FirstDay = Annotated[
-    str | None, typer.Option("--from", metavar="DAY", help="of this business day or later", callback=not_empty)
-]
-LastDay = Annotated[
-    str | None, typer.Option("--to", metavar="DAY", help="of this business day or before", callback=not_empty)
-]
+Owner = Annotated[str | None, optional("--owner", "NAME", "that this person owns")]
+Day = Annotated[str | None, optional("--date", "DAY", "of this business day only")]
+FirstDay = Annotated[str | None, optional("--from", "DAY", "of this business day or later")]
+LastDay = Annotated[str | None, optional("--to", "DAY", "of this business day or before")]
 Overdue = Annotated[bool, typer.Option("--overdue", help="that are overdue")]
 
 
@@ -62,8 +53,7 @@ def _filter(  # noqa: PLR0913 - one for each option
     types: Sequence[str] | None,
     currency: str | None,
     min_age: int | None,
-    min_amount: str | None,
-    max_amount: str | None,
+    amounts: tuple[str | None, str | None],
     owner: str | None,
     *,
     overdue: bool,
@@ -81,9 +71,9 @@ def _filter(  # noqa: PLR0913 - one for each option
         raise ConfigError(f"--to {last} is before --from {first}: swap them.")
     for name in types or ():
         _check_type(name)
-    least, most = _minor("--min-amount", min_amount, currency), _minor("--max-amount", max_amount, currency)
+    least, most = (_minor(*given, currency) for given in zip(("--min-amount", "--max-amount"), amounts, strict=True))
     if least is not None and most is not None and most < least:
-        raise ConfigError(f"--max-amount {max_amount} is less than --min-amount {min_amount}: swap them.")
+        raise ConfigError(f"--max-amount {amounts[1]} is less than --min-amount {amounts[0]}: swap them.")
     return BreakFilter(
         ids=tuple(ids) if ids else None,
         first_day=first_day,
@@ -109,8 +99,6 @@ def _check_type(name: str) -> None:
 
 
 def _minor(option: str, amount: str | None, currency: str | None) -> int | None:
-    from resources.currencies import exponent_of
-
     if amount is None:
         return None
     exponent = exponent_of(currency.upper()) if currency else None
@@ -158,62 +146,37 @@ def breaks(  # noqa: PLR0913 - one for each option
         with reading_warehouse(scope) as store:
             most = None if output or as_json else MOST_BREAKS
             amounts = (min_amount, max_amount)
-            chosen = _filter(day, types, currency, min_age, *amounts, owner, overdue=overdue, first=first, last=last)
+            chosen = _filter(day, types, currency, min_age, amounts, owner, overdue=overdue, first=first, last=last)
             rows = list_breaks(store, scope.account, chosen, explained=everything, most=most)
             if output is not None:
                 from pipelines.reconciliation.break_files import write_breaks
-                from resources.output import write_whole
 
                 names = [row.reason for row in reasons(store)]
                 body = write_breaks(output.suffix.lower(), rows, owners(store, scope.account), names)
-                try:
-                    write_whole(output, body)
-                except OSError as error:
-                    raise ConfigError(f"--output {output} cannot be written: {error.strerror}.") from None
+                write_named(f"--output {output}", output, body)
                 console.line(f"written: {len(rows):,} breaks to {output}")
                 console.line(f"fill in owner, reason and note, then: ecommpay-sync breaks apply {output} --by NAME")
                 return
         if as_json:
             console.document({"account": scope.account, "breaks": rows})
-        else:
-            _print(rows, everything=everything, is_filtered=not chosen.is_empty)
+            return
+        if not rows:
+            what = "breaks" if everything else "open breaks"
+            chosen_by = "" if chosen.is_empty else " of these days, types, currency, amounts, age and owner"
+            console.line(f"no {what}{chosen_by}")
+        console.table(
+            "Breaks",
+            rows,
+            {">id": "break_id", "day": "business_date", "age": "age_bucket"},
+            {"due": lambda row: f"{row.due_date}{' overdue' * row.is_overdue}"},
+            {"type": "break_type", "state": "state", ">amount": console.money(), "currency": "currency"},
+            {"operation": "operation_id", "entry": lambda row: row.entry_id or row.balance_name, "what": "detail"},
+            {"owner": "owner", "reason": "reason", "note": "note"},
+        )
+        if len(rows) == MOST_BREAKS:
+            console.line(f"the first {MOST_BREAKS}; --output FILE writes all, and all are in recon.aged_breaks")
 
     each_in_turn(account, show, as_json=as_json)
-
-
-def _print(rows: Sequence[Any], *, everything: bool, is_filtered: bool) -> None:
-    from resources.currencies import major_units
-
-    if not rows:
-        what = "breaks" if everything else "open breaks"
-        console.line(f"no {what}{' of these days, types, currency, amounts, age and owner' * is_filtered}")
-        return
-    columns = (
-        *("id", "day", "age", "due", "type", "state", "amount", "currency", "operation", "entry", "what"),
-        *("owner", "reason", "note"),
-    )
-    lines = [
-        (
-            row.break_id,
-            row.business_date,
-            row.age_bucket,
-            f"{row.due_date}{' overdue' * row.is_overdue}",
-            row.break_type,
-            row.state,
-            major_units(row.amount_minor, row.currency, row.business_date),
-            row.currency or "",
-            row.operation_id or "",
-            row.entry_id or row.balance_name or "",
-            row.detail,
-            row.owner or "",
-            row.reason or "",
-            row.note or "",
-        )
-        for row in rows
-    ]
-    console.table("Breaks", columns, lines, ("id", "amount"))
-    if len(rows) == MOST_BREAKS:
-        console.line(f"the first {MOST_BREAKS}; --output FILE writes all, and all are in recon.aged_breaks")
 
 
 @breaks_app.command("apply")
@@ -261,10 +224,8 @@ def breaks_assign(  # noqa: PLR0913 - one for each option
     """Give breaks, by id or by a filter, to a person."""
     from pipelines.reconciliation.breaks import Change
 
-    def wanted() -> BreakFilter:
-        amounts = (min_amount, max_amount)
-        return _filter(day, types, currency, min_age, *amounts, owner, overdue=overdue, ids=break_ids)
-
+    amounts = (min_amount, max_amount)
+    wanted = partial(_filter, day, types, currency, min_age, amounts, owner, overdue=overdue, ids=break_ids)
     what = f"assigned to {to.strip() or 'nobody'}"
     _change(only_account(account), what, wanted, Change(0, owner=to.strip()), by, as_json=as_json)
 
@@ -290,10 +251,8 @@ def explain(  # noqa: PLR0913 - one for each option
     """Explain breaks, by id or by a filter: they stay on record and do not come back as new."""
     from pipelines.reconciliation.breaks import Change
 
-    def wanted() -> BreakFilter:
-        amounts = (min_amount, max_amount)
-        return _filter(day, types, currency, min_age, *amounts, owner, overdue=overdue, ids=break_ids)
-
+    amounts = (min_amount, max_amount)
+    wanted = partial(_filter, day, types, currency, min_age, amounts, owner, overdue=overdue, ids=break_ids)
     scope = only_account(account)
     if not by.strip() or not note.strip():
         raise ConfigError("--by and --note must not be empty: who explains the break, and how.")
@@ -340,7 +299,7 @@ def breaks_reasons(
         raise ConfigError("--description and --by are of a new reason: name it with --add REASON.")
     with reading_warehouse() as store:
         rows = breaks.reasons(store)
-    console.table("Reasons", ("reason", "when", "added by"), rows)
+    console.table("Reasons", rows, {"reason": "reason", "when": "description", "added by": "added_by"})
 
 
 @breaks_app.command("deadlines")
@@ -361,7 +320,7 @@ def breaks_deadlines(
             breaks.set_deadline(store, break_type, days, by)
     with reading_warehouse() as store:
         rows = breaks.deadlines(store)
-    console.table("Breaks are due", ("type", "days", "set by"), rows, ("days",))
+    console.table("Breaks are due", rows, {"type": "break_type", ">days": "days", "set by": "set_by"})
 
 
 @app.command("match")

@@ -4,27 +4,28 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import typer
 
 from pipelines.cli import console
-from pipelines.cli.accounts import AllAccounts, chosen_names, migrated_warehouse, reading_warehouse
-from pipelines.cli.console import AsJson
+from pipelines.cli.accounts import chosen_names, migrated_warehouse, reading_warehouse
+from pipelines.cli.console import AllAccounts, AsJson
 from resources.accounts import Accounts, accounts_of
 from resources.config_file import unknown_names, what_was_meant
 from resources.errors import ConfigError, SyncError
+from resources.output import Column
 from resources.settings import ApiSettings, alert_settings, database_url, report_dir, report_settings, role_prefix
 from resources.warehouse.engine import Warehouse, open_warehouse
 from resources.warehouse.migrate import NotMigrated, check_migrated
 from resources.warehouse.reference import check_account
 
 if TYPE_CHECKING:
-    from pipelines.marts import SharedProject
     from resources.data_api.client import Answer, Client
     from resources.data_api.clock import PlatformClock
 
@@ -43,7 +44,7 @@ def status(account: AllAccounts = None, *, as_json: AsJson = False) -> None:
     only = names[0] if accounts.several and len(names) == 1 else None
     try:
         with reading_warehouse() as store:
-            place, found = store.place(), _state_of(store, only)
+            found = {"warehouse": store.place(), **_state_of(store, only)}
     except NotMigrated as error:
         if not error.is_empty:
             raise
@@ -53,21 +54,9 @@ def status(account: AllAccounts = None, *, as_json: AsJson = False) -> None:
             console.line(EMPTY)
         return
     if as_json:
-        console.document({"warehouse": place, **found})
+        console.document(found)
         return
-    console.line(f"Warehouse: {place}")
-    console.line()
-    _print_store(found["store"])
-    _print_shared_projects(found["shared_projects"])
-    if found["unnamed_account"]:
-        console.line(found["unnamed_account"])
-        console.line()
-    _print_documents(found["documents"])
-    _print_coverage(found["coverage"], found["holes"])
-    _print_balances(found["balances"])
-    _print_rejects(found["rejects"])
-    _print_requests_in_flight(found["requests_in_flight"])
-    _print_runs(found["runs"], several=accounts.several)
+    _print_state(found, several=accounts.several)
 
 
 def _state_of(store: Warehouse, only: str | None) -> dict[str, Any]:
@@ -77,11 +66,17 @@ def _state_of(store: Warehouse, only: str | None) -> dict[str, Any]:
     def of_account(rows: Sequence[Any]) -> list[Any]:
         return [row for row in rows if only is None or row.account == only]
 
+    unnamed = None
+    try:
+        with store.transaction() as connection:
+            check_account(connection)
+    except ConfigError as error:  # the warehouse is another account's than the one that is set
+        unnamed = str(error)
     stored = store.query("cli/status/store")
     shared = shared_projects(store) if len(stored) > 1 else ()
     return {
         "store": of_account(stored),
-        "unnamed_account": _unnamed_account(store),
+        "unnamed_account": unnamed,
         "shared_projects": [project for project in shared if only is None or only in project.accounts],
         "documents": of_account(store.query("cli/status/documents")),
         "coverage": of_account(store.query("cli/status/coverage")),
@@ -106,122 +101,69 @@ def database() -> None:
                     time.sleep(3600)
 
 
-def _print_store(stored: Sequence[Any]) -> None:
-    columns = ("account", "operations", "first completed", "last completed", "last change seen")
-    rows = _cells(stored, "account", "operations", "first_completed", "last_completed", "last_observed")
-    if rows:
-        console.table("Store (times in UTC)", columns, rows, ("operations",))
-    else:
+def _print_state(found: Mapping[str, Any], *, several: bool) -> None:
+    """Print a table of each part of the state that has rows."""
+    table = partial(console.table, none="—")
+    console.line(f"Warehouse: {found['warehouse']}")
+    console.line()
+    if not found["store"]:
         console.line(EMPTY)
         console.line()
-
-
-def _cells(rows: Sequence[Any], *names: str) -> list[tuple[str, ...]]:
-    """Return these columns of rows as a person reads them: a number by its thousands, a time to the second."""
-
-    def cell(value: Any) -> str:
-        if value is None or isinstance(value, datetime):
-            return _time(value)
-        return f"{value:,}" if isinstance(value, int) else str(value)
-
-    return [tuple(cell(getattr(row, name)) for name in names) for row in rows]
-
-
-def _unnamed_account(store: Warehouse) -> str | None:
-    """Return what to do where the warehouse is another account's than the one that is set; None: it is not."""
-    try:
-        with store.transaction() as connection:
-            check_account(connection)
-    except ConfigError as error:
-        return str(error)
-    return None
-
-
-def _print_documents(documents: Sequence[Any]) -> None:
-    rows = _cells(documents, "account", "stream", "documents", "last_changed", "last_walked")
-    if rows:
-        columns = ("account", "stream", "documents", "last change seen", "last walked")
-        named = [(account, stream.removeprefix("documents:"), *others) for account, stream, *others in rows]
-        console.table("Documents (core.documents)", columns, named, ("documents",))
-
-
-def _print_coverage(coverage: Sequence[Any], holes: Sequence[Any]) -> None:
-    if coverage:
-        rows = _cells(coverage, "account", "covered_from", "covered_to")
-        console.table("Shown complete, without a hole", ("account", "from", "to"), rows)
-    if holes:
-        missing = _cells(holes, "account", "stream", "hole_from", "hole_to")
-        console.table("HOLES: not walked, or not shown complete", ("account", "what", "from", "to"), missing)
-
-
-def _print_balances(balances: Sequence[Any]) -> None:
-    from resources.currencies import major_units
-
-    moments = {row.captured_at for row in balances}
+    table(
+        "Store (times in UTC)",
+        found["store"],
+        {"account": "account", ">operations": console.count("operations"), "first completed": "first_completed"},
+        {"last completed": "last_completed", "last change seen": "last_observed"},
+    )
+    table(
+        "PROJECTS SEEN BY SEVERAL ACCOUNTS",
+        [(project, sight) for project in found["shared_projects"] for sight in project.sights],
+        {
+            "project": lambda seen: seen[0].project_id,
+            "account": lambda seen: seen[1].account,
+            ">operations": lambda seen: f"{seen[1].operations:,}",
+            "in the marts": lambda seen: seen[1].verdict,
+            "what to do": lambda seen: seen[0].advice,
+        },
+    )
+    if found["unnamed_account"]:
+        console.line(found["unnamed_account"])
+        console.line()
+    table(
+        "Documents (core.documents)",
+        found["documents"],
+        {"account": "account", "stream": lambda row: row.stream.removeprefix("documents:")},
+        {">documents": console.count("documents"), "last change seen": "last_changed", "last walked": "last_walked"},
+    )
+    covered = {"account": "account", "from": "covered_from", "to": "covered_to"}
+    table("Shown complete, without a hole", found["coverage"], covered)
+    holes = {"account": "account", "what": "stream", "from": "hole_from", "to": "hole_to"}
+    table("HOLES: not walked, or not shown complete", found["holes"], holes)
+    moments = {row.captured_at for row in found["balances"]}
     differ = len(moments) > 1  # each account has a snapshot of its own moment
-    rows = [
-        (
-            row.account,
-            row.balance_name,
-            row.currency,
-            major_units(row.amount_minor, row.currency),
-            *([_time(row.captured_at)] if differ else []),
-        )
-        for row in balances
-    ]
-    if rows:
-        title = "Balances (times in UTC)" if differ else f"Balances at {_time(*moments)} UTC"
-        columns = ("account", "balance", "currency", "amount", *(["at"] if differ else []))
-        console.table(title, columns, rows, ("amount",))
-
-
-def _print_rejects(rejects: Sequence[Any]) -> None:
-    if rejects:
-        rows = _cells(rejects, "stream", "reason", "rows", "last_seen_at")
-        console.table("Not typed: core.rejects", ("stream", "reason", "rows", "last seen"), rows, ("rows",))
-
-
-def _print_requests_in_flight(processes: Sequence[Any]) -> None:
-    rows = [
-        (row.account, row.in_flight_limit, "at work" if row.is_at_work else "ended", _time(row.seen_at))
-        for row in processes
-    ]
-    if rows:
-        columns = ("account", "at once", "process", "last seen")
-        console.table("Requests in flight, as found", columns, rows, ("at once",))
-
-
-def _print_runs(runs: Sequence[Any], *, several: bool) -> None:
-    rows = [
-        (
-            row.run_id,
-            *([row.account] if several else []),
-            row.stream,
-            f"{row.interval_from:%Y-%m-%d} to {row.interval_to:%Y-%m-%d}" if row.interval_from else "",
-            _time(row.started_at),
-            row.state,
-            row.message or "",
-        )
-        for row in runs
-    ]
-    if rows:
-        columns = ("run", *(["account"] if several else []), "what", "days", "started", "state", "why")
-        console.table("Last runs", columns, rows, ("run",))
-
-
-def _print_shared_projects(projects: Sequence[SharedProject]) -> None:
-    rows = [
-        (project.project_id, sight.account, f"{sight.operations:,}", sight.verdict, project.advice)
-        for project in projects
-        for sight in project.sights
-    ]
-    if rows:
-        columns = ("project", "account", "operations", "in the marts", "what to do")
-        console.table("PROJECTS SEEN BY SEVERAL ACCOUNTS", columns, rows, ("operations",))
-
-
-def _time(moment: datetime | None) -> str:
-    return f"{moment:%Y-%m-%d %H:%M:%S}" if moment else "—"
+    at = " (times in UTC)" if differ else "".join(f" at {moment:%Y-%m-%d %H:%M:%S} UTC" for moment in moments)
+    amounts: dict[str, Column] = {"account": "account", "balance": "balance_name", "currency": "currency"}
+    amounts |= {">amount": console.money()} | ({"at": "captured_at"} if differ else {})
+    table(f"Balances{at}", found["balances"], amounts)
+    rejects = {"stream": "stream", "reason": "reason", ">rows": console.count("rows"), "last seen": "last_seen_at"}
+    table("Not typed: core.rejects", found["rejects"], rejects)
+    table(
+        "Requests in flight, as found",
+        found["requests_in_flight"],
+        {"account": "account", ">at once": "in_flight_limit"},
+        {"process": lambda row: "at work" if row.is_at_work else "ended", "last seen": "seen_at"},
+    )
+    table(
+        "Last runs",
+        found["runs"],
+        {">run": "run_id"} | ({"account": "account"} if several else {}) | {"what": "stream"},
+        {
+            "days": lambda row: (
+                f"{row.interval_from:%Y-%m-%d} to {row.interval_to:%Y-%m-%d}" if row.interval_from else ""
+            )
+        },
+        {"started": "started_at", "state": "state", "why": lambda row: row.message or ""},
+    )
 
 
 @dataclass
@@ -232,10 +174,11 @@ class Examination:
     exit_code: int = 0
     account: str | None = None  # None: the check is about all accounts
     checks: list[dict[str, str | None]] = field(default_factory=list)
-    api: ApiSettings | None = None
-    answer: Answer | None = None
-    clock: PlatformClock | None = None
     _failed: set[str] = field(default_factory=set)
+    # what a check found, for those that need it
+    api: ApiSettings = field(init=False)
+    answer: Answer = field(init=False)
+    clock: PlatformClock = field(init=False)
 
     def begin(self, account: str | None, heading: str | None) -> None:
         """Begin with another account, or with what is about all; the exit code stays."""
@@ -314,29 +257,21 @@ def _examine_account(examination: Examination, accounts: Accounts, name: str) ->
         warning = f" — every user of this machine may read {', '.join(exposed)}: chmod 600" if exposed else ""
         return f"token of 30 characters and secret are set, for {examination.api.base_url}{warning}"
 
-    def api() -> ApiSettings:
-        assert examination.api is not None  # noqa: S101 - `credentials` came first, or this is not run
-        return examination.api
-
     def signature() -> str:
         from resources.data_api.endpoints import DataApi
 
-        with _client(api()) as client:
+        with _client(examination.api) as client:
             examination.clock = client.clock
             examination.answer = DataApi(client).balances()
         return "our signature was accepted, the platform's verified"
 
-    def answer() -> Answer:
-        assert examination.answer is not None  # noqa: S101 - `signature` came first, or this is not run
-        return examination.answer
-
     check("settings", settings)
     check("credentials", credentials)
-    check("connection", lambda: _connection(api()), needs="credentials")
+    check("connection", lambda: _connection(examination.api), needs="credentials")
     check("signature", signature, needs="connection")
     check("clock", lambda: _clock(examination.clock), needs="signature")
-    check("balances", lambda: f"{len(answer().document['balance'])} visible", needs="signature")
-    check("projects", lambda: _projects(api()), needs="signature")
+    check("balances", lambda: f"{len(examination.answer.document['balance'])} visible", needs="signature")
+    check("projects", lambda: _projects(examination.api), needs="signature")
 
 
 def _client(settings: ApiSettings) -> Client:
@@ -351,10 +286,10 @@ def _connection(settings: ApiSettings) -> str:
         return client.probe()
 
 
-def _clock(clock: PlatformClock | None) -> str:
+def _clock(clock: PlatformClock) -> str:
     from resources.data_api.clock import TOLERANCE
 
-    if clock is None or not clock.is_known:
+    if not clock.is_known:
         return "the platform's answer tells no time"
     clock.assert_near()
     return f"within {TOLERANCE:.0f} s of the platform's"

@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import re
 import warnings
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from functools import partial
@@ -20,7 +21,6 @@ from pipelines.reports.document import (
     HistoryPoint,
     compact,
     digits_to_tell_apart,
-    percent,
 )
 from resources.output import printable
 
@@ -49,6 +49,8 @@ def volume(points: Sequence[HistoryPoint], exponents: dict[str, int | None]) -> 
 
 def sparkline(values: Sequence[int], name: str) -> str:
     """Return a small SVG line of whole numbers from 0 up, its last point marked; it is named for who cannot see it."""
+    from markupsafe import escape
+
     width, height, top = 84, 20, max([*values, 1])
     step = (width - 6) / max(1, len(values) - 1)
     points = [
@@ -58,7 +60,7 @@ def sparkline(values: Sequence[int], name: str) -> str:
     line = " ".join(f"{x},{y}" for x, y in points)
     x, y = points[-1]
     return (
-        f'<svg class="spark" role="img" aria-label="{name}" viewBox="0 0 {width} {height}">'
+        f'<svg class="spark" role="img" aria-label="{escape(name)}" viewBox="0 0 {width} {height}">'
         f'<polyline points="{line}" fill="none" stroke="{COLOURS[0]}" stroke-width="1.3"/>'
         f'<circle cx="{x}" cy="{y}" r="2.2" fill="{COLOURS[0]}"/></svg>'
     )
@@ -81,9 +83,8 @@ def approval(points: Sequence[HistoryPoint]) -> str | None:
         axes.set_ylim(max(0.0, min(rates) - 0.1), min(1.0, max(rates) + 0.1))
         axes.yaxis.set_major_locator(MaxNLocator(nbins=6, steps=[1, 2, 5, 10]))
         axes.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
-        axes.annotate(
-            percent(rates[-1]), (len(shown) - 1, rates[-1]), xytext=(5, 5), textcoords="offset points", color=INK
-        )
+        last, at = f"{100 * rates[-1]:.1f} %", (len(shown) - 1, rates[-1])
+        axes.annotate(last, at, xytext=(5, 5), textcoords="offset points", color=INK)
         _name_days(axes, shown)
 
     return _svg("approval", draw)
@@ -142,10 +143,10 @@ def counts(bars: Mapping[str, int]) -> bytes:
 
 
 def _by_weight(points: Sequence[HistoryPoint]) -> list[str]:
-    counts: dict[str, int] = {}
+    approved = Counter[str]()
     for point in points:
-        counts[point.currency] = counts.get(point.currency, 0) + point.approved
-    return sorted((name for name in counts if counts[name]), key=lambda name: (-counts[name], name))[:MOST_LINES]
+        approved[point.currency] += point.approved
+    return sorted((name for name in approved if approved[name]), key=lambda name: (-approved[name], name))[:MOST_LINES]
 
 
 def _bars_by_day(axes: Axes, days: Sequence[date], heights: Sequence[float]) -> None:
@@ -160,28 +161,12 @@ def _balance_lines(axes: Axes, points: Sequence[BalancePoint], scale: int) -> No
     for number, name in enumerate(sorted({point.balance_name for point in points})[:MOST_LINES]):
         mine = {point.business_date: point.amount_minor / scale for point in points if point.balance_name == name}
         shown = [number_of for number_of, day in enumerate(days) if day in mine]
-        axes.plot(
-            shown,
-            [mine[days[at]] for at in shown],
-            color=COLOURS[number],
-            linestyle=DASHES[number],
-            linewidth=1.4,
-            marker="o",
-            markersize=2,
-            label=_label(name),
-        )
+        line: dict[str, Any] = {"color": COLOURS[number], "linestyle": DASHES[number], "linewidth": 1.4}
+        axes.plot(shown, [mine[days[at]] for at in shown], label=_label(name), marker="o", markersize=2, **line)
     _name_amounts(axes)
     axes.margins(y=0.12)
-    # above the axes, where no line runs
-    axes.legend(
-        loc="lower left",
-        bbox_to_anchor=(0, 1),
-        borderaxespad=0.2,
-        frameon=False,
-        fontsize=8,
-        handlelength=3,
-        labelcolor=INK,
-    )
+    above: dict[str, Any] = {"loc": "lower left", "bbox_to_anchor": (0, 1), "borderaxespad": 0.2}  # where no line runs
+    axes.legend(**above, frameon=False, fontsize=8, handlelength=3, labelcolor=INK)
     _name_days(axes, days)
 
 

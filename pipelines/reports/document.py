@@ -292,11 +292,6 @@ def rate(part: int, whole: int) -> str:
     return f"{tenths // 10}.{tenths % 10} %"
 
 
-def percent(value: float) -> str:
-    """Return a rate of a chart in per cent."""
-    return f"{100 * value:.1f} %"
-
-
 def compact(value: float, digits: int = 3) -> str:
     """Return a number of an axis: 1.2k, 3.4M."""
     for size, letter in ((1e9, "bn"), (1e6, "M"), (1e3, "k")):

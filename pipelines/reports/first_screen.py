@@ -17,7 +17,8 @@ from pipelines.reports.document import (
     break_name,
     change,
 )
-from pipelines.reports.month import MonthBalance, MonthDay, MonthDocument, sums
+from pipelines.reports.month import MonthBalance, MonthDocument, sums
+from resources.output import counted
 
 LEAST_WEEKS = 4  # with fewer of the same weekday nothing is usual
 MOST_LISTED = 5  # breaks or days that are listed one by one, so that the screen stays one
@@ -50,7 +51,7 @@ def of_day(document: DayDocument) -> FirstScreen:
 
 def of_month(document: MonthDocument) -> FirstScreen:
     """Return what the report of a month says first."""
-    tasks = (*_of_days(document), *_of_month_money(document), *_of_queue(document))
+    tasks = tuple(_tasks_of_month(document))
     return FirstScreen(_month_headline(document, tasks), tuple(_month_changes(document)), tasks)
 
 
@@ -85,8 +86,7 @@ def _headline(document: DayDocument, tasks: Sequence[Task]) -> str:
 
 
 def _counted(tasks: Sequence[Task]) -> str:
-    count = len(tasks)
-    return f"Not fine yet: {count:,} thing{'s' * (count != 1)} to do." if count else "Fine."
+    return f"Not fine yet: {counted(len(tasks), 'thing')} to do." if tasks else "Fine."
 
 
 def _month_headline(document: MonthDocument, tasks: Sequence[Task]) -> str:
@@ -95,7 +95,7 @@ def _month_headline(document: MonthDocument, tasks: Sequence[Task]) -> str:
         return f"Not fine: {of_data} day{'s are' if of_data != 1 else ' is'} not shown complete."
     waiting = [day for day in document.days if day.is_waiting]
     if waiting and len(tasks) == 1 and all(day.is_ready for day in waiting):
-        return f"Fine: {len(waiting)} day{'s' * (len(waiting) != 1)} can be closed."
+        return f"Fine: {counted(len(waiting), 'day')} can be closed."
     if tasks:
         return _counted(tasks)
     if len(document.sealed) < len(document.days):
@@ -108,7 +108,7 @@ def _changes(document: DayDocument) -> Iterator[str]:
     found = [text for total in document.totals for text in unusual(total, weekday)]
     new = sum(line.new for line in document.queue)
     if new:
-        found.append(f"{new:,} new break{'s' * (new != 1)} since the day ended")
+        found.append(f"{counted(new, 'new break')} since the day ended")
     restated = len(document.restatements)
     if restated:
         which = (
@@ -163,12 +163,9 @@ def _of_proof(document: DayDocument) -> Iterator[Task]:
 def _of_money(document: DayDocument) -> Iterator[Task]:
     """Yield balances that moved unexplained, unless their break is listed, books that lack, and the close."""
     listed = _breaks_of_balances(document, document.new_breaks[:MOST_LISTED])
-    moved = [
-        (balance.balance_name, balance.currency, balance.unexplained_minor, document.decimals.get(balance.currency))
-        for balance in document.balances
-        if _is_unexplained(balance) and _key(balance) not in listed
-    ]
-    yield from _of_balances(moved, f"ecommpay-sync reconcile --date {document.business_date} --leg balances")
+    moved = [balance for balance in _unexplained(document) if _key(balance) not in listed]
+    command = f"ecommpay-sync reconcile --date {document.business_date} --leg balances"
+    yield from _of_balances(moved, document.decimals, command)
     if document.reconciled == "unknown":
         yield Task("the day was not held against your books", "finance", "ecommpay-sync ledger import FILE")
     if document.reconciled == "yes" and document.completeness.complete == "yes":
@@ -185,11 +182,12 @@ def _of_breaks(document: DayDocument) -> Iterator[Task]:
     unlisted -= len(_breaks_of_balances(document, document.new_breaks[MOST_LISTED:]))
     if unlisted > 0:
         command = "ecommpay-sync breaks --output breaks.xlsx"
-        yield Task(f"{unlisted:,} more new break{'s' * (unlisted != 1)}", "finance", command)
+        yield Task(counted(unlisted, "more new break"), "finance", command)
 
 
-def _is_unexplained(balance: BalanceDay | MonthBalance) -> bool:
-    return bool(balance.unexplained_minor) and not balance.is_explained
+def _unexplained(document: DayDocument | MonthDocument) -> list[BalanceDay | MonthBalance]:
+    """Return the balances that moved unexplained, unless their breaks are explained."""
+    return [balance for balance in document.balances if balance.unexplained_minor and not balance.is_explained]
 
 
 def _key(balance: BalanceDay | MonthBalance) -> tuple[str, str]:
@@ -199,22 +197,24 @@ def _key(balance: BalanceDay | MonthBalance) -> tuple[str, str]:
 def _breaks_of_balances(document: DayDocument, lines: Sequence[BreakLine]) -> set[tuple[str, str]]:
     """Return which of the day's balances that moved unexplained these breaks are about."""
     of_day = (line for line in lines if line.break_type == "balance" and line.business_date == document.business_date)
-    unexplained = {_key(balance) for balance in document.balances if _is_unexplained(balance)}
-    return unexplained & {(line.reference or "", line.currency or "") for line in of_day}
+    return set(map(_key, _unexplained(document))) & {(line.reference or "", line.currency or "") for line in of_day}
 
 
-def _of_balances(moved: Sequence[tuple[str, str, int | None, int | None]], command: str) -> Iterator[Task]:
-    for name, currency, minor, decimals in moved[:MOST_LISTED]:
-        yield Task(f"balance {name}: {amount(minor, decimals)} {currency} unexplained", "finance", command)
+def _of_balances(
+    moved: Sequence[BalanceDay | MonthBalance], decimals: Mapping[str, int], command: str
+) -> Iterator[Task]:
+    for line in moved[:MOST_LISTED]:
+        size = f"{amount(line.unexplained_minor, decimals.get(line.currency))} {line.currency}"
+        yield Task(f"balance {line.balance_name}: {size} unexplained", "finance", command)
     if len(moved) > MOST_LISTED:
-        more = len(moved) - MOST_LISTED
-        yield Task(f"{more} more balance{'s' * (more != 1)} unexplained, listed below", "finance", command)
+        more = counted(len(moved) - MOST_LISTED, "more balance")
+        yield Task(f"{more} unexplained, listed below", "finance", command)
 
 
 def _overdue(queue: Sequence[OwnerQueue]) -> Iterator[Task]:
     for line in queue:
         if line.overdue:
-            what = f"{line.overdue:,} break{'s' * (line.overdue != 1)} overdue, the oldest {line.oldest_days} days old"
+            what = f"{counted(line.overdue, 'break')} overdue, the oldest {line.oldest_days} days old"
             owned = f"--owner {quote(line.owner)} " if line.owner else ""
             yield Task(what, line.owner or NOBODY, f"ecommpay-sync breaks {owned}--overdue")
 
@@ -231,40 +231,24 @@ def _close_command(document: DayDocument) -> str:
     return f"ecommpay-sync close --date {document.business_date} --by NAME"
 
 
-def _of_days(document: MonthDocument) -> Iterator[Task]:
-    """Yield the days that something keeps from being sealed, and how many can be."""
+def _tasks_of_month(document: MonthDocument) -> Iterator[Task]:
+    """Yield the days that something keeps from being sealed, and how many can be; balances; breaks of all days."""
+    first, last = document.days[0].business_date, document.days[-1].business_date
     blocked = [day for day in document.days if day.is_waiting and not day.is_ready]
     close = f"ecommpay-sync close --month {document.month:%Y-%m} --by NAME"
     for day in blocked[:MOST_LISTED]:
-        yield _task_of_day(day)
+        yield Task(f"{day.business_date} {day.reason}", "on call" if day.is_of_data else "finance", day.command or "")
     if len(blocked) > MOST_LISTED:
-        more = len(blocked) - MOST_LISTED
-        yield Task(f"{more} more day{'s' * (more != 1)} that cannot be sealed yet, listed below", "finance", close)
+        more = counted(len(blocked) - MOST_LISTED, "more day")
+        yield Task(f"{more} that cannot be sealed yet, listed below", "finance", close)
     ready = [day for day in document.days if day.is_waiting and day.is_ready]
     if ready:
-        yield Task(f"{len(ready)} day{'s' * (len(ready) != 1)} can be closed", "finance", close)
-
-
-def _task_of_day(day: MonthDay) -> Task:
-    who = "on call" if day.is_of_data else "finance"
-    return Task(f"{day.business_date} {day.reason}", who, day.command or "")
-
-
-def _of_month_money(document: MonthDocument) -> Iterator[Task]:
-    """Yield the balances that moved unexplained, unless each of their breaks is explained."""
-    first, last = document.days[0].business_date, document.days[-1].business_date
+        yield Task(f"{counted(len(ready), 'day')} can be closed", "finance", close)
     command = f"ecommpay-sync breaks --all --type balance --from {first} --to {last}"
-    moved = [
-        (*_key(line), line.unexplained_minor, line.exponent) for line in document.balances if _is_unexplained(line)
-    ]
-    yield from _of_balances(moved, command)
-
-
-def _of_queue(document: MonthDocument) -> Iterator[Task]:
-    """Yield the open breaks of days up to the month's last that are overdue, and those that nobody owns."""
+    yield from _of_balances(_unexplained(document), document.decimals, command)
     yield from _overdue(document.queue)
     for line in document.queue:
         count = line.count - line.overdue
         if count and not line.owner:
-            command = f"ecommpay-sync breaks --to {document.days[-1].business_date} --output breaks.xlsx"
-            yield Task(f"{count:,} open break{'s' * (count != 1)} that nobody owns", NOBODY, command)
+            command = f"ecommpay-sync breaks --to {last} --output breaks.xlsx"
+            yield Task(f"{counted(count, 'open break')} that nobody owns", NOBODY, command)

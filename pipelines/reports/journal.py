@@ -14,17 +14,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 from pipelines.reconciliation.close import Sealed, sealed_days
 from resources.currencies import with_decimals
 from resources.environment import Table, fault_of_file, tables_of_file, validated
 from resources.errors import ConfigError, Incomplete
-from resources.output import with_formula_quote, write_whole
+from resources.output import Column, cells, with_formula_quote, write_named
 from resources.values import TRUTH, Kind, Wrong, matching, one_of
-
-if TYPE_CHECKING:
-    from resources.warehouse.engine import Warehouse
+from resources.warehouse.engine import Warehouse
 
 ANY = "*"
 COLUMNS = ("date", "document", "account", "debit", "credit", "currency", "text", "reference")
@@ -82,10 +80,8 @@ class Rule(Table):
         """
         if self.ignore and self.type == ANY and total["is_success"]:
             return False
-        return all(
-            wanted in {ANY, total[name]}
-            for name, wanted in (("type", self.type), ("status", self.status), ("currency", self.currency))
-        )
+        of_total = (total["type"], total["status"], total["currency"])
+        return all(wanted in {ANY, value} for wanted, value in zip(self.subject, of_total, strict=True))
 
 
 @dataclass(frozen=True)
@@ -245,10 +241,7 @@ def write_journal(
         raise Incomplete(f"{left[0]}{more} not sealed: `ecommpay-sync close {period} --by NAME` comes first.")
     journal = journal_of(sealed, accounts)
     content = _xlsx(journal) if file.suffix.lower() == ".xlsx" else journal_csv(journal, accounts)
-    try:
-        write_whole(file, content)
-    except OSError as error:
-        raise ConfigError(f"--output {file} cannot be written: {error.strerror}.") from None
+    write_named(f"--output {file}", file, content)
     return journal
 
 
@@ -257,8 +250,10 @@ def journal_csv(journal: Journal, accounts: JournalMap) -> bytes:
     out = io.StringIO()
     writer = csv.writer(out, delimiter=accounts.separator, lineterminator="\r\n")
     writer.writerow(COLUMNS)
+    marks = {ord(","): "", ord("."): accounts.decimal}
     for line in journal.lines:
-        amounts = (_plain(minor, line.exponent, accounts.decimal) for minor in (line.debit_minor, line.credit_minor))
+        minors = (line.debit_minor, line.credit_minor)
+        amounts = ("" if minor is None else with_decimals(minor, line.exponent).translate(marks) for minor in minors)
         texts = (line.document, line.account, line.currency, line.text, line.reference)
         document, booked, currency, text, reference = map(with_formula_quote, texts)
         writer.writerow((line.day.strftime(accounts.date), document, booked, *amounts, currency, text, reference))
@@ -276,21 +271,15 @@ def _booking(
         if booked is not None:
             yield Line(
                 day,
-                _filled(accounts.document, values),
-                _filled(booked, values),
+                accounts.document.format_map(values),
+                booked.format_map(values),
                 debit,
                 credit,
                 total["currency"],
                 total["exponent"],
-                _filled(accounts.text, values),
+                accounts.text.format_map(values),
                 f"close-{seal.close_no}-{seal.document_sha256[:12]}",
             )
-
-
-def _filled(template: str, values: Mapping[str, str]) -> str:
-    """Return the template with its placeholders filled, each once: what is filled in is no template."""
-    parts = template.split("{")
-    return parts[0] + "".join(values[name] + rest for name, _, rest in (part.partition("}") for part in parts[1:]))
 
 
 def _missing(day: date, total: Mapping[str, Any], rule: Rule | None) -> str:
@@ -305,24 +294,13 @@ def _refuse(faults: Sequence[str], what: str, advice: str) -> None:
         raise ConfigError(f"the journal is not written: {'; '.join(faults[:SHOWN])}{more} {what}: {advice}.")
 
 
-def _plain(minor: int | None, exponent: int, mark: str) -> str:
-    return "" if minor is None else with_decimals(minor, exponent).replace(",", "").replace(".", mark)
-
-
 def _xlsx(journal: Journal) -> bytes:
     from pipelines.reports.workbook import Money, Sheet, tables
 
-    rows = [
-        (
-            line.day,
-            line.document,
-            line.account,
-            Money(line.debit_minor, line.exponent),
-            Money(line.credit_minor, line.exponent),
-            line.currency,
-            line.text,
-            line.reference,
-        )
-        for line in journal.lines
-    ]
-    return tables("Journal", [Sheet("Journal", COLUMNS, rows)])
+    def money(name: str) -> Column:
+        return lambda line: Money(getattr(line, name), line.exponent)
+
+    columns = {"date": "day", "document": "document", "account": "account"}
+    amounts = {"debit": money("debit_minor"), "credit": money("credit_minor")}
+    page = Sheet("Journal", *cells(journal.lines, columns, amounts, {name: name for name in COLUMNS[5:]}))
+    return tables("Journal", [page])

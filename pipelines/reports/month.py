@@ -8,11 +8,14 @@ command, and adds nothing.
 from __future__ import annotations
 
 import json
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
 from datetime import UTC, date, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from itertools import chain
+from typing import Any
+
+from sqlalchemy import Connection
 
 from pipelines.reconciliation.close import (
     Sealed,
@@ -25,9 +28,6 @@ from pipelines.reconciliation.close import (
 from pipelines.reports.document import CurrencyDay, CurrencyTotals, OwnerQueue, from_sealed
 from pipelines.reports.figures import owner_queues
 from resources.warehouse.engine import run
-
-if TYPE_CHECKING:
-    from sqlalchemy import Connection
 
 COUNTED = tuple(item.name for item in fields(CurrencyDay) if item.name != "currency")
 TOTAL_KEY = ("currency", "exponent", "type", "status", "is_success", "sign")
@@ -186,10 +186,7 @@ def gather_month(connection: Connection, account: str, days: Sequence[date]) -> 
         reporting_zone=reporting_zone(connection),
         days=found_days,
         totals=totals_of(documents.values()),
-        balances=tuple(
-            replace(balance, is_explained=(balance.balance_name, balance.currency) in explained)
-            for balance in _balances(documents, decimals)
-        ),
+        balances=tuple(_balances(documents, decimals, explained)),
         breaks=tuple(
             MonthBreaks(**row._asdict()) for row in run(connection, "reports/month/breaks", **of_sealed, last=days[-1])
         ),
@@ -203,11 +200,9 @@ def gather_month(connection: Connection, account: str, days: Sequence[date]) -> 
 
 def sums(days: Iterable[Iterable[CurrencyTotals]]) -> tuple[CurrencyTotals, ...]:
     """Return the figures of each currency and its decimals added over days, the most operations first."""
-    found: dict[tuple[str, int | None], dict[str, int]] = {}
-    for total in (total for totals in days for total in totals):
-        added = found.setdefault((total.currency, total.exponent), dict.fromkeys(COUNTED, 0))
-        for name in COUNTED:
-            added[name] += getattr(total.day, name)
+    found = defaultdict[tuple[str, int | None], Counter[str]](Counter)
+    for total in chain.from_iterable(days):
+        found[total.currency, total.exponent].update({name: getattr(total.day, name) for name in COUNTED})
     lines = [
         CurrencyTotals(currency, exponent, CurrencyDay(currency, **added), None, None)
         for (currency, exponent), added in found.items()
@@ -270,22 +265,22 @@ def seal_of(sealed: Sealed, document: Mapping[str, Any]) -> Seal:
     )
 
 
-def _balances(documents: Mapping[date, Mapping[str, Any]], decimals: Mapping[str, int]) -> tuple[MonthBalance, ...]:
-    lines: dict[tuple[str, str], list[tuple[date, Mapping[str, Any]]]] = {}
+def _balances(
+    documents: Mapping[date, Mapping[str, Any]], decimals: Mapping[str, int], explained: Collection[tuple[str, str]]
+) -> Iterator[MonthBalance]:
+    lines = defaultdict[tuple[str, str], list[tuple[date, Mapping[str, Any]]]](list)
     for day, document in documents.items():
         for row in document["balances"]:
-            lines.setdefault((row["balance_name"], row["currency"]), []).append((day, row))
-    found = []
-    for (name, currency), rows in sorted(lines.items()):
+            lines[row["balance_name"], row["currency"]].append((day, row))
+    for key, rows in sorted(lines.items()):
         (first, opening), (last, closing) = rows[0], rows[-1]
         is_whole = (last - first).days + 1 == len(rows)
         opened, closed = _minor(opening["opening_minor"]), _minor(closing["closing_minor"])
         moved = sum(int(row["movements_minor"]) for _, row in rows)
         unexplained = None if opened is None or closed is None or not is_whole else closed - opened - moved
-        found.append(
-            MonthBalance(name, currency, decimals.get(currency), first, opened, moved, unexplained, last, closed)
+        yield MonthBalance(
+            *key, decimals.get(key[1]), first, opened, moved, unexplained, last, closed, is_explained=key in explained
         )
-    return tuple(found)
 
 
 def _minor(text: str | None) -> int | None:

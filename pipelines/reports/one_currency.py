@@ -8,18 +8,17 @@ days. A currency without such a rate is named and left out.
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from fractions import Fraction
-from typing import TYPE_CHECKING
 
 from pipelines.reports.document import CurrencyDay, CurrencyTotals, DayDocument, rounded
+from pipelines.reports.month import MonthDocument
 from resources.currencies import Rate
-
-if TYPE_CHECKING:
-    from pipelines.reports.month import MonthDocument
-    from resources.settings import ReportSettings
+from resources.output import counted
+from resources.settings import ReportSettings
 
 
 @dataclass(frozen=True)
@@ -113,35 +112,25 @@ class InOneCurrency:
 
 def of_day(document: DayDocument, settings: ReportSettings) -> InOneCurrency | None:
     """Return the total of a day in the reporting currency; None: none is set."""
-    return _converted([(document.business_date, total) for total in document.totals], settings)
+    return _converted(((document.business_date, total) for total in document.totals), settings)
 
 
 def of_month(document: MonthDocument, settings: ReportSettings) -> InOneCurrency | None:
     """Return the total of a month's sealed days in the reporting currency, each by the rate of its day."""
-    return _converted([(day.business_date, total) for day in document.days for total in day.totals], settings)
+    return _converted(((day.business_date, total) for day in document.days for total in day.totals), settings)
 
 
-def _converted(lines: Sequence[tuple[date, CurrencyTotals]], settings: ReportSettings) -> InOneCurrency | None:
+Pairs = Mapping[frozenset[str], Sequence[Rate]]  # the rates of each two currencies, the earliest day first
+
+
+def _converted(lines: Iterable[tuple[date, CurrencyTotals]], settings: ReportSettings) -> InOneCurrency | None:
     if settings.currency is None:
         return None
-    pairs = _by_pair(settings.rates)
-    return InOneCurrency(
-        settings.currency,
-        settings.decimals,
-        settings.rate_days,
-        tuple(_day(day, total, settings, pairs) for day, total in lines),
-    )
-
-
-Pairs = Mapping[frozenset[str], Sequence[Rate]]
-
-
-def _by_pair(rates: Iterable[Rate]) -> Pairs:
-    """Return the rates of each two currencies, the earliest day first."""
-    found: dict[frozenset[str], list[Rate]] = {}
-    for rate in sorted(rates, key=lambda rate: rate.day):
-        found.setdefault(frozenset((rate.base, rate.quote)), []).append(rate)
-    return found
+    pairs = defaultdict[frozenset[str], list[Rate]](list)
+    for rate in sorted(settings.rates, key=lambda rate: rate.day):
+        pairs[frozenset((rate.base, rate.quote))].append(rate)
+    days = tuple(_day(day, total, settings, pairs) for day, total in lines)
+    return InOneCurrency(settings.currency, settings.decimals, settings.rate_days, days)
 
 
 def _day(day: date, total: CurrencyTotals, settings: ReportSettings, pairs: Pairs) -> DayInOne:
@@ -190,4 +179,4 @@ def _rates_in_words(lines: Sequence[DayInOne]) -> str:
     left_out = sum(line.credit_minor is None for line in lines)
     if left_out == len(lines):
         return "left out"
-    return f"{said}; {left_out} day{'s' * (left_out != 1)} left out" if left_out else said
+    return f"{said}; {counted(left_out, 'day')} left out" if left_out else said

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from importlib import resources as files
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pipelines.reports import charts, first_screen, month
 from pipelines.reports.document import (
@@ -23,35 +23,19 @@ from pipelines.reports.document import (
 )
 from pipelines.reports.month import MonthDocument
 from pipelines.reports.one_currency import InOneCurrency
-
-if TYPE_CHECKING:
-    from markupsafe import Markup
+from resources.output import counted
 
 SIGNS: dict[Answer, str] = {"yes": "✓", "no": "✗", "unknown": "?"}
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """One of the three answers at the top: a sign and words, so that colour is never the only sign."""
+    """One of the three answers at the top, and what to do where it is no yes; its sign is beside its colour."""
 
     answer: Answer
     title: str
     text: str
-    command: str = ""  # what to run about it
-
-    @property
-    def sign(self) -> str:
-        """The answer as a character."""
-        return SIGNS[self.answer]
-
-
-@dataclass(frozen=True)
-class Chart:
-    """A drawing with its title and what it shows."""
-
-    title: str
-    svg: Markup
-    caption: str
+    command: str = ""
 
 
 @dataclass(frozen=True)
@@ -61,7 +45,7 @@ class TotalsRow:
     total: CurrencyTotals
     before: tuple[CurrencyDay | None, ...]
     is_unusual: bool
-    spark: Markup | str
+    spark: str
 
 
 def page(document: DayDocument, in_one: InOneCurrency | None = None) -> str:
@@ -72,7 +56,7 @@ def page(document: DayDocument, in_one: InOneCurrency | None = None) -> str:
         day_name=f"{document.business_date:%A}, {document.business_date.day} {document.business_date:%B %Y}",
         sentence=sentence(document),
         first=first_screen.of_day(document),
-        verdicts=verdicts(document),
+        verdicts=list(_verdicts(document)),
         totals=_totals(document),
         in_one=in_one,
         charts=list(_charts(document)),
@@ -92,7 +76,7 @@ def month_page(document: MonthDocument, in_one: InOneCurrency | None = None) -> 
         document=document,
         sentence=month.sentence(document),
         first=first_screen.of_month(document),
-        verdicts=[_all_sealed(document), _matched(document), _as_sealed(document)],
+        verdicts=list(_month_verdicts(document)),
         totals=month_totals(document),
         in_one=in_one,
         unusual=first_screen.unusual,
@@ -101,7 +85,6 @@ def month_page(document: MonthDocument, in_one: InOneCurrency | None = None) -> 
 
 def _render(template: str, **values: Any) -> str:
     from jinja2 import Environment, PackageLoader, StrictUndefined
-    from markupsafe import Markup
 
     environment = Environment(
         loader=PackageLoader("pipelines.reports"),
@@ -110,15 +93,8 @@ def _render(template: str, **values: Any) -> str:
         keep_trailing_newline=True,
     )
     css = files.files("pipelines.reports").joinpath("templates/page.css").read_text(encoding="utf-8")
-    return environment.get_template(template).render(
-        css=Markup(css),  # noqa: S704 - a file of ours
-        amount=amount,
-        rate=rate,
-        change=change,
-        break_name=break_name,
-        moment=moment,
-        **values,
-    )
+    functions = {"amount": amount, "rate": rate, "change": change, "break_name": break_name, "moment": moment}
+    return environment.get_template(template).render(css=css, signs=SIGNS, **functions, **values)
 
 
 def sentence(document: DayDocument) -> str:
@@ -127,16 +103,11 @@ def sentence(document: DayDocument) -> str:
     count = sum(group.count for group in document.breaks)
     reconciled = {
         "yes": "reconciled",
-        "no": f"not reconciled: {count:,} open break{'s' * (count != 1)}",
+        "no": f"not reconciled: {counted(count, 'open break')}",
         "unknown": "not reconciled against the merchant's books yet",
     }[document.reconciled]
     closed = f"closed by {document.close.closed_by}" if document.close else "not closed"
     return f"The day is {complete}, {reconciled}, and {closed}."
-
-
-def verdicts(document: DayDocument) -> list[Verdict]:
-    """Return the three answers at the top, each with what to do when it is not a yes."""
-    return [_complete(document), _reconciled(document), _closed(document)]
 
 
 def month_totals(document: MonthDocument) -> list[TotalsRow]:
@@ -154,10 +125,8 @@ def month_totals(document: MonthDocument) -> list[TotalsRow]:
 
 def exponents_of(document: DayDocument) -> dict[str | None, int | None]:
     """Return the decimals of each currency; one that is missing is shown in minor units."""
-    known: dict[str | None, int | None] = {}
-    known.update(document.decimals)
-    known.update((total.currency, total.exponent) for total in document.totals)
-    return known
+    of_totals: dict[str | None, int | None] = {total.currency: total.exponent for total in document.totals}
+    return dict[str | None, int | None](document.decimals.items()) | of_totals
 
 
 def moment(value: datetime | None) -> str:
@@ -165,65 +134,53 @@ def moment(value: datetime | None) -> str:
     return f"{value:%Y-%m-%d %H:%M:%S} UTC" if value else "—"
 
 
-def _complete(document: DayDocument) -> Verdict:
-    proof = document.completeness
-    if proof.complete == "yes":
-        return Verdict(
-            "yes",
-            "Complete",
-            f"{proof.windows:,} window{'s' * (proof.windows != 1)} over the day, every one walked to its end",
-        )
-    todo = f"ecommpay-sync operations --from {document.business_date} --to {document.business_date}"
-    if proof.complete == "no":
-        return Verdict("no", "Not complete", "a part of the day is not shown complete: run", todo)
-    return Verdict("unknown", "Not loaded", "run", todo)
-
-
-def _reconciled(document: DayDocument) -> Verdict:
-    count = sum(group.count for group in document.breaks)
-    if document.reconciled == "yes":
-        return Verdict("yes", "Reconciled", "no open break")
-    if document.reconciled == "no":
-        return Verdict(
-            "no", f"{count:,} open break{'s' * (count != 1)}", "listed below, the largest of each currency first"
-        )
-    return Verdict("unknown", "Not reconciled", "no ledger entry of the merchant for this day")
-
-
-def _closed(document: DayDocument) -> Verdict:
-    close = document.close
+def _verdicts(document: DayDocument) -> Iterator[Verdict]:
+    """Yield whether the day is complete, reconciled and closed."""
+    proof, day, close = document.completeness, document.business_date, document.close
+    todo = f"ecommpay-sync operations --from {day} --to {day}"
+    walked = f"{counted(proof.windows, 'window')} over the day, every one walked to its end"
+    yield {
+        "yes": Verdict("yes", "Complete", walked),
+        "no": Verdict("no", "Not complete", "a part of the day is not shown complete: run", todo),
+        "unknown": Verdict("unknown", "Not loaded", "run", todo),
+    }[proof.complete]
+    found = counted(sum(group.count for group in document.breaks), "open break")
+    yield {
+        "yes": Verdict("yes", "Reconciled", "no open break"),
+        "no": Verdict("no", found, "listed below, the largest of each currency first"),
+        "unknown": Verdict("unknown", "Not reconciled", "no ledger entry of the merchant for this day"),
+    }[document.reconciled]
     if close:
-        text = f"{moment(close.closed_at)}, prepared by {close.prepared_by}"
-        return Verdict("yes", f"Closed by {close.closed_by}", text)
-    todo = f"ecommpay-sync close --date {document.business_date} --by NAME"
-    return Verdict("unknown", "Not closed", "one person prepares it, another closes it:", todo)
+        yield Verdict(
+            "yes", f"Closed by {close.closed_by}", f"{moment(close.closed_at)}, prepared by {close.prepared_by}"
+        )
+    else:
+        todo = f"ecommpay-sync close --date {day} --by NAME"
+        yield Verdict("unknown", "Not closed", "one person prepares it, another closes it:", todo)
 
 
-def _all_sealed(document: MonthDocument) -> Verdict:
-    sealed, every = len(document.sealed), len(document.days)
+def _month_verdicts(document: MonthDocument) -> Iterator[Verdict]:
+    """Yield whether the month is sealed, matched and as it was sealed."""
+    sealed, every, matches = len(document.sealed), len(document.days), document.matches
     if sealed == every:
-        return Verdict("yes", "Sealed", f"all of {every} day{'s' * (every != 1)}")
-    text = f"{sealed} of {every} days; the others are listed below with the next command"
-    return Verdict("no", "Not all sealed", text)
-
-
-def _matched(document: MonthDocument) -> Verdict:
-    matches = document.matches
+        yield Verdict("yes", "Sealed", f"all of {counted(every, 'day')}")
+    else:
+        text = f"{sealed} of {every} days; the others are listed below with the next command"
+        yield Verdict("no", "Not all sealed", text)
     if not matches.days_with_books:
-        return Verdict("unknown", "Not matched", "no sealed day was reconciled with the merchant's books")
-    days = f"{matches.days_with_books} day{'s' * (matches.days_with_books != 1)}"
-    return Verdict(
-        "yes" if matches.matched == matches.required else "no",
-        f"{rate(matches.matched, matches.required)} matched",
-        f"{matches.matched:,} of {matches.required:,} operations that must be in the books, on {days}",
-    )
-
-
-def _as_sealed(document: MonthDocument) -> Verdict:
+        yield Verdict("unknown", "Not matched", "no sealed day was reconciled with the merchant's books")
+    else:
+        yield Verdict(
+            "yes" if matches.matched == matches.required else "no",
+            f"{rate(matches.matched, matches.required)} matched",
+            f"{matches.matched:,} of {matches.required:,} operations that must be in the books, "
+            f"on {counted(matches.days_with_books, 'day')}",
+        )
     if not document.restatements:
-        return Verdict("yes", "Not restated", "no operation has changed since its day was sealed")
-    count = sum(line.count for line in document.restatements)
-    return Verdict("no", "Restated since", f"operations that have changed since their day was sealed: {count:,}")
+        yield Verdict("yes", "Not restated", "no operation has changed since its day was sealed")
+    else:
+        count = sum(line.count for line in document.restatements)
+        yield Verdict("no", "Restated since", f"operations that have changed since their day was sealed: {count:,}")
 
 
 def _totals(document: DayDocument) -> list[TotalsRow]:
@@ -241,27 +198,19 @@ def _totals(document: DayDocument) -> list[TotalsRow]:
     ]
 
 
-def _spark(currency: str, volumes: list[int], days: str) -> Markup | str:
+def _spark(currency: str, volumes: list[int], days: str) -> str:
     """Return a currency's volume of these days as a small line; of no day, nothing."""
-    from markupsafe import Markup, escape
-
-    if not volumes:
-        return ""
-    return Markup(charts.sparkline(volumes, escape(f"Volume of {currency}, {days.format(len(volumes))}")))  # noqa: S704
+    return charts.sparkline(volumes, f"Volume of {currency}, {days.format(len(volumes))}") if volumes else ""
 
 
-def _charts(document: DayDocument) -> Iterator[Chart]:
-    from markupsafe import Markup
-
+def _charts(document: DayDocument) -> Iterator[tuple[str, str, str]]:
+    """Yield each drawing with its title, and what it shows."""
     exponents = {str(currency): exponent for currency, exponent in exponents_of(document).items()}
     for currency, svg in charts.volume(document.history, exponents).items():
-        yield Chart(f"Volume, {currency}", Markup(svg), "Successful sales, captures and recurring charges a day")  # noqa: S704
-    approved = charts.approval(document.history)
-    if approved:
-        caption = "Approved of all final attempts, all currencies, by count"
-        yield Chart("Approval rate", Markup(approved), caption)  # noqa: S704
+        yield f"Volume, {currency}", svg, "Successful sales, captures and recurring charges a day"
+    if approved := charts.approval(document.history):
+        yield "Approval rate", approved, "Approved of all final attempts, all currencies, by count"
     for currency, svg in charts.balances(document.balance_history, exponents, document.history).items():
-        yield Chart(f"Balances, {currency}", Markup(svg), "Last snapshot of each day")  # noqa: S704
-    breaks = charts.breaks_by_age(document.breaks)
-    if breaks:
-        yield Chart("Open breaks by age", Markup(breaks), "Counted over all types and currencies")  # noqa: S704
+        yield f"Balances, {currency}", svg, "Last snapshot of each day"
+    if breaks := charts.breaks_by_age(document.breaks):
+        yield "Open breaks by age", breaks, "Counted over all types and currencies"

@@ -14,30 +14,26 @@ import json
 import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from datetime import date, datetime
+from datetime import date
 from importlib.resources import files as files_of
+from operator import methodcaller
 from pathlib import Path
 from string import Template
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import Generic, TypeVar
+
+from sqlalchemy import Connection
 
 from pipelines.audit.verify import ChainTips, verify
 from pipelines.reconciliation.close import Sealed, reporting_zone, sealed_days, sealed_document
+from pipelines.reports import one_currency
 from pipelines.reports.document import DayDocument, from_sealed
 from pipelines.reports.figures import gather
-from pipelines.reports.month import restatements_of, seal_of, totals_of
+from pipelines.reports.month import MonthDocument, gather_month, restatements_of, seal_of, totals_of
+from pipelines.reports.one_currency import InOneCurrency
 from resources.errors import ConfigError, Incomplete
-from resources.output import write_whole
-from resources.settings import AlertSettings
-from resources.warehouse.engine import run
-
-if TYPE_CHECKING:
-    from sqlalchemy import Connection
-
-    from pipelines.reports.month import MonthDocument
-    from pipelines.reports.one_currency import InOneCurrency
-    from resources.settings import ReportSettings
-    from resources.warehouse.engine import Warehouse
-
+from resources.output import write_named, write_whole
+from resources.settings import AlertSettings, ReportSettings
+from resources.warehouse.engine import Warehouse, run
 
 CREATED = (2020, 1, 1, 0, 0, 0)  # a constant, so that the bytes do not depend on the clock
 MODE = 0o100644 << 16  # a plain file that all may read
@@ -45,7 +41,7 @@ UNIX = 3
 SUMS = "SHA256SUMS"
 
 
-Document = TypeVar("Document", "DayDocument", "MonthDocument")
+Document = TypeVar("Document", DayDocument, MonthDocument)
 
 
 @dataclass(frozen=True)
@@ -69,16 +65,13 @@ def publish(
         ConfigError: the folder cannot be written to.
         WarehouseUnavailable: no connection.
     """
-    from pipelines.reports import one_currency
     from pipelines.reports.page import page
     from pipelines.reports.workbook import workbook
 
     document = document_of(warehouse, account, day, zone)
     in_one = one_currency.of_day(document, settings) if settings else None
-    published = Published(document, *_paths(folder, f"daily-close-{account}-{day}"), in_one)
-    files = {published.page: page(document, in_one).encode(), published.workbook: workbook(document, in_one)}
-    _write(folder, files)
-    return published
+    files = page(document, in_one), workbook(document, in_one)
+    return Published(document, *_written(folder, f"daily-close-{account}-{day}", *files), in_one)
 
 
 def mail(published: Published[DayDocument], settings: AlertSettings) -> bool:
@@ -112,25 +105,18 @@ def publish_month(
         ConfigError: the folder cannot be written to.
         WarehouseUnavailable, WarehouseBroken: no connection, or what is stored of a day is not what was sealed.
     """
-    from pipelines.reports import one_currency
-    from pipelines.reports.month import gather_month
     from pipelines.reports.page import month_page
     from pipelines.reports.workbook import month_workbook
 
     with warehouse.transaction() as connection:
         document = gather_month(connection, account, days)
     in_one = one_currency.of_month(document, settings) if settings else None
-    published = Published(document, *_paths(folder, f"monthly-close-{account}-{document.month:%Y-%m}"), in_one)
-    page, book = month_page(document, in_one), month_workbook(document, in_one)
-    _write(folder, {published.page: page.encode(), published.workbook: book})
-    return published
+    files = month_page(document, in_one), month_workbook(document, in_one)
+    return Published(document, *_written(folder, f"monthly-close-{account}-{document.month:%Y-%m}", *files), in_one)
 
 
-def _paths(folder: Path, name: str) -> tuple[Path, Path]:
-    return folder / f"{name}.html", folder / f"{name}.xlsx"
-
-
-def _write(folder: Path, files: Mapping[Path, bytes]) -> None:
+def _written(folder: Path, name: str, page: str, workbook: bytes) -> tuple[Path, Path]:
+    files = {folder / f"{name}.html": page.encode(), folder / f"{name}.xlsx": workbook}
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for path, content in files.items():
@@ -140,6 +126,8 @@ def _write(folder: Path, files: Mapping[Path, bytes]) -> None:
             f"the report cannot be written to {folder}: {error.strerror}: name another folder (--output, or "
             "SYNC_REPORT_DIR)."
         ) from None
+    html, xlsx = files
+    return html, xlsx
 
 
 def document_of(warehouse: Warehouse, account: str, day: date, zone: str) -> DayDocument:
@@ -179,11 +167,15 @@ def write_evidence(warehouse: Warehouse, account: str, days: Sequence[date], per
             raise Incomplete(
                 f"no day of {period} is sealed: `ecommpay-sync close {option} {period} --by NAME` comes first."
             )
-        content = _pack(_contents(connection, account, days, period, sealed, tips))
-    try:
-        write_whole(file, content)
-    except OSError as error:
-        raise ConfigError(f"--output {file} cannot be written: {error.strerror}.") from None
+        contents = _contents(connection, account, days, period, sealed, tips)
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as pack:
+        for name, part in contents.items():
+            entry = zipfile.ZipInfo(name, CREATED)
+            entry.compress_type, entry.create_system, entry.external_attr = zipfile.ZIP_DEFLATED, UNIX, MODE
+            pack.writestr(entry, part)
+    content = out.getvalue()
+    write_named(f"--output {file}", file, content)
     return EvidencePack(hashlib.sha256(content).hexdigest(), len(sealed))
 
 
@@ -235,20 +227,7 @@ def _contents(
 
 
 def _json(value: object, indent: int | None = None) -> bytes:
-    return json.dumps(value, ensure_ascii=False, sort_keys=True, indent=indent, default=_plain).encode() + b"\n"
-
-
-def _plain(value: object) -> str:
-    if isinstance(value, date | datetime):
-        return value.isoformat()
-    raise TypeError(f"{type(value).__name__} has no form in JSON")
-
-
-def _pack(contents: Mapping[str, bytes]) -> bytes:
-    out = io.BytesIO()
-    with zipfile.ZipFile(out, "w") as pack:
-        for name, content in contents.items():
-            entry = zipfile.ZipInfo(name, CREATED)
-            entry.compress_type, entry.create_system, entry.external_attr = zipfile.ZIP_DEFLATED, UNIX, MODE
-            pack.writestr(entry, content)
-    return out.getvalue()
+    return (
+        json.dumps(value, ensure_ascii=False, sort_keys=True, indent=indent, default=methodcaller("isoformat")).encode()
+        + b"\n"
+    )

@@ -9,25 +9,30 @@ import io
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from functools import cache
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from pipelines.reports import month
 from pipelines.reports.document import CurrencyDay, CurrencyTotals, DayDocument, amount, break_name, digest, rate
-from pipelines.reports.month import MonthDay, MonthDocument
+from pipelines.reports.month import MonthDocument
 from pipelines.reports.one_currency import InOneCurrency
 from pipelines.reports.page import exponents_of, moment, month_totals, sentence
+from resources.output import Column, cells
 
 if TYPE_CHECKING:
     from xlsxwriter.format import Format
     from xlsxwriter.workbook import Workbook
-    from xlsxwriter.worksheet import Worksheet
-
-Column = str | Callable[[Any], Any]  # the attribute of a line, or what makes the cell of it
 
 MOST_DIGITS = 15
 LONGEST_TEXT = 16_000  # a longer one is cut; a cell holds 32,767 units, of which some characters take two
 WIDEST = 60
+MOVED = {  # amounts of a balance
+    "Opening": "opening_minor",
+    "Movements": "movements_minor",
+    "Unexplained": "unexplained_minor",
+    "Closing": "closing_minor",
+}
 CREATED = datetime(2020, 1, 1)  # noqa: DTZ001 - a constant, so that the bytes do not depend on the clock
 
 
@@ -44,7 +49,7 @@ class Sheet:
     """A table of the workbook."""
 
     name: str
-    columns: tuple[str, ...]
+    columns: Sequence[str]
     rows: Sequence[Sequence[Any]]
 
 
@@ -66,48 +71,46 @@ def tables(title: str, pages: Sequence[Sheet]) -> bytes:
     options = {"in_memory": True, "strings_to_formulas": False, "strings_to_urls": False, "strings_to_numbers": False}
     with xlsxwriter.Workbook(out, options) as book:
         book.set_properties({"title": title, "created": CREATED})
-        writer = _Writer(book)
+        format_of = cache(lambda **properties: book.add_format(properties))  # one of each
         for sheet in pages:
-            writer.sheet(sheet)
+            _write(book, sheet, format_of)
     return out.getvalue()
 
 
 def sheets(document: DayDocument) -> list[Sheet]:
     """Return the tables of the workbook."""
-    exponents = exponents_of(document)
+    exponents, proof = exponents_of(document), document.completeness
 
-    def money(name: str) -> Column:
-        return lambda line: Money(getattr(line, name), exponents.get(line.currency))
+    def money(**columns: str) -> dict[str, Column]:
+        return _money(columns, lambda line: exponents.get(line.currency))
 
+    summary = [
+        ("Day", document.business_date),
+        ("Account", document.account),
+        ("Reporting zone", document.reporting_zone),
+        ("In one line", sentence(document)),
+        ("Known at", moment(document.known_at)),
+        ("Windows", proof.windows),
+        ("Incomplete windows", proof.incomplete_windows),
+        ("Rows", proof.rows),
+        ("Rejects", proof.rejects),
+        ("Without a hole through", moment(proof.covered_through)),
+        ("Ledger head", proof.ledger_head),
+        ("Content SHA-256", digest(document)),
+    ]
     return [
-        _summary(document),
+        Sheet("Summary", ("What", "Value"), summary),
         Sheet(
             "Totals",
             _total_columns("Volume the day before", "Volume a week before"),
             [_total_row(total, total.day_before, total.week_before) for total in document.totals],
         ),
-        _sheet(
-            "Balances",
-            document.balances,
-            {
-                "Balance": "balance_name",
-                "Currency": "currency",
-                "Opening": money("opening_minor"),
-                "Movements": money("movements_minor"),
-                "Unexplained": money("unexplained_minor"),
-                "Closing": money("closing_minor"),
-            },
-        ),
+        _sheet("Balances", document.balances, {"Balance": "balance_name", "Currency": "currency"}, money(**MOVED)),
         _sheet(
             "Breaks",
             document.breaks,
-            {
-                "Type": _break_type,
-                "Age (days)": "age",
-                "Currency": "currency",
-                "Breaks": "count",
-                "Amount": money("amount_minor"),
-            },
+            {"Type": _break_type, "Age (days)": "age", "Currency": "currency", "Breaks": "count"},
+            money(Amount="amount_minor"),
         ),
         _sheet(
             "Largest breaks",
@@ -118,48 +121,45 @@ def sheets(document: DayDocument) -> list[Sheet]:
                 "State": "state",
                 "Day": "business_date",
                 "Currency": "currency",
-                "Amount": money("amount_minor"),
-                "Operation": "operation_id",
-                "Reference": "reference",
-                "Owner": "owner",
-                "Note": "note",
-                "Due": "due_date",
-                "Mark": lambda line: ", ".join(["new"] * line.is_new + ["overdue"] * line.is_overdue) or None,
             },
+            money(Amount="amount_minor"),
+            {"Operation": "operation_id", "Reference": "reference", "Owner": "owner", "Note": "note"},
+            {"Due": "due_date"},
+            {"Mark": lambda line: ", ".join(["new"] * line.is_new + ["overdue"] * line.is_overdue) or None},
         ),
         _sheet(
             "Owners",
             document.queue,
-            {
-                "Owner": lambda line: line.owner or "nobody yet",
-                "Open breaks": "count",
-                "New": "new",
-                "Overdue": "overdue",
-                "Oldest (days)": "oldest_days",
-            },
+            {"Owner": lambda line: line.owner or "nobody yet"},
+            {"Open breaks": "count", "New": "new", "Overdue": "overdue", "Oldest (days)": "oldest_days"},
         ),
         _sheet(
             "Restatements",
             document.restatements,
-            {
-                "Operation": "operation_id",
-                "What": "kind",
-                "Status before": "status_before",
-                "after": "status_after",
-                "Currency": "currency",
-                "Before": money("amount_before"),
-                "After": money("amount_after"),
-                "Known from": lambda line: moment(line.known_from),
-                "Known since": lambda line: moment(line.known_to),
-            },
+            {"Operation": "operation_id", "What": "kind", "Status before": "status_before", "after": "status_after"},
+            {"Currency": "currency"},
+            money(Before="amount_before", After="amount_after"),
+            {"Known from": _moment("known_from"), "Known since": _moment("known_to")},
         ),
     ]
 
 
-def _sheet(name: str, lines: Sequence[Any], columns: Mapping[str, Column]) -> Sheet:
+def _moment(name: str) -> Column:
+    return lambda line: moment(getattr(line, name))
+
+
+def _money(columns: Mapping[str, str], exponent_of: Callable[[Any], int | None]) -> dict[str, Column]:
+    """Return columns of amounts by their titles, each an attribute of a line in minor units."""
+
+    def column(name: str) -> Column:
+        return lambda line: Money(getattr(line, name), exponent_of(line))
+
+    return {title: column(name) for title, name in columns.items()}
+
+
+def _sheet(name: str, lines: Sequence[Any], *columns: Mapping[str, Column]) -> Sheet:
     """Return a table with a row for each line, each column by its title."""
-    values = [attrgetter(column) if isinstance(column, str) else column for column in columns.values()]
-    return Sheet(name, tuple(columns), [[value(line) for value in values] for line in lines])
+    return Sheet(name, *cells(lines, *columns))
 
 
 def _break_type(line: Any) -> str:
@@ -176,25 +176,6 @@ def _total_row(total: CurrencyTotals, *before: CurrencyDay | None) -> tuple[Any,
     minors = (day.credit_minor, day.debit_minor, day.credit_minor - day.debit_minor, *earlier)
     amounts = (Money(minor, exponent) for minor in minors)
     return (total.currency, *amounts, day.attempts, day.approved, day.operations)
-
-
-def _summary(document: DayDocument) -> Sheet:
-    proof = document.completeness
-    rows = [
-        ("Day", document.business_date),
-        ("Account", document.account),
-        ("Reporting zone", document.reporting_zone),
-        ("In one line", sentence(document)),
-        ("Known at", moment(document.known_at)),
-        ("Windows", proof.windows),
-        ("Incomplete windows", proof.incomplete_windows),
-        ("Rows", proof.rows),
-        ("Rejects", proof.rejects),
-        ("Without a hole through", moment(proof.covered_through)),
-        ("Ledger head", proof.ledger_head),
-        ("Content SHA-256", digest(document)),
-    ]
-    return Sheet("Summary", ("What", "Value"), rows)
 
 
 def _in_one_currency(in_one: InOneCurrency | None) -> list[Sheet]:
@@ -234,11 +215,11 @@ def _month_sheets(document: MonthDocument) -> list[Sheet]:
     ]
     currencies = [_total_row(row.total, *row.before) for row in month_totals(document)]
 
-    def money(name: str) -> Column:
-        return lambda line: Money(getattr(line, name), line.exponent)
+    def money_of(currency: str, **columns: str) -> dict[str, Column]:
+        return _money(columns, lambda line: document.decimals.get(getattr(line, currency) or ""))
 
-    def money_of(name: str, currency: str) -> Column:
-        return lambda line: Money(getattr(line, name), document.decimals.get(getattr(line, currency) or ""))
+    def money(**columns: str) -> dict[str, Column]:
+        return _money(columns, attrgetter("exponent"))
 
     return [
         Sheet("Summary", ("What", "Value"), summary),
@@ -246,121 +227,81 @@ def _month_sheets(document: MonthDocument) -> list[Sheet]:
         _sheet(
             "Totals",
             document.totals,
-            {
-                "Currency": "currency",
-                "Type": "type",
-                "Status": "status",
-                "Operations": "count",
-                "Amount": money("minor"),
-            },
+            {"Currency": "currency", "Type": "type", "Status": "status", "Operations": "count"},
+            money(Amount="minor"),
         ),
         _sheet(
             "Balances",
             document.balances,
-            {
-                "Balance": "balance_name",
-                "Currency": "currency",
-                "From": "opening_day",
-                "Opening": money("opening_minor"),
-                "Movements": money("movements_minor"),
-                "Unexplained": money("unexplained_minor"),
-                "Closing": money("closing_minor"),
-                "To": "closing_day",
-            },
+            {"Balance": "balance_name", "Currency": "currency", "From": "opening_day"},
+            money(**MOVED),
+            {"To": "closing_day"},
         ),
         _sheet(
             "Breaks",
             document.breaks,
-            {
-                "Type": _break_type,
-                "Now": "state",
-                "Age (days)": "age",
-                "Currency": "currency",
-                "Breaks": "count",
-                "Amount": money_of("minor", "currency"),
-            },
+            {"Type": _break_type, "Now": "state", "Age (days)": "age", "Currency": "currency", "Breaks": "count"},
+            money_of("currency", Amount="minor"),
         ),
         _sheet(
             "Restatements",
             document.restatements,
-            {
-                "Day": "business_date",
-                "What": "kind",
-                "Operations": "count",
-                "Currency sealed": "currency_before",
-                "Sealed": money_of("minor_before", "currency_before"),
-                "Currency now": "currency_after",
-                "Now": money_of("minor_after", "currency_after"),
-                "Known since": lambda line: moment(line.known_at),
-            },
+            {"Day": "business_date", "What": "kind", "Operations": "count", "Currency sealed": "currency_before"},
+            money_of("currency_before", Sealed="minor_before"),
+            {"Currency now": "currency_after"},
+            money_of("currency_after", Now="minor_after"),
+            {"Known since": _moment("known_at")},
         ),
-        Sheet("Days", _DAY_COLUMNS, [_day_row(day) for day in document.days]),
+        _sheet(
+            "Days",
+            document.days,
+            {"Day": "business_date", "State": lambda day: "sealed" if day.seal else "not sealed"},
+            {"Operations": "operations"},
+            {"Prepared by": _sealed("prepared_by"), "Closed by": _sealed("closed_by"), "Row": _sealed("close_no")},
+            {"Document SHA-256": _sealed("document_sha256"), "Head of the chain": _sealed("entry_hash")},
+            {"Why not": "reason", "Next command": "command"},
+        ),
     ]
 
 
-_DAY_COLUMNS = (
-    *("Day", "State", "Operations", "Prepared by", "Closed by", "Row", "Document SHA-256", "Head of the chain"),
-    *("Why not", "Next command"),
-)
+def _sealed(name: str) -> Column:
+    return lambda day: getattr(day.seal, name, None)
 
 
-def _day_row(day: MonthDay) -> tuple[Any, ...]:
-    seal = day.seal
-    if seal is None:
-        return (day.business_date, "not sealed", *(None,) * 6, day.reason, day.command)
-    who = (seal.prepared_by, seal.closed_by, seal.close_no, seal.document_sha256, seal.entry_hash)
-    return (day.business_date, "sealed", day.operations, *who, None, None)
+def _write(book: Workbook, sheet: Sheet, format_of: Callable[..., Format]) -> None:
+    """Write a table with its head frozen and its columns wide enough."""
+    page = book.add_worksheet(sheet.name)
+    page.freeze_panes(1, 0)
+    columns = zip(*sheet.rows, strict=True) if sheet.rows else [()] * len(sheet.columns)
+    for number, (name, values) in enumerate(zip(sheet.columns, columns, strict=True)):
+        right = any(isinstance(value, Money | int) for value in values) and sheet.name != "Summary"
+        page.write_string(0, number, name, format_of(bold=True, bottom=1, align="right" if right else "left"))
+        page.set_column(number, number, min(WIDEST, max(len(text) for text in (name, *map(_text, values))) + 2))
+        for row, value in enumerate(values, start=1):
+            content, properties = _cell(value)
+            if content is not None:
+                # a text, also when it is copied on: a merchant's "=1+1" is no formula
+                write = page.write_string if isinstance(content, str) else page.write
+                write(row, number, content, format_of(**properties))
 
 
-class _Writer:
-    """Writes cells in one workbook, a format a pattern."""
-
-    def __init__(self, book: Workbook) -> None:
-        self.book = book
-        self._formats: dict[str, Format] = {}
-
-    def sheet(self, sheet: Sheet) -> None:
-        """Write a table with its head frozen and its columns wide enough."""
-        page = self.book.add_worksheet(sheet.name)
-        page.freeze_panes(1, 0)
-        columns = zip(*sheet.rows, strict=True) if sheet.rows else [()] * len(sheet.columns)
-        for number, (name, values) in enumerate(zip(sheet.columns, columns, strict=True)):
-            right = any(isinstance(value, Money | int) for value in values) and sheet.name != "Summary"
-            page.write_string(0, number, name, self._format(bold=True, bottom=1, align="right" if right else "left"))
-            page.set_column(number, number, min(WIDEST, max(len(text) for text in (name, *map(_text, values))) + 2))
-            for row, value in enumerate(values, start=1):
-                self._cell(page, row, number, value)
-
-    def _cell(self, page: Worksheet, row: int, column: int, value: Any) -> None:
-        if isinstance(value, Money):
-            self._money(page, row, column, value)
-        elif isinstance(value, int):
-            page.write_number(row, column, value, self._format(num_format="#,##0"))
-        elif isinstance(value, date):
-            moment_of = datetime(value.year, value.month, value.day)  # noqa: DTZ001 - a spreadsheet knows no zones
-            page.write_datetime(row, column, moment_of, self._format(num_format="yyyy-mm-dd", align="left"))
-        elif value is not None:
-            # a text, also when it is copied on: a merchant's "=1+1" is no formula
-            text = _text(value)
-            text = text if len(text) <= LONGEST_TEXT else f"{text[:LONGEST_TEXT]}…"
-            page.write_string(row, column, text, self._format(quote_prefix=True))
-
-    def _money(self, page: Worksheet, row: int, column: int, value: Money) -> None:
+def _cell(value: Any) -> tuple[Any, dict[str, Any]]:
+    """Return what a cell holds, if anything, and the properties of its format."""
+    if value is None:
+        return None, {}
+    if isinstance(value, Money):
         if value.minor is None:
-            return
+            return None, {}
         if value.exponent is None or len(str(abs(value.minor))) > MOST_DIGITS:
-            page.write_string(row, column, _text(value), self._format(align="right"))
-            return
+            return _text(value), {"align": "right"}
         decimals = f".{'0' * value.exponent}" if value.exponent else ""
         # at most 15 digits: the nearest double shows exactly these
-        number = value.minor / 10**value.exponent
-        page.write_number(row, column, number, self._format(num_format=f"#,##0{decimals}"))
-
-    def _format(self, **properties: Any) -> Format:
-        key = repr(properties)
-        if key not in self._formats:
-            self._formats[key] = self.book.add_format(properties)
-        return self._formats[key]
+        return value.minor / 10**value.exponent, {"num_format": f"#,##0{decimals}"}
+    if isinstance(value, int | date):
+        is_date = isinstance(value, date)
+        return value, {"num_format": "yyyy-mm-dd", "align": "left"} if is_date else {"num_format": "#,##0"}
+    text = str(value)
+    return text if len(text) <= LONGEST_TEXT else f"{text[:LONGEST_TEXT]}…", {"quote_prefix": True}
 
 
 def _text(value: Any) -> str:
