@@ -20,11 +20,10 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self
 
-from resources.sandbox.api import Api, Behaviour
+from resources.sandbox.api import DEMO_SECRET, DEMO_TOKEN, Account, Accounts, Api, Behaviour
 from resources.sandbox.documents import Balance, Document, Fraud
 from resources.sandbox.faults import Fault, Faults
 from resources.sandbox.operations import Query
-from resources.sandbox.requests import DEMO_SECRET, DEMO_TOKEN, Account, Accounts
 from resources.sandbox.world import World
 
 if TYPE_CHECKING:
@@ -135,7 +134,7 @@ class SandboxServer:
     def stop(self) -> None:
         """End the server; requests still being answered are given a second."""
         if self._server is not None and self._thread is not None:
-            self._server.stop()
+            self._server.should_exit = True
             self._thread.join(_PATIENCE)
             self._server = self._thread = None
 

@@ -12,9 +12,8 @@ from dataclasses import fields
 from datetime import UTC, date, datetime, timedelta
 
 from resources.sandbox import SandboxServer
-from resources.sandbox.api import Behaviour
+from resources.sandbox.api import DEMO_SECRET, DEMO_TOKEN, Account, Behaviour
 from resources.sandbox.faults import Faults
-from resources.sandbox.requests import DEMO_SECRET, DEMO_TOKEN, Account
 from resources.sandbox.world import World
 
 

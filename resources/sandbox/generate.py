@@ -188,7 +188,7 @@ def draw_operations(seed: int, start: int, days: int, count: int, *, fractions: 
             states = _draw_states(chance, draft)
             for step, state in enumerate(states if fractions else ()):
                 state.effective += (draft.dice + 377 * step) % 1000 / 1000
-            yield Operation(draft.number, draft.project, states)
+            yield Operation(str(draft.number), draft.number, draft.project, states)
 
 
 def _draw_drafts(chance: Random, start: int, days: int, count: int) -> list[Draft]:
