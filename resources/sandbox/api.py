@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from typing import Any, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 import orjson
 
@@ -27,7 +27,6 @@ _OPERATIONS_PARAMETERS: Final = frozenset(
     }
 )
 _FRAUD_FILTERS: Final = ("received_on", "purchase_date", "fraud_report_date")
-DateHeader = Literal["machine", "world", "none"]
 
 # A row ready to send: its JSON, and its part of the text to sign, without its index. A bare tuple because
 # the garbage collector need not look at tuples of bytes, of which there are as many as rows.
@@ -86,30 +85,20 @@ class Accounts:
         self._accounts = [one for one in self._accounts if one.name != name]
 
 
-def _switch(help_text: str, *choices: Any) -> dict[str, Any]:
-    return {"help": help_text, "choices": choices or None}
-
-
 @dataclass(frozen=True, slots=True)
 class Behaviour:
     """What differs between descriptions of the platform, and what tests want otherwise; each is a flag, too."""
 
-    prefix: str = field(default="/v1", metadata=_switch("what the endpoints' paths begin with"))
-    time_format: TimeFormat = field(default="iso", metadata=_switch("format of times in answers", "iso", "plain"))
-    no_access_status: int = field(
-        default=401, metadata=_switch("status for a foreign project or a missing role", 400, 401, 403)
-    )
-    chunked: bool = field(default=False, metadata=_switch("answer without a content-length"))
-    long_interval_gap: float = field(
-        default=10.0, metadata=_switch("seconds between an account's requests for more than 180 days")
-    )
-    cached_rows: int = field(default=150_000, metadata=_switch("how many encoded rows are kept, 2 kB each"))
-    delay: float = field(default=0.0, metadata=_switch("seconds that each answer takes"))
-    capacity: int = field(default=0, metadata=_switch("how many requests are answered at once; 0: any number"))
-    date_header: DateHeader = field(
-        default="machine", metadata=_switch("whose clock the Date header shows", "machine", "world", "none")
-    )
-    date_shift: float = field(default=0.0, metadata=_switch("seconds by which the Date header is wrong"))
+    prefix: Annotated[str, "what the endpoints' paths begin with"] = "/v1"
+    time_format: Annotated[TimeFormat, "format of times in answers"] = "iso"
+    no_access_status: Annotated[Literal[400, 401, 403], "status for a foreign project or a missing role"] = 401
+    chunked: Annotated[bool, "answer without a content-length"] = False
+    long_interval_gap: Annotated[float, "seconds between an account's requests for more than 180 days"] = 10.0
+    cached_rows: Annotated[int, "how many encoded rows are kept, 2 kB each"] = 150_000
+    delay: Annotated[float, "seconds that each answer takes"] = 0.0
+    capacity: Annotated[int, "how many requests are answered at once; 0: any number"] = 0
+    date_header: Annotated[Literal["machine", "world", "none"], "whose clock the Date header shows"] = "machine"
+    date_shift: Annotated[float, "seconds by which the Date header is wrong"] = 0.0
 
 
 @dataclass(slots=True)
@@ -148,18 +137,23 @@ class Api:
         self._encoder = encoder
 
     def warm(self) -> None:
-        """Encode all rows now known that the cache holds, as a request with `tz: UTC` gets them."""
+        """Encode what is known before it is asked for with `tz: UTC`, as many rows as the cache holds: 30 µs each."""
         states = self.world.page(Query(), 0, self.behaviour.cached_rows)
         self._rows(states, View(style=self.behaviour.time_format))
 
-    def authenticate(self, params: Params) -> Account:
-        """Find who asks; the token has to be valid and the signature right."""
+    def answer(self, endpoint: str, params: Params) -> tuple[Account, Listing]:
+        """Find who asks, and list what for: token and signature are checked, then the role, then the parameters."""
         account = self.accounts.by_token(params.get("token"))
         if account is None:
             raise Refused(401, "Token is wrong, deactivated or replaced")
         if not signing.verify(params, account.secret):
             raise Refused(401, "Signature is wrong")
-        return account
+        act, role = ENDPOINTS[endpoint]
+        if role is not None and not getattr(account, role):
+            what = "the list of fraudulent operations" if role == "risks" else f"/{endpoint}"
+            message = f"You have no access to {what}: it needs the role {role.title()} or Merchant admin"
+            raise Refused(self.behaviour.no_access_status, message)
+        return account, act(self, account, params)
 
     # The endpoints: each checks its parameters, and lists what was asked for
 
@@ -206,7 +200,6 @@ class Api:
         if "issuer_country" in wanted:
             requests.strings(countries, "filter.issuer_country")
         offset, limit = requests.page(pagination, 20, None)
-        self._need(account.risks, "the list of fraudulent operations", "Risks")
         found = [
             report
             for report in self.world.frauds
@@ -237,7 +230,6 @@ class Api:
         identifier = params.get("id")
         if not isinstance(identifier, str | int) or isinstance(identifier, bool):
             raise bad_request("id is required")
-        self._need(account.finance, f"/{documents.ONE_CHARGEBACK}", "Finance")
         for item in self.world.documents_between(documents.CHARGEBACKS, None, self.world.now, account.projects):
             if str(item.fields.get("id")) == str(identifier):
                 row = item.shown()
@@ -245,42 +237,36 @@ class Api:
                 return Listing("chargeback", [encoded], single=True)
         raise bad_request(f"There is no chargeback {identifier}")
 
-    def rates(self, account: Account, params: Params) -> Listing:
+    def rates(self, _: Account, params: Params) -> Listing:
         """Answer `/currency-rates/get`."""
-        wanted, _ = requests.filter_and_pagination(params, {"merchant", "currency", "interval"}, "tz")
+        wanted = requests.filter_and_pagination(params, {"merchant", "currency", "interval"}, "tz")[0]
         if "interval" not in wanted:
             raise bad_request("filter.interval is required")
         start, end = requests.interval(wanted, requests.zone(params, "UTC"))
-        self._need(account.finance, f"/{documents.RATES}", "Finance")
         rows = documents.rates(start or 0, min(end or 0, self.world.now))
         return Listing("rates", [encode_row(row, "rates") for row in rows])
 
     def _documents(self, account: Account, endpoint: str, query: Query, page: tuple[int, int]) -> Listing:
         """Answer the lists whose formats are made up here: newest first."""
-        self._need(account.finance, f"/{endpoint}", "Finance")
         now, name, (offset, limit) = self.world.now, documents.LISTS[endpoint], page
         end = now if query.end is None else min(query.end, now)
         found = self.world.documents_between(endpoint, query.start, end, account.projects)
         return Listing(name, [encode_row(item.shown(), name) for item in found[offset : offset + limit]], query)
 
-    def _need(self, granted: bool, what: str, role: str) -> None:  # noqa: FBT001  a role of an account
-        if not granted:
-            message = f"You have no access to {what}: it needs the role {role} or Merchant admin"
-            raise Refused(self.behaviour.no_access_status, message)
-
     def _rows(self, states: Iterable[State], view: View) -> list[EncodedRow]:
         return list(map(self._encoder(view), states))
 
 
-ENDPOINTS: Final[Mapping[str, Callable[[Api, Account, Params], Listing]]] = {
-    "balance/get": Api.balances,
-    "operations/get": Api.operations,
-    "operations/get-by-payment": Api.by_payment,
-    "fraud/list": Api.frauds,
-    documents.CHARGEBACKS: Api.chargebacks,
-    documents.REPORT: Api.report,
-    documents.ONE_CHARGEBACK: Api.chargeback,
-    documents.RATES: Api.rates,
+# What answers each endpoint, and the role that this needs
+ENDPOINTS: Final[Mapping[str, tuple[Callable[[Api, Account, Params], Listing], str | None]]] = {
+    "balance/get": (Api.balances, None),
+    "operations/get": (Api.operations, None),
+    "operations/get-by-payment": (Api.by_payment, None),
+    "fraud/list": (Api.frauds, "risks"),
+    documents.CHARGEBACKS: (Api.chargebacks, "finance"),
+    documents.ONE_CHARGEBACK: (Api.chargeback, "finance"),
+    documents.REPORT: (Api.report, "finance"),
+    documents.RATES: (Api.rates, "finance"),
 }
 
 

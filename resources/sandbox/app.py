@@ -7,14 +7,15 @@ behaviour, changes. What the endpoints answer is in api.py, which faults there a
 from __future__ import annotations
 
 import asyncio
+import socket
+import threading
 import time
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import asynccontextmanager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from email.utils import formatdate
-from socket import socket
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Self
 
 import uvicorn
 from starlette.applications import Starlette
@@ -23,9 +24,10 @@ from starlette.responses import Response
 from starlette.routing import Mount, Route
 
 from resources.sandbox import signing
-from resources.sandbox.api import ENDPOINTS, Api, dumps, parse_body
+from resources.sandbox.api import ENDPOINTS, Account, Accounts, Api, Behaviour, dumps, parse_body
 from resources.sandbox.faults import Faults, RequestFaults
 from resources.sandbox.requests import Refused, error_body
+from resources.sandbox.world import World
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
 
 _JSON: Final = {"content-type": "application/json; charset=UTF-8"}
 _FIXED: Final = frozenset({"prefix", "cached_rows"})  # what of the behaviour counts from the start on
+_PATIENCE: Final = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,15 +60,64 @@ class CutResponse(Response):
         await send({"type": "http.response.body", "body": self.body[: len(self.body) // 2], "more_body": True})
 
 
-class Handler:
-    """Answers the endpoints, lets the faults happen, and keeps the log."""
+class SandboxServer:
+    """A Data API on a free port of 127.0.0.1, while in the `with` block.
 
-    def __init__(self, api: Api, faults: Faults) -> None:
-        self.api = api
-        self.faults = faults
-        self.requests: list[LoggedRequest] = []
+    `world` left out is a small generated one, `accounts` left out the demo account, which sees all projects.
+    """
+
+    def __init__(
+        self,
+        world: World | None = None,
+        *,
+        accounts: Iterable[Account] | None = None,
+        faults: Faults | None = None,
+        behaviour: Behaviour | None = None,
+        port: int = 0,
+    ) -> None:
+        self.world = World.generate() if world is None else world
+        self.accounts = Accounts([Account()] if accounts is None else accounts)
+        self.faults = Faults() if faults is None else faults
+        self.api = Api(self.world, self.accounts, behaviour or Behaviour())
+        self.requests: list[LoggedRequest] = []  # the log, as they were answered
         self._next_long: dict[str, float] = {}
         self._places: tuple[int, asyncio.Semaphore] = (0, asyncio.Semaphore())
+        self._port = port
+        self._server: PromptServer | None = None
+        self._thread: threading.Thread | None = None
+
+    @property
+    def url(self) -> str:
+        """Give the base URL, prefix included: endpoints follow after a slash."""
+        return f"http://127.0.0.1:{self._port}{self.api.behaviour.prefix}"
+
+    @property
+    def admin_url(self) -> str:
+        """Give the URL of the sandbox's own routes."""
+        return f"http://127.0.0.1:{self._port}/_sandbox"
+
+    @property
+    def request_count(self) -> int:
+        """Give how many requests were answered."""
+        return len(self.requests)
+
+    def __enter__(self) -> Self:
+        listener = socket.create_server(("127.0.0.1", self._port), backlog=512)
+        self._port = listener.getsockname()[1]
+        self._server = PromptServer(make_app(self))
+        self._thread = threading.Thread(target=self._server.run, args=([listener],), name="sandbox", daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """End the server; requests still being answered are given a second."""
+        if self._server is not None and self._thread is not None:
+            self._server.should_exit = True
+            self._thread.join(_PATIENCE)
+            self._server = self._thread = None
 
     async def answer(self, endpoint: str, raw: bytes) -> Response:
         """Answer one request, with the faults it is to meet."""
@@ -82,15 +134,14 @@ class Handler:
             response = _response(refused.status, dumps(error_body(refused.status, refused.message)))
         behaviour = self.api.behaviour
         if behaviour.date_header != "none":
-            now = self.api.world.now if behaviour.date_header == "world" else time.time()
+            now = self.world.now if behaviour.date_header == "world" else time.time()
             response.headers["date"] = formatdate(now + behaviour.date_shift, usegmt=True)
         shown = {name: value for name, value in params.items() if name not in {"token", "signature"}}
         self.requests.append(LoggedRequest(endpoint, shown, response.status_code, tuple(faults.made)))
         return response
 
     async def _deliver(self, endpoint: str, params: Mapping[str, Any], faults: RequestFaults) -> Response:
-        account = self.api.authenticate(params)
-        listing = ENDPOINTS[endpoint](self.api, account, params)
+        account, listing = self.api.answer(endpoint, params)
         if listing.long:
             await self._take_turn(account.name)
         listing.rows = faults.shorten(listing.rows)
@@ -98,7 +149,7 @@ class Handler:
         signature = await asyncio.to_thread(signing.digest, text, account.secret)  # it does not hold the interpreter
         body = b'{"%s":%s,"signature":"%s"}' % (listing.name.encode(), rows, signature.encode())
         body = faults.change_body(listing.name, body)
-        faults.move(self.api.world, listing.query)
+        faults.move(self.world, listing.query)
         cut = faults.cut()
         response = CutResponse(body, 200, _JSON) if cut else _response(200, body)
         if cut == "cut_chunked" or (self.api.behaviour.chunked and not cut):
@@ -122,7 +173,7 @@ class Handler:
         self._next_long[account] = turn + self.api.behaviour.long_interval_gap
         await asyncio.sleep(turn - now)
 
-    # What the sandbox's own routes do: each takes the fields of the request's body by name
+    # What some of the sandbox's own routes do
 
     def stats(self) -> dict[str, Any]:
         """Count the requests by endpoint and status, and the faults that were made."""
@@ -130,8 +181,8 @@ class Handler:
         for one in sorted(self.requests, key=lambda one: (one.endpoint, one.status)):
             counts = requests.setdefault(one.endpoint, {})
             counts[str(one.status)] = counts.get(str(one.status), 0) + 1
-        world = self.api.world
-        return {"requests": requests, "faults": dict(self.faults.counts), "now": world.now, "operations": len(world)}
+        world, faults = self.world, dict(self.faults.counts)
+        return {"requests": requests, "faults": faults, "now": world.now, "operations": len(world)}
 
     def set_faults(self, *, clear: bool = False, times: float = 1, **settings: Any) -> dict[str, Any]:
         """Take any of `clear`, `rates`, `script`, `always`, and `next` with `times`."""
@@ -149,7 +200,7 @@ class Handler:
 
     def set_clock(self, now: Any = ..., advance: int | None = None) -> dict[str, Any]:
         """Take `now` (a time, or null for the real clock) or `advance` (seconds)."""
-        world = self.api.world
+        world = self.world
         if advance is not None:
             world.advance(int(advance))
         else:
@@ -166,7 +217,7 @@ class Handler:
         self, effective: Any = None, visible: Any = None, *, add: Any = None, change: Any = None, remove: Any = None
     ) -> dict[str, Any]:
         """Take `add` or `change` (fields), with `effective` and `visible`, or `remove` (an id)."""
-        world = self.api.world
+        world = self.world
         if add is not None:
             return {"operation_id": world.add(add, effective, visible)}
         if change is not None:
@@ -176,13 +227,13 @@ class Handler:
         return {"operation_id": remove}
 
 
-def make_app(handler: Handler) -> Starlette:
-    """Make the application of a handler: the endpoints, the sandbox's own routes, and error bodies for the rest."""
-    prefix, world = handler.api.behaviour.prefix, handler.api.world
+def make_app(sandbox: SandboxServer) -> Starlette:
+    """Make the application of a sandbox: the endpoints, the sandbox's own routes, and error bodies for the rest."""
+    prefix, world = sandbox.api.behaviour.prefix, sandbox.world
 
     def endpoint_route(endpoint: str) -> Route:
         async def answer(request: Request) -> Response:
-            return await handler.answer(endpoint, await request.body())
+            return await sandbox.answer(endpoint, await request.body())
 
         return Route(f"{prefix}/{endpoint}", answer, methods=["POST"])
 
@@ -192,34 +243,33 @@ def make_app(handler: Handler) -> Starlette:
             traceback.print_exception(error)  # the sandbox's own fault, not one on request: let it be seen
         return _response(status, dumps(error_body(status, None if status == 500 else "No such endpoint")))
 
-    own = [
-        _own_route("stats", "GET", handler.stats),
-        _own_route("totals", "GET", lambda **period: world.totals(None, period.get("from"), period.get("to"))),
-        _own_route("truth", "GET", lambda **period: world.truth(None, period.get("from"), period.get("to"))),
-        _own_route("faults", "POST", handler.set_faults),
-        _own_route("clock", "POST", handler.set_clock),
-        _own_route("accounts", "POST", handler.api.accounts.change),
-        _own_route("behaviour", "POST", handler.set_behaviour),
-        _own_route("operations", "POST", handler.change_world),
-        _own_route("balances", "POST", world.top_up),
-    ]
+    own: Mapping[str, Callable[..., Any]] = {
+        "stats": sandbox.stats,
+        "totals": world.totals,
+        "truth": world.truth,
+        "faults": sandbox.set_faults,
+        "clock": sandbox.set_clock,
+        "accounts": sandbox.accounts.change,
+        "behaviour": sandbox.set_behaviour,
+        "operations": sandbox.change_world,
+        "balances": world.top_up,
+    }
     handlers: dict[Any, Any] = dict.fromkeys((404, 405, 500), refuse)
-    return Starlette(
-        routes=[*map(endpoint_route, ENDPOINTS), Mount("/_sandbox", routes=own)], exception_handlers=handlers
-    )
+    mount = Mount("/_sandbox", routes=[_own_route(name, act) for name, act in own.items()])
+    return Starlette(routes=[*map(endpoint_route, ENDPOINTS), mount], exception_handlers=handlers)
 
 
-def _own_route(name: str, method: str, act: Callable[..., Any]) -> Route:
-    """Make a route that calls `act` with the fields of a query or of a JSON body, and answers what that gives."""
+def _own_route(name: str, act: Callable[..., Any]) -> Route:
+    """Make a route that calls `act` with what a query and a JSON body name, and answers what that gives."""
 
     async def answer(request: Request) -> Response:
         try:
-            named = await request.json() if method == "POST" else request.query_params
+            named = {**request.query_params, **(await request.json() if await request.body() else {})}
             return _response(200, dumps(await asyncio.to_thread(act, **named)))
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             return _response(400, dumps(error_body(400, f"{type(error).__name__}: {error}")))
 
-    return Route(f"/{name}", answer, methods=[method])
+    return Route(f"/{name}", answer, methods=["GET", "POST"])
 
 
 def _response(status: int, body: bytes, headers: Mapping[str, str] = _JSON) -> Response:
@@ -249,7 +299,7 @@ class PromptServer(uvicorn.Server):
         while not self.should_exit:
             await asyncio.sleep(0.005)
 
-    async def shutdown(self, sockets: list[socket] | None = None) -> None:
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Close without uvicorn's pause when nobody is connected any more."""
         if self.server_state.connections or self.server_state.tasks:
             await super().shutdown(sockets)

@@ -172,11 +172,10 @@ class Documents:
                 if state.kind in {"sale", "auth", "recurring"} and int(facts["operation_id"]) // 10 % 37 == 0:
                     self.lists[CHARGEBACKS].append(_chargeback(facts, state.effective % 1))
 
-
-def between(documents: Iterable[Document], start: float | None, end: float) -> list[Document]:
-    """Give the documents of an interval, the newest first."""
-    found = (item for item in documents if (start is None or start <= item.at) and item.at <= end)
-    return sorted(found, key=lambda item: (item.at, str(item.fields.get("id", ""))), reverse=True)
+    def between(self, endpoint: str, start: float | None, end: float) -> list[Document]:
+        """Give the documents of an interval, the newest first."""
+        found = (item for item in self.lists[endpoint] if (start is None or start <= item.at) and item.at <= end)
+        return sorted(found, key=lambda item: (item.at, str(item.fields.get("id", ""))), reverse=True)
 
 
 def rates(start: int, end: int) -> Iterator[dict[str, Any]]:

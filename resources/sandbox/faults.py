@@ -16,7 +16,7 @@ from typing import Any, Final, TypeVar
 
 import orjson
 
-from resources.sandbox.documents import LISTS, Document, between
+from resources.sandbox.documents import LISTS, Document
 from resources.sandbox.operations import DAY, Query, plain_row
 from resources.sandbox.requests import error_body
 from resources.sandbox.world import World
@@ -221,13 +221,12 @@ class RequestFaults:
 
     def move(self, world: World, query: Query) -> None:
         """Change the world before the next page: rows leave the interval, enter it, or appear late."""
-        documents, chance = world.documents.lists.get(self._endpoint), self._faults.chance
         for fault in self._of(MOVES):
             with world.lock:
-                if documents is None:
-                    moved = _move_operations(fault, world, query, chance)
+                if self._endpoint in LISTS:
+                    moved = _move_documents(fault, world, self._endpoint, query, self._faults.chance)
                 else:
-                    moved = _move_documents(fault, documents, world.now, query, chance)
+                    moved = _move_operations(fault, world, query, self._faults.chance)
             if moved:
                 self._happened(fault)
 
@@ -331,13 +330,14 @@ def _somewhen(world: World, query: Query, chance: Random) -> float:
     return second + chance.randrange(1000) / 1000 if world.fractions else second
 
 
-def _move_documents(fault: Fault, documents: list[Document], now: int, query: Query, chance: Random) -> int:
+def _move_documents(fault: Fault, world: World, endpoint: str, query: Query, chance: Random) -> int:
     """Let documents leave an interval, as by a change now, or appear anywhere in it; give how many did."""
     if query.start is None or query.end is None:
         return 0
-    inside, count = between(documents, query.start, query.end), int(fault.value)
+    inside, count = world.documents.between(endpoint, query.start, query.end), int(fault.value)
+    documents = world.documents.lists[endpoint]
     if fault.name == "rows_leave":
-        leaving, later = chance.sample(inside, min(count, len(inside))), max(now, query.end + 1)
+        leaving, later = chance.sample(inside, min(count, len(inside))), max(world.now, query.end + 1)
         for item in leaving:
             documents.remove(item)
             documents.append(Document(later, item.project, {**item.fields, "status": "changed", "updated_at": later}))

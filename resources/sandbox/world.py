@@ -20,7 +20,6 @@ from resources.sandbox.documents import (
     Documents,
     Fraud,
     Move,
-    between,
     draw_balances,
     draw_fraud,
     payouts,
@@ -234,7 +233,7 @@ class World:
         with self.lock:
             if not self.documents.drawn:
                 self.documents.draw(state for _, state in self.true_states())
-            found = between(self.documents.lists[endpoint], start, end)
+            found = self.documents.between(endpoint, start, end)
             return [item for item in found if projects is None or item.project in projects]
 
     # What it ought to answer: by going over all operations, and not by the order that it answers from
