@@ -85,7 +85,7 @@ class SandboxProcess:
 
     def set_clock(self, now: str | int | None = None, *, advance: int | None = None) -> int:
         """Set the clock to a time (None: the real one), or so many seconds on."""
-        return int(self._ask("clock", now=now, advance=advance)["now"])
+        return int(self._ask("clock", **({"now": now} if advance is None else {"advance": advance}))["now"])
 
     def set_behaviour(self, **switches: Any) -> None:
         """Change switches of the behaviour from now on, for example `delay=0.3, capacity=16`."""

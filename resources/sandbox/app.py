@@ -11,8 +11,8 @@ import socket
 import threading
 import time
 import traceback
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import asynccontextmanager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from email.utils import formatdate
 from typing import TYPE_CHECKING, Any, Final, Self
@@ -30,8 +30,6 @@ from resources.sandbox.requests import Refused, error_body
 from resources.sandbox.world import World
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
     from starlette.types import Receive, Scope, Send
 
 _JSON: Final = {"content-type": "application/json; charset=UTF-8"}
@@ -81,7 +79,7 @@ class SandboxServer:
         self.api = Api(self.world, self.accounts, behaviour or Behaviour())
         self.requests: list[LoggedRequest] = []  # the log, as they were answered
         self._next_long: dict[str, float] = {}
-        self._places: tuple[int, asyncio.Semaphore] = (0, asyncio.Semaphore())
+        self._places = self._make_places()
         self._port = port
         self._server: PromptServer | None = None
         self._thread: threading.Thread | None = None
@@ -102,15 +100,19 @@ class SandboxServer:
         return len(self.requests)
 
     def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        """Listen: requests are answered from now on."""
         listener = socket.create_server(("127.0.0.1", self._port), backlog=512)
         self._port = listener.getsockname()[1]
         self._server = PromptServer(make_app(self))
         self._thread = threading.Thread(target=self._server.run, args=([listener],), name="sandbox", daemon=True)
         self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.stop()
 
     def stop(self) -> None:
         """End the server; requests still being answered are given a second."""
@@ -124,11 +126,11 @@ class SandboxServer:
         faults = RequestFaults(self.faults, endpoint)
         params: dict[str, Any] = {}
         try:
-            async with self._place():
+            params = parse_body(raw)
+            async with self._places:
+                await asyncio.sleep(self.api.behaviour.delay)
                 await faults.wait()
                 instead = faults.instead()
-                with suppress(Refused) if instead else nullcontext():
-                    params = parse_body(raw)
                 response = _response(*instead) if instead else await self._deliver(endpoint, params, faults)
         except Refused as refused:
             response = _response(refused.status, dumps(error_body(refused.status, refused.message)))
@@ -156,15 +158,9 @@ class SandboxServer:
             del response.headers["content-length"]
         return response
 
-    @asynccontextmanager
-    async def _place(self) -> AsyncIterator[None]:
-        """Take one of the places that the server has, if it has not any number, and as long as each answer takes."""
-        behaviour = self.api.behaviour
-        if behaviour.capacity != self._places[0]:
-            self._places = behaviour.capacity, asyncio.Semaphore(behaviour.capacity)
-        async with self._places[1] if behaviour.capacity else nullcontext():
-            await asyncio.sleep(behaviour.delay)
-            yield
+    def _make_places(self) -> asyncio.Semaphore:
+        """Make as many places as requests are answered at once: without a capacity more than are ever needed."""
+        return asyncio.Semaphore(self.api.behaviour.capacity or 1_000_000)
 
     async def _take_turn(self, account: str) -> None:
         """Wait until an account's request for more than 180 days is allowed: one by one, seconds apart."""
@@ -178,9 +174,9 @@ class SandboxServer:
     def stats(self) -> dict[str, Any]:
         """Count the requests by endpoint and status, and the faults that were made."""
         requests: dict[str, dict[str, int]] = {}
-        for one in sorted(self.requests, key=lambda one: (one.endpoint, one.status)):
-            counts = requests.setdefault(one.endpoint, {})
-            counts[str(one.status)] = counts.get(str(one.status), 0) + 1
+        counts = Counter((one.endpoint, one.status) for one in self.requests)
+        for (endpoint, status), count in sorted(counts.items()):
+            requests.setdefault(endpoint, {})[str(status)] = count
         world, faults = self.world, dict(self.faults.counts)
         return {"requests": requests, "faults": faults, "now": world.now, "operations": len(world)}
 
@@ -198,20 +194,21 @@ class SandboxServer:
             acts[name](value)
         return self.stats()
 
-    def set_clock(self, now: Any = ..., advance: int | None = None) -> dict[str, Any]:
+    def set_clock(self, **to: Any) -> dict[str, Any]:
         """Take `now` (a time, or null for the real clock) or `advance` (seconds)."""
-        world = self.world
-        if advance is not None:
-            world.advance(int(advance))
+        if "advance" in to:
+            self.world.advance(int(to["advance"]))
         else:
-            world.set_now(now)
-        return {"now": world.now}
+            self.world.set_now(to["now"])
+        return {"now": self.world.now}
 
     def set_behaviour(self, **switches: Any) -> None:
         """Change switches of the behaviour from now on."""
         if fixed := _FIXED & switches.keys():
             raise ValueError(f"Cannot be changed after the start: {', '.join(sorted(fixed))}")
         self.api.behaviour = replace(self.api.behaviour, **switches)
+        if "capacity" in switches:
+            self._places = self._make_places()
 
     def change_world(
         self, effective: Any = None, visible: Any = None, *, add: Any = None, change: Any = None, remove: Any = None

@@ -214,7 +214,7 @@ class RequestFaults:
         """Give the body, whose list or object is `name`, as it is after somebody was at it."""
         for fault in self._of(BODIES):
             changed = _change_body(fault, name, body)
-            if changed is not None:
+            if changed != body:
                 body = changed
                 self._happened(fault)
         return body
@@ -247,13 +247,13 @@ _HTML: Final = (
 _NOTE: Final = "moved by the sandbox"
 
 
-def _change_body(fault: Fault, name: str, body: bytes) -> bytes | None:
-    """Give a changed body; None if there is nothing to be changed so."""
+def _change_body(fault: Fault, name: str, body: bytes) -> bytes:
+    """Give the body changed, or as it was if there is nothing in it that can be changed so."""
     if fault.name == "broken_json":
         return body[: len(body) // 2] + b"\x00,}" + body[len(body) // 2 :]
     answer: dict[str, Any] = orjson.loads(body)
-    single = isinstance(answer[name], dict)
-    rows = [answer[name]] if single else answer[name]
+    rows = answer[name] if isinstance(answer[name], list) else [answer[name]]
+    middle = len(rows) // 2
     if fault.name == "missing_signature":
         del answer["signature"]
     elif fault.name == "wrong_signature":
@@ -262,17 +262,11 @@ def _change_body(fault: Fault, name: str, body: bytes) -> bytes | None:
         answer["signature"] = base64.b64encode(digest).decode()
     elif fault.name == "tampered_key":
         (rows[0] if rows else answer)["unsigned_note"] = "added on the way"
-    elif not rows:
-        return None
-    elif fault.name == "tampered_value":
-        _raise_amount(rows[len(rows) // 2])
-    elif single:
-        return None
+    elif fault.name == "tampered_value" and rows:
+        _raise_amount(rows[middle])
     elif fault.name == "tampered_drop":
-        del rows[len(rows) // 2]
-    elif rows[0] == rows[-1]:
-        return None
-    else:
+        del rows[middle : middle + 1]
+    elif fault.name == "tampered_swap" and rows:
         rows[0], rows[-1] = rows[-1], rows[0]
     return orjson.dumps(answer)
 
