@@ -50,15 +50,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _server(options: argparse.Namespace, first: date) -> SandboxServer:
-    world = World.generate(
-        seed=options.seed,
-        start=first,
-        days=options.days,
-        operations=options.operations,
-        now=options.now,
-        order=options.order,
-        fractions=options.fractions,
-    )
+    drawn = {name: getattr(options, name) for name in ("seed", "days", "operations", "now", "order", "fractions")}
+    world = World.generate(start=first, **drawn)
     behaviour = Behaviour(**{one.name: getattr(options, one.name) for one in fields(Behaviour)})
     faults = Faults.parse(options.faults, options.seed)
     return SandboxServer(world, faults=faults, behaviour=behaviour, port=options.port)

@@ -20,7 +20,8 @@ Moment = int | float | str | date | datetime
 DAY: Final = 86_400
 _OFFSET: Final = re.compile(r"([+-])(\d{2}):(\d{2})")
 _INTERVAL: Final = re.compile(r"\d{4}-\d{2}-\d{2}[ T]\d{2}:\d{2}:\d{2}", re.ASCII)
-_LAST_SECOND: Final = 253_402_300_799 - DAY  # of the year 9999, in any zone
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_LAST_DAY: Final = datetime(9999, 12, 31, tzinfo=UTC) - timedelta(seconds=1)  # in no zone is the year 10000 then
 
 DEFAULT: Final = (
     *("project_id", "operation_id", "payment_id", "operation_type", "operation_status", "account_number"),
@@ -56,7 +57,6 @@ DECIMALS: Final = {
 }
 
 _ON_REQUEST: Final = frozenset(ON_REQUEST)
-_DEFAULT_TIMES: Final = tuple(name for name in DEFAULT if name in TIMES)
 
 
 @lru_cache(maxsize=256)
@@ -107,22 +107,10 @@ def as_second(value: object) -> object:
 
 def text(second: float, tz: tzinfo, style: TimeFormat) -> str:
     """Write the whole second in a zone: `2018-08-01T08:28:47+00:00` or `2018-08-01 08:28:47`."""
-    if tz is UTC:
-        days, rest = divmod(int(second), DAY)
-        return _day(days) + _clock(rest, style)
-    moment = datetime.fromtimestamp(min(int(second), _LAST_SECOND), tz)
+    moment = _EPOCH + timedelta(0, int(second))
+    if tz is not UTC:
+        moment = min(moment, _LAST_DAY).astimezone(tz)
     return moment.isoformat() if style == "iso" else moment.isoformat(" ")[:19]
-
-
-@lru_cache(maxsize=4096)
-def _day(days: int) -> str:
-    return (date(1970, 1, 1) + timedelta(days=days)).isoformat()
-
-
-@lru_cache(maxsize=2 * DAY)
-def _clock(rest: int, style: TimeFormat) -> str:
-    clock = f"{rest // 3600:02}:{rest // 60 % 60:02}:{rest % 60:02}"
-    return f"T{clock}+00:00" if style == "iso" else f" {clock}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +129,7 @@ class View:
             row = facts
         else:
             row = {name: value for name, value in facts.items() if name not in _ON_REQUEST}
-        for name in _DEFAULT_TIMES if self.fields is None else TIMES & row.keys():
+        for name in TIMES:
             value = row.get(name)
             if type(value) is int:
                 row[name] = text(value, self.tz, self.style)
