@@ -9,26 +9,21 @@ It runs as a server in a thread of this process, or as a process of its own, ask
 from __future__ import annotations
 
 import json
-import socket
 import subprocess
 import sys
-import threading
-import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Any
 
-from resources.sandbox.api import Api, Behaviour
+from resources.sandbox.api import DEMO_SECRET, DEMO_TOKEN, Account, Behaviour
 from resources.sandbox.documents import Balance, Document, Fraud
 from resources.sandbox.faults import Fault, Faults
 from resources.sandbox.operations import Query
-from resources.sandbox.requests import DEMO_SECRET, DEMO_TOKEN, Account, Accounts
 from resources.sandbox.world import World
 
 if TYPE_CHECKING:
-    from resources.sandbox.app import LoggedRequest, PromptServer
+    from resources.sandbox.app import SandboxServer
 
 __all__ = [
     "DEMO_SECRET",
@@ -47,97 +42,14 @@ __all__ = [
     "sandbox_process",
 ]
 
-_PATIENCE: Final = 30.0
 
+def __getattr__(name: str) -> Any:
+    """Import the server when it is first asked for: whoever runs a process of its own needs no starlette."""
+    if name != "SandboxServer":
+        raise AttributeError(name)
+    from resources.sandbox.app import SandboxServer
 
-class SandboxServer:
-    """A Data API on a free port of 127.0.0.1, while in the `with` block.
-
-    `world` left out is a small generated one, `accounts` left out the demo account, which sees all projects.
-    """
-
-    def __init__(
-        self,
-        world: World | None = None,
-        *,
-        accounts: Iterable[Account] | None = None,
-        faults: Faults | None = None,
-        behaviour: Behaviour | None = None,
-        port: int = 0,
-    ) -> None:
-        from resources.sandbox.app import Handler
-
-        self.world = World.generate() if world is None else world
-        self.accounts = Accounts([Account()] if accounts is None else accounts)
-        self.faults = Faults() if faults is None else faults
-        self._handler = Handler(Api(self.world, self.accounts, behaviour or Behaviour()), self.faults)
-        self._port = port
-        self._server: PromptServer | None = None
-        self._thread: threading.Thread | None = None
-
-    @property
-    def url(self) -> str:
-        """Give the base URL, prefix included: endpoints follow after a slash."""
-        return f"http://127.0.0.1:{self._port}{self.behaviour.prefix}"
-
-    @property
-    def admin_url(self) -> str:
-        """Give the URL of the sandbox's own routes."""
-        return f"http://127.0.0.1:{self._port}/_sandbox"
-
-    @property
-    def behaviour(self) -> Behaviour:
-        """Give how it behaves now."""
-        return self._handler.api.behaviour
-
-    def set_behaviour(self, **switches: Any) -> None:
-        """Change switches of the behaviour from now on, for example `delay=0.3, capacity=16`."""
-        self._handler.set_behaviour(**switches)
-
-    @property
-    def requests(self) -> list[LoggedRequest]:
-        """Give the log of requests, as they were answered."""
-        return self._handler.requests
-
-    @property
-    def request_count(self) -> int:
-        """Give how many requests were answered."""
-        return len(self._handler.requests)
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
-
-    def warm(self) -> None:
-        """Encode rows before they are asked for, as many as the cache holds: 2 kB and 30 µs each."""
-        self._handler.api.warm()
-
-    def start(self) -> None:
-        """Listen, and return once requests are answered."""
-        from resources.sandbox.app import PromptServer, make_app
-
-        listener = socket.create_server(("127.0.0.1", self._port), backlog=512)
-        self._port = listener.getsockname()[1]
-        self._server = PromptServer(make_app(self._handler))
-        self._thread = threading.Thread(target=self._server.run, args=([listener],), name="sandbox", daemon=True)
-        self._thread.start()
-        until = time.monotonic() + _PATIENCE
-        while not self._server.started:
-            if time.monotonic() > until or not self._thread.is_alive():
-                raise RuntimeError("The sandbox did not start")
-            time.sleep(0.002)
-
-    def stop(self) -> None:
-        """End the server; requests still being answered are given a second."""
-        if self._server is not None and self._thread is not None:
-            self._server.stop()
-            self._thread.join(_PATIENCE)
-            self._server = self._thread = None
+    return SandboxServer
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,41 +73,40 @@ class SandboxProcess:
 
     def totals(self, start: str | None = None, end: str | None = None) -> list[dict[str, Any]]:
         """Give count and sum per type, status and currency of a period (UTC), as it should be now."""
-        return list(self._ask("totals" + _query(start, end)))
+        return list(self._ask("totals", start=start, end=end))
 
     def truth(self, start: str | None = None, end: str | None = None) -> list[dict[str, Any]]:
         """Give the rows of a period (UTC) as they should be delivered now."""
-        return list(self._ask("truth" + _query(start, end)))
+        return list(self._ask("truth", start=start, end=end))
 
     def set_faults(self, **settings: Any) -> dict[str, Any]:
         """Set faults: any of `rates`, `script`, `always`, `next` with `times`, `clear=True`."""
-        return dict(self._ask("faults", settings))
+        return dict(self._ask("faults", **settings))
 
     def set_clock(self, now: str | int | None = None, *, advance: int | None = None) -> int:
         """Set the clock to a time (None: the real one), or so many seconds on."""
-        return int(self._ask("clock", {"now": now} if advance is None else {"advance": advance})["now"])
+        return int(self._ask("clock", **({"now": now} if advance is None else {"advance": advance}))["now"])
 
     def set_behaviour(self, **switches: Any) -> None:
         """Change switches of the behaviour from now on, for example `delay=0.3, capacity=16`."""
-        self._ask("behaviour", switches)
+        self._ask("behaviour", **switches)
 
     def change_account(self, name: str = "demo", **settings: Any) -> None:
         """Change an account: `risks=False` revokes the right to list fraud reports, `finance=False` to documents."""
-        self._ask("accounts", {"name": name, **settings})
+        self._ask("accounts", name=name, **settings)
 
     def change_world(self, **change: Any) -> str:
         """Change the world: `add={...}`, `change={"operation_id": ..., ...}` or `remove=id`; see app.py."""
-        return str(self._ask("operations", change)["operation_id"])
+        return str(self._ask("operations", **change)["operation_id"])
 
     def top_up(self, project: int, currency: str, minor: int, at: str | None = None) -> None:
         """Move a balance by what is in no operation."""
-        self._ask("balances", {"project": project, "currency": currency, "minor": minor, "at": at})
+        self._ask("balances", project=project, currency=currency, minor=minor, at=at)
 
-    def _ask(self, path: str, body: Mapping[str, Any] | None = None) -> Any:
+    def _ask(self, route: str, **named: Any) -> Any:
         import urllib.request  # heavy
 
-        data = None if body is None else json.dumps(body).encode()
-        request = urllib.request.Request(f"{self.admin_url}/{path}", data)  # noqa: S310  loopback
+        request = urllib.request.Request(f"{self.admin_url}/{route}", json.dumps(named).encode())  # noqa: S310  loopback
         with urllib.request.urlopen(request, timeout=120) as answer:  # noqa: S310  loopback
             return json.load(answer)
 
@@ -206,7 +117,11 @@ def sandbox_process(**options: Any) -> Iterator[SandboxProcess]:
 
     `sandbox_process(seed=1, operations=20_000, days=31, faults="http_500=0.05")`.
     """
-    flags = [text for name, value in options.items() if value is not None for text in _flag(name, value)]
+    flags = [
+        f"--{name.replace('_', '-')}" + ("" if value is True else f"={value}")
+        for name, value in options.items()
+        if value is not None and value is not False
+    ]
     command = [sys.executable, "-m", "resources.sandbox", *flags, "--with-parent"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:  # noqa: S603
         assert process.stdin is not None  # noqa: S101  it is a pipe
@@ -223,18 +138,3 @@ def sandbox_process(**options: Any) -> Iterator[SandboxProcess]:
                 process.wait(10)
             except subprocess.TimeoutExpired:
                 process.kill()
-
-
-def _flag(name: str, value: Any) -> list[str]:
-    flag = "--" + name.replace("_", "-")
-    if isinstance(value, bool):
-        return [flag] if value else []
-    if isinstance(value, (list, tuple)):
-        return [text for item in value for text in (flag, str(item))]
-    return [flag, str(value)]
-
-
-def _query(start: str | None, end: str | None) -> str:
-    from urllib.parse import urlencode
-
-    return "?" + urlencode({name: value for name, value in (("from", start), ("to", end)) if value is not None})

@@ -10,11 +10,11 @@ import threading
 from collections.abc import Sequence
 from dataclasses import fields
 from datetime import UTC, date, datetime, timedelta
+from typing import get_args, get_type_hints
 
 from resources.sandbox import SandboxServer
-from resources.sandbox.api import Behaviour
+from resources.sandbox.api import DEMO_SECRET, DEMO_TOKEN, Behaviour
 from resources.sandbox.faults import Faults
-from resources.sandbox.requests import DEMO_SECRET, DEMO_TOKEN, Account
 from resources.sandbox.world import World
 
 
@@ -30,7 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         threading.Thread(target=_wait_for_parent, args=(ended,), daemon=True).start()
     server = _server(options, first)
     if options.warm:
-        server.warm()
+        server.api.warm()
     gc.freeze()  # the world stays: no use in going over its millions of objects again and again
     with server:
         ready = {
@@ -50,21 +50,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _server(options: argparse.Namespace, first: date) -> SandboxServer:
-    world = World.generate(
-        seed=options.seed,
-        start=first,
-        days=options.days,
-        operations=options.operations,
-        now=options.now,
-        order=options.order,
-        fractions=options.fractions,
-    )
-    account = Account(
-        projects=None if options.project is None else frozenset(options.project), time_zone=options.time_zone
-    )
+    drawn = {name: getattr(options, name) for name in ("seed", "days", "operations", "now", "order", "fractions")}
+    world = World.generate(start=first, **drawn)
     behaviour = Behaviour(**{one.name: getattr(options, one.name) for one in fields(Behaviour)})
     faults = Faults.parse(options.faults, options.seed)
-    return SandboxServer(world, accounts=[account], faults=faults, behaviour=behaviour, port=options.port)
+    return SandboxServer(world, faults=faults, behaviour=behaviour, port=options.port)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -79,16 +69,16 @@ def _parser() -> argparse.ArgumentParser:
     add("--order", choices=["newest", "oldest", "shuffled"], default="newest", help="order of the operations")
     add("--fractions", action="store_true", help="keep fractions of a second, and show whole ones")
     add("--faults", default="", help="name=chance[:number],... such as http_500=0.05,slow=0.1:2.5")
-    add("--project", type=int, action="append", help="a project the token sees (default: all)")
-    add("--time-zone", default="Asia/Tokyo", help="the account's own zone, for requests without tz")
     add("--warm", action="store_true", help="encode the rows at the start: so many pages a second from the first")
     add("--with-parent", action="store_true", help="end when standard input is closed")
+    hints = get_type_hints(Behaviour, include_extras=True)
     for one in fields(Behaviour):
-        flag, help_text = "--" + one.name.replace("_", "-"), one.metadata["help"]
+        flag, (kind, help_text) = "--" + one.name.replace("_", "-"), get_args(hints[one.name])
         if one.default is False:
             add(flag, action="store_true", help=help_text)
         else:
-            add(flag, type=type(one.default), default=one.default, choices=one.metadata["choices"], help=help_text)
+            choices = get_args(kind) or None
+            add(flag, type=type(one.default), default=one.default, choices=choices, help=help_text)
     return parser
 
 

@@ -1,22 +1,21 @@
 """The sandbox as a web application: the endpoints with their faults, and its own routes below `/_sandbox`.
 
-Those are for this machine only and without a token: statistics, truth, faults, clock, accounts, behaviour, changes.
-What the endpoints answer is in api.py.
+Those are without a token, since it listens to this machine alone: statistics, truth, faults, clock, accounts,
+behaviour, changes. What the endpoints answer is in api.py, which faults there are in faults.py.
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
+import socket
+import threading
 import time
 import traceback
 from collections import Counter
-from collections.abc import Callable, Mapping
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from email.utils import formatdate
-from socket import socket
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Self
 
 import uvicorn
 from starlette.applications import Starlette
@@ -24,20 +23,18 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Mount, Route
 
-from resources.sandbox import faults, signing
-from resources.sandbox.api import ENDPOINTS, Api, Listing, dumps, parse_body
-from resources.sandbox.faults import Fault, Faults, only
+from resources.sandbox import signing
+from resources.sandbox.api import ENDPOINTS, Account, Accounts, Api, Behaviour, dumps, parse_body
+from resources.sandbox.faults import Faults, RequestFaults
 from resources.sandbox.requests import Refused, error_body
+from resources.sandbox.world import World
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
     from starlette.types import Receive, Scope, Send
 
-JSON: Final = "application/json; charset=UTF-8"
-_LARGE: Final = 100_000  # bytes from which signing is worth a thread: it does not hold the interpreter
-_LOOPBACK: Final = frozenset({"127.0.0.1", "::1"})
+_JSON: Final = {"content-type": "application/json; charset=UTF-8"}
 _FIXED: Final = frozenset({"prefix", "cached_rows"})  # what of the behaviour counts from the start on
+_PATIENCE: Final = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,125 +48,119 @@ class LoggedRequest:
     at: float = field(default_factory=time.time)
 
 
-@dataclass(slots=True)
-class Delivery:
-    """An ASGI answer; `cut` ends the connection in the middle of the body."""
-
-    status: int
-    body: bytes
-    headers: dict[str, str] = field(default_factory=lambda: {"content-type": JSON})
-    chunked: bool = False
-    cut: bool = False
+class CutResponse(Response):
+    """An answer whose connection ends in the middle of the body."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send it."""
+        """Send half of it; uvicorn closes the connection where an application returns before the body is complete."""
         del scope, receive
-        if not self.chunked:
-            self.headers["content-length"] = str(len(self.body))
-        raw = [(name.encode(), value.encode()) for name, value in self.headers.items()]
-        await send({"type": "http.response.start", "status": self.status, "headers": raw})
-        if self.cut or self.chunked:
-            await send({"type": "http.response.body", "body": self.body[: len(self.body) // 2], "more_body": True})
-        if self.cut:
-            return  # before the body is complete: that makes the server close the connection
-        await send({"type": "http.response.body", "body": self.body[len(self.body) // 2 if self.chunked else 0 :]})
+        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+        await send({"type": "http.response.body", "body": self.body[: len(self.body) // 2], "more_body": True})
 
 
-class Handler:
-    """Answers the endpoints, makes the faults, and keeps the log."""
+class SandboxServer:
+    """A Data API on a free port of 127.0.0.1, while in the `with` block.
 
-    def __init__(self, api: Api, faults: Faults) -> None:
-        self.api = api
-        self.faults = faults
-        self.requests: list[LoggedRequest] = []
-        self.statuses: Counter[tuple[str, int]] = Counter()
+    `world` left out is a small generated one, `accounts` left out the demo account, which sees all projects.
+    """
+
+    def __init__(
+        self,
+        world: World | None = None,
+        *,
+        accounts: Iterable[Account] | None = None,
+        faults: Faults | None = None,
+        behaviour: Behaviour | None = None,
+        port: int = 0,
+    ) -> None:
+        self.world = World.generate() if world is None else world
+        self.accounts = Accounts([Account()] if accounts is None else accounts)
+        self.faults = Faults() if faults is None else faults
+        self.api = Api(self.world, self.accounts, behaviour or Behaviour())
+        self.requests: list[LoggedRequest] = []  # the log, as they were answered
         self._next_long: dict[str, float] = {}
-        self._places: tuple[int, asyncio.Semaphore] = (0, asyncio.Semaphore())
+        self._places = self._make_places()
+        self._port = port
+        self._server: PromptServer | None = None
+        self._thread: threading.Thread | None = None
 
-    def set_behaviour(self, **switches: Any) -> None:
-        """Change switches from now on."""
-        if fixed := _FIXED & switches.keys():
-            raise ValueError(f"Cannot be changed after the start: {', '.join(sorted(fixed))}")
-        self.api.behaviour = replace(self.api.behaviour, **switches)
+    @property
+    def url(self) -> str:
+        """Give the base URL, prefix included: endpoints follow after a slash."""
+        return f"http://127.0.0.1:{self._port}{self.api.behaviour.prefix}"
 
-    async def answer(self, endpoint: str, raw: bytes) -> Delivery:
+    @property
+    def admin_url(self) -> str:
+        """Give the URL of the sandbox's own routes."""
+        return f"http://127.0.0.1:{self._port}/_sandbox"
+
+    @property
+    def request_count(self) -> int:
+        """Give how many requests were answered."""
+        return len(self.requests)
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        """Listen: requests are answered from now on."""
+        listener = socket.create_server(("127.0.0.1", self._port), backlog=512)
+        self._port = listener.getsockname()[1]
+        self._server = PromptServer(make_app(self))
+        self._thread = threading.Thread(target=self._server.run, args=([listener],), name="sandbox", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the server; requests still being answered are given a second."""
+        if self._server is not None and self._thread is not None:
+            self._server.should_exit = True
+            self._thread.join(_PATIENCE)
+            self._server = self._thread = None
+
+    async def answer(self, endpoint: str, raw: bytes) -> Response:
         """Answer one request, with the faults it is to meet."""
-        drawn = self.faults.draw(endpoint)
-        made: list[str] = []
+        faults = RequestFaults(self.faults, endpoint)
         params: dict[str, Any] = {}
         try:
-            async with self._place():
-                for fault in only(drawn, faults.DELAYS):
-                    self._made(fault, made)
-                    await asyncio.sleep(fault.value)
-                if instead := only(drawn, faults.INSTEAD):
-                    self._made(instead[0], made)
-                    with suppress(Refused):
-                        params = parse_body(raw)
-                    delivery = Delivery(*faults.instead(instead[0]))
-                else:
-                    params = parse_body(raw)
-                    delivery = await self._deliver(endpoint, params, drawn, made)
+            params = parse_body(raw)
+            async with self._places:
+                await asyncio.sleep(self.api.behaviour.delay)
+                await faults.wait()
+                instead = faults.instead()
+                response = _response(*instead) if instead else await self._deliver(endpoint, params, faults)
         except Refused as refused:
-            delivery = Delivery(refused.status, dumps(error_body(refused.status, refused.message)))
-        self._date(delivery)
-        shown = {name: value for name, value in params.items() if name not in {"token", "signature"}}
-        self.requests.append(LoggedRequest(endpoint, shown, delivery.status, tuple(made)))
-        self.statuses[endpoint, delivery.status] += 1
-        return delivery
-
-    async def _deliver(self, endpoint: str, params: Mapping[str, Any], drawn: list[Fault], made: list[str]) -> Delivery:
-        account = self.api.authenticate(params)
-        call = self.api.read(endpoint, account, params)
-        if call.long:
-            await self._take_turn(account.name)
-        listing = call.answer()
-        for fault in only(drawn, faults.PAGES) if not listing.single else ():
-            rows = faults.shorten(fault, listing.rows)
-            if len(rows) < len(listing.rows):
-                listing.rows = rows
-                self._made(fault, made)
-        body = await _signed_body(listing)
-        for fault in only(drawn, faults.BODIES):
-            # Once the JSON is broken it cannot be changed further, so this comes last by its place in BODIES.
-            changed = faults.change_body(fault, listing.name, body)
-            if changed is not None:
-                body = changed
-                self._made(fault, made)
-        for fault in only(drawn, faults.MOVES):
-            if self._move(endpoint, listing, fault):
-                self._made(fault, made)
-        delivery = Delivery(200, body, chunked=self.api.behaviour.chunked)
-        for fault in only(drawn, faults.CUTS):
-            self._made(fault, made)
-            delivery.cut, delivery.chunked = True, fault.name == "cut_chunked"
-        return delivery
-
-    def _move(self, endpoint: str, listing: Listing, fault: Fault) -> int:
-        world, chance = self.api.world, self.faults.chance
-        if listing.query is not None:
-            return faults.move(fault, world, listing.query, chance)
-        if listing.within is None:
-            return 0
-        with world.lock:
-            return world.documents.move(endpoint, fault.name, int(fault.value), listing.within, world.now, chance)
-
-    @asynccontextmanager
-    async def _place(self) -> AsyncIterator[None]:
-        """Take one of the places that the server has, if it has not any number, and as long as each answer takes."""
+            response = _response(refused.status, dumps(error_body(refused.status, refused.message)))
         behaviour = self.api.behaviour
-        if behaviour.capacity != self._places[0]:
-            self._places = behaviour.capacity, asyncio.Semaphore(behaviour.capacity)
-        capacity, places = self._places
-        if capacity:
-            await places.acquire()
-        try:
-            if behaviour.delay:
-                await asyncio.sleep(behaviour.delay)
-            yield
-        finally:
-            if capacity:
-                places.release()
+        if behaviour.date_header != "none":
+            now = self.world.now if behaviour.date_header == "world" else time.time()
+            response.headers["date"] = formatdate(now + behaviour.date_shift, usegmt=True)
+        shown = {name: value for name, value in params.items() if name not in {"token", "signature"}}
+        self.requests.append(LoggedRequest(endpoint, shown, response.status_code, tuple(faults.made)))
+        return response
+
+    async def _deliver(self, endpoint: str, params: Mapping[str, Any], faults: RequestFaults) -> Response:
+        account, listing = self.api.answer(endpoint, params)
+        if listing.long:
+            await self._take_turn(account.name)
+        listing.rows = faults.shorten(listing.rows)
+        rows, text = listing.content()
+        signature = await asyncio.to_thread(signing.digest, text, account.secret)  # it does not hold the interpreter
+        body = b'{"%s":%s,"signature":"%s"}' % (listing.name.encode(), rows, signature.encode())
+        body = faults.change_body(listing.name, body)
+        faults.move(self.world, listing.query)
+        cut = faults.cut()
+        response = CutResponse(body, 200, _JSON) if cut else _response(200, body)
+        if cut == "cut_chunked" or (self.api.behaviour.chunked and not cut):
+            del response.headers["content-length"]
+        return response
+
+    def _make_places(self) -> asyncio.Semaphore:
+        """Make as many places as requests are answered at once: without a capacity more than are ever needed."""
+        return asyncio.Semaphore(self.api.behaviour.capacity or 1_000_000)
 
     async def _take_turn(self, account: str) -> None:
         """Wait until an account's request for more than 180 days is allowed: one by one, seconds apart."""
@@ -178,146 +169,112 @@ class Handler:
         self._next_long[account] = turn + self.api.behaviour.long_interval_gap
         await asyncio.sleep(turn - now)
 
-    def _date(self, delivery: Delivery) -> None:
-        behaviour = self.api.behaviour
-        if behaviour.date_header != "none":
-            now = self.api.world.now if behaviour.date_header == "world" else time.time()
-            delivery.headers["date"] = formatdate(now + behaviour.date_shift, usegmt=True)
-
-    def _made(self, fault: Fault, made: list[str]) -> None:
-        self.faults.happened(fault)
-        made.append(fault.name)
-
-    # What the sandbox's own routes do
+    # What some of the sandbox's own routes do
 
     def stats(self) -> dict[str, Any]:
         """Count the requests by endpoint and status, and the faults that were made."""
         requests: dict[str, dict[str, int]] = {}
-        for (endpoint, status), count in sorted(self.statuses.items()):
+        counts = Counter((one.endpoint, one.status) for one in self.requests)
+        for (endpoint, status), count in sorted(counts.items()):
             requests.setdefault(endpoint, {})[str(status)] = count
-        world = self.api.world
-        return {"requests": requests, "faults": dict(self.faults.counts), "now": world.now, "operations": len(world)}
+        world, faults = self.world, dict(self.faults.counts)
+        return {"requests": requests, "faults": faults, "now": world.now, "operations": len(world)}
 
-    def set_faults(self, body: dict[str, Any]) -> dict[str, Any]:
+    def set_faults(self, *, clear: bool = False, times: float = 1, **settings: Any) -> dict[str, Any]:
         """Take any of `clear`, `rates`, `script`, `always`, and `next` with `times`."""
-        if unknown := body.keys() - {"clear", "rates", "script", "always", "next", "times"}:
-            raise ValueError(f"No such setting: {', '.join(sorted(unknown))}")
-        if body.get("clear"):
+        acts: dict[str, Callable[[Any], None]] = {
+            "rates": self.faults.set_rates,
+            "script": self.faults.set_script,
+            "always": self.faults.always,
+            "next": lambda fault: self.faults.next(fault, times),
+        }
+        if clear:
             self.faults.clear()
-        if "rates" in body:
-            self.faults.set_rates(body["rates"])
-        if "script" in body:
-            self.faults.set_script(body["script"])
-        if "always" in body:
-            self.faults.always(body["always"])
-        if "next" in body:
-            self.faults.next(body["next"], body.get("times", 1))
+        for name, value in settings.items():
+            acts[name](value)
         return self.stats()
 
-    def set_clock(self, body: dict[str, Any]) -> dict[str, Any]:
+    def set_clock(self, **to: Any) -> dict[str, Any]:
         """Take `now` (a time, or null for the real clock) or `advance` (seconds)."""
-        world = self.api.world
-        if "advance" in body:
-            world.advance(int(body["advance"]))
+        if "advance" in to:
+            self.world.advance(int(to["advance"]))
         else:
-            world.set_now(body["now"])
-        return {"now": world.now}
+            self.world.set_now(to["now"])
+        return {"now": self.world.now}
 
-    def change_account(self, body: dict[str, Any]) -> dict[str, Any]:
-        """Take the `name` of an account and what of it is to change, for example the role `risks`, `finance`."""
-        settings = dict(body)
-        self.api.accounts.change(settings.pop("name"), **settings)
-        return {"name": body["name"]}
+    def set_behaviour(self, **switches: Any) -> None:
+        """Change switches of the behaviour from now on."""
+        if fixed := _FIXED & switches.keys():
+            raise ValueError(f"Cannot be changed after the start: {', '.join(sorted(fixed))}")
+        self.api.behaviour = replace(self.api.behaviour, **switches)
+        if "capacity" in switches:
+            self._places = self._make_places()
 
-    def change_behaviour(self, body: dict[str, Any]) -> dict[str, Any]:
-        """Take switches of the behaviour by name."""
-        self.set_behaviour(**body)
-        return dict(body)
-
-    def change_world(self, body: dict[str, Any]) -> dict[str, Any]:
+    def change_world(
+        self, effective: Any = None, visible: Any = None, *, add: Any = None, change: Any = None, remove: Any = None
+    ) -> dict[str, Any]:
         """Take `add` or `change` (fields), with `effective` and `visible`, or `remove` (an id)."""
-        world, (effective, visible) = self.api.world, (body.get("effective"), body.get("visible"))
-        if "add" in body:
-            return {"operation_id": world.add(body["add"], effective, visible)}
-        if "change" in body:
-            fields = dict(body["change"])
-            operation_id = fields.pop("operation_id")
-            world.change(operation_id, effective=effective, visible=visible, **fields)
-            return {"operation_id": operation_id}
-        world.remove(body["remove"])
-        return {"operation_id": body["remove"]}
-
-    def top_up(self, body: dict[str, Any]) -> dict[str, Any]:
-        """Take `project`, `currency`, `minor` (negative: taken away) and `at`: a movement without an operation."""
-        self.api.world.top_up(int(body["project"]), str(body["currency"]), int(body["minor"]), body.get("at"))
-        return {"top_ups": len(self.api.world.top_ups)}
+        world = self.world
+        if add is not None:
+            return {"operation_id": world.add(add, effective, visible)}
+        if change is not None:
+            world.change(**change, effective=effective, visible=visible)
+            return {"operation_id": change["operation_id"]}
+        world.remove(remove)
+        return {"operation_id": remove}
 
 
-async def _signed_body(listing: Listing) -> bytes:
-    rows, text = listing.content()
-    secret = listing.account.secret
-    if len(text) > _LARGE:
-        return listing.body(rows, await asyncio.to_thread(signing.digest, text, secret))
-    return listing.body(rows, signing.digest(text, secret))
-
-
-def make_app(handler: Handler) -> Starlette:
-    """Make the application of a handler: the endpoints, the sandbox's own routes, and error bodies for the rest."""
-    prefix, world = handler.api.behaviour.prefix, handler.api.world
+def make_app(sandbox: SandboxServer) -> Starlette:
+    """Make the application of a sandbox: the endpoints, the sandbox's own routes, and error bodies for the rest."""
+    prefix, world = sandbox.api.behaviour.prefix, sandbox.world
 
     def endpoint_route(endpoint: str) -> Route:
-        async def answer(request: Request) -> Delivery:
-            return await handler.answer(endpoint, await request.body())
+        async def answer(request: Request) -> Response:
+            return await sandbox.answer(endpoint, await request.body())
 
         return Route(f"{prefix}/{endpoint}", answer, methods=["POST"])
 
-    async def refuse(_: Request, error: Exception) -> Delivery:
+    async def refuse(_: Request, error: Exception) -> Response:
         status = getattr(error, "status_code", 500)
         if status == 500:
             traceback.print_exception(error)  # the sandbox's own fault, not one on request: let it be seen
-        return Delivery(status, dumps(error_body(status, None if status == 500 else "No such endpoint")))
+        return _response(status, dumps(error_body(status, None if status == 500 else "No such endpoint")))
 
-    own = [
-        _own_route("/stats", "GET", lambda _request, _body: handler.stats()),
-        _own_route("/totals", "GET", lambda request, _: world.totals(*_period(request))),
-        _own_route("/truth", "GET", lambda request, _: world.truth(*_period(request))),
-        _own_route("/faults", "POST", lambda _, body: handler.set_faults(body)),
-        _own_route("/clock", "POST", lambda _, body: handler.set_clock(body)),
-        _own_route("/accounts", "POST", lambda _, body: handler.change_account(body)),
-        _own_route("/behaviour", "POST", lambda _, body: handler.change_behaviour(body)),
-        _own_route("/operations", "POST", lambda _, body: handler.change_world(body)),
-        _own_route("/balances", "POST", lambda _, body: handler.top_up(body)),
-    ]
+    own: Mapping[str, Callable[..., Any]] = {
+        "stats": sandbox.stats,
+        "totals": world.totals,
+        "truth": world.truth,
+        "faults": sandbox.set_faults,
+        "clock": sandbox.set_clock,
+        "accounts": sandbox.accounts.change,
+        "behaviour": sandbox.set_behaviour,
+        "operations": sandbox.change_world,
+        "balances": world.top_up,
+    }
     handlers: dict[Any, Any] = dict.fromkeys((404, 405, 500), refuse)
-    return Starlette(
-        routes=[*map(endpoint_route, ENDPOINTS), Mount("/_sandbox", routes=own)], exception_handlers=handlers
-    )
+    mount = Mount("/_sandbox", routes=[_own_route(name, act) for name, act in own.items()])
+    return Starlette(routes=[*map(endpoint_route, ENDPOINTS), mount], exception_handlers=handlers)
 
 
-def _own_route(path: str, method: str, act: Callable[[Request, Any], Any]) -> Route:
+def _own_route(name: str, act: Callable[..., Any]) -> Route:
+    """Make a route that calls `act` with what a query and a JSON body name, and answers what that gives."""
+
     async def answer(request: Request) -> Response:
-        if request.client is None or request.client.host not in _LOOPBACK:
-            return _json(error_body(403, "For this machine only"), 403)
         try:
-            raw = await request.body()
-            return _json(await asyncio.to_thread(act, request, json.loads(raw) if raw else {}))
+            named = {**request.query_params, **(await request.json() if await request.body() else {})}
+            return _response(200, dumps(await asyncio.to_thread(act, **named)))
         except (ValueError, TypeError, KeyError, AttributeError) as error:
-            return _json(error_body(400, f"{type(error).__name__}: {error}"), 400)
+            return _response(400, dumps(error_body(400, f"{type(error).__name__}: {error}")))
 
-    return Route(path, answer, methods=[method])
-
-
-def _json(value: object, status: int = 200) -> Response:
-    return Response(dumps(value), status, media_type="application/json")
+    return Route(f"/{name}", answer, methods=["GET", "POST"])
 
 
-def _period(request: Request) -> tuple[list[int] | None, str | None, str | None]:
-    query = request.query_params
-    return [int(project) for project in query.getlist("project_id")] or None, query.get("from"), query.get("to")
+def _response(status: int, body: bytes, headers: Mapping[str, str] = _JSON) -> Response:
+    return Response(body, status, headers)
 
 
 class PromptServer(uvicorn.Server):
-    """A uvicorn server that stops at once, from any thread: tests start and stop it a hundred times."""
+    """A uvicorn server that stops at once: tests start and stop it a hundred times."""
 
     def __init__(self, app: Starlette) -> None:
         super().__init__(
@@ -333,16 +290,13 @@ class PromptServer(uvicorn.Server):
                 date_header=False,  # the handler says what time it is
             )
         )
-        self._ended = asyncio.Event()
-        self._loop: asyncio.AbstractEventLoop | None = None
 
     async def main_loop(self) -> None:
-        """Wait for the signal to stop, without uvicorn's ticks."""
-        self._loop = asyncio.get_running_loop()
-        if not self.should_exit:
-            await self._ended.wait()
+        """Look more often than uvicorn does whether to stop."""
+        while not self.should_exit:
+            await asyncio.sleep(0.005)
 
-    async def shutdown(self, sockets: list[socket] | None = None) -> None:
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Close without uvicorn's pause when nobody is connected any more."""
         if self.server_state.connections or self.server_state.tasks:
             await super().shutdown(sockets)
@@ -351,9 +305,3 @@ class PromptServer(uvicorn.Server):
             server.close()
         for listener in sockets or []:
             listener.close()
-
-    def stop(self) -> None:
-        """Make it stop, from any thread."""
-        self.should_exit = True
-        if self._loop is not None:
-            self._loop.call_soon_threadsafe(self._ended.set)

@@ -5,13 +5,15 @@ All are drawn from operations, or written by hand; reference rates follow from t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC
 from random import Random
 from typing import Any, Final
 
 from resources.sandbox.generate import BANKS, COUNTRIES, PROJECTS, USD_WORTH, DrawnState
-from resources.sandbox.operations import DAY, DECIMALS, Moment, State, instant, major_units, text, zone
+from resources.sandbox.operations import DAY, DECIMALS, Moment, State, instant, major_units, text
 
 FRAUD_TIMES: Final = ("row_updated_at", "fraud_report_date", "received_on", "purchase_date")
 _FRAUD_FIELDS: Final = (
@@ -32,7 +34,7 @@ LISTS: Final = {CHARGEBACKS: "chargebacks", REPORT: "operations"}
 ENDPOINTS: Final = (*LISTS, ONE_CHARGEBACK, RATES)
 _STAGES: Final = ("retrieval request", "first chargeback", "pre-arbitration", "arbitration")
 _REASONS: Final = ("10.4", "4837", "13.1", "4853", "C08")
-_DOCUMENT_TIMES: Final = frozenset({"created_at", "updated_at", "settled_at"})
+_TIMES: Final = frozenset({*FRAUD_TIMES, "created_at", "updated_at", "settled_at"})
 
 # Balances
 
@@ -49,21 +51,19 @@ class Move:
 
 @dataclass(frozen=True, slots=True)
 class Balance:
-    """One OUT balance; its currency need not be the one in its name. `since=None` never moves."""
+    """One OUT balance; its currency need not be the one in its name. Left out, `since` is never: it does not move."""
 
     name: str
     currency: str
     project: int
     amount: int
-    since: int | None = None
+    since: float = math.inf
 
     def at(self, now: int, moves: Iterable[Move]) -> dict[str, str]:
         """Give the balance as the API shows it: a decimal string of minor units under its currency."""
-        amount = self.amount
-        for move in moves if self.since is not None else ():
-            if (move.project, move.currency) == (self.project, self.currency) and (self.since or 0) < move.at <= now:
-                amount += move.minor
-        return {"name": self.name, self.currency: str(amount)}
+        own = (move for move in moves if (move.project, move.currency) == (self.project, self.currency))
+        moved = sum(move.minor for move in own if self.since < move.at <= now)
+        return {"name": self.name, self.currency: str(self.amount + moved)}
 
 
 def payouts(states: Iterable[State]) -> Iterator[Move]:
@@ -88,68 +88,7 @@ def draw_balances(seed: int, since: int) -> Iterator[Balance]:
             yield Balance(f"{name} balance {currency}", currency, project, amount, since)
 
 
-# Fraud reports
-
-
-@dataclass(frozen=True, slots=True)
-class Fraud:
-    """One report: known from `received_on` on; times are seconds, the rest as the API shows it."""
-
-    project: int
-    fields: Mapping[str, Any]
-
-    @property
-    def received_on(self) -> float:
-        """Give the second from which the API knows of the report."""
-        second: float = self.fields["received_on"]
-        return second
-
-    @classmethod
-    def new(cls, **fields: Any) -> Fraud:
-        """Make a report by hand; times may be seconds or text, and what is left out is empty."""
-        times = {name: instant(fields.get(name, "2024-03-01 00:00:00")) for name in FRAUD_TIMES}
-        facts = {**dict.fromkeys(_FRAUD_FIELDS, ""), "project_id": "198", "operation_id": 0, **fields, **times}
-        facts["report_and_purchase_date_difference"] = _days_between(facts)
-        return cls(int(facts["project_id"]), facts)
-
-    def shown(self) -> dict[str, Any]:
-        """Give it as the API shows it, times in UTC."""
-        return {**self.fields, **{name: _utc(self.fields[name]) for name in FRAUD_TIMES}}
-
-
-def draw_fraud(state: State) -> Fraud:
-    """Draw a report about an operation."""
-    operation, fraction = state.facts(), state.effective % 1
-    number = int(operation["operation_id"])
-    purchased = int(operation["operation_created_at"])
-    reported = purchased + DAY + number % (20 * DAY)
-    received = reported + number % (3 * DAY)
-    amount, currency = operation["sum_initial"]["amount"], operation["sum_initial"]["currency"]
-    usd = amount * USD_WORTH[currency] / 10 ** DECIMALS.get(currency, 2)
-    alike = {name: operation[name] for name in _FRAUD_FIELDS if name in operation}
-    fields = dict.fromkeys(_FRAUD_FIELDS, "") | alike
-    fields |= {
-        "operation_id": number,
-        "tr_amount": major_units(amount, currency),
-        "tr_ccy": currency,
-        "row_updated_at": received + 60 + fraction,
-        "fraud_type": _FRAUD_TYPES[number // 10 % len(_FRAUD_TYPES)],
-        "fraud_report_date": reported,
-        "issuer_country": COUNTRIES[number // 10 % len(COUNTRIES)],
-        "received_on": received + fraction,
-        "purchase_date": purchased,
-        "channel_amount_in_usd": f"{usd:.2f}",
-        "issuer_bank_name": BANKS[number // 10 % len(BANKS)],
-    }
-    fields["report_and_purchase_date_difference"] = _days_between(fields)
-    return Fraud(int(operation["project_id"]), fields)
-
-
-def _days_between(fields: Mapping[str, Any]) -> int:
-    return int(fields["fraud_report_date"] - fields["purchase_date"]) // DAY
-
-
-# Documents
+# Reports and documents
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,9 +107,47 @@ class Document:
     def shown(self) -> dict[str, Any]:
         """Give it as the API shows it, times in UTC."""
         return {
-            name: _utc(value) if name in _DOCUMENT_TIMES and type(value) in {int, float} else value
+            name: _utc(value) if name in _TIMES and type(value) in {int, float} else value
             for name, value in self.fields.items()
         }
+
+
+class Fraud(Document):
+    """One fraud report, selected by `received_on` among others."""
+
+    @classmethod
+    def new(cls, **fields: Any) -> Fraud:  # type: ignore[override]
+        """Make a report by hand; times may be seconds or text, and what is left out is empty."""
+        times = {name: instant(fields.get(name, "2024-03-01 00:00:00")) for name in FRAUD_TIMES}
+        facts = {**dict.fromkeys(_FRAUD_FIELDS, ""), "project_id": "198", "operation_id": 0, **fields, **times}
+        facts["report_and_purchase_date_difference"] = int(times["fraud_report_date"] - times["purchase_date"]) // DAY
+        return cls(times["received_on"], int(facts["project_id"]), facts)
+
+
+def draw_fraud(state: State) -> Fraud:
+    """Draw a report about an operation."""
+    operation, fraction = state.facts(), state.effective % 1
+    number = int(operation["operation_id"])
+    purchased = int(operation["operation_created_at"])
+    reported = purchased + DAY + number % (20 * DAY)
+    received = reported + number % (3 * DAY)
+    amount, currency = operation["sum_initial"]["amount"], operation["sum_initial"]["currency"]
+    usd = amount * USD_WORTH[currency] / 10 ** DECIMALS.get(currency, 2)
+    alike = {name: operation[name] for name in _FRAUD_FIELDS if name in operation}
+    own = {
+        "operation_id": number,
+        "tr_amount": major_units(amount, currency),
+        "tr_ccy": currency,
+        "row_updated_at": received + 60 + fraction,
+        "fraud_type": _FRAUD_TYPES[number // 10 % len(_FRAUD_TYPES)],
+        "fraud_report_date": reported,
+        "issuer_country": COUNTRIES[number // 10 % len(COUNTRIES)],
+        "received_on": received + fraction,
+        "purchase_date": purchased,
+        "channel_amount_in_usd": f"{usd:.2f}",
+        "issuer_bank_name": BANKS[number // 10 % len(BANKS)],
+    }
+    return Fraud.new(**alike | own)
 
 
 @dataclass(slots=True)
@@ -195,32 +172,10 @@ class Documents:
                 if state.kind in {"sale", "auth", "recurring"} and int(facts["operation_id"]) // 10 % 37 == 0:
                     self.lists[CHARGEBACKS].append(_chargeback(facts, state.effective % 1))
 
-    def between(self, endpoint: str, start: float | None, end: float | None) -> list[Document]:
+    def between(self, endpoint: str, start: float | None, end: float) -> list[Document]:
         """Give the documents of an interval, the newest first."""
-        found = [
-            item
-            for item in self.lists[endpoint]
-            if (start is None or start <= item.at) and (end is None or item.at <= end)
-        ]
+        found = (item for item in self.lists[endpoint] if (start is None or start <= item.at) and item.at <= end)
         return sorted(found, key=lambda item: (item.at, str(item.fields.get("id", ""))), reverse=True)
-
-    def move(self, endpoint: str, name: str, count: int, within: tuple[int, int], now: int, chance: Random) -> int:
-        """Let documents leave an interval, as by a change now, or appear anywhere in it; give how many did."""
-        start, end = within
-        inside = self.between(endpoint, start, end)
-        if name == "rows_leave":
-            later = max(now, end + 1)
-            for item in (left := chance.sample(inside, min(count, len(inside)))):
-                changed = {**item.fields, "status": "changed", "updated_at": later}
-                self.lists[endpoint].remove(item)
-                self.lists[endpoint].append(Document(later, item.project, changed))
-            return len(left)
-        for number in range(count if inside else 0):
-            like = chance.choice(inside)
-            at = chance.randint(start, end)
-            new = {**like.fields, "id": f"late-{len(self.lists[endpoint])}-{number}", "updated_at": at}
-            self.lists[endpoint].append(replace(like, at=at, fields=new))
-        return count if inside else 0
 
 
 def rates(start: int, end: int) -> Iterator[dict[str, Any]]:
@@ -274,4 +229,4 @@ def _report_line(facts: dict[str, Any], fraction: float) -> Document:
 
 
 def _utc(second: float) -> str:
-    return text(second, zone("UTC"), "plain")
+    return text(second, UTC, "plain")

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from random import Random
@@ -15,8 +16,8 @@ from typing import Any, Final, TypeVar
 
 import orjson
 
-from resources.sandbox.documents import LISTS
-from resources.sandbox.operations import DAY, Query
+from resources.sandbox.documents import LISTS, Document
+from resources.sandbox.operations import DAY, Query, plain_row
 from resources.sandbox.requests import error_body
 from resources.sandbox.world import World
 
@@ -26,7 +27,7 @@ INSTEAD: Final = ("http_500", "http_429", "http_429_date", "http_429_bare", "htm
 DELAYS: Final = ("slow",)
 # Pages not as long as they should be, properly signed.
 PAGES: Final = ("short_page", "capped_page", "empty_page")
-# Bodies changed after they were signed.
+# Bodies changed after they were signed; the last cannot be changed further.
 BODIES: Final = (
     *("tampered_value", "tampered_key", "tampered_drop", "tampered_swap"),
     *("wrong_signature", "missing_signature", "broken_json"),
@@ -62,8 +63,6 @@ class Fault:
             object.__setattr__(self, "value", DEFAULT_VALUES.get(self.name, 0))
 
 
-_HTML: Final = b"<html>\r\n<head><title>502 Bad Gateway</title></head>\r\n<body><center><h1>502 Bad Gateway</h1>"
-_NOTE: Final = "moved by the sandbox"
 Row = TypeVar("Row")
 Spec = Fault | str | tuple[str, float]
 Item = Spec | Iterable[Spec] | None
@@ -97,9 +96,9 @@ class Faults:
         self.set_rates(rates or {})
 
     @classmethod
-    def script(cls, items: Iterable[Item] | Mapping[int, Item], seed: int = 0) -> Faults:
+    def script(cls, items: Iterable[Item] | Mapping[int, Item]) -> Faults:
         """Make the n-th request meet the n-th item (None: nothing), or the item of its number, from 1 on."""
-        faults = cls(seed)
+        faults = cls()
         faults.set_script(items)
         return faults
 
@@ -115,10 +114,8 @@ class Faults:
 
     def set_rates(self, rates: Mapping[str, Rate]) -> None:
         """Replace the chances; the rest stays."""
-        drawn = [
-            (rate[0], Fault(name, rate[1])) if isinstance(rate, (tuple, list)) else (rate, Fault(name))
-            for name, rate in rates.items()
-        ]
+        pairs = {name: rate if isinstance(rate, (tuple, list)) else (rate, 0) for name, rate in rates.items()}
+        drawn = [(chance, Fault(name, value)) for name, (chance, value) in pairs.items()]
         with self._lock:
             self._rates = drawn
 
@@ -145,65 +142,118 @@ class Faults:
 
     def draw(self, endpoint: str) -> list[Fault]:
         """Give the faults that the next request, to this endpoint, is to meet."""
+
+        def can_happen(fault: Fault) -> bool:
+            return endpoint in PAGED or fault.name not in OF_PAGES
+
         with self._lock:
             self._seen += 1
             drawn = list(self._script.get(self._seen, ()))
             for entry in self._next:
-                if entry.endpoint in {None, endpoint} and _can_happen(entry.fault, endpoint):
+                if entry.endpoint in {None, endpoint} and can_happen(entry.fault):
                     entry.times -= 1
                     drawn.append(entry.fault)
             self._next = [entry for entry in self._next if entry.times > 0]
             drawn += [fault for rate, fault in self._rates if self.chance.random() < rate]
-        return [fault for fault in drawn if _can_happen(fault, endpoint)]
-
-    def happened(self, fault: Fault) -> None:
-        """Count a fault that was really made."""
-        with self._lock:
-            self.counts[fault.name] += 1
+        return list(filter(can_happen, drawn))
 
 
-def _can_happen(fault: Fault, endpoint: str) -> bool:
-    return endpoint in PAGED or fault.name not in OF_PAGES
+class RequestFaults:
+    """The faults that one request meets, made in the order of these methods; `made` names those that really were."""
+
+    def __init__(self, faults: Faults, endpoint: str) -> None:
+        self.made: list[str] = []
+        self._faults = faults
+        self._endpoint = endpoint
+        self._drawn = faults.draw(endpoint)
+
+    def _of(self, names: tuple[str, ...]) -> list[Fault]:
+        """Give the faults of a kind, in the order in which they are to be made."""
+        return sorted(
+            (fault for fault in self._drawn if fault.name in names), key=lambda fault: names.index(fault.name)
+        )
+
+    def _happened(self, fault: Fault) -> None:
+        self.made.append(fault.name)
+        self._faults.counts[fault.name] += 1
+
+    async def wait(self) -> None:
+        """Take the platform's time."""
+        for fault in self._of(DELAYS):
+            self._happened(fault)
+            await asyncio.sleep(fault.value)
+
+    def instead(self) -> tuple[int, bytes, dict[str, str]] | None:
+        """Give status, body and headers of the answer that comes instead of the asked one, if one does."""
+        for fault in self._of(INSTEAD):
+            self._happened(fault)
+            if fault.name == "html_502":
+                return 502, _HTML, {"content-type": "text/html"}
+            headers = {"content-type": "application/json; charset=UTF-8"}
+            if fault.name == "http_500":
+                return 500, orjson.dumps(error_body(500, "Internal error, please try again later")), headers
+            if fault.name == "http_429":
+                headers["retry-after"] = str(int(fault.value))
+            elif fault.name == "http_429_date":
+                # A date has whole seconds, so it is rounded up: no sooner than asked for.
+                due = datetime.now(UTC) + timedelta(seconds=fault.value + 0.999)
+                headers["retry-after"] = format_datetime(due.replace(microsecond=0), usegmt=True)
+            return 429, orjson.dumps(error_body(429, "Request rate error")), headers
+        return None
+
+    def shorten(self, rows: list[Row]) -> list[Row]:
+        """Give the rows that are left of a page."""
+        for fault in self._of(PAGES):
+            most = {"empty_page": 0, "capped_page": int(fault.value), "short_page": len(rows) - 1}[fault.name]
+            if len(rows) > most >= 0:
+                rows = rows[:most]
+                self._happened(fault)
+        return rows
+
+    def change_body(self, name: str, body: bytes) -> bytes:
+        """Give the body, whose list or object is `name`, as it is after somebody was at it."""
+        for fault in self._of(BODIES):
+            changed = _change_body(fault, name, body)
+            if changed != body:
+                body = changed
+                self._happened(fault)
+        return body
+
+    def move(self, world: World, query: Query) -> None:
+        """Change the world before the next page: rows leave the interval, enter it, or appear late."""
+        for fault in self._of(MOVES):
+            with world.lock:
+                if self._endpoint in LISTS:
+                    moved = _move_documents(fault, world, self._endpoint, query, self._faults.chance)
+                else:
+                    moved = _move_operations(fault, world, query, self._faults.chance)
+            if moved:
+                self._happened(fault)
+
+    def cut(self) -> str | None:
+        """Give how the connection ends in the middle of the body, if it does."""
+        faults = self._of(CUTS)
+        for fault in faults:
+            self._happened(fault)
+        return faults[-1].name if faults else None
 
 
 # What each does
 
-
-def only(faults: Iterable[Fault], names: tuple[str, ...]) -> list[Fault]:
-    """Give the faults of a kind, in the order in which they are to be made."""
-    return sorted((fault for fault in faults if fault.name in names), key=lambda fault: names.index(fault.name))
-
-
-def instead(fault: Fault) -> tuple[int, bytes, dict[str, str]]:
-    """Give status, body and headers of the answer that comes instead of the asked one."""
-    if fault.name == "html_502":
-        return 502, _HTML + b"</center><hr></body></html>", {"content-type": "text/html"}
-    headers = {"content-type": "application/json; charset=UTF-8"}
-    if fault.name == "http_500":
-        return 500, orjson.dumps(error_body(500, "Internal error, please try again later")), headers
-    if fault.name == "http_429":
-        headers["retry-after"] = str(int(fault.value))
-    elif fault.name == "http_429_date":
-        # A date has whole seconds, so it is rounded up: no sooner than asked for.
-        due = datetime.now(UTC) + timedelta(seconds=fault.value + 0.999)
-        headers["retry-after"] = format_datetime(due.replace(microsecond=0), usegmt=True)
-    return 429, orjson.dumps(error_body(429, "Request rate error")), headers
+_HTML: Final = (
+    b"<html>\r\n<head><title>502 Bad Gateway</title></head>\r\n<body><center><h1>502 Bad Gateway</h1>"
+    b"</center><hr></body></html>"
+)
+_NOTE: Final = "moved by the sandbox"
 
 
-def shorten(fault: Fault, rows: list[Row]) -> list[Row]:
-    """Give the rows that are left of a page."""
-    if fault.name == "empty_page":
-        return []
-    return rows[: int(fault.value)] if fault.name == "capped_page" else rows[:-1]
-
-
-def change_body(fault: Fault, name: str, body: bytes) -> bytes | None:
-    """Give the body as it is after somebody was at it; None if there is nothing to be changed so."""
+def _change_body(fault: Fault, name: str, body: bytes) -> bytes:
+    """Give the body changed, or as it was if there is nothing in it that can be changed so."""
     if fault.name == "broken_json":
         return body[: len(body) // 2] + b"\x00,}" + body[len(body) // 2 :]
     answer: dict[str, Any] = orjson.loads(body)
-    single = isinstance(answer[name], dict)
-    rows = [answer[name]] if single else answer[name]
+    rows = answer[name] if isinstance(answer[name], list) else [answer[name]]
+    middle = len(rows) // 2
     if fault.name == "missing_signature":
         del answer["signature"]
     elif fault.name == "wrong_signature":
@@ -212,55 +262,13 @@ def change_body(fault: Fault, name: str, body: bytes) -> bytes | None:
         answer["signature"] = base64.b64encode(digest).decode()
     elif fault.name == "tampered_key":
         (rows[0] if rows else answer)["unsigned_note"] = "added on the way"
-    elif not rows:
-        return None
-    elif fault.name == "tampered_value":
-        _raise_amount(rows[len(rows) // 2])
-    elif single:
-        return None
+    elif fault.name == "tampered_value" and rows:
+        _raise_amount(rows[middle])
     elif fault.name == "tampered_drop":
-        del rows[len(rows) // 2]
-    else:
-        if len(rows) < 2 or rows[0] == rows[-1]:
-            return None
+        del rows[middle : middle + 1]
+    elif fault.name == "tampered_swap" and rows:
         rows[0], rows[-1] = rows[-1], rows[0]
     return orjson.dumps(answer)
-
-
-def move(fault: Fault, world: World, query: Query, chance: Random) -> int:
-    """Change the world between two pages: as many rows as the fault says leave the interval, enter it, or appear late.
-
-    Rows that leave have changed: that counts from after the interval on. Rows that enter come from outside or, if there
-    are none, are new; so are late ones, which were effective in the interval all the time. Give how many moved.
-    """
-    count = int(fault.value)
-    with world.lock:
-        moved: list[str] = []
-        if fault.name == "rows_leave" and query.end is not None:
-            moved = world.sample(query, count, chance)
-        elif fault.name == "rows_enter":
-            moved = world.sample_outside(query, count, chance)
-        for operation_id in moved:
-            leaves = fault.name == "rows_leave"
-            effective = max(world.now, (query.end or 0) + 1) if leaves else _somewhen(world, query, chance)
-            world.change(operation_id, effective=effective, visible=world.now, payment_provider_message=_NOTE)
-        if fault.name == "rows_leave":
-            return len(moved)
-        for _ in range(count - len(moved)):
-            when = _somewhen(world, query, chance)
-            fields = world.example(query, chance)
-            number = world.new_id()
-            fields |= {"operation_id": number, "payment_id": f"late-{number}"}
-            fields |= {"operation_created_at": int(when) - 20, "operation_completed_at": int(when)}
-            world.add(fields, when, world.now)
-        return count
-
-
-def _somewhen(world: World, query: Query, chance: Random) -> float:
-    end = world.now if query.end is None else min(query.end, max(world.now, query.start or 0))
-    start = end - DAY if query.start is None else query.start
-    second = chance.randint(min(start, end), end)
-    return second + chance.randrange(1000) / 1000 if world.fractions else second
 
 
 def _raise_amount(row: dict[str, Any]) -> None:
@@ -271,6 +279,68 @@ def _raise_amount(row: dict[str, Any]) -> None:
         return
     name = list(row)[-1]
     row[name] = row[name] + 1 if isinstance(row[name], int) else f"{row[name]}1"
+
+
+def _move_operations(fault: Fault, world: World, query: Query, chance: Random) -> int:
+    """Move as many operations as the fault says, and give how many that were.
+
+    Those that leave have changed: that counts from after the interval on. Those that enter come from outside or, if
+    there are none, are new; so are late ones, which were effective in the interval all the time.
+    """
+    count = int(fault.value)
+    inside = world.select(query)
+    if fault.name == "rows_leave":
+        if query.end is None:
+            return 0
+        leaving, later = chance.sample(inside, min(count, len(inside))), max(world.now, query.end + 1)
+        for operation, _ in leaving:
+            world.change(operation.id, effective=later, visible=world.now, payment_provider_message=_NOTE)
+        return len(leaving)
+    anywhere = world.select(replace(query, start=None, end=None))
+    outside = []
+    if fault.name == "rows_enter":
+        tried, within = chance.sample(anywhere, min(len(anywhere), 20 * count)), set(inside)
+        outside = [known for known in tried if known not in within][:count]
+    for operation, _ in outside:
+        when = _somewhen(world, query, chance)
+        world.change(operation.id, effective=when, visible=world.now, payment_provider_message=_NOTE)
+    for _ in range(count - len(outside)):
+        when = _somewhen(world, query, chance)
+        number = world.new_id()
+        if alike := inside or anywhere:
+            fields = chance.choice(alike)[0].states[-1].facts()
+        else:
+            fields = plain_row(number) | ({"project_id": str(min(query.projects))} if query.projects else {})
+        fields |= {"operation_id": number, "payment_id": f"late-{number}"}
+        fields |= {"operation_created_at": int(when) - 20, "operation_completed_at": int(when)}
+        world.add(fields, when, world.now)
+    return count
+
+
+def _somewhen(world: World, query: Query, chance: Random) -> float:
+    end = world.now if query.end is None else min(query.end, max(world.now, query.start or 0))
+    start = end - DAY if query.start is None else query.start
+    second = chance.randint(min(start, end), end)
+    return second + chance.randrange(1000) / 1000 if world.fractions else second
+
+
+def _move_documents(fault: Fault, world: World, endpoint: str, query: Query, chance: Random) -> int:
+    """Let documents leave an interval, as by a change now, or appear anywhere in it; give how many did."""
+    if query.start is None or query.end is None:
+        return 0
+    inside, count = world.documents.between(endpoint, query.start, query.end), int(fault.value)
+    documents = world.documents.lists[endpoint]
+    if fault.name == "rows_leave":
+        leaving, later = chance.sample(inside, min(count, len(inside))), max(world.now, query.end + 1)
+        for item in leaving:
+            documents.remove(item)
+            documents.append(Document(later, item.project, {**item.fields, "status": "changed", "updated_at": later}))
+        return len(leaving)
+    for number in range(count if inside else 0):
+        like, at = chance.choice(inside), chance.randint(query.start, query.end)
+        new = {**like.fields, "id": f"late-{len(documents)}-{number}", "updated_at": at}
+        documents.append(replace(like, at=at, fields=new))
+    return count if inside else 0
 
 
 def _faults(item: Item) -> Iterator[Fault]:

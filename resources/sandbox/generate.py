@@ -6,7 +6,6 @@ import gc
 import math
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import accumulate
 from operator import attrgetter
@@ -180,7 +179,9 @@ def draw_operations(seed: int, start: int, days: int, count: int, *, fractions: 
     if days < 1 or count < 0:
         raise ValueError("A world needs at least one day, and no negative count of operations")
     chance = Random(seed)  # noqa: S311  reproducible, not secret
-    with _no_collections():
+    collects = gc.isenabled()
+    gc.disable()  # it would go over the growing millions again and again and find nothing
+    try:
         drafts = _draw_drafts(chance, start, days, count)
         drafts.sort(key=attrgetter("created"))
         for index, draft in enumerate(drafts):
@@ -188,7 +189,10 @@ def draw_operations(seed: int, start: int, days: int, count: int, *, fractions: 
             states = _draw_states(chance, draft)
             for step, state in enumerate(states if fractions else ()):
                 state.effective += (draft.dice + 377 * step) % 1000 / 1000
-            yield Operation(draft.number, draft.project, states)
+            yield Operation(str(draft.number), draft.number, draft.project, states)
+    finally:
+        if collects:
+            gc.enable()
 
 
 def _draw_drafts(chance: Random, start: int, days: int, count: int) -> list[Draft]:
@@ -284,18 +288,6 @@ def _later_states(chance: Random, draft: Draft, completed: int, visible: int) ->
         # a payout that left the balance stays paid: money that came back would be a movement without an operation
         status = "error" if chance.random() < 0.15 and draft.kind != "payout" else "success"
         yield replace(posted, effective=later, visible=later, status=status, revision=1)
-
-
-@contextmanager
-def _no_collections() -> Iterator[None]:
-    """Hold the garbage collector: it would go over the growing millions again and again and find nothing."""
-    was = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was:
-            gc.enable()
 
 
 def _address(dice: int) -> str:

@@ -1,34 +1,27 @@
-"""Operations as the platform has them: times, fields and rows of the wire, states, and the index of those known now.
+"""Operations as the platform has them: times, fields and rows of the wire, states, and what a request asks for.
 
 Times are seconds since 1970; there is no clock here.
 """
 
 import math
 import re
-from bisect import bisect_left, insort
-from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, timezone, tzinfo
+from decimal import Decimal
 from functools import lru_cache
-from heapq import heapify, heappop, heappush
 from typing import Any, Final, Literal
 from zoneinfo import ZoneInfo
 
 TimeFormat = Literal["iso", "plain"]
 Moment = int | float | str | date | datetime
-Order = Literal["newest", "oldest", "shuffled"]
-Slice = Callable[[int, int], list[int]]
 
 DAY: Final = 86_400
 _OFFSET: Final = re.compile(r"([+-])(\d{2}):(\d{2})")
 _INTERVAL: Final = re.compile(r"\d{4}-\d{2}-\d{2}[ T]\d{2}:\d{2}:\d{2}", re.ASCII)
-_LAST_SECOND: Final = 253_402_300_799 - DAY  # of the year 9999, in any zone
-_BITS: Final = 80  # a key is the effective millisecond, then this many bits of the operation's number
-_MASK: Final = (1 << _BITS) - 1
-_MANY_CHANGES: Final = 2000  # so many at once are cheaper sorted anew than inserted one by one
-_KEPT_SELECTIONS: Final = 16
-_SHUFFLE: Final = 0x9E3779B97F4A7C15
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_LAST_DAY: Final = datetime(9999, 12, 31, tzinfo=UTC) - timedelta(seconds=1)  # in no zone is the year 10000 then
 
 DEFAULT: Final = (
     *("project_id", "operation_id", "payment_id", "operation_type", "operation_status", "account_number"),
@@ -64,7 +57,6 @@ DECIMALS: Final = {
 }
 
 _ON_REQUEST: Final = frozenset(ON_REQUEST)
-_DEFAULT_TIMES: Final = tuple(name for name in DEFAULT if name in TIMES)
 
 
 @lru_cache(maxsize=256)
@@ -95,11 +87,8 @@ def instant(moment: Moment) -> float:
     """Give the second of a moment with its fraction, however it is written; what names no zone is UTC."""
     if isinstance(moment, (int, float)):
         return moment
-    if isinstance(moment, str):
-        moment = datetime.fromisoformat(moment)
-    elif not isinstance(moment, datetime):
-        moment = datetime(moment.year, moment.month, moment.day, tzinfo=UTC)
-    second = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+    at = datetime.fromisoformat(str(moment))
+    second = (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp()
     return int(second) if second.is_integer() else second
 
 
@@ -111,63 +100,45 @@ def seconds(moment: Moment) -> int:
 def as_second(value: object) -> object:
     """Turn a time of a hand-written operation into its second; what is no time stays as it is."""
     if isinstance(value, str) and len(value) >= 19:
-        try:
+        with suppress(ValueError):
             return seconds(value)
-        except ValueError:
-            return value
     return value
 
 
 def text(second: float, tz: tzinfo, style: TimeFormat) -> str:
     """Write the whole second in a zone: `2018-08-01T08:28:47+00:00` or `2018-08-01 08:28:47`."""
-    if tz is UTC:
-        days, rest = divmod(int(second), DAY)
-        return _day(days) + _clock(rest, style)
-    moment = datetime.fromtimestamp(min(int(second), _LAST_SECOND), tz)
-    return moment.isoformat() if style == "iso" else moment.strftime("%Y-%m-%d %H:%M:%S")
-
-
-@lru_cache(maxsize=4096)
-def _day(days: int) -> str:
-    return (date(1970, 1, 1) + timedelta(days=days)).isoformat()
-
-
-@lru_cache(maxsize=2 * DAY)
-def _clock(rest: int, style: TimeFormat) -> str:
-    clock = f"{rest // 3600:02}:{rest // 60 % 60:02}:{rest % 60:02}"
-    return f"T{clock}+00:00" if style == "iso" else f" {clock}"
+    moment = _EPOCH + timedelta(0, int(second))
+    if tz is not UTC:
+        moment = min(moment, _LAST_DAY).astimezone(tz)
+    return moment.isoformat() if style == "iso" else moment.isoformat(" ")[:19]
 
 
 @dataclass(frozen=True, slots=True)
 class View:
     """How rows are shown: the zone and format of their times, and which fields (None: the default ones)."""
 
-    tz: str = "UTC"
+    tz: tzinfo = UTC
     style: TimeFormat = "iso"
     fields: tuple[str, ...] | None = None
 
     def row(self, facts: dict[str, Any]) -> dict[str, Any]:
         """Make an operation's facts its row; without `fields` it has all that does not come on request only."""
-        tz = zone(self.tz)
         if self.fields is not None:
             row = _requested(facts, frozenset(self.fields))
         elif _ON_REQUEST.isdisjoint(facts):
             row = facts
         else:
             row = {name: value for name, value in facts.items() if name not in _ON_REQUEST}
-        for name in _DEFAULT_TIMES if self.fields is None else TIMES & row.keys():
+        for name in TIMES:
             value = row.get(name)
             if type(value) is int:
-                row[name] = text(value, tz, self.style)
+                row[name] = text(value, self.tz, self.style)
         return row
 
 
 def major_units(amount: int, currency: str) -> str:
     """Write an amount of minor units in major ones: 18000 of USD is `180.00`."""
-    decimals = DECIMALS.get(currency, 2)
-    digits = str(abs(amount)).rjust(decimals + 1, "0")
-    whole, part = (digits[:-decimals], digits[-decimals:]) if decimals else (digits, "")
-    return ("-" if amount < 0 else "") + whole + ("." + part if part else "")
+    return f"{Decimal(amount).scaleb(-DECIMALS.get(currency, 2)):f}"
 
 
 def plain_row(operation_id: str) -> dict[str, Any]:
@@ -218,21 +189,19 @@ class State:
 
 @dataclass(eq=False, slots=True)
 class Operation:
-    """An operation: its states in the order they came about, and the one that holds now."""
+    """An operation: its states in the order they came about; `number` sorts those of one time."""
 
+    id: str
     number: int
     project: int
     states: list[State]
-    current: State | None = None
-
-    @property
-    def id(self) -> str:
-        """Give its id as the API shows it."""
-        return str(self.states[-1].facts(all_fields=False)["operation_id"])
 
     def at(self, now: int) -> State | None:
         """Give the last state that is visible at a time."""
-        return next((state for state in reversed(self.states) if state.visible <= now), None)
+        for state in reversed(self.states):
+            if state.visible <= now:
+                return state
+        return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,11 +215,6 @@ class Query:
     statuses: frozenset[str] | None = None
     customers: frozenset[str] | None = None
     email: str | None = None
-
-    @property
-    def by_time_alone(self) -> bool:
-        """Return whether the interval is the only condition."""
-        return self == Query(self.start, self.end)
 
     def takes(self, operation: Operation, state: State) -> bool:
         """Return whether an operation in this state fulfils all conditions but the interval."""
@@ -266,105 +230,3 @@ class Query:
         if self.customers is not None and facts.get("customer_id") not in self.customers:
             return False
         return self.email is None or facts.get("customer_email") == self.email
-
-
-class Index:
-    """The operations known at a time, sorted by effective time; `operations` is the world's own mapping."""
-
-    def __init__(self, operations: Mapping[int, Operation]) -> None:
-        self._operations = operations
-        self._keys: list[int] = []
-        self._pending: list[tuple[int, int]] = []  # a heap of when a state becomes visible, and whose
-        self._at: int | None = None
-        self._selections: OrderedDict[tuple[Query, Order], list[int]] = OrderedDict()
-
-    def select(self, query: Query, now: int, order: Order) -> Slice:
-        """Give what makes pages of the numbers of a query's operations; for the interval alone nothing is copied."""
-        self.catch_up(now)
-        keys = self._keys
-        low = 0 if query.start is None else bisect_left(keys, query.start * 1000 << _BITS)
-        high = len(keys) if query.end is None else bisect_left(keys, query.end * 1000 + 1 << _BITS)
-        if query.by_time_alone and order == "newest":
-            return lambda start, stop: _numbers(keys[max(low, high - stop) : max(low, high - start)][::-1])
-        if query.by_time_alone and order == "oldest":
-            return lambda start, stop: _numbers(keys[min(high, low + start) : min(high, low + stop)])
-        found = self._selections.get((query, order))
-        if found is None:
-            found = _ordered([key for key in keys[low:high] if self._takes(query, key)], order)
-            self._selections[query, order] = found
-            if len(self._selections) > _KEPT_SELECTIONS:
-                self._selections.popitem(last=False)
-        return lambda start, stop: _numbers(found[start:stop])
-
-    def catch_up(self, now: int) -> None:
-        """Bring the index to a time: apply what became visible since, or build it anew."""
-        if self._at is None or now < self._at:
-            self._rebuild(now)
-            return
-        self._at = now
-        due: set[int] = set()
-        while self._pending and self._pending[0][0] <= now:
-            due.add(heappop(self._pending)[1])
-        if len(due) > _MANY_CHANGES:
-            self._rebuild(now)
-            return
-        for number in due & self._operations.keys():
-            self._place(self._operations[number], now)
-
-    def enter(self, operation: Operation, now: int) -> None:
-        """Put an operation where its state of now belongs, and note the states still to come."""
-        if self._at is None:
-            return
-        self._at = max(self._at, now)
-        self._place(operation, self._at)
-        for state in operation.states:
-            if state.visible > self._at:
-                heappush(self._pending, (state.visible, operation.number))
-
-    def leave(self, operation: Operation) -> None:
-        """Take an operation out."""
-        if operation.current is not None:
-            key = _key(operation.current, operation.number)
-            at = bisect_left(self._keys, key)
-            if at < len(self._keys) and self._keys[at] == key:
-                del self._keys[at]
-            operation.current = None
-        self._selections.clear()
-
-    def _place(self, operation: Operation, now: int) -> None:
-        self.leave(operation)
-        operation.current = operation.at(now)
-        if operation.current is not None:
-            insort(self._keys, _key(operation.current, operation.number))
-
-    def _rebuild(self, now: int) -> None:
-        keys: list[int] = []
-        pending: list[tuple[int, int]] = []
-        for number, operation in self._operations.items():
-            current = operation.current = operation.at(now)
-            if current is not None:
-                keys.append(_key(current, number))
-            if current is not operation.states[-1]:
-                pending.extend((state.visible, number) for state in operation.states if state.visible > now)
-        keys.sort()
-        heapify(pending)
-        self._keys, self._pending, self._at = keys, pending, now
-        self._selections.clear()
-
-    def _takes(self, query: Query, key: int) -> bool:
-        operation = self._operations[key & _MASK]
-        return operation.current is not None and query.takes(operation, operation.current)
-
-
-def _key(state: State, number: int) -> int:
-    return round(state.effective * 1000) << _BITS | number
-
-
-def _numbers(keys: list[int]) -> list[int]:
-    return [key & _MASK for key in keys]
-
-
-def _ordered(keys: list[int], order: Order) -> list[int]:
-    if order == "shuffled":
-        return sorted(keys, key=lambda key: (key & _MASK) * _SHUFFLE & ((1 << 64) - 1))
-    return keys[::-1] if order == "newest" else keys

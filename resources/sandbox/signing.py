@@ -2,14 +2,15 @@
 
 import base64
 import hmac
+import re
 from collections.abc import Callable, Iterable, Mapping
 from functools import cmp_to_key, lru_cache
 from operator import itemgetter
 from typing import Any, Final
 
 INDEX: Final = b"\xff"  # stands for a row's index in its cached text: no UTF-8 text contains this byte
-_DIGITS: Final = frozenset(b"0123456789")
-_SPACES: Final = frozenset(b" \t\n\v\f\r")
+_LEADING_ZEROS: Final = re.compile(rb"^0+(?=\d)")
+_STEP: Final = re.compile(rb"\s*(\d*)(.?)", re.DOTALL)
 
 
 def sign(params: Mapping[str, Any], secret: str) -> str:
@@ -42,15 +43,7 @@ def row_text(name: str, row: Mapping[str, Any]) -> bytes:
     if not leaves:
         return b""
     template, in_order = _row_template(name, tuple(leaves))
-    ordered = in_order(tuple(leaves.values()))
-    text = template % ordered
-    if text.count("\0") == len(ordered):
-        return _bytes(text).replace(b"\0", INDEX)
-    # A value has a NUL of its own, so the placeholder has to go in piece by piece.
-    return b"".join(
-        _bytes(piece).replace(b"\0", INDEX) + _bytes(value)
-        for piece, value in zip(template.split("%s"), (*ordered, ""), strict=True)
-    )
+    return template % in_order([value.encode("utf-8", "surrogatepass") for value in leaves.values()])
 
 
 def join_rows(texts: Iterable[bytes]) -> bytes:
@@ -64,64 +57,22 @@ def natural_sorted(paths: Iterable[str]) -> list[str]:
 
 
 def natural_compare(left: str, right: str) -> int:
-    """Compare as PHP's strnatcmp does: digits as numbers, white space skipped, the rest by byte."""
-    a, b = _bytes(left), _bytes(right)
-    if not a or not b:
-        return (len(a) > len(b)) - (len(a) < len(b))
-    i, j = _after_leading_zeros(a), _after_leading_zeros(b)
-    while True:
-        i, j = _after_spaces(a, i), _after_spaces(b, j)
-        if _digit(a, i) and _digit(b, j):
-            result, length = _compare_digits(a, i, b, j)
-            if result:
-                return result
-            i, j = i + length, j + length
-            if i >= len(a) or j >= len(b):
-                return (j >= len(b)) - (i >= len(a))
-        x, y = _byte(a, i), _byte(b, j)
-        if x != y:
-            return 1 if x > y else -1
-        i, j = i + 1, j + 1
-        if i >= len(a) or j >= len(b):
-            return (j >= len(b)) - (i >= len(a))
+    """Compare as PHP's strnatcmp does: digits as numbers, white space before them skipped, the rest by byte.
 
-
-def _compare_digits(a: bytes, i: int, b: bytes, j: int) -> tuple[int, int]:
-    """Compare two runs of digits, and give how long they are if they are equal.
-
-    As numbers: the longer is the greater, else the first difference decides. After a leading zero as decimal
-    fractions: the first difference decides at once.
+    Zeros before another digit are skipped at the very start only. Where a later number begins with one, both are
+    compared as decimal fractions: the first difference decides.
     """
-    fraction = a[i] == 48 or b[j] == 48
-    bias = length = 0
-    while _digit(a, i + length) and _digit(b, j + length):
-        bias = bias or (a[i + length] > b[j + length]) - (a[i + length] < b[j + length])
-        if bias and fraction:
-            return bias, length
-        length += 1
-    return (_digit(a, i + length) - _digit(b, j + length)) or bias, length
-
-
-def _after_leading_zeros(text: bytes) -> int:
-    """Skip zeros before another digit; PHP does so at the very start only, not in later runs of digits."""
-    at = 0
-    while _byte(text, at) == 48 and _digit(text, at + 1):
-        at += 1
-    return at
-
-
-def _after_spaces(text: bytes, at: int) -> int:
-    while _byte(text, at) in _SPACES:
-        at += 1
-    return at
-
-
-def _byte(text: bytes, at: int) -> int:
-    return text[at] if at < len(text) else 0
-
-
-def _digit(text: bytes, at: int) -> bool:
-    return at < len(text) and text[at] in _DIGITS
+    a, b = (_STEP.findall(_LEADING_ZEROS.sub(b"", _bytes(text))) for text in (left, right))
+    for (digits, byte), (other_digits, other_byte) in zip(a, b, strict=False):
+        if digits and other_digits:
+            is_fraction = b"0" in {digits[:1], other_digits[:1]}
+            one = (0 if is_fraction else len(digits), digits, byte)
+            other = (0 if is_fraction else len(other_digits), other_digits, other_byte)
+        else:
+            one, other = ((0, (some or b"\0")[:1], b"") for some in (digits or byte, other_digits or other_byte))
+        if one != other:
+            return 1 if one > other else -1
+    return (len(a) > len(b)) - (len(a) < len(b))
 
 
 def _flatten(value: Mapping[str, Any], prefix: str, leaves: dict[str, str]) -> dict[str, str]:
@@ -162,9 +113,9 @@ def _bytes(text: str) -> bytes:
 
 
 @lru_cache(maxsize=4096)
-def _row_template(name: str, paths: tuple[str, ...]) -> tuple[str, Callable[[tuple[str, ...]], tuple[str, ...]]]:
+def _row_template(name: str, paths: tuple[str, ...]) -> tuple[bytes, Callable[[list[bytes]], tuple[bytes, ...]]]:
     """Sort a row's paths once for every set of keys: the text's format, and what puts the values in order."""
     full = {f"{name}:0:{path}": index for index, path in enumerate(paths)}
     order = [full[path] for path in natural_sorted(full)]
-    template = ";".join(f"{name}:\0:{paths[index].replace('%', '%%')}:%s" for index in order)
-    return template, itemgetter(*order) if len(order) > 1 else tuple
+    parts = (b"%s:%s:%s:%%s" % (_bytes(name), INDEX, _bytes(paths[index]).replace(b"%", b"%%")) for index in order)
+    return b";".join(parts), itemgetter(*order) if len(order) > 1 else tuple

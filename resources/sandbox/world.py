@@ -2,36 +2,48 @@
 
 from __future__ import annotations
 
+import math
 import time
+from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from random import Random
+from functools import lru_cache
+from itertools import count
+from operator import attrgetter
 from threading import RLock
-from typing import Any, Final
+from typing import Any, Final, Literal
 
-from resources.sandbox.documents import Balance, Documents, Fraud, Move, draw_balances, draw_fraud, payouts
+from resources.sandbox.documents import (
+    Balance,
+    Document,
+    Documents,
+    Fraud,
+    Move,
+    draw_balances,
+    draw_fraud,
+    payouts,
+)
 from resources.sandbox.generate import DrawnState, draw_operations
 from resources.sandbox.operations import (
     TIMES,
-    Index,
     Moment,
     Operation,
-    Order,
     Query,
-    Slice,
     State,
     View,
     as_second,
     instant,
     plain_row,
     seconds,
+    zone,
 )
-from resources.sandbox.requests import Account
 
-_STRANGE: Final = 1 << 72  # numbers from here on are given to ids that are no plain number
-_FIRST_NEW: Final = 6_435_212_159_990  # new ids come after it, where there is no plain one
+Order = Literal["newest", "oldest", "shuffled"]
+Known = tuple[Operation, State]  # an operation, and its state at the time of the world's clock
+_FIRST_NEW: Final = 6_435_212_159_990  # new ids come after it, where there is no greater one
+_ACTIONS: Final = ("operation_completed_at", "operation_created_at")  # the time by default is that of the latest
+_SHUFFLE: Final = 0x9E3779B97F4A7C15
 
 
 class World:
@@ -50,11 +62,15 @@ class World:
         self.documents = Documents()
         self.lock = RLock()
         self._fixed = None if now is None else seconds(now)
-        self._operations: dict[int, Operation] = {}
-        self._payments: dict[str, list[Operation]] | None = None
-        self._strange: dict[str, int] = {}
-        self._greatest = 0
-        self._index = Index(self._operations)
+        self._operations: dict[str, Operation] = {}
+        self._payments: dict[str, list[Operation]] = {}
+        self._greatest = _FIRST_NEW
+        self._odd_numbers = count(1 << 72)  # of ids that are no plain number: behind all that are
+        # What is known from one second to before another, sorted, and the seconds that it is sorted by
+        self._known_since, self._known_until = 0.0, 0.0
+        self._known: list[Known] = []
+        self._effective: list[float] = []
+        self._select = lru_cache(maxsize=16)(self._select_anew)
 
     @classmethod
     def generate(
@@ -67,7 +83,8 @@ class World:
         first = seconds(datetime.now(UTC).date() - timedelta(days=days - 1) if start is None else start)
         world = cls(**options)
         for operation in draw_operations(seed, first, days, operations, fractions=world.fractions):
-            world._operations[operation.number] = operation
+            world._operations[operation.id] = operation
+            world._greatest = operation.number
         world.balances = list(draw_balances(seed, first))
         drawn = (operation.states[-1] for operation in world._operations.values())
         suspects = (state for state in drawn if isinstance(state, DrawnState) and state.likely_fraud)
@@ -117,16 +134,18 @@ class World:
         with self.lock:
             given = dict(fields) if exact else {**plain_row(self.new_id()), **fields}
             facts = _facts(given)
-            text = str(facts.get("operation_id", ""))
-            number = self._new_number(text)
-            at = self._effective(given, facts) if effective is None else instant(effective)
-            state = _state(at, int(at) if visible is None else seconds(visible), facts)
-            project = str(facts.get("project_id") or "")
-            operation = Operation(number, int(project) if project.isdecimal() else 0, [state])
-            self._operations[number] = operation
-            self._payments = None
-            self._index.enter(operation, self.now)
-            return text
+            operation_id, project = str(facts.get("operation_id", "")), str(facts.get("project_id") or "")
+            if operation_id in self._operations:
+                raise ValueError(f"There is an operation {operation_id} already")
+            if effective is None:
+                times = (given[name] for name in _ACTIONS if isinstance(facts.get(name), int))
+                effective = next(times, self.now)
+            state = _state(instant(effective), visible, facts)
+            number = self._number(operation_id)
+            operation = Operation(operation_id, number, int(project) if project.isdecimal() else 0, [state])
+            self._operations[operation_id] = operation
+            self._has_changed()
+            return operation_id
 
     def change(
         self, operation_id: str | int, *, effective: Moment | None = None, visible: Moment | None = None, **fields: Any
@@ -139,16 +158,14 @@ class World:
             operation = self._get(operation_id)
             at = self.now if effective is None else instant(effective)
             facts = {**operation.states[-1].facts(), **_facts(fields)}
-            operation.states.append(_state(at, min(int(at), self.now) if visible is None else seconds(visible), facts))
-            self._index.enter(operation, self.now)
+            operation.states.append(_state(at, min(int(at), self.now) if visible is None else visible, facts))
+            self._has_changed()
 
     def remove(self, operation_id: str | int) -> None:
         """Take an operation out of the world, as if it had never been."""
         with self.lock:
-            operation = self._get(operation_id)
-            self._index.leave(operation)
-            del self._operations[operation.number]
-            self._payments = None
+            del self._operations[self._get(operation_id).id]
+            self._has_changed()
 
     def top_up(self, project: int, currency: str, minor: int, at: Moment | None = None) -> None:
         """Add to a project's balance (negative: take from it) what is in no operation."""
@@ -157,8 +174,6 @@ class World:
     def new_id(self) -> str:
         """Give an operation id that is greater than all plain ones there are and were given."""
         with self.lock:
-            if not self._greatest:
-                self._greatest = max((number for number in self._operations if number < _STRANGE), default=_FIRST_NEW)
             self._greatest += 10
             return str(self._greatest)
 
@@ -177,65 +192,55 @@ class World:
         """Give the ids of the projects there are operations of."""
         return sorted({operation.project for operation in self._operations.values()})
 
+    def select(self, query: Query) -> Sequence[Known]:
+        """Give the operations that a request asks for, in the world's order."""
+        with self.lock:
+            self._catch_up()
+            return self._select(query)
+
     def page(self, query: Query, offset: int, limit: int) -> list[State]:
         """Give the current states of a page, in the world's order."""
-        with self.lock:
-            found = [self._operations[number].current for number in self._select(query)(offset, offset + limit)]
-            return [state for state in found if state is not None]
+        return [state for _, state in self.select(query)[offset : offset + limit]]
 
     def ids(self, query: Query) -> list[str]:
         """Give the ids of all operations of a query, in the world's order."""
-        return [str(state.facts(all_fields=False)["operation_id"]) for state in self.page(query, 0, len(self))]
+        return [operation.id for operation, _ in self.select(query)]
 
-    def sample(self, query: Query, count: int, chance: Random) -> list[str]:
-        """Give the ids of some operations of a query."""
-        with self.lock:
-            found = self._select(query)(0, len(self))
-            return [self._operations[number].id for number in chance.sample(found, min(count, len(found)))]
-
-    def sample_outside(self, query: Query, count: int, chance: Random) -> list[str]:
-        """Give the ids of some operations which only the interval keeps out of a query."""
-        with self.lock:
-            inside = set(self._select(query)(0, len(self)))
-            anywhere = self._select(replace(query, start=None, end=None))(0, len(self))
-            tried = chance.sample(anywhere, min(len(anywhere), 20 * count))
-            return [self._operations[number].id for number in tried if number not in inside][:count]
-
-    def example(self, query: Query, chance: Random) -> dict[str, Any]:
-        """Give the facts of an operation of a query, or plain ones that fulfil it."""
-        anywhere = replace(query, start=None, end=None)
-        found = self.sample(query, 1, chance) or self.sample(anywhere, 1, chance)
-        if found:
-            return self._get(found[0]).states[-1].facts()
-        return plain_row(self.new_id()) | ({"project_id": str(min(query.projects))} if query.projects else {})
-
-    def by_payment(self, payment_id: str, account: Account) -> list[State]:
+    def by_payment(self, payment_id: str, projects: Collection[int] | None) -> list[State]:
         """Give the current states of a payment's operations, oldest id first."""
         with self.lock:
-            self._index.catch_up(self.now)
-            if self._payments is None:
-                self._payments = {}
-                for operation in self._operations.values():
+            if not self._payments:
+                for operation in sorted(self._operations.values(), key=attrgetter("number")):
                     name = operation.states[0].facts(all_fields=False).get("payment_id")
                     self._payments.setdefault(str(name), []).append(operation)
-            found = [one for one in self._payments.get(payment_id, ()) if account.sees(one.project)]
-            found.sort(key=lambda operation: operation.number)
-            return [operation.current for operation in found if operation.current]
+            now = self.now
+            found = [one for one in self._payments.get(payment_id, ()) if projects is None or one.project in projects]
+            return [state for operation in found if (state := operation.at(now)) is not None]
 
-    def balance_rows(self, account: Account) -> list[Mapping[str, Any]]:
-        """Give the balances that an account sees, as the API shows them now."""
+    def balance_rows(self, projects: Collection[int] | None) -> list[Mapping[str, Any]]:
+        """Give the balances of projects (None: of all), as the API shows them now."""
         moves = [*payouts(state for _, state in self.true_states()), *self.top_ups]
         return [
             balance.at(self.now, moves) if isinstance(balance, Balance) else balance
             for balance in self.balances
-            if not isinstance(balance, Balance) or account.sees(balance.project)
+            if not isinstance(balance, Balance) or projects is None or balance.project in projects
         ]
 
-    # What it ought to answer: by going over all operations, and not by the index that it answers from
+    def documents_between(
+        self, endpoint: str, start: int | None, end: int, projects: Collection[int] | None
+    ) -> list[Document]:
+        """Give the documents of an endpoint in an interval, the newest first; the first time they are drawn."""
+        with self.lock:
+            if not self.documents.drawn:
+                self.documents.draw(state for _, state in self.true_states())
+            found = self.documents.between(endpoint, start, end)
+            return [item for item in found if projects is None or item.project in projects]
+
+    # What it ought to answer: by going over all operations, and not by the order that it answers from
 
     def truth(
         self,
-        projects: Account | Collection[int] | None = None,
+        projects: Collection[int] | None = None,
         start: Moment | None = None,
         end: Moment | None = None,
         *,
@@ -243,11 +248,11 @@ class World:
         fields: Sequence[str] | None = None,
     ) -> list[dict[str, Any]]:
         """Give the rows of a period as they should be delivered now, newest first whatever the world's order is."""
-        view = View(tz, fields=None if fields is None else tuple(fields))
+        view = View(zone(tz), fields=None if fields is None else tuple(fields))
         return [state.row(view) for _, state in self.true_states(projects, start, end)]
 
     def totals(
-        self, projects: Account | Collection[int] | None = None, start: Moment | None = None, end: Moment | None = None
+        self, projects: Collection[int] | None = None, start: Moment | None = None, end: Moment | None = None
     ) -> list[dict[str, Any]]:
         """Count and add up the truth of a period per type, status and currency of `sum_initial`."""
         counts: Counter[tuple[str, str, str]] = Counter()
@@ -264,65 +269,75 @@ class World:
         ]
 
     def true_states(
-        self, projects: Account | Collection[int] | None = None, start: Moment | None = None, end: Moment | None = None
-    ) -> list[tuple[Operation, State]]:
+        self, projects: Collection[int] | None = None, start: Moment | None = None, end: Moment | None = None
+    ) -> list[Known]:
         """Give the operations of a period with their states now, newest first.
 
         A period is of whole seconds, as they are shown: with `fractions` it has what comes after its last second began.
         """
-        seen = projects.projects if isinstance(projects, Account) else projects
-        low, high = (None if moment is None else seconds(moment) for moment in (start, end))
+        low = -math.inf if start is None else seconds(start)
+        high = math.inf if end is None else seconds(end) + 1
         with self.lock:
             now = self.now
             found = [
                 (operation, state)
                 for operation in self._operations.values()
-                if (seen is None or operation.project in seen)
+                if (projects is None or operation.project in projects)
                 and (state := operation.at(now)) is not None
-                and (low is None or low <= state.effective)
-                and (high is None or state.effective < high + 1)
+                and low <= state.effective < high
             ]
         found.sort(key=lambda pair: (pair[1].effective, pair[0].number), reverse=True)
         return found
 
     # Inside
 
-    def _select(self, query: Query) -> Slice:
-        return self._index.select(query, self.now, self.order)
-
     def _get(self, operation_id: str | int) -> Operation:
-        operation = self._find(str(operation_id))
+        operation = self._operations.get(str(operation_id))
         if operation is None:
             raise KeyError(f"No operation {operation_id}")
         return operation
 
-    def _find(self, text: str) -> Operation | None:
-        return self._operations.get(int(text) if _is_plain(text) else self._strange.get(text, -1))
+    def _number(self, operation_id: str) -> int:
+        """Give the number by which an operation with this id is sorted among those of the same time."""
+        if operation_id.isascii() and operation_id.isdecimal() and len(operation_id) < 20:
+            number = int(operation_id)
+            if str(number) == operation_id:
+                self._greatest = max(self._greatest, number)
+                return number
+        return next(self._odd_numbers)
 
-    def _new_number(self, text: str) -> int:
-        """Give the number by which an operation with this id is to be kept."""
-        if self._find(text) is not None:
-            raise ValueError(f"There is an operation {text} already")
-        number = int(text) if _is_plain(text) else self._strange.setdefault(text, _STRANGE + len(self._strange))
-        if 0 < self._greatest < number < _STRANGE:
-            self._greatest = number
-        return number
+    def _has_changed(self) -> None:
+        self._known_until, self._payments = 0.0, {}
 
-    def _effective(self, given: Mapping[str, Any], facts: Mapping[str, Any]) -> float:
-        for name in ("operation_completed_at", "operation_created_at"):
-            if isinstance(facts.get(name), int):
-                return instant(given[name])
-        return self.now
+    def _catch_up(self) -> None:
+        """Sort what is known now, if something has changed or become visible since that was last done."""
+        now = self.now
+        if self._known_since <= now < self._known_until:
+            return
+        in_order = sorted(self._operations.values(), key=attrgetter("number"))
+        self._known = [(one, state) for one in in_order if (state := one.at(now)) is not None]
+        self._known.sort(key=lambda known: known[1].effective)
+        self._effective = [state.effective for _, state in self._known]
+        to_come = [state.visible for one in in_order for state in one.states if state.visible > now]
+        self._known_since, self._known_until = now, min(to_come, default=math.inf)
+        self._select.cache_clear()
+
+    def _select_anew(self, query: Query) -> Sequence[Known]:
+        low = 0 if query.start is None else bisect_left(self._effective, query.start)
+        high = len(self._known) if query.end is None else bisect_right(self._effective, query.end)
+        found = self._known[low:high]
+        if query != Query(query.start, query.end):
+            found = [known for known in found if query.takes(*known)]
+        if self.order == "shuffled":
+            found.sort(key=lambda known: known[0].number * _SHUFFLE & ((1 << 64) - 1))
+        return found if self.order != "newest" else found[::-1]
 
 
-def _state(effective: float, visible: int, facts: Mapping[str, Any]) -> State:
-    return State(effective, visible, facts.get("operation_type"), facts.get("operation_status"), facts)
+def _state(effective: float, visible: Moment | None, facts: Mapping[str, Any]) -> State:
+    known_from = int(effective) if visible is None else seconds(visible)
+    return State(effective, known_from, facts.get("operation_type"), facts.get("operation_status"), facts)
 
 
 def _facts(fields: Mapping[str, Any]) -> dict[str, Any]:
     """Give the facts of fields as a test writes them: times may be seconds or text."""
     return {name: as_second(value) if name in TIMES else value for name, value in fields.items()}
-
-
-def _is_plain(text: str) -> bool:
-    return text.isascii() and text.isdecimal() and len(text) < 20 and (text == "0" or text[0] != "0")

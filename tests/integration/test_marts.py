@@ -144,7 +144,7 @@ def test_a_month_of_the_sandbox_loaded_twice_with_changes_continues_to_what_buil
     with SandboxServer(world) as sandbox:
         sync(sandbox, store, "2024-03-01", "2024-03-07")
         assert build_marts(store, SETTINGS).is_full
-        world._fixed = World(now="2024-03-20 00:00:00")._fixed
+        world.set_now("2024-03-20 00:00:00")
         report = sync(sandbox, store, "2024-03-01", "2024-03-12")
         assert report.rows_changed > 50
         assert not build_marts(store, SETTINGS).is_full

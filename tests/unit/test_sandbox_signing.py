@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from resources.sandbox import Query, World, signing
-from resources.sandbox.api import RowCache, encode_page
-from resources.sandbox.operations import View
+from resources.sandbox.api import Listing, encode_row
+from resources.sandbox.operations import View, zone
 
 VECTORS = json.loads((Path(__file__).parents[1] / "data" / "signature_vectors.json").read_text())
 
@@ -68,7 +68,7 @@ def test_floats_are_cast_as_php_does(value, text):
 def test_quick_page_text_is_the_plain_one():
     world = World.generate(seed=3, start="2024-03-01", days=20, operations=400, now="2024-05-01")
     check_page(world, View())
-    check_page(world, View("Asia/Tokyo", "plain", ("arn", "sum_initial.amount", "customer_email")))
+    check_page(world, View(zone("Asia/Tokyo"), "plain", ("arn", "sum_initial.amount", "customer_email")))
 
 
 def test_quick_page_text_is_the_plain_one_for_hostile_rows():
@@ -119,7 +119,7 @@ def test_quick_row_text_for_rows_of_every_shape():
 def check_page(world, view):
     states = world.page(Query(), 0, len(world))
     assert len(states) == len(world)
-    shown, text = encode_page(RowCache().rows(states, view))
     rows = [state.row(view) for state in states]
+    shown, text = Listing("operations", list(map(encode_row, rows))).content()
     assert text == signing.text_to_sign({"operations": rows})
     assert json.loads(shown) == rows
