@@ -68,17 +68,15 @@ def _match_pools(connection: Connection, scope: Mapping[str, Any]) -> None:
     """Fill the pools of both sides, and let each pass match what the ones before it have left."""
     run(connection, "reconciliation/matching/operations_of_day", **scope)
     run(connection, "reconciliation/matching/entries_of_day", **scope)
-    run(connection, "reconciliation/matching/operations_nearby", **scope)
-    run(connection, "reconciliation/matching/entries_nearby", **scope)
     run(connection, "reconciliation/matching/analyze_pools")
+    has_decisions = bool(run(connection, "reconciliation/matching/decisions", **scope))
     run(connection, "reconciliation/matching/operations_named", **scope)
     run(connection, "reconciliation/matching/entries_naming", **scope)
-
-    if run(connection, "reconciliation/matching/decisions", **scope):
-        run(connection, "reconciliation/matching/operations_decided", **scope)
+    if has_decisions:
         run(connection, "reconciliation/matching/entries_decided", **scope)
         run(connection, "reconciliation/matching/pass_manual")
         run(connection, "reconciliation/matching/withhold_decided")
+    run(connection, "reconciliation/matching/mark_opposites")
     run(connection, "reconciliation/matching/pass_operation_exact")
     run(connection, "reconciliation/matching/drop_unmatched")
     run(connection, "reconciliation/matching/start_left")
