@@ -18,8 +18,8 @@ from pipelines.reconciliation.ledger_files import (
     check_file,
     read_ledger_file,
     sheet_names,
+    start_of,
 )
-from resources.errors import ConfigError
 
 ROWS_LOOKED_AT = 20_000
 KINDS: dict[str, FileKind] = {".csv": "csv", ".tsv": "csv", ".txt": "csv", ".xlsx": "xlsx", ".parquet": "parquet"}
@@ -112,7 +112,7 @@ def find_table(path: Path) -> Table:
     """
     notes: list[Line] = []
     check_file(path)
-    start = _start_of(path, 4096)
+    start = start_of(path, 4096)
     kind = KINDS.get(path.suffix.lower(), "csv")
     if b"camt.053" in start:
         kind = "camt.053"
@@ -126,14 +126,6 @@ def find_table(path: Path) -> Table:
     layout = Layout(kind=kind)
     names, rows = read_ledger_file(path, layout)
     return Table(layout, names, [row for _, row in rows][:ROWS_LOOKED_AT], _places(names), notes)
-
-
-def _start_of(path: Path, size: int) -> bytes:
-    try:
-        with path.open("rb") as file:
-            return file.read(size)
-    except OSError as error:
-        raise ConfigError(f"{path} cannot be read: {error.strerror}.") from None
 
 
 def _csv_table(path: Path, notes: list[Line]) -> Table:
@@ -153,7 +145,7 @@ def _csv_table(path: Path, notes: list[Line]) -> Table:
 
 
 def _encoding_of(path: Path, notes: list[Line]) -> str:
-    content = _start_of(path, 2**20)
+    content = start_of(path, 2**20)
     if content.startswith((b"\xff\xfe", b"\xfe\xff")):
         notes.append(Line('encoding = "utf-16"'))
         return "utf-16"

@@ -87,7 +87,7 @@ def read_ledger_file(path: Path, layout: Layout | None = None) -> tuple[list[str
         "camt.053": read_camt,
         "mt940": read_mt940,
     }
-    kind = kind_of_file(path, layout)
+    kind = layout.kind if layout else path.suffix.lower().removeprefix(".")
     if kind not in (readers if layout else ("csv", "parquet", "xlsx")):
         raise ConfigError(
             f"{path.name or path} is no .csv, .parquet or .xlsx: save it as one of them, or name a mapping."
@@ -113,9 +113,17 @@ def check_file(path: Path) -> None:
         raise ConfigError(f"there is no file {path}: check the path.")
 
 
-def kind_of_file(path: Path, layout: Layout | None) -> str:
-    """Return the kind that a layout says, or else the ending of the name."""
-    return layout.kind if layout else path.suffix.lower().removeprefix(".")
+def start_of(path: Path, size: int) -> bytes:
+    """Return the first bytes of a file.
+
+    Raises:
+        ConfigError: it cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            return file.read(size)
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read: {error.strerror}.") from None
 
 
 def column_letter(number: int) -> str:
@@ -171,7 +179,7 @@ def _csv_rows(path: Path, layout: Layout) -> Rows:
     before = max(layout.header - 1, 0)
     line = before + 1
     try:
-        if _begins_with(WORKBOOK, path):
+        if start_of(path, len(WORKBOOK)) == WORKBOOK:
             raise ConfigError(f"{path.name} is a workbook, and was to be read as CSV: name a mapping of kind xlsx.")
         with path.open(encoding=encoding, newline="") as file:
             for _ in range(before):  # a title, of which no quote is closed
@@ -299,11 +307,6 @@ def _exact(value: Any) -> Any:
     return value
 
 
-def _begins_with(mark: bytes, path: Path) -> bool:
-    with path.open("rb") as file:
-        return file.read(len(mark)) == mark
-
-
 _NO_XLSX = "XLSX file that can be read: save it again as .xlsx"
 
 
@@ -315,6 +318,6 @@ def whole_file(path: Path, what: str) -> Iterator[None]:
     except ConfigError:
         raise
     except Exception as error:  # noqa: BLE001 - of a library, about bytes that somebody else wrote
-        if _begins_with(LOCKED, path):
+        if start_of(path, len(LOCKED)) == LOCKED:
             what = "file that can be read: it needs a password, or is an old .xls: save it as .xlsx without one"
         raise ConfigError(f"{path.name} is no {what} ({type(error).__name__}).") from None

@@ -198,28 +198,20 @@ def _store(
         rows_withdrawn=withdrawn,
         rows_skipped=sum(reader.skipped.values()),
     )
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").digest()
     run(
         connection,
         "reconciliation/ledger_import/record",
         account=account,
-        import_id=row.import_id,
         file_name=printable(path.name),
-        file_sha256=_sha256_of(path),
-        rows_read=reader.rows_read,
-        rows_new=report.rows_new,
-        rows_changed=report.rows_changed,
-        rows_unchanged=report.rows_unchanged,
+        file_sha256=digest,
         rows_rejected=report.rows_rejected,
-        rows_withdrawn=withdrawn,
+        **vars(report),
     )
     rejects = [{"account": account, "import_id": row.import_id, **vars(fault)} for fault in faults]
     run_many(connection, "reconciliation/ledger_import/reject", rejects)
     return report
-
-
-def _sha256_of(path: Path) -> bytes:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").digest()
 
 
 def _copy(connection: Connection, entries: Iterable[Entry]) -> int:
