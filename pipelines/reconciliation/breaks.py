@@ -25,10 +25,10 @@ FILLED_IN = ("owner", "reason", "note")  # what people fill in
 
 
 def begin(connection: Connection, account: str) -> None:
-    """Begin a leg of a reconciliation in this transaction: the account's lock, and the table of breaks found."""
+    """Begin a leg of a reconciliation in this transaction: the account's lock, and the tables of what is found."""
     run(connection, "reconciliation/matching/settings")
     run(connection, "reconciliation/matching/lock_account", account=account)
-    run(connection, "reconciliation/breaks/table")
+    run(connection, "reconciliation/breaks/tables")
 
 
 def find_in_ledger(connection: Connection, scope: Mapping[str, Any]) -> None:
@@ -38,7 +38,6 @@ def find_in_ledger(connection: Connection, scope: Mapping[str, Any]) -> None:
         connection: the transaction, with the tables of `matching` filled.
         scope: account, day, starts_at, ends_at, cutoff_minutes, books_go_on, platform_goes_on.
     """
-    run(connection, "reconciliation/breaks/table_compared")
     run(connection, "reconciliation/breaks/compare", **scope)
     run(connection, "reconciliation/breaks/currency", **scope)
     run(connection, "reconciliation/breaks/amount", **scope)

@@ -46,7 +46,8 @@ def _encoding(value: str) -> str:
     return codecs.lookup(value).name
 
 
-def _one_mark(marks: tuple[str, ...], write: str) -> Kind:
+def one_mark(marks: tuple[str, ...], write: str) -> Kind:
+    """Return the kind of marks of which one is chosen."""
     return Kind(lambda value: marks[marks.index(value)], write)
 
 
@@ -55,8 +56,8 @@ class Layout:
     """How a file is laid out: its kind, and where its rows begin."""
 
     kind: Annotated[FileKind, one_of(FileKind)] = "csv"
-    separator: Annotated[str, _one_mark(SEPARATORS, r'";", ",", "|" or "\t"')] = ","
-    quote: Annotated[str, _one_mark(QUOTES, """'"', "'", or "" for none""")] = '"'
+    separator: Annotated[str, one_mark(SEPARATORS, r'";", ",", "|" or "\t"')] = ","
+    quote: Annotated[str, one_mark(QUOTES, """'"', "'", or "" for none""")] = '"'
     encoding: Annotated[str, Kind(_encoding, 'an encoding such as "utf-8", "cp1252" or "utf-16"')] = "utf-8"
     sheet: Annotated[str | None, matching(r".+", "the name of a sheet")] = None  # None: the only one
     header: Annotated[int, whole(0, 10_000)] = 1  # its row; 0: there is none, and columns are named A, B, C, …
@@ -144,25 +145,24 @@ def _is_empty(value: Any) -> bool:
     return value is None or (isinstance(value, str) and not value.strip())
 
 
-def _first_row(path: Path, layout: Layout, rows: Rows) -> tuple[int, list[Any]]:
-    """Return the first row that is read, which has the names of the columns if any row has.
+def _with_names(path: Path, layout: Layout, rows: Rows) -> tuple[list[Any], Rows]:
+    """Return the names of the columns, which the first row has or which are letters, and the rows below them.
 
     Raises:
-        ConfigError: there is none, and it should have the names.
+        ConfigError: there is no first row, and it should have the names.
     """
     first = next(rows, None)
     if first is None and layout.header:
         above = f" from row {layout.header} on" * (layout.header > 1)
         raise ConfigError(f"{path.name} has nothing in it{above}: export it again, or correct the mapping's header.")
-    return first or (1, [])
+    line, values = first or (1, [])
+    if layout.header:
+        return values, rows
+    return [column_letter(place) for place in range(len(values))], chain([(line, values)], rows)
 
 
 def _read_csv(path: Path, layout: Layout) -> tuple[list[str], Rows]:
-    rows = _csv_rows(path, layout)
-    first = _first_row(path, layout, rows)
-    if not layout.header:
-        return [column_letter(place) for place in range(len(first[1]))], chain([first], rows)
-    names = first[1]
+    names, rows = _with_names(path, layout, _csv_rows(path, layout))
     if any("\0" in name for name in names):
         raise ConfigError(f"{path.name} is UTF-16 text, by its zero bytes: name its encoding in a mapping.")
     if len(names) == 1 and (other := next((mark for mark in SEPARATORS if mark in names[0]), None)):
@@ -231,10 +231,9 @@ def _read_xlsx(path: Path, layout: Layout) -> tuple[list[str], Rows]:
         again = stack.enter_context(path.open("rb")) if has_formulas else None
         formulas = _sheet(path, again, layout.sheet, data_only=False) if again else None
         rows = _xlsx_rows(path, cells, formulas, stack.pop_all(), first=max(layout.header, 1))
-    first = _first_row(path, layout, rows)
+    names, rows = _with_names(path, layout, rows)
     if not layout.header:
-        return [column_letter(place) for place in range(len(first[1]))], chain([first], rows)
-    names = first[1]
+        return names, rows
     if any(isinstance(name, Spoiled) for name in names):
         raise ConfigError(f"{path.name}: a name of a column is a formula without a value: write the name itself.")
     header = ["" if name is None else str(name) for name in names]

@@ -155,14 +155,12 @@ class MappedRows:
 
     def _template(self, source: Source) -> Read:
         parts = re.split(r"\{([^{}]+)\}", source.template)
-        columns = [(part, self.column(part) if place % 2 else None) for place, part in enumerate(parts)]
+        between, columns = parts[::2], [self.column(name) for name in parts[1::2]]
 
         def read(values: Sequence[Any]) -> Any:
-            found = [part if column is None else shown(values[column]) for part, column in columns]
-            if any(column is not None and not text for text, (_, column) in zip(found, columns, strict=True)):
-                return None
-            spoiled = next((values[c] for _, c in columns if c is not None and isinstance(values[c], Spoiled)), None)
-            return spoiled or "".join(found)
+            texts = [shown(values[column]) for column in columns]
+            pairs = zip(between, [*texts, ""], strict=True)
+            return "".join(literal + text for literal, text in pairs) if all(texts) else None
 
         return read
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pipelines.reconciliation.ledger_entries import COLUMNS
-from pipelines.reconciliation.ledger_files import Layout
+from pipelines.reconciliation.ledger_files import Layout, one_mark
 from resources.environment import Table, fault_of_file, nearest, tables_of_file, validated
 from resources.errors import ConfigError
 from resources.values import TRUTH, ZONE, Kind, Wrong, one_of
@@ -71,10 +71,8 @@ TEXT = Kind(_text, "a text")
 TEXTS = Kind(_texts, "a text, or a list of texts")
 WORDS = Kind(_words, '{ "their word" = "the word of the contract" }')
 PATTERN = Kind(_pattern, "a regular expression")
-MARK = Kind(lambda value: {".": ".", ",": ","}[value], '"." or ","')
-THOUSANDS = Kind(
-    lambda value: {mark: mark for mark in (".", ",", "'", "’", " ", "")}[value], '".", ",", "\'", " " or ""'
-)
+MARK = one_mark((".", ","), '"." or ","')
+THOUSANDS = one_mark((".", ",", "'", "’", " ", ""), '".", ",", "\'", " " or ""')
 
 
 @dataclass(frozen=True)

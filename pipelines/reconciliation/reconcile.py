@@ -170,7 +170,6 @@ def _compare_and_record(
     with warehouse.transaction() as connection:
         stage_rows(connection, OPERATIONS, lines)
         run(connection, "reconciliation/reconcile/keep_last_observed")
-        run(connection, "reconciliation/reconcile/analyze_staging")
         (row,) = run(
             connection,
             "reconciliation/reconcile/compare_walk",
@@ -247,18 +246,10 @@ def roll_forward(warehouse: Warehouse, account: str, day: date) -> BalancesFigur
     with warehouse.transaction() as connection:
         breaks.begin(connection, account)
         (bounds,) = run(connection, "reconciliation/matching/day_bounds", account=account, day=day)
-        run(connection, "reconciliation/reconcile/table_balances")
-        run(
-            connection,
-            "reconciliation/reconcile/snapshots",
-            account=account,
-            starts_at=bounds.starts_at,
-            ends_at=bounds.ends_at,
-        )
-        run(connection, "reconciliation/reconcile/table_movements")
+        run(connection, "reconciliation/reconcile/tables")
+        run(connection, "reconciliation/reconcile/snapshots", account=account, **bounds._asdict())
         run(connection, "reconciliation/reconcile/movements", account=account, day=day)
         run(connection, "reconciliation/reconcile/basis", account=account, day=day)
-        run(connection, "reconciliation/reconcile/table_rolled")
         run(connection, "reconciliation/reconcile/roll_forward", account=account, day=day)
         run(connection, "reconciliation/reconcile/drop_rolled", account=account, day=day)
         run(connection, "reconciliation/reconcile/save_rolled")

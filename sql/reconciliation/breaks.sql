@@ -1,4 +1,4 @@
--- name: table
+-- name: tables
 -- The breaks as found now.
 CREATE TEMPORARY TABLE found_breaks (
     break_key          text NOT NULL,
@@ -17,9 +17,8 @@ CREATE TEMPORARY TABLE found_breaks (
     ledger_status      text,
     detail             text NOT NULL,
     excuse             text
-) ON COMMIT DROP
+) ON COMMIT DROP;
 
--- name: table_compared
 -- The matches whose two sides do not say the same, and what each says.
 CREATE TEMPORARY TABLE compared (
     match_id           text COLLATE "C" NOT NULL,
