@@ -231,16 +231,13 @@ WHERE o.operation_id = e.operation_id AND ot.operation_type = (o.operation_type 
 -- Pass 1: the entry names the operation, has its amount, and does not book it the other way round.
 -- Of several such entries the first; the others book it again.
 INSERT INTO new_links
-SELECT o.operation_id, e.entry_id, 'o' || o.operation_id, 'operation_id', o.operation_id, 100, '1:1'
-FROM (
-    SELECT p.operation_id, p.currency, p.minor, min(p.entry_id) AS entry_id, bool_or(p.is_home) AS is_home
-    FROM pool_entries p
-    WHERE p.operation_id IS NOT NULL AND p.counts > 0
-      AND NOT EXISTS (SELECT FROM new_links n WHERE n.entry_id = p.entry_id)
-    GROUP BY p.operation_id, p.currency, p.minor
-) AS e
+SELECT o.operation_id, min(e.entry_id), 'o' || o.operation_id, 'operation_id', o.operation_id, 100, '1:1'
+FROM pool_entries e
 JOIN pool_operations o ON o.operation_id = e.operation_id AND o.currency = e.currency AND o.minor = e.minor
-WHERE NOT EXISTS (SELECT FROM new_links n WHERE n.operation_id = o.operation_id) AND (o.is_home OR e.is_home)
+WHERE e.counts > 0 AND NOT EXISTS (SELECT FROM new_links n WHERE n.entry_id = e.entry_id)
+  AND NOT EXISTS (SELECT FROM new_links n WHERE n.operation_id = o.operation_id)
+GROUP BY o.operation_id, o.is_home
+HAVING o.is_home OR bool_or(e.is_home)
 
 -- name: drop_unmatched
 -- A person parted these: they are left to other passes.
