@@ -8,6 +8,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -87,7 +88,7 @@ class Line:
 
 @dataclass
 class Table:
-    """A table of the file: its layout, names and rows, the first of which stands in line `lines[0]`."""
+    """A table of the file: its layout, the names of its columns, its rows, and which column gives which field."""
 
     layout: Layout
     names: list[str]
@@ -110,7 +111,6 @@ def find_table(path: Path) -> Table:
     Raises:
         ConfigError: the file cannot be read.
     """
-    notes: list[Line] = []
     check_file(path)
     start = start_of(path, 4096)
     kind = KINDS.get(path.suffix.lower(), "csv")
@@ -118,7 +118,7 @@ def find_table(path: Path) -> Table:
         kind = "camt.053"
     elif re.search(rb"^:20:.*^:25:", start, re.MULTILINE | re.DOTALL):
         kind = "mt940"
-    notes.append(Line(f'kind = "{kind}"'))
+    notes = [Line(f'kind = "{kind}"')]
     if kind == "csv":
         return _csv_table(path, notes)
     if kind == "xlsx":
@@ -181,11 +181,7 @@ def _xlsx_table(path: Path, notes: list[Line]) -> Table:
 def _with_header(path: Path, layout: Layout, notes: list[Line]) -> Table:
     """Return the table below the row in which the most columns are called as we know them."""
     _, rows = read_ledger_file(path, layout)
-    found: list[tuple[int, list[Any]]] = []
-    for line, row in rows:
-        found.append((line, row))
-        if len(found) >= ROWS_LOOKED_AT:
-            break
+    found = list(islice(rows, ROWS_LOOKED_AT))
     headers = [(len(_places([str(cell or "") for cell in row])), -line) for line, row in found[:50]]
     if not headers or not max(headers)[0]:
         return Table(layout, [], [], {}, notes)

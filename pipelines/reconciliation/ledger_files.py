@@ -138,11 +138,7 @@ def column_letter(number: int) -> str:
 
 
 def _is_blank(row: Sequence[Any]) -> bool:
-    return (not row or _is_empty(row[0])) and all(map(_is_empty, row))
-
-
-def _is_empty(value: Any) -> bool:
-    return value is None or (isinstance(value, str) and not value.strip())
+    return all(value is None or (isinstance(value, str) and not value.strip()) for value in row)
 
 
 def _with_names(path: Path, layout: Layout, rows: Rows) -> tuple[list[Any], Rows]:
@@ -210,12 +206,10 @@ def _read_parquet(path: Path, _: Layout) -> tuple[list[str], Rows]:
 
 
 def _parquet_rows(path: Path, file: Any) -> Rows:
-    number = 0
     with whole_file(path, "Parquet file that can be read: write it again, times with a zone's usual name"):
-        for batch in file.iter_batches():
-            for row in zip(*(column.to_pylist() for column in batch.columns), strict=True):
-                number += 1
-                yield number, [_exact(value) for value in row]
+        blocks = (zip(*(column.to_pylist() for column in batch.columns), strict=True) for batch in file.iter_batches())
+        for number, row in enumerate(chain.from_iterable(blocks), start=1):
+            yield number, [_exact(value) for value in row]
 
 
 def _read_xlsx(path: Path, layout: Layout) -> tuple[list[str], Rows]:

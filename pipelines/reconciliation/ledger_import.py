@@ -168,33 +168,23 @@ def _state_of(path: Path) -> tuple[int, int]:
 
 
 def _store(
-    connection: Connection,
-    account: str,
-    path: Path,
-    reader: EntryReader,
-    count: int,
-    *,
-    replace_day: bool,
+    connection: Connection, account: str, path: Path, reader: EntryReader, count: int, *, replace_day: bool
 ) -> ImportReport:
-    faults = tuple(reader.faults)
     run(connection, "reconciliation/matching/lock_account", account=account)
     run(connection, "reconciliation/ledger_import/analyze")
     (row,) = run(connection, "reconciliation/ledger_import/next_id")
-    withdrawn = 0
-    if replace_day:
-        withdrawn = affect(
-            connection, "reconciliation/ledger_import/withdraw", account=account, import_id=row.import_id
-        )
+    scope = {"account": account, "import_id": row.import_id}
+    withdrawn = affect(connection, "reconciliation/ledger_import/withdraw", **scope) if replace_day else 0
     run(connection, "reconciliation/ledger_import/drop_unchanged", account=account)
     changed = affect(connection, "reconciliation/ledger_import/versions", account=account)
-    written = affect(connection, "reconciliation/ledger_import/save", account=account, import_id=row.import_id)
+    written = affect(connection, "reconciliation/ledger_import/save", **scope)
     report = ImportReport(
         import_id=row.import_id,
         rows_read=reader.rows_read,
         rows_new=written - changed,
         rows_changed=changed,
         rows_unchanged=count - written,
-        faults=faults,
+        faults=tuple(reader.faults),
         rows_withdrawn=withdrawn,
         rows_skipped=sum(reader.skipped.values()),
     )
@@ -209,7 +199,7 @@ def _store(
         rows_rejected=report.rows_rejected,
         **vars(report),
     )
-    rejects = [{"account": account, "import_id": row.import_id, **vars(fault)} for fault in faults]
+    rejects = [{**scope, **vars(fault)} for fault in report.faults]
     run_many(connection, "reconciliation/ledger_import/reject", rejects)
     return report
 
@@ -300,9 +290,8 @@ def import_inbox(
             result = _refuse(path, mapping, str(error), ())
         else:
             if report.import_id is None:
-                problem = f"{report.rows_rejected:,} of {report.rows_read:,} rows cannot be read"
-                if not report.rows_read:
-                    problem = "its columns are not those of the mapping"
+                rejected = f"{report.rows_rejected:,} of {report.rows_read:,} rows cannot be read"
+                problem = rejected if report.rows_read else "its columns are not those of the mapping"
                 result = _refuse(path, mapping, f"{problem}; nothing of it was imported", report.faults)
             else:
                 moved = _move(path, DONE)

@@ -142,13 +142,8 @@ def match(
             *_found(connection, "reconciliation/matching/chosen_entries", account, "entry", entries),
         )
         pairs = tuple((operation, entry) for operation in operations for entry in entries)
-        standing = run(
-            connection,
-            "reconciliation/matching/decisions_in_force",
-            account=account,
-            operations=operations,
-            entries=entries,
-        )
+        chosen = {"account": account, "operations": operations, "entries": entries}
+        standing = run(connection, "reconciliation/matching/decisions_in_force", **chosen)
         if {(row.operation_id, row.entry_id) for row in standing} == {*pairs}:
             return Decision(pairs, _difference(sides, operations), ())
         _check_free(sides, standing)

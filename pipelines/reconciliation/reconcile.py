@@ -205,15 +205,12 @@ def day_window(warehouse: Warehouse, account: str, day: date) -> Window:
 
 
 def _report(rescan: Rescan, row: dict[str, Any]) -> CompletenessReport:
-    faults = [
-        f"{count:,} operations {what}"
-        for what, count in (
-            ("are missing in the store", row["rows_missing"]),
-            ("are stored otherwise", row["rows_differing"]),
-            ("are stored and no longer met", row["rows_gone"]),
-        )
-        if count
-    ]
+    kinds = {
+        "rows_missing": "are missing in the store",
+        "rows_differing": "are stored otherwise",
+        "rows_gone": "are stored and no longer met",
+    }
+    faults = [f"{row[name]:,} operations {what}" for name, what in kinds.items() if row[name]]
     if rescan.unstable:
         verdict, reason = "incomplete", f"not shown complete: {rescan.unstable}"
     elif faults:
