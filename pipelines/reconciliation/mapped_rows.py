@@ -3,7 +3,7 @@
 import re
 from collections import Counter
 from collections.abc import Callable, Sequence
-from datetime import date, datetime, time
+from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from functools import lru_cache
 from typing import Any
@@ -331,7 +331,7 @@ class _Moments:
             raise WrongCell("", "has a time without a zone", "add zone to the mapping")
         name, chosen = self.mapping.zone, self.mapping.repeated_hour
         first, second = (moment.replace(tzinfo=self._zone, fold=fold) for fold in (0, 1))
-        earlier, later = first.timestamp(), second.timestamp()
+        earlier, later = (each.astimezone(UTC) for each in (first, second))
         if earlier > later:
             raise WrongCell("", f"is in an hour that {name} left out", "correct the time, or the mapping's zone")
         if earlier < later and chosen is None:
