@@ -13,8 +13,8 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
-from pipelines.reconciliation.breaks import FilledRow, shown
-from pipelines.reconciliation.ledger_files import Layout, Spoiled, check_file, read_ledger_file, sheet_names
+from pipelines.reconciliation.breaks import FILLED_IN, FilledRow, nothing_applied, shown
+from pipelines.reconciliation.ledger_files import Layout, Spoiled, check_file, read_ledger_file, sheet_names, start_of
 from resources.currencies import major_units
 from resources.errors import ConfigError
 from resources.output import with_formula_quote, without_formula_quote
@@ -36,7 +36,6 @@ COLUMNS = {  # and their widths
     "version": 9,
 }
 NEEDED = ("id", "version")
-FILLED_IN = ("owner", "reason", "note")
 TAKEN = (*NEEDED, *FILLED_IN)
 START = 2**16  # bytes in which the header is
 LIST_ROWS = 2**20 - 1  # the last row of a sheet
@@ -171,18 +170,13 @@ def read_breaks(path: Path) -> list[FilledRow]:
         if row is not None:
             found.append(row)
     if faults:
-        more = f"; and {len(faults) - 20:,} more" if len(faults) > 20 else ""
-        raise ConfigError(f"nothing was applied: {'; '.join(faults[:20])}{more}: correct these cells.")
+        raise ConfigError(nothing_applied(faults, "correct these cells"))
     return found
 
 
 def _layout_of_csv(path: Path) -> Layout | None:
     """Return how a list was saved: its first line with a text is the header; None: it has none."""
-    try:
-        with path.open("rb") as file:
-            start = file.read(START)
-    except OSError as error:
-        raise ConfigError(f"{path} cannot be read: {error.strerror}.") from None
+    start = start_of(path, START)
     encoding = "utf-16" if start[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) else "utf-8"
     lines = start.decode("utf-8-sig" if encoding == "utf-8" else encoding, errors="replace").splitlines()
     for number, line in enumerate(lines, start=1):

@@ -21,13 +21,14 @@ from resources.warehouse.engine import Warehouse, run
 RECONCILE = "reconcile"  # the actor of the reconciliation itself
 LONGEST_NAME, LONGEST_NOTE = 100, 4_000
 SHOWN_PROBLEMS = 20
+FILLED_IN = ("owner", "reason", "note")  # what people fill in
 
 
 def begin(connection: Connection, account: str) -> None:
-    """Begin a leg of a reconciliation in this transaction: the account's lock, and the table of breaks found."""
+    """Begin a leg of a reconciliation in this transaction: the account's lock, and the tables of what is found."""
     run(connection, "reconciliation/matching/settings")
     run(connection, "reconciliation/matching/lock_account", account=account)
-    run(connection, "reconciliation/breaks/table")
+    run(connection, "reconciliation/breaks/tables")
 
 
 def find_in_ledger(connection: Connection, scope: Mapping[str, Any]) -> None:
@@ -37,7 +38,6 @@ def find_in_ledger(connection: Connection, scope: Mapping[str, Any]) -> None:
         connection: the transaction, with the tables of `matching` filled.
         scope: account, day, starts_at, ends_at, cutoff_minutes, books_go_on, platform_goes_on.
     """
-    run(connection, "reconciliation/breaks/table_compared")
     run(connection, "reconciliation/breaks/compare", **scope)
     run(connection, "reconciliation/breaks/currency", **scope)
     run(connection, "reconciliation/breaks/amount", **scope)
@@ -208,7 +208,7 @@ def change_breaks(warehouse: Warehouse, account: str, wanted: BreakFilter, chang
     """
     by = person(by)
     with warehouse.transaction() as connection:
-        change = _valid(connection, change)
+        change = _valid(change, known_reasons(connection))
         found = run(
             connection,
             "reconciliation/breaks/list",
@@ -246,14 +246,12 @@ def apply_rows(warehouse: Warehouse, account: str, rows: Sequence[FilledRow], by
             ids=[row.break_id for row in rows],
             versions=[row.version for row in rows],
         )
-        known = {row.reason for row in run(connection, "reconciliation/breaks/reasons")}
-        plan = make_plan(rows, {row.break_id: row for row in states}, known)
+        plan = make_plan(rows, {row.break_id: row for row in states}, known_reasons(connection))
         if plan.faults:
-            raise ConfigError(_nothing_applied(plan.faults, "correct these rows"))
+            raise ConfigError(nothing_applied(plan.faults, "correct these rows"))
         if plan.conflicts:
-            raise Incomplete(
-                _nothing_applied(plan.conflicts, "write the list again, or take these rows out of the file")
-            )
+            advice = "write the list again, or take these rows out of the file"
+            raise Incomplete(nothing_applied(plan.conflicts, advice))
         _save_changes(connection, account, by, plan.changes)
     return Applied(len(plan.changes), plan.unchanged, plan.untouched)
 
@@ -285,24 +283,13 @@ def make_plan(rows: Sequence[FilledRow], states: Mapping[int, Any], reasons: Col
 
 
 def _add_row(plan: Plan, row: FilledRow, state: Any, reasons: Collection[str]) -> None:
-    owner, reason, note = (
-        None if cell is None or shown(cell) == shown(base or "") else shown(cell)
-        for cell, base in ((row.owner, state.base_owner), (row.reason, state.base_reason), (row.note, state.base_note))
-    )
-    if owner is None and reason is None and note is None:
+    cells = {name: shown(cell) for name in FILLED_IN if (cell := getattr(row, name)) is not None}
+    filled = {name: cell for name, cell in cells.items() if cell != shown(getattr(state, f"base_{name}") or "")}
+    if not filled:
         plan.untouched += 1
         return
-    change = Change(
-        row.break_id,
-        owner and person(owner),
-        reason and known_reason(reason, reasons),
-        note and text(note, "the note"),
-        explained=bool(reason),
-    )
-    is_so = all(
-        wanted is None or shown(wanted) == shown(now or "")
-        for wanted, now in ((change.owner, state.owner), (change.reason, state.reason), (change.note, state.note))
-    )
+    change = _valid(Change(row.break_id, **filled, explained=bool(filled.get("reason"))), reasons)
+    is_so = all(shown(getattr(change, name)) == shown(getattr(state, name) or "") for name in filled)
     if is_so and not (change.explained and state.state == "open"):
         plan.unchanged += 1
     elif state.version != row.version:
@@ -330,7 +317,8 @@ def _what_changed(row: FilledRow, state: Any) -> str:
     )
 
 
-def _nothing_applied(problems: Sequence[str], advice: str) -> str:
+def nothing_applied(problems: Sequence[str], advice: str) -> str:
+    """Return what keeps all rows of a file from being applied, in one line."""
     more = f"; and {len(problems) - SHOWN_PROBLEMS:,} more" if len(problems) > SHOWN_PROBLEMS else ""
     return f"nothing was applied: {'; '.join(problems[:SHOWN_PROBLEMS])}{more}: {advice}."
 
@@ -350,8 +338,12 @@ def _save_changes(connection: Connection, account: str, by: str, changes: Sequen
     )
 
 
-def _valid(connection: Connection, change: Change) -> Change:
-    reasons = {row.reason for row in run(connection, "reconciliation/breaks/reasons")}
+def known_reasons(connection: Connection) -> set[str]:
+    """Return the names of the reasons that explain a break."""
+    return {row.reason for row in run(connection, "reconciliation/breaks/reasons")}
+
+
+def _valid(change: Change, reasons: Collection[str]) -> Change:
     return replace(
         change,
         owner=change.owner and person(change.owner),

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from typing import Any
 
 from sqlalchemy import Connection
@@ -283,9 +284,7 @@ def _obstacles(
 
 
 def _document(connection: Connection, account: str, day: date) -> dict[str, Any]:
-    def rows(name: str, **more: Any) -> list[dict[str, Any]]:
-        return [dict(row._asdict()) for row in run(connection, name, account=account, **more)]
-
+    rows = partial(_rows, connection, account=account)
     (head,) = rows("reconciliation/close/seal_head", day=day)
     days = {"day": day, "day_before": day - timedelta(days=1), "week_before": day - timedelta(days=7)}
     return {
@@ -303,6 +302,10 @@ def _document(connection: Connection, account: str, day: date) -> dict[str, Any]
         "balances": rows("reconciliation/close/seal_balances", day=day),
         "restatements": rows("reconciliation/close/seal_restatements", day=day),
     }
+
+
+def _rows(connection: Connection, name: str, **parameters: Any) -> list[dict[str, Any]]:
+    return [dict(row._asdict()) for row in run(connection, name, **parameters)]
 
 
 def latest_preparation(connection: Connection, account: str, day: date) -> Prepared | None:
@@ -327,10 +330,7 @@ def _prepare(connection: Connection, account: str, day: date, by: str, figures: 
 
 def _figures_digest(connection: Connection, account: str, day: date) -> str:
     """Return the SHA-256 of what is closed: the day's totals, verdict, books, breaks and balances."""
-
-    def rows(name: str) -> list[dict[str, Any]]:
-        return [dict(row._asdict()) for row in run(connection, name, account=account, day=day)]
-
+    rows = partial(_rows, connection, account=account, day=day)
     figures = {
         "totals": rows("reconciliation/close/seal_totals"),
         "verdict": rows("reconciliation/close/seal_completeness")[0]["verdict"],

@@ -8,6 +8,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,8 @@ from pipelines.reconciliation.ledger_files import (
     check_file,
     read_ledger_file,
     sheet_names,
+    start_of,
 )
-from resources.errors import ConfigError
 
 ROWS_LOOKED_AT = 20_000
 KINDS: dict[str, FileKind] = {".csv": "csv", ".tsv": "csv", ".txt": "csv", ".xlsx": "xlsx", ".parquet": "parquet"}
@@ -87,7 +88,7 @@ class Line:
 
 @dataclass
 class Table:
-    """A table of the file: its layout, names and rows, the first of which stands in line `lines[0]`."""
+    """A table of the file: its layout, the names of its columns, its rows, and which column gives which field."""
 
     layout: Layout
     names: list[str]
@@ -110,15 +111,14 @@ def find_table(path: Path) -> Table:
     Raises:
         ConfigError: the file cannot be read.
     """
-    notes: list[Line] = []
     check_file(path)
-    start = _start_of(path, 4096)
+    start = start_of(path, 4096)
     kind = KINDS.get(path.suffix.lower(), "csv")
     if b"camt.053" in start:
         kind = "camt.053"
     elif re.search(rb"^:20:.*^:25:", start, re.MULTILINE | re.DOTALL):
         kind = "mt940"
-    notes.append(Line(f'kind = "{kind}"'))
+    notes = [Line(f'kind = "{kind}"')]
     if kind == "csv":
         return _csv_table(path, notes)
     if kind == "xlsx":
@@ -126,14 +126,6 @@ def find_table(path: Path) -> Table:
     layout = Layout(kind=kind)
     names, rows = read_ledger_file(path, layout)
     return Table(layout, names, [row for _, row in rows][:ROWS_LOOKED_AT], _places(names), notes)
-
-
-def _start_of(path: Path, size: int) -> bytes:
-    try:
-        with path.open("rb") as file:
-            return file.read(size)
-    except OSError as error:
-        raise ConfigError(f"{path} cannot be read: {error.strerror}.") from None
 
 
 def _csv_table(path: Path, notes: list[Line]) -> Table:
@@ -153,7 +145,7 @@ def _csv_table(path: Path, notes: list[Line]) -> Table:
 
 
 def _encoding_of(path: Path, notes: list[Line]) -> str:
-    content = _start_of(path, 2**20)
+    content = start_of(path, 2**20)
     if content.startswith((b"\xff\xfe", b"\xfe\xff")):
         notes.append(Line('encoding = "utf-16"'))
         return "utf-16"
@@ -189,11 +181,7 @@ def _xlsx_table(path: Path, notes: list[Line]) -> Table:
 def _with_header(path: Path, layout: Layout, notes: list[Line]) -> Table:
     """Return the table below the row in which the most columns are called as we know them."""
     _, rows = read_ledger_file(path, layout)
-    found: list[tuple[int, list[Any]]] = []
-    for line, row in rows:
-        found.append((line, row))
-        if len(found) >= ROWS_LOOKED_AT:
-            break
+    found = list(islice(rows, ROWS_LOOKED_AT))
     headers = [(len(_places([str(cell or "") for cell in row])), -line) for line, row in found[:50]]
     if not headers or not max(headers)[0]:
         return Table(layout, [], [], {}, notes)

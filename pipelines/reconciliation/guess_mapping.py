@@ -5,15 +5,14 @@ until a person has edited that line. Nothing here is used while a file is import
 """
 
 import re
-from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date, datetime, time
-from decimal import Decimal
 from pathlib import Path
-from typing import Any
 
 from pipelines.reconciliation.export_table import Line, Table, cell_text, find_table, quoted
+from pipelines.reconciliation.ledger_entries import WrongCell
 from pipelines.reconciliation.mapped_rows import Numbers, parsed_date
 from pipelines.reconciliation.mapping import ISO, LedgerMapping, has_hours
 from resources.currencies import iso_codes
@@ -52,34 +51,34 @@ CLOCKS = ("", " %H:%M:%S", " %H:%M", "T%H:%M:%S", " %I:%M:%S %p", " %I:%M %p", "
 
 @dataclass
 class Guess:
-    """The lines of a mapping, and the fields that were recognised."""
+    """The lines of a mapping: those above its tables, the fields, and the other tables."""
 
     top: list[Line] = field(default_factory=list)
     fields: list[Line] = field(default_factory=list)
     tables: list[Line] = field(default_factory=list)
 
     @property
+    def lines(self) -> list[Line]:
+        """All lines, in the order of the file."""
+        return [*self.top, Line(""), Line("[fields]"), *self.fields, *self.tables]
+
+    @property
     def doubts(self) -> list[str]:
         """What a person must decide."""
-        return [line.note for line in (*self.top, *self.fields, *self.tables) if line.is_doubt]
+        return [line.note for line in self.lines if line.is_doubt]
 
     def toml(self, file_name: str) -> str:
         """Return the mapping as a file."""
-        head = [
+        parts = [
             f"# How {file_name} is read; made by `ecommpay-sync ledger map`. Guesses are marked, and to be looked at.",
             "# A value that begins with ? is a doubt: decide it, or nothing is imported. See docs/reconciliation.md.",
+            "",
         ]
-        parts = [*head, "", *_written(self.top), "", "[fields]", *_written(self.fields), *_written(self.tables)]
+        for line in self.lines:
+            if line.note:
+                parts.append(f"# {'DOUBT' if line.is_doubt else 'guess'}: {line.note}")
+            parts.append(line.text)
         return "\n".join(parts) + "\n"
-
-
-def _written(lines: Iterable[Line]) -> list[str]:
-    found = []
-    for line in lines:
-        if line.note:
-            found.append(f"# {'DOUBT' if line.is_doubt else 'guess'}: {line.note}")
-        found.append(line.text)
-    return found
 
 
 def guess_mapping(path: Path) -> Guess:
@@ -159,7 +158,8 @@ def _guess_numbers(table: Table, guess: Guess) -> None:
         note = f"{' and '.join(units)} stand beside the numbers"
         note += ": in which currency is a row, if no column has it" if is_doubt else ""
         guess.top.append(Line(f"units = [{', '.join(map(quoted, ['?'] * is_doubt + units))}]", note, is_doubt=is_doubt))
-    _guess_direction(table, guess, _signed(marks, units))
+    layout = LedgerMapping(decimal=marks[0], thousands=marks[1], units=tuple(units), fraction_cells=True)
+    _guess_direction(table, guess, Numbers(layout))
     for name in ("amount", "amount_minor", "fee", "fee_minor"):
         if name not in table.places or (name.startswith("amount") and "debit" in table.places):
             continue
@@ -190,43 +190,28 @@ def _marks_of(texts: Sequence[str]) -> tuple[str, str] | None:
     return ".", spaced or quoted
 
 
-def _signed(marks: tuple[str, str], units: Sequence[str]) -> Callable[[Any], Decimal | None]:
-    numbers = Numbers(LedgerMapping(decimal=marks[0], thousands=marks[1], units=tuple(units), fraction_cells=True))
-
-    def read(value: Any) -> Decimal | None:
-        try:
-            number = numbers.read(value)
-            return Decimal(number) if isinstance(number, str) else None
-        except Exception:  # noqa: BLE001 - whatever is no number says nothing about the sign
-            return None
-
-    return read
-
-
-def _guess_direction(table: Table, guess: Guess, signed: Callable[[Any], Decimal | None]) -> None:
+def _guess_direction(table: Table, guess: Guess, numbers: Numbers) -> None:
     """Say which way the money went, where amounts have signs or stand in two columns, or no column has the type."""
     places = table.places
     words = _words_of(table, "operation_type") if "operation_type" in places else {}
     by_columns = "debit" in places and "credit" in places
-    column = places.get("amount", places.get("amount_minor", 0))
+    column = places["debit"] if by_columns else places.get("amount", places.get("amount_minor", 0))
     kinds: dict[str, set[str]] = {"positive": set(), "negative": set()}
-    signs = Counter[str]()
+    has_negative = False
     for row in table.rows:
-        if by_columns:
-            debit = signed(row[places["debit"]]) if places["debit"] < len(row) else None
-            side = "positive" if debit else "negative"
-        else:
-            amount = signed(row[column]) if column < len(row) else None
-            side = "negative" if amount is not None and amount < 0 else "positive"
-        signs[side] += 1
+        number = None
+        with suppress(WrongCell):  # whatever is no number says nothing about the sign
+            number = numbers.decimal(row[column]) if column < len(row) else None
+        is_negative = not number if by_columns else (number or 0) < 0
+        has_negative |= is_negative
         if words and (word := words.get(cell_text(row, places["operation_type"]))):
-            kinds[side].add(word)
-    if not (by_columns or signs["negative"] or "operation_type" not in places):
+            kinds["negative" if is_negative else "positive"].add(word)
+    if not (by_columns or has_negative or "operation_type" not in places):
         return
     lines = [Line(""), Line("[direction]")]
     if by_columns:
         lines += [Line(f"{side} = {quoted(table.names[places[side]])}") for side in ("debit", "credit")]
-    elif "mark" in places and not signs["negative"]:
+    elif "mark" in places and not has_negative:
         marks = sorted(set(table.texts(places["mark"])))
         lines.append(Line(f"mark = {quoted(table.names[places['mark']])}"))
         hint = f'_marks = "? some of {" ".join(marks)}"'

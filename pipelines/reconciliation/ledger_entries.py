@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 from pipelines.reconciliation.ledger_files import Spoiled, column_letter
@@ -73,8 +73,7 @@ class Fault:
     advice: str
 
 
-@dataclass(frozen=True)
-class Entry:
+class Entry(NamedTuple):
     """A ledger entry; amounts in minor units of `currency`, `booked_at` in UTC."""
 
     entry_id: str
@@ -97,6 +96,10 @@ class WrongCell(Exception):
     def __init__(self, column: str, problem: str, advice: str) -> None:
         super().__init__(problem)
         self.column, self.problem, self.advice = column, problem, advice
+
+    def fault(self, line: int, column: str = "") -> Fault:
+        """Return the fault of a row; `column` is what the file calls it."""
+        return Fault(line, column or self.column, self.problem, self.advice)
 
 
 NO_AMOUNT = ("amount", "is missing", "give amount (major units) or amount_minor (minor units)")
@@ -123,15 +126,16 @@ def shape_faults(line: int, names: Sequence[str], values: Sequence[Any]) -> list
         few = len(values) < len(names)
         advice = "complete the row" if few else "quote values with a separator in them; name every column"
         return [Fault(line, "(row)", f"has {len(values)} values, the header {len(names)}", advice)]
+    nameless = (place for place, name in enumerate(names) if not name) if "" in names else ()
     return [
         Fault(line, f"column {column_letter(place)}", "has a value and no name", "name the column, or clear it")
-        for place, name in enumerate(names)
-        if not name and values[place] not in (None, "")
+        for place in nameless
+        if values[place] not in (None, "")
     ]
 
 
 def typed_entry(line: int, row: Mapping[str, Any], zone: ZoneInfo, exponent: Exponent) -> Entry | list[Fault]:
-    """Type one row, or say all that is wrong with it.
+    """Type one row, or say all that is wrong with it; where cells are spoiled, these alone.
 
     Args:
         line: where the row stands, for the report.
@@ -139,62 +143,30 @@ def typed_entry(line: int, row: Mapping[str, Any], zone: ZoneInfo, exponent: Exp
         zone: the reporting zone, of which a date alone is a business day.
         exponent: number of decimals of a currency on a day, None when it is not known.
     """
-    try:
-        return _entry(row, zone, exponent)
-    except WrongCell:
-        return _faults(line, row, zone, exponent)
-
-
-def _entry(row: Mapping[str, Any], zone: ZoneInfo, exponent: Exponent) -> Entry:
-    booked_at, is_date_only = moment_field(row, "booked_at", zone)
-    currency = currency_field(row)
-    day = booked_at.astimezone(zone).date()
-    amount = _minor_units(row, "amount", currency, day, exponent)
-    if amount is None:
-        raise WrongCell(*NO_AMOUNT)
-    return Entry(
-        _required_text(row, "entry_id"),
-        booked_at,
-        is_date_only,
-        _required_text(row, "operation_type"),
-        text_field(row, "status") or "success",
-        currency,
-        amount,
-        _minor_units(row, "fee", currency, day, exponent),
-        text_field(row, "operation_id"),
-        text_field(row, "project_id"),
-        text_field(row, "payment_id"),
-        text_field(row, "reference"),
-    )
-
-
-def _faults(line: int, row: Mapping[str, Any], zone: ZoneInfo, exponent: Exponent) -> list[Fault]:
-    """Return all that is wrong with a row; where cells are spoiled, these alone."""
-    faults = [
-        Fault(line, name, value.problem, value.advice) for name, value in row.items() if isinstance(value, Spoiled)
-    ]
-    if faults:
-        return faults
+    faults: list[Fault] = []
 
     def attempt(read: Callable[..., Any], *arguments: Any) -> Any:
         try:
             return read(row, *arguments)
         except WrongCell as wrong:
-            faults.append(Fault(line, wrong.column, wrong.problem, wrong.advice))
+            faults.append(wrong.fault(line))
             return None
 
-    attempt(_required_text, "entry_id")
-    booked = attempt(moment_field, "booked_at", zone)
-    attempt(_required_text, "operation_type")
+    entry_id = attempt(_required_text, "entry_id")
+    moment = attempt(moment_field, "booked_at", zone)
+    operation_type = attempt(_required_text, "operation_type")
     currency = attempt(currency_field)
-    for name in ("status", *TEXTS):
-        attempt(text_field, name)
-    day = booked[0].astimezone(zone).date() if booked else None
+    status = attempt(text_field, "status") or "success"
+    texts = [attempt(text_field, name) for name in TEXTS]
+    day = moment and moment[0].astimezone(zone).date()
     amount = attempt(_minor_units, "amount", currency, day, exponent)
-    attempt(_minor_units, "fee", currency, day, exponent)
+    fee = attempt(_minor_units, "fee", currency, day, exponent)
     if amount is None and not {"amount", "amount_minor", "currency", "booked_at"} & {fault.column for fault in faults}:
         faults.append(Fault(line, *NO_AMOUNT))
-    return faults
+    if faults:
+        spoiled = ((name, value) for name, value in row.items() if isinstance(value, Spoiled))
+        return [Fault(line, name, value.problem, value.advice) for name, value in spoiled] or faults
+    return Entry._make((entry_id, *moment, operation_type, status, currency, amount, fee, *texts))
 
 
 def _required_text(row: Mapping[str, Any], name: str) -> str:
@@ -211,10 +183,10 @@ def text_field(row: Mapping[str, Any], name: str) -> str | None:
         WrongCell: it is no text, or is spoiled.
     """
     value = row.get(name)
-    if isinstance(value, int) and not isinstance(value, bool) and name in NUMBERED and 0 <= value < EXACT_IN_A_CELL:
-        return str(value)
     if value is None or value == "":
         return None
+    if type(value) is int and name in NUMBERED and 0 <= value < EXACT_IN_A_CELL:
+        return str(value)
     if not isinstance(value, str):
         raise WrongCell(
             name, f"is a {kind_of_value(value)}, not text", "format the column as text, so that no digit is lost"

@@ -46,7 +46,8 @@ def _encoding(value: str) -> str:
     return codecs.lookup(value).name
 
 
-def _one_mark(marks: tuple[str, ...], write: str) -> Kind:
+def one_mark(marks: tuple[str, ...], write: str) -> Kind:
+    """Return the kind of marks of which one is chosen."""
     return Kind(lambda value: marks[marks.index(value)], write)
 
 
@@ -55,8 +56,8 @@ class Layout:
     """How a file is laid out: its kind, and where its rows begin."""
 
     kind: Annotated[FileKind, one_of(FileKind)] = "csv"
-    separator: Annotated[str, _one_mark(SEPARATORS, r'";", ",", "|" or "\t"')] = ","
-    quote: Annotated[str, _one_mark(QUOTES, """'"', "'", or "" for none""")] = '"'
+    separator: Annotated[str, one_mark(SEPARATORS, r'";", ",", "|" or "\t"')] = ","
+    quote: Annotated[str, one_mark(QUOTES, """'"', "'", or "" for none""")] = '"'
     encoding: Annotated[str, Kind(_encoding, 'an encoding such as "utf-8", "cp1252" or "utf-16"')] = "utf-8"
     sheet: Annotated[str | None, matching(r".+", "the name of a sheet")] = None  # None: the only one
     header: Annotated[int, whole(0, 10_000)] = 1  # its row; 0: there is none, and columns are named A, B, C, …
@@ -87,7 +88,7 @@ def read_ledger_file(path: Path, layout: Layout | None = None) -> tuple[list[str
         "camt.053": read_camt,
         "mt940": read_mt940,
     }
-    kind = kind_of_file(path, layout)
+    kind = layout.kind if layout else path.suffix.lower().removeprefix(".")
     if kind not in (readers if layout else ("csv", "parquet", "xlsx")):
         raise ConfigError(
             f"{path.name or path} is no .csv, .parquet or .xlsx: save it as one of them, or name a mapping."
@@ -113,9 +114,17 @@ def check_file(path: Path) -> None:
         raise ConfigError(f"there is no file {path}: check the path.")
 
 
-def kind_of_file(path: Path, layout: Layout | None) -> str:
-    """Return the kind that a layout says, or else the ending of the name."""
-    return layout.kind if layout else path.suffix.lower().removeprefix(".")
+def start_of(path: Path, size: int) -> bytes:
+    """Return the first bytes of a file.
+
+    Raises:
+        ConfigError: it cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            return file.read(size)
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read: {error.strerror}.") from None
 
 
 def column_letter(number: int) -> str:
@@ -129,32 +138,27 @@ def column_letter(number: int) -> str:
 
 
 def _is_blank(row: Sequence[Any]) -> bool:
-    return (not row or _is_empty(row[0])) and all(map(_is_empty, row))
+    return all(value is None or (isinstance(value, str) and not value.strip()) for value in row)
 
 
-def _is_empty(value: Any) -> bool:
-    return value is None or (isinstance(value, str) and not value.strip())
-
-
-def _first_row(path: Path, layout: Layout, rows: Rows) -> tuple[int, list[Any]]:
-    """Return the first row that is read, which has the names of the columns if any row has.
+def _with_names(path: Path, layout: Layout, rows: Rows) -> tuple[list[Any], Rows]:
+    """Return the names of the columns, which the first row has or which are letters, and the rows below them.
 
     Raises:
-        ConfigError: there is none, and it should have the names.
+        ConfigError: there is no first row, and it should have the names.
     """
     first = next(rows, None)
     if first is None and layout.header:
         above = f" from row {layout.header} on" * (layout.header > 1)
         raise ConfigError(f"{path.name} has nothing in it{above}: export it again, or correct the mapping's header.")
-    return first or (1, [])
+    line, values = first or (1, [])
+    if layout.header:
+        return values, rows
+    return [column_letter(place) for place in range(len(values))], chain([(line, values)], rows)
 
 
 def _read_csv(path: Path, layout: Layout) -> tuple[list[str], Rows]:
-    rows = _csv_rows(path, layout)
-    first = _first_row(path, layout, rows)
-    if not layout.header:
-        return [column_letter(place) for place in range(len(first[1]))], chain([first], rows)
-    names = first[1]
+    names, rows = _with_names(path, layout, _csv_rows(path, layout))
     if any("\0" in name for name in names):
         raise ConfigError(f"{path.name} is UTF-16 text, by its zero bytes: name its encoding in a mapping.")
     if len(names) == 1 and (other := next((mark for mark in SEPARATORS if mark in names[0]), None)):
@@ -171,7 +175,7 @@ def _csv_rows(path: Path, layout: Layout) -> Rows:
     before = max(layout.header - 1, 0)
     line = before + 1
     try:
-        if _begins_with(WORKBOOK, path):
+        if start_of(path, len(WORKBOOK)) == WORKBOOK:
             raise ConfigError(f"{path.name} is a workbook, and was to be read as CSV: name a mapping of kind xlsx.")
         with path.open(encoding=encoding, newline="") as file:
             for _ in range(before):  # a title, of which no quote is closed
@@ -202,12 +206,10 @@ def _read_parquet(path: Path, _: Layout) -> tuple[list[str], Rows]:
 
 
 def _parquet_rows(path: Path, file: Any) -> Rows:
-    number = 0
     with whole_file(path, "Parquet file that can be read: write it again, times with a zone's usual name"):
-        for batch in file.iter_batches():
-            for row in zip(*(column.to_pylist() for column in batch.columns), strict=True):
-                number += 1
-                yield number, [_exact(value) for value in row]
+        blocks = (zip(*(column.to_pylist() for column in batch.columns), strict=True) for batch in file.iter_batches())
+        for number, row in enumerate(chain.from_iterable(blocks), start=1):
+            yield number, [_exact(value) for value in row]
 
 
 def _read_xlsx(path: Path, layout: Layout) -> tuple[list[str], Rows]:
@@ -223,10 +225,9 @@ def _read_xlsx(path: Path, layout: Layout) -> tuple[list[str], Rows]:
         again = stack.enter_context(path.open("rb")) if has_formulas else None
         formulas = _sheet(path, again, layout.sheet, data_only=False) if again else None
         rows = _xlsx_rows(path, cells, formulas, stack.pop_all(), first=max(layout.header, 1))
-    first = _first_row(path, layout, rows)
+    names, rows = _with_names(path, layout, rows)
     if not layout.header:
-        return [column_letter(place) for place in range(len(first[1]))], chain([first], rows)
-    names = first[1]
+        return names, rows
     if any(isinstance(name, Spoiled) for name in names):
         raise ConfigError(f"{path.name}: a name of a column is a formula without a value: write the name itself.")
     header = ["" if name is None else str(name) for name in names]
@@ -299,11 +300,6 @@ def _exact(value: Any) -> Any:
     return value
 
 
-def _begins_with(mark: bytes, path: Path) -> bool:
-    with path.open("rb") as file:
-        return file.read(len(mark)) == mark
-
-
 _NO_XLSX = "XLSX file that can be read: save it again as .xlsx"
 
 
@@ -315,6 +311,6 @@ def whole_file(path: Path, what: str) -> Iterator[None]:
     except ConfigError:
         raise
     except Exception as error:  # noqa: BLE001 - of a library, about bytes that somebody else wrote
-        if _begins_with(LOCKED, path):
+        if start_of(path, len(LOCKED)) == LOCKED:
             what = "file that can be read: it needs a password, or is an old .xls: save it as .xlsx without one"
         raise ConfigError(f"{path.name} is no {what} ({type(error).__name__}).") from None

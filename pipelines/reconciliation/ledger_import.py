@@ -8,35 +8,27 @@ the file is imported again, which changes nothing.
 from __future__ import annotations
 
 import hashlib
-import io
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from decimal import Decimal
 from functools import lru_cache
-from itertools import islice
-from operator import attrgetter
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-import pyarrow as pa
-from pyarrow.csv import WriteOptions, write_csv
 from sqlalchemy import Connection
 
 import sql
 from pipelines.reconciliation.ledger_entries import Entry, Exponent, Fault, header_faults, shape_faults, typed_entry
-from pipelines.reconciliation.ledger_files import kind_of_file, read_ledger_file
+from pipelines.reconciliation.ledger_files import read_ledger_file
 from pipelines.reconciliation.mapped_rows import MappedRows
 from pipelines.reconciliation.mapping import LedgerMapping, read_mapping
-from pipelines.reconciliation.plain_rows import SCHEMA, PlainEntries, PlainRows, no_plain_entries
 from resources.errors import ConfigError
 from resources.output import printable, write_whole
 from resources.warehouse.engine import Warehouse, affect, driver_of, run, run_many
 
-ROWS_AT_ONCE = 20_000
 CONTRACT = "contract"  # the mapping of files that need none
 DONE, REFUSED = "done", "refused"
 REPORT = ".report.txt"
@@ -81,8 +73,6 @@ class EntryReader:
         self.faults = self._mapped.faults if self._mapped else header_faults(self._names)
         self.has_wrong_header = bool(self.faults)
         self.rows_read = 0
-        is_text = kind_of_file(path, mapping) == "csv" and not self.has_wrong_header
-        self._plain = PlainRows(self._names, self._mapped, zone, self._exponent) if is_text else None
 
     @property
     def skipped(self) -> Counter[str]:
@@ -95,67 +85,19 @@ class EntryReader:
         Raises:
             ConfigError: the file is malformed; what was read until then is worth nothing.
         """
-        for table in self.tables():
-            for row in table.to_pylist():
-                yield Entry(**row)
-
-    def tables(self) -> Iterator[pa.Table]:
-        """Yield the entries of the rows that have no fault, many at once.
-
-        Raises:
-            ConfigError: the file is malformed; what was read until then is worth nothing.
-        """
-        if self.has_wrong_header:
-            return
         lines: dict[str, int] = {}
-        while rows := list(islice(self._rows, ROWS_AT_ONCE)):
-            entries, numbers, faults = self._block(rows)
-            self.rows_read += len(numbers) + len({fault.line for fault in faults})
-            ids = entries["entry_id"].to_pylist()
-            first = [lines.setdefault(entry_id, line) for entry_id, line in zip(ids, numbers, strict=True)]
-            is_first = [line == earlier for line, earlier in zip(numbers, first, strict=True)]
-            if not all(is_first):
-                place = self._mapped.place("entry_id") if self._mapped else "entry_id"
-                faults += [
-                    Fault(line, place, f"stands in line {earlier} already", "keep one of them")
-                    for line, earlier in zip(numbers, first, strict=True)
-                    if line != earlier
-                ]
-                entries = entries.filter(pa.array(is_first))
-            self.faults += sorted(faults, key=attrgetter("line"))
-            yield entries
-
-    def _block(self, rows: list[tuple[int, list[Any]]]) -> tuple[pa.Table, list[int], list[Fault]]:
-        """Return the entries of some rows, their lines, and what is wrong with the other rows."""
-        values = [values for _, values in rows]
-        plain = self._plain.read(values) if self._plain else no_plain_entries(len(rows))
-        faults: list[Fault] = []
-        exact: list[Entry] = []
-        places, done = plain.is_taken.nonzero()[0].tolist(), 0
-        for place in (~plain.is_taken).nonzero()[0].tolist():
-            self._add_to_sums(plain, done, place)
-            done = place
-            entry = self._typed(*rows[place])
-            if isinstance(entry, Entry):
-                exact.append(entry)
-                places.append(place)
-            else:
-                faults += entry or ()
-        self._add_to_sums(plain, done, len(rows))
-        entries = plain.entries
-        if exact:
-            columns = [[getattr(entry, name) for entry in exact] for name in SCHEMA.names]
-            order = sorted(range(len(places)), key=places.__getitem__)
-            entries = pa.concat_tables([entries, pa.table(columns, schema=SCHEMA)]).take(order)
-            places.sort()
-        return entries, [rows[place][0] for place in places], faults
-
-    def _add_to_sums(self, plain: PlainEntries, start: int, stop: int) -> None:
-        """Add the plain rows of a part of a block to what the mapping's totals sum up."""
-        for column, parts in plain.sums.items():
-            whole, millionths = (int(part[start:stop].sum()) for part in parts)
-            if self._mapped:
-                self._mapped.add_to_sums(column, whole + Decimal(millionths).scaleb(-6))
+        for line, values in () if self.has_wrong_header else self._rows:
+            found = self._typed(line, values)
+            self.rows_read += found is not None
+            if isinstance(found, Entry):
+                earlier = lines.setdefault(found.entry_id, line)
+                if earlier == line:
+                    yield found
+                else:
+                    place = self._mapped.place("entry_id") if self._mapped else "entry_id"
+                    self.faults.append(Fault(line, place, f"stands in line {earlier} already", "keep one of them"))
+            elif found:
+                self.faults += found
 
     def _typed(self, line: int, values: list[Any]) -> Entry | list[Fault] | None:
         if self._mapped is None:
@@ -208,7 +150,7 @@ def import_ledger(
     try:
         with warehouse.transaction() as connection:
             run(connection, "reconciliation/ledger_import/table")
-            count = _copy(connection, reader.tables())
+            count = _copy(connection, reader)
             if reader.has_wrong_header or (reader.faults and not accept_partial):
                 raise _Refused  # noqa: TRY301 - rolls back
             report = _store(connection, account, path, reader, count, replace_day=replace_day)
@@ -226,69 +168,48 @@ def _state_of(path: Path) -> tuple[int, int]:
 
 
 def _store(
-    connection: Connection,
-    account: str,
-    path: Path,
-    reader: EntryReader,
-    count: int,
-    *,
-    replace_day: bool,
+    connection: Connection, account: str, path: Path, reader: EntryReader, count: int, *, replace_day: bool
 ) -> ImportReport:
-    faults = tuple(reader.faults)
     run(connection, "reconciliation/matching/lock_account", account=account)
     run(connection, "reconciliation/ledger_import/analyze")
     (row,) = run(connection, "reconciliation/ledger_import/next_id")
-    withdrawn = 0
-    if replace_day:
-        withdrawn = affect(
-            connection, "reconciliation/ledger_import/withdraw", account=account, import_id=row.import_id
-        )
+    scope = {"account": account, "import_id": row.import_id}
+    withdrawn = affect(connection, "reconciliation/ledger_import/withdraw", **scope) if replace_day else 0
     run(connection, "reconciliation/ledger_import/drop_unchanged", account=account)
     changed = affect(connection, "reconciliation/ledger_import/versions", account=account)
-    written = affect(connection, "reconciliation/ledger_import/save", account=account, import_id=row.import_id)
+    written = affect(connection, "reconciliation/ledger_import/save", **scope)
     report = ImportReport(
         import_id=row.import_id,
         rows_read=reader.rows_read,
         rows_new=written - changed,
         rows_changed=changed,
         rows_unchanged=count - written,
-        faults=faults,
+        faults=tuple(reader.faults),
         rows_withdrawn=withdrawn,
         rows_skipped=sum(reader.skipped.values()),
     )
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").digest()
     run(
         connection,
         "reconciliation/ledger_import/record",
         account=account,
-        import_id=row.import_id,
         file_name=printable(path.name),
-        file_sha256=_sha256_of(path),
-        rows_read=reader.rows_read,
-        rows_new=report.rows_new,
-        rows_changed=report.rows_changed,
-        rows_unchanged=report.rows_unchanged,
+        file_sha256=digest,
         rows_rejected=report.rows_rejected,
-        rows_withdrawn=withdrawn,
+        **vars(report),
     )
-    rejects = [{"account": account, "import_id": row.import_id, **vars(fault)} for fault in faults]
+    rejects = [{**scope, **vars(fault)} for fault in report.faults]
     run_many(connection, "reconciliation/ledger_import/reject", rejects)
     return report
 
 
-def _sha256_of(path: Path) -> bytes:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").digest()
-
-
-def _copy(connection: Connection, tables: Iterable[pa.Table]) -> int:
+def _copy(connection: Connection, entries: Iterable[Entry]) -> int:
     """Stage the entries, and return how many they are."""
     count = 0
     with driver_of(connection).cursor() as cursor, cursor.copy(sql.text("reconciliation/ledger_import/copy")) as copy:
-        for table in tables:
-            lines = io.BytesIO()
-            write_csv(table, lines, WriteOptions(include_header=False, quoting_style="all_valid"))
-            copy.write(lines.getvalue())
-            count += table.num_rows
+        for count, entry in enumerate(entries, start=1):  # noqa: B007 - the last one is the count
+            copy.write_row(entry)
     return count
 
 
@@ -369,9 +290,8 @@ def import_inbox(
             result = _refuse(path, mapping, str(error), ())
         else:
             if report.import_id is None:
-                problem = f"{report.rows_rejected:,} of {report.rows_read:,} rows cannot be read"
-                if not report.rows_read:
-                    problem = "its columns are not those of the mapping"
+                rejected = f"{report.rows_rejected:,} of {report.rows_read:,} rows cannot be read"
+                problem = rejected if report.rows_read else "its columns are not those of the mapping"
                 result = _refuse(path, mapping, f"{problem}; nothing of it was imported", report.faults)
             else:
                 moved = _move(path, DONE)

@@ -33,20 +33,20 @@ class MappedRows:
         self._shape = [name or "-" for name in self._names] if mapping.ignore_unnamed else self._names
         self.faults: list[Fault] = []
         self.skipped: Counter[str] = Counter()
-        self._number = Numbers(mapping).read
-        self.moment = _Moments(mapping).read
+        self._numbers = Numbers(mapping)
+        self._moment = _Moments(mapping).read
         self._rules = [(rule, self.column(rule.column), False) for rule in mapping.skip]
         self._rules += [(rule, self.column(rule.column), True) for rule in mapping.totals]
         self._sums = {rule.sum_of: Decimal(0) for rule in mapping.totals if rule.sum_of}
         self._summed = {name: self.column(name) for name in self._sums}
-        self.number_places: list[int] = []
+        self._number_places: list[int] = []
         self._readers = {name: self._reader(name, source) for name, source in mapping.fields.items()}
         direction = mapping.direction
         self._sides = [self.column(name) for name in (direction.debit, direction.credit) if name] if direction else []
         self._mark = self.column(direction.mark) if direction and direction.mark else None
         codes = {unit: SYMBOLS.get(unit, unit) for unit in mapping.units}
-        self.unit_currencies = {unit: code for unit, code in codes.items() if CURRENCY.fullmatch(code)}
-        self.number_places += self._sides
+        self._unit_currencies = {unit: code for unit, code in codes.items() if CURRENCY.fullmatch(code)}
+        self._number_places += self._sides
         self._places = {name: " and ".join(source.columns) or name for name, source in mapping.fields.items()}
         if self._sides and direction:
             self._places["amount"] = f"{direction.debit} and {direction.credit}"
@@ -83,18 +83,18 @@ class MappedRows:
             try:
                 row[name] = read(values)
             except WrongCell as wrong:
-                faults.append(Fault(line, self.place(name), wrong.problem, wrong.advice))
+                faults.append(wrong.fault(line, self.place(name)))
         if not faults and self.mapping.direction:
             try:
                 self._direct(row, values, self.mapping.direction)
             except WrongCell as wrong:
-                faults.append(Fault(line, self.place(wrong.column or "amount"), wrong.problem, wrong.advice))
+                faults.append(wrong.fault(line, self.place(wrong.column or "amount")))
         faults = faults or self._unit_faults(line, row, values)
         for name, column in self._summed.items():
             try:
-                self._sums[name] += _decimal(self._number(values[column]))
+                self._sums[name] += self._numbers.decimal(values[column]) or 0
             except WrongCell as wrong:
-                faults = faults or [Fault(line, name, wrong.problem, wrong.advice)]
+                faults = faults or [wrong.fault(line, name)]
         return faults or row
 
     def _unit_faults(self, line: int, row: dict[str, Any], values: list[Any]) -> list[Fault]:
@@ -102,21 +102,17 @@ class MappedRows:
         advice = "correct the row, or take its currency from this column (fields.currency)"
         return [
             Fault(line, self._names[place], f"is in {code}, and the row in {row['currency']}", advice)
-            for unit, code in self.unit_currencies.items()
-            for place in self.number_places
+            for unit, code in self._unit_currencies.items()
+            for place in self._number_places
             if isinstance(values[place], str) and unit in values[place] and row["currency"] not in (None, "", code)
         ]
 
-    def add_to_sums(self, column: str, number: Decimal) -> None:
-        """Add what rows that are read elsewhere have in a column that a row of totals sums up."""
-        self._sums[column] += number
-
     def _totals_fault(self, line: int, rule: Rule, values: list[Any]) -> list[Fault] | None:
         try:
-            shown = _decimal(self._number(values[self._summed[rule.sum_of]]))
+            total = self._numbers.decimal(values[self._summed[rule.sum_of]]) or 0
         except WrongCell as wrong:
-            return [Fault(line, rule.sum_of, wrong.problem, wrong.advice)]
-        if shown == self._sums[rule.sum_of]:
+            return [wrong.fault(line, rule.sum_of)]
+        if total == self._sums[rule.sum_of]:
             return None
         return [Fault(line, rule.sum_of, "is not the sum of the rows above", "export it again, or correct sum_of")]
 
@@ -127,20 +123,16 @@ class MappedRows:
             return self._moment_of(source)
         text = self._template(source) if source.template else self._cell(name, source)
         if name in NUMBERS:
-            return lambda values: _negated(self._number(text(values)), negate=source.negate)
+            return lambda values: _negated(self._numbers.read(text(values)), negate=source.negate)
         return text
 
     def _cell(self, name: str, source: Source) -> Read:
-        column, read = self.column(source.column), self.cell(source)
+        column, trim, pattern, words = self.column(source.column), self.mapping.trim, source.pattern, source.words
         if name in NUMBERS:
-            self.number_places.append(column)
-        return lambda values: read(values[column])
+            self._number_places.append(column)
 
-    def cell(self, source: Source) -> Callable[[Any], Any]:
-        """Return the function that gives what is meant of a cell of the source's column."""
-        trim, pattern, words = self.mapping.trim, source.pattern, source.words
-
-        def read(value: Any) -> Any:
+        def read(values: Sequence[Any]) -> Any:
+            value = values[column]
             if isinstance(value, str):
                 value = value.strip() if trim else value
             elif source.number and type(value) is int and 0 <= value < LARGEST_WHOLE_FLOAT:
@@ -163,14 +155,12 @@ class MappedRows:
 
     def _template(self, source: Source) -> Read:
         parts = re.split(r"\{([^{}]+)\}", source.template)
-        columns = [(part, self.column(part) if place % 2 else None) for place, part in enumerate(parts)]
+        between, columns = parts[::2], [self.column(name) for name in parts[1::2]]
 
         def read(values: Sequence[Any]) -> Any:
-            found = [part if column is None else shown(values[column]) for part, column in columns]
-            if any(column is not None and not text for text, (_, column) in zip(found, columns, strict=True)):
-                return None
-            spoiled = next((values[c] for _, c in columns if c is not None and isinstance(values[c], Spoiled)), None)
-            return spoiled or "".join(found)
+            texts = [shown(values[column]) for column in columns]
+            pairs = zip(between, [*texts, ""], strict=True)
+            return "".join(literal + text for literal, text in pairs) if all(texts) else None
 
         return read
 
@@ -180,8 +170,8 @@ class MappedRows:
         def read(values: Sequence[Any]) -> Any:
             value = values[column]
             if clock is None:
-                return self.moment(value, has_time=False)
-            return self.moment(_with_time(value, values[clock]), has_time=True)
+                return self._moment(value, has_time=False)
+            return self._moment(_with_time(value, values[clock]), has_time=True)
 
         return read
 
@@ -218,7 +208,7 @@ class MappedRows:
             )
 
     def _of_two_columns(self, values: Sequence[Any]) -> Any:
-        debit, credit = (self._number(values[column]) for column in self._sides)
+        debit, credit = (self._numbers.read(values[column]) for column in self._sides)
         for value in (debit, credit):
             if value is not None and not isinstance(value, str):
                 return value
@@ -235,10 +225,6 @@ def shown(value: Any) -> str:
     return "" if value is None or isinstance(value, Spoiled) else str(value).strip()
 
 
-def _decimal(number: Any) -> Decimal:
-    return Decimal(number) if isinstance(number, str) else Decimal(0)
-
-
 def _negated(number: Any, *, negate: bool) -> Any:
     if not negate or not isinstance(number, str) or not number.strip("-0."):
         return number
@@ -249,8 +235,9 @@ class Numbers:
     """Cells as numbers: text with a point, and at most a minus before it; exactly what the cell says, or refused."""
 
     def __init__(self, mapping: LedgerMapping) -> None:
-        self._takes_fractions, self._form = mapping.fraction_cells, re.compile(number_form(mapping), re.ASCII)
+        self._takes_fractions, self._form = mapping.fraction_cells, re.compile(_number_form(mapping), re.ASCII)
         self._advice = f"the mapping reads 1{mapping.thousands}234{mapping.decimal}56"
+        self._of_text = lru_cache(maxsize=4096)(self._read_text)
 
     def read(self, value: Any) -> Any:
         """Return the number as text; what is none of a cell's numbers as it is, since typing refuses it."""
@@ -265,29 +252,32 @@ class Numbers:
             return format(value, "f")
         return str(value) if type(value) is int else value
 
-    def _of_text(self, text: str) -> str | None:
+    def decimal(self, value: Any) -> Decimal | None:
+        """Return the number as a decimal; None: the cell is empty, or typing refuses it."""
+        number = self.read(value)
+        return Decimal(number) if isinstance(number, str) else None
+
+    def _read_text(self, text: str) -> str | None:
         if not text:
             return None
         match = self._form.fullmatch(text)
-        opened, sign, digits, fraction, behind, closed = match.groups() if match else ("", "", "", "", "", "")
-        if not digits or bool(opened) != bool(closed) or sum(map(bool, (opened, sign, behind))) > 1:
+        if match is None:
             raise WrongCell("", "is no number as the mapping has it", self._advice)
+        opened, sign, digits, fraction, behind = match.groups()
         minus = "-" if opened or behind or sign in MINUS else ""
-        digits = digits if digits.isdecimal() else re.sub(r"\D", "", digits)
-        return f"{minus}{digits}.{fraction}" if fraction else f"{minus}{digits}"
+        number = minus + (digits if digits.isdecimal() else re.sub(r"\D", "", digits))
+        return f"{number}.{fraction}" if fraction else number
 
 
-def number_form(mapping: LedgerMapping) -> str:
-    """Return the regular expression of a text that is a number; brackets and a minus before or behind it are groups."""
+def _number_form(mapping: LedgerMapping) -> str:
+    """Return the regular expression of a number; it is negative in brackets, or with a minus before or behind it."""
     mark = mapping.thousands
     group = {" ": SPACES, "'": "['’]", "’": "['’]"}.get(mark, re.escape(mark))
     whole = rf"\d{{1,3}}(?:{group}\d{{3}})+|\d+" if mark else r"\d+"
-    minus = "|".join(map(re.escape, ("+", *MINUS)))
     space = rf"(?:\s|{SPACES})*"
     unit = rf"{space}(?:{'|'.join(map(re.escape, mapping.units))})?{space}" if mapping.units else ""
-    fraction = rf"(?:{re.escape(mapping.decimal)}(?P<fraction>\d+))?"
-    signed = rf"(?P<opened>\()?(?P<sign>{minus})?{unit}(?P<whole>{whole}){fraction}"
-    return rf"{unit}{signed}{unit}(?P<behind>-)?(?P<closed>\))?{unit}"
+    number = rf"{unit}({whole})(?:{re.escape(mapping.decimal)}(\d+))?{unit}"
+    return rf"{unit}(?P<opened>\()?(?(opened)|(?P<sign>[+\u2212-])?){number}(?(opened)\)|(?(sign)|(-)?)){unit}"
 
 
 def _with_time(day: Any, clock: Any) -> Any:

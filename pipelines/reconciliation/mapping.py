@@ -4,16 +4,17 @@
 the mapping does not say is a fault. A first mapping is written by `guess_mapping`.
 """
 
+import dataclasses
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pipelines.reconciliation.ledger_entries import COLUMNS
-from pipelines.reconciliation.ledger_files import Layout
+from pipelines.reconciliation.ledger_files import Layout, one_mark
 from resources.environment import Table, fault_of_file, nearest, tables_of_file, validated
 from resources.errors import ConfigError
 from resources.values import TRUTH, ZONE, Kind, Wrong, one_of
@@ -70,10 +71,8 @@ TEXT = Kind(_text, "a text")
 TEXTS = Kind(_texts, "a text, or a list of texts")
 WORDS = Kind(_words, '{ "their word" = "the word of the contract" }')
 PATTERN = Kind(_pattern, "a regular expression")
-MARK = Kind(lambda value: {".": ".", ",": ","}[value], '"." or ","')
-THOUSANDS = Kind(
-    lambda value: {mark: mark for mark in (".", ",", "'", "’", " ", "")}[value], '".", ",", "\'", " " or ""'
-)
+MARK = one_mark((".", ","), '"." or ","')
+THOUSANDS = one_mark((".", ",", "'", "’", " ", ""), '".", ",", "\'", " " or ""')
 
 
 @dataclass(frozen=True)
@@ -94,6 +93,10 @@ class Source(Table):
         """The columns that are read."""
         of_template = re.findall(r"\{([^{}]+)\}", self.template)
         return tuple(name for name in (self.column, *of_template, self.time) if name)
+
+    def __post_init__(self) -> None:
+        if sum(map(bool, (self.column, self.value, self.template))) != 1:
+            raise Wrong("needs one of column, template and value.")
 
 
 @dataclass(frozen=True)
@@ -132,6 +135,9 @@ class Rule(Table):
         return f"{self.column} is {' or '.join([*parts, *([self.matches.pattern] if self.matches else [])])}"
 
 
+TABLES = {"fields": Source, "direction": Direction, "skip": Rule, "totals": Rule}
+
+
 @dataclass(frozen=True)
 class LedgerMapping(Layout, Table):
     """How an export is read: its layout, how it writes numbers and dates, and what its columns mean."""
@@ -146,7 +152,7 @@ class LedgerMapping(Layout, Table):
     fraction_cells: Annotated[bool, TRUTH] = False  # number cells with a fraction are taken as they are shown
     trim: Annotated[bool, TRUTH] = False  # spaces around a value are no part of it
     ignore_unnamed: Annotated[bool, TRUTH] = False  # values under no name are not read; else they are faults
-    fields: Mapping[str, Source] = None  # type: ignore[assignment]  # given by `read_mapping`
+    fields: Mapping[str, Source] = dataclasses.field(default_factory=dict)
     direction: Direction | None = None
     skip: tuple[Rule, ...] = ()
     totals: tuple[Rule, ...] = ()
@@ -182,27 +188,28 @@ def _mapping(where: str, content: dict[str, Any]) -> LedgerMapping:
     for place, hint in _undecided(content):
         said = f" ({hint})" if hint else ""
         raise ConfigError(f"{where}: {place} is not decided yet{said}: edit that line of the file.")
-    given = dict(content)
-    sources = _table(where, "fields", given.pop("fields", {}))
-    for name in sources:
+    for key in ("skip", "totals"):
+        if not isinstance(content.get(key, []), list):
+            raise ConfigError(f"{where}: {key} is no list: write [[{key}]], and its keys below.")
+
+    sources = content.get("fields", {})
+    for name, value in sources.items() if isinstance(sources, dict) else ():
         if name not in COLUMNS:
             near = nearest(name, COLUMNS)
+            meant = f"did you mean {near}? " if near else ""
             raise ConfigError(
-                f"{where}: fields.{name} is no field of the contract: "
-                + (f"did you mean {near}? " if near else "")
-                + f"There are {', '.join(COLUMNS)}."
+                f"{where}: fields.{name} is no field of the contract: {meant}There are {', '.join(COLUMNS)}."
             )
-    given["fields"] = {name: _source(where, name, value) for name, value in sources.items()}
-    if "direction" in given:
-        given["direction"] = _checked(where, "direction", Direction, given["direction"])
-    for key in ("skip", "totals"):
-        rules = given.get(key, [])
-        if not isinstance(rules, list):
-            raise ConfigError(f"{where}: {key} is no list: write [[{key}]], and its keys below.")
-        given[key] = tuple(_checked(where, key, Rule, rule) for rule in rules)
+        if not isinstance(value, str | dict):
+            raise ConfigError(f'{where}: fields.{name} is neither a column nor a table: write for example "Amount".')
+        sources[name] = {"column": value} if isinstance(value, str) else value
 
-    names = [item.name for item in fields(LedgerMapping)]
-    mapping = validated(LedgerMapping, given, lambda fault: fault_of_file(where, fault, names))
+    def refuse(fault: Any) -> str:
+        place = tuple(part for part in fault["loc"] if isinstance(part, str))
+        table = TABLES.get(place[0], LedgerMapping) if len(place) > 1 else LedgerMapping
+        return fault_of_file(where, fault | {"loc": place}, [item.name for item in dataclasses.fields(table)])
+
+    mapping = validated(LedgerMapping, content, refuse)
     for contradiction in _contradictions(mapping):
         raise ConfigError(f"{where}: {contradiction}.")
     return mapping
@@ -218,28 +225,6 @@ def _undecided(value: Any, place: str = "") -> Iterator[tuple[str, str]]:
             yield from _undecided(part, place)
     elif isinstance(value, str) and value.startswith(UNDECIDED):
         yield place, value.removeprefix(UNDECIDED).strip()
-
-
-def _table(where: str, place: str, value: Any) -> dict[str, Any]:
-    if not isinstance(value, dict):
-        raise ConfigError(f"{where}: {place} is no table: write [{place}], and its keys below.")
-    return value
-
-
-def _checked(where: str, place: str, kind: Any, value: Any) -> Any:
-    table, keys = _table(where, place, value), [item.name for item in fields(kind)]
-    return validated(kind, table, lambda fault: fault_of_file(where, {**fault, "loc": (place, *fault["loc"])}, keys))
-
-
-def _source(where: str, name: str, value: Any) -> Source:
-    if isinstance(value, str):
-        return Source(column=value)
-    if not isinstance(value, dict):
-        raise ConfigError(f'{where}: fields.{name} is neither a column nor a table: write for example "Amount".')
-    source: Source = _checked(where, f"fields.{name}", Source, value)
-    if sum(map(bool, (source.column, source.value, source.template))) != 1:
-        raise ConfigError(f"{where}: fields.{name} needs one of column, template and value.")
-    return source
 
 
 def has_hours(form: str) -> bool:

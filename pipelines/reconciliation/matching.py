@@ -68,17 +68,15 @@ def _match_pools(connection: Connection, scope: Mapping[str, Any]) -> None:
     """Fill the pools of both sides, and let each pass match what the ones before it have left."""
     run(connection, "reconciliation/matching/operations_of_day", **scope)
     run(connection, "reconciliation/matching/entries_of_day", **scope)
-    run(connection, "reconciliation/matching/operations_nearby", **scope)
-    run(connection, "reconciliation/matching/entries_nearby", **scope)
     run(connection, "reconciliation/matching/analyze_pools")
+    has_decisions = bool(run(connection, "reconciliation/matching/decisions", **scope))
     run(connection, "reconciliation/matching/operations_named", **scope)
     run(connection, "reconciliation/matching/entries_naming", **scope)
-
-    if run(connection, "reconciliation/matching/decisions", **scope):
-        run(connection, "reconciliation/matching/operations_decided", **scope)
+    if has_decisions:
         run(connection, "reconciliation/matching/entries_decided", **scope)
         run(connection, "reconciliation/matching/pass_manual")
         run(connection, "reconciliation/matching/withhold_decided")
+    run(connection, "reconciliation/matching/mark_opposites")
     run(connection, "reconciliation/matching/pass_operation_exact")
     run(connection, "reconciliation/matching/drop_unmatched")
     run(connection, "reconciliation/matching/start_left")
@@ -144,30 +142,25 @@ def match(
             *_found(connection, "reconciliation/matching/chosen_entries", account, "entry", entries),
         )
         pairs = tuple((operation, entry) for operation in operations for entry in entries)
-        standing = run(
-            connection,
-            "reconciliation/matching/decisions_in_force",
-            account=account,
-            operations=operations,
-            entries=entries,
-        )
+        chosen = {"account": account, "operations": operations, "entries": entries}
+        standing = run(connection, "reconciliation/matching/decisions_in_force", **chosen)
         if {(row.operation_id, row.entry_id) for row in standing} == {*pairs}:
             return Decision(pairs, _difference(sides, operations), ())
         _check_free(sides, standing)
         difference = _difference(sides, operations)
         if reason is not None:
-            known = {row.reason for row in run(connection, "reconciliation/breaks/reasons")}
-            reason = known_reason(reason, known)
+            reason = known_reason(reason, breaks.known_reasons(connection))
         elif difference:
             (currency,) = {row.currency for row in sides}
             raise ConfigError(
                 f"the sums differ by {major_units(difference, currency, sides[0].business_date)} {currency} "
                 "(entries minus operations): say why with --reason."
             )
-        _add_decisions(
+        days = _decide(
             connection,
             account,
             pairs,
+            {row.business_date for row in sides},
             decision="match",
             match_id=f"e{entries[0]}" if one_entry else f"o{operations[0]}",
             shape="n:1" if one_entry else "1:n" if len(entries) > 1 else "1:1",
@@ -176,8 +169,9 @@ def match(
             note=note,
             by=by,
         )
-        days = _days_concerned(connection, account, operations, entries, {row.business_date for row in sides})
-    return Decision(pairs, difference, _reconcile_again(warehouse, account, days, cutoff_minutes))
+    for day in days:
+        reconcile_ledger(warehouse, account, day, cutoff_minutes)
+    return Decision(pairs, difference, days)
 
 
 def unmatch(
@@ -204,10 +198,11 @@ def unmatch(
             *run(connection, "reconciliation/matching/chosen_operations", account=account, operations=operations),
             *run(connection, "reconciliation/matching/chosen_entries", account=account, entries=entries),
         )
-        _add_decisions(
+        days = _decide(
             connection,
             account,
             pairs,
+            {row.business_date for row in (*found, *sides)},
             decision="unmatch",
             match_id=found[0].match_id,
             shape=found[0].shape,
@@ -216,9 +211,9 @@ def unmatch(
             note=note,
             by=by,
         )
-        known = {row.business_date for row in (*found, *sides)}
-        days = _days_concerned(connection, account, operations, entries, known)
-    return Decision(pairs, 0, _reconcile_again(warehouse, account, days, cutoff_minutes))
+    for day in days:
+        reconcile_ledger(warehouse, account, day, cutoff_minutes)
+    return Decision(pairs, 0, days)
 
 
 def _found(connection: Connection, statement: str, account: str, what: str, ids: list[str]) -> list[Any]:
@@ -248,29 +243,22 @@ def _difference(sides: Iterable[Any], operations: Sequence[str]) -> int:
     return sum(minors[len(operations) :]) - sum(minors[: len(operations)])
 
 
-def _add_decisions(connection: Connection, account: str, pairs: Sequence[tuple[str, str]], **decided: Any) -> None:
+def _decide(
+    connection: Connection, account: str, pairs: Sequence[tuple[str, str]], days: Iterable[date], **decided: Any
+) -> tuple[date, ...]:
+    """Save what was decided about these pairs; return which days that it concerns were reconciled."""
     run_many(
         connection,
         "reconciliation/matching/add_decision",
         [{"account": account, "operation_id": operation, "entry_id": entry, **decided} for operation, entry in pairs],
     )
-
-
-def _days_concerned(
-    connection: Connection, account: str, operations: list[str], entries: list[str], days: Iterable[date]
-) -> list[date]:
+    operations, entries = zip(*pairs, strict=True)
     rows = run(
         connection,
         "reconciliation/matching/days_reconciled",
         account=account,
-        operations=operations,
-        entries=entries,
+        operations=list(operations),
+        entries=list(entries),
         days=sorted({*days}),
     )
-    return [row.business_date for row in rows]
-
-
-def _reconcile_again(warehouse: Warehouse, account: str, days: Sequence[date], cutoff_minutes: int) -> tuple[date, ...]:
-    for day in days:
-        reconcile_ledger(warehouse, account, day, cutoff_minutes)
-    return tuple(days)
+    return tuple(row.business_date for row in rows)

@@ -170,7 +170,6 @@ def _compare_and_record(
     with warehouse.transaction() as connection:
         stage_rows(connection, OPERATIONS, lines)
         run(connection, "reconciliation/reconcile/keep_last_observed")
-        run(connection, "reconciliation/reconcile/analyze_staging")
         (row,) = run(
             connection,
             "reconciliation/reconcile/compare_walk",
@@ -206,15 +205,12 @@ def day_window(warehouse: Warehouse, account: str, day: date) -> Window:
 
 
 def _report(rescan: Rescan, row: dict[str, Any]) -> CompletenessReport:
-    faults = [
-        f"{count:,} operations {what}"
-        for what, count in (
-            ("are missing in the store", row["rows_missing"]),
-            ("are stored otherwise", row["rows_differing"]),
-            ("are stored and no longer met", row["rows_gone"]),
-        )
-        if count
-    ]
+    kinds = {
+        "rows_missing": "are missing in the store",
+        "rows_differing": "are stored otherwise",
+        "rows_gone": "are stored and no longer met",
+    }
+    faults = [f"{row[name]:,} operations {what}" for name, what in kinds.items() if row[name]]
     if rescan.unstable:
         verdict, reason = "incomplete", f"not shown complete: {rescan.unstable}"
     elif faults:
@@ -247,18 +243,10 @@ def roll_forward(warehouse: Warehouse, account: str, day: date) -> BalancesFigur
     with warehouse.transaction() as connection:
         breaks.begin(connection, account)
         (bounds,) = run(connection, "reconciliation/matching/day_bounds", account=account, day=day)
-        run(connection, "reconciliation/reconcile/table_balances")
-        run(
-            connection,
-            "reconciliation/reconcile/snapshots",
-            account=account,
-            starts_at=bounds.starts_at,
-            ends_at=bounds.ends_at,
-        )
-        run(connection, "reconciliation/reconcile/table_movements")
+        run(connection, "reconciliation/reconcile/tables")
+        run(connection, "reconciliation/reconcile/snapshots", account=account, **bounds._asdict())
         run(connection, "reconciliation/reconcile/movements", account=account, day=day)
         run(connection, "reconciliation/reconcile/basis", account=account, day=day)
-        run(connection, "reconciliation/reconcile/table_rolled")
         run(connection, "reconciliation/reconcile/roll_forward", account=account, day=day)
         run(connection, "reconciliation/reconcile/drop_rolled", account=account, day=day)
         run(connection, "reconciliation/reconcile/save_rolled")

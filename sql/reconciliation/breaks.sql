@@ -1,4 +1,4 @@
--- name: table
+-- name: tables
 -- The breaks as found now.
 CREATE TEMPORARY TABLE found_breaks (
     break_key          text NOT NULL,
@@ -17,9 +17,8 @@ CREATE TEMPORARY TABLE found_breaks (
     ledger_status      text,
     detail             text NOT NULL,
     excuse             text
-) ON COMMIT DROP
+) ON COMMIT DROP;
 
--- name: table_compared
 -- The matches whose two sides do not say the same, and what each says.
 CREATE TEMPORARY TABLE compared (
     match_id           text COLLATE "C" NOT NULL,
@@ -47,10 +46,8 @@ SELECT n.match_id, min(o.operation_id), min(e.entry_id), min(o.operation_type), 
 FROM new_links n
 JOIN pool_operations o ON o.operation_id = n.operation_id
 JOIN pool_entries e ON e.entry_id = n.entry_id
-LEFT JOIN core.operation_types ot ON ot.operation_type = (o.operation_type COLLATE "default")
-LEFT JOIN core.operation_types et ON et.operation_type = (e.operation_type COLLATE "default")
 CROSS JOIN LATERAL (
-    SELECT CASE WHEN n.pass = 'operation_id' AND ot.sign * et.sign < 0 THEN -e.minor ELSE e.minor END AS minor
+    SELECT CASE WHEN n.pass = 'operation_id' THEN e.counts * e.minor ELSE e.minor END AS minor
 ) AS booked
 WHERE n.shape <> '1:1'
    OR (o.currency, o.minor, o.operation_status) IS DISTINCT FROM (e.currency, booked.minor, e.status)

@@ -82,4 +82,4 @@ VALUES (:account, :import_id, :line, :column, :problem, :advice)
 ON CONFLICT DO NOTHING
 
 -- name: copy
-COPY staging_entries FROM STDIN (FORMAT csv)
+COPY staging_entries FROM STDIN

@@ -44,7 +44,7 @@ CREATE TEMPORARY TABLE pool_operations (
     is_home           boolean NOT NULL
 ) ON COMMIT DROP;
 
--- The entries that can be matched.
+-- The entries that can be matched. counts: -1 of one that names an operation and books it the other way round.
 CREATE TEMPORARY TABLE pool_entries (
     entry_id        text COLLATE "C" NOT NULL,
     booked_at       timestamptz NOT NULL,
@@ -58,7 +58,8 @@ CREATE TEMPORARY TABLE pool_entries (
     project_id      text COLLATE "C",
     payment_id      text COLLATE "C",
     reference       text COLLATE "C",
-    is_home         boolean NOT NULL
+    is_home         boolean NOT NULL,
+    counts          smallint NOT NULL DEFAULT 1
 ) ON COMMIT DROP;
 
 -- The pairs found by the passes.
@@ -93,64 +94,37 @@ CREATE TEMPORARY TABLE left_operations (LIKE pool_operations) ON COMMIT DROP;
 CREATE TEMPORARY TABLE left_entries (LIKE pool_entries) ON COMMIT DROP
 
 -- name: operations_of_day
--- Operations of the day, but those that another day's reconciliation has matched.
+-- Operations of the day, and as neighbours the successful ones a day before and after, which the books may have on this
+-- day; but none that another day's reconciliation has matched.
 INSERT INTO pool_operations
 SELECT o.operation_id, o.project_id, o.payment_id, o.operation_type, o.operation_status,
        coalesce(s.is_success, false), coalesce(s.is_success, false) AND coalesce(t.is_money, true),
-       o.sum_initial_currency, o.sum_initial_amount, coalesce(o.operation_completed_at, o.operation_created_at),
-       o.arn, o.rrn, true
+       o.sum_initial_currency, o.sum_initial_amount, moment.at, o.arn, o.rrn, here.is_home
 FROM core.operations o
+CROSS JOIN LATERAL (SELECT coalesce(o.operation_completed_at, o.operation_created_at) AS at) AS moment
+CROSS JOIN LATERAL (SELECT moment.at >= :starts_at AND moment.at < :ends_at AS is_home) AS here
 LEFT JOIN core.operation_statuses s ON s.operation_status = o.operation_status
 LEFT JOIN core.operation_types t ON t.operation_type = o.operation_type
 WHERE o.account = :account
-  AND ((o.operation_completed_at >= :starts_at AND o.operation_completed_at < :ends_at)
+  AND ((o.operation_completed_at >= CAST(:starts_at AS timestamptz) - interval '1 day'
+        AND o.operation_completed_at < CAST(:ends_at AS timestamptz) + interval '1 day')
     OR (o.operation_completed_at IS NULL AND o.operation_created_at >= :starts_at AND o.operation_created_at < :ends_at))
+  AND (here.is_home OR s.is_success)
   AND NOT EXISTS (
       SELECT FROM recon.matches m
       WHERE m.account = o.account AND m.operation_id = o.operation_id AND m.business_date <> :day
   )
 
 -- name: entries_of_day
--- Entries of the day, but those that another day's reconciliation has matched.
+-- Entries of the day, and as neighbours those a day before and after; but none that another day's reconciliation has
+-- matched.
 INSERT INTO pool_entries
 SELECT e.entry_id, e.booked_at, e.is_date_only, e.operation_type, e.status, e.currency, e.amount_minor, e.fee_minor,
-       e.operation_id, e.project_id, e.payment_id, e.reference, true
-FROM recon.ledger_entries e
-WHERE e.account = :account AND e.booked_at >= :starts_at AND e.booked_at < :ends_at
-  AND NOT recon.is_withdrawn(e.status)
-  AND NOT EXISTS (
-      SELECT FROM recon.matches m
-      WHERE m.account = e.account AND m.entry_id = e.entry_id AND m.business_date <> :day
-  )
-
--- name: operations_nearby
--- Successful operations a day before and after that have no match yet: the books may have them on this day.
-INSERT INTO pool_operations
-SELECT o.operation_id, o.project_id, o.payment_id, o.operation_type, o.operation_status,
-       true, coalesce(t.is_money, true),
-       o.sum_initial_currency, o.sum_initial_amount, o.operation_completed_at, o.arn, o.rrn, false
-FROM core.operations o
-JOIN core.operation_statuses s ON s.operation_status = o.operation_status AND s.is_success
-LEFT JOIN core.operation_types t ON t.operation_type = o.operation_type
-WHERE o.account = :account
-  AND o.operation_completed_at >= CAST(:starts_at AS timestamptz) - interval '1 day'
-  AND o.operation_completed_at < CAST(:ends_at AS timestamptz) + interval '1 day'
-  AND (o.operation_completed_at < :starts_at OR o.operation_completed_at >= :ends_at)
-  AND NOT EXISTS (
-      SELECT FROM recon.matches m
-      WHERE m.account = o.account AND m.operation_id = o.operation_id AND m.business_date <> :day
-  )
-
--- name: entries_nearby
--- Entries a day before and after that have no match yet: the platform may have them on this day.
-INSERT INTO pool_entries
-SELECT e.entry_id, e.booked_at, e.is_date_only, e.operation_type, e.status, e.currency, e.amount_minor, e.fee_minor,
-       e.operation_id, e.project_id, e.payment_id, e.reference, false
+       e.operation_id, e.project_id, e.payment_id, e.reference, e.booked_at >= :starts_at AND e.booked_at < :ends_at
 FROM recon.ledger_entries e
 WHERE e.account = :account
   AND e.booked_at >= CAST(:starts_at AS timestamptz) - interval '1 day'
   AND e.booked_at < CAST(:ends_at AS timestamptz) + interval '1 day'
-  AND (e.booked_at < :starts_at OR e.booked_at >= :ends_at)
   AND NOT recon.is_withdrawn(e.status)
   AND NOT EXISTS (
       SELECT FROM recon.matches m
@@ -159,40 +133,6 @@ WHERE e.account = :account
 
 -- name: analyze_pools
 ANALYZE pool_operations, pool_entries
-
--- name: operations_named
--- Operations of any other day that an entry of the day names.
-INSERT INTO pool_operations
-SELECT o.operation_id, o.project_id, o.payment_id, o.operation_type, o.operation_status,
-       coalesce(s.is_success, false), coalesce(s.is_success, false) AND coalesce(t.is_money, true),
-       o.sum_initial_currency, o.sum_initial_amount, coalesce(o.operation_completed_at, o.operation_created_at),
-       o.arn, o.rrn, false
-FROM (
-    SELECT DISTINCT e.operation_id FROM pool_entries e
-    WHERE e.is_home AND e.operation_id IS NOT NULL
-      AND NOT EXISTS (SELECT FROM pool_operations p WHERE p.operation_id = e.operation_id)
-) AS named
-JOIN core.operations o ON o.account = :account AND o.operation_id = named.operation_id
-LEFT JOIN core.operation_statuses s ON s.operation_status = o.operation_status
-LEFT JOIN core.operation_types t ON t.operation_type = o.operation_type
-WHERE NOT EXISTS (
-    SELECT FROM recon.matches m
-    WHERE m.account = o.account AND m.operation_id = o.operation_id AND m.business_date <> :day
-)
-
--- name: entries_naming
--- Entries of any other day that name an operation of the day which no entry so far names.
-INSERT INTO pool_entries
-SELECT e.entry_id, e.booked_at, e.is_date_only, e.operation_type, e.status, e.currency, e.amount_minor, e.fee_minor,
-       e.operation_id, e.project_id, e.payment_id, e.reference, false
-FROM pool_operations o
-JOIN recon.ledger_entries e ON e.account = :account AND e.operation_id = o.operation_id
-WHERE o.is_home AND NOT recon.is_withdrawn(e.status)
-  AND NOT EXISTS (SELECT FROM pool_entries p WHERE p.operation_id = o.operation_id)
-  AND NOT EXISTS (
-      SELECT FROM recon.matches m
-      WHERE m.account = e.account AND m.entry_id = e.entry_id AND m.business_date <> :day
-  )
 
 -- name: decisions
 INSERT INTO decided
@@ -208,22 +148,39 @@ WHERE d.account = :account
 WINDOW same AS (PARTITION BY d.match_id, d.decision)
 RETURNING decision
 
--- name: operations_decided
--- Operations of any other day that a person matched with something of the day.
+-- name: operations_named
+-- Operations of any other day that an entry of the day names, or that a person matched with something of the day.
 INSERT INTO pool_operations
 SELECT DISTINCT o.operation_id, o.project_id, o.payment_id, o.operation_type, o.operation_status,
        coalesce(s.is_success, false), coalesce(s.is_success, false) AND coalesce(t.is_money, true),
        o.sum_initial_currency, o.sum_initial_amount, coalesce(o.operation_completed_at, o.operation_created_at),
        o.arn, o.rrn, false
-FROM decided d
-JOIN core.operations o ON o.account = :account AND o.operation_id = d.operation_id
+FROM (
+    SELECT operation_id FROM pool_entries WHERE is_home AND operation_id IS NOT NULL
+    UNION ALL
+    SELECT operation_id FROM decided WHERE decision = 'match' AND is_whole AND is_of_day
+) AS named
+JOIN core.operations o ON o.account = :account AND o.operation_id = named.operation_id
 LEFT JOIN core.operation_statuses s ON s.operation_status = o.operation_status
 LEFT JOIN core.operation_types t ON t.operation_type = o.operation_type
-WHERE d.decision = 'match' AND d.is_whole AND d.is_of_day
-  AND NOT EXISTS (SELECT FROM pool_operations p WHERE p.operation_id = o.operation_id)
+WHERE NOT EXISTS (SELECT FROM pool_operations p WHERE p.operation_id = named.operation_id)
   AND NOT EXISTS (
       SELECT FROM recon.matches m
       WHERE m.account = o.account AND m.operation_id = o.operation_id AND m.business_date <> :day
+  )
+
+-- name: entries_naming
+-- Entries of any other day that name an operation of the day which no entry so far names.
+INSERT INTO pool_entries
+SELECT e.entry_id, e.booked_at, e.is_date_only, e.operation_type, e.status, e.currency, e.amount_minor, e.fee_minor,
+       e.operation_id, e.project_id, e.payment_id, e.reference, false
+FROM pool_operations o
+JOIN recon.ledger_entries e ON e.account = :account AND e.operation_id = o.operation_id
+WHERE o.is_home AND NOT recon.is_withdrawn(e.status)
+  AND NOT EXISTS (SELECT FROM pool_entries p WHERE p.operation_id = o.operation_id)
+  AND NOT EXISTS (
+      SELECT FROM recon.matches m
+      WHERE m.account = e.account AND m.entry_id = e.entry_id AND m.business_date <> :day
   )
 
 -- name: entries_decided
@@ -263,22 +220,22 @@ DELETE FROM pool_entries p USING decided d
 WHERE d.decision = 'match' AND d.is_whole AND d.entry_id = p.entry_id AND NOT p.is_home
   AND NOT EXISTS (SELECT FROM new_links n WHERE n.entry_id = p.entry_id)
 
+-- name: mark_opposites
+-- The other way round: the signs of both types differ, as where a refund is booked as a sale.
+UPDATE pool_entries e SET counts = -1
+FROM pool_operations o, core.operation_types ot, core.operation_types et
+WHERE o.operation_id = e.operation_id AND ot.operation_type = (o.operation_type COLLATE "default")
+  AND et.operation_type = (e.operation_type COLLATE "default") AND ot.sign * et.sign < 0
+
 -- name: pass_operation_exact
--- Pass 1: the entry names the operation, has its amount, and does not book it the other way round (a refund as a sale).
+-- Pass 1: the entry names the operation, has its amount, and does not book it the other way round.
 -- Of several such entries the first; the others book it again.
 INSERT INTO new_links
 SELECT o.operation_id, min(e.entry_id), 'o' || o.operation_id, 'operation_id', o.operation_id, 100, '1:1'
-FROM (
-    SELECT p.operation_id, p.currency, p.minor, coalesce(t.sign, 0) AS sign, min(p.entry_id) AS entry_id,
-           bool_or(p.is_home) AS is_home
-    FROM pool_entries p
-    LEFT JOIN core.operation_types t ON t.operation_type = (p.operation_type COLLATE "default")
-    WHERE p.operation_id IS NOT NULL AND NOT EXISTS (SELECT FROM new_links n WHERE n.entry_id = p.entry_id)
-    GROUP BY p.operation_id, p.currency, p.minor, coalesce(t.sign, 0)
-) AS e
+FROM pool_entries e
 JOIN pool_operations o ON o.operation_id = e.operation_id AND o.currency = e.currency AND o.minor = e.minor
-LEFT JOIN core.operation_types t ON t.operation_type = (o.operation_type COLLATE "default")
-WHERE NOT EXISTS (SELECT FROM new_links n WHERE n.operation_id = o.operation_id) AND coalesce(t.sign, 0) * e.sign >= 0
+WHERE e.counts > 0 AND NOT EXISTS (SELECT FROM new_links n WHERE n.entry_id = e.entry_id)
+  AND NOT EXISTS (SELECT FROM new_links n WHERE n.operation_id = o.operation_id)
 GROUP BY o.operation_id, o.is_home
 HAVING o.is_home OR bool_or(e.is_home)
 

@@ -2,9 +2,8 @@
 -- An operation that two windows met counts as it was observed last.
 DELETE FROM staging_operations s
 USING staging_operations later
-WHERE later.operation_id = s.operation_id AND (later.observed_at, later.ctid) > (s.observed_at, s.ctid)
+WHERE later.operation_id = s.operation_id AND (later.observed_at, later.ctid) > (s.observed_at, s.ctid);
 
--- name: analyze_staging
 ANALYZE staging_operations
 
 -- name: compare_walk
@@ -76,7 +75,7 @@ VALUES (
     :digest_walked, :digest_stored
 )
 
--- name: table_balances
+-- name: tables
 -- Opening and closing snapshot of each balance of the day; balances of one name and currency are taken together.
 CREATE TEMPORARY TABLE day_balances (
     balance_name   text COLLATE "C" NOT NULL,
@@ -86,7 +85,17 @@ CREATE TEMPORARY TABLE day_balances (
     closing_at     timestamptz,
     closing_minor  numeric,
     basis          text
-) ON COMMIT DROP
+) ON COMMIT DROP;
+
+CREATE TEMPORARY TABLE balance_movements (
+    balance_name  text COLLATE "C" NOT NULL,
+    currency      text COLLATE "C" NOT NULL,
+    operation_id  text COLLATE "C" NOT NULL,
+    at            timestamptz NOT NULL,
+    minor         numeric NOT NULL
+) ON COMMIT DROP;
+
+CREATE TEMPORARY TABLE rolled (LIKE recon.balance_rollforward) ON COMMIT DROP
 
 -- name: snapshots
 -- The last snapshot up to the start of the day (no older than two days), and the last one up to its end.
@@ -110,15 +119,6 @@ SELECT coalesce(o.balance_name, c.balance_name), coalesce(o.currency, c.currency
        o.captured_at, o.minor, c.captured_at, c.minor, NULL
 FROM opening o
 FULL JOIN closing c ON c.balance_name = o.balance_name AND c.currency = o.currency
-
--- name: table_movements
-CREATE TEMPORARY TABLE balance_movements (
-    balance_name  text COLLATE "C" NOT NULL,
-    currency      text COLLATE "C" NOT NULL,
-    operation_id  text COLLATE "C" NOT NULL,
-    at            timestamptz NOT NULL,
-    minor         numeric NOT NULL
-) ON COMMIT DROP
 
 -- name: movements
 -- Successful operations from the lag before the opening to the lag after the closing, each with the balances it moves:
@@ -168,9 +168,6 @@ UPDATE day_balances b SET basis = CASE
         SELECT FROM balance_movements m WHERE m.balance_name = b.balance_name AND m.currency = b.currency
     ) THEN 'project name'
     ELSE 'none' END
-
--- name: table_rolled
-CREATE TEMPORARY TABLE rolled (LIKE recon.balance_rollforward) ON COMMIT DROP
 
 -- name: roll_forward
 -- Opening + movements = closing, both sides cut at the moments of the snapshots. A residue is lag when the operations

@@ -13,7 +13,6 @@ from pyarrow import parquet
 
 from fixtures.commands import ROOT, fetch_all
 from fixtures.reconciliation import DAY, add_operations, breaks_of, reconcile
-from pipelines.reconciliation import ledger_import
 from pipelines.reconciliation.ledger_import import import_ledger
 from pipelines.reconciliation.mapping import read_mapping
 from resources.currencies import exponent_of
@@ -263,9 +262,8 @@ def test_an_import_is_on_record_with_its_files_name_and_digest_and_with_its_coun
     assert [row["count"] for row in imports] == [1, 5], "an entry names the import that wrote it last"
 
 
-def test_a_file_of_several_blocks_is_checked_and_counted_as_a_whole(store, tmp_path, monkeypatch):
+def test_a_file_is_checked_and_counted_as_a_whole(store, tmp_path):
     load(store, write(tmp_path / "ledger.csv", HEADER, ROWS[:3]))
-    monkeypatch.setattr(ledger_import, "ROWS_AT_ONCE", 2)
     path = write(tmp_path / "ledger.csv", HEADER, [*ROWS[:5], ROWS[0], ROWS[4]])
     report = load(store, path, accept_partial=True)
     assert (report.rows_read, report.rows_new, report.rows_unchanged, report.rows_rejected) == (7, 2, 3, 2)
@@ -292,11 +290,7 @@ sum_of = "Amount"
 """
 
 
-@pytest.mark.parametrize("rows_at_once", [2, 20_000])
-def test_a_file_with_a_mapping_is_stored_and_its_faults_name_its_own_columns(
-    store, tmp_path, monkeypatch, rows_at_once
-):
-    monkeypatch.setattr(ledger_import, "ROWS_AT_ONCE", rows_at_once)
+def test_a_file_with_a_mapping_is_stored_and_its_faults_name_its_own_columns(store, tmp_path):
     (tmp_path / "books.toml").write_text(MAPPING, encoding="utf-8")
     mapping = read_mapping(str(tmp_path / "books.toml"), tmp_path)
     rows = [

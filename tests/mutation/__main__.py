@@ -116,7 +116,7 @@ MODULES: dict[str, Module] = {
         (
             "tests/integration/test_recon_imports.py",
             "tests/unit/test_ledger_mappings.py",
-            "tests/unit/test_ledger_columns.py",
+            "tests/unit/test_ledger_kinds.py",
         ),
         ("tests/integration/test_field_cases_files.py",),
         database=True,

@@ -1,4 +1,4 @@
-"""A CSV is typed by columns, a Parquet file of the same texts row by row: both say the same, fault by fault."""
+"""A CSV and a Parquet file of the same texts come to the same entries and faults, whatever stands in them."""
 
 from __future__ import annotations
 
@@ -240,10 +240,10 @@ def read_both(names, rows, toml: str | None):
 
 @PROPERTY
 @given(exports())
-def test_rows_through_a_mapping_say_the_same_by_columns_and_one_by_one(export):
+def test_rows_through_a_mapping_say_the_same_in_a_csv_and_in_parquet(export):
     rows, toml = export
-    by_columns, by_rows = read_both(NAMES, rows, toml)
-    assert by_columns == by_rows
+    by_csv, by_parquet = read_both(NAMES, rows, toml)
+    assert by_csv == by_parquet
 
 
 CONTRACT = ("entry_id", "booked_at", "operation_type", "currency", "amount", "amount_minor", "fee", "status")
@@ -262,6 +262,6 @@ MOMENTS_OF_DAYS = [f"2025-11-11{mark}{clock}" for mark in ("T", " ", "") for clo
     )
 )
 @example([("A-1", "2025-11-11T12:34:56.123456+14:00", "sale", "JPY", "5.0", "", "", "", "")])
-def test_rows_of_the_contract_say_the_same_by_columns_and_one_by_one(rows):
-    by_columns, by_rows = read_both(CONTRACT, rows, None)
-    assert by_columns == by_rows
+def test_rows_of_the_contract_say_the_same_in_a_csv_and_in_parquet(rows):
+    by_csv, by_parquet = read_both(CONTRACT, rows, None)
+    assert by_csv == by_parquet
