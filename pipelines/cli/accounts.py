@@ -25,19 +25,15 @@ from resources.warehouse.reference import check_account, exponents_in_force
 
 EachAccount = Annotated[
     str | None,
-    typer.Option(
-        "--account", metavar="NAME", help="only this account; else each of them in turn", callback=console.not_empty
-    ),
+    typer.Option("--account", metavar="NAME", help="only this account; else each of them in turn"),
 ]
 OneAccount = Annotated[
     str | None,
-    typer.Option(
-        "--account", metavar="NAME", help="which account; needed where there are several", callback=console.not_empty
-    ),
+    typer.Option("--account", metavar="NAME", help="which account; needed where there are several"),
 ]
 AllAccounts = Annotated[
     str | None,
-    typer.Option("--account", metavar="NAME", help="only this account; else all of them", callback=console.not_empty),
+    typer.Option("--account", metavar="NAME", help="only this account; else all of them"),
 ]
 
 _FULL = "make room there, then run the same command again."

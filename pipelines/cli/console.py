@@ -92,13 +92,6 @@ def read_day(option: str, text: str) -> date:
     return day
 
 
-def not_empty(value: str | None) -> str | None:
-    """Refuse an option without a value, as a variable leaves it that a script has not set: it is not left out."""
-    if value == "":
-        raise typer.BadParameter("it is empty; leave the option out, or give it a value")
-    return value
-
-
 def make_output_safe() -> None:
     """Print a question mark for a character that the terminal's encoding lacks, and nothing where output was closed."""
     sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: PTH123, SIM115 - as long as the process lives
