@@ -270,8 +270,8 @@ class PlainRows:
         """Leave the rows with a number whose unit is another currency than the row's."""
         if self._mapped is None:
             return
-        for unit, code in self._mapped.unit_currencies.items():
-            is_other = pc.not_equal(currencies, code)
+        for unit, codes in self._mapped.unit_currencies.items():
+            is_other = pc.invert(pc.is_in(currencies, pa.array(codes, pa.string())))
             for place in self._mapped.number_places:
                 has_unit = pc.match_substring(block.column(place), unit)
                 block.keep(pc.invert(pc.and_(is_other, has_unit).fill_null(fill_value=False)))
