@@ -114,7 +114,7 @@ def test_doctor_finds_all_in_place(command, environment):
         ["ok", name]
         for name in (
             *("settings", "credentials", "connection", "signature", "clock"),
-            *("balances", "projects", "database", "migrations"),
+            *("balances", "projects", "database", "migrations", "zone"),
         )
     ]
 
@@ -135,6 +135,7 @@ def test_doctor_says_how_to_get_a_token_and_checks_the_rest(command, environment
         ("ALERT_BREAKS_ABOVE", "EUR"),
         ("ALERT_SMTP_URL", "smtp://mail.example.com"),
         ("SYNC_ROLE_PREFIX", "A-b"),
+        ("SYNC_LEDGER_INBOX", "/nonsuch"),
     ],
 )
 def test_doctor_names_a_wrong_setting_that_no_load_reads(command, environment, variable, value):
