@@ -18,9 +18,9 @@ from pipelines.ingest import fraud, operations
 from pipelines.ingest.documents import document_stream
 from pipelines.ingest.streams import Stream
 from pipelines.marts import currencies_missing_from_grain, differences_from_core, shared_projects
-from pipelines.reconciliation.ledger_import import refused_files
+from pipelines.reconciliation.ledger_import import misplaced_files, refused_files
 from pipelines.resources import WarehouseResource
-from resources.accounts import AccountScope
+from resources.accounts import AccountScope, accounts_of
 from resources.currencies import iso_codes
 from resources.output import printable
 from resources.warehouse.engine import Warehouse
@@ -76,6 +76,11 @@ def _shared_projects(store: Warehouse, scope: AccountScope, _: list[int]) -> lis
 def _refused_files(_: Warehouse, scope: AccountScope, _run_ids: list[int]) -> list[str]:
     inbox = scope.settings.ledger_inbox
     return [f"{path} was refused" for path in refused_files(inbox, scope.account)] if inbox else []
+
+
+def _misplaced_files(scope: AccountScope) -> list[str]:
+    inbox = scope.settings.ledger_inbox
+    return misplaced_files(inbox, scope.account, [account.name for account in accounts_of().each]) if inbox else []
 
 
 def _no_card_numbers(stream: Stream) -> Check:
@@ -171,6 +176,11 @@ LEDGER_ENTRIES = (
         "no_file_refused",
         "No refused file waits in SYNC_LEDGER_INBOX: correct it by the report beside it, or delete it.",
         _refused_files,
+    ),
+    Check(
+        "no_file_misplaced",
+        "No file lies in SYNC_LEDGER_INBOX where nothing reads it, such as in the folder of a misspelt account.",
+        lambda _store, scope, _runs: _misplaced_files(scope),
     ),
 )
 MARTS = (

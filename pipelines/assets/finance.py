@@ -15,7 +15,15 @@ from pipelines.jobs import BACKFILL, DAYS
 from pipelines.marts import MARTS, MartsReport, build_marts
 from pipelines.nights import last_business_day
 from pipelines.reconciliation.ledger_import import import_inbox
-from pipelines.reconciliation.reconcile import LEGS, DayReport, Leg, is_over, is_proved, reconcile_day
+from pipelines.reconciliation.reconcile import (
+    LEGS,
+    DayReport,
+    Leg,
+    changed_since_closed,
+    is_over,
+    is_proved,
+    reconcile_day,
+)
 from pipelines.reports.page import sentence
 from pipelines.reports.publish import mail, publish
 from pipelines.resources import DataApiResource, WarehouseResource
@@ -85,19 +93,25 @@ def reconciliation_asset(scope: AccountScope) -> dg.AssetsDefinition:
         data_api: DataApiResource,
         warehouse: WarehouseResource,
     ) -> Iterator[dg.MaterializeResult[None]]:
-        """Reconcile the business days of the partition range that are over."""
+        """Reconcile the business days of the night, or of the partition range, that are over.
+
+        A night does closed days again of which it learned something: a late change is a break, however old the day is.
+        """
         chosen = {leg for leg in LEGS if leg in config.legs}
         with as_dagster_failure():
             store = warehouse.warehouse()
-            for text in config.days or context.partition_keys:
-                day = date.fromisoformat(text)
+            days = [date.fromisoformat(text) for text in config.days or context.partition_keys]
+            late = changed_since_closed(store, scope.account) if config.days else []
+            for day in (*days, *(day for day in late if day not in days)):
                 if not is_over(store, scope.account, day):
                     context.log.info("%s is not over in the reporting zone: left for the next night", day)
                     continue
                 walk = "completeness" in chosen and (config.prove_again or not is_proved(store, scope.account, day))
                 legs: tuple[Leg, ...] = tuple(leg for leg in LEGS if leg in chosen and (leg != "completeness" or walk))
                 report = reconcile_day(data_api.api(scope.account) if walk else None, store, scope.settings, day, legs)
-                context.add_asset_metadata(_reconciliation_metadata(report), asset_key=spec.key, partition_key=text)
+                if day in days:
+                    found = _reconciliation_metadata(report)
+                    context.add_asset_metadata(found, asset_key=spec.key, partition_key=str(day))
             yield materialized(spec, store, "recon.breaks")
 
     return reconciliation

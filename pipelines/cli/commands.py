@@ -15,7 +15,7 @@ from itertools import groupby
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 from typer.models import CommandInfo, TyperInfo
 
 from pipelines.cli import admin, audit, closing, console, demo, finance, init, load, queue, status
@@ -63,6 +63,36 @@ class GroupedCommands(TyperGroup):
                 )
 
 
+class Command(TyperCommand):
+    """A command that refuses an option without a value."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Look for one first."""
+        _refuse_empty_options(self, ctx, args)
+        return super().parse_args(ctx, args)
+
+
+class CommandWithCommands(TyperGroup):
+    """Such a command that has commands of its own."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Look for one first."""
+        _refuse_empty_options(self, ctx, args)
+        return super().parse_args(ctx, args)
+
+
+def _refuse_empty_options(command: Any, ctx: Any, args: list[str]) -> None:
+    """Refuse an empty value, as a variable leaves it that a script has not set: it is not left out.
+
+    A path would be the working folder. What is needed says itself what an empty value is: `breaks assign --to ""`.
+    """
+    values, _, given = command.make_parser(ctx).parse_args(args=[*args])
+    for param in given:
+        value = values.get(param.name)
+        if not param.required and "" in (value if isinstance(value, list | tuple) else [value]):
+            raise typer.BadParameter("it is empty; leave it out, or give it a value", ctx=ctx, param=param)
+
+
 app = typer.Typer(
     name="ecommpay-sync",
     cls=GroupedCommands,
@@ -73,9 +103,11 @@ app = typer.Typer(
 )
 for _heading, _group in GROUPS.items():
     for _command in _group.registered_commands:
-        _command.rich_help_panel = _heading
+        _command.rich_help_panel, _command.cls = _heading, Command
     for _commands in _group.registered_groups:
-        _commands.rich_help_panel = _heading
+        _commands.rich_help_panel, _commands.cls = _heading, CommandWithCommands
+        for _command in _commands.typer_instance.registered_commands if _commands.typer_instance else ():
+            _command.cls = Command
     app.add_typer(_group)
 
 

@@ -37,26 +37,20 @@ if TYPE_CHECKING:
     from resources.warehouse.ledger import LoadReport
 
 
-def not_empty(value: str | None) -> str | None:
-    """Refuse an option without a value, as a variable leaves it that a script has not set: it is not left out."""
-    if value == "":
-        raise typer.BadParameter("it is empty; leave the option out, or give it a value")
-    return value
-
-
-def optional(name: str, metavar: str, text: str) -> Any:
-    """Return an option that may be left out, but not be empty."""
-    return typer.Option(name, metavar=metavar, help=text, callback=not_empty)
-
-
 FirstDay = Annotated[str, typer.Option("--from", metavar="DAY", help="first UTC day (YYYY-MM-DD, today, yesterday)")]
 LastDay = Annotated[str, typer.Option("--to", metavar="DAY", help="last UTC day, included")]
 BusinessDay = Annotated[str, typer.Option("--date", metavar="DAY", help="business day (YYYY-MM-DD, yesterday)")]
 AsJson = Annotated[bool, typer.Option("--json", help="print JSON, one object a line, instead (docs/json.md)")]
 # without it a command works on each account in turn, asks for one, or shows all of them together
-EachAccount = Annotated[str | None, optional("--account", "NAME", "only this account; else each of them in turn")]
-OneAccount = Annotated[str | None, optional("--account", "NAME", "which account; needed where there are several")]
-AllAccounts = Annotated[str | None, optional("--account", "NAME", "only this account; else all of them")]
+EachAccount = Annotated[
+    str | None, typer.Option("--account", metavar="NAME", help="only this account; else each of them in turn")
+]
+OneAccount = Annotated[
+    str | None, typer.Option("--account", metavar="NAME", help="which account; needed where there are several")
+]
+AllAccounts = Annotated[
+    str | None, typer.Option("--account", metavar="NAME", help="only this account; else all of them")
+]
 
 out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, soft_wrap=True)

@@ -223,7 +223,7 @@ def ledger_map(
 @ledger_app.command("inbox")
 def ledger_inbox(account: EachAccount = None) -> None:
     """Import the files of the folder SYNC_LEDGER_INBOX that are complete, as the nightly job does."""
-    from pipelines.reconciliation.ledger_import import import_inbox
+    from pipelines.reconciliation.ledger_import import import_inbox, misplaced_files
 
     def work(scope: AccountScope) -> None:
         inbox = scope.settings.ledger_inbox
@@ -234,10 +234,16 @@ def ledger_inbox(account: EachAccount = None) -> None:
             files = list(import_inbox(store, scope.account, inbox, ledger_mappings(), zone, exponent_of))
         for file in files:
             console.line(f"{file.mapping}/{file.name}: {file.sentence}")
+        misplaced = misplaced_files(inbox, scope.account, [account.name for account in accounts_of().each])
+        for sentence in misplaced:
+            console.line(sentence)
         if not files:
             console.line(f"no file is complete in {inbox / scope.account}")
-        if refused := [file for file in files if file.imported is None]:
-            raise Incomplete(f"{len(refused)} of {len(files)} files refused: the reports are beside them.")
+        refused = sum(file.imported is None for file in files)
+        said = [f"{refused} of {len(files)} files refused: the reports are beside them"] * bool(refused)
+        said += [f"{len(misplaced)} file{'s' * (len(misplaced) != 1)} read by nobody: move or delete"] * bool(misplaced)
+        if said:
+            raise Incomplete(f"{'; '.join(said)}.")
 
     each_in_turn(account, work)
 

@@ -12,7 +12,7 @@ import typer
 
 from pipelines.cli import console
 from pipelines.cli.accounts import each_in_turn, migrated_warehouse, only_account, reading_warehouse
-from pipelines.cli.console import AsJson, EachAccount, OneAccount, optional, read_day
+from pipelines.cli.console import AsJson, EachAccount, OneAccount, read_day
 from resources.accounts import AccountScope
 from resources.currencies import exponent_of
 from resources.errors import ConfigError
@@ -33,7 +33,7 @@ breaks_app = typer.Typer(
 By = Annotated[str, typer.Option("--by", metavar="NAME", help="who does this")]
 Ids = Annotated[list[int] | None, typer.Argument(metavar="[BREAK_ID]...", show_default=False, max=2**63 - 1)]
 Types = Annotated[list[str] | None, typer.Option("--type", metavar="TYPE", help="of this type; may be given again")]
-Currency = Annotated[str | None, optional("--currency", "CODE", "in this currency")]
+Currency = Annotated[str | None, typer.Option("--currency", metavar="CODE", help="in this currency")]
 MinAge = Annotated[int | None, typer.Option("--min-age", metavar="DAYS", min=0, max=100_000, help="at least this old")]
 MinAmount = Annotated[
     str | None, typer.Option("--min-amount", metavar="AMOUNT", help="of at least this; needs --currency")
@@ -41,10 +41,10 @@ MinAmount = Annotated[
 MaxAmount = Annotated[
     str | None, typer.Option("--max-amount", metavar="AMOUNT", help="of at most this; needs --currency")
 ]
-Owner = Annotated[str | None, optional("--owner", "NAME", "that this person owns")]
-Day = Annotated[str | None, optional("--date", "DAY", "of this business day only")]
-FirstDay = Annotated[str | None, optional("--from", "DAY", "of this business day or later")]
-LastDay = Annotated[str | None, optional("--to", "DAY", "of this business day or before")]
+Owner = Annotated[str | None, typer.Option("--owner", metavar="NAME", help="that this person owns")]
+Day = Annotated[str | None, typer.Option("--date", metavar="DAY", help="of this business day only")]
+FirstDay = Annotated[str | None, typer.Option("--from", metavar="DAY", help="of this business day or later")]
+LastDay = Annotated[str | None, typer.Option("--to", metavar="DAY", help="of this business day or before")]
 Overdue = Annotated[bool, typer.Option("--overdue", help="that are overdue")]
 
 

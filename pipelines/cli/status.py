@@ -22,8 +22,8 @@ from resources.errors import ConfigError, SyncError
 from resources.output import Column
 from resources.settings import ApiSettings, alert_settings, database_url, report_dir, report_settings, role_prefix
 from resources.warehouse.engine import Warehouse, open_warehouse
-from resources.warehouse.migrate import NotMigrated, check_migrated
-from resources.warehouse.reference import check_account
+from resources.warehouse.migrate import NotMigrated, check_migrated, is_migrated
+from resources.warehouse.reference import check_account, examine_zone
 
 if TYPE_CHECKING:
     from resources.data_api.client import Answer, Client
@@ -225,6 +225,7 @@ def examine_installation(account: str | None, *, as_json: bool = False) -> int:
     examination.begin(None, "all accounts" if accounts.several else None)
     examination.check("database", _database)
     examination.check("migrations", _migrations, needs="database")
+    examination.check("zone", _zone, needs="migrations")
 
     def shared() -> str:
         with open_warehouse(database_url(), read_only=True) as store:
@@ -241,10 +242,14 @@ def _examine_account(examination: Examination, accounts: Accounts, name: str) ->
     check = examination.check
 
     def settings() -> str:
+        from pipelines.reconciliation.ledger_import import files_at_rest
+
         found = accounts.settings(name)
         # else only a night or an alert would meet what is wrong
         for read in (alert_settings, role_prefix, report_dir, report_settings):
             read()
+        if found.ledger_inbox:
+            files_at_rest(found.ledger_inbox, found.account)
         unknown = "".join(f" — {what_was_meant(*name)}" for name in unknown_names())
         return (
             f"account {found.account}, first day {found.first_day}, look-back {found.look_back_days} days, "
@@ -329,3 +334,10 @@ def _migrations() -> str:
                 raise
             return "not yet made: the first load makes the tables"
         return "up to date"
+
+
+def _zone() -> str:
+    with open_warehouse(database_url(), read_only=True) as store:
+        ready = is_migrated(store)
+        with store.transaction() as connection:
+            return examine_zone(connection, is_migrated=ready)

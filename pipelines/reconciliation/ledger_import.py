@@ -25,6 +25,7 @@ from pipelines.reconciliation.ledger_entries import Entry, Exponent, Fault, head
 from pipelines.reconciliation.ledger_files import read_ledger_file
 from pipelines.reconciliation.mapped_rows import MappedRows
 from pipelines.reconciliation.mapping import LedgerMapping, read_mapping
+from resources.environment import nearest
 from resources.errors import ConfigError
 from resources.output import printable, write_whole
 from resources.warehouse.engine import Warehouse, affect, driver_of, run, run_many
@@ -240,22 +241,41 @@ def files_at_rest(inbox: Path, account: str) -> list[Path]:
     """
     if not inbox.is_dir():
         raise ConfigError(f"SYNC_LEDGER_INBOX ({inbox}) is no folder: make or mount it, or correct the setting.")
-    found: list[tuple[int, Path]] = []
-    now = time.time()
     try:
         folders = [path for path in (inbox / account).iterdir() if path.is_dir()] if (inbox / account).is_dir() else []
-        for path in (path for folder in folders for path in folder.iterdir()):
-            if path.name.startswith(".") or path.name.lower().endswith(UNFINISHED):
-                continue
-            with suppress(FileNotFoundError):  # another process took it
-                state = path.stat()
-                # a copy may keep the time of another machine's clock: then it counts when it came to this one
-                written = state.st_mtime if state.st_mtime <= now else state.st_ctime
-                if path.is_file() and now - written >= SECONDS_AT_REST:
-                    found.append((state.st_mtime_ns, path))
+        files = [(_written_at(path), path) for folder in folders for path in folder.iterdir()]
     except OSError as error:
         raise ConfigError(f"SYNC_LEDGER_INBOX ({inbox}) cannot be read: {error.strerror}.") from None
-    return [path for _, path in sorted(found)]
+    return [path for written, path in sorted((written, path) for written, path in files if written is not None)]
+
+
+def _written_at(path: Path) -> int | None:
+    """Return when a file was written; None: it is none, or may still be written."""
+    if path.name.startswith(".") or path.name.lower().endswith(UNFINISHED):
+        return None
+    with suppress(FileNotFoundError):  # another process took it
+        state, now = path.stat(), time.time()
+        # a copy may keep the time of another machine's clock: then it counts when it came to this one
+        written = state.st_mtime if state.st_mtime <= now else state.st_ctime
+        if path.is_file() and now - written >= SECONDS_AT_REST:
+            return state.st_mtime_ns
+    return None
+
+
+def misplaced_files(inbox: Path, account: str, accounts: Sequence[str]) -> list[str]:
+    """Return the files of the inbox that nothing reads, each with its place.
+
+    Of a folder that is no account's, one account is told: the one whose name is near, else the first.
+    """
+    found = []
+    for path in sorted(path for depth in range(1, 5) for path in inbox.glob("/".join("*" * depth))):
+        name, *folders = path.relative_to(inbox).parts[:-1] or ("",)
+        home = name if name in accounts else nearest(name.lower(), accounts) or accounts[0]
+        is_read = name in accounts and len(folders) == 1
+        if home == account and not is_read and not {DONE, REFUSED} & {*folders[1:]} and _written_at(path) is not None:
+            place = f"its place is ACCOUNT/MAPPING, and ACCOUNT is {' or '.join(accounts)}"
+            found.append(f"{path.relative_to(inbox)} is read by nobody: {place}")
+    return found
 
 
 def refused_files(inbox: Path, account: str) -> list[str]:

@@ -17,7 +17,17 @@ from resources.environment import nearest
 NUMBERS = (*AMOUNTS, *AMOUNTS.values())
 MINUS = ("-", "\u2212")
 SPACES = "[ \u00a0\u202f\u2009]"
-SYMBOLS = {"€": "EUR"}  # of one currency alone, as $ and £ are not
+SIGNS = {  # the currencies that each stands for, alone or as in US$ and R$
+    "€": "EUR",
+    "$": "USD ARS AUD BBD BMD BND BOB BRL BSD BZD CAD CLP COP CUC CUP CVE DOP FJD GYD HKD JMD KYD LRD MOP MXN NAD NIO "
+    "NZD SBD SGD SRD SVC TOP TTD TWD UYU WST XCD ZWG ZWL USDC USDT",
+    "£": "GBP EGP FKP GIP LBP SDG SHP SSP SYP TRY",
+    "¥": "JPY CNY CNH",
+    "₹": "INR",
+    "₽": "RUB",
+    "₺": "TRY",
+    "₴": "UAH",
+}
 DIGITS_OF_A_CELL = 15  # what a spreadsheet keeps of a number: a decimal of so many digits is one float, and back
 
 Read = Callable[[Sequence[Any]], Any]
@@ -44,8 +54,7 @@ class MappedRows:
         direction = mapping.direction
         self._sides = [self.column(name) for name in (direction.debit, direction.credit) if name] if direction else []
         self._mark = self.column(direction.mark) if direction and direction.mark else None
-        codes = {unit: SYMBOLS.get(unit, unit) for unit in mapping.units}
-        self._unit_currencies = {unit: code for unit, code in codes.items() if CURRENCY.fullmatch(code)}
+        self._unit_currencies = {unit: codes for unit in mapping.units if (codes := _currencies_of(unit))}
         self._number_places += self._sides
         self._places = {name: " and ".join(source.columns) or name for name, source in mapping.fields.items()}
         if self._sides and direction:
@@ -101,10 +110,10 @@ class MappedRows:
         """Return the numbers whose unit is another currency than the row's: `5.00 USD` of a row in EUR."""
         advice = "correct the row, or take its currency from this column (fields.currency)"
         return [
-            Fault(line, self._names[place], f"is in {code}, and the row in {row['currency']}", advice)
-            for unit, code in self._unit_currencies.items()
+            Fault(line, self._names[place], f"is in {unit}, and the row in {row['currency']}", advice)
+            for unit, codes in self._unit_currencies.items()
             for place in self._number_places
-            if isinstance(values[place], str) and unit in values[place] and row["currency"] not in (None, "", code)
+            if isinstance(values[place], str) and unit in values[place] and row["currency"] not in (None, "", *codes)
         ]
 
     def _totals_fault(self, line: int, rule: Rule, values: list[Any]) -> list[Fault] | None:
@@ -267,6 +276,13 @@ class Numbers:
         minus = "-" if opened or behind or sign in MINUS else ""
         number = minus + (digits if digits.isdecimal() else re.sub(r"\D", "", digits))
         return f"{number}.{fraction}" if fraction else number
+
+
+def _currencies_of(unit: str) -> frozenset[str]:
+    """Return the currencies that a unit beside a number can stand for; none, where that is not known."""
+    if CURRENCY.fullmatch(unit):
+        return frozenset({unit})
+    return frozenset(next((codes for sign, codes in SIGNS.items() if sign in unit), "").split())
 
 
 def _number_form(mapping: LedgerMapping) -> str:

@@ -85,6 +85,11 @@ def is_proved(warehouse: Warehouse, account: str, day: date) -> bool:
     )
 
 
+def changed_since_closed(warehouse: Warehouse, account: str) -> list[date]:
+    """Return the closed days of which something became known since they were last held against the own books."""
+    return [row.day for row in warehouse.query("reconciliation/reconcile/changed_since_closed", account=account)]
+
+
 @dataclass
 class Rescan:
     """A walk that loads nothing: what it counted, and the first interval that it could not show complete, and why."""

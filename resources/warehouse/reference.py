@@ -8,7 +8,7 @@ import hashlib
 import hmac
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from importlib.metadata import version
@@ -228,17 +228,38 @@ def _check_zone(connection: Connection, wanted: Mapping[str, str]) -> None:
 
     A moment of each week from the first day to tomorrow is compared.
     """
-    zone, first_day = wanted[ZONE], wanted.get("first_day", str(SyncSettings().first_day))
-    tomorrow = datetime.now(UTC) + timedelta(days=1)
-    since = datetime.combine(date.fromisoformat(first_day), time(12), UTC)
-    moments = [tomorrow - timedelta(weeks=number) for number in range(max((tomorrow - since).days // 7, 0) + 1)]
+    first_day = date.fromisoformat(wanted.get("first_day", str(SyncSettings().first_day)))
+    since, tomorrow = datetime.combine(first_day, time(12), UTC), datetime.now(UTC) + timedelta(days=1)
+    weeks = max((tomorrow - since).days // 7, 0) + 1
+    if other := _other_time(connection, wanted[ZONE], [tomorrow - timedelta(weeks=number) for number in range(weeks)]):
+        raise ConfigError(other)
+
+
+def _other_time(connection: Connection, zone: str, moments: Sequence[datetime]) -> str:
+    """Return what the moment nearest to now is of which this server shows another time, and what to do; empty: none."""
     ours = [moment.astimezone(ZoneInfo(zone)).replace(tzinfo=None) for moment in moments]
     for row in run(connection, "warehouse/reference/other_time", zone=zone, moments=moments, ours=ours):
-        raise ConfigError(
+        return (
             f"SYNC_REPORTING_ZONE is {zone!r}: at {row.moment:%Y-%m-%d %H:%M} UTC it is {row.ours:%H:%M} there for "
             f"this machine and {row.theirs:%H:%M} for the PostgreSQL server: update the older of the two, let "
             "PYTHONTZPATH name a folder of the server's zones, or name the zone by a city (Europe/Berlin, not CET)."
         )
+    return ""
+
+
+def examine_zone(connection: Connection, environment: Environment = os.environ, *, is_migrated: bool) -> str:
+    """Return the zone with a warning, if in the year to come it is one that a load would refuse.
+
+    Raises:
+        ConfigError: a load would refuse it today.
+    """
+    wanted = {setting.key: setting.value(environment) for setting in SETTINGS}
+    if is_migrated and run(connection, "warehouse/reference/is_loaded"):
+        wanted = _stored(connection)
+    _check_zone(connection, wanted)
+    now = datetime.now(UTC)
+    other = _other_time(connection, wanted[ZONE], [now + timedelta(days=day) for day in range(366)])
+    return f"{wanted[ZONE]}, the same time here and for the server" + f" — until it is refused: {other}" * bool(other)
 
 
 def _stored(connection: Connection) -> dict[str, str]:

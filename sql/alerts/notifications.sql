@@ -5,9 +5,11 @@ SELECT pg_try_advisory_lock(hashtextextended('alerts ' || CAST(:account AS text)
 SELECT pg_advisory_unlock(hashtextextended('alerts ' || CAST(:account AS text), 0))
 
 -- name: see
+-- A cause that stands longer can be about more: days beside the first, a later run. What is told next is how it stands now.
 INSERT INTO sync.alerts (account, cause, first_seen_at, last_seen_at, kind, title, message)
 VALUES (:account, :cause, :now, :now, :kind, :title, :message)
-ON CONFLICT (account, cause) WHERE resolved_at IS NULL DO UPDATE SET last_seen_at = excluded.last_seen_at
+ON CONFLICT (account, cause) WHERE resolved_at IS NULL DO UPDATE
+    SET last_seen_at = excluded.last_seen_at, title = excluded.title, message = excluded.message
 
 -- name: resolve
 UPDATE sync.alerts SET resolved_at = :now

@@ -1,3 +1,13 @@
+-- name: changed_since_closed
+-- Closed days of which something has become known since they were last held against the own books.
+SELECT DISTINCT s.business_date AS day
+FROM recon.restatements s
+WHERE s.account = :account AND s.restated_known_at > coalesce((
+    SELECT max(r.started_at) FROM recon.runs r
+    WHERE r.account = s.account AND r.business_date = s.business_date AND r.leg = 'books'
+), '-infinity')
+ORDER BY day
+
 -- name: keep_last_observed
 -- An operation that two windows met counts as it was observed last.
 DELETE FROM staging_operations s

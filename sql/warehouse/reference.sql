@@ -20,12 +20,12 @@ SELECT pg_advisory_xact_lock(hashtextextended('ecommpay-sync migrations', 0))
 SELECT 1 FROM pg_timezone_names WHERE name = :zone
 
 -- name: other_time
--- The last of these moments that this server shows as another time of the zone than we do. Its time zone data can be
--- older or newer, and of some names (CET) it makes an abbreviation, which has no summer time.
+-- Which of these moments, the nearest to now, this server shows as another time of the zone than we do. Its time zone data
+-- can be older or newer, and of some names (CET) it makes an abbreviation, which has no summer time.
 SELECT m.moment, m.ours, m.moment AT TIME ZONE :zone AS theirs
 FROM unnest(CAST(:moments AS timestamptz[]), CAST(:ours AS timestamp[])) AS m (moment, ours)
 WHERE m.moment AT TIME ZONE :zone <> m.ours
-ORDER BY m.moment DESC LIMIT 1
+ORDER BY abs(extract(epoch FROM m.moment - now())) LIMIT 1
 
 -- name: set
 INSERT INTO core.settings (key, value) VALUES (:key, :value)

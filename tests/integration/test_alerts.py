@@ -84,6 +84,22 @@ def test_a_day_missing_at_its_deadline_is_told_once_and_once_that_it_is_over(sto
     assert hook.texts[1].startswith(f"*default: over: {YESTERDAY} is not complete")
 
 
+def test_what_is_told_of_missing_days_is_how_it_stands_when_it_is_told(loaded, hook):
+    """No channel takes the first day's alarm; by the third, three nights were missed."""
+    days = [TODAY + timedelta(days=number) for number in range(3)]
+    hook.status = 500
+    tick(loaded, hook, NOON + timedelta(days=1))
+    hook.status = 200
+    tick(loaded, hook, NOON + timedelta(days=3))
+    (text,) = hook.texts
+    assert f"{days[0]} to {days[2]} are not complete at their deadline" in text
+    assert f"`ecommpay-sync operations --from {days[0]} --to {days[2]}`" in text
+    (row,) = fetch_all(loaded, "SELECT cause, title FROM sync.alerts")
+    assert row["cause"] == f"nightly_late:{days[0]}:{days[0]}", "it stays the same alert"
+    tick(loaded, hook)  # as if they were there
+    assert hook.texts[1].startswith(f"*default: over: {row['title']}")
+
+
 def test_a_cause_that_comes_back_is_told_again(loaded, hook):
     failed = DagsterFacts(failed_checks=(FailedCheck("operations", "no_rejects", "3 found"),))
     for minute, facts in enumerate((failed, DagsterFacts(), failed)):

@@ -14,7 +14,13 @@ from fixtures.commands import fetch_all
 from fixtures.reconciliation import DAY, everything, four_days, load_all, reconcile
 from pipelines.cli.demo_data import write_demo_ledger
 from pipelines.reconciliation import ledger_import
-from pipelines.reconciliation.ledger_import import files_at_rest, import_inbox, import_ledger, refused_files
+from pipelines.reconciliation.ledger_import import (
+    files_at_rest,
+    import_inbox,
+    import_ledger,
+    misplaced_files,
+    refused_files,
+)
 from pipelines.reconciliation.mapping import read_mapping
 from resources.currencies import exponent_of
 from resources.errors import ConfigError
@@ -258,19 +264,49 @@ def test_a_crash_between_import_and_move_is_harmless(store, box, monkeypatch):
 def test_the_command_imports_the_inbox_and_says_what_became_of_each_file(store_url, box, command):
     put(box, "books/march.csv", GOOD)
     put(box, "books/bad.csv", BAD)
+    put(box, "lost.csv", GOOD)
     environment = {"DATABASE_URL": store_url, "SYNC_DATA_DIR": str(box.parent), "SYNC_LEDGER_INBOX": str(box)}
     environment |= {"SYNC_LEDGER_MAPPINGS": str(box.parent / "maps")}
     done = command("ledger", "inbox", environment=environment)
     assert done.returncode == 1
     assert "books/march.csv: imported: 2 new, 0 corrected, 0 unchanged" in done.stdout
     assert "books/bad.csv: refused: 2 of 3 rows cannot be read" in done.stdout
-    assert "1 of 2 files refused" in done.stderr
+    assert "default/lost.csv is read by nobody: its place is ACCOUNT/MAPPING, and ACCOUNT is default" in done.stdout
+    assert "1 of 2 files refused: the reports are beside them; 1 file read by nobody: move or delete." in done.stderr
+    (box / "default/lost.csv").unlink()
     done = command("ledger", "inbox", environment=environment)
     assert (done.returncode, done.stdout) == (0, f"no file is complete in {box / 'default'}\n")
     del environment["SYNC_LEDGER_INBOX"]
     done = command("ledger", "inbox", environment=environment)
     assert done.returncode == 2
     assert "SYNC_LEDGER_INBOX is not set" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("place", "told"),
+    {
+        "acmee/contract/march.csv": "acme",  # a misspelt account
+        "Globex/contract/march.csv": "globex",
+        "elsewhere/contract/march.csv": "acme",  # near no name: the first account is told
+        "acmee/march.csv": "acme",
+        "march.csv": "acme",
+        "globex/march.csv": "globex",  # without a mapping
+        "globex/contract/2024/march.csv": "globex",
+        "globex/contract/march.csv": None,
+        "globex/contract/refused/march.csv": None,
+        "acmee/contract/done/march.csv": None,  # of an account that was taken out
+        "acmee/contract/.march.csv": None,
+        "acmee/contract/march.csv.part": None,
+    }.items(),
+)
+def test_a_file_that_nothing_reads_is_told_to_one_account(tmp_path, place, told):
+    path = tmp_path / place
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(GOOD)
+    os.utime(path, (1, 1))
+    found = {account: misplaced_files(tmp_path, account, ["acme", "globex"]) for account in ("acme", "globex")}
+    sentence = f"{place} is read by nobody: its place is ACCOUNT/MAPPING, and ACCOUNT is acme or globex"
+    assert found == {account: [sentence] if account == told else [] for account in found}
 
 
 def test_a_dry_run_shows_totals_and_each_row_that_would_be_refused_and_writes_nothing(store, store_url, box, command):
@@ -308,6 +344,8 @@ def test_with_an_inbox_the_night_imports_before_it_reconciles_and_a_sensor_asks_
     assert sensor.default_status == dg.DefaultSensorStatus.RUNNING
     put(box, "books/march.csv", GOOD)
     put(box, "books/bad.csv", BAD)
+    (box / "defalt/books").mkdir(parents=True)
+    put(box, "../defalt/books/april.csv", GOOD)
     with dg.DagsterInstance.ephemeral() as instance:
         with dg.build_sensor_context(instance=instance) as context:
             (first,) = sensor.evaluate_tick(context).run_requests
@@ -317,8 +355,11 @@ def test_with_an_inbox_the_night_imports_before_it_reconciles_and_a_sensor_asks_
         assert result.success
         (event,) = result.asset_materializations_for_node("ledger_entries")
         assert (event.metadata["files"].value, event.metadata["refused"].value) == (2, 1)
-        (check,) = result.get_asset_check_evaluations()
-        assert (check.check_name, check.passed) == ("no_file_refused", False)
-        assert "default/books/refused/bad.csv was refused" in check.description
+        checks = {check.check_name: (check.passed, check.description) for check in result.get_asset_check_evaluations()}
+        assert checks.keys() == {"no_file_refused", "no_file_misplaced"}
+        assert not checks["no_file_refused"][0]
+        assert "default/books/refused/bad.csv was refused" in checks["no_file_refused"][1]
+        assert not checks["no_file_misplaced"][0]
+        assert "defalt/books/april.csv is read by nobody" in checks["no_file_misplaced"][1]
         with dg.build_sensor_context(instance=instance) as context:
             assert sensor.evaluate_tick(context).run_requests == []

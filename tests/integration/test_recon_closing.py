@@ -25,6 +25,8 @@ from fixtures.reconciliation import (
     prove,
     reconcile,
 )
+from pipelines.definitions import definitions
+from pipelines.jobs import range_tags
 from pipelines.reconciliation import close as closing
 from pipelines.reconciliation.breaks import begin
 from pipelines.reconciliation.close import (
@@ -38,8 +40,11 @@ from pipelines.reconciliation.close import (
     sealed_document,
 )
 from pipelines.reconciliation.matching import reconcile_ledger
+from pipelines.reconciliation.reconcile import changed_since_closed
 from pipelines.reports.figures import gather
 from pipelines.reports.publish import publish
+from pipelines.resources import WarehouseResource
+from resources.accounts import accounts_of
 from resources.errors import ConfigError, Incomplete, SyncError, WarehouseBroken
 from resources.sandbox import SandboxServer
 from resources.warehouse import ledger
@@ -746,11 +751,19 @@ def test_a_sale_reversed_after_its_day_was_closed_is_a_restatement_and_a_late_ch
     assert row["sealed_known_at"].isoformat(timespec="microseconds") == known_at
     (now,) = fetch_all(store, f"SELECT observed_at FROM core.operations WHERE operation_id = '{sale['operation_id']}'")
     assert row["restated_known_at"] == now["observed_at"] > row["sealed_known_at"]
+    assert changed_since_closed(store, "default") == [DAY]
+    days = {"reconciliation": {"config": {"legs": ["books"], "days": [str(NEXT)]}}}
+    definitions(accounts_of()).resolve_job_def("reconcile").execute_in_process(
+        resources={"warehouse": WarehouseResource(url=store.url)},
+        run_config={"ops": days},
+        tags=range_tags(NEXT, NEXT),
+    )
     for _ in range(2):
-        reconcile(store)
+        assert changed_since_closed(store, "default") == []
         late = [row for row in breaks_of(store) if row["break_type"] == "late_change"]
         assert sorted(row["operation_id"] for row in late) == sorted(row["operation_id"] for row in found)
         late = [row for row in late if row["operation_id"] == sale["operation_id"]]
         assert [(row["operation_id"], row["amount_minor"], row["business_date"]) for row in late] == [
             (sale["operation_id"], -amount, DAY)
         ]
+        reconcile(store)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import importlib.resources
+import struct
 import uuid
 import zoneinfo
-from datetime import UTC, datetime
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 import psycopg
@@ -21,7 +23,8 @@ from resources.errors import ConfigError
 from resources.sandbox import DEMO_SECRET, DEMO_TOKEN, SandboxServer, World
 from resources.settings import ReferenceSettings, SyncSettings
 from resources.warehouse.engine import Warehouse
-from resources.warehouse.migrate import migrate
+from resources.warehouse.migrate import is_migrated, migrate
+from resources.warehouse.reference import examine_zone
 
 FIRST, LAST = "2024-03-01", "2024-03-02"
 KEPT = {"SYNC_REPORTING_ZONE": "Europe/Berlin", "SYNC_CURRENCY_EXPONENTS": "EUR=3", "SYNC_FISCAL_START_MONTH": "4"}
@@ -120,31 +123,61 @@ def test_a5_a_zone_that_has_no_summer_time_for_the_server_alone_is_refused(comma
     assert fetch_all(store, STORED) == before
 
 
+@contextmanager
+def zone_as(folder, zone, content):
+    """Let this machine have other time zone data."""
+    file = folder.joinpath(*zone.split("/"))
+    file.parent.mkdir(exist_ok=True)
+    file.write_bytes(content)
+    before = zoneinfo.TZPATH
+    zoneinfo.reset_tzpath(to=[str(folder)])
+    zoneinfo.ZoneInfo.clear_cache()
+    try:
+        yield
+    finally:
+        zoneinfo.reset_tzpath(to=before)
+        zoneinfo.ZoneInfo.clear_cache()
+
+
+def examined(store) -> str:
+    with store.transaction() as connection:
+        return examine_zone(connection, is_migrated=is_migrated(store))
+
+
 @pytest.mark.parametrize("zone", ["Europe/Berlin", "Asia/Almaty"])
 def test_a5_a_machine_and_a_server_whose_time_zone_data_differ_are_refused(store, tmp_path, monkeypatch, zone):
-    """The machine's data is made that of another zone, before the first load and after it."""
-    other = tmp_path.joinpath(*zone.split("/"))
-    other.parent.mkdir()
-    with importlib.resources.files("tzdata.zoneinfo.Asia").joinpath("Tokyo").open("rb") as file:
-        other.write_bytes(file.read())
+    """The machine's data is made that of another zone, before the first load and after it; the doctor says so too."""
+    tokyo = importlib.resources.files("tzdata.zoneinfo.Asia").joinpath("Tokyo").read_bytes()
     monkeypatch.setenv("SYNC_REPORTING_ZONE", zone)
 
     def refused() -> None:
-        before = zoneinfo.TZPATH
-        zoneinfo.reset_tzpath(to=[str(tmp_path)])
-        zoneinfo.ZoneInfo.clear_cache()
-        try:
-            with pytest.raises(ConfigError, match=r"for this machine and \d\d:\d\d for the PostgreSQL server: update"):
-                migrate(store)
-        finally:
-            zoneinfo.reset_tzpath(to=before)
-            zoneinfo.ZoneInfo.clear_cache()
+        with zone_as(tmp_path, zone, tokyo):
+            for work in (migrate, examined):
+                with pytest.raises(ConfigError, match=r"for this machine and \d\d:\d\d for the PostgreSQL server: upd"):
+                    work(store)
 
     refused()
     migrate(store)
     execute(store, "INSERT INTO sync.runs (account, stream, product_version) VALUES ('default', 'operations', '0')")
     migrate(store)
+    assert examined(store) == f"{zone}, the same time here and for the server"
     refused()
+
+
+def test_the_doctor_warns_of_time_zone_data_that_will_differ(store, tmp_path, monkeypatch):
+    """In 30 days the clocks go forward an hour there, as this machine has it."""
+    monkeypatch.setenv("SYNC_REPORTING_ZONE", "Africa/Abidjan")
+    change = datetime.now(UTC) + timedelta(days=30)
+    kinds = struct.pack(">lbb", 0, 0, 0) + struct.pack(">lbb", 3600, 0, 4) + b"GMT\0WET\0"
+    header = struct.pack(">4sc15x6l", b"TZif", b"2", 0, 0, 0, 1, 2, 8)
+    parts = [header, struct.pack(">lB", int(change.timestamp()), 1), kinds]
+    parts += [header, struct.pack(">qB", int(change.timestamp()), 1), kinds, b"\nWET-1\n"]
+    with zone_as(tmp_path, "Africa/Abidjan", b"".join(parts)):
+        migrate(store)
+        warning = (
+            "the same time here and for the server — until it is refused: SYNC_REPORTING_ZONE is 'Africa/Abidjan': "
+        )
+        assert f"{warning}at {change:%Y-%m-%d}" in examined(store)
 
 
 @pytest.mark.parametrize(

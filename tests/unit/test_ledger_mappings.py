@@ -219,6 +219,9 @@ UNITS = {  # the units of a mapping, a number, then minor units, or the problem 
     "no space": (["EUR"], "12,50EUR", 1250),
     "the code of another currency": (["EUR", "USD"], "12,50 USD", "is in USD, and the row in EUR"),
     "that code before the number": (["USD", "EUR"], "USD 12,50", "is in USD, and the row in EUR"),
+    "the sign of currencies that the row's is none of": (["€", "$"], "$12,50", "is in $, and the row in EUR"),
+    "such a sign with a letter": (["€", "US$"], "12,50 US$", "is in US$, and the row in EUR"),
+    "the sign of another currency alone": (["£"], "£ 12,50", "is in £, and the row in EUR"),
     "a unit that is no currency": (["zł", "Stk"], "12,50 Stk", 1250),
     "a unit that is not the mapping's": (["€"], "12,50 $", "is no number as the mapping has it"),
 }
@@ -238,6 +241,14 @@ def test_a_unit_stands_behind_any_space_and_is_that_of_the_rows_currency(tmp_pat
         reader, entries = read(tmp_path / "books.parquet", tmp_path / "books.toml")
     found = [entry.amount_minor for entry in entries] or [(fault.column, fault.problem) for fault in reader.faults]
     assert found == [wanted if isinstance(wanted, int) else ("Amount", wanted)]
+
+
+@pytest.mark.parametrize("currency", ["USD", "CAD", "BRL", "USDT"])
+def test_a_sign_of_several_currencies_is_that_of_each(tmp_path, currency):
+    toml = "units = ['$', 'R$']\n" + PLAIN.replace('"EUR"', f'"{currency}"').replace("amount =", "amount_minor =")
+    reader, entries = mapped(tmp_path, toml, HEADER + "1,11.11.2025,Zahlung,R$ 12\n2,11.11.2025,Zahlung,$12\n")
+    assert reader.faults == []
+    assert [entry.amount_minor for entry in entries] == [12, 12]
 
 
 def test_columns_that_the_file_lacks_are_named_once_each_with_what_it_has(tmp_path):
