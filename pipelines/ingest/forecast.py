@@ -197,11 +197,6 @@ class LogProgress:
     """Progress as log lines, at most one every `interval` seconds."""
 
     interval: float = 10.0
-    _total: int = 0
-    _done: int = 0
-    _rows: int = 0
-    _next: float = field(default=0.0)
-    _began: float = field(default=0.0)
 
     def begin(self, what: Window, holes: list[Window]) -> None:
         """Log what is asked for, and how much of it an interrupted run has already done."""
@@ -220,12 +215,8 @@ class LogProgress:
         if time.monotonic() >= self._next:
             self._next = time.monotonic() + self.interval
             left = (time.monotonic() - self._began) * (self._total - self._done) / max(1, self._done)
-            logger.info(
-                "%d %% of the time asked for, %d rows, %s left",
-                100 * self._done // max(1, self._total),
-                self._rows,
-                duration(left),
-            )
+            share = 100 * self._done // max(1, self._total)
+            logger.info("%d %% of the time asked for, %d rows, %s left", share, self._rows, duration(left))
 
     def end(self) -> None:
         """Nothing: the summary is the caller's."""
