@@ -100,7 +100,10 @@ def _in_lower_case(names: Iterable[str]) -> list[str]:
 def _redact_rejects(connection: Connection, account: str, person: _Person) -> int:
     count = 0
     for reject in run(connection, "erasure/rejects", account=account):
-        row = _parsed(reject.raw_json)
+        try:
+            row = _read(reject.raw_json)
+        except ValueError:
+            row = None
         if isinstance(row, dict) and reject.stream.startswith("documents:"):
             named = person.in_documents
             redacted = json_text(named.redacted(row)) if named.is_in(row) else None
@@ -112,13 +115,6 @@ def _redact_rejects(connection: Connection, account: str, person: _Person) -> in
             values = {"stream": reject.stream, "row_sha256": reject.row_sha256, "raw_json": redacted}
             count += affect(connection, "erasure/redact_reject", account=account, **values)
     return count
-
-
-def _parsed(text: str) -> Any:
-    try:
-        return _read(text)
-    except ValueError:
-        return None
 
 
 def _redact_pages(connection: Connection, account: str, person: _Person) -> int:
@@ -242,7 +238,10 @@ class Named:
         lists = list(_outermost_lists(body))
         for rows in lists:
             rows[:] = [self.redacted(row) if self.is_in(row) else row for row in rows]
-        return _without_signature(self, body) if not lists and self.is_in(body) else body
+        if lists or not self.is_in(body):
+            return body
+        signature = {"signature": body["signature"]} if "signature" in body else {}
+        return {**self.redacted(body), **signature}
 
 
 def _read(text: str) -> Any:
@@ -256,8 +255,3 @@ def _outermost_lists(value: Any) -> Iterator[list[Any]]:
     elif isinstance(value, dict):
         for part in value.values():
             yield from _outermost_lists(part)
-
-
-def _without_signature(named: Named, body: dict[str, Any]) -> dict[str, Any]:
-    signature = {"signature": body["signature"]} if "signature" in body else {}
-    return {**named.redacted(body), **signature}

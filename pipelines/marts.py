@@ -21,31 +21,14 @@ from resources.values import next_due
 from resources.warehouse.engine import Warehouse, run, script
 
 VIEWS = (  # in the order in which they are made
-    "dim_currency",
-    "fct_operations",
-    "approval_rate_daily",
-    "refund_cohorts",
-    "control_totals",
-    "data_freshness",
-    "ops_runs",
-    "ops_lateness",
-    "fct_fraud",
-    "recon_match_rate",
-    "recon_open_breaks",
-    "recon_resolution",
-    "recon_days",
+    *("dim_currency", "fct_operations", "approval_rate_daily", "refund_cohorts"),
+    *("control_totals", "data_freshness", "ops_runs", "ops_lateness", "fct_fraud"),
+    *("recon_match_rate", "recon_open_breaks", "recon_resolution", "recon_days"),
 )
 TABLES = (
-    "dim_date",
-    "dim_project",
-    "dim_operation_status",
-    "daily_overview",
-    "approval_by_method_daily",
-    "decline_reasons_daily",
-    "fct_payments",
-    "fct_retries",
-    "fct_refunds",
-    "fct_balances_daily",
+    *("dim_date", "dim_project", "dim_operation_status"),
+    *("daily_overview", "approval_by_method_daily", "decline_reasons_daily"),
+    *("fct_payments", "fct_retries", "fct_refunds", "fct_balances_daily"),
 )
 MARTS = (*TABLES, *VIEWS)
 FINGERPRINT = "bi_views_fingerprint"

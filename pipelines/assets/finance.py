@@ -98,7 +98,7 @@ def reconciliation_asset(scope: AccountScope) -> dg.AssetsDefinition:
                 legs: tuple[Leg, ...] = tuple(leg for leg in LEGS if leg in chosen and (leg != "completeness" or walk))
                 report = reconcile_day(data_api.api(scope.account) if walk else None, store, scope.settings, day, legs)
                 context.add_asset_metadata(_reconciliation_metadata(report), asset_key=spec.key, partition_key=text)
-            yield materialized(spec, store, "recon.breaks")
+            yield materialized(spec, store)
 
     return reconciliation
 
@@ -124,7 +124,6 @@ def ledger_asset(scope: AccountScope) -> dg.AssetsDefinition:
             return materialized(
                 spec,
                 store,
-                "recon.ledger_entries",
                 files=len(files),
                 refused=sum(file.imported is None for file in files),
                 what=[f"{file.mapping}/{file.name}: {file.sentence}" for file in files],
@@ -172,18 +171,19 @@ def report_asset(scope: AccountScope) -> dg.AssetsDefinition:
             zone = settings_in_force(store, scope.settings).reference.reporting_zone
             day = date.fromisoformat(config.day) if config.day else last_business_day(datetime.now(UTC), zone)
             published = publish(store, scope.account, day, zone, report_dir(), report_settings())
+            document = published.document
             if mail(published, alert_settings()):
                 context.log.info("the report was sent by e-mail")
-        context.log.info(sentence(published.document))
+        context.log.info(sentence(document))
         return dg.MaterializeResult(
             asset_key=spec.key,
             metadata={
                 "business_date": day.isoformat(),
-                "in_one_line": sentence(published.document),
+                "in_one_line": sentence(document),
                 "page": dg.MetadataValue.path(published.page),
                 "workbook": dg.MetadataValue.path(published.workbook),
-                "open_breaks": sum(group.count for group in published.document.breaks),
-                "ledger_head": published.document.completeness.ledger_head or "—",
+                "open_breaks": sum(group.count for group in document.breaks),
+                "ledger_head": document.completeness.ledger_head or "—",
             },
         )
 
@@ -215,7 +215,7 @@ def marts_asset(scope: AccountScope) -> dg.AssetsDefinition:
             pictures = _pictures(store, scope, context.run.run_id)
             for name, spec in specs.items():
                 metadata = _mart_metadata(name, report) | pictures.get(name, {})
-                yield materialized(spec, store, f"bi.{name}", **metadata)
+                yield materialized(spec, store, **metadata)
 
     return marts
 

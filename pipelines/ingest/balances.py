@@ -106,18 +106,8 @@ def _balances_of(position: int, entry: Any) -> list[Balance]:
 def _store(
     warehouse: Warehouse, scope: Scope, answer: Answer, balances: Sequence[Balance], rejects: Sequence[Reject]
 ) -> None:
-    rows = [
-        {
-            "account": scope.account,
-            "captured_at": answer.requested_at,
-            "position": balance.position,
-            "balance_name": balance.name,
-            "currency": balance.currency,
-            "amount_minor": balance.amount_minor,
-            "run_id": scope.run_id,
-        }
-        for balance in balances
-    ]
+    snapshot = {"account": scope.account, "captured_at": answer.requested_at, "run_id": scope.run_id}
+    rows = [{**snapshot, **vars(balance)} for balance in balances]
     with warehouse.transaction() as connection:
         run(connection, "warehouse/load/lock_account", account=scope.account)
         run_many(connection, "ingest/balances/add", rows)

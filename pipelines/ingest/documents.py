@@ -38,13 +38,10 @@ TWIN = "the same document stands more than once in the answer, and no key is con
 
 MOST_DESCRIBED = 10_000
 PLAIN_NAME = re.compile(r"[a-z_][a-z0-9_]*", re.IGNORECASE | re.ASCII)
-VIEW_CASTS = {
-    "integer": "typed.as_integer",
-    "decimal": "typed.as_decimal",
-    "text of a time": "typed.as_time",
-}
-VIEW_HELPERS = {"as_integer": ("bigint", "t::bigint"), "as_decimal": ("numeric", "t::numeric")} | {
-    "as_time": ("timestamptz", "t::timestamp AT TIME ZONE 'UTC'")
+VIEW_CASTS = {  # kind of values → the function that casts them, what it returns, and how
+    "integer": ("typed.as_integer", "bigint", "t::bigint"),
+    "decimal": ("typed.as_decimal", "numeric", "t::numeric"),
+    "text of a time": ("typed.as_time", "timestamptz", "t::timestamp AT TIME ZONE 'UTC'"),
 }
 
 Path = tuple[str, ...]
@@ -321,18 +318,15 @@ def proposed_view(config: DocumentsConfig, paths: Sequence[PathDescription]) -> 
     """
     plain = [item for item in paths if all(map(PLAIN_NAME.fullmatch, item.path))]
     columns = ["account", "document_key", *_view_columns(plain), "first_seen_at", "observed_at"]
-    lines = ["CREATE SCHEMA IF NOT EXISTS typed;", *_view_helpers()]
+    lines = ["CREATE SCHEMA IF NOT EXISTS typed;"]
+    for name, returned, cast in VIEW_CASTS.values():
+        lines += [
+            f"CREATE OR REPLACE FUNCTION {name}(t text) RETURNS {returned} LANGUAGE plpgsql IMMUTABLE AS $$",
+            f"BEGIN RETURN {cast}; EXCEPTION WHEN data_exception THEN RETURN NULL; END $$;",
+        ]
     lines += [f"CREATE OR REPLACE VIEW typed.{config.name} AS", "SELECT " + ",\n       ".join(columns)]
     lines += ["FROM core.documents", f"WHERE stream = '{config.stream}';"]
     return "\n".join(lines)
-
-
-def _view_helpers() -> Iterator[str]:
-    for name, (returned, cast) in VIEW_HELPERS.items():
-        yield (
-            f"CREATE OR REPLACE FUNCTION typed.{name}(t text) RETURNS {returned} LANGUAGE plpgsql IMMUTABLE AS $$\n"
-            f"BEGIN RETURN {cast}; EXCEPTION WHEN data_exception THEN RETURN NULL; END $$;"
-        )
 
 
 def _view_columns(paths: Sequence[PathDescription]) -> Iterator[str]:
@@ -346,4 +340,4 @@ def _view_columns(paths: Sequence[PathDescription]) -> Iterator[str]:
         is_number = {*item.kinds} == {"integer", "decimal"}
         cast = VIEW_CASTS.get(kind) if not others else VIEW_CASTS["decimal"] if is_number else None
         value = f"document #>> ARRAY[{steps}]"
-        yield f'{cast}({value}) AS "{unique}"' if cast else f'{value} AS "{unique}"'
+        yield f'{cast[0]}({value}) AS "{unique}"' if cast else f'{value} AS "{unique}"'

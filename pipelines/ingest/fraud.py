@@ -3,7 +3,7 @@
 import hashlib
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
@@ -31,9 +31,8 @@ CLASH = "another report of the same answer has the same project, payment, operat
 RIGHT = "Risks or Merchant admin"
 
 
-def report_key(identifying: Mapping[str, Any]) -> str:
-    """Return the id of a report: SHA-256 over its identifying values, typed, times as UTC."""
-    values = [identifying[name] for name in IDENTIFYING]
+def report_key(values: Sequence[Any]) -> str:
+    """Return the id of a report: SHA-256 over its `IDENTIFYING` values, typed, times as UTC."""
     texts = [value.isoformat() if isinstance(value, datetime) else value for value in values]
     return hashlib.sha256(json.dumps(texts, ensure_ascii=False).encode()).hexdigest()
 
@@ -72,7 +71,7 @@ def _derive(rows: Rows) -> dict[str, pa.Array]:
     keys: list[str] = []
     reports: dict[str, str] = {}
     for number, values in enumerate(zip(*(rows.columns[name].to_pylist() for name in IDENTIFYING), strict=True)):
-        keys.append(report_key(dict(zip(IDENTIFYING, values, strict=True))))
+        keys.append(report_key(values))
         if number not in rows.faults:
             text = json_text(rows.objects[number])
             if reports.setdefault(keys[-1], text) != text:
