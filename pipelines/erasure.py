@@ -123,11 +123,9 @@ def _redact_pages(connection: Connection, account: str, person: _Person) -> int:
     while pages := run(connection, "erasure/pages_after", account=account, page_id=last):
         last = pages[-1].page_id
         for page in pages:
-            text = _redacted_body(page, person)
-            if text is None:
-                continue
-            values = {"page_id": page.page_id, "body_zstd": compress(text), "body_bytes": len(text)}
-            count += affect(connection, "erasure/redact_page", account=account, **values)
+            if (text := _redacted_body(page, person)) is not None:
+                values = {"page_id": page.page_id, "body_zstd": compress(text), "body_bytes": len(text)}
+                count += affect(connection, "erasure/redact_page", account=account, **values)
     return count
 
 

@@ -82,9 +82,7 @@ def schedules_of(scope: AccountScope) -> Iterator[dg.ScheduleDefinition]:
     """Yield the account's schedules."""
     settings = scope.settings
     schedule = partial(
-        dg.schedule,
-        execution_timezone=settings.schedule_time_zone,
-        default_status=dg.DefaultScheduleStatus.RUNNING,
+        dg.schedule, execution_timezone=settings.schedule_time_zone, default_status=dg.DefaultScheduleStatus.RUNNING
     )
 
     @schedule(name=scope.schedule("nightly"), job_name=scope.job("nightly"), cron_schedule=settings.nightly_cron)

@@ -169,11 +169,11 @@ def _put(connection: Connection, *, is_full: bool) -> None:
 
 
 def _note_what_is_due(connection: Connection, settings: SyncSettings, now: datetime) -> None:
+    account, zone = settings.account, settings.schedule_time_zone
     for stream, cron in {"operations": settings.nightly_cron, "balances": settings.balances_cron}.items():
-        due = next_due(cron, settings.schedule_time_zone, now)
-        if due is not None:
-            row: dict[str, Any] = {"account": settings.account, "stream": stream, "next_run_at": due}
-            run(connection, "marts/due", schedule=f"{cron} {settings.schedule_time_zone}", **row)
+        if due := next_due(cron, zone, now):
+            schedule = f"{cron} {zone}"
+            run(connection, "marts/due", account=account, stream=stream, next_run_at=due, schedule=schedule)
 
 
 def currencies_missing_from_grain(warehouse: Warehouse) -> list[str]:

@@ -12,7 +12,7 @@ import dagster as dg
 
 from pipelines.assets import PLATFORM, as_dagster_failure, asset_spec, materialized, nightly_freshness
 from pipelines.jobs import BACKFILL, DAYS
-from pipelines.marts import MARTS, MartsReport, build_marts
+from pipelines.marts import MARTS, build_marts
 from pipelines.nights import last_business_day
 from pipelines.reconciliation.ledger_import import import_inbox
 from pipelines.reconciliation.reconcile import LEGS, DayReport, Leg, is_over, is_proved, reconcile_day
@@ -213,22 +213,18 @@ def marts_asset(scope: AccountScope) -> dg.AssetsDefinition:
             store = warehouse.warehouse()
             report = build_marts(store, scope.settings)
             pictures = _pictures(store, scope, context.run.run_id)
+            built = {
+                "shows_core_of": dg.MetadataValue.timestamp(report.refreshed_at),
+                "built_anew": report.is_full,
+                "ledger_entries": report.windows,
+                "business_days": report.days,
+                "payments": report.payments,
+            }
             for name, spec in specs.items():
-                metadata = _mart_metadata(name, report) | pictures.get(name, {})
-                yield materialized(spec, store, **metadata)
+                counted = {"dagster/row_count": report.rows[name]} if name in report.rows else {}
+                yield materialized(spec, store, **built, **counted, **pictures.get(name, {}))
 
     return marts
-
-
-def _mart_metadata(name: str, report: MartsReport) -> dict[str, Any]:
-    return {
-        "shows_core_of": dg.MetadataValue.timestamp(report.refreshed_at),
-        "built_anew": report.is_full,
-        "ledger_entries": report.windows,
-        "business_days": report.days,
-        "payments": report.payments,
-        **({"dagster/row_count": report.rows[name]} if name in report.rows else {}),
-    }
 
 
 def _pictures(store: Warehouse, scope: AccountScope, dagster_run_id: str) -> dict[str, dict[str, dg.MetadataValue]]:

@@ -87,16 +87,10 @@ def spot_check_asset(scope: AccountScope) -> dg.AssetsDefinition:
     ) -> dg.MaterializeResult[None]:
         """Ask for the payments and compare them."""
         yesterday = datetime.now(UTC).date() - timedelta(days=1)
+        day = date.fromisoformat(config.day) if config.day else yesterday
         with as_dagster_failure():
-            store = warehouse.warehouse()
-            report = check_payments(
-                data_api.api(scope.account),
-                store,
-                scope.settings,
-                date.fromisoformat(config.day) if config.day else yesterday,
-                config.sample,
-                context.run.run_id,
-            )
+            store, api = warehouse.warehouse(), data_api.api(scope.account)
+            report = check_payments(api, store, scope.settings, day, config.sample, context.run.run_id)
             outcomes = ("equal", "changed since", "not loaded", "different")
             return materialized(
                 spec,

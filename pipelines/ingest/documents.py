@@ -21,7 +21,6 @@ from pipelines.ingest.privacy import mask_document
 from pipelines.ingest.schema import Rows, Schema, canonical, json_text, why_not_storable
 from pipelines.ingest.streams import PageRequest, Stream
 from pipelines.ingest.windows import DAY_SECONDS
-from resources.data_api.client import Answer
 from resources.data_api.endpoints import DataApi, utc_text
 from resources.data_api.errors import UnexpectedShape
 from resources.documents import FROM, TO, DocumentsConfig
@@ -59,7 +58,7 @@ def document_stream(config: DocumentsConfig, personal: PersonalSettings | None =
         endpoint=config.endpoint,
         table="core.documents",
         statements="ingest/documents",
-        request=partial(_request, config),
+        request=lambda api, _, page: api.documents(config.endpoint, parameters(config, page)),
         rows=partial(documents_in, config),
         schema=Schema(
             key="document_key",
@@ -193,19 +192,17 @@ def _configured_key(config: DocumentsConfig, row: Any) -> str:
     Raises:
         NoKey: a path has no value, or one that is no text or number; or no key is configured.
     """
-    values = [_key_value(row, path) for path in config.key]
-    if not values:
+    if not config.key:
         raise NoKey("no key is configured")
+    values: list[str] = []
+    for path in config.key:
+        value = _at(row, path)
+        if value is None or value == "":
+            raise NoKey(f"the document has no value at {'.'.join(path)}, which is part of its key")
+        if isinstance(value, bool | dict | list):
+            raise NoKey(f"the value at {'.'.join(path)}, which is part of the key, is no text or number")
+        values.append(str(value))
     return values[0] if len(values) == 1 else json_text(values)
-
-
-def _key_value(row: Any, path: Path) -> str:
-    value = _at(row, path)
-    if value is None or value == "":
-        raise NoKey(f"the document has no value at {'.'.join(path)}, which is part of its key")
-    if isinstance(value, bool | dict | list):
-        raise NoKey(f"the value at {'.'.join(path)}, which is part of the key, is no text or number")
-    return str(value)
 
 
 def _at(value: Any, path: Path) -> Any:
@@ -225,10 +222,6 @@ def _unexpected(config: DocumentsConfig, content: dict[str, Any], what: str) -> 
         f"the answer to {config.endpoint} has {what} (table documents.{config.name} of DOCUMENTS_FILE); "
         f"it has {', '.join(parts) or 'nothing'}."
     )
-
-
-def _request(config: DocumentsConfig, api: DataApi, _: SyncSettings, page: PageRequest) -> Answer:
-    return api.documents(config.endpoint, parameters(config, page))
 
 
 def _filled(value: Any, ends: Mapping[str, str]) -> Any:

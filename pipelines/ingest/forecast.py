@@ -138,14 +138,9 @@ def guess(
     """
     counted = sum(known[day] for day in days if day in known)
     unknown = sum(day not in known for day in days)
-    rows = [
-        round(counted + unknown * rate)
-        for rate in (
-            sum(rate.likely for rate in rates) / len(rates) if rates else 0.0,
-            min((rate.least for rate in rates), default=0.0),
-            max((rate.most for rate in rates), default=0.0),
-        )
-    ]
+    likely = sum(rate.likely for rate in rates) / len(rates) if rates else 0.0
+    least, most = min((rate.least for rate in rates), default=0.0), max((rate.most for rate in rates), default=0.0)
+    rows = [round(counted + unknown * rate) for rate in (likely, least, most)]
     requests = [_requests(len(days), count) for count in rows]
     speed = rows_a_second or ROWS_A_SECOND
     minutes = [

@@ -99,6 +99,11 @@ class Schema:
         return frozenset(self.typed.keys() - self.parts) | frozenset(self.sums)
 
 
+def of_kind(kind: Kind, *names: str) -> dict[str, Kind]:
+    """Return columns of one kind, as `Schema.columns` takes them."""
+    return dict.fromkeys(names, kind)
+
+
 def typed(values: Sequence[Any], kind: Kind) -> tuple[pa.Array, Reasons]:
     """Return the column (null where a value is null, `""` or cannot be typed) and the reasons for the latter."""
     fast = _typed_fast(values, kind)
@@ -221,21 +226,15 @@ def _json_name(value: Any) -> str:
     return {bool: "a boolean", dict: "an object", list: "a list"}[type(value)]
 
 
-def json_text(value: Any) -> str:
+def json_text(value: Any, *, sort_keys: bool = False) -> str:
     """Return `value` as JSON with every number as exact as it came (decimal.Decimal included)."""
-    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=_mark_number)
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=_mark_number, sort_keys=sort_keys)
     return _MARKED.sub(r"\1", text) if _MARK in text else text
 
 
 def canonical(value: Any) -> str:
     """Return the JSON that a digest is taken over: keys sorted, no spaces, numbers as they came."""
-    return json_text(_sorted(value))
-
-
-def _sorted(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {name: _sorted(value[name]) for name in sorted(value)}
-    return [_sorted(part) for part in value] if isinstance(value, list) else value
+    return json_text(value, sort_keys=True)
 
 
 def why_not_storable(value: Any, text: str) -> str | None:
