@@ -48,6 +48,8 @@ from resources.warehouse.locks import BackfillThrottle, TokenBudget, open_locks
 
 T = TypeVar("T")
 
+# of a window: it is committed, cannot be shown complete, or must be cut into these
+Outcome = LoadReport | Unstable | list[Window]
 ROW_COUNTS = ("rows_met", "rows_new", "rows_changed", "rows_unchanged", "rows_rejected")
 
 
@@ -266,7 +268,7 @@ class Engine(Generic[T]):
     def _work(self, queue: deque[Window]) -> None:
         """Keep several windows in flight until none is left; the first failure stops the rest."""
         with self.workers(self.settings.windows_in_flight) as pool:
-            in_flight: dict[Future[tuple[Window, LoadReport | Unstable | list[Window]]], Window] = {}
+            in_flight: dict[Future[tuple[Window, Outcome]], Window] = {}
             try:
                 while queue or in_flight:
                     while queue and self._may_start(queue[0], len(in_flight)):
@@ -289,7 +291,7 @@ class Engine(Generic[T]):
         has_room = in_flight < self.throttle.windows_in_flight()
         return has_room and self.throttle.acquire(*window.days(), is_first=not in_flight)
 
-    def _on_done(self, queue: deque[Window], window: Window, outcome: LoadReport | Unstable | list[Window]) -> None:
+    def _on_done(self, queue: deque[Window], window: Window, outcome: Outcome) -> None:
         if isinstance(outcome, LoadReport):
             self.report += outcome
             self.totals.append(outcome.totals)
@@ -302,7 +304,7 @@ class Engine(Generic[T]):
         else:
             queue.extendleft(reversed(outcome))
 
-    def _walk_and_load(self, window: Window) -> tuple[Window, LoadReport | Unstable | list[Window]]:
+    def _walk_and_load(self, window: Window) -> tuple[Window, Outcome]:
         """Return the report of a committed window, its pieces when it must be cut, why when incomplete.
 
         The window itself is returned with it: that of a snapshot is the second in which its walk began at the platform,

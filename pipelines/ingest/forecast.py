@@ -163,9 +163,7 @@ def _requests(days: int, rows: int) -> int:
 
 
 def _because(known: int, unknown: int, samples: int) -> str:
-    reasons = []
-    if known:
-        reasons.append(f"{known:,} days as the ledger counted them")
+    reasons = [f"{known:,} days as the ledger counted them"] if known else []
     if unknown:
         places = f"{samples} place{'s' * (samples != 1)}"
         reasons.append(
