@@ -100,7 +100,10 @@ def _in_lower_case(names: Iterable[str]) -> list[str]:
 def _redact_rejects(connection: Connection, account: str, person: _Person) -> int:
     count = 0
     for reject in run(connection, "erasure/rejects", account=account):
-        row = _parsed(reject.raw_json)
+        try:
+            row = _read(reject.raw_json)
+        except ValueError:
+            row = None
         if isinstance(row, dict) and reject.stream.startswith("documents:"):
             named = person.in_documents
             redacted = json_text(named.redacted(row)) if named.is_in(row) else None
@@ -114,24 +117,15 @@ def _redact_rejects(connection: Connection, account: str, person: _Person) -> in
     return count
 
 
-def _parsed(text: str) -> Any:
-    try:
-        return _read(text)
-    except ValueError:
-        return None
-
-
 def _redact_pages(connection: Connection, account: str, person: _Person) -> int:
     # every page is read: an operation that a walk met unchanged is on that walk's page too
     count, last = 0, 0
     while pages := run(connection, "erasure/pages_after", account=account, page_id=last):
         last = pages[-1].page_id
         for page in pages:
-            text = _redacted_body(page, person)
-            if text is None:
-                continue
-            values = {"page_id": page.page_id, "body_zstd": compress(text), "body_bytes": len(text)}
-            count += affect(connection, "erasure/redact_page", account=account, **values)
+            if (text := _redacted_body(page, person)) is not None:
+                values = {"page_id": page.page_id, "body_zstd": compress(text), "body_bytes": len(text)}
+                count += affect(connection, "erasure/redact_page", account=account, **values)
     return count
 
 
@@ -242,7 +236,10 @@ class Named:
         lists = list(_outermost_lists(body))
         for rows in lists:
             rows[:] = [self.redacted(row) if self.is_in(row) else row for row in rows]
-        return _without_signature(self, body) if not lists and self.is_in(body) else body
+        if lists or not self.is_in(body):
+            return body
+        signature = {"signature": body["signature"]} if "signature" in body else {}
+        return {**self.redacted(body), **signature}
 
 
 def _read(text: str) -> Any:
@@ -256,8 +253,3 @@ def _outermost_lists(value: Any) -> Iterator[list[Any]]:
     elif isinstance(value, dict):
         for part in value.values():
             yield from _outermost_lists(part)
-
-
-def _without_signature(named: Named, body: dict[str, Any]) -> dict[str, Any]:
-    signature = {"signature": body["signature"]} if "signature" in body else {}
-    return {**named.redacted(body), **signature}

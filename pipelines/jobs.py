@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from datetime import date
+from functools import partial
 from typing import Any
 
 import dagster as dg
@@ -29,21 +30,11 @@ BACKFILL = dg.BackfillPolicy.multi_run(max_partitions_per_run=179)
 OF_ONE_ASSET: Mapping[str, tuple[str, str]] = {
     "load_operations": ("operations", "Load days of operations by hand, or from the command."),
     "load_fraud": ("fraud", "Load days of reports of fraud by hand, or from the command."),
-    "spot_check_payments": (
-        "spot_check",
-        "Ask for a sample of payments by id and compare them with the store.",
-    ),
+    "spot_check_payments": ("spot_check", "Ask for a sample of payments by id and compare them with the store."),
     "snapshot_balances": ("balances", "Take a snapshot of the balances."),
 }
 OF_THE_NIGHT = ("operations", "fraud", "spot_check", "reconciliation", "report", "raw_pages")
-NAMES = (
-    *OF_ONE_ASSET,
-    "nightly",
-    "build_marts",
-    "check_operations",
-    "reconcile",
-    "backfill_operations",
-)
+NAMES = (*OF_ONE_ASSET, "nightly", "build_marts", "check_operations", "reconcile", "backfill_operations")
 
 
 def job_names(scope: AccountScope) -> frozenset[str]:
@@ -56,76 +47,45 @@ def job_names(scope: AccountScope) -> frozenset[str]:
 def jobs_of(scope: AccountScope) -> Iterator[Any]:
     """Yield the account's jobs, but for `backfill_operations`, which is not made of assets."""
     marts = dg.AssetSelection.groups(scope.group("bi"))
-    for job, (asset, description) in OF_ONE_ASSET.items():
-        yield dg.define_asset_job(scope.job(job), selection=_assets(scope, asset), description=description)
+    inbox = _assets(scope, *["ledger_entries"] * bool(scope.settings.ledger_inbox))
+    configured = (scope.key("documents", config.name) for config in scope.settings.documents)
+    documents = dg.AssetSelection.assets(*map(dg.AssetKey, configured))
+    checks = dg.AssetSelection.checks_for_assets(dg.AssetKey(scope.key("operations")))
+    reconciliation = _assets(scope, "reconciliation").without_checks()  # the command shows what it found itself
+    jobs = {
+        **{name: (_assets(scope, asset), what_for) for name, (asset, what_for) in OF_ONE_ASSET.items()},
+        "build_marts": (marts, "Build the marts of schema bi from what is in the core now."),
+        "check_operations": (checks, "Check the last load once more."),
+        "reconcile": (reconciliation, "Reconcile a business day by hand, or from the command."),
+        "load_documents": (documents, "Load the streams of DOCUMENTS_FILE by hand, or from the command."),
+        "import_ledger": (inbox, "Import the files of SYNC_LEDGER_INBOX; the sensor `ledger_inbox` asks for it."),
+    }
+    for name, (selection, what_for) in jobs.items():
+        if scope.job(name) in job_names(scope):
+            yield dg.define_asset_job(scope.job(name), selection=selection, description=what_for)
     yield dg.define_asset_job(
         scope.job("nightly"),
-        selection=_assets(scope, *OF_THE_NIGHT) | marts | document_selection(scope) | _inbox_selection(scope),
+        selection=_assets(scope, *OF_THE_NIGHT) | marts | documents | inbox,
         description="Load yesterday and the look-back days before it, reconcile, build the marts, write the report.",
         config=night_config(scope),
         # an outage of the platform or of the database is worth another try; a refusal is not, and says so
         op_retry_policy=dg.RetryPolicy(max_retries=3, delay=300, backoff=dg.Backoff.EXPONENTIAL),
         tags={"dagster/max_runtime": "21600"},
     )
-    yield dg.define_asset_job(
-        scope.job("build_marts"),
-        selection=marts,
-        description="Build the marts of schema bi from what is in the core now.",
-    )
-    yield dg.define_asset_job(
-        scope.job("check_operations"),
-        selection=dg.AssetSelection.checks_for_assets(_key(scope, "operations")),
-        description="Check the last load once more.",
-    )
-    yield dg.define_asset_job(
-        scope.job("reconcile"),
-        # the command shows what it found itself
-        selection=_assets(scope, "reconciliation").without_checks(),
-        description="Reconcile a business day by hand, or from the command.",
-    )
-    if scope.settings.documents:
-        yield dg.define_asset_job(
-            scope.job("load_documents"),
-            selection=document_selection(scope),
-            description="Load the streams of DOCUMENTS_FILE by hand, or from the command.",
-        )
-    if scope.settings.ledger_inbox:
-        yield dg.define_asset_job(
-            scope.job("import_ledger"),
-            selection=_inbox_selection(scope),
-            description="Import the files of SYNC_LEDGER_INBOX; the sensor `ledger_inbox` asks for it.",
-        )
-
-
-def document_selection(scope: AccountScope) -> dg.AssetSelection:
-    """Return the assets of the configured streams of documents; none without DOCUMENTS_FILE."""
-    keys = (scope.key("documents", config.name) for config in scope.settings.documents)
-    return dg.AssetSelection.assets(*map(dg.AssetKey, keys))
-
-
-def _inbox_selection(scope: AccountScope) -> dg.AssetSelection:
-    return _assets(scope, *(["ledger_entries"] if scope.settings.ledger_inbox else []))
 
 
 def _assets(scope: AccountScope, *names: str) -> dg.AssetSelection:
-    return dg.AssetSelection.assets(*(_key(scope, name) for name in names))
-
-
-def _key(scope: AccountScope, name: str) -> dg.AssetKey:
-    return dg.AssetKey(scope.key(name))
+    return dg.AssetSelection.assets(*(dg.AssetKey(scope.key(name)) for name in names))
 
 
 def schedules_of(scope: AccountScope) -> Iterator[dg.ScheduleDefinition]:
     """Yield the account's schedules."""
     settings = scope.settings
-
-    @dg.schedule(
-        name=scope.schedule("nightly"),
-        job_name=scope.job("nightly"),
-        cron_schedule=settings.nightly_cron,
-        execution_timezone=settings.schedule_time_zone,
-        default_status=dg.DefaultScheduleStatus.RUNNING,
+    schedule = partial(
+        dg.schedule, execution_timezone=settings.schedule_time_zone, default_status=dg.DefaultScheduleStatus.RUNNING
     )
+
+    @schedule(name=scope.schedule("nightly"), job_name=scope.job("nightly"), cron_schedule=settings.nightly_cron)
     def nightly(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
         """Ask for the days of the night that was due, as one run over a range of partitions.
 
@@ -141,12 +101,8 @@ def schedules_of(scope: AccountScope) -> Iterator[dg.ScheduleDefinition]:
             run_config=night_config(scope, night),
         )
 
-    @dg.schedule(
-        name=scope.schedule("balances"),
-        job_name=scope.job("snapshot_balances"),
-        cron_schedule=settings.balances_cron,
-        execution_timezone=settings.schedule_time_zone,
-        default_status=dg.DefaultScheduleStatus.RUNNING,
+    @schedule(
+        name=scope.schedule("balances"), job_name=scope.job("snapshot_balances"), cron_schedule=settings.balances_cron
     )
     def balances(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
         """Ask for a snapshot."""

@@ -21,31 +21,14 @@ from resources.values import next_due
 from resources.warehouse.engine import Warehouse, run, script
 
 VIEWS = (  # in the order in which they are made
-    "dim_currency",
-    "fct_operations",
-    "approval_rate_daily",
-    "refund_cohorts",
-    "control_totals",
-    "data_freshness",
-    "ops_runs",
-    "ops_lateness",
-    "fct_fraud",
-    "recon_match_rate",
-    "recon_open_breaks",
-    "recon_resolution",
-    "recon_days",
+    *("dim_currency", "fct_operations", "approval_rate_daily", "refund_cohorts"),
+    *("control_totals", "data_freshness", "ops_runs", "ops_lateness", "fct_fraud"),
+    *("recon_match_rate", "recon_open_breaks", "recon_resolution", "recon_days"),
 )
 TABLES = (
-    "dim_date",
-    "dim_project",
-    "dim_operation_status",
-    "daily_overview",
-    "approval_by_method_daily",
-    "decline_reasons_daily",
-    "fct_payments",
-    "fct_retries",
-    "fct_refunds",
-    "fct_balances_daily",
+    *("dim_date", "dim_project", "dim_operation_status"),
+    *("daily_overview", "approval_by_method_daily", "decline_reasons_daily"),
+    *("fct_payments", "fct_retries", "fct_refunds", "fct_balances_daily"),
 )
 MARTS = (*TABLES, *VIEWS)
 FINGERPRINT = "bi_views_fingerprint"
@@ -186,11 +169,11 @@ def _put(connection: Connection, *, is_full: bool) -> None:
 
 
 def _note_what_is_due(connection: Connection, settings: SyncSettings, now: datetime) -> None:
+    account, zone = settings.account, settings.schedule_time_zone
     for stream, cron in {"operations": settings.nightly_cron, "balances": settings.balances_cron}.items():
-        due = next_due(cron, settings.schedule_time_zone, now)
-        if due is not None:
-            row: dict[str, Any] = {"account": settings.account, "stream": stream, "next_run_at": due}
-            run(connection, "marts/due", schedule=f"{cron} {settings.schedule_time_zone}", **row)
+        if due := next_due(cron, zone, now):
+            schedule = f"{cron} {zone}"
+            run(connection, "marts/due", account=account, stream=stream, next_run_at=due, schedule=schedule)
 
 
 def currencies_missing_from_grain(warehouse: Warehouse) -> list[str]:

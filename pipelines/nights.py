@@ -62,7 +62,7 @@ def required_day(now: datetime, settings: SyncSettings) -> date:
     """
     deadline = last_moment(now, settings.nightly_deadline, settings.reference.reporting_zone)
     tick = last_due(settings.nightly_cron, settings.schedule_time_zone, deadline) or deadline
-    return tick.astimezone(UTC).date() - timedelta(days=1)
+    return tick.astimezone(UTC).date() - DAY
 
 
 def last_moment(now: datetime, at: time, zone: str) -> datetime:

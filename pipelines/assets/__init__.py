@@ -86,9 +86,17 @@ def column_schema(store: Warehouse, table: str) -> dict[str, dg.TableSchema]:
     return {"dagster/column_schema": dg.TableSchema(columns)}
 
 
-def materialized(spec: dg.AssetSpec, store: Warehouse, table: str, **metadata: Any) -> dg.MaterializeResult[None]:
+def materialized(spec: dg.AssetSpec, store: Warehouse, **metadata: Any) -> dg.MaterializeResult[None]:
     """Return the result of an asset: what it says of this run, and the columns of its table."""
-    return dg.MaterializeResult(asset_key=spec.key, metadata={**metadata, **column_schema(store, table)})
+    columns = column_schema(store, spec.metadata["dagster/table_name"])
+    return dg.MaterializeResult(asset_key=spec.key, metadata={**metadata, **columns})
+
+
+def table(rows: Iterable[Iterable[Any]], /, **types: str) -> dg.MetadataValue:
+    """Return rows as Dagster shows a table; `types` are those of its columns, in order, by name."""
+    records = [dg.TableRecord(dict(zip(types, row, strict=True))) for row in rows]
+    schema = dg.TableSchema([dg.TableColumn(name, kind) for name, kind in types.items()])
+    return dg.MetadataValue.table(records, schema=schema)
 
 
 class StepInterrupted(dg.DagsterError, dg.DagsterExecutionInterruptedError):

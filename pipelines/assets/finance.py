@@ -12,7 +12,7 @@ import dagster as dg
 
 from pipelines.assets import PLATFORM, as_dagster_failure, asset_spec, materialized, nightly_freshness
 from pipelines.jobs import BACKFILL, DAYS
-from pipelines.marts import MARTS, MartsReport, build_marts
+from pipelines.marts import MARTS, build_marts
 from pipelines.nights import last_business_day
 from pipelines.reconciliation.ledger_import import import_inbox
 from pipelines.reconciliation.reconcile import (
@@ -112,7 +112,7 @@ def reconciliation_asset(scope: AccountScope) -> dg.AssetsDefinition:
                 if day in days:
                     found = _reconciliation_metadata(report)
                     context.add_asset_metadata(found, asset_key=spec.key, partition_key=str(day))
-            yield materialized(spec, store, "recon.breaks")
+            yield materialized(spec, store)
 
     return reconciliation
 
@@ -138,7 +138,6 @@ def ledger_asset(scope: AccountScope) -> dg.AssetsDefinition:
             return materialized(
                 spec,
                 store,
-                "recon.ledger_entries",
                 files=len(files),
                 refused=sum(file.imported is None for file in files),
                 what=[f"{file.mapping}/{file.name}: {file.sentence}" for file in files],
@@ -186,18 +185,19 @@ def report_asset(scope: AccountScope) -> dg.AssetsDefinition:
             zone = settings_in_force(store, scope.settings).reference.reporting_zone
             day = date.fromisoformat(config.day) if config.day else last_business_day(datetime.now(UTC), zone)
             published = publish(store, scope.account, day, zone, report_dir(), report_settings())
+            document = published.document
             if mail(published, alert_settings()):
                 context.log.info("the report was sent by e-mail")
-        context.log.info(sentence(published.document))
+        context.log.info(sentence(document))
         return dg.MaterializeResult(
             asset_key=spec.key,
             metadata={
                 "business_date": day.isoformat(),
-                "in_one_line": sentence(published.document),
+                "in_one_line": sentence(document),
                 "page": dg.MetadataValue.path(published.page),
                 "workbook": dg.MetadataValue.path(published.workbook),
-                "open_breaks": sum(group.count for group in published.document.breaks),
-                "ledger_head": published.document.completeness.ledger_head or "—",
+                "open_breaks": sum(group.count for group in document.breaks),
+                "ledger_head": document.completeness.ledger_head or "—",
             },
         )
 
@@ -227,22 +227,18 @@ def marts_asset(scope: AccountScope) -> dg.AssetsDefinition:
             store = warehouse.warehouse()
             report = build_marts(store, scope.settings)
             pictures = _pictures(store, scope, context.run.run_id)
+            built = {
+                "shows_core_of": dg.MetadataValue.timestamp(report.refreshed_at),
+                "built_anew": report.is_full,
+                "ledger_entries": report.windows,
+                "business_days": report.days,
+                "payments": report.payments,
+            }
             for name, spec in specs.items():
-                metadata = _mart_metadata(name, report) | pictures.get(name, {})
-                yield materialized(spec, store, f"bi.{name}", **metadata)
+                counted = {"dagster/row_count": report.rows[name]} if name in report.rows else {}
+                yield materialized(spec, store, **built, **counted, **pictures.get(name, {}))
 
     return marts
-
-
-def _mart_metadata(name: str, report: MartsReport) -> dict[str, Any]:
-    return {
-        "shows_core_of": dg.MetadataValue.timestamp(report.refreshed_at),
-        "built_anew": report.is_full,
-        "ledger_entries": report.windows,
-        "business_days": report.days,
-        "payments": report.payments,
-        **({"dagster/row_count": report.rows[name]} if name in report.rows else {}),
-    }
 
 
 def _pictures(store: Warehouse, scope: AccountScope, dagster_run_id: str) -> dict[str, dict[str, dg.MetadataValue]]:

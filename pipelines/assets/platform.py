@@ -4,12 +4,13 @@ Those of the streams are in `streams`; the work is in `pipelines.ingest.balances
 `resources.warehouse.ledger`.
 """
 
+from collections import Counter
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import dagster as dg
 
-from pipelines.assets import PLATFORM, as_dagster_failure, asset_spec, fresh_within, materialized
+from pipelines.assets import PLATFORM, as_dagster_failure, asset_spec, fresh_within, materialized, table
 from pipelines.audit.spot_check import spot_check as check_payments
 from pipelines.checks import SHOWN
 from pipelines.ingest.balances import BalancesReport, sync_balances
@@ -38,28 +39,24 @@ def balances_asset(scope: AccountScope) -> dg.AssetsDefinition:
         with as_dagster_failure():
             store = warehouse.warehouse()
             report = sync_balances(data_api.api(scope.account), store, scope.account, context.run.run_id)
-            return materialized(spec, store, "core.balance_snapshots", **_balances_metadata(report))
+            return materialized(spec, store, **_balances_metadata(report))
 
     return balances
 
 
 def _balances_metadata(report: BalancesReport) -> dict[str, Any]:
-    records = [
-        dg.TableRecord({"balance": item.name, "currency": item.currency, "minor_units": str(item.amount_minor)})
-        for item in report.balances
-    ]
-    columns = [dg.TableColumn("balance"), dg.TableColumn("currency"), dg.TableColumn("minor_units")]
-    totals: dict[str, int] = {}
+    balances = [(item.name, item.currency, str(item.amount_minor)) for item in report.balances]
+    sums = Counter[str]()
     for item in report.balances:
-        totals[item.currency] = totals.get(item.currency, 0) + item.amount_minor
-    total_records = [dg.TableRecord({"currency": key, "minor_units": str(totals[key])}) for key in sorted(totals)]
+        sums[item.currency] += item.amount_minor
+    totals = [(currency, str(minor)) for currency, minor in sorted(sums.items())]
     return {
         "captured_at": dg.MetadataValue.timestamp(report.captured_at),
         "balances": len(report.balances),
         "rejected": len(report.rejects),
         "sync_run_id": report.run_id,
-        "control_totals": dg.MetadataValue.table(total_records, schema=dg.TableSchema(columns[1:])),
-        "preview": dg.MetadataValue.table(records, schema=dg.TableSchema(columns)),
+        "control_totals": table(totals, currency="string", minor_units="string"),
+        "preview": table(balances, balance="string", currency="string", minor_units="string"),
     }
 
 
@@ -90,21 +87,14 @@ def spot_check_asset(scope: AccountScope) -> dg.AssetsDefinition:
     ) -> dg.MaterializeResult[None]:
         """Ask for the payments and compare them."""
         yesterday = datetime.now(UTC).date() - timedelta(days=1)
+        day = date.fromisoformat(config.day) if config.day else yesterday
         with as_dagster_failure():
-            store = warehouse.warehouse()
-            report = check_payments(
-                data_api.api(scope.account),
-                store,
-                scope.settings,
-                date.fromisoformat(config.day) if config.day else yesterday,
-                config.sample,
-                context.run.run_id,
-            )
+            store, api = warehouse.warehouse(), data_api.api(scope.account)
+            report = check_payments(api, store, scope.settings, day, config.sample, context.run.run_id)
             outcomes = ("equal", "changed since", "not loaded", "different")
             return materialized(
                 spec,
                 store,
-                "sync.spot_checks",
                 payments=report.payments,
                 **{outcome.replace(" ", "_"): len(report.of(outcome)) for outcome in outcomes},
                 first=[str(item) for item in report.of("different")[:SHOWN]],
@@ -132,6 +122,6 @@ def raw_pages_asset(scope: AccountScope) -> dg.AssetsDefinition:
             store = warehouse.warehouse()
             deleted = delete_old_pages(store, scope.account, scope.settings.raw_days)
             before = f"{deleted.received_before:%Y-%m-%d %H:%M:%S} UTC" if deleted.received_before else "never"
-            return materialized(spec, store, "raw.pages", deleted=deleted.pages, received_before=before)
+            return materialized(spec, store, deleted=deleted.pages, received_before=before)
 
     return raw_pages

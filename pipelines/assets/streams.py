@@ -14,7 +14,7 @@ from typing import Any
 
 import dagster as dg
 
-from pipelines.assets import PLATFORM, as_dagster_failure, asset_spec, column_schema
+from pipelines.assets import PLATFORM, as_dagster_failure, asset_spec, column_schema, table
 from pipelines.checks import asset_checks, evaluations
 from pipelines.ingest.documents import document_stream, sync_documents
 from pipelines.ingest.engine import SyncReport, SyncRequest, sync
@@ -49,11 +49,6 @@ class StreamAsset:
     day_figures: str | None = None  # figures of each day by currency; None: no time of a row is known
     is_counted: bool = False  # whether the rows of the whole table are counted
     deps: tuple[tuple[str, ...], ...] = (("operations",), PLATFORM)
-
-    @property
-    def table(self) -> str:
-        """The table that its rows are merged into."""
-        return self.declared.table
 
     @property
     def is_partitioned(self) -> bool:
@@ -140,7 +135,7 @@ def _asset(stream: StreamAsset, scope: AccountScope) -> dg.AssetsDefinition:
         *stream.path,
         group=stream.group,
         description=stream.description,
-        table=stream.table,
+        table=stream.declared.table,
         deps=stream.deps,
         partitions_def=DAYS if stream.is_partitioned else None,
         skippable=stream.declared.optional,
@@ -160,18 +155,18 @@ def _asset(stream: StreamAsset, scope: AccountScope) -> dg.AssetsDefinition:
         settings = replace(scope.settings, fraud="on") if config.refusal_is_failure else scope.settings
         request = _request(context, config, stream, scope)
         with as_dagster_failure():
-            store = warehouse.warehouse()
-            with _report_finished_days(context, store, stream, scope, progress) as days:
-                report = stream.sync(data_api.api(scope.account), store, settings, request, days)
+            this = _Load(context, warehouse.warehouse(), stream, scope)
+            with this.long_load_reporting_days(progress) as days:
+                report = stream.sync(data_api.api(scope.account), this.store, settings, request, days)
             if isinstance(report, Skipped):
                 context.log.warning("%s is not loaded: %s", "/".join(stream.path), report.reason)
                 return
-            metadata = _run_metadata(report, store, stream, scope)
+            metadata = this.run_metadata(report)
             if stream.is_partitioned:
                 # of each day its own figures, and those of the run with the last: Dagster would write what a result
                 # holds once for each day of the range
-                keys, run_id = context.partition_keys, context.run.run_id
-                for day, figures in _day_figures(store, stream, scope, run_id, list(map(_day, keys))).items():
+                keys = context.partition_keys
+                for day, figures in this.day_figures(list(map(date.fromisoformat, keys))).items():
                     context.add_asset_metadata(figures, asset_key=spec.key, partition_key=day.isoformat())
                 context.add_asset_metadata(metadata, asset_key=spec.key, partition_key=keys[-1])
                 metadata = {}
@@ -186,65 +181,11 @@ def _request(
     if not stream.is_partitioned:
         today = datetime.now(UTC).date()
         return SyncRequest(today, today, (), context.run.run_id)
-    first, last = _day(context.partition_keys[0]), _day(context.partition_keys[-1])
+    keys = context.partition_keys
+    first, last = date.fromisoformat(keys[0]), date.fromisoformat(keys[-1])
     if config.look_back:
         first = min(first, stream.declared.first_day_of_night(scope.settings, last))
     return SyncRequest(first, last, tuple(config.project_ids), context.run.run_id)
-
-
-_day = date.fromisoformat
-
-
-# Finished days
-
-
-@contextmanager
-def _report_finished_days(
-    context: dg.AssetExecutionContext,
-    store: Warehouse,
-    stream: StreamAsset,
-    scope: AccountScope,
-    progress: Progress,
-) -> Iterator[Progress]:
-    """Yield a progress that reports finished days to Dagster: while a load is long, and when it is stopped or fails.
-
-    The result of a load that succeeds reports every day, so that a short one reports each day once.
-    """
-    if not stream.is_partitioned:
-        yield progress
-        return
-    keys = set(context.partition_keys)
-    finished: list[date] = []
-    reported_at = time.monotonic()
-
-    def report() -> None:
-        days = [day for day in finished if day.isoformat() in keys]
-        for materialization in _materializations(store, stream, scope, context.run.run_id, days):
-            context.log_event(materialization)
-        finished.clear()
-
-    def add(days: list[date]) -> None:
-        nonlocal reported_at
-        finished.extend(days)
-        if time.monotonic() - reported_at >= REPORT_SECONDS:
-            report()
-            reported_at = time.monotonic()
-
-    try:
-        yield DayProgress(progress, finished.extend, add)
-    except BaseException:
-        report()
-        raise
-
-
-def _materializations(
-    store: Warehouse, stream: StreamAsset, scope: AccountScope, dagster_run_id: str, days: Sequence[date]
-) -> Iterator[dg.AssetMaterialization]:
-    key = dg.AssetKey(scope.key(*stream.path))
-    figures = _day_figures(store, stream, scope, dagster_run_id, days) if days else {}
-    for day in days:
-        metadata = {**figures.get(day, {}), "verdict": "complete"}
-        yield dg.AssetMaterialization(key, partition=day.isoformat(), metadata=metadata)
 
 
 class BackfillConfig(dg.Config):
@@ -280,12 +221,11 @@ def backfill_job(scope: AccountScope) -> dg.JobDefinition:
             context.run.run_id,
         )
         with as_dagster_failure():
-            store = warehouse.warehouse()
-            days = _reporting_days(context, store, operations, scope, progress)
-            report = sync(OPERATIONS, request, data_api.api(scope.account), store, scope.settings, days)
-            key = dg.AssetKey(scope.key(*operations.path))
-            yield dg.AssetObservation(key, metadata=_run_metadata(report, store, operations, scope))
-            yield from evaluations(scope, *operations.path, store=store, dagster_run_id=context.run.run_id)
+            this = _Load(context, warehouse.warehouse(), operations, scope)
+            days = this.reporting_days(progress)
+            report = sync(OPERATIONS, request, data_api.api(scope.account), this.store, scope.settings, days)
+            yield dg.AssetObservation(this.key, metadata=this.run_metadata(report))
+            yield from evaluations(scope, *operations.path, store=this.store, dagster_run_id=context.run.run_id)
 
     @dg.job(name=scope.job("backfill_operations"), description="Load many days of operations in one run.")
     def backfill_operations() -> None:
@@ -295,97 +235,120 @@ def backfill_job(scope: AccountScope) -> dg.JobDefinition:
     return backfill_operations
 
 
-def _reporting_days(
-    context: dg.OpExecutionContext, store: Warehouse, stream: StreamAsset, scope: AccountScope, progress: Progress
-) -> DayProgress:
-    """Return a progress that reports each day when it is finished; of an earlier run's, only what Dagster lacks."""
+@dataclass(frozen=True)
+class _Load:
+    """What a run of Dagster that loads a stream tells of it: the days that are finished, figures of days and run."""
 
-    def report(days: Sequence[date]) -> None:
-        for materialization in _materializations(store, stream, scope, context.run.run_id, days):
-            context.log_event(materialization)
+    context: dg.AssetExecutionContext | dg.OpExecutionContext
+    store: Warehouse
+    stream: StreamAsset
+    scope: AccountScope
 
-    def report_missing(days: Sequence[date]) -> None:
-        known = context.instance.get_materialized_partitions(dg.AssetKey(scope.key(*stream.path)))
-        if missing := [day for day in days if day.isoformat() not in known]:
-            report(missing)
+    @property
+    def key(self) -> dg.AssetKey:
+        """The asset's key."""
+        return dg.AssetKey(self.scope.key(*self.stream.path))
 
-    return DayProgress(progress, report_missing, report)
+    @contextmanager
+    def long_load_reporting_days(self, progress: Progress) -> Iterator[Progress]:
+        """Yield a progress that reports finished days: while a load is long, and when it is stopped or fails.
 
+        The result of a load that succeeds reports every day, so that a short one reports each day once.
+        """
+        if not self.stream.is_partitioned:
+            yield progress
+            return
+        keys = set(self.context.partition_keys)
+        finished: list[date] = []
+        reported_at = time.monotonic()
 
-def _day_figures(
-    store: Warehouse, stream: StreamAsset, scope: AccountScope, dagster_run_id: str, days: Sequence[date]
-) -> dict[date, dict[str, Any]]:
-    """Return the metadata of each day: how many rows are stored, what of them the run wrote, their sums."""
-    if stream.day_figures is None:
-        return {}
-    rows: dict[date, list[Any]] = {day: [] for day in days}
-    bounds = {
-        "first": datetime.combine(min(days), clock.min, UTC),
-        "after": datetime.combine(max(days) + timedelta(days=1), clock.min, UTC),
-    }
-    for row in store.query(stream.day_figures, account=scope.account, dagster_run_id=dagster_run_id, **bounds):
-        rows[row.day].append(row)
-    return {
-        day: {
-            "dagster/partition_row_count": dg.MetadataValue.int(sum(row.row_count for row in of_day)),
-            "rows_new": sum(row.new for row in of_day),
-            "rows_changed": sum(row.changed for row in of_day),
-            # as text: JavaScript would round large sums
-            "minor_units": {row.currency or "none": str(row.minor) for row in of_day},
+        def report() -> None:
+            self.report_days([day for day in finished if day.isoformat() in keys])
+            finished.clear()
+
+        def add(days: list[date]) -> None:
+            nonlocal reported_at
+            finished.extend(days)
+            if time.monotonic() - reported_at >= REPORT_SECONDS:
+                report()
+                reported_at = time.monotonic()
+
+        try:
+            yield DayProgress(progress, finished.extend, add)
+        except BaseException:
+            report()
+            raise
+
+    def reporting_days(self, progress: Progress) -> DayProgress:
+        """Return a progress that reports each day when it is finished; of an earlier run's, only what Dagster lacks."""
+
+        def report_missing(days: Sequence[date]) -> None:
+            known = self.context.instance.get_materialized_partitions(self.key)
+            self.report_days([day for day in days if day.isoformat() not in known])
+
+        return DayProgress(progress, report_missing, self.report_days)
+
+    def report_days(self, days: Sequence[date]) -> None:
+        """Report that days are complete, each with its figures."""
+        figures = self.day_figures(days)
+        for day in days:
+            metadata = {**figures.get(day, {}), "verdict": "complete"}
+            self.context.log_event(dg.AssetMaterialization(self.key, partition=day.isoformat(), metadata=metadata))
+
+    def day_figures(self, days: Sequence[date]) -> dict[date, dict[str, Any]]:
+        """Return the metadata of each day: how many rows are stored, what of them the run wrote, their sums."""
+        if self.stream.day_figures is None or not days:
+            return {}
+        rows: dict[date, list[Any]] = {day: [] for day in days}
+        found = self.store.query(
+            self.stream.day_figures,
+            account=self.scope.account,
+            dagster_run_id=self.context.run.run_id,
+            first=datetime.combine(min(days), clock.min, UTC),
+            after=datetime.combine(max(days) + timedelta(days=1), clock.min, UTC),
+        )
+        for row in found:
+            rows[row.day].append(row)
+        return {
+            day: {
+                "dagster/partition_row_count": dg.MetadataValue.int(sum(row.row_count for row in of_day)),
+                "rows_new": sum(row.new for row in of_day),
+                "rows_changed": sum(row.changed for row in of_day),
+                # as text: JavaScript would round large sums
+                "minor_units": {row.currency or "none": str(row.minor) for row in of_day},
+            }
+            for day, of_day in rows.items()
         }
-        for day, of_day in rows.items()
-    }
 
-
-def _run_metadata(
-    report: SyncReport, store: Warehouse, stream: StreamAsset, scope: AccountScope
-) -> dict[str, dg.MetadataValue | dg.TableSchema]:
-    """Return what the run walked, its counts, a preview, its control totals, the columns of the table."""
-    changed = store.query(stream.preview, run_id=report.run_id)
-    found: dict[str, dg.MetadataValue | dg.TableSchema] = {
-        "walked": dg.MetadataValue.text(str(report.window)),
-        **{f"run_{name}": dg.MetadataValue.int(getattr(report, name)) for name in COUNTS},
-        "sync_run_id": dg.MetadataValue.int(report.run_id),
-        "preview": _preview(changed) if changed else dg.MetadataValue.text("this run changed nothing"),
-        **column_schema(store, stream.table),
-    }
-    if stream.day_figures:
-        found["control_totals"] = _totals_table(sorted(report.totals, key=str))
-    if stream.is_counted:
-        (row,) = store.query("metadata/count_operations", account=scope.account)
-        found["dagster/row_count"] = dg.MetadataValue.int(row.row_count)
-        found["lateness"] = _lateness(store, report.run_id)
-    return found
+    def run_metadata(self, report: SyncReport) -> dict[str, dg.MetadataValue | dg.TableSchema]:
+        """Return what the run walked, its counts, a preview, its control totals, the columns of the table."""
+        written = self.store.query(self.stream.preview, run_id=report.run_id)
+        found: dict[str, dg.MetadataValue | dg.TableSchema] = {
+            "walked": dg.MetadataValue.text(str(report.window)),
+            **{f"run_{name}": dg.MetadataValue.int(getattr(report, name)) for name in COUNTS},
+            "sync_run_id": dg.MetadataValue.int(report.run_id),
+            "preview": _preview(written) if written else dg.MetadataValue.text("this run changed nothing"),
+            **column_schema(self.store, self.stream.declared.table),
+        }
+        if self.stream.day_figures:
+            found["control_totals"] = _totals_table(sorted(report.totals, key=str))
+        if self.stream.is_counted:
+            (row,) = self.store.query("metadata/count_operations", account=self.scope.account)
+            found["dagster/row_count"] = dg.MetadataValue.int(row.row_count)
+            # first seen minus completed, of the operations that are new in this run
+            lateness = self.store.query("metadata/lateness_of_run", run_id=report.run_id)
+            found["lateness"] = table(lateness, lateness="string", operations="int")
+        return found
 
 
 def _preview(rows: Sequence[Any]) -> dg.MetadataValue:
-    records = [dg.TableRecord({name: str(value) for name, value in row._asdict().items()}) for row in rows]
-    return dg.MetadataValue.table(records, schema=dg.TableSchema([dg.TableColumn(name) for name in rows[0]._asdict()]))
+    return table((map(str, row) for row in rows), **dict.fromkeys(rows[0]._fields, "string"))
 
 
 def _totals_table(totals: Sequence[ControlTotal]) -> dg.MetadataValue:
     """Return control totals as a table: count and Σ minor units for each currency, type and status."""
-    records = [
-        dg.TableRecord(
-            {
-                "currency": total.currency or "—",
-                "type": total.type or "—",
-                "status": total.status or "—",
-                "count": total.count,
-                # as text: a table of the UI would round large integers
-                "minor_units": "—" if total.minor is None else str(total.minor),
-            }
-        )
-        for total in totals
-    ]
-    texts = [dg.TableColumn(name) for name in ("currency", "type", "status")]
-    columns = [*texts, dg.TableColumn("count", "int"), dg.TableColumn("minor_units")]
-    return dg.MetadataValue.table(records, schema=dg.TableSchema(columns))
-
-
-def _lateness(store: Warehouse, run_id: int) -> dg.MetadataValue:
-    """Return first seen minus completed, of the operations that are new in this run, as a histogram."""
-    rows = store.query("metadata/lateness_of_run", run_id=run_id)
-    records = [dg.TableRecord({"lateness": row.lateness, "operations": row.operations}) for row in rows]
-    columns = [dg.TableColumn("lateness"), dg.TableColumn("operations", "int")]
-    return dg.MetadataValue.table(records, schema=dg.TableSchema(columns))
+    rows = []
+    for total in totals:
+        minor = "—" if total.minor is None else str(total.minor)  # a table of the UI would round large integers
+        rows.append((total.currency or "—", total.type or "—", total.status or "—", total.count, minor))
+    return table(rows, currency="string", type="string", status="string", count="int", minor_units="string")

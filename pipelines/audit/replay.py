@@ -9,7 +9,6 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -55,11 +54,21 @@ class Replay:
     erased: int = 0  # windows with a page that a person's data was taken out of (sync.erasures): not compared
     damaged: dict[str, set[str]] = field(default_factory=dict)  # stream → keys whose states are not as rebuilt
 
-    def differ(self, line: str, notify: Callable[[str], None]) -> None:
-        """Take in a difference of a whole window."""
+    def differ(self, line: str) -> str:
+        """Take in a difference of a whole window; return its line."""
         self.differences += 1
         self.problems.append(line)
-        notify(line)
+        return line
+
+    def differ_rows(self, stream: Stream, where: str, rows: Sequence[Any]) -> list[str]:
+        """Take in rows whose states are not as rebuilt; return their lines."""
+        self.differences += len(rows)
+        self.damaged.setdefault(stream.name, set()).update(row.key for row in rows)
+        lines = [f"{where}{stream.row_name} {row.key} is {row.reason}" for row in rows[:SHOWN]]
+        if len(rows) > SHOWN:
+            lines.append(f"{where}and {len(rows) - SHOWN:,} more")
+        self.problems += lines
+        return lines
 
 
 @dataclass(frozen=True)
@@ -72,20 +81,23 @@ class Repair:
     impossible: tuple[str, ...]
 
 
-class PagesDeleted(Exception):
+class PagesUnusable(Exception):
+    """The pages of a window are not those that it was read from; the message says why."""
+
+
+class PagesDeleted(PagesUnusable):
     """The pages of a window were deleted because of their age; the message says when and by which setting."""
 
 
-class PagesErased(Exception):
+class PagesErased(PagesUnusable):
     """A person's data was taken out of a page by `ecommpay-sync erase`: no tampering, but nothing to compare."""
 
 
-class PagesNotKept(Exception):
-    """A body was not kept, because SYNC_PERSONAL_DATA was hash or drop: there is nothing to rebuild from."""
+class PagesNotKept(PagesUnusable):
+    """A body was not kept, because SYNC_PERSONAL_DATA was hash or drop: there is nothing to rebuild from.
 
-
-class PagesUnusable(Exception):
-    """The pages of a window are not those that it was read from; the message says why."""
+    Where bodies are kept, so are the personal columns: what is rebuilt is what was stored, whatever the setting is now.
+    """
 
 
 @dataclass(frozen=True)
@@ -149,18 +161,37 @@ class Replayer:
         interval = windows.of_days(first, last)
         result = Replay()
         for stream in self.streams.values():
-            entries = self._entries(stream, interval.first, interval.last)
-            run_ids = sorted({entry.run_id for entry in entries})
-            shared = SharedRows(entries, self.warehouse.query("warehouse/ledger/resumed_windows", run_ids=run_ids))
-            for entry in entries:
-                rebuilt = self._rebuilt(stream, entry, result, notify)
-                counted = shared.counted(entry, list(rebuilt.rows.frame[stream.key]) if rebuilt else None)
-                if rebuilt and not entry.only_boundary:
-                    self._check(stream, entry, rebuilt, counted, result, notify)
-            if any(not entry.only_boundary for entry in entries):
-                orphans = self.warehouse.query(stream.sql("orphans"), account=self.account, stream=stream.name)
-                _note(result, stream, "", orphans, notify)
+            for line in self._compared(stream, self._entries(stream, interval.first, interval.last), result):
+                notify(line)
         return result
+
+    def _compared(self, stream: Stream, entries: Sequence[Any], result: Replay) -> Iterator[str]:
+        """Compare the windows of a stream; yield what is to be reported at once."""
+        run_ids = sorted({entry.run_id for entry in entries})
+        shared = SharedRows(entries, self.warehouse.query("warehouse/ledger/resumed_windows", run_ids=run_ids))
+        for entry in entries:
+            outcome = self._rebuilt(stream, entry)
+            keys = list(outcome.rows.frame[stream.key]) if isinstance(outcome, Rebuilt) else None
+            counted = shared.counted(entry, keys)
+            if entry.only_boundary:  # a neighbour of the days
+                continue
+            result.windows += 1
+            where = f"window {entry.window_id} ({stream.name}, {entry.interval_from:%Y-%m-%d}): "
+            match outcome:
+                case Rebuilt():
+                    yield from self._differences(stream, entry, outcome, counted, where, result)
+                case PagesDeleted():
+                    result.deleted_windows += 1
+                    yield f"{where}{outcome}"
+                case PagesErased():
+                    result.erased += 1
+                case PagesNotKept():
+                    result.not_kept += 1
+                case PagesUnusable():
+                    yield result.differ(f"{where}{outcome}")
+        if any(not entry.only_boundary for entry in entries):
+            orphans = self.warehouse.query(stream.sql("orphans"), account=self.account, stream=stream.name)
+            yield from result.differ_rows(stream, "", orphans)
 
     def repair(self, damaged: dict[str, set[str]]) -> Repair:
         """Build all states of the damaged rows again from every signed page that holds them, through the same merge.
@@ -172,8 +203,7 @@ class Replayer:
         for name, keys in damaged.items():
             stream = self.streams[name]
             walks, unusable = self._walks_of(stream, keys)
-            states = self.warehouse.query(stream.sql("states"), account=self.account, stream=name, keys=sorted(keys))
-            left = {state.key for state in states if state.window_id in unusable}
+            left = {state.key for state in self._states(stream, keys) if state.window_id in unusable}
             impossible += [f"{name} {key}" for key in sorted(left)]
             chosen = sorted(keys - left)
             filtered = [_only(rows, stream.key, set(chosen)) for rows in walks]
@@ -186,54 +216,35 @@ class Replayer:
             "warehouse/ledger/windows_between", account=self.account, stream=stream.name, first=first, last=last
         )
 
-    def _rebuilt(self, stream: Stream, entry: Any, result: Replay, notify: Callable[[str], None]) -> Rebuilt | None:
-        """Rebuild a window; None, and a note why, if it cannot be compared; no note of one outside the days."""
-        if entry.only_boundary:
-            with suppress(PagesDeleted, PagesErased, PagesNotKept, PagesUnusable):
-                return self.rebuild(stream, entry)
-            return None
-        result.windows += 1
+    def _states(self, stream: Stream, keys: set[str]) -> list[Any]:
+        return self.warehouse.query(stream.sql("states"), account=self.account, stream=stream.name, keys=sorted(keys))
+
+    def _rebuilt(self, stream: Stream, entry: Any) -> Rebuilt | PagesUnusable:
         try:
             return self.rebuild(stream, entry)
-        except PagesDeleted as error:
-            result.deleted_windows += 1
-            notify(f"{_where(stream, entry)}{error}")
-        except PagesErased:
-            result.erased += 1
-        except PagesNotKept:
-            result.not_kept += 1
         except PagesUnusable as error:
-            result.differ(f"{_where(stream, entry)}{error}", notify)
-        return None
+            return error
 
-    def _check(
-        self,
-        stream: Stream,
-        entry: Any,
-        rebuilt: Rebuilt,
-        counted: set[str] | None,
-        result: Replay,
-        notify: Callable[[str], None],
-    ) -> None:
+    def _differences(
+        self, stream: Stream, entry: Any, rebuilt: Rebuilt, counted: set[str] | None, where: str, result: Replay
+    ) -> Iterator[str]:
         """Compare a rebuilt window with ledger and store; `counted`: keys that count in a neighbour, if known."""
         own = self._own(stream, entry, rebuilt.rows.frame, counted or set())
         result.pages += rebuilt.pages
         result.rows += len(own)
-        where, totals = _where(stream, entry), set(ledger.control_totals_of(entry.totals_met))
+        totals = set(ledger.control_totals_of(entry.totals_met))
         if rows_digest(rebuilt.rows.frame) != entry.rows_digest:
-            result.differ(f"{where}the rows of its pages do not have the digest of the ledger", notify)
+            yield result.differ(f"{where}the rows of its pages do not have the digest of the ledger")
         elif counted is not None and set(control_totals(stream, own)) != totals:
-            result.differ(f"{where}the rows of its pages do not have the control totals of the ledger", notify)
+            yield result.differ(f"{where}the rows of its pages do not have the control totals of the ledger")
         found = staged_differences(self.warehouse, stream, self.account, rebuilt.rows)
-        _note(result, stream, where, found, notify)
+        yield from result.differ_rows(stream, where, found)
 
     def _own(self, stream: Stream, entry: Any, frame: pd.DataFrame, counted: set[str]) -> pd.DataFrame:
         """Return the rows that count in this window: those that no neighbour counted, and those that it changed."""
         if not counted:
             return frame
-        states = self.warehouse.query(
-            stream.sql("states"), account=self.account, stream=stream.name, keys=sorted(counted)
-        )
+        states = self._states(stream, counted)
         theirs = counted - {state.key for state in states if state.window_id == entry.window_id}
         return frame[~frame[stream.key].isin(theirs)]
 
@@ -241,11 +252,7 @@ class Replayer:
         """Return the rows of a window from its raw pages.
 
         Raises:
-            PagesDeleted: they were deleted because of their age.
-            PagesErased: a person's data was taken out of one.
-            PagesNotKept: a body was not kept, since it holds personal data. (Where bodies are kept, so are the
-                personal columns: what is rebuilt is what was stored, whatever the setting is now.)
-            PagesUnusable: some are gone or were altered.
+            PagesUnusable: there is nothing to compare; its subclasses say why that is no difference.
         """
         pages = self.warehouse.query("warehouse/ledger/pages_of_window", window_id=entry.window_id)
         if any(page.erased_at for page in pages):
@@ -269,9 +276,8 @@ class Replayer:
         return Rebuilt(WindowRows(entry.window_id, concat(stream.schema, batches).frame, unrequested), len(pages))
 
     def _typed(self, stream: Stream, page: Any) -> Batch:
-        body = readable_body(page)
-        kept = body is not None and hashlib.sha256(body).digest() == page.body_sha256
-        if body is None or not kept or not signature.verify(body, self.secret):
+        body = _body_as_received(page)
+        if body is None or not signature.verify(body, self.secret):
             raise PagesUnusable(
                 f"page {page.page_id} is not what the platform signed (or was signed with another secret)"
             )
@@ -283,33 +289,18 @@ class Replayer:
         walks: list[WindowRows] = []
         unusable: set[int] = set()
         for entry in self._entries(stream, BEGINNING, END):
-            try:
-                rows = _only(self.rebuild(stream, entry).rows, stream.key, keys)
-            except (PagesDeleted, PagesErased, PagesNotKept, PagesUnusable):
+            outcome = self._rebuilt(stream, entry)
+            if isinstance(outcome, PagesUnusable):
                 unusable.add(entry.window_id)
-                continue
-            if len(rows.frame):
+            elif len((rows := _only(outcome.rows, stream.key, keys)).frame):
                 walks.append(rows)
         return walks, unusable
 
 
-def _where(stream: Stream, entry: Any) -> str:
-    return f"window {entry.window_id} ({stream.name}, {entry.interval_from:%Y-%m-%d}): "
-
-
-def _note(result: Replay, stream: Stream, where: str, found: list[Any], notify: Callable[[str], None]) -> None:
-    result.differences += len(found)
-    result.damaged.setdefault(stream.name, set()).update(row.key for row in found)
-    for line in _lines(stream, where, found):
-        result.problems.append(line)
-        notify(line)
-
-
-def _lines(stream: Stream, where: str, found: list[Any]) -> Iterator[str]:
-    for row in found[:SHOWN]:
-        yield f"{where}{stream.row_name} {row.key} is {row.reason}"
-    if len(found) > SHOWN:
-        yield f"{where}and {len(found) - SHOWN:,} more"
+def _body_as_received(page: Any) -> bytes | None:
+    """Return the body of a page; None: it cannot be read, or is not the one that was stored."""
+    body = readable_body(page)
+    return body if body is not None and hashlib.sha256(body).digest() == page.body_sha256 else None
 
 
 def _only(rows: WindowRows, column: str, keys: set[str]) -> WindowRows:
@@ -349,8 +340,8 @@ def _sighting(warehouse: Warehouse, state: Any, operation_id: str, secret: str) 
         if page.body_zstd is None:
             found = f"page {page.page_id}: its body was not kept (SYNC_PERSONAL_DATA), SHA-256 {page.body_sha256.hex()}"
             continue
-        body = readable_body(page)
-        if body is None or hashlib.sha256(body).digest() != page.body_sha256:
+        body = _body_as_received(page)
+        if body is None:
             found = f"page {page.page_id}: its body is not what was stored, SHA-256 {page.body_sha256.hex()}: damaged"
             damaged = True
             break

@@ -15,7 +15,6 @@ from pipelines.ingest.operations import OPERATIONS, SUMS
 from pipelines.ingest.privacy import without_body
 from pipelines.ingest.schema import SUM_PARTS
 from pipelines.ingest.streams import raw_page
-from resources.data_api.client import Answer
 from resources.data_api.endpoints import DataApi
 from resources.errors import Incomplete
 from resources.settings import SyncSettings
@@ -178,12 +177,12 @@ def spot_check(
         return report
 
 
+@dataclass(frozen=True)
 class _SpotCheck:
-    def __init__(self, api: DataApi, warehouse: Warehouse, settings: SyncSettings, scope: Scope) -> None:
-        self.api = api
-        self.warehouse = warehouse
-        self.settings = settings
-        self.scope = scope
+    api: DataApi
+    warehouse: Warehouse
+    settings: SyncSettings
+    scope: Scope
 
     def run(self, report: SpotCheckReport, sample: int) -> None:
         """Compare, request again where something differs, and store the outcome."""
@@ -216,9 +215,12 @@ class _SpotCheck:
         return [row.payment_id for row in rows]
 
     def _compare(self, payment_id: str) -> list[Comparison]:
-        answer = self._ask(payment_id)
-        rows = self.warehouse.query("audit/spot_check/stored", account=self.scope.account, payment_id=payment_id)
+        answer = self.api.operations_by_payment(payment_id)
         operations = answer.document["operations"]
+        with self.warehouse.transaction() as connection:
+            page = without_body(raw_page(answer, len(operations)), self.settings.personal)
+            add_pages(connection, self.scope, None, [page])
+        rows = self.warehouse.query("audit/spot_check/stored", account=self.scope.account, payment_id=payment_id)
         stored = [row._asdict() for row in rows]
         found = compare(payment_id, stored, operations, answer.requested_at, self.settings.fields)
         times = {str(row.get("operation_id")): row.get("operation_completed_at") for row in operations}
@@ -235,13 +237,6 @@ class _SpotCheck:
         if item.field == "operation" and item.stored is None:  # one that is not final need not be there
             return not is_covered or not all(is_covered)
         return bool(is_covered) and not any(is_covered)
-
-    def _ask(self, payment_id: str) -> Answer:
-        answer = self.api.operations_by_payment(payment_id)
-        page = without_body(raw_page(answer, len(answer.document["operations"])), self.settings.personal)
-        with self.warehouse.transaction() as connection:
-            add_pages(connection, self.scope, None, [page])
-        return answer
 
     def _covered(self, completed_at: Any) -> list[bool]:
         """Return whether all was walked from that moment on, in each zone that may be meant; nothing if not final."""

@@ -10,11 +10,9 @@ from pipelines.ingest.normalize import LONGEST_INDEXED
 from pipelines.ingest.schema import json_text, typed
 from pipelines.ingest.streams import raw_page
 from pipelines.ingest.walk import LOOKS_AT_NOTHING
-from resources.data_api.client import Answer
 from resources.data_api.endpoints import DataApi
 from resources.warehouse import ledger
 from resources.warehouse.engine import Warehouse, run, run_many
-from resources.warehouse.ledger import Scope
 from resources.warehouse.load import Reject, add_pages, add_rejects
 from resources.warehouse.locks import TokenBudget
 
@@ -56,19 +54,19 @@ def sync_balances(
             warehouse, run_api.counts, account=account, stream="balances", dagster_run_id=dagster_run_id
         ) as this,
     ):
-        answer = _ask(run_api)
-        balances, rejects = normalize_balances(answer.document["balance"], answer.requested_at)
-        _store(warehouse, this.scope, answer, balances, rejects)
+        for _ in range(LOOKS_AT_NOTHING):  # as for an empty window: nothing else can be shown of it
+            answer = run_api.balances()
+            entries = answer.document["balance"]
+            if entries:
+                break
+        balances, rejects = normalize_balances(entries, answer.requested_at)
+        snapshot = {"account": account, "captured_at": answer.requested_at, "run_id": this.run_id}
+        with warehouse.transaction() as connection:
+            run(connection, "warehouse/load/lock_account", account=account)
+            run_many(connection, "ingest/balances/add", [{**snapshot, **vars(balance)} for balance in balances])
+            add_rejects(connection, this.scope, "balances", rejects, None)
+            add_pages(connection, this.scope, None, [raw_page(answer, len(entries))])
         return BalancesReport(this.run_id, answer.requested_at, tuple(balances), tuple(rejects))
-
-
-def _ask(api: DataApi) -> Answer:
-    """Ask for the balances; again while there are none, as for an empty window: nothing else can be shown of it."""
-    for _ in range(LOOKS_AT_NOTHING):
-        answer = api.balances()
-        if answer.document["balance"]:
-            break
-    return answer
 
 
 def normalize_balances(entries: Sequence[Any], observed_at: datetime) -> tuple[list[Balance], list[Reject]]:
@@ -101,25 +99,3 @@ def _balances_of(position: int, entry: Any) -> list[Balance]:
         Balance(position, entry["name"], currency, amount)
         for currency, amount in zip(currencies, amounts.to_pylist(), strict=True)
     ]
-
-
-def _store(
-    warehouse: Warehouse, scope: Scope, answer: Answer, balances: Sequence[Balance], rejects: Sequence[Reject]
-) -> None:
-    rows = [
-        {
-            "account": scope.account,
-            "captured_at": answer.requested_at,
-            "position": balance.position,
-            "balance_name": balance.name,
-            "currency": balance.currency,
-            "amount_minor": balance.amount_minor,
-            "run_id": scope.run_id,
-        }
-        for balance in balances
-    ]
-    with warehouse.transaction() as connection:
-        run(connection, "warehouse/load/lock_account", account=scope.account)
-        run_many(connection, "ingest/balances/add", rows)
-        add_rejects(connection, scope, "balances", rejects, None)
-        add_pages(connection, scope, None, [raw_page(answer, len(answer.document["balance"]))])

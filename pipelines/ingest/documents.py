@@ -21,7 +21,6 @@ from pipelines.ingest.privacy import mask_document
 from pipelines.ingest.schema import Rows, Schema, canonical, json_text, why_not_storable
 from pipelines.ingest.streams import PageRequest, Stream
 from pipelines.ingest.windows import DAY_SECONDS
-from resources.data_api.client import Answer
 from resources.data_api.endpoints import DataApi, utc_text
 from resources.data_api.errors import UnexpectedShape
 from resources.documents import FROM, TO, DocumentsConfig
@@ -38,13 +37,10 @@ TWIN = "the same document stands more than once in the answer, and no key is con
 
 MOST_DESCRIBED = 10_000
 PLAIN_NAME = re.compile(r"[a-z_][a-z0-9_]*", re.IGNORECASE | re.ASCII)
-VIEW_CASTS = {
-    "integer": "typed.as_integer",
-    "decimal": "typed.as_decimal",
-    "text of a time": "typed.as_time",
-}
-VIEW_HELPERS = {"as_integer": ("bigint", "t::bigint"), "as_decimal": ("numeric", "t::numeric")} | {
-    "as_time": ("timestamptz", "t::timestamp AT TIME ZONE 'UTC'")
+VIEW_CASTS = {  # kind of values → the function that casts them, what it returns, and how
+    "integer": ("typed.as_integer", "bigint", "t::bigint"),
+    "decimal": ("typed.as_decimal", "numeric", "t::numeric"),
+    "text of a time": ("typed.as_time", "timestamptz", "t::timestamp AT TIME ZONE 'UTC'"),
 }
 
 Path = tuple[str, ...]
@@ -62,7 +58,7 @@ def document_stream(config: DocumentsConfig, personal: PersonalSettings | None =
         endpoint=config.endpoint,
         table="core.documents",
         statements="ingest/documents",
-        request=partial(_request, config),
+        request=lambda api, _, page: api.documents(config.endpoint, parameters(config, page)),
         rows=partial(documents_in, config),
         schema=Schema(
             key="document_key",
@@ -196,19 +192,17 @@ def _configured_key(config: DocumentsConfig, row: Any) -> str:
     Raises:
         NoKey: a path has no value, or one that is no text or number; or no key is configured.
     """
-    values = [_key_value(row, path) for path in config.key]
-    if not values:
+    if not config.key:
         raise NoKey("no key is configured")
+    values: list[str] = []
+    for path in config.key:
+        value = _at(row, path)
+        if value is None or value == "":
+            raise NoKey(f"the document has no value at {'.'.join(path)}, which is part of its key")
+        if isinstance(value, bool | dict | list):
+            raise NoKey(f"the value at {'.'.join(path)}, which is part of the key, is no text or number")
+        values.append(str(value))
     return values[0] if len(values) == 1 else json_text(values)
-
-
-def _key_value(row: Any, path: Path) -> str:
-    value = _at(row, path)
-    if value is None or value == "":
-        raise NoKey(f"the document has no value at {'.'.join(path)}, which is part of its key")
-    if isinstance(value, bool | dict | list):
-        raise NoKey(f"the value at {'.'.join(path)}, which is part of the key, is no text or number")
-    return str(value)
 
 
 def _at(value: Any, path: Path) -> Any:
@@ -228,10 +222,6 @@ def _unexpected(config: DocumentsConfig, content: dict[str, Any], what: str) -> 
         f"the answer to {config.endpoint} has {what} (table documents.{config.name} of DOCUMENTS_FILE); "
         f"it has {', '.join(parts) or 'nothing'}."
     )
-
-
-def _request(config: DocumentsConfig, api: DataApi, _: SyncSettings, page: PageRequest) -> Answer:
-    return api.documents(config.endpoint, parameters(config, page))
 
 
 def _filled(value: Any, ends: Mapping[str, str]) -> Any:
@@ -321,18 +311,15 @@ def proposed_view(config: DocumentsConfig, paths: Sequence[PathDescription]) -> 
     """
     plain = [item for item in paths if all(map(PLAIN_NAME.fullmatch, item.path))]
     columns = ["account", "document_key", *_view_columns(plain), "first_seen_at", "observed_at"]
-    lines = ["CREATE SCHEMA IF NOT EXISTS typed;", *_view_helpers()]
+    lines = ["CREATE SCHEMA IF NOT EXISTS typed;"]
+    for name, returned, cast in VIEW_CASTS.values():
+        lines += [
+            f"CREATE OR REPLACE FUNCTION {name}(t text) RETURNS {returned} LANGUAGE plpgsql IMMUTABLE AS $$",
+            f"BEGIN RETURN {cast}; EXCEPTION WHEN data_exception THEN RETURN NULL; END $$;",
+        ]
     lines += [f"CREATE OR REPLACE VIEW typed.{config.name} AS", "SELECT " + ",\n       ".join(columns)]
     lines += ["FROM core.documents", f"WHERE stream = '{config.stream}';"]
     return "\n".join(lines)
-
-
-def _view_helpers() -> Iterator[str]:
-    for name, (returned, cast) in VIEW_HELPERS.items():
-        yield (
-            f"CREATE OR REPLACE FUNCTION typed.{name}(t text) RETURNS {returned} LANGUAGE plpgsql IMMUTABLE AS $$\n"
-            f"BEGIN RETURN {cast}; EXCEPTION WHEN data_exception THEN RETURN NULL; END $$;"
-        )
 
 
 def _view_columns(paths: Sequence[PathDescription]) -> Iterator[str]:
@@ -346,4 +333,4 @@ def _view_columns(paths: Sequence[PathDescription]) -> Iterator[str]:
         is_number = {*item.kinds} == {"integer", "decimal"}
         cast = VIEW_CASTS.get(kind) if not others else VIEW_CASTS["decimal"] if is_number else None
         value = f"document #>> ARRAY[{steps}]"
-        yield f'{cast}({value}) AS "{unique}"' if cast else f'{value} AS "{unique}"'
+        yield f'{cast[0]}({value}) AS "{unique}"' if cast else f'{value} AS "{unique}"'

@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from functools import partial
 from math import ceil
@@ -43,19 +43,15 @@ from resources.output import bind_log, log_commit
 from resources.settings import SyncSettings
 from resources.warehouse import ledger
 from resources.warehouse.engine import Warehouse
-from resources.warehouse.ledger import (
-    ControlTotal,
-    LoadReport,
-    Neighbours,
-    Scope,
-    WalkRecord,
-    sum_totals,
-)
+from resources.warehouse.ledger import ControlTotal, LoadReport, Neighbours, Scope, WalkRecord, sum_totals
 from resources.warehouse.load import load_window, readable_body, row_keys
 from resources.warehouse.locks import BackfillThrottle, TokenBudget, open_locks
 
 T = TypeVar("T")
 
+# of a window: it is committed, cannot be shown complete, or must be cut into these
+Outcome = LoadReport | Unstable | list[Window]
+ROW_COUNTS = ("rows_met", "rows_new", "rows_changed", "rows_unchanged", "rows_rejected")
 FIRST_IN_FLIGHT = 4  # windows, until one of them has told how long it waits
 PROCESSORS = 2  # that windows keep busy: this process and PostgreSQL
 
@@ -125,15 +121,8 @@ class SyncReport:
 
     def __add__(self, loaded: LoadReport) -> SyncReport:
         """Count the rows of a committed window in."""
-        return replace(
-            self,
-            windows=self.windows + 1,
-            rows_met=self.rows_met + loaded.rows_met,
-            rows_new=self.rows_new + loaded.rows_new,
-            rows_changed=self.rows_changed + loaded.rows_changed,
-            rows_unchanged=self.rows_unchanged + loaded.rows_unchanged,
-            rows_rejected=self.rows_rejected + loaded.rows_rejected,
-        )
+        counts = {name: getattr(self, name) + getattr(loaded, name) for name in ROW_COUNTS}
+        return replace(self, windows=self.windows + 1, **counts)
 
 
 def sync(
@@ -202,26 +191,19 @@ def sync(
                 return SyncReport(run.run_id, windows.of_days(*days), skipped=run.skipped)
 
 
+@dataclass
 class Walker(Generic[T]):
     """Walks windows of a stream; what one meets of a server that is not to be trusted, the next ones know.
 
     `read` makes pages of answers.
     """
 
-    def __init__(
-        self,
-        stream: Stream,
-        api: DataApi,
-        settings: SyncSettings,
-        read: Callable[[Stream, Answer], Page[T]],
-        project_ids: tuple[int, ...] = (),
-    ) -> None:
-        self.stream = stream
-        self.api = api
-        self.settings = settings
-        self.read = read
-        self.project_ids = project_ids
-        self.suspicion = Suspicion()
+    stream: Stream
+    api: DataApi
+    settings: SyncSettings
+    read: Callable[[Stream, Answer], Page[T]]
+    project_ids: tuple[int, ...] = ()
+    suspicion: Suspicion = field(default_factory=Suspicion)
 
     def walk(self, window: Window, waits: list[float] | None = None) -> Complete[T] | Unstable | list[Window]:
         """Walk a window; return all of its pages, its pieces where it must be cut, or why it is not complete.
@@ -239,8 +221,7 @@ class Walker(Generic[T]):
         if not self.stream.has_pages:
             return fetch_whole(fetch, self.suspicion)
         can_be_cut = window.seconds > self.stream.shortest
-        length = window.length if can_be_cut else SHORTEST
-        outcome = walk_until_stable(fetch, length, self.suspicion)
+        outcome = walk_until_stable(fetch, window.length if can_be_cut else SHORTEST, self.suspicion)
         if isinstance(outcome, TooDense):
             return windows.cut(window, windows.pieces_for(window, outcome.rows, outcome.span, DEEPEST))
         if isinstance(outcome, Unstable) and can_be_cut and not outcome.contradiction:
@@ -271,30 +252,22 @@ class WindowsInFlight:
             self._working = working if self._working is None else (self._working + working) / 2
 
 
+@dataclass
 class Engine(Generic[T]):
     """The work of one run: its queue of windows, its report. It decides; what it works with is given."""
 
-    def __init__(
-        self,
-        walker: Walker[T],
-        store: WindowStore[T],
-        run_id: int,
-        throttle: BackfillThrottle | None,
-        progress: Progress,
-        workers: Callable[[int], AbstractContextManager[Workers]] = Threads,
-    ) -> None:
-        self.walker = walker
-        self.store = store
-        self.run_id = run_id
-        self.throttle = throttle
-        self.progress = progress
-        self.workers = workers
-        self.stream = walker.stream
-        self.api = walker.api
-        self.settings = walker.settings
+    walker: Walker[T]
+    store: WindowStore[T]
+    run_id: int
+    throttle: BackfillThrottle | None
+    progress: Progress
+    workers: Callable[[int], AbstractContextManager[Workers]] = Threads
+    incomplete: list[tuple[Window, Unstable]] = field(default_factory=list)
+    totals: list[tuple[ControlTotal, ...]] = field(default_factory=list)  # of each committed window
+
+    def __post_init__(self) -> None:
+        self.stream, self.api, self.settings = self.walker.stream, self.walker.api, self.walker.settings
         self.in_flight = WindowsInFlight(self.settings.windows_in_flight)
-        self.incomplete: list[tuple[Window, Unstable]] = []
-        self.totals: list[tuple[ControlTotal, ...]] = []  # of each committed window
 
     def load(self, request: SyncRequest, done: Sequence[Window]) -> SyncReport:
         """Walk and load what is not done of the days."""
@@ -328,7 +301,7 @@ class Engine(Generic[T]):
     def _work(self, queue: deque[Window]) -> None:
         """Keep several windows in flight until none is left; the first failure stops the rest."""
         with self.workers(self.settings.windows_in_flight) as pool:
-            in_flight: dict[Future[tuple[Window, LoadReport | Unstable | list[Window]]], Window] = {}
+            in_flight: dict[Future[tuple[Window, Outcome]], Window] = {}
             try:
                 while queue or in_flight:
                     while queue and self._may_start(queue[0], len(in_flight)):
@@ -350,11 +323,10 @@ class Engine(Generic[T]):
             return False
         if self.throttle is None:
             return True
-        if in_flight >= self.throttle.windows_in_flight():
-            return False
-        return self.throttle.acquire(*window.days(), is_first=not in_flight)
+        has_room = in_flight < self.throttle.windows_in_flight()
+        return has_room and self.throttle.acquire(*window.days(), is_first=not in_flight)
 
-    def _on_done(self, queue: deque[Window], window: Window, outcome: LoadReport | Unstable | list[Window]) -> None:
+    def _on_done(self, queue: deque[Window], window: Window, outcome: Outcome) -> None:
         if isinstance(outcome, LoadReport):
             self.report += outcome
             self.totals.append(outcome.totals)
@@ -367,7 +339,7 @@ class Engine(Generic[T]):
         else:
             queue.extendleft(reversed(outcome))
 
-    def _walk_and_load(self, window: Window) -> tuple[Window, LoadReport | Unstable | list[Window]]:
+    def _walk_and_load(self, window: Window) -> tuple[Window, Outcome]:
         """Return the report of a committed window, its pieces when it must be cut, why when incomplete.
 
         The window itself is returned with it: that of a snapshot is the second in which its walk began at the platform,

@@ -138,14 +138,9 @@ def guess(
     """
     counted = sum(known[day] for day in days if day in known)
     unknown = sum(day not in known for day in days)
-    rows = [
-        round(counted + unknown * rate)
-        for rate in (
-            sum(rate.likely for rate in rates) / len(rates) if rates else 0.0,
-            min((rate.least for rate in rates), default=0.0),
-            max((rate.most for rate in rates), default=0.0),
-        )
-    ]
+    likely = sum(rate.likely for rate in rates) / len(rates) if rates else 0.0
+    least, most = min((rate.least for rate in rates), default=0.0), max((rate.most for rate in rates), default=0.0)
+    rows = [round(counted + unknown * rate) for rate in (likely, least, most)]
     requests = [_requests(len(days), count) for count in rows]
     speed = rows_a_second or ROWS_A_SECOND
     minutes = [
@@ -168,9 +163,7 @@ def _requests(days: int, rows: int) -> int:
 
 
 def _because(known: int, unknown: int, samples: int) -> str:
-    reasons = []
-    if known:
-        reasons.append(f"{known:,} days as the ledger counted them")
+    reasons = [f"{known:,} days as the ledger counted them"] if known else []
     if unknown:
         places = f"{samples} place{'s' * (samples != 1)}"
         reasons.append(
@@ -197,11 +190,6 @@ class LogProgress:
     """Progress as log lines, at most one every `interval` seconds."""
 
     interval: float = 10.0
-    _total: int = 0
-    _done: int = 0
-    _rows: int = 0
-    _next: float = field(default=0.0)
-    _began: float = field(default=0.0)
 
     def begin(self, what: Window, holes: list[Window]) -> None:
         """Log what is asked for, and how much of it an interrupted run has already done."""
@@ -220,12 +208,8 @@ class LogProgress:
         if time.monotonic() >= self._next:
             self._next = time.monotonic() + self.interval
             left = (time.monotonic() - self._began) * (self._total - self._done) / max(1, self._done)
-            logger.info(
-                "%d %% of the time asked for, %d rows, %s left",
-                100 * self._done // max(1, self._total),
-                self._rows,
-                duration(left),
-            )
+            share = 100 * self._done // max(1, self._total)
+            logger.info("%d %% of the time asked for, %d rows, %s left", share, self._rows, duration(left))
 
     def end(self) -> None:
         """Nothing: the summary is the caller's."""

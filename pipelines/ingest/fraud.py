@@ -3,7 +3,7 @@
 import hashlib
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
@@ -14,10 +14,9 @@ import pyarrow as pa
 
 from pipelines.ingest.engine import SyncReport, SyncRequest, sync
 from pipelines.ingest.forecast import Progress
-from pipelines.ingest.schema import LARGEST, Rows, Schema, json_text
-from pipelines.ingest.streams import PageRequest, Stream
+from pipelines.ingest.schema import LARGEST, Rows, Schema, json_text, of_kind
+from pipelines.ingest.streams import Stream
 from resources.currencies import exponents
-from resources.data_api.client import Answer
 from resources.data_api.endpoints import DataApi
 from resources.settings import SyncSettings
 from resources.warehouse.engine import Warehouse
@@ -31,9 +30,8 @@ CLASH = "another report of the same answer has the same project, payment, operat
 RIGHT = "Risks or Merchant admin"
 
 
-def report_key(identifying: Mapping[str, Any]) -> str:
-    """Return the id of a report: SHA-256 over its identifying values, typed, times as UTC."""
-    values = [identifying[name] for name in IDENTIFYING]
+def report_key(values: Sequence[Any]) -> str:
+    """Return the id of a report: SHA-256 over its `IDENTIFYING` values, typed, times as UTC."""
     texts = [value.isoformat() if isinstance(value, datetime) else value for value in values]
     return hashlib.sha256(json.dumps(texts, ensure_ascii=False).encode()).hexdigest()
 
@@ -72,16 +70,12 @@ def _derive(rows: Rows) -> dict[str, pa.Array]:
     keys: list[str] = []
     reports: dict[str, str] = {}
     for number, values in enumerate(zip(*(rows.columns[name].to_pylist() for name in IDENTIFYING), strict=True)):
-        keys.append(report_key(dict(zip(IDENTIFYING, values, strict=True))))
+        keys.append(report_key(values))
         if number not in rows.faults:
             text = json_text(rows.objects[number])
             if reports.setdefault(keys[-1], text) != text:
                 rows.reject(number, CLASH)
     return {"tr_amount_minor": pa.array(minors, pa.int64()), "report_key": pa.array(keys, pa.string())}
-
-
-def _request(api: DataApi, _: SyncSettings, page: PageRequest) -> Answer:
-    return api.fraud(page.window.first, page.window.last, offset=page.offset, limit=page.limit)
 
 
 FRAUD = Stream(
@@ -90,34 +84,23 @@ FRAUD = Stream(
     endpoint="fraud/list",
     table="core.fraud_reports",
     statements="ingest/fraud",
-    request=_request,
+    request=lambda api, _, page: api.fraud(page.window.first, page.window.last, offset=page.offset, limit=page.limit),
     rows=itemgetter("operations"),  # so the platform calls the list of reports
     schema=Schema(
         key="report_key",
         columns={
-            "report_key": "text",
-            "project_id": "text",
-            "payment_id": "text",
-            "operation_id": "text",
+            **of_kind("text", "report_key", "project_id", "payment_id", "operation_id"),
             "tr_amount": "decimal",  # in major units
             "tr_ccy": "text",
             "tr_amount_minor": "amount",
-            "account_number": "text",
-            "payment_method_type": "text",
+            **of_kind("text", "account_number", "payment_method_type"),
             "row_updated_at": "time",
-            "customer_id": "text",
-            "project_name": "text",
-            "arn": "text",
-            "fraud_type": "text",
+            **of_kind("text", "customer_id", "project_name", "arn", "fraud_type"),
             "fraud_report_date": "time",
             "issuer_country": "text",
-            "received_on": "time",
-            "purchase_date": "time",
+            **of_kind("time", "received_on", "purchase_date"),
             "channel_amount_in_usd": "decimal",
-            "issuer_bank_name": "text",
-            "bin": "text",
-            "country_by_ip": "text",
-            "customer_email": "text",
+            **of_kind("text", "issuer_bank_name", "bin", "country_by_ip", "customer_email"),
             "report_and_purchase_date_difference": "integer",
             "extra": "json",
         },

@@ -196,24 +196,12 @@ def _type_columns(schema: Schema, values: dict[str, Sequence[Any]], found: Rows)
         for number, reason in bad.items():
             found.reject(number, f"{name} {reason}", name)
     for name in schema.required:
-        _require(name, found)
+        for number in pc.indices_nonzero(found.columns[name].is_null()).to_pylist():
+            found.reject(number, f"{name} is missing", name)
     for name in schema.indexed:
-        _find_too_long(name, found)
-
-
-def _require(name: str, found: Rows) -> None:
-    if found.columns[name].null_count:
-        for number, value in enumerate(found.columns[name].to_pylist()):
-            if value is None:
-                found.reject(number, f"{name} is missing", name)
-
-
-def _find_too_long(name: str, found: Rows) -> None:
-    lengths = pc.binary_length(found.columns[name])
-    if (pc.max(lengths).as_py() or 0) > LONGEST_INDEXED:
-        for number, length in enumerate(lengths.to_pylist()):
-            if (length or 0) > LONGEST_INDEXED:
-                found.reject(number, f"{name} is too long for an index ({length} bytes)", name)
+        lengths = pc.binary_length(found.columns[name])
+        for number in pc.indices_nonzero(pc.greater(lengths, LONGEST_INDEXED)).to_pylist():
+            found.reject(number, f"{name} is too long for an index ({lengths[number]} bytes)", name)
 
 
 def _extra_texts(extras: dict[int, Row], found: Rows) -> list[str | None]:

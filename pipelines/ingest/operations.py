@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from operator import attrgetter, itemgetter
 from typing import Any
 
-from pipelines.ingest.schema import EXTRA, SUM_PARTS, Kind, Schema
+from pipelines.ingest.schema import EXTRA, SUM_PARTS, Kind, Schema, of_kind
 from pipelines.ingest.streams import PageRequest, Stream
 from resources.data_api.client import Answer
 from resources.data_api.endpoints import DataApi
@@ -17,65 +17,27 @@ from resources.settings import SyncSettings
 from resources.warehouse.load import Total
 
 BY_DEFAULT: dict[str, Kind] = {
-    "operation_id": "text",
-    "project_id": "text",
-    "payment_id": "text",
-    "operation_type": "text",
-    "operation_status": "text",
-    "account_number": "text",
-    "customer_ip": "text",
-    "payment_method_name": "text",
-    "payment_method_type": "text",
-    "payment_description": "text",
-    "operation_created_at": "time",
-    "operation_completed_at": "time",
-    "provider_date": "time",
-    "shipment_date": "time",
+    **of_kind("text", "operation_id", "project_id", "payment_id", "operation_type", "operation_status"),
+    **of_kind("text", "account_number", "customer_ip"),
+    **of_kind("text", "payment_method_name", "payment_method_type", "payment_description"),
+    **of_kind("time", "operation_created_at", "operation_completed_at", "provider_date", "shipment_date"),
     "sum_initial_amount": "amount",
     "sum_initial_currency": "text",
     "sum_converted_amount": "amount",
     "sum_converted_currency": "text",
-    "arn": "text",
-    "rrn": "text",
-    "payment_provider_code": "text",
-    "payment_provider_message": "text",
+    **of_kind("text", "arn", "rrn", "payment_provider_code", "payment_provider_message"),
 }
 ON_REQUEST: dict[str, Kind] = {
-    "bin": "text",
-    "bank_name": "text",
-    "card_enroll_check": "text",
-    "card_holder": "text",
-    "card_product_name": "text",
-    "card_token": "text",
-    "expiration_date": "text",
-    "country_by_bin": "text",
-    "eci": "text",
-    "secure_3ds_check": "text",
-    "auth_code": "text",
-    "avs_post_code": "text",
-    "avs_street_address": "text",
-    "avs_result": "text",
-    "customer_id": "text",
-    "customer_email": "text",
-    "country_by_ip": "text",
-    "completed_refund": "amount",
-    "remaining_refund": "amount",
-    "currency_rate": "text",
-    "payment_currency": "text",
-    "balance_id": "text",
-    "payment_type": "text",
-    "transaction_created_at": "time",
-    "transaction_completed_at": "time",
-    "transaction_status": "text",
-    "provider_payment_id": "text",
-    "recurring_id": "text",
-    "recurring_register": "text",
-    "recurring_valid_thru": "text",
-    "acquirer_bank_name": "text",
-    "legal_entity_name": "text",
-    "merchant_id": "text",
-    "project_name": "text",
-    "project_url": "text",
+    **of_kind("text", "bin", "bank_name", "card_enroll_check", "card_holder", "card_product_name", "card_token"),
+    **of_kind("text", "expiration_date", "country_by_bin", "eci", "secure_3ds_check", "auth_code"),
+    **of_kind("text", "avs_post_code", "avs_street_address", "avs_result"),
+    **of_kind("text", "customer_id", "customer_email", "country_by_ip"),
+    **of_kind("amount", "completed_refund", "remaining_refund"),
+    **of_kind("text", "currency_rate", "payment_currency", "balance_id", "payment_type"),
+    **of_kind("time", "transaction_created_at", "transaction_completed_at"),
+    **of_kind("text", "transaction_status", "provider_payment_id", "recurring_id", "recurring_register"),
+    **of_kind("text", "recurring_valid_thru", "acquirer_bank_name", "legal_entity_name", "merchant_id"),
+    **of_kind("text", "project_name", "project_url"),
 }
 COLUMNS: dict[str, Kind] = {**BY_DEFAULT, **ON_REQUEST, EXTRA: "json"}
 KEY = "operation_id"
@@ -91,13 +53,9 @@ SUMS = ("sum_initial", "sum_converted")
 
 
 def _request(api: DataApi, settings: SyncSettings, page: PageRequest) -> Answer:
+    first, last, fields = page.window.first, page.window.last, settings.fields
     return api.operations(
-        page.window.first,
-        page.window.last,
-        offset=page.offset,
-        limit=page.limit,
-        project_ids=page.project_ids,
-        fields=settings.fields,
+        first, last, offset=page.offset, limit=page.limit, project_ids=page.project_ids, fields=fields
     )
 
 
@@ -124,14 +82,7 @@ OPERATIONS = Stream(
     statements="ingest/operations",
     request=_request,
     rows=itemgetter("operations"),
-    schema=Schema(
-        key=KEY,
-        columns=COLUMNS,
-        sums=SUMS,
-        required=(KEY,),
-        indexed=(KEY, "payment_id"),
-        codes=CODES,
-    ),
+    schema=Schema(key=KEY, columns=COLUMNS, sums=SUMS, required=(KEY,), indexed=(KEY, "payment_id"), codes=CODES),
     total=Total("sum_initial_currency", "operation_type", "operation_status", "sum_initial_amount"),
     look_back_days=attrgetter("look_back_days"),
     unrequested=_unrequested,

@@ -99,11 +99,25 @@ class Schema:
         return frozenset(self.typed.keys() - self.parts) | frozenset(self.sums)
 
 
+def of_kind(kind: Kind, *names: str) -> dict[str, Kind]:
+    """Return columns of one kind, as `Schema.columns` takes them."""
+    return dict.fromkeys(names, kind)
+
+
 def typed(values: Sequence[Any], kind: Kind) -> tuple[pa.Array, Reasons]:
     """Return the column (null where a value is null, `""` or cannot be typed) and the reasons for the latter."""
-    types = set(map(type, values))
-    fast = _FAST[kind](values) if kind in _FAST and types <= _CLEAN[kind] else None
+    fast = _typed_fast(values, kind)
     return (fast, {}) if fast is not None else _typed_one_by_one(values, kind)
+
+
+def _typed_fast(values: Sequence[Any], kind: Kind) -> pa.Array | None:
+    clean, column_type = _CLEAN.get(kind, (None, None))
+    if clean is None or not set(map(type, values)) <= {clean, type(None)}:
+        return None
+    try:
+        return typed_column(pa.array(values, column_type), kind, len(values))
+    except (pa.ArrowInvalid, OverflowError):  # a number that 64 bits do not hold
+        return None
 
 
 def _typed_one_by_one(values: Sequence[Any], kind: Kind) -> tuple[pa.Array, Reasons]:
@@ -123,35 +137,15 @@ def typed_column(column: pa.Array | None, kind: Kind, count: int) -> pa.Array | 
     """Return the column of values that are Arrow's already, `count` nulls for no column; None: a case for `typed`."""
     if column is None or column.null_count == count:
         return pa.nulls(count, ARROW_TYPES[kind])
+    if kind not in _CLEAN or column.type != _CLEAN[kind][1]:
+        return None
     if kind == "amount":
-        return column if column.type == pa.int64() else None
-    if kind not in _FAST or column.type != pa.string():
-        return None
-    return _clean_text(_no_empty(column)) if kind == "text" else _clean_time(_no_empty(column))
-
-
-def _no_empty(texts: pa.Array) -> pa.Array:
-    empty = pc.equal(pc.binary_length(texts), NO_BYTES)
-    return pc.if_else(empty, pa.scalar(None, pa.string()), texts) if empty.true_count else texts
-
-
-def _fast_text(values: Sequence[Any]) -> pa.Array | None:
-    return _clean_text(pa.array([value or None for value in values], pa.string()))
-
-
-def _clean_text(texts: pa.Array) -> pa.Array | None:
+        return column
+    empty = pc.equal(pc.binary_length(column), NO_BYTES)
+    texts = pc.if_else(empty, pa.scalar(None, pa.string()), column) if empty.true_count else column
+    if kind == "time":
+        return _clean_time(texts)
     return None if pc.match_substring(texts, "\x00").true_count else texts
-
-
-def _fast_amount(values: Sequence[Any]) -> pa.Array | None:
-    try:
-        return pa.array(values, pa.int64())
-    except (pa.ArrowInvalid, OverflowError):
-        return None
-
-
-def _fast_time(values: Sequence[Any]) -> pa.Array | None:
-    return _clean_time(pa.array([value or None for value in values], pa.string()))
 
 
 def _clean_time(texts: pa.Array) -> pa.Array | None:
@@ -232,21 +226,15 @@ def _json_name(value: Any) -> str:
     return {bool: "a boolean", dict: "an object", list: "a list"}[type(value)]
 
 
-def json_text(value: Any) -> str:
+def json_text(value: Any, *, sort_keys: bool = False) -> str:
     """Return `value` as JSON with every number as exact as it came (decimal.Decimal included)."""
-    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=_mark_number)
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=_mark_number, sort_keys=sort_keys)
     return _MARKED.sub(r"\1", text) if _MARK in text else text
 
 
 def canonical(value: Any) -> str:
     """Return the JSON that a digest is taken over: keys sorted, no spaces, numbers as they came."""
-    return json_text(_sorted(value))
-
-
-def _sorted(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {name: _sorted(value[name]) for name in sorted(value)}
-    return [_sorted(part) for part in value] if isinstance(value, list) else value
+    return json_text(value, sort_keys=True)
 
 
 def why_not_storable(value: Any, text: str) -> str | None:
@@ -283,12 +271,10 @@ def _is_too_long(number: Decimal) -> bool:
 _NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")  # the escape itself, not a backslash that stands before "u0000"
 _MARK = secrets.token_hex(8)  # cannot be foreseen, so no text of a merchant can look like a marked number
 _MARKED = re.compile(rf'"{_MARK}([^"]*)"')
-_NULL = type(None)
-_CLEAN: dict[Kind, set[type]] = {"text": {str, _NULL}, "time": {str, _NULL}, "amount": {int, _NULL}}
-_FAST: dict[Kind, Callable[[Sequence[Any]], pa.Array | None]] = {
-    "text": _fast_text,
-    "time": _fast_time,
-    "amount": _fast_amount,
+# of which a clean column is, as JSON and as Arrow's
+_CLEAN: dict[Kind, tuple[type, pa.DataType]] = {
+    **dict.fromkeys(("text", "time"), (str, pa.string())),
+    "amount": (int, pa.int64()),
 }
 _EXACT: dict[Kind, Callable[[Any], Any]] = {
     "text": _exact_text,

@@ -131,10 +131,6 @@ def _span(batch: Batch, time_column: str | None) -> tuple[datetime, datetime] | 
     lower, upper = int(times[len(times) // 4]), int(times[3 * len(times) // 4])
     beyond = (upper - lower) // 2
     try:
-        return _moment(lower - beyond), _moment(upper + beyond)
+        return EPOCH + timedelta(microseconds=lower - beyond), EPOCH + timedelta(microseconds=upper + beyond)
     except OverflowError:  # times such as 9999-12-31: then they tell nothing
         return None
-
-
-def _moment(microseconds: int) -> datetime:
-    return EPOCH + timedelta(microseconds=microseconds)

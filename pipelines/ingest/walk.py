@@ -83,10 +83,6 @@ class Walk(Generic[T]):
         self.pages.append(page)
         self.ids.update(page.ids)
 
-    def first_page(self) -> set[str]:
-        """Return the identities of the first page."""
-        return set(self.pages[0].ids)
-
 
 @dataclass(frozen=True)
 class Complete(Generic[T]):
@@ -99,7 +95,7 @@ class Complete(Generic[T]):
 
 
 @dataclass(frozen=True)
-class TooDense(Generic[T]):
+class TooDense:
     """The window holds more than is walked at once; `rows` of it were received within `span`."""
 
     rows: int
@@ -123,7 +119,7 @@ class Unstable:
 
 def walk_until_stable(
     fetch: Fetch[T], length: timedelta, suspicion: Suspicion | None = None
-) -> Complete[T] | TooDense[T] | Unstable:
+) -> Complete[T] | TooDense | Unstable:
     """Walk a window of that length until it is shown complete; or say that it must be cut, or cannot be shown.
 
     A window of one second cannot be cut. The caller unites the rows of all walks: each was really there
@@ -146,7 +142,7 @@ def walk_until_stable(
         ids |= unknown
         if not walk.moved:
             return Complete(pages, number, number - 1, requests)
-        first = walk.first_page()
+        first = set(walk.pages[0].ids)
         # one answer is a snapshot of the window, if all around it says that it held the whole of it
         snapshot = walk.fits_a_page or (walk.emptied and before is not None and first < before)
         if snapshot and (number == most or (number > 1 and not unknown)):
@@ -250,19 +246,14 @@ def _is_too_deep(fetch: Fetch[T], walk: Walk[T], received: int, length: timedelt
 def _looks_deep(walk: Walk[T], length: timedelta) -> bool:
     if len(walk.pages[-1].ids) < (len(walk.pages[0].ids) if len(walk.pages) > 1 else LIMIT):
         return False  # shorter than a full page: most likely the last
-    likely = _likely_rows(walk, length)
-    if likely is None:
+    rows, span = _density(walk.pages)
+    if span is None:
         return len(walk.pages) >= SURE_PROBE
     first_span = _density(walk.pages[:1])[1]
     if len(walk.pages) >= SURE_PROBE and first_span is not None and first_span > 0.8 * length:
         return True  # the first page lay all over the window, so the rows' times say nothing of what is left
+    likely = rows * (length / max(span, SHORTEST))  # if all of the window is as dense as the pages
     return likely > (LOOKS_DEEP if len(walk.pages) >= FEW_PAGES else 2 * LOOKS_DEEP)
-
-
-def _likely_rows(walk: Walk[T], length: timedelta) -> float | None:
-    """Return how many rows the window holds if all of it is as dense as the pages; None: their times are unknown."""
-    rows, span = _density(walk.pages)
-    return None if span is None else rows * (length / max(span, SHORTEST))
 
 
 def _moved(walk: Walk[T], following: Page[T]) -> Walk[T]:

@@ -52,14 +52,14 @@ CLEAN = {
     ],
 )
 def test_what_the_platform_usually_sends_takes_the_fast_path(kind, column):
-    assert schema._FAST[kind](column) is not None
+    assert schema._typed_fast(column, kind) is not None
 
 
 @settings(QUICK, max_examples=150)
 @given(data=st.data(), kind=kinds)
 def test_the_fast_path_and_the_exact_path_give_the_same_column(data, kind):
     column = data.draw(st.lists(st.one_of(st.none(), CLEAN[kind]), max_size=4))
-    fast = schema._FAST[kind](column)
+    fast = schema._typed_fast(column, kind)
     exact, reasons = schema._typed_one_by_one(column, kind)
     if fast is None:
         return
