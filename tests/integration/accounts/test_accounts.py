@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 
 import dagster as dg
 import pytest
@@ -110,6 +111,7 @@ def test_doctor_examines_each_account_and_status_shows_all(command, environment,
 def test_status_shows_the_balances_of_each_account_at_the_moment_of_its_own_snapshot(command, environment, store):
     for account in ("acme", "globex"):
         assert command("balances", "--account", account, environment=environment).returncode == 0
+        time.sleep(1.1)  # the table shows seconds, and a command is faster than that
     moments = of_account(
         store,
         "SELECT DISTINCT account, to_char(captured_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS') AS at "
