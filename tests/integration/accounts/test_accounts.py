@@ -97,7 +97,7 @@ def test_doctor_examines_each_account_and_status_shows_all(command, environment,
     each = [f"ok {n}" for n in ("settings", "credentials", "connection", "signature", "clock", "balances", "projects")]
     assert [" ".join(line.split()[:2]) for line in lines] == [
         *("account acme", *each, "account globex", *each),
-        *("all accounts", "ok database", "ok migrations", "ok shared"),
+        *("all accounts", "ok database", "ok migrations", "ok zone", "ok shared"),
     ]
     assert f"{tmp_path}/globex_secret, mode 0644): chmod 600" in done.stdout
     command("operations", *DAYS, environment=environment)
