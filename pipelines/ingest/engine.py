@@ -263,7 +263,7 @@ class Engine(Generic[T]):
     progress: Progress
     workers: Callable[[int], AbstractContextManager[Workers]] = Threads
     incomplete: list[tuple[Window, Unstable]] = field(default_factory=list)
-    totals: list[tuple[ControlTotal, ...]] = field(default_factory=list)  # of each committed window
+    totals: tuple[ControlTotal, ...] = ()  # of all committed windows
 
     def __post_init__(self) -> None:
         self.stream, self.api, self.settings = self.walker.stream, self.walker.api, self.walker.settings
@@ -285,7 +285,7 @@ class Engine(Generic[T]):
             self.report,
             requests=self.api.counts.total,
             requests_in_flight=self.api.client.concurrency.limit,
-            totals=sum_totals(*self.totals),
+            totals=self.totals,
         )
 
     def _whole(self, request: SyncRequest) -> Window:
@@ -329,7 +329,7 @@ class Engine(Generic[T]):
     def _on_done(self, queue: deque[Window], window: Window, outcome: Outcome) -> None:
         if isinstance(outcome, LoadReport):
             self.report += outcome
-            self.totals.append(outcome.totals)
+            self.totals = sum_totals(self.totals, outcome.totals)
             if self.stream.is_snapshot:
                 self.report = replace(self.report, window=window)
             self.progress.committed(window, outcome)

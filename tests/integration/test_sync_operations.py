@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import gc
 import time
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from fixtures.commands import ROOT, command, differences, fetch_all, sync
+from fixtures.commands import ROOT, client_of, command, differences, fetch_all, sync
 from fixtures.shifted_clock import ShiftedClock
+from pipelines.ingest.engine import SyncRequest
+from pipelines.ingest.engine import sync as load_stream
+from pipelines.ingest.operations import OPERATIONS
+from resources.data_api.endpoints import DataApi
 from resources.data_api.errors import Unauthorized
 from resources.errors import ConfigError, Incomplete
-from resources.sandbox import DEMO_SECRET, DEMO_TOKEN, Account, Faults, SandboxServer, World
+from resources.sandbox import DEMO_SECRET, DEMO_TOKEN, Account, Faults, SandboxServer, World, sandbox_process
 from resources.settings import SyncSettings
 
 FIRST, LAST = "2024-03-01", "2024-03-10"
@@ -30,6 +35,32 @@ def test_whatever_the_number_of_rows_all_of_them_arrive(store, operations):
         assert differences(store, sandbox.world, FIRST, LAST) == {}
         assert report.rows_met == report.rows_new == len(sandbox.world.truth(None, FIRST, f"{LAST} 23:59:59"))
         assert sandbox.request_count <= 1.25 * report.rows_met / 1000 + 3 * report.windows
+
+
+def test_a_run_keeps_nothing_of_the_windows_that_it_has_committed(store):
+    """Or a backfill of years would fill the memory."""
+    kept = []
+
+    class Counting:
+        def begin(self, what, holes):
+            pass
+
+        def committed(self, window, report):
+            if report.rows_met:
+                gc.collect()
+                kept.append(len(gc.get_objects()))
+
+        def end(self):
+            pass
+
+    hours = replace(OPERATIONS, longest=3600)
+    request = SyncRequest(date.fromisoformat(FIRST), date.fromisoformat("2024-03-02"))
+    options = {"operations": 6_000, "days": 10, "end": date.fromisoformat(LAST), "now": "2024-04-01 00:00:00"}
+    with sandbox_process(**options) as sandbox, client_of(sandbox.url, sandbox.token, sandbox.secret) as client:
+        report = load_stream(hours, request, DataApi(client), store, SyncSettings(windows_in_flight=1), Counting())
+    assert report.windows == 48
+    assert len(report.totals) > 50
+    assert kept[-1] - kept[10] < 10 * len(kept), "a window leaves more behind than new kinds of totals"
 
 
 def test_a_second_sync_changes_no_row_and_says_so(store):
