@@ -78,7 +78,7 @@ def _refused_files(_: Warehouse, scope: AccountScope, _run_ids: list[int]) -> li
     return [f"{path} was refused" for path in refused_files(inbox, scope.account)] if inbox else []
 
 
-def _misplaced_files(scope: AccountScope) -> list[str]:
+def _misplaced_files(_: Warehouse, scope: AccountScope, _run_ids: list[int]) -> list[str]:
     inbox = scope.settings.ledger_inbox
     return misplaced_files(inbox, scope.account, [account.name for account in accounts_of().each]) if inbox else []
 
@@ -180,7 +180,7 @@ LEDGER_ENTRIES = (
     Check(
         "no_file_misplaced",
         "No file lies in SYNC_LEDGER_INBOX where nothing reads it, such as in the folder of a misspelt account.",
-        lambda _store, scope, _runs: _misplaced_files(scope),
+        _misplaced_files,
     ),
 )
 MARTS = (

@@ -241,7 +241,7 @@ def ledger_inbox(account: EachAccount = None) -> None:
             console.line(f"no file is complete in {inbox / scope.account}")
         refused = sum(file.imported is None for file in files)
         said = [f"{refused} of {len(files)} files refused: the reports are beside them"] * bool(refused)
-        said += [f"{len(misplaced)} file{'s' * (len(misplaced) != 1)} read by nobody: move or delete"] * bool(misplaced)
+        said += [f"{counted(len(misplaced), 'file')} read by nobody: move or delete"] * bool(misplaced)
         if said:
             raise Incomplete(f"{'; '.join(said)}.")
 

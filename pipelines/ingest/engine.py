@@ -267,7 +267,7 @@ class Engine(Generic[T]):
 
     def __post_init__(self) -> None:
         self.stream, self.api, self.settings = self.walker.stream, self.walker.api, self.walker.settings
-        self.in_flight = WindowsInFlight(self.settings.windows_in_flight)
+        self.at_once = WindowsInFlight(self.settings.windows_in_flight)
 
     def load(self, request: SyncRequest, done: Sequence[Window]) -> SyncReport:
         """Walk and load what is not done of the days."""
@@ -319,7 +319,7 @@ class Engine(Generic[T]):
                 raise
 
     def _may_start(self, window: Window, in_flight: int) -> bool:
-        if in_flight >= self.in_flight.limit:
+        if in_flight >= self.at_once.limit:
             return False
         if self.throttle is None:
             return True
@@ -351,7 +351,7 @@ class Engine(Generic[T]):
         outcome = self.walker.walk(window, waits)
         started = clock.at(began)
         done = (window, outcome) if isinstance(outcome, list) else self._commit(window, outcome, started)
-        self.in_flight.learn(clock.instant() - began, sum(waits))
+        self.at_once.learn(clock.instant() - began, sum(waits))
         return done
 
     def _commit(

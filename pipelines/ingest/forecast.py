@@ -17,7 +17,7 @@ from typing import Protocol
 from pipelines.ingest import windows
 from pipelines.ingest.walk import LIMIT
 from pipelines.ingest.windows import DAY_SECONDS, LONGEST, ROWS_A_WINDOW, Window, shares
-from resources.output import duration
+from resources.output import counted, duration
 from resources.warehouse.ledger import LoadReport
 
 logger = logging.getLogger(__name__)
@@ -165,7 +165,7 @@ def _requests(days: int, rows: int) -> int:
 def _because(known: int, unknown: int, samples: int) -> str:
     reasons = [f"{known:,} days as the ledger counted them"] if known else []
     if unknown:
-        places = f"{samples} place{'s' * (samples != 1)}"
+        places = counted(samples, "place")
         reasons.append(
             f"{unknown:,} days by looking at {places}: from all as the emptiest of them to all as the fullest"
         )

@@ -23,6 +23,7 @@ from pipelines.reports.document import Close, to_json
 from pipelines.reports.figures import gather
 from resources.data_api.clock import TOLERANCE
 from resources.errors import ConfigError, Incomplete, SyncError, WarehouseBroken
+from resources.output import counted
 from resources.warehouse.engine import Warehouse, run
 from resources.warehouse.locks import days_lock
 
@@ -277,7 +278,7 @@ def _obstacles(
         yield blocked("has not been reconciled", f"`ecommpay-sync {reconcile}` does it.", reconcile)
     if state.open_breaks and not with_open_breaks:
         yield blocked(
-            f"has {state.open_breaks:,} open break{'s' * (state.open_breaks != 1)}",
+            f"has {counted(state.open_breaks, 'open break')}",
             f"explain them (`ecommpay-sync breaks --date {day}`), or close it with --with-open-breaks.",
             f"breaks --date {day}",
         )
