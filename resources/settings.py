@@ -178,9 +178,9 @@ class SyncSettings:
     look_back_days: Annotated[int, values.whole(0, 365)] = setting(
         "SYNC_LOOK_BACK_DAYS", 3, "Days that every night walks again."
     )
-    windows_in_flight: Annotated[int, values.whole(1, 16)] = setting(
+    windows_in_flight: Annotated[int, values.whole(1, 64)] = setting(
         "SYNC_WINDOWS_IN_FLIGHT",
-        16,
+        24,
         "Intervals walked at once, at most; how many keep this machine busy is found.",
     )
     requests_in_flight: Annotated[int, values.whole(1, 64)] = setting(

@@ -366,7 +366,7 @@ def _forecast(scope: AccountScope, interval: tuple[date, date], project_ids: tup
         days_done=done,
         rows_a_second=speeds[0].rows_a_second if speeds else None,
         seconds_a_request=seconds,
-        in_flight=scope.settings.windows_in_flight,
+        in_flight=min(scope.settings.windows_in_flight, scope.settings.requests_in_flight),
     )
 
 

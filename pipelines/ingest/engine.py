@@ -26,6 +26,7 @@ from pipelines.ingest.walk import (
     DEEPEST,
     SHORTEST,
     Complete,
+    Fetch,
     Page,
     Suspicion,
     TooDense,
@@ -49,11 +50,10 @@ from resources.warehouse.locks import BackfillThrottle, TokenBudget, open_locks
 
 T = TypeVar("T")
 
-# of a window: it is committed, cannot be shown complete, or must be cut into these
-Outcome = LoadReport | Unstable | list[Window]
 ROW_COUNTS = ("rows_met", "rows_new", "rows_changed", "rows_unchanged", "rows_rejected")
 FIRST_IN_FLIGHT = 4  # windows, until one of them has told how long it waits
 PROCESSORS = 2  # that windows keep busy: this process and PostgreSQL
+LOADED_AT_ONCE = 2  # windows: one is made ready while PostgreSQL writes another
 
 
 class Workers(Protocol):
@@ -65,12 +65,15 @@ class Workers(Protocol):
     def first_done(self, futures: Collection[Future[Any]]) -> Collection[Future[Any]]:
         """Wait until some of these are done, and return those."""
 
+    def shutdown(self, *, wait: bool = True, cancel_futures: bool = False) -> None:
+        """Take no more work; let what has not begun be, if asked."""
+
 
 class Threads(ThreadPoolExecutor):
     """Workers that are threads."""
 
-    def __init__(self, most: int) -> None:
-        super().__init__(most, thread_name_prefix="window")
+    def __init__(self, most: int, name: str) -> None:
+        super().__init__(most, thread_name_prefix=name)
 
     def first_done(self, futures: Collection[Future[Any]]) -> Collection[Future[Any]]:
         """Wait until some of these are done, and return those."""
@@ -191,6 +194,17 @@ def sync(
                 return SyncReport(run.run_id, windows.of_days(*days), skipped=run.skipped)
 
 
+@dataclass(frozen=True)
+class Walked(Generic[T]):
+    """How the walk of a window ended: with all of its pages, why it is not complete, or the pieces to cut it into."""
+
+    window: Window
+    outcome: Complete[T] | Unstable | list[Window]
+    began: float  # instants of the client's clock
+    ended: float
+    waited: float  # seconds, for its turns and for the platform
+
+
 @dataclass
 class Walker(Generic[T]):
     """Walks windows of a stream; what one meets of a server that is not to be trusted, the next ones know.
@@ -205,19 +219,21 @@ class Walker(Generic[T]):
     project_ids: tuple[int, ...] = ()
     suspicion: Suspicion = field(default_factory=Suspicion)
 
-    def walk(self, window: Window, waits: list[float] | None = None) -> Complete[T] | Unstable | list[Window]:
-        """Walk a window; return all of its pages, its pieces where it must be cut, or why it is not complete.
-
-        The seconds that each answer was waited for are added to `waits`.
-        """
+    def walk(self, window: Window) -> Walked[T]:
+        """Walk a window."""
+        clock, waits = self.api.client.clock, list[float]()
+        began = clock.instant()
 
         def fetch(offset: int, limit: int) -> Page[T]:
             request = PageRequest(window, self.project_ids, offset, limit)
             answer = self.stream.request(self.api, self.settings, request)
-            if waits is not None:
-                waits.append(answer.waited)
+            waits.append(answer.waited)
             return self.read(self.stream, answer)
 
+        outcome = self._outcome(window, fetch)
+        return Walked(window, outcome, began, clock.instant(), sum(waits))
+
+    def _outcome(self, window: Window, fetch: Fetch[T]) -> Complete[T] | Unstable | list[Window]:
         if not self.stream.has_pages:
             return fetch_whole(fetch, self.suspicion)
         can_be_cut = window.seconds > self.stream.shortest
@@ -261,7 +277,7 @@ class Engine(Generic[T]):
     run_id: int
     throttle: BackfillThrottle | None
     progress: Progress
-    workers: Callable[[int], AbstractContextManager[Workers]] = Threads
+    workers: Callable[[int, str], AbstractContextManager[Workers]] = Threads
     incomplete: list[tuple[Window, Unstable]] = field(default_factory=list)
     totals: tuple[ControlTotal, ...] = ()  # of all committed windows
 
@@ -299,22 +315,31 @@ class Engine(Generic[T]):
         return Window(days.first, last)
 
     def _work(self, queue: deque[Window]) -> None:
-        """Keep several windows in flight until none is left; the first failure stops the rest."""
-        with self.workers(self.settings.windows_in_flight) as pool:
-            in_flight: dict[Future[tuple[Window, Outcome]], Window] = {}
+        """Walk several windows at once and load what was walked, until none is left; a failure stops the rest."""
+        walks: set[Future[Walked[T]]] = set()
+        loads: dict[Future[tuple[Window, LoadReport | Unstable]], Walked[T]] = {}
+        most = self.settings.windows_in_flight
+        with self.workers(most, "walk") as walkers, self.workers(LOADED_AT_ONCE, "load") as loaders:
             try:
-                while queue or in_flight:
-                    while queue and self._may_start(queue[0], len(in_flight)):
-                        window = queue.popleft()
-                        in_flight[pool.submit(self._walk_and_load, window)] = window
-                    for future in pool.first_done(in_flight):
-                        window = in_flight.pop(future)
-                        if self.throttle:
-                            self.throttle.release(*window.days())
-                        self._on_done(queue, *future.result())
+                while queue or walks or loads:
+                    while queue and self._may_start(queue[0], len(walks) + len(loads)):
+                        walks.add(walkers.submit(self._walk, queue.popleft()))
+                    for future in walkers.first_done([*walks, *loads]):
+                        if future in loads:
+                            self._on_done(loads.pop(future))
+                            self._count(*future.result())
+                            continue
+                        walks.remove(future)
+                        walked = future.result()
+                        if isinstance(walked.outcome, list):
+                            self._on_done(walked)
+                            queue.extendleft(reversed(walked.outcome))
+                        else:
+                            loads[loaders.submit(self._commit, walked, walked.outcome)] = walked
             except BaseException as error:
                 self.api.stop()  # or an answer that takes minutes would be waited for
                 if not isinstance(error, Exception):  # somebody stops us: nor wait for a lock
+                    loaders.shutdown(wait=False, cancel_futures=True)
                     self.store.cancel()
                 raise
 
@@ -326,43 +351,36 @@ class Engine(Generic[T]):
         has_room = in_flight < self.throttle.windows_in_flight()
         return has_room and self.throttle.acquire(*window.days(), is_first=not in_flight)
 
-    def _on_done(self, queue: deque[Window], window: Window, outcome: Outcome) -> None:
-        if isinstance(outcome, LoadReport):
-            self.report += outcome
-            self.totals = sum_totals(self.totals, outcome.totals)
-            if self.stream.is_snapshot:
-                self.report = replace(self.report, window=window)
-            self.progress.committed(window, outcome)
-            log_commit(self.run_id, window, outcome)
-        elif isinstance(outcome, Unstable):
+    def _on_done(self, walked: Walked[T]) -> None:
+        if self.throttle:
+            self.throttle.release(*walked.window.days())
+        self.at_once.learn(self.api.client.clock.instant() - walked.began, walked.waited)
+
+    def _count(self, window: Window, outcome: LoadReport | Unstable) -> None:
+        if isinstance(outcome, Unstable):
             self.incomplete.append((window, outcome))
-        else:
-            queue.extendleft(reversed(outcome))
+            return
+        self.report += outcome
+        self.totals = sum_totals(self.totals, outcome.totals)
+        if self.stream.is_snapshot:
+            self.report = replace(self.report, window=window)
+        self.progress.committed(window, outcome)
+        log_commit(self.run_id, window, outcome)
 
-    def _walk_and_load(self, window: Window) -> tuple[Window, Outcome]:
-        """Return the report of a committed window, its pieces when it must be cut, why when incomplete.
-
-        The window itself is returned with it: that of a snapshot is the second in which its walk began at the platform,
-        which only the answers tell.
-        """
+    def _walk(self, window: Window) -> Walked[T]:
         bind_log(run_id=self.run_id, window=window)
-        clock, waits = self.api.client.clock, list[float]()
-        began = clock.instant()
-        outcome = self.walker.walk(window, waits)
-        started = clock.at(began)
-        done = (window, outcome) if isinstance(outcome, list) else self._commit(window, outcome, started)
-        self.at_once.learn(clock.instant() - began, sum(waits))
-        return done
+        return self.walker.walk(window)
 
-    def _commit(
-        self, window: Window, outcome: Complete[T] | Unstable, started: datetime
-    ) -> tuple[Window, LoadReport | Unstable]:
-        clock = self.api.client.clock
+    def _commit(self, walked: Walked[T], outcome: Complete[T] | Unstable) -> tuple[Window, LoadReport | Unstable]:
+        """Commit a verdict; return its window, which of a snapshot is the second in which its walk began."""
+        bind_log(run_id=self.run_id, window=walked.window)
+        clock, window = self.api.client.clock, walked.window
+        started = clock.at(walked.began)  # only the answers tell the platform's time
         if self.stream.is_snapshot:
             window = _second_of(started)
         else:
             self.api.assert_over(window.last)
-        record = _record(window, started, clock.at(clock.instant()), outcome)
+        record = _record(window, started, clock.at(walked.ended), outcome)
         if isinstance(outcome, Unstable):
             self.store.add_incomplete(record)
             return window, outcome
@@ -385,9 +403,11 @@ class WarehouseWindows:
         raw = [without_body(page.payload.raw, personal) for page in pages]
         unknown = unknown_columns(self.stream.unrequested(raw[0].request) if raw else (), personal)
         pages.clear()  # what waits for the commits of other windows is in memory once
-        return load_window(
+        report = load_window(
             self.warehouse, self.stream, self.scope, record, rows.frame, rows.rejects, raw, unrequested=unknown
         )
+        pa.default_memory_pool().release_unused()
+        return report
 
     def add_incomplete(self, record: WalkRecord) -> None:
         """Commit the verdict of a walk that could not be shown complete."""

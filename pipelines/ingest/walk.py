@@ -70,7 +70,7 @@ class Walk(Generic[T]):
     suspicion: Suspicion = field(default_factory=Suspicion)
     pages: list[Page[T]] = field(default_factory=list)
     requests: int = 0
-    probed: bool = False
+    probe: Page[T] | None = None  # the row at `DEEPEST`, if it was asked for
     too_deep: bool = False
     moved: bool = False
     moved_after_first_page: bool = False
@@ -136,7 +136,7 @@ def walk_until_stable(
         walk = walk_once(fetch, length, suspicion)
         requests += walk.requests
         if walk.too_deep:
-            return TooDense(*_density(walk.pages), requests=requests)
+            return _too_dense(walk, requests)
         pages += walk.pages
         unknown = walk.ids - ids
         ids |= unknown
@@ -236,11 +236,19 @@ def _is_too_deep(fetch: Fetch[T], walk: Walk[T], received: int, length: timedelt
     """Ask for a row at `DEEPEST` once, where the rows so far make it likely that there is one."""
     if received > DEEPEST + LIMIT:
         return True
-    if walk.probed or not _looks_deep(walk, length):
+    if walk.probe or not _looks_deep(walk, length):
         return False
-    walk.probed = True
+    walk.probe = fetch(DEEPEST, 1)
     walk.requests += 1
-    return bool(fetch(DEEPEST, 1).ids)
+    return bool(walk.probe.ids)
+
+
+def _too_dense(walk: Walk[T], requests: int) -> TooDense:
+    """Say how dense the window is: by the row at `DEEPEST`, if it was asked for: a burst at its head may mislead."""
+    rows, span = _density(walk.pages)
+    if walk.probe and walk.probe.span:
+        rows, span = DEEPEST + 1, _density([*walk.pages, walk.probe])[1]
+    return TooDense(rows, span, requests)
 
 
 def _looks_deep(walk: Walk[T], length: timedelta) -> bool:

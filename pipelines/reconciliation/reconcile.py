@@ -103,7 +103,7 @@ class Rescan:
         queue = deque(windows.plan(window))
         while queue:
             piece = queue.popleft()
-            outcome = walker.walk(piece)
+            outcome = walker.walk(piece).outcome
             if isinstance(outcome, list):
                 queue.extendleft(reversed(outcome))
             elif isinstance(outcome, Unstable):

@@ -20,7 +20,7 @@ from typing import Protocol
 from resources.data_api.errors import Aborted, DataApiError, RateLimited, ServerError, Unreachable
 
 MOST = 16
-START = 2.0
+START = 4.0
 FEW = 2  # so many of the token in flight do not slow each other: what an answer takes then is what it takes
 AS_FAST = 1.25  # times what an answer of its kind takes: up to here the limit grows
 SLOWER = 1.6  # from here on it is one less
@@ -148,11 +148,12 @@ class InFlightLimit:
             self._usual[kind] = count, usual + (seconds - usual) / count
         elif count == 0:
             self._usual[kind] = count, usual
-        if started < self._changed_at:
+        if started < self._changed_at and not self._doubles:
             return  # of another limit
-        self._was_reached |= in_flight >= int(self)
+        self._was_reached |= (2 * in_flight > int(self)) if self._doubles else in_flight >= int(self)
         self._ratios.append(seconds / usual)
-        if len(self._ratios) >= max(int(self), FEW if self._doubles else LEAST_ANSWERS):
+        enough = max(int(self), FEW if self._doubles else LEAST_ANSWERS)
+        if len(self._ratios) >= enough or (self._doubles and len(self._ratios) >= FEW and self._is_as_fast()):
             self._decide(now)
 
     def refused(self, now: float, started: float) -> None:
@@ -170,7 +171,7 @@ class InFlightLimit:
             self._doubles = False
 
     def _decide(self, now: float) -> None:
-        ratio, was_reached = median(self._ratios), self._was_reached
+        ratio = median(self._ratios)
         if ratio >= SLOW and int(self) > 1:
             self.failed(now, now)
         elif ratio >= SLOWER and int(self) > 1:
@@ -178,16 +179,19 @@ class InFlightLimit:
             self._doubles = False
         elif self._is_above_its_share():
             self._set(now, float(int(self) - 1))  # what came later takes a busy platform for the usual one
-        elif ratio <= AS_FAST and was_reached:
+        elif self._is_as_fast():
             self._set(now, self._grown(now))
         else:
             self._ratios, self._was_reached = [], False
+
+    def _is_as_fast(self) -> bool:
+        return self._was_reached and median(self._ratios) <= AS_FAST
 
     def _is_above_its_share(self) -> bool:
         return self.processes > 1 and int(self) > self.others / (self.processes - 1) + 1
 
     def _grown(self, now: float) -> float:
-        grown = self.value * 2 if self._doubles else float(int(self) + 1)
+        grown = self.value + len(self._ratios) if self._doubles else float(int(self) + 1)
         if self._refused_at is not None and grown >= self._refused_at:
             if now - self._changed_at < self._patience:
                 return self.value

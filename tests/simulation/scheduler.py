@@ -126,11 +126,10 @@ class Scheduler:
 
 
 class SimulatedWorkers:
-    """Workers of the engine that are tasks of a scheduler, at most `most` of them at once."""
+    """Workers of the engine that are tasks of a scheduler, however many at once."""
 
-    def __init__(self, scheduler: Scheduler, most: int) -> None:
+    def __init__(self, scheduler: Scheduler, most: int, name: str) -> None:
         self.scheduler = scheduler
-        self.most = most
         self.futures: list[SimulatedFuture] = []
 
     def __enter__(self) -> Self:

@@ -16,7 +16,7 @@ from statistics import mean
 
 import pytest
 
-from resources.data_api.pace import MOST, InFlightLimit
+from resources.data_api.pace import MOST, START, InFlightLimit
 
 SECONDS = 120.0
 PAUSE = 1.0  # what `Retry-After: 1` makes all workers of the token wait
@@ -227,8 +227,8 @@ def test_a_process_that_comes_later_leaves_the_first_one_its_share(name):
 def test_it_starts_low_and_reaches_the_setting_within_a_few_answers_and_never_more():
     process = Process(InFlightLimit(MOST))
     simulate(Capacity(64), process, seconds=10.0)
-    assert process.levels[0][1] == 2
-    assert next(at for at, level in process.levels if level == MOST) <= 5 * 0.3
+    assert process.levels[0][1] == START
+    assert next(at for at, level in process.levels if level == MOST) <= 3 * 0.3
     assert max(level for _, level in process.levels) == MOST
 
 
@@ -258,7 +258,7 @@ def test_it_never_falls_below_one(failures):
     limit = InFlightLimit()
     for number in range(failures):
         limit.failed(10.0 * number, started=10.0 * number)
-    assert int(limit) == max(1, 2 >> failures)
+    assert int(limit) == max(1, int(START) >> failures)
 
 
 def test_errors_of_the_platform_that_come_now_and_then_do_not_hold_it_down():
@@ -299,7 +299,7 @@ def test_what_is_not_asked_for_does_not_raise_it():
     limit = InFlightLimit()
     for number in range(50):
         limit.answered(number + 0.3, float(number), "kind", in_flight=1)
-    assert int(limit) == 2
+    assert int(limit) == START
 
 
 def test_a_platform_that_is_slower_tonight_is_found_out_and_used_all_the_same():

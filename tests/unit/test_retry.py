@@ -28,7 +28,7 @@ from resources.data_api.errors import (
     Unreachable,
     Untrusted,
 )
-from resources.data_api.pace import Caller, Concurrency, Pace, TokenState
+from resources.data_api.pace import START, Caller, Concurrency, Pace, TokenState
 from resources.data_api.retry import Backoff, RetryPolicy, parse_http_date, parse_retry_after, retry
 
 RETRYABLE = [
@@ -320,7 +320,7 @@ def test_what_says_too_many_halves_the_requests_in_flight_and_nothing_else_does(
     pace = Time().pace()
     with pytest.raises(type(error)), pace.request(Caller()):
         raise error
-    assert pace.concurrency == Concurrency(limit=2 - halvings, most=16, in_flight=0, halvings=halvings)
+    assert pace.concurrency == Concurrency(limit=int(START) >> halvings, most=16, in_flight=0, halvings=halvings)
 
 
 def test_no_more_requests_are_in_flight_than_the_limit_and_a_stopped_run_leaves_the_queue():
@@ -334,19 +334,19 @@ def test_no_more_requests_are_in_flight_than_the_limit_and_a_stopped_run_leaves_
 
     held = threading.Event()
     stopped = Caller()
-    with ThreadPoolExecutor(6) as pool:
-        calls = [pool.submit(ask, caller) for _ in range(5)]
-        while len(together) < 2:
+    with ThreadPoolExecutor(8) as pool:
+        calls = [pool.submit(ask, caller) for _ in range(7)]
+        while len(together) < START:
             held.wait(0.005)
         waiting = pool.submit(ask, stopped)
         stopped.stopped.set()
         pace.wake()
         assert isinstance(waiting.exception(10), Aborted)
-        assert len(together) == 2
+        assert len(together) == START
         held.set()
         for call in calls:
             call.result(10)
-    assert max(together) <= 2
+    assert max(together) <= START
     assert pace.concurrency.in_flight == 0
 
 

@@ -26,9 +26,11 @@ from pipelines.ingest.walk import (
     fetch_whole,
     walk_until_stable,
 )
+from pipelines.ingest.windows import Window, pieces_for
 
 DAY = timedelta(days=1)
 START = datetime(2024, 3, 1, tzinfo=UTC)
+A_DAY = Window(START, START + DAY)
 SIZES = [0, 1, 2, 3, 999, 1000, 1001, 1002, 1998, 1999, 2000, 2997, 2998, 5000, 9_000]
 
 
@@ -172,13 +174,22 @@ def test_an_untrusted_server_is_asked_six_times_for_every_end(size, requests):
         (12_000, 1_000, 4),  # the first page lies all over the window
     ],
 )
-def test_a_window_that_is_too_dense_is_told_by_one_probe_and_with_what_was_received(size, dense, pages):
+def test_a_window_that_is_too_dense_is_told_by_one_probe_and_with_how_dense_it_is_up_to_there(size, dense, pages):
     outcome, made = asked(Server(ids(size), dense=dense))
     assert isinstance(outcome, TooDense)
     assert made == [*range(0, 999 * pages, 999), PROBE]
-    assert outcome.rows == 1_000 * pages
-    rows = 999 * pages  # the last row of a page is the first of the next
-    assert outcome.span == (None if not dense else DAY * rows / dense)
+    assert outcome.rows == (9_991 if dense else 1_000 * pages)
+    assert outcome.span == (DAY * 9_990 / dense if dense else None)
+
+
+def test_rows_that_came_in_a_burst_do_not_make_a_whole_window_look_dense():
+    server = Server(ids(12_000), dense=12_000)
+    for row in server.rows[:1_000]:
+        server.oldest_by_row[row] = 12_000  # all within one moment
+    outcome, made = asked(server)
+    assert isinstance(outcome, TooDense)
+    assert made == [0, PROBE]
+    assert pieces_for(A_DAY, outcome.rows, outcome.span, DEEPEST) == 3
 
 
 @pytest.mark.parametrize(("dense", "place"), [(9_990, 3), (0, 4), (1_000, 4)])
