@@ -18,7 +18,7 @@ DAY_SECONDS = 86_400
 DAY = timedelta(days=1)
 LONGEST = 179 * DAY_SECONDS  # the API processes what is longer than 180 days one by one; the end is a second more
 MOST_PIECES = 100
-ROWS_A_WINDOW = 7_500  # what a cut aims at
+ROWS_A_WINDOW = 6_500  # what a cut aims at
 CAUTION = 1.25
 
 
@@ -71,19 +71,14 @@ def plan(window: Window, longest: int = LONGEST) -> list[Window]:
 
 
 def cut(window: Window, pieces: int) -> list[Window]:
-    """Cut `window` into `pieces` (fewer when it has fewer seconds), at midnight where a piece is longer than a day.
+    """Cut `window` into `pieces` of the same length (fewer when it has fewer seconds).
 
     The pieces cover the window in order of time; each begins with the second at which the one before it ends. What
     lasts a second cannot be cut: its ends alone would not hold what lies between them.
     """
     pieces = max(1, min(pieces, window.seconds))
-    starts = {window.first}
-    for number in range(1, pieces):
-        start = window.first + timedelta(seconds=window.seconds * number // pieces)
-        midnight = datetime.combine(start.date(), time.min, UTC)
-        starts.add(midnight if window.seconds // pieces > DAY_SECONDS else start)
-    ordered = sorted(starts)
-    return [Window(start, end) for start, end in pairwise([*ordered, window.last])]
+    starts = [window.first + window.seconds * number // pieces * SECOND for number in range(pieces)]
+    return [Window(start, end) for start, end in pairwise([*starts, window.last])]
 
 
 def pieces_for(window: Window, rows: int, span: timedelta | None, at_least: int) -> int:

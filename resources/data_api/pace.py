@@ -125,8 +125,8 @@ class InFlightLimit:
         self._doubles = True  # until it was halved for the first time
         self._usual: dict[Hashable, tuple[int, float]] = {}  # what an answer of each kind takes, of how many
         self._ratios: list[float] = []  # of the answers since the last decision
-        self._was_reached = False
-        self._changed_at = float("-inf")
+        self._busiest = 0  # requests in flight when one of these answers was asked for; of all answers while it doubles
+        self._changed_at = self._halved_at = float("-inf")
         self._refused_at: int | None = None  # the limit that was answered by 429
         self._patience = FIRST_PATIENCE / 2
 
@@ -150,42 +150,44 @@ class InFlightLimit:
             self._usual[kind] = count, usual
         if started < self._changed_at and not self._doubles:
             return  # of another limit
-        self._was_reached |= (2 * in_flight > int(self)) if self._doubles else in_flight >= int(self)
+        self._busiest = max(self._busiest, in_flight)
         self._ratios.append(seconds / usual)
         enough = max(int(self), FEW if self._doubles else LEAST_ANSWERS)
-        if len(self._ratios) >= enough or (self._doubles and len(self._ratios) >= FEW and self._is_as_fast()):
+        if len(self._ratios) >= enough or (self._doubles and self._is_as_fast()):
             self._decide(now)
 
     def refused(self, now: float, started: float) -> None:
         """Learn from a 429: this many are too many for some time, and each time for longer."""
-        if started >= self._changed_at:
+        if started >= self._halved_at:
             self._refused_at = int(self)
             self._patience = min(2 * self._patience, LONGEST_PATIENCE)
         self.failed(now, started)
 
     def failed(self, now: float, started: float) -> None:
-        """Learn from an error of the platform or a time-out; several at once, of one limit, count once."""
-        if started >= self._changed_at:
-            self._set(now, float(int(self)) / 2)
-            self.halvings += 1
+        """Learn from an error of the platform or a time-out; those sent before it was halved count once."""
+        if started >= self._halved_at:
             self._doubles = False
+            self._set(now, float(int(self)) / 2)
+            self._halved_at = now
+            self.halvings += 1
 
     def _decide(self, now: float) -> None:
         ratio = median(self._ratios)
         if ratio >= SLOW and int(self) > 1:
             self.failed(now, now)
         elif ratio >= SLOWER and int(self) > 1:
-            self._set(now, float(int(self) - 1))
             self._doubles = False
+            self._set(now, float(int(self) - 1))
         elif self._is_above_its_share():
             self._set(now, float(int(self) - 1))  # what came later takes a busy platform for the usual one
         elif self._is_as_fast():
             self._set(now, self._grown(now))
         else:
-            self._ratios, self._was_reached = [], False
+            self._forget()
 
     def _is_as_fast(self) -> bool:
-        return self._was_reached and median(self._ratios) <= AS_FAST
+        was_reached = 2 * self._busiest > int(self) if self._doubles else self._busiest >= int(self)
+        return was_reached and median(self._ratios) <= AS_FAST
 
     def _is_above_its_share(self) -> bool:
         return self.processes > 1 and int(self) > self.others / (self.processes - 1) + 1
@@ -199,10 +201,15 @@ class InFlightLimit:
         return min(grown, float(self.most))
 
     def _set(self, now: float, value: float) -> None:
-        self._ratios, self._was_reached = [], False
+        self._forget()
         if value != self.value:
             self.value = max(1.0, value)
             self._changed_at = now
+
+    def _forget(self) -> None:
+        self._ratios = []
+        if not self._doubles:
+            self._busiest = 0
 
 
 @dataclass

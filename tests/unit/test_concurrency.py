@@ -253,6 +253,17 @@ def test_a_429_halves_it_once_however_many_are_refused_with_it():
     assert int(limit) == 4
 
 
+def test_an_error_counts_though_the_limit_grew_since_its_request_was_sent_and_those_sent_before_a_halving_count_once():
+    limit = InFlightLimit()
+    for in_flight in range(1, 5):
+        limit.answered(0.3, 0.0, "kind", in_flight)
+    grown = int(limit)
+    assert grown == 2 * START
+    limit.failed(0.5, started=0.1)
+    limit.refused(0.6, started=0.4)
+    assert int(limit) == grown // 2
+
+
 @pytest.mark.parametrize("failures", [1, 100])
 def test_it_never_falls_below_one(failures):
     limit = InFlightLimit()
