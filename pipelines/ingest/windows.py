@@ -17,7 +17,7 @@ SECOND = timedelta(seconds=1)
 DAY_SECONDS = 86_400
 DAY = timedelta(days=1)
 LONGEST = 179 * DAY_SECONDS  # the API processes what is longer than 180 days one by one; the end is a second more
-MOST_PIECES = 100
+MOST_PIECES = 250
 ROWS_A_WINDOW = 6_500  # what a cut aims at
 CAUTION = 1.25
 
