@@ -1,4 +1,4 @@
-"""A backfill gives way: to a short run's days, to its share of the platform, and to what the platform told others."""
+"""A backfill gives way: to a short run's days, its share of the platform, what the platform told others; commits wait in turn."""
 
 from __future__ import annotations
 
@@ -6,14 +6,19 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import date
 
 import pytest
 
 from fixtures.commands import client_of, differences, execute, fetch_all, sync
+from pipelines.ingest.engine import FIRST_IN_FLIGHT, LOADED_AT_ONCE, SyncRequest
+from pipelines.ingest.engine import sync as load_stream
+from pipelines.ingest.operations import OPERATIONS
 from resources.data_api.endpoints import DataApi
 from resources.sandbox import SandboxServer, World
 from resources.settings import SyncSettings
+from resources.warehouse.engine import run
 from resources.warehouse.locks import TokenBudget, is_backfill, open_locks
 
 SETTINGS = SyncSettings(backfill_days=10)
@@ -199,3 +204,20 @@ def test_a_shorter_pause_does_not_end_a_longer_one(store):
     TokenBudget(store, "default").slow_down(60)
     TokenBudget(store, "default").slow_down(1)
     assert seconds_left(store, "default") > 50
+
+
+def test_while_a_commit_waits_windows_are_walked_and_only_two_sessions_wait_for_it(store):
+    """Who waits for its turn must hold neither a connection nor its rows in three forms."""
+    two_days = replace(OPERATIONS, longest=2 * 86_400)
+    request = SyncRequest(date(2024, 3, 1), date(2024, 3, 10))
+    world = World.generate(seed=5, start="2024-03-01", days=10, operations=2_000, now="2024-04-01T00:00:00")
+    with SandboxServer(world) as sandbox, client_of(sandbox.url) as client, ThreadPoolExecutor(1) as pool:
+        with store.transaction() as holder:
+            run(holder, "warehouse/load/lock_account", account=SETTINGS.account)
+            loading = pool.submit(load_stream, two_days, request, DataApi(client), store, SETTINGS)
+            wait_until(lambda: somebody_waits(store) == LOADED_AT_ONCE)
+            wait_until(lambda: sandbox.request_count >= 3 * FIRST_IN_FLIGHT)
+            time.sleep(0.2)
+            assert somebody_waits(store) == LOADED_AT_ONCE < FIRST_IN_FLIGHT
+        assert loading.result(30).windows == 5
+    assert differences(store, world, "2024-03-01", "2024-03-10") == {}
