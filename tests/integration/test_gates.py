@@ -1,4 +1,4 @@
-"""A backfill gives way: to a short run's days, its share of the platform, what the platform told others; commits wait in turn."""
+"""A backfill gives way to a short run and to what the platform told others, and commits wait their turn."""
 
 from __future__ import annotations
 
