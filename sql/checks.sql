@@ -9,12 +9,19 @@ SELECT max(run_id) FROM sync.runs WHERE account = :account AND stream = :stream 
 HAVING max(run_id) IS NOT NULL
 
 -- name: no_rejects
-SELECT reason, count(*) AS rows, max(last_seen_at) AS last_seen_at
-FROM core.rejects
-WHERE run_id = ANY(:run_ids)
-GROUP BY reason
-ORDER BY rows DESC
-LIMIT 100
+-- A reason quotes its value, so there may be as many as rows: all past a hundred are one.
+WITH reasons AS (
+    SELECT reason, count(*) AS rows, max(last_seen_at) AS last_seen_at,
+           row_number() OVER (ORDER BY count(*) DESC, reason) <= 100 AS is_named
+    FROM core.rejects
+    WHERE run_id = ANY(:run_ids)
+    GROUP BY reason
+)
+SELECT CASE WHEN is_named THEN reason ELSE 'other reasons' END AS reason,
+       CAST(sum(rows) AS bigint) AS rows, max(last_seen_at) AS last_seen_at
+FROM reasons
+GROUP BY is_named, 1
+ORDER BY is_named DESC, rows DESC, reason
 
 -- name: spot_differences
 SELECT payment_id, operation_id, field, stored, answered, asked_at

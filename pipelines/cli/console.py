@@ -233,7 +233,7 @@ def table_or_head(title: str, rows: Sequence[Any], *columns: Mapping[str, Column
 
 
 def _shown(cell: Any) -> str:
-    return f"{cell:%Y-%m-%d %H:%M:%S}" if isinstance(cell, datetime) else str(cell)
+    return str(cell.replace(microsecond=0, tzinfo=None) if isinstance(cell, datetime) else cell)
 
 
 def count(name: str) -> Column:

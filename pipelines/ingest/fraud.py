@@ -6,7 +6,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from decimal import Decimal
+from decimal import MAX_PREC, Context, Decimal
 from operator import attrgetter, itemgetter
 from typing import Any
 
@@ -45,7 +45,7 @@ def minor_units(amount: Decimal, currency: str | None) -> int | None:
     exponent = exponents().get(currency or "")
     if exponent is None:
         return None
-    minor = amount.scaleb(exponent)
+    minor = amount.scaleb(exponent, Context(prec=MAX_PREC))
     if minor != minor.to_integral_value():
         raise ValueError(f"is {amount} {currency}, which is no whole number of minor units")
     if not -LARGEST - 1 <= minor <= LARGEST:
@@ -89,7 +89,7 @@ FRAUD = Stream(
     schema=Schema(
         key="report_key",
         columns={
-            **of_kind("text", "report_key", "project_id", "payment_id", "operation_id"),
+            **of_kind("id", "report_key", "project_id", "payment_id", "operation_id"),
             "tr_amount": "decimal",  # in major units
             "tr_ccy": "text",
             "tr_amount_minor": "amount",

@@ -76,6 +76,7 @@ def normalize(schema: Schema, rows: Sequence[Any], observed_at: datetime) -> Bat
         found.columns[EXTRA] = pa.array(_extra_texts(extras, found), pa.string())
     found.columns["observed_at"] = pa.array([observed_at] * count, TIME)
     table = pa.table({name: found.columns[name] for name in schema.frame_columns})
+    _reject_contradictions(schema.key, table, found)
     if found.faults:
         for number, fault in sorted(found.faults.items()):
             rejects.append(Reject(fault.reason, json_text(found.objects[number]), observed_at, fault.field))
@@ -101,7 +102,7 @@ def normalize_columns(schema: Schema, rows: pa.StructArray, observed_at: datetim
         if column is None:
             return None
         arrays[name] = column
-    if any(arrays[name].null_count for name in schema.required):
+    if any(arrays[name].null_count for name in schema.required) or _repeats(arrays[schema.key]):
         return None
     if any((pc.max(pc.binary_length(arrays[name])).as_py() or 0) > LONGEST_INDEXED for name in schema.indexed):
         return None
@@ -202,6 +203,22 @@ def _type_columns(schema: Schema, values: dict[str, Sequence[Any]], found: Rows)
         lengths = pc.binary_length(found.columns[name])
         for number in pc.indices_nonzero(pc.greater(lengths, LONGEST_INDEXED)).to_pylist():
             found.reject(number, f"{name} is too long for an index ({lengths[number]} bytes)", name)
+
+
+def _reject_contradictions(key: str, table: pa.Table, found: Rows) -> None:
+    """Of the rows of one answer with one key the first stays; what differs from it is rejected, not lost silently."""
+    if not _repeats(table[key]):
+        return
+    firsts: dict[str, int] = {}
+    for number, value in enumerate(table[key].to_pylist()):
+        if number not in found.faults:
+            first = firsts.setdefault(value, number)
+            if not table.slice(first, 1).equals(table.slice(number, 1)):
+                found.reject(number, f"another row of the same answer has this {key}, and differs", key)
+
+
+def _repeats(keys: pa.Array) -> bool:
+    return bool(pc.count_distinct(keys, mode="all").as_py() < len(keys))
 
 
 def _extra_texts(extras: dict[int, Row], found: Rows) -> list[str | None]:

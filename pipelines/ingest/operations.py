@@ -17,7 +17,8 @@ from resources.settings import SyncSettings
 from resources.warehouse.load import Total
 
 BY_DEFAULT: dict[str, Kind] = {
-    **of_kind("text", "operation_id", "project_id", "payment_id", "operation_type", "operation_status"),
+    **of_kind("id", "operation_id", "project_id", "payment_id"),
+    **of_kind("text", "operation_type", "operation_status"),
     **of_kind("text", "account_number", "customer_ip"),
     **of_kind("text", "payment_method_name", "payment_method_type", "payment_description"),
     **of_kind("time", "operation_created_at", "operation_completed_at", "provider_date", "shipment_date"),

@@ -19,20 +19,24 @@ from typing import Any, Literal, NamedTuple
 import pyarrow as pa
 import pyarrow.compute as pc
 
-# amount: minor units, 64 bits; decimal: exact, any size, as text; integer: 32 bits; json: as JSON text
-Kind = Literal["text", "time", "amount", "decimal", "integer", "json"]
+# id: text that names something; text: a boolean too, as JSON prints it; amount: minor units, 64 bits;
+# decimal: exact, any size, as text; integer: 32 bits; json: as JSON text
+Kind = Literal["id", "text", "time", "amount", "decimal", "integer", "json"]
 
 EXTRA = "extra"  # the column of the fields that a schema does not know
 SUM_PARTS = ("amount", "currency")
 TIME = pa.timestamp("us", tz="UTC")
 ARROW_TYPES: dict[Kind, pa.DataType] = {
-    **dict.fromkeys(("text", "decimal", "json"), pa.string()),
+    **dict.fromkeys(("id", "text", "decimal", "json"), pa.string()),
     **dict.fromkeys(("amount", "integer"), pa.int64()),
     "time": TIME,
 }
 DAY, CLOCK, OFFSET = "[0-9]{4}-[0-9]{2}-[0-9]{2}", "[0-9]{2}:[0-9]{2}:[0-9]{2}", "[+-][0-9]{2}:?[0-9]{2}"
 TIME_PATTERN = rf"^{DAY}[T ]{CLOCK}(?:\.[0-9]{{1,6}})?(?:Z|{OFFSET})?$"
-DECIMAL_PATTERN = r"[+-]?\d{1,24}(\.\d{1,12})?"
+# beside that, one by one: nanoseconds, of which PostgreSQL keeps micro, and a space before the offset
+WIDER_TIME = re.compile(rf"({DAY}[T ]{CLOCK}(?:\.[0-9]{{1,9}})?) ?(Z|{OFFSET}|)")
+NO_TIME = re.compile("(0000-00-00|-0001-11-30)[T ]00:00:00.*")  # MySQL's zero date, and what PHP makes of it
+DECIMAL_PATTERN = r"[+-]?[0-9]{1,24}(\.[0-9]{1,24})?"  # a float of PHP has up to 17 digits behind its zeros
 NO_BYTES = pa.scalar(0, pa.int32())
 LARGEST = 2**63 - 1
 LARGEST_INTEGER = 2**31 - 1
@@ -169,6 +173,10 @@ def _times(texts: pa.Array) -> pa.Array:
 
 
 def _exact_text(value: Any) -> str:
+    return json_text(value) if isinstance(value, bool) else _exact_id(value)
+
+
+def _exact_id(value: Any) -> str:
     if isinstance(value, bool | dict | list):
         raise ValueError(f"is {_json_name(value)}, not text")  # noqa: TRY004 - a value, not a caller, is wrong
     text = str(value)
@@ -177,21 +185,21 @@ def _exact_text(value: Any) -> str:
     return text
 
 
-def _exact_amount(value: Any) -> int:
+def _exact_amount(value: Any, what: str = "whole number of minor units") -> int:
     if isinstance(value, bool | dict | list):
         raise ValueError(f"is {_json_name(value)}, not an amount")  # noqa: TRY004
     if isinstance(value, str) and not re.fullmatch("-?[0-9]{1,40}", value):
-        raise ValueError(f"is {value[:60]!r}, not a whole number of minor units")
+        raise ValueError(f"is {value[:60]!r}, not a {what}")
     amount = Decimal(value)
     if not (amount.is_finite() and -LARGEST - 1 <= amount <= LARGEST):
         raise ValueError(f"is {str(value)[:60]}, larger than a bigint holds")
     if isinstance(value, float) or amount != int(amount):
-        raise ValueError(f"is {str(value)[:60]}, not a whole number of minor units")
+        raise ValueError(f"is {str(value)[:60]}, not a {what}")
     return int(amount)
 
 
 def _exact_integer(value: Any) -> int:
-    number = _exact_amount(value)
+    number = _exact_amount(value, "whole number")
     if abs(number) > LARGEST_INTEGER:
         raise ValueError(f"is {number}, larger than an integer holds")
     return number
@@ -199,7 +207,8 @@ def _exact_integer(value: Any) -> int:
 
 def _exact_decimal(value: Any) -> str:
     # a float would have been rounded already; a Decimal is the literal of the JSON
-    text = str(value)
+    is_short = isinstance(value, Decimal) and abs(value.adjusted()) < MOST_DECIMALS
+    text = f"{value:f}" if is_short else str(value)  # 1e2 is 100
     if isinstance(value, bool | float | dict | list) or not re.fullmatch(DECIMAL_PATTERN, text):
         raise ValueError(f"is {text[:60]!r}, not a decimal number of major units")
     return text
@@ -212,11 +221,15 @@ def _exact_json(value: Any) -> str:
     return text
 
 
-def _exact_time(value: Any) -> datetime:
-    if not isinstance(value, str) or not re.match(TIME_PATTERN, value):
+def _exact_time(value: Any) -> datetime | None:
+    text = value.strip() if isinstance(value, str) else ""
+    if NO_TIME.fullmatch(text):
+        return None
+    parts = WIDER_TIME.fullmatch(text)
+    if parts is None:
         raise ValueError(f"is {str(value)[:60]!r}, not a time (YYYY-MM-DD hh:mm:ss)")
     try:
-        moment = datetime.fromisoformat(value)
+        moment = datetime.fromisoformat("".join(parts.groups()))
         return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
     except (ValueError, OverflowError):
         raise ValueError(f"is {value!r}, a time that does not exist") from None
@@ -273,10 +286,11 @@ _MARK = secrets.token_hex(8)  # cannot be foreseen, so no text of a merchant can
 _MARKED = re.compile(rf'"{_MARK}([^"]*)"')
 # of which a clean column is, as JSON and as Arrow's
 _CLEAN: dict[Kind, tuple[type, pa.DataType]] = {
-    **dict.fromkeys(("text", "time"), (str, pa.string())),
+    **dict.fromkeys(("id", "text", "time"), (str, pa.string())),
     "amount": (int, pa.int64()),
 }
 _EXACT: dict[Kind, Callable[[Any], Any]] = {
+    "id": _exact_id,
     "text": _exact_text,
     "time": _exact_time,
     "amount": _exact_amount,

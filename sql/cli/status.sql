@@ -50,11 +50,17 @@ WHERE run_id = (
 ORDER BY account, position, currency
 
 -- name: rejects
-SELECT account, stream, reason, count(*) AS rows, max(last_seen_at) AS last_seen_at
-FROM core.rejects
-GROUP BY account, stream, reason
-ORDER BY rows DESC
-LIMIT 10
+WITH reasons AS (
+    SELECT account, stream, reason, count(*) AS rows, max(last_seen_at) AS last_seen_at,
+           row_number() OVER (ORDER BY count(*) DESC, account, stream, reason) <= 10 AS is_named
+    FROM core.rejects
+    GROUP BY account, stream, reason
+)
+SELECT account, stream, CASE WHEN is_named THEN reason ELSE 'other reasons' END AS reason,
+       CAST(sum(rows) AS bigint) AS rows, max(last_seen_at) AS last_seen_at
+FROM reasons
+GROUP BY account, stream, is_named, 3
+ORDER BY is_named DESC, rows DESC, account, stream
 
 -- name: runs
 -- A run without an end whose lock is gone was killed.

@@ -239,6 +239,18 @@ def test_a_row_that_cannot_be_typed_is_kept_with_its_reason_and_all_others_are_l
     ]
 
 
+def test_rejects_of_more_reasons_than_are_listed_are_all_counted(store):
+    rows = [{"operation_id": str(number), "sum_initial": {"amount": f"{number}.5"}} for number in range(120)]
+    with SandboxServer(World.of([(row, f"{FIRST} 10:00:00") for row in rows], now=NOW)) as sandbox:
+        run_id = sync(sandbox, store, FIRST, FIRST).run_id
+    for found, listed in (
+        (store.query("checks/no_rejects", run_ids=[run_id]), 100),
+        (store.query("cli/status/rejects"), 10),
+    ):
+        assert [row.rows for row in found] == [*[1] * listed, 120 - listed]
+        assert [row.reason == "other reasons" for row in found] == [*[False] * listed, True]
+
+
 PAGE_FAULTS = ["short_page", "empty_page", ("capped_page", 500)]
 
 

@@ -78,6 +78,14 @@ def test_an_unknown_currency_keeps_its_major_units_and_has_no_minor_ones():
         ({"tr_amount": "1e3"}, "tr_amount is '1e3', not a decimal number of major units"),
         ({"tr_amount": 1.5}, "tr_amount is '1.5', not a decimal number of major units"),
         ({"tr_amount": "180,00"}, "tr_amount is '180,00', not a decimal number of major units"),
+        (
+            {"tr_amount": "12345678901234567.120000000001"},
+            "tr_amount is 12345678901234567.120000000001 EUR, which is no whole number of minor units",
+        ),
+        (
+            {"report_and_purchase_date_difference": "4.5"},
+            "report_and_purchase_date_difference is '4.5', not a whole number",
+        ),
         ({"tr_amount": "9" * 20}, f"tr_amount is {'9' * 20} EUR, larger than a bigint holds in minor units"),
         ({"operation_id": None}, "operation_id is missing"),
         ({"received_on": "yesterday"}, "received_on is 'yesterday', not a time (YYYY-MM-DD hh:mm:ss)"),
@@ -91,7 +99,12 @@ def test_what_cannot_be_typed_is_kept_with_its_reason(change, reason):
     assert reason is None or found == [reason]
 
 
-def test_a_decimal_literal_of_the_json_is_exact():
+@pytest.mark.parametrize(
+    ("literal", "text"),
+    [("200.09999999999999", "200.09999999999999"), ("2.5E-17", "0.000000000000000025"), ("1e2", "100")],
+)
+def test_a_decimal_literal_of_the_json_is_exact(literal, text):
+    assert records({**ROW, "channel_amount_in_usd": Decimal(literal)})[0]["channel_amount_in_usd"] == text
     (row,) = records({**ROW, "tr_amount": Decimal("90071992547409.93")})
     assert (row["tr_amount"], row["tr_amount_minor"]) == ("90071992547409.93", 9_007_199_254_740_993)
 

@@ -171,3 +171,7 @@ def test_columns_are_typed_as_rows_are(what):
 @pytest.mark.parametrize("what", NOT_TYPED_IN_COLUMNS)
 def test_columns_that_are_not_plain_are_left_to_the_rows(what):
     assert normalize_columns(OPERATIONS.schema, pa.array([PLAIN | NOT_TYPED_IN_COLUMNS[what]]), NOW) is None
+
+
+def test_rows_with_one_id_are_no_case_for_columns():
+    assert normalize_columns(OPERATIONS.schema, pa.array([PLAIN, PLAIN]), NOW) is None

@@ -64,7 +64,7 @@ def test_a_field_named_like_a_column_of_ours_does_not_reach_that_column():
 @given(text=st.lists(st.sampled_from(["\\", "\\u0000", "u0000", "\x00", '"', "a"]), max_size=5).map("".join))
 def test_an_unknown_field_is_refused_for_the_character_u0000_and_not_for_text_that_looks_like_its_escape(text):
     rows = ({"loyalty": text}, {"loyalty": [{"a": text}]}, {f"l{text}": 1}, {"sum_initial": {f"x{text}": 1}})
-    batch = normalized(*({"operation_id": "1"} | row for row in rows))
+    batch = normalized(*({"operation_id": str(number)} | row for number, row in enumerate(rows)))
     if "\x00" in text:
         assert {reject.reason for reject in batch.rejects} == {
             "an unknown field contains U+0000, which PostgreSQL cannot store"
@@ -116,9 +116,9 @@ def test_a_row_with_many_faults_is_one_reject():
 
 
 def test_a_reject_keeps_every_number_as_it_came():
-    row = {"arn": True, "a": Decimal("1.10"), "b": 2**90, "c": [Decimal("-0.0")], "d": "é"}
+    row = {"arn": [], "a": Decimal("1.10"), "b": 2**90, "c": [Decimal("-0.0")], "d": "é"}
     (reject,) = normalized({"operation_id": "1"} | row).rejects
-    assert reject.raw_json == f'{{"operation_id":"1","arn":true,"a":1.10,"b":{2**90},"c":[-0.0],"d":"é"}}'
+    assert reject.raw_json == f'{{"operation_id":"1","arn":[],"a":1.10,"b":{2**90},"c":[-0.0],"d":"é"}}'
 
 
 JSON_TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=4)
@@ -198,9 +198,20 @@ def test_of_an_operation_met_twice_the_later_observation_stays():
         assert found == [("1", "new", later), ("2", None, NOW), ("3", None, later)]
 
 
-def test_of_an_operation_twice_in_one_answer_one_row_stays():
-    rows = united(normalized({"operation_id": "1", "arn": "a"}, {"operation_id": "1", "arn": "b"}))
-    assert [record["arn"] for record in records(rows)] == ["b"]
+@pytest.mark.parametrize(
+    "other", [{"operation_id": "1", "arn": "b"}, {"operation_id": 1}, {"operation_id": "1", "arn": "a", "new": 1}]
+)
+def test_of_two_different_rows_with_one_id_in_one_answer_the_second_is_a_reject(other):
+    rows = united(normalized({"operation_id": "1", "arn": "a"}, other, {"operation_id": "1", "arn": "a"}))
+    assert [record["arn"] for record in records(rows)] == ["a"]
+    assert [(exactly(reject.raw_json), reject.reason, reject.field) for reject in rows.rejects] == [
+        (other, "another row of the same answer has this operation_id, and differs", "operation_id")
+    ]
+
+
+def test_a_row_that_stands_twice_in_one_answer_is_one():
+    rows = united(normalized({"operation_id": "1", "arn": "a"}, {"operation_id": 1, "arn": "a"}))
+    assert ([record["arn"] for record in records(rows)], rows.rejects) == (["a"], ())
 
 
 def test_united_rows_are_sorted_by_byte():
@@ -221,7 +232,7 @@ def test_a_reject_met_twice_is_one_reject_the_later():
 
 
 def test_a_row_rejected_once_and_typed_later_stands_on_both_sides():
-    rows = united(normalized({"operation_id": "1", "arn": True}), normalized({"operation_id": "1", "arn": "a"}))
+    rows = united(normalized({"operation_id": "1", "arn": []}), normalized({"operation_id": "1", "arn": "a"}))
     assert [record["arn"] for record in records(rows)] == ["a"]
     assert len(rows.rejects) == 1
 
