@@ -206,14 +206,14 @@ def _type_columns(schema: Schema, values: dict[str, Sequence[Any]], found: Rows)
 
 
 def _reject_contradictions(key: str, table: pa.Table, found: Rows) -> None:
-    """Of the rows of one answer with one key the first stays; what differs from it is rejected, not lost silently."""
+    """Of the rows of one answer with one key the last stays; what differs from it is rejected, not lost silently."""
     if not _repeats(table[key]):
         return
-    firsts: dict[str, int] = {}
-    for number, value in enumerate(table[key].to_pylist()):
+    lasts: dict[str, int] = {}
+    for number, value in reversed([*enumerate(table[key].to_pylist())]):
         if number not in found.faults:
-            first = firsts.setdefault(value, number)
-            if not table.slice(first, 1).equals(table.slice(number, 1)):
+            last = lasts.setdefault(value, number)
+            if not table.slice(last, 1).equals(table.slice(number, 1)):
                 found.reject(number, f"another row of the same answer has this {key}, and differs", key)
 
 

@@ -201,8 +201,8 @@ def test_of_an_operation_met_twice_the_later_observation_stays():
 @pytest.mark.parametrize(
     "other", [{"operation_id": "1", "arn": "b"}, {"operation_id": 1}, {"operation_id": "1", "arn": "a", "new": 1}]
 )
-def test_of_two_different_rows_with_one_id_in_one_answer_the_second_is_a_reject(other):
-    rows = united(normalized({"operation_id": "1", "arn": "a"}, other, {"operation_id": "1", "arn": "a"}))
+def test_of_two_different_rows_with_one_id_in_one_answer_the_last_stays_and_the_other_is_a_reject(other):
+    rows = united(normalized(other, {"operation_id": "1", "arn": "a"}, {"operation_id": "1", "arn": "a"}))
     assert [record["arn"] for record in records(rows)] == ["a"]
     assert [(exactly(reject.raw_json), reject.reason, reject.field) for reject in rows.rejects] == [
         (other, "another row of the same answer has this operation_id, and differs", "operation_id")
