@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date, datetime, time
+from decimal import Decimal
 from pathlib import Path
 
 from pipelines.reconciliation.export_table import Line, Table, cell_text, find_table, quoted
@@ -296,7 +297,7 @@ def _guess_text(table: Table, guess: Guess, name: str) -> None:
             Line(f"entry_id = {quoted(f'? {hint}')}", f"{hint}: name another, or a template", is_doubt=True)
         )
         return
-    is_number = any(type(value) is int for value in table.values(place))
+    is_number = any(type(value) in (int, Decimal) for value in table.values(place))
     note = f"for example {texts[0]}" + (", a number cell: leading zeros, if it had some, are lost" if is_number else "")
     guess.fields.append(Line(f"{name} = {f'{{ column = {column}, number = true }}' if is_number else column}", note))
 

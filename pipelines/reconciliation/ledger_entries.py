@@ -14,7 +14,7 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
-from pipelines.reconciliation.ledger_files import Spoiled, column_letter
+from pipelines.reconciliation.ledger_files import LARGEST_WHOLE_FLOAT, Spoiled, column_letter
 
 REQUIRED = ("entry_id", "booked_at", "operation_type", "currency")
 AMOUNTS = {"amount": "amount_minor", "fee": "fee_minor"}  # in major units, and in minor units
@@ -26,7 +26,6 @@ WITHDRAWN = {"withdrawn", "cancelled"}  # however they are spelled, as recon.is_
 COLUMNS = (*REQUIRED, "status", *AMOUNTS, *AMOUNTS.values(), *TEXTS)
 LARGEST = 2**63 - 1
 LONGEST = 2_000  # bytes; an index entry of PostgreSQL holds 2,704, the account included
-EXACT_IN_A_CELL = 10**15  # spreadsheets keep 15 digits
 SPOILED = tuple(  # what spreadsheets and data frames make of an id or an empty cell; no id looks so by itself
     (re.compile(pattern), problem, advice)
     for pattern, problem, advice in (
@@ -185,9 +184,9 @@ def text_field(row: Mapping[str, Any], name: str) -> str | None:
     value = row.get(name)
     if value is None or value == "":
         return None
-    if type(value) is int and name in NUMBERED and 0 <= value < EXACT_IN_A_CELL:
-        return str(value)
     if not isinstance(value, str):
+        if name in NUMBERED and (digits := digits_of(value)):
+            return digits
         raise WrongCell(
             name, f"is a {kind_of_value(value)}, not text", "format the column as text, so that no digit is lost"
         )
@@ -310,6 +309,15 @@ def _fitting(name: str, minor: int) -> int:
     if minor > LARGEST:
         raise WrongCell(name, "is larger than 9,223,372,036,854,775,807 minor units", "check it")
     return minor
+
+
+def digits_of(value: object) -> str | None:
+    """Return the digits of a whole number; None: it is none, is negative, or a spreadsheet may have lost some."""
+    if type(value) is int:
+        return str(value) if 0 <= value < LARGEST_WHOLE_FLOAT else None
+    if isinstance(value, Decimal) and value.as_tuple().exponent == 0 and value >= 0:
+        return str(int(value))
+    return None
 
 
 def kind_of_value(value: object) -> str:

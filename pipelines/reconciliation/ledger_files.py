@@ -13,6 +13,7 @@ import zipfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from decimal import Decimal
 from itertools import chain, repeat
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -66,6 +67,8 @@ class Layout:
 WORKBOOK = b"PK\x03\x04"  # how a file begins that is one
 LOCKED = b"\xd0\xcf\x11\xe0"  # how a workbook begins that is locked, or of the old format
 FORMULA = re.compile(rb"<(\w+:)?f[ />]")
+# of a workbook's texts: a pair of UTF-16 units, or one that is a character by itself (ECMA-376, ST_Xstring)
+ESCAPE = re.compile(r"_x(?i:(d[89ab][\da-f]{2})__(?-i:x)(d[c-f][\da-f]{2})|(?!d[89a-f])([\da-f]{4}))_", re.ASCII)
 NO_RESULT = Spoiled("has a formula and no value", "open the file in a spreadsheet and save it, so that it has results")
 ERROR_CELL = Spoiled("holds an error of the spreadsheet", "correct the formula, or write the value")
 
@@ -209,7 +212,7 @@ def _parquet_rows(path: Path, file: Any) -> Rows:
     with whole_file(path, "Parquet file that can be read: write it again, times with a zone's usual name"):
         blocks = (zip(*(column.to_pylist() for column in batch.columns), strict=True) for batch in file.iter_batches())
         for number, row in enumerate(chain.from_iterable(blocks), start=1):
-            yield number, [_exact(value) for value in row]
+            yield number, [_of_parquet(value) for value in row]
 
 
 def _read_xlsx(path: Path, layout: Layout) -> tuple[list[str], Rows]:
@@ -253,9 +256,27 @@ def sheet_names(path: Path) -> list[str]:
 
 
 def _sheet(path: Path, file: Any, name: str | None, *, data_only: bool) -> Any:
-    import openpyxl
+    from openpyxl.cell.text import Text
+    from openpyxl.reader.excel import SHARED_STRINGS, ExcelReader
+    from openpyxl.xml.constants import SHEET_MAIN_NS
+    from openpyxl.xml.functions import iterparse
 
-    book = openpyxl.load_workbook(file, read_only=True, data_only=data_only)
+    class Reader(ExcelReader):  # type: ignore[misc] # the library has no types
+        """A reader that keeps texts as they are written: the library's takes x005F_ off wherever it stands."""
+
+        def read_strings(self) -> None:
+            part = self.package.find(SHARED_STRINGS)
+            if part is None:
+                return
+            with self.archive.open(part.PartName[1:]) as source:
+                for _, node in iterparse(source):
+                    if node.tag == f"{{{SHEET_MAIN_NS}}}si":
+                        self.shared_strings.append(Text.from_tree(node).content)
+                        node.clear()
+
+    reader = Reader(file, read_only=True, data_only=data_only)
+    reader.read()
+    book = reader.wb
     names = [sheet.title for sheet in book.worksheets]
     if name is None and len(book.sheetnames) > 1:
         raise ConfigError(
@@ -284,13 +305,29 @@ def _xlsx_rows(path: Path, cells: Any, formulas: Any, opened: ExitStack, first: 
     with opened, whole_file(path, _NO_XLSX):
         sources: Iterable[Sequence[Any]] = formulas.iter_rows(first) if formulas is not None else repeat(())
         for line, (row, source) in enumerate(zip(cells.iter_rows(first), sources, strict=False), start=first):
-            values = [_exact(ERROR_CELL if cell.data_type == "e" else cell.value) for cell in row]
+            values = [ERROR_CELL if cell.data_type == "e" else _of_sheet(cell.value) for cell in row]
             for place, cell in enumerate(source):
                 # a formula whose result is an empty text says so: its cell is of type "str"
                 if cell.data_type == "f" and values[place] is None and row[place].data_type != "str":
                     values[place] = NO_RESULT
             if any(value is not None for value in values):
                 yield line, values
+
+
+def _of_sheet(value: Any) -> Any:
+    """Return the value of a cell: a text without the escapes of the format, a whole number as an integer."""
+    if isinstance(value, str):
+        return ESCAPE.sub(_unescaped, value) if "_x" in value else value
+    return _exact(value)
+
+
+def _unescaped(escape: re.Match[str]) -> str:
+    return bytes.fromhex("".join(filter(None, escape.groups()))).decode("utf-16-be")
+
+
+def _of_parquet(value: Any) -> Any:
+    """Return a value of a Parquet file; a long integer as a Decimal: unlike a cell's, it has all its digits."""
+    return Decimal(value) if type(value) is int and abs(value) >= LARGEST_WHOLE_FLOAT else _exact(value)
 
 
 def _exact(value: Any) -> Any:

@@ -9,7 +9,15 @@ from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from pipelines.reconciliation.ledger_entries import AMOUNTS, CURRENCY, Fault, WrongCell, kind_of_value, shape_faults
+from pipelines.reconciliation.ledger_entries import (
+    AMOUNTS,
+    CURRENCY,
+    Fault,
+    WrongCell,
+    digits_of,
+    kind_of_value,
+    shape_faults,
+)
 from pipelines.reconciliation.ledger_files import LARGEST_WHOLE_FLOAT, Spoiled
 from pipelines.reconciliation.mapping import ISO, Direction, LedgerMapping, Rule, Source, has_hours
 from resources.environment import nearest
@@ -144,8 +152,8 @@ class MappedRows:
             value = values[column]
             if isinstance(value, str):
                 value = value.strip() if trim else value
-            elif source.number and type(value) is int and 0 <= value < LARGEST_WHOLE_FLOAT:
-                value = str(value)
+            elif source.number:
+                value = digits_of(value) or value
             if pattern is not None and isinstance(value, str):
                 match = pattern.search(value)
                 value = match[1 if pattern.groups else 0] if match else None
@@ -167,7 +175,7 @@ class MappedRows:
         between, columns = parts[::2], [self.column(name) for name in parts[1::2]]
 
         def read(values: Sequence[Any]) -> Any:
-            texts = [shown(values[column]) for column in columns]
+            texts = [_in_full(values[column]) for column in columns]
             pairs = zip(between, [*texts, ""], strict=True)
             return "".join(literal + text for literal, text in pairs) if all(texts) else None
 
@@ -232,6 +240,13 @@ class MappedRows:
 def shown(value: Any) -> str:
     """Return a cell as a text without spaces around it."""
     return "" if value is None or isinstance(value, Spoiled) else str(value).strip()
+
+
+def _in_full(value: Any) -> str:
+    if isinstance(value, int | float) and not abs(value) < LARGEST_WHOLE_FLOAT:
+        advice = "format the column as text, so that no digit is lost"
+        raise WrongCell("", "is made of a number of more than 15 digits", advice)
+    return shown(value)
 
 
 def _negated(number: Any, *, negate: bool) -> Any:

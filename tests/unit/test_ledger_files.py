@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import csv
+import io
+import zipfile
+from decimal import Decimal
 
 import openpyxl
 import pyarrow as pa
 import pytest
+import xlsxwriter
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pyarrow import parquet
 
+from pipelines.reconciliation.ledger_entries import WrongCell, text_field
 from pipelines.reconciliation.ledger_files import column_letter, read_ledger_file
 
 NAMES = ("entry_id", "", "amount", "note")
@@ -56,3 +61,64 @@ def test_the_same_values_are_read_back(tmp_path, suffix, rows):
 @pytest.mark.parametrize(("number", "letter"), [(0, "A"), (25, "Z"), (26, "AA"), (51, "AZ"), (52, "BA"), (702, "AAA")])
 def test_a_column_is_named_as_spreadsheets_name_it(number, letter):
     assert column_letter(number) == letter
+
+
+ESCAPED = {
+    "a carriage return": ("A_x000D_B", "A\rB"),
+    "small digits": ("A_x000d_B", "A\rB"),
+    "an underscore": ("A_x005F_B", "A_B"),
+    "an escape that is a text": ("A_x005F_x000D_B", "A_x000D_B"),
+    "no escape: no underscore before it": ("Ax005F_B", "Ax005F_B"),
+    "no escape: three digits": ("A_x00D_B", "A_x00D_B"),
+    "no escape: a large X": ("A_X000D_B", "A_X000D_B"),
+    "a character of two units": ("_xD83D__xDE00_", "\U0001f600"),
+    "half a character": ("A_xD83D_B", "A_xD83D_B"),
+    "half a character behind an escape": ("A_x000D__xD83D_B", "A\r_xD83D_B"),
+}
+CELLS = {
+    "shared": '<c r="A2" t="s"><v>1</v></c>',
+    "inline": '<c r="A2" t="inlineStr"><is><t>{}</t></is></c>',
+    "the result of a formula": '<c r="A2" t="str"><f>B2</f><v>{}</v></c>',
+}
+
+
+@pytest.mark.parametrize("cell", CELLS.values(), ids=CELLS)
+@pytest.mark.parametrize(("written", "text"), ESCAPED.values(), ids=ESCAPED)
+def test_a_text_of_a_workbook_is_read_without_escapes(tmp_path, cell, written, text):
+    out = io.BytesIO()
+    with xlsxwriter.Workbook(out) as book:
+        book.add_worksheet().write_column(0, 0, ["entry_id", "WRITTEN"])
+    path = tmp_path / "ledger.xlsx"
+    with zipfile.ZipFile(out) as old, zipfile.ZipFile(path, "w") as new:
+        for name in old.namelist():
+            part = old.read(name).decode()
+            if name == "xl/worksheets/sheet1.xml":
+                assert CELLS["shared"] in part
+                part = part.replace(CELLS["shared"], cell.format(written))
+            new.writestr(name, part.replace("WRITTEN", written))
+    assert [row for _, row in read_ledger_file(path)[1]] == [[text]]
+
+
+WHOLE = {
+    "int64": (pa.int64(), 2**63 - 1, str(2**63 - 1)),
+    "uint64": (pa.uint64(), 2**64 - 1, str(2**64 - 1)),
+    "sixteen digits": (pa.int64(), 10**15, str(10**15)),
+    "a decimal without a fraction": (pa.decimal128(38, 0), Decimal(10**37 + 1), str(10**37 + 1)),
+    "a short decimal": (pa.decimal128(38, 0), Decimal(7), "7"),
+    "a short float": (pa.float64(), 7.0, "7"),
+    "a long float": (pa.float64(), 1e15, None),
+    "a decimal with a fraction": (pa.decimal128(38, 2), Decimal("7.00"), None),
+    "negative": (pa.int64(), -(10**15), None),
+}
+
+
+@pytest.mark.parametrize(("kind", "value", "digits"), WHOLE.values(), ids=WHOLE)
+def test_an_id_of_a_parquet_file_is_taken_where_the_file_has_all_its_digits(tmp_path, kind, value, digits):
+    path = tmp_path / "ledger.parquet"
+    parquet.write_table(pa.table({"operation_id": pa.array([value], kind)}), path)
+    ((_, (read,)),) = read_ledger_file(path)[1]
+    if digits is not None:
+        assert text_field({"operation_id": read}, "operation_id") == digits
+        return
+    with pytest.raises(WrongCell, match="is a number, not text"):
+        text_field({"operation_id": read}, "operation_id")
