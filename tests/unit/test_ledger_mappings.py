@@ -481,6 +481,31 @@ def test_a_number_cell_with_a_fraction_is_taken_as_shown_only_where_the_mapping_
             assert [fault.column for fault in reader.faults] == ["Amount"]
 
 
+@pytest.mark.parametrize(
+    ("number", "key"),
+    [
+        (pa.scalar(12345), "12345-x"),
+        (pa.scalar(12345678901234567), "12345678901234567-x"),
+        (pa.scalar(1.0), "1-x"),
+        (pa.scalar(1.5e16), None),
+        (pa.scalar(float("inf")), None),
+    ],
+)
+def test_a_template_takes_a_number_with_all_of_its_digits_or_refuses_it(tmp_path, number, key):
+    columns = [
+        pa.array([number.as_py()], number.type),
+        pa.array(["11.11.2025"]),
+        pa.array(["Zahlung"]),
+        pa.array(["1"]),
+    ]
+    parquet.write_table(pa.table(columns, names=["No", "Date", "Type", "Amount"]), tmp_path / "books.parquet")
+    toml = re.sub("entry_id = .*", "entry_id = { template = '{No}-x' }", "kind = 'parquet'\n" + PLAIN)
+    (tmp_path / "books.toml").write_text(toml)
+    reader, entries = read(tmp_path / "books.parquet", tmp_path / "books.toml")
+    assert [entry.entry_id for entry in entries] == [key] * bool(key)
+    assert len(reader.faults) == (not key)
+
+
 # What `ledger map` writes
 
 GUESSES = {  # a file, and its doubts
