@@ -1,1 +1,1 @@
-"""The daily close report: what one business day's figures are, as one page and one workbook."""
+"""What is handed on: the report of a day or a month as page and workbook, the journal, the evidence of a check."""

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import replace
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any, TypeVar
-from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection
 
+from pipelines.nights import starts_at
 from pipelines.reports import document as model
 from resources.warehouse.engine import run
 
@@ -66,14 +66,14 @@ Line = TypeVar("Line")
 
 
 class _Facts:
-    """The questions of one day, each a statement of sql/report."""
+    """The questions of one day, each a statement of sql/reports."""
 
     def __init__(self, connection: Connection, account: str, day: date, zone: str) -> None:
         self.connection = connection
         self.day = day
-        self.began_at = _start_of(day, zone)
+        self.began_at = starts_at(day, zone)
         self.account = account
-        self.of_day = {"starts_at": self.began_at, "ends_at": _start_of(day + timedelta(days=1), zone)}
+        self.of_day = {"starts_at": self.began_at, "ends_at": starts_at(day + timedelta(days=1), zone)}
         self.zone = zone
         self._by_day = defaultdict[date, dict[str, model.CurrencyDay]](dict)
         for row in self._query("reports/figures/days_by_currency", **self.back(7 * model.WEEKS)):
@@ -158,12 +158,7 @@ class _Facts:
 
     def back(self, days: int) -> dict[str, Any]:
         """The parameters of a statement about the day and so many days before it."""
-        return {**self.of_day, "starts_at": _start_of(self.day - timedelta(days=days), self.zone), "zone": self.zone}
+        return {**self.of_day, "starts_at": starts_at(self.day - timedelta(days=days), self.zone), "zone": self.zone}
 
     def _query(self, name: str, **parameters: Any) -> list[Any]:
         return list(run(self.connection, name, account=self.account, **parameters))
-
-
-def _start_of(day: date, zone: str) -> datetime:
-    """Return the first moment of a business day: of two midnights (America/Havana, in autumn) the first."""
-    return datetime.combine(day, time.min, ZoneInfo(zone)).astimezone(UTC)
