@@ -17,7 +17,7 @@ from resources.warehouse.engine import Warehouse
 
 SCHEMAS = ["core", "raw", "recon", "sync"]
 POSTGRES_TYPES = {
-    "text": "text",
+    **dict.fromkeys(("id", "text"), "text"),
     "time": "timestamp with time zone",
     "amount": "bigint",
     "decimal": "numeric",

@@ -77,7 +77,7 @@ def test_a_changed_row_leaves_its_predecessor_and_keeps_when_it_was_first_seen(s
 
 
 VALUES = {
-    "text": ("a", "b"),
+    **dict.fromkeys(("id", "text"), ("a", "b")),
     "time": ("2024-03-01 00:00:00", "2024-03-01 00:00:01"),
     "amount": (1, 2),
     "decimal": ("1.00", "1.01"),
