@@ -55,7 +55,7 @@ AllAccounts = Annotated[
 out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
 STOPPED = "stopped; what was committed stays, and the same command continues from there."
-SIGNALS = frozenset({signal.SIGINT, signal.SIGTERM})
+SIGNALS = frozenset({signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
 SIGNALLED = threading.Event()  # somebody ends this process; what fails then, as a statement cut off, is due to that
 FIRST_YEAR, LAST_YEAR = 1990, 2999  # of a day that is named: what is computed from it must be a day too
 SECONDS = 4.0  # for the way out; one is left for the end
@@ -269,6 +269,8 @@ class Stopping:
         self._report_unraisable = sys.unraisablehook
         sys.unraisablehook = self._unraisable
         signal.signal(signal.SIGTERM, signal.default_int_handler)
+        if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as nohup leaves it
+            signal.signal(signal.SIGHUP, signal.default_int_handler)
         signal.set_wakeup_fd(self._written.fileno(), warn_on_full_buffer=False)
         threading.Thread(target=self._watch, name="signals", daemon=True).start()
 

@@ -278,8 +278,9 @@ commands.run()
 """
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP], ids=lambda number: number.name)
 @pytest.mark.parametrize("accounts", [("only",), ("acme", "globex")])
-def test_what_fails_because_of_a_signal_is_told_as_the_signal_and_no_other_account_is_begun(tmp_path, accounts):
+def test_what_fails_because_of_a_signal_is_told_as_the_signal_and_no_other_account_is_begun(tmp_path, accounts, number):
     file = tmp_path / "accounts.toml"
     text = "".join(
         f'[accounts.{name}]\ntoken = "{name}-token-made-up-of-30-chars"\nsecret = "{name}-secret"\n\n'
@@ -292,13 +293,39 @@ def test_what_fails_because_of_a_signal_is_told_as_the_signal_and_no_other_accou
     with subprocess.Popen([sys.executable, "-c", FAILS_ON_THE_WAY_OUT], env=environment, **pipes) as process:
         while process.stdout.readline().strip() != "works":
             assert process.poll() is None
-        process.terminate()
+        process.send_signal(number)
         more, said = process.communicate(timeout=60)
     assert (process.returncode, more, said) == (
         1,
         "",
         "ecommpay-sync: stopped; what was committed stays, and the same command continues from there.\n",
     )
+
+
+def test_a_command_under_nohup_outlives_its_terminal():
+    lines = ("signal.signal(signal.SIGHUP, signal.SIG_IGN)", "Stopping(print)", "signal.raise_signal(signal.SIGHUP)")
+    program = "\n".join(("import signal", "from pipelines.cli.console import Stopping", *lines, "print('lives')"))
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "lives\n", "")
+
+
+IMPORTS = """
+import os, signal, sys
+from pipelines.cli import main
+
+class Interrupt:
+    def find_spec(self, name, path, target=None):
+        if name == "pipelines.cli.commands":
+            os.kill(os.getpid(), signal.SIGINT)
+
+sys.meta_path.insert(0, Interrupt())
+main()
+"""
+
+
+def test_ctrl_c_while_libraries_are_imported_leaves_no_stack_trace():
+    done = subprocess.run([sys.executable, "-c", IMPORTS], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (-signal.SIGINT, "", "")
 
 
 @contextmanager
