@@ -213,7 +213,7 @@ def _reject_contradictions(key: str, table: pa.Table, found: Rows) -> None:
     for number, value in reversed([*enumerate(table[key].to_pylist())]):
         if number not in found.faults:
             last = lasts.setdefault(value, number)
-            if not table.slice(last, 1).equals(table.slice(number, 1)):
+            if last != number and not table.slice(last, 1).equals(table.slice(number, 1)):
                 found.reject(number, f"another row of the same answer has this {key}, and differs", key)
 
 

@@ -14,7 +14,16 @@ from pathlib import Path
 from typing import Any
 
 from pipelines.reconciliation.breaks import FILLED_IN, FilledRow, nothing_applied, shown
-from pipelines.reconciliation.ledger_files import Layout, Spoiled, check_file, read_ledger_file, sheet_names, start_of
+from pipelines.reconciliation.ledger_entries import digits_of
+from pipelines.reconciliation.ledger_files import (
+    DIGITS_OF_A_CELL,
+    Layout,
+    Spoiled,
+    check_file,
+    read_ledger_file,
+    sheet_names,
+    start_of,
+)
 from resources.currencies import major_units
 from resources.errors import ConfigError
 from resources.output import with_formula_quote, without_formula_quote
@@ -42,7 +51,6 @@ LIST_ROWS = 2**20 - 1  # the last row of a sheet
 WHOLE = re.compile(r"'?(\d{1,18}|\d{1,3}(?:[.,'\u2019 \u00a0\u202f]\d{3})+)(?:[.,]0+)?")
 NUMBER = re.compile(r"-?\d+(\.\d+)?")
 CREATED = datetime(2020, 1, 1)  # noqa: DTZ001 - a constant, so that the bytes do not depend on the clock
-MOST_DIGITS = 15  # of a number that a spreadsheet keeps exactly
 
 
 def write_breaks(kind: str, breaks: Sequence[Any], owners: Sequence[str], reasons: Sequence[str]) -> bytes:
@@ -112,7 +120,7 @@ def _write_rows(book: Any, sheet: Any, rows: Sequence[Sequence[int | str]]) -> N
         for column, (name, cell) in enumerate(zip(COLUMNS, row, strict=True)):
             if isinstance(cell, int):
                 sheet.write_number(line, column, cell)
-            elif name == "amount" and NUMBER.fullmatch(cell) and len(cell) <= MOST_DIGITS:
+            elif name == "amount" and NUMBER.fullmatch(cell) and len(cell) <= DIGITS_OF_A_CELL:
                 pattern = f"#,##0{re.sub(r'[0-9]', '0', cell.lstrip('-0123456789'))}"
                 if pattern not in amounts:
                     amounts[pattern] = book.add_format({"num_format": pattern})
@@ -228,8 +236,8 @@ def _filled_row(line: int, cells: dict[str, Any]) -> FilledRow | None:
 
 
 def _whole(name: str, value: Any) -> int:
-    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 10**15:
-        return value
+    if digits := digits_of(value):
+        return int(digits)
     match = WHOLE.fullmatch(value.strip()) if isinstance(value, str) else None
     if match is None:
         written = "empty" if value in (None, "") else repr(str(value))

@@ -23,7 +23,8 @@ from resources.values import Kind, matching, one_of, whole
 
 Rows = Iterator[tuple[int, list[Any]]]
 LARGEST_WORKBOOK = 2**30  # bytes when unpacked; a full sheet of a million entries stays far below
-LARGEST_WHOLE_FLOAT = 10**15  # a spreadsheet keeps 15 digits: below that, a whole number is exact
+DIGITS_OF_A_CELL = 15  # that a spreadsheet keeps of a number: a decimal of so many digits is one float, and back
+LARGEST_WHOLE_FLOAT = 10**DIGITS_OF_A_CELL  # below that, a whole number is exact
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from pipelines.reconciliation.ledger_entries import (
     kind_of_value,
     shape_faults,
 )
-from pipelines.reconciliation.ledger_files import LARGEST_WHOLE_FLOAT, Spoiled
+from pipelines.reconciliation.ledger_files import DIGITS_OF_A_CELL, LARGEST_WHOLE_FLOAT, Spoiled
 from pipelines.reconciliation.mapping import ISO, Direction, LedgerMapping, Rule, Source, has_hours
 from resources.environment import nearest
 
@@ -36,7 +36,6 @@ SIGNS = {  # the currencies that each stands for, alone or as in US$ and R$
     "₺": "TRY",
     "₴": "UAH",
 }
-DIGITS_OF_A_CELL = 15  # what a spreadsheet keeps of a number: a decimal of so many digits is one float, and back
 
 Read = Callable[[Sequence[Any]], Any]
 
@@ -245,7 +244,7 @@ def shown(value: Any) -> str:
 def _in_full(value: Any) -> str:
     if isinstance(value, int | float) and not abs(value) < LARGEST_WHOLE_FLOAT:
         advice = "format the column as text, so that no digit is lost"
-        raise WrongCell("", "is made of a number of more than 15 digits", advice)
+        raise WrongCell("", f"is made of a number of more than {DIGITS_OF_A_CELL} digits", advice)
     return shown(value)
 
 
