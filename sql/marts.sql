@@ -111,19 +111,16 @@ WITH touched AS (
     FROM new_windows n
     JOIN core.operations o ON o.window_id = n.window_id AND o.account = n.account
 )
-SELECT o.account, o.project_id, o.payment_id,
-       coalesce(o.operation_completed_at, o.operation_created_at, o.first_seen_at) AS business_at
+SELECT o.account, o.project_id, o.payment_id, core.business_at(o) AS business_at
 FROM touched JOIN core.operations o USING (account, operation_id)
 UNION ALL
-SELECT v.account, v.project_id, v.payment_id,
-       coalesce(v.operation_completed_at, v.operation_created_at, v.first_seen_at)
+SELECT v.account, v.project_id, v.payment_id, core.business_at(v)
 FROM touched JOIN core.operation_versions v USING (account, operation_id)
 
 -- name: touched_of_projects
 -- All operations of projects that are counted for another account now: their days and payments leave one, enter the other.
 INSERT INTO touched_states
-SELECT o.account, o.project_id, o.payment_id,
-       coalesce(o.operation_completed_at, o.operation_created_at, o.first_seen_at)
+SELECT o.account, o.project_id, o.payment_id, core.business_at(o)
 FROM changed_projects c
 JOIN core.operations o ON o.account = c.account AND o.project_id = c.project_id
 
@@ -182,9 +179,7 @@ FROM (
     ) AS d
     CROSS JOIN LATERAL (
         SELECT * FROM core.operations o
-        WHERE o.account = d.account
-            AND coalesce(o.operation_completed_at, o.operation_created_at, o.first_seen_at) >= d.starts_at
-            AND coalesce(o.operation_completed_at, o.operation_created_at, o.first_seen_at) < d.ends_at
+        WHERE o.account = d.account AND core.business_at(o) >= d.starts_at AND core.business_at(o) < d.ends_at
         OFFSET 0
     ) AS o
     UNION ALL

@@ -7,7 +7,8 @@ SELECT (o.operation_completed_at AT TIME ZONE 'UTC')::date AS day, o.sum_initial
 FROM core.operations o
 LEFT JOIN sync.windows w ON w.window_id = o.window_id
 LEFT JOIN sync.runs r ON r.run_id = w.run_id AND r.dagster_run_id = :dagster_run_id
-WHERE o.account = :account AND o.operation_completed_at >= :first AND o.operation_completed_at < :after
+WHERE o.account = :account AND o.operation_completed_at IS NOT NULL
+  AND core.business_at(o) >= :first AND core.business_at(o) < :after
 GROUP BY 1, 2
 ORDER BY 1, 2 NULLS LAST
 

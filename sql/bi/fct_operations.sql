@@ -22,7 +22,7 @@ SELECT o.account, o.operation_id, o.project_id, o.payment_id, o.operation_type, 
 FROM core.operations o
 CROSS JOIN (SELECT value AS zone FROM core.settings WHERE key = 'reporting_zone') AS z
 CROSS JOIN LATERAL (
-    SELECT coalesce(o.operation_completed_at, o.operation_created_at, o.first_seen_at) AS business_at
+    SELECT core.business_at(o) AS business_at
 ) AS day
 LEFT JOIN core.operation_types t ON t.operation_type = o.operation_type
 LEFT JOIN core.operation_statuses s ON s.operation_status = o.operation_status

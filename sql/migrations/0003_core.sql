@@ -99,15 +99,18 @@ CREATE TABLE core.operations (
 );
 -- A secondary index begins with what it looks up: one that began with the account would be a way to a row of that
 -- account too, and the planner takes it for as good as the key where it believes the table to be empty.
-CREATE INDEX operations_completed ON core.operations (operation_completed_at, account);
 CREATE INDEX operations_payment ON core.operations (payment_id, account);
 CREATE INDEX operations_window ON core.operations (window_id);
 -- operations lie in the order in which they were first seen, but for those that changed: a few pages find the last days
 CREATE INDEX operations_first_seen ON core.operations USING brin (((first_seen_at AT TIME ZONE 'UTC')::date))
     WITH (autosummarize = on);
--- the moment that decides an operation's business day, for reading single days
+-- for reading single days; a call of core.business_at is to the planner the expression of this index
 CREATE INDEX operations_business ON core.operations
     ((coalesce(operation_completed_at, operation_created_at, first_seen_at)), account);
+CREATE FUNCTION core.business_at(operation core.operations) RETURNS timestamptz
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN coalesce(operation.operation_completed_at, operation.operation_created_at, operation.first_seen_at);
+COMMENT ON FUNCTION core.business_at(core.operations) IS 'The moment that decides an operation''s business day: when it completed; before that, when it was created.';
 
 COMMENT ON TABLE core.operations IS 'One row an operation of the platform, as last observed. Money is in minor units; "" of the API is NULL.';
 COMMENT ON COLUMN core.operations.account IS 'Which token''s account it came through (SYNC_ACCOUNT).';
@@ -180,8 +183,13 @@ CREATE TABLE core.operation_versions (
 );
 CREATE INDEX operation_versions_window ON core.operation_versions (window_id);
 CREATE INDEX operation_versions_known_to ON core.operation_versions (known_to, account);
--- Versions of the closed days are looked up by time.
-CREATE INDEX operation_versions_completed ON core.operation_versions (operation_completed_at, account);
+-- versions of the closed days are looked up by time
+CREATE INDEX operation_versions_business ON core.operation_versions
+    ((coalesce(operation_completed_at, operation_created_at, first_seen_at)), account);
+CREATE FUNCTION core.business_at(version core.operation_versions) RETURNS timestamptz
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN coalesce(version.operation_completed_at, version.operation_created_at, version.first_seen_at);
+COMMENT ON FUNCTION core.business_at(core.operation_versions) IS 'The moment that decided an operation''s business day in that state.';
 
 COMMENT ON TABLE core.operation_versions IS 'What an operation was before: known from observed_at until known_to.';
 COMMENT ON COLUMN core.operation_versions.operation_id IS 'The platform''s id of the operation.';

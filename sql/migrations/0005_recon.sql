@@ -235,11 +235,11 @@ LANGUAGE sql STABLE
 BEGIN ATOMIC
     SELECT greatest(
         (SELECT max(o.observed_at) FROM core.operations o
-         WHERE o.account = $1 AND o.operation_completed_at >= core.business_day_starts_at($2)
-           AND o.operation_completed_at < core.business_day_starts_at($2 + 1)),
+         WHERE o.account = $1 AND core.business_at(o) >= core.business_day_starts_at($2)
+           AND core.business_at(o) < core.business_day_starts_at($2 + 1)),
         (SELECT max(v.known_to) FROM core.operation_versions v  -- one that left the day is in it no more
-         WHERE v.account = $1 AND v.operation_completed_at >= core.business_day_starts_at($2)
-           AND v.operation_completed_at < core.business_day_starts_at($2 + 1)));
+         WHERE v.account = $1 AND core.business_at(v) >= core.business_day_starts_at($2)
+           AND core.business_at(v) < core.business_day_starts_at($2 + 1)));
 END;
 COMMENT ON FUNCTION recon.day_changed_at(text, date) IS 'When an operation of the business day last changed, entered it or left it, by the platform''s clock.';
 
@@ -736,22 +736,16 @@ WITH days AS (
     SELECT d.account, d.business_date, o.operation_id
     FROM days d
     JOIN core.operations o ON o.account = d.account AND o.observed_at > d.known_at
-        AND ((o.operation_completed_at >= d.starts_at AND o.operation_completed_at < d.ends_at)
-            OR (o.operation_completed_at IS NULL AND o.operation_created_at >= d.starts_at
-                AND o.operation_created_at < d.ends_at))
+        AND core.business_at(o) >= d.starts_at AND core.business_at(o) < d.ends_at
     UNION
     SELECT d.account, d.business_date, v.operation_id
     FROM days d
     JOIN core.operation_versions v ON v.account = d.account AND v.observed_at <= d.known_at AND v.known_to > d.known_at
-        AND ((v.operation_completed_at >= d.starts_at AND v.operation_completed_at < d.ends_at)
-            OR (v.operation_completed_at IS NULL AND v.operation_created_at >= d.starts_at
-                AND v.operation_created_at < d.ends_at))
+        AND core.business_at(v) >= d.starts_at AND core.business_at(v) < d.ends_at
 ), states AS (
     SELECT d.*, t.operation_id, b.operation_id IS NOT NULL AS was_known,
-           coalesce(coalesce(b.operation_completed_at, b.operation_created_at) >= d.starts_at
-               AND coalesce(b.operation_completed_at, b.operation_created_at) < d.ends_at, false) AS was_in,
-           coalesce(coalesce(a.operation_completed_at, a.operation_created_at) >= d.starts_at
-               AND coalesce(a.operation_completed_at, a.operation_created_at) < d.ends_at, false) AS is_in,
+           coalesce(core.business_at(b) >= d.starts_at AND core.business_at(b) < d.ends_at, false) AS was_in,
+           core.business_at(a) >= d.starts_at AND core.business_at(a) < d.ends_at AS is_in,
            a.observed_at AS restated_at, b.operation_type AS type_before, a.operation_type AS type_after,
            b.operation_status AS status_before, a.operation_status AS status_after,
            b.sum_initial_currency AS currency_before, a.sum_initial_currency AS currency_after,

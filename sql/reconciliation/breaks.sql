@@ -143,7 +143,7 @@ WITH twins AS MATERIALIZED (
         AND twin.operation_type = (o.operation_type COLLATE "default") AND twin.sum_initial_amount = o.minor
         AND twin.sum_initial_currency = (o.currency COLLATE "default")
         -- as a sum, so that it is looked up by its payment: a whole day's operations have these times
-        AND twin.operation_completed_at + interval '0' BETWEEN o.at - interval '1 day' AND o.at + interval '1 day'
+        AND core.business_at(twin) + interval '0' BETWEEN o.at - interval '1 day' AND o.at + interval '1 day'
     JOIN core.operation_statuses s ON s.operation_status = twin.operation_status AND s.is_success
     WHERE o.is_home AND o.is_required
       AND (twin.operation_id IN (SELECT n.operation_id FROM new_links n)
@@ -219,7 +219,7 @@ SELECT 'orphan_refund o' || r.operation_id, CAST(:day AS date), 'orphan_refund',
 FROM core.operations r
 JOIN core.operation_statuses s ON s.operation_status = r.operation_status AND s.is_success
 WHERE r.account = :account AND r.operation_type = 'refund'
-  AND r.operation_completed_at >= :starts_at AND r.operation_completed_at < :ends_at
+  AND core.business_at(r) >= :starts_at AND core.business_at(r) < :ends_at
   AND NOT EXISTS (
       SELECT FROM core.operations c
       JOIN core.operation_types t ON t.operation_type = c.operation_type AND t.sign = 1
@@ -235,16 +235,17 @@ SELECT 'refund_above_capture o' || g.operation_id, CAST(:day AS date), 'refund_a
        g.sum_initial_currency, least(g.sum_initial_amount, g.refunded - taken.minor), g.sum_initial_currency,
        g.sum_initial_amount, g.operation_status, NULL, NULL, NULL, 'the payment has been refunded more than was captured', NULL
 FROM (
-    SELECT r.*, sum(r.sum_initial_amount) OVER (
+    SELECT r.*, business.at, sum(r.sum_initial_amount) OVER (
                PARTITION BY r.project_id, r.payment_id, r.sum_initial_currency
-               ORDER BY r.operation_completed_at, r.operation_id
+               ORDER BY business.at, r.operation_id
            ) AS refunded
     FROM core.operations r
     JOIN core.operation_statuses s ON s.operation_status = r.operation_status AND s.is_success
+    CROSS JOIN LATERAL (SELECT core.business_at(r) AS at) AS business
     WHERE r.account = :account AND r.operation_type = 'refund' AND r.payment_id IN (
         SELECT d.payment_id FROM core.operations d
         WHERE d.account = :account AND d.operation_type = 'refund'
-          AND d.operation_completed_at >= :starts_at AND d.operation_completed_at < :ends_at
+          AND core.business_at(d) >= :starts_at AND core.business_at(d) < :ends_at
     )
 ) AS g
 CROSS JOIN LATERAL (
@@ -255,7 +256,7 @@ CROSS JOIN LATERAL (
     WHERE c.account = g.account AND c.payment_id = g.payment_id AND c.project_id IS NOT DISTINCT FROM g.project_id
       AND c.sum_initial_currency = g.sum_initial_currency
 ) AS taken
-WHERE g.operation_completed_at >= :starts_at AND g.operation_completed_at < :ends_at AND g.refunded > taken.minor
+WHERE g.at >= :starts_at AND g.at < :ends_at AND g.refunded > taken.minor
 
 -- name: late_change
 -- late_change: an operation of a closed day that is no longer what the sealed figures say; by how much success moved.

@@ -110,11 +110,8 @@ FROM core.operations o
 LEFT JOIN core.operation_types t ON t.operation_type = o.operation_type
 LEFT JOIN core.operation_statuses s ON s.operation_status = o.operation_status
 WHERE o.account = :account
-  AND ((o.operation_completed_at >= core.business_day_starts_at(CAST(:day AS date))
-        AND o.operation_completed_at < core.business_day_starts_at(CAST(:day AS date) + 1))
-    OR (o.operation_completed_at IS NULL
-        AND o.operation_created_at >= core.business_day_starts_at(CAST(:day AS date))
-        AND o.operation_created_at < core.business_day_starts_at(CAST(:day AS date) + 1)))
+  AND core.business_at(o) >= core.business_day_starts_at(CAST(:day AS date))
+  AND core.business_at(o) < core.business_day_starts_at(CAST(:day AS date) + 1)
 GROUP BY 1, 2, 3, 4, 5, 6
 ORDER BY o.sum_initial_currency COLLATE "C", o.operation_type COLLATE "C", o.operation_status COLLATE "C"
 

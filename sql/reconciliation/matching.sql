@@ -16,9 +16,9 @@ SELECT core.business_day_starts_at(CAST(:day AS date)) AS starts_at,
            WHERE account = :account AND booked_at >= core.business_day_starts_at(CAST(:day AS date) + 1)
        ) AS books_go_on,
        EXISTS (
-           SELECT FROM core.operations
-           WHERE account = :account
-             AND operation_completed_at >= core.business_day_starts_at(CAST(:day AS date) + 1)
+           SELECT FROM core.operations o
+           WHERE o.account = :account
+             AND core.business_at(o) >= core.business_day_starts_at(CAST(:day AS date) + 1)
        ) AS platform_goes_on
 
 -- name: day_changed_at
@@ -101,14 +101,13 @@ SELECT o.operation_id, o.project_id, o.payment_id, o.operation_type, o.operation
        coalesce(s.is_success, false), coalesce(s.is_success, false) AND coalesce(t.is_money, true),
        o.sum_initial_currency, o.sum_initial_amount, moment.at, o.arn, o.rrn, here.is_home
 FROM core.operations o
-CROSS JOIN LATERAL (SELECT coalesce(o.operation_completed_at, o.operation_created_at) AS at) AS moment
+CROSS JOIN LATERAL (SELECT core.business_at(o) AS at) AS moment
 CROSS JOIN LATERAL (SELECT moment.at >= :starts_at AND moment.at < :ends_at AS is_home) AS here
 LEFT JOIN core.operation_statuses s ON s.operation_status = o.operation_status
 LEFT JOIN core.operation_types t ON t.operation_type = o.operation_type
 WHERE o.account = :account
-  AND ((o.operation_completed_at >= CAST(:starts_at AS timestamptz) - interval '1 day'
-        AND o.operation_completed_at < CAST(:ends_at AS timestamptz) + interval '1 day')
-    OR (o.operation_completed_at IS NULL AND o.operation_created_at >= :starts_at AND o.operation_created_at < :ends_at))
+  AND moment.at >= CAST(:starts_at AS timestamptz) - interval '1 day'
+  AND moment.at < CAST(:ends_at AS timestamptz) + interval '1 day'
   AND (here.is_home OR s.is_success)
   AND NOT EXISTS (
       SELECT FROM recon.matches m
@@ -153,8 +152,7 @@ RETURNING decision
 INSERT INTO pool_operations
 SELECT DISTINCT o.operation_id, o.project_id, o.payment_id, o.operation_type, o.operation_status,
        coalesce(s.is_success, false), coalesce(s.is_success, false) AND coalesce(t.is_money, true),
-       o.sum_initial_currency, o.sum_initial_amount, coalesce(o.operation_completed_at, o.operation_created_at),
-       o.arn, o.rrn, false
+       o.sum_initial_currency, o.sum_initial_amount, core.business_at(o), o.arn, o.rrn, false
 FROM (
     SELECT operation_id FROM pool_entries WHERE is_home AND operation_id IS NOT NULL
     UNION ALL
@@ -305,15 +303,15 @@ WITH brought AS (
     INSERT INTO pool_operations
     SELECT DISTINCT o.operation_id, o.project_id, o.payment_id, o.operation_type, o.operation_status,
            true, coalesce(t.is_money, true), o.sum_initial_currency, o.sum_initial_amount,
-           o.operation_completed_at, o.arn, o.rrn, false
+           core.business_at(o), o.arn, o.rrn, false
     FROM left_entries e
     JOIN core.operations o ON o.account = :account AND o.payment_id = (e.payment_id COLLATE "default")
         AND o.operation_type = (e.operation_type COLLATE "default")
     JOIN core.operation_statuses s ON s.operation_status = o.operation_status AND s.is_success
     LEFT JOIN core.operation_types t ON t.operation_type = o.operation_type
     WHERE e.is_home AND e.operation_id IS NULL
-      AND (o.operation_completed_at < CAST(:starts_at AS timestamptz) - interval '1 day'
-        OR o.operation_completed_at >= CAST(:ends_at AS timestamptz) + interval '1 day')
+      AND (core.business_at(o) < CAST(:starts_at AS timestamptz) - interval '1 day'
+        OR core.business_at(o) >= CAST(:ends_at AS timestamptz) + interval '1 day')
       AND NOT EXISTS (SELECT FROM pool_operations p WHERE p.operation_id = o.operation_id)
       AND NOT EXISTS (
           SELECT FROM recon.matches m
@@ -511,7 +509,7 @@ SELECT (SELECT count(*) FROM pool_operations WHERE is_home) AS operations,
 -- name: chosen_operations
 -- The operations named, whether a match has them, and their business day.
 SELECT o.operation_id, o.sum_initial_currency AS currency, o.sum_initial_amount AS minor,
-       core.business_date(coalesce(o.operation_completed_at, o.operation_created_at)) AS business_date,
+       core.business_date(core.business_at(o)) AS business_date,
        (SELECT min(m.entry_id) FROM recon.matches m
         WHERE m.account = o.account AND m.operation_id = o.operation_id) AS matched_with
 FROM core.operations o

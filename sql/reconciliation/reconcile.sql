@@ -45,7 +45,8 @@ WITH walked AS (
                extract(epoch FROM o.operation_completed_at))) AS digest
     FROM core.operations o
     LEFT JOIN sync.windows w ON w.window_id = o.window_id
-    WHERE o.account = :account AND o.operation_completed_at >= :first AND o.operation_completed_at < :last
+    WHERE o.account = :account AND o.operation_completed_at IS NOT NULL
+      AND core.business_at(o) >= :first AND core.business_at(o) < :last
       AND NOT EXISTS (SELECT FROM staging_operations s WHERE s.operation_id = o.operation_id)
 ), stored AS (
     SELECT operation_id, stored_currency AS currency, stored_type AS type, stored_status AS status,
@@ -142,9 +143,9 @@ WITH ruled AS (
            o.sum_initial_currency AS currency, o.sum_initial_amount AS minor
     FROM core.operations o
     JOIN core.operation_statuses s ON s.operation_status = o.operation_status AND s.is_success
-    WHERE o.account = :account AND o.sum_initial_amount IS NOT NULL
-      AND o.operation_completed_at >= (SELECT min(opening_at) FROM day_balances) - interval '30 minutes'
-      AND o.operation_completed_at <= (SELECT max(closing_at) FROM day_balances) + interval '30 minutes'
+    WHERE o.account = :account AND o.sum_initial_amount IS NOT NULL AND o.operation_completed_at IS NOT NULL
+      AND core.business_at(o) >= (SELECT min(opening_at) FROM day_balances) - interval '30 minutes'
+      AND core.business_at(o) <= (SELECT max(closing_at) FROM day_balances) + interval '30 minutes'
 ), alone AS (
     SELECT currency FROM day_balances GROUP BY currency HAVING count(*) = 1
 )

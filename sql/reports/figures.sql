@@ -159,8 +159,9 @@ FROM (
     SELECT sync.lateness_bucket(o.first_seen_at - o.operation_completed_at) AS bucket, count(*) AS operations
     FROM core.operations o
     WHERE o.account = :account
-      AND o.operation_completed_at >= CAST(:starts_at AS timestamptz)
-      AND o.operation_completed_at < CAST(:ends_at AS timestamptz)
+      AND o.operation_completed_at IS NOT NULL
+      AND core.business_at(o) >= CAST(:starts_at AS timestamptz)
+      AND core.business_at(o) < CAST(:ends_at AS timestamptz)
     GROUP BY 1
 ) AS counted
 ORDER BY counted.bucket
@@ -176,8 +177,8 @@ ORDER BY run_id DESC
 LIMIT 1
 
 -- name: days_by_currency
--- Count and volume of each business day and currency; days are cut in the reporting zone, by completion.
-SELECT (o.operation_completed_at AT TIME ZONE :zone)::date AS business_date,
+-- Count and volume of each business day and currency; days are cut in the reporting zone.
+SELECT (core.business_at(o) AT TIME ZONE :zone)::date AS business_date,
        coalesce(o.sum_initial_currency, 'none') AS currency,
        count(*) AS operations,
        count(*) FILTER (WHERE s.is_final AND o.operation_type IN ('sale', 'auth', 'recurring')) AS attempts,
@@ -188,7 +189,7 @@ FROM core.operations o
 LEFT JOIN core.operation_types t USING (operation_type)
 LEFT JOIN core.operation_statuses s USING (operation_status)
 WHERE o.account = :account
-  AND o.operation_completed_at >= CAST(:starts_at AS timestamptz)
-  AND o.operation_completed_at < CAST(:ends_at AS timestamptz)
+  AND core.business_at(o) >= CAST(:starts_at AS timestamptz)
+  AND core.business_at(o) < CAST(:ends_at AS timestamptz)
 GROUP BY 1, 2
 ORDER BY 1, 2
