@@ -16,7 +16,7 @@ from pipelines.reconciliation import breaks
 from pipelines.reconciliation.breaks import known_reason, person, text
 from resources.currencies import major_units
 from resources.errors import ConfigError
-from resources.warehouse.engine import Warehouse, run, run_many
+from resources.warehouse.engine import Warehouse, affect, run, run_many
 
 SHIFT = 450  # seconds: half of the quarter of an hour that the last pass compares
 
@@ -99,9 +99,9 @@ def _match_pools(connection: Connection, scope: Mapping[str, Any]) -> None:
 
 
 def _pass(connection: Connection, name: str, **parameters: Any) -> None:
-    run(connection, name, **parameters)
-    run(connection, "reconciliation/matching/drop_unmatched")
-    run(connection, "reconciliation/matching/shrink")
+    if affect(connection, name, **parameters):
+        run(connection, "reconciliation/matching/drop_unmatched")
+        run(connection, "reconciliation/matching/shrink")
 
 
 @dataclass(frozen=True)

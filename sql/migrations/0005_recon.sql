@@ -514,29 +514,44 @@ COMMENT ON COLUMN recon.break_events.owner IS 'Owner of the break since then.';
 COMMENT ON COLUMN recon.break_events.reason IS 'Reason of the break since then.';
 COMMENT ON COLUMN recon.break_events.comment IS 'Note of the break since then.';
 
--- Written by hand, by the command and by the reconciliation alike: the history is not left to any of them.
+-- Written by hand, by the command and by the reconciliation alike: the history is not left to any of them. Once a
+-- statement, since a reconciliation may find a million.
 CREATE FUNCTION recon.log_break() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    by_whom text := coalesce(nullif(current_setting('recon.actor', true), ''), session_user);
 BEGIN
-    INSERT INTO recon.break_events (account, break_id, event, actor, amount_minor, note, state, owner, reason, comment)
-    VALUES (NEW.account, NEW.break_id,
-        CASE WHEN TG_OP = 'INSERT' THEN 'opened'
-             WHEN NEW.state = 'resolved' THEN 'resolved'
-             WHEN OLD.state = 'resolved' THEN 'reopened'
-             WHEN NEW.state = OLD.state AND NEW.note IS NOT DISTINCT FROM OLD.note
-                 AND NEW.reason IS NOT DISTINCT FROM OLD.reason AND NEW.owner IS DISTINCT FROM OLD.owner THEN 'assigned'
-             WHEN NEW.state = 'explained' THEN 'explained'
-             WHEN NEW.state = OLD.state AND NEW.owner IS NOT DISTINCT FROM OLD.owner
-                 AND (NEW.note IS DISTINCT FROM OLD.note OR NEW.reason IS DISTINCT FROM OLD.reason) THEN 'noted'
-             ELSE 'changed' END,
-        coalesce(nullif(current_setting('recon.actor', true), ''), session_user), NEW.amount_minor,
-        CASE WHEN NEW.state = 'explained' THEN coalesce(NEW.note, NEW.reason) ELSE NEW.detail END,
-        NEW.state, NEW.owner, NEW.reason, NEW.note);
+    IF TG_OP = 'INSERT' THEN
+        INSERT INTO recon.break_events
+            (account, break_id, event, actor, amount_minor, note, state, owner, reason, comment)
+        SELECT account, break_id, 'opened', by_whom, amount_minor,
+               CASE WHEN state = 'explained' THEN coalesce(note, reason) ELSE detail END, state, owner, reason, note
+        FROM now_so;
+    ELSE
+        INSERT INTO recon.break_events
+            (account, break_id, event, actor, amount_minor, note, state, owner, reason, comment)
+        SELECT n.account, n.break_id,
+               CASE WHEN n.state = 'resolved' THEN 'resolved'
+                    WHEN b.state = 'resolved' THEN 'reopened'
+                    WHEN n.state = b.state AND n.note IS NOT DISTINCT FROM b.note
+                        AND n.reason IS NOT DISTINCT FROM b.reason AND n.owner IS DISTINCT FROM b.owner THEN 'assigned'
+                    WHEN n.state = 'explained' THEN 'explained'
+                    WHEN n.state = b.state AND n.owner IS NOT DISTINCT FROM b.owner
+                        AND (n.note IS DISTINCT FROM b.note OR n.reason IS DISTINCT FROM b.reason) THEN 'noted'
+                    ELSE 'changed' END,
+               by_whom, n.amount_minor,
+               CASE WHEN n.state = 'explained' THEN coalesce(n.note, n.reason) ELSE n.detail END,
+               n.state, n.owner, n.reason, n.note
+        FROM now_so n JOIN before b USING (account, break_id);
+    END IF;
     RETURN NULL;
 END $$;
 REVOKE ALL ON FUNCTION recon.log_break() FROM PUBLIC;
-COMMENT ON FUNCTION recon.log_break() IS 'Writes the history of a break.';
-CREATE TRIGGER log_break AFTER INSERT OR UPDATE ON recon.breaks FOR EACH ROW EXECUTE FUNCTION recon.log_break();
+COMMENT ON FUNCTION recon.log_break() IS 'Writes the history of breaks.';
+CREATE TRIGGER log_opened AFTER INSERT ON recon.breaks
+    REFERENCING NEW TABLE AS now_so FOR EACH STATEMENT EXECUTE FUNCTION recon.log_break();
+CREATE TRIGGER log_changed AFTER UPDATE ON recon.breaks
+    REFERENCING OLD TABLE AS before NEW TABLE AS now_so FOR EACH STATEMENT EXECUTE FUNCTION recon.log_break();
 
 CREATE FUNCTION recon.name_explainer() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN

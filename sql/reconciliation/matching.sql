@@ -425,52 +425,65 @@ WHERE (o.many = 1) <> (e.many = 1) AND (o.any_home OR e.any_home)
 -- name: pass_amount_time
 -- Pass 4: amount, currency, type and a quarter of an hour, for entries that name nothing. Run again with the quarters
 -- shifted by half, so that no edge parts a pair; with the project first, for entries that know it.
+-- Only what both sides have is sorted.
+WITH timed_operations AS NOT MATERIALIZED (
+    SELECT operation_id, at, is_home, operation_type, currency, minor,
+           floor((extract(epoch FROM at) + :shift) / 900) AS quarter,
+           CASE WHEN :by_project THEN project_id ELSE '' END AS project
+    FROM left_operations
+    WHERE is_required
+), timed_entries AS NOT MATERIALIZED (
+    SELECT entry_id, booked_at, is_home, operation_type, currency, minor,
+           floor((extract(epoch FROM booked_at) + :shift) / 900) AS quarter,
+           CASE WHEN :by_project THEN project_id ELSE '' END AS project
+    FROM left_entries
+    WHERE operation_id IS NULL AND payment_id IS NULL AND reference IS NULL AND NOT is_date_only
+      AND (project_id IS NOT NULL) = :by_project
+)
 INSERT INTO new_links
 SELECT o.operation_id, e.entry_id, 'o' || o.operation_id, 'amount_time',
        concat_ws('/', operation_type, currency, minor, to_char(to_timestamp(quarter * 900), 'YYYY-MM-DD HH24:MI')),
        CASE WHEN o.many = 1 AND e.many = 1 THEN 60 ELSE 50 END, '1:1'
 FROM (
     SELECT *, row_number() OVER (fits ORDER BY at, operation_id) AS place, count(*) OVER fits AS many
-    FROM (
-        SELECT *, floor((extract(epoch FROM at) + :shift) / 900) AS quarter,
-               CASE WHEN :by_project THEN project_id ELSE '' END AS project
-        FROM left_operations WHERE is_required
-    ) AS timed
+    FROM timed_operations
+    WHERE (operation_type, currency, minor) IN (SELECT operation_type, currency, minor FROM timed_entries)
     WINDOW fits AS (PARTITION BY project, operation_type, currency, minor, quarter)
 ) AS o
 JOIN (
     SELECT *, row_number() OVER (fits ORDER BY booked_at, entry_id) AS place, count(*) OVER fits AS many
-    FROM (
-        SELECT *, floor((extract(epoch FROM booked_at) + :shift) / 900) AS quarter,
-               CASE WHEN :by_project THEN project_id ELSE '' END AS project
-        FROM left_entries
-        WHERE operation_id IS NULL AND payment_id IS NULL AND reference IS NULL AND NOT is_date_only
-          AND (project_id IS NOT NULL) = :by_project
-    ) AS timed
+    FROM timed_entries
+    WHERE (operation_type, currency, minor) IN (SELECT operation_type, currency, minor FROM timed_operations)
     WINDOW fits AS (PARTITION BY project, operation_type, currency, minor, quarter)
 ) AS e USING (project, operation_type, currency, minor, quarter, place)
 WHERE o.is_home OR e.is_home
 
 -- name: pass_amount_day
 -- Pass 4 for entries of the day whose time is not known: the whole day instead of a quarter of an hour.
+WITH day_operations AS NOT MATERIALIZED (
+    SELECT operation_id, at, operation_type, currency, minor, CASE WHEN :by_project THEN project_id ELSE '' END AS project
+    FROM left_operations
+    WHERE is_required AND is_home
+), day_entries AS NOT MATERIALIZED (
+    SELECT entry_id, operation_type, currency, minor, CASE WHEN :by_project THEN project_id ELSE '' END AS project
+    FROM left_entries
+    WHERE operation_id IS NULL AND payment_id IS NULL AND reference IS NULL AND is_date_only AND is_home
+      AND (project_id IS NOT NULL) = :by_project
+)
 INSERT INTO new_links
 SELECT o.operation_id, e.entry_id, 'o' || o.operation_id, 'amount_time',
        concat_ws('/', operation_type, currency, minor, CAST(:day AS date)),
        CASE WHEN o.many = 1 AND e.many = 1 THEN 60 ELSE 50 END, '1:1'
 FROM (
     SELECT *, row_number() OVER (fits ORDER BY at, operation_id) AS place, count(*) OVER fits AS many
-    FROM (SELECT *, CASE WHEN :by_project THEN project_id ELSE '' END AS project FROM left_operations
-          WHERE is_required AND is_home) AS timed
+    FROM day_operations
+    WHERE (operation_type, currency, minor) IN (SELECT operation_type, currency, minor FROM day_entries)
     WINDOW fits AS (PARTITION BY project, operation_type, currency, minor)
 ) AS o
 JOIN (
     SELECT *, row_number() OVER (fits ORDER BY entry_id) AS place, count(*) OVER fits AS many
-    FROM (
-        SELECT *, CASE WHEN :by_project THEN project_id ELSE '' END AS project
-        FROM left_entries
-        WHERE operation_id IS NULL AND payment_id IS NULL AND reference IS NULL AND is_date_only AND is_home
-          AND (project_id IS NOT NULL) = :by_project
-    ) AS timed
+    FROM day_entries
+    WHERE (operation_type, currency, minor) IN (SELECT operation_type, currency, minor FROM day_operations)
     WINDOW fits AS (PARTITION BY project, operation_type, currency, minor)
 ) AS e USING (project, operation_type, currency, minor, place)
 

@@ -456,3 +456,25 @@ def test_a_note_alone_explains_nothing_also_when_the_break_comes_back(store):
         execute(store, f"UPDATE recon.ledger_entries SET amount_minor = {amount}")
         reconcile(store)
     assert people(store) == [(None, None, "seen", "open", None)]
+
+
+def test_one_statement_over_many_breaks_leaves_an_event_of_its_own_kind_for_each(store):
+    add_operations(store, *({"operation_id": str(n)} for n in (1, 2, 3)))
+    add_entries(store, {"entry_id": "a", "booked_at": at("12:00", NEXT), "operation_type": "payout"})
+    reconcile(store)
+    execute(
+        store,
+        "UPDATE recon.breaks SET owner = 'Ann' WHERE operation_id = '2'; DELETE FROM recon.break_events;"
+        "UPDATE recon.breaks SET owner = 'Bob', note = CASE WHEN operation_id = '1' THEN 'asked' END,"
+        " state = CASE WHEN operation_id = '3' THEN 'resolved' ELSE state END",
+    )
+    events = fetch_all(
+        store,
+        "SELECT b.operation_id, e.event, e.owner FROM recon.break_events e JOIN recon.breaks b"
+        " USING (account, break_id) ORDER BY 1",
+    )
+    assert [tuple(event.values()) for event in events] == [
+        ("1", "changed", "Bob"),
+        ("2", "assigned", "Bob"),
+        ("3", "resolved", "Bob"),
+    ]
