@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from functools import partial
 from math import ceil
 from typing import Any, Generic, Protocol, TypeVar
@@ -53,6 +53,7 @@ T = TypeVar("T")
 ROW_COUNTS = ("rows_met", "rows_new", "rows_changed", "rows_unchanged", "rows_rejected")
 FIRST_IN_FLIGHT = 4  # windows, until one of them has told how long it waits
 PROCESSORS = 2  # that windows keep busy: this process and PostgreSQL
+MAY_BE_CUT = timedelta(days=14)  # of a longer one the row that tells how to cut it is asked for while its head comes
 LOADED_AT_ONCE = 2  # windows: one is made ready while PostgreSQL writes another
 
 
@@ -219,19 +220,23 @@ class Walker(Generic[T]):
     project_ids: tuple[int, ...] = ()
     suspicion: Suspicion = field(default_factory=Suspicion)
 
-    def walk(self, window: Window) -> Walked[T]:
-        """Walk a window."""
+    def walk(self, window: Window, deepest: Future[Answer] | None = None) -> Walked[T]:
+        """Walk a window; `deepest` is what `ask` brings of its row at `DEEPEST`, where that was asked for already."""
         clock, waits = self.api.client.clock, list[float]()
         began = clock.instant()
 
         def fetch(offset: int, limit: int) -> Page[T]:
-            request = PageRequest(window, self.project_ids, offset, limit)
-            answer = self.stream.request(self.api, self.settings, request)
+            is_probe = (offset, limit) == (DEEPEST, 1)
+            answer = deepest.result() if deepest and is_probe else self.ask(window, offset, limit)
             waits.append(answer.waited)
             return self.read(self.stream, answer)
 
         outcome = self._outcome(window, fetch)
         return Walked(window, outcome, began, clock.instant(), sum(waits))
+
+    def ask(self, window: Window, offset: int, limit: int) -> Answer:
+        """Ask for a page of a window."""
+        return self.stream.request(self.api, self.settings, PageRequest(window, self.project_ids, offset, limit))
 
     def _outcome(self, window: Window, fetch: Fetch[T]) -> Complete[T] | Unstable | list[Window]:
         if not self.stream.has_pages:
@@ -319,11 +324,14 @@ class Engine(Generic[T]):
         walks: set[Future[Walked[T]]] = set()
         loads: dict[Future[tuple[Window, LoadReport | Unstable]], Walked[T]] = {}
         most = self.settings.windows_in_flight
+        long = {window for window in queue if self.stream.has_pages and window.length > MAY_BE_CUT}
         with self.workers(most, "walk") as walkers, self.workers(LOADED_AT_ONCE, "load") as loaders:
             try:
                 while queue or walks or loads:
                     while queue and self._may_start(queue[0], len(walks) + len(loads)):
-                        walks.add(walkers.submit(self._walk, queue.popleft()))
+                        window = queue.popleft()
+                        deepest = walkers.submit(self._ask_deepest, window) if window in long else None
+                        walks.add(walkers.submit(self._walk, window, deepest))
                     for future in walkers.first_done([*walks, *loads]):
                         if future in loads:
                             self._on_done(loads.pop(future))
@@ -367,9 +375,13 @@ class Engine(Generic[T]):
         self.progress.committed(window, outcome)
         log_commit(self.run_id, window, outcome)
 
-    def _walk(self, window: Window) -> Walked[T]:
+    def _ask_deepest(self, window: Window) -> Answer:
         bind_log(run_id=self.run_id, window=window)
-        return self.walker.walk(window)
+        return self.walker.ask(window, DEEPEST, 1)
+
+    def _walk(self, window: Window, deepest: Future[Answer] | None) -> Walked[T]:
+        bind_log(run_id=self.run_id, window=window)
+        return self.walker.walk(window, deepest)
 
     def _commit(self, walked: Walked[T], outcome: Complete[T] | Unstable) -> tuple[Window, LoadReport | Unstable]:
         """Commit a verdict; return its window, which of a snapshot is the second in which its walk began."""

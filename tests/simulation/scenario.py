@@ -118,7 +118,7 @@ def small() -> Iterator[None]:
     """Let pages and windows be small, so that a scenario is: a page has 4 rows at most, ten pages are deep."""
     sizes: list[tuple[Any, str, Any]] = [
         (walk, "LIMIT", 4), (walk, "DEEPEST", 36), (walk, "LOOKS_DEEP", 28),
-        (engine, "DEEPEST", 36), (windows, "ROWS_A_WINDOW", 18),
+        (engine, "DEEPEST", 36), (engine, "MAY_BE_CUT", timedelta(seconds=30_000)), (windows, "ROWS_A_WINDOW", 18),
     ]  # fmt: skip
     usual = [(module, name, getattr(module, name)) for module, name, _ in sizes]
     logging.disable(logging.CRITICAL)
