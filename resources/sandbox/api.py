@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, tzinfo
 from functools import lru_cache
@@ -16,7 +16,7 @@ from pydantic import BeforeValidator, ConfigDict, Field, PlainValidator, StrictI
 
 from resources.sandbox import signing
 from resources.sandbox.documents import CHARGEBACKS, REPORT, Document, newest, rates
-from resources.sandbox.operations import DAY, KNOWN, Query, State, TimeFormat, View, zone
+from resources.sandbox.operations import DAY, KNOWN, Projects, Query, State, TimeFormat, View, zone
 from resources.sandbox.world import World
 
 DEMO_TOKEN: Final = "SANDBOXdemoTOKENmadeUp00000001"  # noqa: S105  made up, opens nothing
@@ -44,7 +44,7 @@ class Refused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """One Dashboard user and the one token it has. `projects=None` sees every project of the world.
+    """One Dashboard user and the one token it has.
 
     `risks` and `finance` are roles: without the first it may not list fraud reports, without the other no documents.
     """
@@ -52,7 +52,7 @@ class Account:
     name: str = "demo"
     token: str = field(default=DEMO_TOKEN, repr=False)
     secret: str = field(default=DEMO_SECRET, repr=False)
-    projects: Collection[int] | None = None
+    projects: Projects = None
     time_zone: str = "Asia/Tokyo"
     active: bool = True
     risks: bool = True
@@ -124,21 +124,7 @@ Zone = Annotated[tzinfo, PlainValidator(lambda value: zone(value if isinstance(v
 Names = Annotated[frozenset[str], BeforeValidator(lambda value: [value] if isinstance(value, str) else value)]
 Limit = Annotated[StrictInt, Field(ge=1, le=1000)]
 Offset = Annotated[StrictInt, Field(ge=0)]
-
-
-@dataclass(frozen=True)
-class Interval:
-    """An interval of operations; its ends belong to it."""
-
-    start: Annotated[Moment, Field(alias="from")]
-    end: Annotated[Moment, Field(alias="to")]
-
-    def seconds(self, tz: tzinfo) -> tuple[int, int]:
-        """Give the ends, which are in the zone `tz`, as seconds."""
-        start, end = _second(self.start, tz), _second(self.end, tz)
-        if start > end:
-            raise Refused(400, "interval.from must not be later than interval.to")
-        return start, end
+Interval = Annotated[dict[Literal["from", "to"], Moment], Field(min_length=2)]
 
 
 @dataclass(frozen=True)
@@ -264,13 +250,13 @@ class Api:
                 raise Refused(400, f"Unknown field: {name}")
         projects = project_id or account.projects
         tz = tz or zone(account.time_zone)
-        start, end = interval.seconds(tz) if interval else (None, None)
         conditions = {
             "operation_type": operation_type,
             "operation_status": operation_status,
             "customer_id": customer_id,
             "customer_email": None if customer_email is None else frozenset([customer_email]),
         }
+        start, end = _bounds(interval, tz) if interval else (None, None)
         query = Query(
             start,
             end,
@@ -334,13 +320,13 @@ class Api:
         offset: Offset = 0,
     ) -> Listing:
         """Answer `/financial-reporting/operations`: newest first."""
-        query = Query(*(interval.seconds(tz) if interval else ()))
+        query = Query(*(_bounds(interval, tz) if interval else ()))
         found = self.world.documents_of(REPORT, query, account.projects)
         return _page_of("operations", found, Pagination(limit, offset), query)
 
     def rates(self, _: Account, *, filter: RatesFilter, tz: Zone = UTC) -> Listing:  # noqa: A002  its name in a request
         """Answer `/currency-rates/get`."""
-        start, end = filter.interval.seconds(tz)
+        start, end = _bounds(filter.interval, tz)
         return Listing("rates", [encode_row(row, "rates") for row in rates(start, min(end, self.world.now))])
 
     def _rows(self, query: Query, view: View, offset: int, limit: int) -> list[EncodedRow]:
@@ -359,6 +345,14 @@ ENDPOINTS: Final[Mapping[str, tuple[Callable[..., Listing], str | None]]] = {
     REPORT: (_checked(Api.report), "finance"),
     "currency-rates/get": (_checked(Api.rates), "finance"),
 }
+
+
+def _bounds(interval: Interval, tz: tzinfo) -> tuple[int, int]:
+    """Give the ends of an interval, which are in the zone `tz` and belong to it, as seconds."""
+    start, end = _second(interval["from"], tz), _second(interval["to"], tz)
+    if start > end:
+        raise Refused(400, "interval.from must not be later than interval.to")
+    return start, end
 
 
 def _page_of(name: str, found: Sequence[Document], page: Pagination, query: Query | None = None) -> Listing:

@@ -45,7 +45,7 @@ class LoggedRequest:
     endpoint: str
     params: Mapping[str, Any]
     status: int
-    faults: tuple[str, ...] = ()
+    faults: tuple[str, ...]
     at: float = field(default_factory=time.time)
 
 

@@ -6,14 +6,14 @@ All are drawn from operations, or written by hand; reference rates follow from t
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC
 from random import Random
 from typing import Any, Final
 
 from resources.sandbox.generate import BANKS, COUNTRIES, PROJECTS, USD_WORTH, DrawnState
-from resources.sandbox.operations import DAY, DECIMALS, Moment, State, instant, major_units, text
+from resources.sandbox.operations import DAY, DECIMALS, Moment, Projects, State, instant, major_units, text
 
 _FRAUD_TIMES: Final = ("row_updated_at", "fraud_report_date", "received_on", "purchase_date")
 _FRAUD_FIELDS: Final = (
@@ -155,10 +155,8 @@ class Documents:
         return newest(self.lists[endpoint], start, end)
 
 
-def newest(
-    documents: Iterable[Document], start: float | None, end: float, projects: Collection[int] | None = None
-) -> list[Document]:
-    """Give the documents of an interval and of projects (None: of all), the newest first."""
+def newest(documents: Iterable[Document], start: float | None, end: float, projects: Projects = None) -> list[Document]:
+    """Give the documents of an interval and of projects, the newest first."""
     found = (item for item in documents if (start is None or start <= item.at) and item.at <= end)
     seen = (item for item in found if projects is None or item.project in projects)
     return sorted(seen, key=lambda item: (item.at, str(item.fields.get("id", ""))), reverse=True)

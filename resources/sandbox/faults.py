@@ -36,10 +36,7 @@ CUTS: Final = ("cut", "cut_chunked")
 MOVES: Final = ("rows_leave", "rows_enter", "late_rows")
 NAMES: Final = (*INSTEAD, "slow", *PAGES, *BODIES, *CUTS, *MOVES)
 _DEFAULT_VALUES: Final = {"http_429": 1, "http_429_date": 1, "slow": 1, "capped_page": 500, **dict.fromkeys(MOVES, 1)}
-_HTML: Final = (
-    b"<html>\r\n<head><title>502 Bad Gateway</title></head>\r\n<body><center><h1>502 Bad Gateway</h1>"
-    b"</center><hr></body></html>"
-)
+_HTML: Final = b"<html><head><title>502 Bad Gateway</title></head><body><h1>502 Bad Gateway</h1></body></html>"
 _JSON: Final = {"content-type": "application/json; charset=UTF-8"}
 _NOTE: Final = "moved by the sandbox"
 

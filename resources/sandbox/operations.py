@@ -5,7 +5,7 @@ Times are seconds since 1970; there is no clock here.
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta, timezone, tzinfo
@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo
 
 TimeFormat = Literal["iso", "plain"]
 Moment = int | float | str | date | datetime
+Projects = Collection[int] | None  # None: all
 
 DAY: Final = 86_400
 _OFFSET: Final = re.compile(r"([+-])(\d{2}):(\d{2})")

@@ -6,7 +6,7 @@ import math
 import time
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from itertools import count
@@ -19,6 +19,7 @@ from resources.sandbox.generate import draw_operations
 from resources.sandbox.operations import (
     Moment,
     Operation,
+    Projects,
     Query,
     State,
     View,
@@ -200,7 +201,7 @@ class World:
         """Give the ids of all operations of a query, in the world's order."""
         return [operation.id for operation, _ in self.select(query)]
 
-    def by_payment(self, payment_id: str, projects: Collection[int] | None) -> list[State]:
+    def by_payment(self, payment_id: str, projects: Projects) -> list[State]:
         """Give the current states of a payment's operations, oldest id first."""
         with self.lock:
             if not self._payments:
@@ -211,8 +212,8 @@ class World:
             found = [one for one in self._payments.get(payment_id, ()) if projects is None or one.project in projects]
             return [state for operation in found if (state := operation.at(now)) is not None]
 
-    def balance_rows(self, projects: Collection[int] | None) -> list[Mapping[str, Any]]:
-        """Give the balances of projects (None: of all), as the API shows them now."""
+    def balance_rows(self, projects: Projects) -> list[Mapping[str, Any]]:
+        """Give the balances of projects, as the API shows them now."""
         moves = [*documents.payouts(state for _, state in self.true_states()), *self.top_ups]
         return [
             balance.at(self.now, moves) if isinstance(balance, documents.Balance) else balance
@@ -220,7 +221,7 @@ class World:
             if not isinstance(balance, documents.Balance) or projects is None or balance.project in projects
         ]
 
-    def documents_of(self, endpoint: str, query: Query, projects: Collection[int] | None) -> list[documents.Document]:
+    def documents_of(self, endpoint: str, query: Query, projects: Projects) -> list[documents.Document]:
         """Give the documents of an interval that are known now, the newest first; the first time they are drawn."""
         with self.lock:
             if not self.documents.drawn:
@@ -232,7 +233,7 @@ class World:
 
     def truth(
         self,
-        projects: Collection[int] | None = None,
+        projects: Projects = None,
         start: Moment | None = None,
         end: Moment | None = None,
         *,
@@ -244,7 +245,7 @@ class World:
         return [state.row(view) for _, state in self.true_states(projects, start, end)]
 
     def totals(
-        self, projects: Collection[int] | None = None, start: Moment | None = None, end: Moment | None = None
+        self, projects: Projects = None, start: Moment | None = None, end: Moment | None = None
     ) -> list[dict[str, Any]]:
         """Count and add up the truth of a period per type, status and currency of `sum_initial`."""
         amounts: defaultdict[tuple[str, str, str], list[int]] = defaultdict(list)
@@ -256,7 +257,7 @@ class World:
         return [dict(zip(names, (*key, len(found), sum(found)), strict=True)) for key, found in sorted(amounts.items())]
 
     def true_states(
-        self, projects: Collection[int] | None = None, start: Moment | None = None, end: Moment | None = None
+        self, projects: Projects = None, start: Moment | None = None, end: Moment | None = None
     ) -> list[Known]:
         """Give the operations of a period with their states now, newest first.
 
