@@ -124,6 +124,7 @@ Zone = Annotated[tzinfo, PlainValidator(lambda value: zone(value if isinstance(v
 Names = Annotated[frozenset[str], BeforeValidator(lambda value: [value] if isinstance(value, str) else value)]
 Limit = Annotated[StrictInt, Field(ge=1, le=1000)]
 Offset = Annotated[StrictInt, Field(ge=0)]
+UpdatedIn = dict[Literal["updated_at"], Period]
 Interval = Annotated[dict[Literal["from", "to"], Moment], Field(min_length=2)]
 
 
@@ -278,11 +279,7 @@ class Api:
         return Listing("balance", [encode_row(row, "balance") for row in self.world.balance_rows(account.projects)])
 
     def frauds(
-        self,
-        account: Account,
-        *,
-        filter: FraudFilter | None = None,  # noqa: A002  its name in a request
-        pagination: Pagination = _FIRST_PAGE,
+        self, account: Account, *, filter: FraudFilter | None = None, pagination: Pagination = _FIRST_PAGE
     ) -> Listing:
         """Answer `/fraud/list`: newest received first."""
         known = newest(self.world.frauds, None, self.world.now, account.projects)
@@ -290,19 +287,14 @@ class Api:
         return _page_of("operations", found, pagination)
 
     def chargebacks(
-        self,
-        account: Account,
-        *,
-        filter: dict[Literal["updated_at"], Period] | None = None,  # noqa: A002  its name in a request
-        pagination: Pagination = _FIRST_PAGE,
-        tz: Zone = UTC,  # noqa: ARG002  it may be given
+        self, account: Account, *, filter: UpdatedIn | None = None, pagination: Pagination = _FIRST_PAGE, tz: Zone = UTC
     ) -> Listing:
         """Answer `/chargeback/list`: newest first."""
         query = Query(*(filter or {}).get("updated_at", ()))
         found = self.world.documents_of(CHARGEBACKS, query, account.projects)
         return _page_of("chargebacks", found, pagination, query)
 
-    def chargeback(self, account: Account, *, id: StrictInt | str) -> Listing:  # noqa: A002  its name in a request
+    def chargeback(self, account: Account, *, id: StrictInt | str) -> Listing:
         """Answer `/chargeback/get`."""
         for item in self.world.documents_of(CHARGEBACKS, Query(), account.projects):
             if str(item.fields.get("id")) == str(id):
@@ -324,7 +316,7 @@ class Api:
         found = self.world.documents_of(REPORT, query, account.projects)
         return _page_of("operations", found, Pagination(limit, offset), query)
 
-    def rates(self, _: Account, *, filter: RatesFilter, tz: Zone = UTC) -> Listing:  # noqa: A002  its name in a request
+    def rates(self, _: Account, *, filter: RatesFilter, tz: Zone = UTC) -> Listing:
         """Answer `/currency-rates/get`."""
         start, end = _bounds(filter.interval, tz)
         return Listing("rates", [encode_row(row, "rates") for row in rates(start, min(end, self.world.now))])

@@ -101,6 +101,14 @@ class SandboxServer:
         return len(self.requests)
 
     def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        """Listen: requests are answered from now on."""
         listener = socket.create_server(("127.0.0.1", self._port), backlog=512)
         self._port = listener.getsockname()[1]
         config = uvicorn.Config(
@@ -117,10 +125,6 @@ class SandboxServer:
         self._server = PromptServer(config)
         self._thread = threading.Thread(target=self._server.run, args=([listener],), name="sandbox", daemon=True)
         self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.stop()
 
     def stop(self) -> None:
         """End the server; requests still being answered are given a second."""

@@ -229,7 +229,7 @@ class World:
             end = self.now if query.end is None else min(query.end, self.now)
             return documents.newest(self.documents.lists[endpoint], query.start, end, projects)
 
-    # What it ought to answer: by going over all operations, and not by the order that it answers from
+    # What it ought to answer, by going over all operations
 
     def truth(
         self,
