@@ -379,8 +379,8 @@ def error_body(status: int, message: str | None = None) -> bytes:
 def parse_body(raw: bytes) -> dict[str, Any]:
     """Read a request's body: one JSON object."""
     try:
-        params = json.loads(raw)
-    except (ValueError, RecursionError) as error:
+        params = orjson.loads(raw)
+    except ValueError as error:
         raise Refused(400, "The body is not valid JSON") from error
     if not isinstance(params, dict):
         raise Refused(400, "The body must be a JSON object")

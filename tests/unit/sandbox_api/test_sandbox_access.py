@@ -78,7 +78,7 @@ def test_the_status_for_a_foreign_project_can_be_another(status, name):
 # What is refused
 
 
-@pytest.mark.parametrize("body", [b"", b"{", b"[]", b'"x"', b"null", b"\xff", b"[" * 100_000])
+@pytest.mark.parametrize("body", [b"", b"{", b"[]", b'"x"', b"null", b"\xff", b"[" * 100_000, b'{"\\ud800": 1}'])
 def test_a_body_that_is_no_json_object_is_400(sandbox, body):
     answer = post(f"{sandbox.url}/operations/get", content=body)
     assert (answer.status_code, answer.json()["name"]) == (400, "Bad Request")
