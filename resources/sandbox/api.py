@@ -218,6 +218,8 @@ class Api:
             message = f"You have no access to /{endpoint}: it needs the role {role.title()} or Merchant admin"
             raise Refused(self.behaviour.no_access_status, message)
         own = {name: value for name, value in params.items() if name not in {"token", "signature"}}
+        if empty := [name for name, value in own.items() if value is None]:
+            raise Refused(400, f"{empty[0]}: must not be null")
         try:
             return account, act(self, account, **own)
         except ValidationError as error:
