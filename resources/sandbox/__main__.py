@@ -28,10 +28,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         signal.signal(number, lambda *_: ended.set())
     if options.with_parent:
         threading.Thread(target=_wait_for_parent, args=(ended,), daemon=True).start()
+    gc.disable()  # it would go over the world's growing millions again and again, and find nothing
     server = _server(options, first)
     if options.warm:
         server.api.warm()
-    gc.freeze()  # the world stays: no use in going over its millions of objects again and again
+    gc.freeze()  # the world stays
+    gc.enable()
     with server:
         ready = {
             "url": server.url,

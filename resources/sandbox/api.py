@@ -3,39 +3,48 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Iterable, Mapping
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, tzinfo
 from functools import lru_cache
+from http import HTTPStatus
 from typing import Annotated, Any, Final, Literal
 
 import orjson
+from pydantic import BeforeValidator, ConfigDict, Field, PlainValidator, StrictInt, ValidationError, validate_call
 
-from resources.sandbox import documents, requests, signing
-from resources.sandbox.operations import DAY, Query, State, TimeFormat, View, zone
-from resources.sandbox.requests import Params, Refused, bad_request
+from resources.sandbox import signing
+from resources.sandbox.documents import CHARGEBACKS, REPORT, Document, newest, rates
+from resources.sandbox.operations import DAY, KNOWN, Projects, Query, State, TimeFormat, View, zone
 from resources.sandbox.world import World
 
 DEMO_TOKEN: Final = "SANDBOXdemoTOKENmadeUp00000001"  # noqa: S105  made up, opens nothing
 DEMO_SECRET: Final = "sandbox-demo-secret-made-up-nothing-opens-with-it"  # noqa: S105  made up
-_TOKEN_LENGTH: Final = 30
-_MAX_LIMIT: Final = 1000
 _LONG_INTERVAL: Final = 180 * DAY
-_OPERATIONS_PARAMETERS: Final = frozenset(
-    {
-        *("project_id", "interval", "tz", "limit", "offset", "operation_type", "operation_status"),
-        *("customer_id", "customer_email", "fields"),
-    }
-)
-_FRAUD_FILTERS: Final = ("received_on", "purchase_date", "fraud_report_date")
+_STATUS_NAMES: Final = {401: "Authorization Required", 500: "Internal Error"}
+_MOMENT: Final = re.compile(r"\d{4}-\d{2}-\d{2}[ T]\d{2}:\d{2}:\d{2}", re.ASCII)
+_OF_PAYMENT: Final = ("operation_id", "operation_type", "operation_created_at", "operation_completed_at")
 
 # A row ready to send: its JSON, and its part of the text to sign, without its index. A bare tuple because
 # the garbage collector need not look at tuples of bytes, of which there are as many as rows.
 EncodedRow = tuple[bytes, bytes]
 
 
+class Refused(Exception):
+    """An answer that is an error, with the platform's status and message."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+# Who asks
+
+
 @dataclass(frozen=True, slots=True)
 class Account:
-    """One Dashboard user and the one token it has. `projects=None` sees every project of the world.
+    """One Dashboard user and the one token it has.
 
     `risks` and `finance` are roles: without the first it may not list fraud reports, without the other no documents.
     """
@@ -43,46 +52,40 @@ class Account:
     name: str = "demo"
     token: str = field(default=DEMO_TOKEN, repr=False)
     secret: str = field(default=DEMO_SECRET, repr=False)
-    projects: Collection[int] | None = None
+    projects: Projects = None
     time_zone: str = "Asia/Tokyo"
     active: bool = True
     risks: bool = True
     finance: bool = True
 
     def __post_init__(self) -> None:
-        if len(self.token) != _TOKEN_LENGTH:
-            raise ValueError(f"A token has {_TOKEN_LENGTH} characters, this one {len(self.token)}")
-
-    def sees(self, project: int) -> bool:
-        """Return whether this account has access to a project."""
-        return self.projects is None or project in self.projects
+        if len(self.token) != 30:
+            raise ValueError(f"A token has 30 characters, this one {len(self.token)}")
 
 
 class Accounts:
     """The accounts of one sandbox; replacing a token ends the old one, as in the Dashboard."""
 
     def __init__(self, accounts: Iterable[Account]) -> None:
-        self._accounts = list(accounts)
+        self._accounts = {account.name: account for account in accounts}
 
     def by_token(self, token: object) -> Account | None:
         """Give the active account with this token, or None."""
-        return next((one for one in self._accounts if one.active and one.token == token), None)
+        return next((one for one in self._accounts.values() if one.active and one.token == token), None)
 
     def put(self, account: Account) -> None:
         """Add an account, or replace the one of the same name, whose token then is worth nothing."""
-        self.delete(account.name)
-        self._accounts.append(account)
+        self._accounts[account.name] = account
 
     def change(self, name: str, **settings: Any) -> None:
         """Change an account, for example grant or revoke a role; KeyError: there is none of this name."""
-        account = next((one for one in self._accounts if one.name == name), None)
-        if account is None:
+        if name not in self._accounts:
             raise KeyError(f"No account {name}")
-        self.put(replace(account, **settings))
+        self.put(replace(self._accounts[name], **settings))
 
     def delete(self, name: str) -> None:
         """Delete an account: its token is refused from now on."""
-        self._accounts = [one for one in self._accounts if one.name != name]
+        del self._accounts[name]
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +102,69 @@ class Behaviour:
     capacity: Annotated[int, "how many requests are answered at once; 0: any number"] = 0
     date_header: Annotated[Literal["machine", "world", "none"], "whose clock the Date header shows"] = "machine"
     date_shift: Annotated[float, "seconds by which the Date header is wrong"] = 0.0
+
+
+# The values of requests
+
+
+def _moment(value: object) -> datetime:
+    if not isinstance(value, str) or not _MOMENT.fullmatch(value):
+        raise ValueError("must be a date as YYYY-MM-DD hh:mm:ss")
+    return datetime.fromisoformat(value)
+
+
+def _second(moment: datetime, tz: tzinfo = UTC) -> int:
+    return int(moment.replace(tzinfo=tz).timestamp())
+
+
+Moment = Annotated[datetime, PlainValidator(_moment)]
+UtcSecond = Annotated[int, PlainValidator(lambda value: _second(_moment(value)))]
+Period = tuple[UtcSecond, UtcSecond]
+Zone = Annotated[tzinfo, PlainValidator(lambda value: zone(value if isinstance(value, str) else repr(value)))]
+Names = Annotated[frozenset[str], BeforeValidator(lambda value: [value] if isinstance(value, str) else value)]
+Limit = Annotated[StrictInt, Field(ge=1, le=1000)]
+Offset = Annotated[StrictInt, Field(ge=0)]
+UpdatedIn = dict[Literal["updated_at"], Period]
+Interval = Annotated[dict[Literal["from", "to"], Moment], Field(min_length=2)]
+
+
+@dataclass(frozen=True)
+class Pagination:
+    """Which part of the rows."""
+
+    limit: Annotated[StrictInt, Field(ge=1)] = 20
+    offset: Offset = 0
+
+
+@dataclass(frozen=True)
+class FraudFilter:
+    """Which fraud reports."""
+
+    received_on: Period | None = None
+    purchase_date: Period | None = None
+    fraud_report_date: Period | None = None
+    issuer_country: list[str] | None = None
+
+    def takes(self, report: Document) -> bool:
+        """Return whether a report fulfils all conditions."""
+        periods = {name: wanted for name, wanted in vars(self).items() if isinstance(wanted, tuple)}
+        in_periods = all(start <= report.fields[name] <= end for name, (start, end) in periods.items())
+        return in_periods and (self.issuer_country is None or report.fields["issuer_country"] in self.issuer_country)
+
+
+@dataclass(frozen=True)
+class RatesFilter:
+    """Which rates; only the interval is looked at."""
+
+    interval: Interval
+    merchant: Any = None
+    currency: Any = None
+
+
+_FIRST_PAGE: Final = Pagination()
+
+
+# What is answered
 
 
 @dataclass(slots=True)
@@ -138,10 +204,9 @@ class Api:
 
     def warm(self) -> None:
         """Encode what is known before it is asked for with `tz: UTC`, as many rows as the cache holds: 30 µs each."""
-        states = self.world.page(Query(), 0, self.behaviour.cached_rows)
-        self._rows(states, View(style=self.behaviour.time_format))
+        self._rows(Query(), View(style=self.behaviour.time_format), 0, self.behaviour.cached_rows)
 
-    def answer(self, endpoint: str, params: Params) -> tuple[Account, Listing]:
+    def answer(self, endpoint: str, params: Mapping[str, Any]) -> tuple[Account, Listing]:
         """Find who asks, and list what for: token and signature are checked, then the role, then the parameters."""
         account = self.accounts.by_token(params.get("token"))
         if account is None:
@@ -150,124 +215,146 @@ class Api:
             raise Refused(401, "Signature is wrong")
         act, role = ENDPOINTS[endpoint]
         if role is not None and not getattr(account, role):
-            what = "the list of fraudulent operations" if role == "risks" else f"/{endpoint}"
-            message = f"You have no access to {what}: it needs the role {role.title()} or Merchant admin"
+            message = f"You have no access to /{endpoint}: it needs the role {role.title()} or Merchant admin"
             raise Refused(self.behaviour.no_access_status, message)
-        return account, act(self, account, params)
+        own = {name: value for name, value in params.items() if name not in {"token", "signature"}}
+        if empty := [name for name, value in own.items() if value is None]:
+            raise Refused(400, f"{empty[0]}: must not be null")
+        try:
+            return account, act(self, account, **own)
+        except ValidationError as error:
+            wrong = error.errors()[0]
+            name, message = ".".join(map(str, wrong["loc"])), wrong["msg"].removeprefix("Value error, ")
+            raise Refused(400, f"{name}: {message}") from error
 
-    # The endpoints: each checks its parameters, and lists what was asked for
+    # The endpoints: each a method whose keywords are the parameters, checked by their types before it is called
 
-    def operations(self, account: Account, params: Params) -> Listing:
+    def operations(  # noqa: PLR0913  as many as the endpoint has
+        self,
+        account: Account,
+        *,
+        project_id: tuple[StrictInt, ...] = (),
+        interval: Interval | None = None,
+        tz: Zone | None = None,
+        limit: Limit = 1000,
+        offset: Offset = 0,
+        operation_type: Names | None = None,
+        operation_status: Names | None = None,
+        customer_id: Names | None = None,
+        customer_email: str | None = None,
+        fields: tuple[str, ...] = (),
+    ) -> Listing:
         """Answer `/operations/get`."""
-        requests.refuse_unknown(params, _OPERATIONS_PARAMETERS)
-        tz = requests.zone(params, account.time_zone)
-        start, end = requests.interval(params, tz)
+        for project in project_id:
+            if account.projects is not None and project not in account.projects:
+                raise Refused(self.behaviour.no_access_status, f"You have no access to project_id = {project}")
+        for name in fields:
+            if name not in KNOWN:
+                raise Refused(400, f"Unknown field: {name}")
+        projects = project_id or account.projects
+        tz = tz or zone(account.time_zone)
+        conditions = {
+            "operation_type": operation_type,
+            "operation_status": operation_status,
+            "customer_id": customer_id,
+            "customer_email": None if customer_email is None else frozenset([customer_email]),
+        }
+        start, end = _bounds(interval, tz) if interval else (None, None)
         query = Query(
             start,
             end,
-            projects=requests.projects(params, account.projects, self.behaviour.no_access_status),
-            types=requests.one_or_more(params, "operation_type"),
-            statuses=requests.one_or_more(params, "operation_status"),
-            customers=requests.one_or_more(params, "customer_id"),
-            email=requests.text(params, "customer_email"),
+            None if projects is None else frozenset(projects),
+            tuple((name, values) for name, values in conditions.items() if values is not None),
         )
-        offset, limit = requests.page(params, _MAX_LIMIT, _MAX_LIMIT)
-        view = View(tz, self.behaviour.time_format, requests.fields(params))
+        view = View(tz, self.behaviour.time_format, tuple(dict.fromkeys(fields)) or None)
         long = start is not None and end is not None and end - start > _LONG_INTERVAL
-        return Listing("operations", self._rows(self.world.page(query, offset, limit), view), query, long=long)
+        return Listing("operations", self._rows(query, view, offset, limit), query, long=long)
 
-    def by_payment(self, account: Account, params: Params) -> Listing:
+    def by_payment(self, account: Account, *, payment_id: Annotated[str, Field(min_length=1)]) -> Listing:
         """Answer `/operations/get-by-payment`."""
-        requests.refuse_unknown(params, {"payment_id"})
-        payment_id = requests.text(params, "payment_id")
-        if not payment_id:
-            raise bad_request("payment_id is required")
         view = View(zone(account.time_zone), self.behaviour.time_format)
         rows = [state.row(view) for state in self.world.by_payment(payment_id, account.projects)]
         return Listing("operations", [encode_row(_payment_row(row)) for row in rows])
 
-    def balances(self, account: Account, params: Params) -> Listing:
+    def balances(self, account: Account) -> Listing:
         """Answer `/balance/get`."""
-        requests.refuse_unknown(params, ())
-        rows = self.world.balance_rows(account.projects)
-        return Listing("balance", [encode_row(row, "balance") for row in rows])
+        return Listing("balance", [encode_row(row, "balance") for row in self.world.balance_rows(account.projects)])
 
-    def frauds(self, account: Account, params: Params) -> Listing:
+    def frauds(
+        self, account: Account, *, filter: FraudFilter | None = None, pagination: Pagination = _FIRST_PAGE
+    ) -> Listing:
         """Answer `/fraud/list`: newest received first."""
-        wanted, pagination = requests.filter_and_pagination(params, {*_FRAUD_FILTERS, "issuer_country"})
-        between = {name: requests.pair(wanted, name) for name in _FRAUD_FILTERS if name in wanted}
-        countries = wanted.get("issuer_country")
-        if "issuer_country" in wanted:
-            requests.strings(countries, "filter.issuer_country")
-        offset, limit = requests.page(pagination, 20, None)
-        found = [
-            report
-            for report in self.world.frauds
-            if report.at <= self.world.now
-            and account.sees(report.project)
-            and (countries is None or report.fields["issuer_country"] in countries)
-            and all(start <= report.fields[name] <= end for name, (start, end) in between.items())
-        ]
-        found.sort(key=lambda report: report.at, reverse=True)
-        return Listing("operations", [encode_row(report.shown()) for report in found[offset : offset + limit]])
+        known = newest(self.world.frauds, None, self.world.now, account.projects)
+        found = [report for report in known if filter is None or filter.takes(report)]
+        return _page_of("operations", found, pagination)
 
-    def chargebacks(self, account: Account, params: Params) -> Listing:
-        """Answer `/chargeback/list`."""
-        wanted, pagination = requests.filter_and_pagination(params, {"updated_at"}, "tz")
-        requests.zone(params, "UTC")
-        query = Query(*(requests.pair(wanted, "updated_at") if "updated_at" in wanted else ()))
-        return self._documents(account, documents.CHARGEBACKS, query, requests.page(pagination, 20, _MAX_LIMIT))
+    def chargebacks(
+        self, account: Account, *, filter: UpdatedIn | None = None, pagination: Pagination = _FIRST_PAGE, tz: Zone = UTC
+    ) -> Listing:
+        """Answer `/chargeback/list`: newest first."""
+        query = Query(*(filter or {}).get("updated_at", ()))
+        found = self.world.documents_of(CHARGEBACKS, query, account.projects)
+        return _page_of("chargebacks", found, pagination, query)
 
-    def report(self, account: Account, params: Params) -> Listing:
-        """Answer `/financial-reporting/operations`."""
-        requests.refuse_unknown(params, {"interval", "tz", "limit", "offset"})
-        query = Query(*requests.interval(params, requests.zone(params, "UTC")))
-        return self._documents(account, documents.REPORT, query, requests.page(params, _MAX_LIMIT, _MAX_LIMIT))
-
-    def chargeback(self, account: Account, params: Params) -> Listing:
+    def chargeback(self, account: Account, *, id: StrictInt | str) -> Listing:
         """Answer `/chargeback/get`."""
-        requests.refuse_unknown(params, {"id"})
-        identifier = params.get("id")
-        if not isinstance(identifier, str | int) or isinstance(identifier, bool):
-            raise bad_request("id is required")
-        for item in self.world.documents_between(documents.CHARGEBACKS, None, self.world.now, account.projects):
-            if str(item.fields.get("id")) == str(identifier):
+        for item in self.world.documents_of(CHARGEBACKS, Query(), account.projects):
+            if str(item.fields.get("id")) == str(id):
                 row = item.shown()
-                encoded = dumps(row), signing.text_to_sign({"chargeback": row})
-                return Listing("chargeback", [encoded], single=True)
-        raise bad_request(f"There is no chargeback {identifier}")
+                return Listing("chargeback", [(dumps(row), signing.text_to_sign({"chargeback": row}))], single=True)
+        raise Refused(400, f"There is no chargeback {id}")
 
-    def rates(self, _: Account, params: Params) -> Listing:
+    def report(
+        self,
+        account: Account,
+        *,
+        interval: Interval | None = None,
+        tz: Zone = UTC,
+        limit: Limit = 1000,
+        offset: Offset = 0,
+    ) -> Listing:
+        """Answer `/financial-reporting/operations`: newest first."""
+        query = Query(*(_bounds(interval, tz) if interval else ()))
+        found = self.world.documents_of(REPORT, query, account.projects)
+        return _page_of("operations", found, Pagination(limit, offset), query)
+
+    def rates(self, _: Account, *, filter: RatesFilter, tz: Zone = UTC) -> Listing:
         """Answer `/currency-rates/get`."""
-        wanted = requests.filter_and_pagination(params, {"merchant", "currency", "interval"}, "tz")[0]
-        if "interval" not in wanted:
-            raise bad_request("filter.interval is required")
-        start, end = requests.interval(wanted, requests.zone(params, "UTC"))
-        rows = documents.rates(start or 0, min(end or 0, self.world.now))
-        return Listing("rates", [encode_row(row, "rates") for row in rows])
+        start, end = _bounds(filter.interval, tz)
+        return Listing("rates", [encode_row(row, "rates") for row in rates(start, min(end, self.world.now))])
 
-    def _documents(self, account: Account, endpoint: str, query: Query, page: tuple[int, int]) -> Listing:
-        """Answer the lists whose formats are made up here: newest first."""
-        now, name, (offset, limit) = self.world.now, documents.LISTS[endpoint], page
-        end = now if query.end is None else min(query.end, now)
-        found = self.world.documents_between(endpoint, query.start, end, account.projects)
-        return Listing(name, [encode_row(item.shown(), name) for item in found[offset : offset + limit]], query)
-
-    def _rows(self, states: Iterable[State], view: View) -> list[EncodedRow]:
-        return list(map(self._encoder(view), states))
+    def _rows(self, query: Query, view: View, offset: int, limit: int) -> list[EncodedRow]:
+        return list(map(self._encoder(view), self.world.page(query, offset, limit)))
 
 
 # What answers each endpoint, and the role that this needs
-ENDPOINTS: Final[Mapping[str, tuple[Callable[[Api, Account, Params], Listing], str | None]]] = {
-    "balance/get": (Api.balances, None),
-    "operations/get": (Api.operations, None),
-    "operations/get-by-payment": (Api.by_payment, None),
-    "fraud/list": (Api.frauds, "risks"),
-    documents.CHARGEBACKS: (Api.chargebacks, "finance"),
-    documents.ONE_CHARGEBACK: (Api.chargeback, "finance"),
-    documents.REPORT: (Api.report, "finance"),
-    documents.RATES: (Api.rates, "finance"),
+_checked: Final = validate_call(config=ConfigDict(extra="forbid", arbitrary_types_allowed=True))
+ENDPOINTS: Final[Mapping[str, tuple[Callable[..., Listing], str | None]]] = {
+    "balance/get": (_checked(Api.balances), None),
+    "operations/get": (_checked(Api.operations), None),
+    "operations/get-by-payment": (_checked(Api.by_payment), None),
+    "fraud/list": (_checked(Api.frauds), "risks"),
+    CHARGEBACKS: (_checked(Api.chargebacks), "finance"),
+    "chargeback/get": (_checked(Api.chargeback), "finance"),
+    REPORT: (_checked(Api.report), "finance"),
+    "currency-rates/get": (_checked(Api.rates), "finance"),
 }
+
+
+def _bounds(interval: Interval, tz: tzinfo) -> tuple[int, int]:
+    """Give the ends of an interval, which are in the zone `tz` and belong to it, as seconds."""
+    start, end = _second(interval["from"], tz), _second(interval["to"], tz)
+    if start > end:
+        raise Refused(400, "interval.from must not be later than interval.to")
+    return start, end
+
+
+def _page_of(name: str, found: Sequence[Document], page: Pagination, query: Query | None = None) -> Listing:
+    shown = found[page.offset : page.offset + page.limit]
+    return Listing(name, [encode_row(item.shown(), name) for item in shown], query or Query())
+
+
+# What goes over the wire
 
 
 def encode_row(row: Mapping[str, Any], name: str = "operations") -> EncodedRow:
@@ -284,20 +371,26 @@ def dumps(value: object) -> bytes:
         return json.dumps(value, separators=(",", ":")).encode()
 
 
+def error_body(status: int, message: str | None = None) -> bytes:
+    """Give the platform's error body: never signed, `code` always 0."""
+    name = _STATUS_NAMES.get(status) or HTTPStatus(status).phrase
+    text = {} if message is None else {"message": message}
+    return dumps({"name": name, **text, "code": 0, "status": status})
+
+
 def parse_body(raw: bytes) -> dict[str, Any]:
     """Read a request's body: one JSON object."""
     try:
-        params = json.loads(raw)
-    except (ValueError, RecursionError) as error:
-        raise bad_request("The body is not valid JSON") from error
+        params = orjson.loads(raw)
+    except ValueError as error:
+        raise Refused(400, "The body is not valid JSON") from error
     if not isinstance(params, dict):
-        raise bad_request("The body must be a JSON object")
+        raise Refused(400, "The body must be a JSON object")
     return params
 
 
 def _payment_row(row: Mapping[str, Any]) -> dict[str, Any]:
-    names = ("operation_id", "operation_type", "operation_created_at", "operation_completed_at")
     money = row.get("sum_initial") or {}
-    short = {name: row.get(name, "") for name in names}
+    short = {name: row.get(name, "") for name in _OF_PAYMENT}
     short |= {"amount": money.get("amount"), "currency": money.get("currency")}
     return short | {"arn": row.get("arn"), "rrn": row.get("rrn")}

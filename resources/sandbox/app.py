@@ -7,11 +7,12 @@ behaviour, changes. What the endpoints answer is in api.py, which faults there a
 from __future__ import annotations
 
 import asyncio
+import json
 import socket
 import threading
 import time
 import traceback
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from email.utils import formatdate
@@ -19,14 +20,14 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 import uvicorn
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Mount, Route
+from starlette.routing import Route
 
 from resources.sandbox import signing
-from resources.sandbox.api import ENDPOINTS, Account, Accounts, Api, Behaviour, dumps, parse_body
+from resources.sandbox.api import ENDPOINTS, Account, Accounts, Api, Behaviour, Refused, dumps, error_body, parse_body
 from resources.sandbox.faults import Faults, RequestFaults
-from resources.sandbox.requests import Refused, error_body
 from resources.sandbox.world import World
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ class LoggedRequest:
     endpoint: str
     params: Mapping[str, Any]
     status: int
-    faults: tuple[str, ...] = ()
+    faults: tuple[str, ...]
     at: float = field(default_factory=time.time)
 
 
@@ -110,7 +111,18 @@ class SandboxServer:
         """Listen: requests are answered from now on."""
         listener = socket.create_server(("127.0.0.1", self._port), backlog=512)
         self._port = listener.getsockname()[1]
-        self._server = PromptServer(make_app(self))
+        config = uvicorn.Config(
+            make_app(self),
+            log_config=None,
+            log_level="critical",  # a connection cut on purpose is no news
+            access_log=False,
+            lifespan="off",
+            timeout_keep_alive=120,
+            timeout_graceful_shutdown=1,
+            server_header=False,
+            date_header=False,  # the handler says what time it is
+        )
+        self._server = PromptServer(config)
         self._thread = threading.Thread(target=self._server.run, args=([listener],), name="sandbox", daemon=True)
         self._thread.start()
 
@@ -133,7 +145,7 @@ class SandboxServer:
                 instead = faults.instead()
                 response = _response(*instead) if instead else await self._deliver(endpoint, params, faults)
         except Refused as refused:
-            response = _response(refused.status, dumps(error_body(refused.status, refused.message)))
+            response = _response(refused.status, error_body(refused.status, str(refused)))
         behaviour = self.api.behaviour
         if behaviour.date_header != "none":
             now = self.world.now if behaviour.date_header == "world" else time.time()
@@ -173,11 +185,10 @@ class SandboxServer:
 
     def stats(self) -> dict[str, Any]:
         """Count the requests by endpoint and status, and the faults that were made."""
-        requests: dict[str, dict[str, int]] = {}
-        counts = Counter((one.endpoint, one.status) for one in self.requests)
-        for (endpoint, status), count in sorted(counts.items()):
-            requests.setdefault(endpoint, {})[str(status)] = count
-        world, faults = self.world, dict(self.faults.counts)
+        requests: defaultdict[str, Counter[str]] = defaultdict(Counter)
+        for one in self.requests:
+            requests[one.endpoint][str(one.status)] += 1
+        world, faults = self.world, self.faults.counts
         return {"requests": requests, "faults": faults, "now": world.now, "operations": len(world)}
 
     def set_faults(self, *, clear: bool = False, times: float = 1, **settings: Any) -> dict[str, Any]:
@@ -226,47 +237,43 @@ class SandboxServer:
 
 def make_app(sandbox: SandboxServer) -> Starlette:
     """Make the application of a sandbox: the endpoints, the sandbox's own routes, and error bodies for the rest."""
-    prefix, world = sandbox.api.behaviour.prefix, sandbox.world
-
-    def endpoint_route(endpoint: str) -> Route:
-        async def answer(request: Request) -> Response:
-            return await sandbox.answer(endpoint, await request.body())
-
-        return Route(f"{prefix}/{endpoint}", answer, methods=["POST"])
-
-    async def refuse(_: Request, error: Exception) -> Response:
-        status = getattr(error, "status_code", 500)
-        if status == 500:
-            traceback.print_exception(error)  # the sandbox's own fault, not one on request: let it be seen
-        return _response(status, dumps(error_body(status, None if status == 500 else "No such endpoint")))
-
     own: Mapping[str, Callable[..., Any]] = {
         "stats": sandbox.stats,
-        "totals": world.totals,
-        "truth": world.truth,
+        "totals": sandbox.world.totals,
+        "truth": sandbox.world.truth,
         "faults": sandbox.set_faults,
         "clock": sandbox.set_clock,
         "accounts": sandbox.accounts.change,
         "behaviour": sandbox.set_behaviour,
         "operations": sandbox.change_world,
-        "balances": world.top_up,
+        "balances": sandbox.world.top_up,
     }
-    handlers: dict[Any, Any] = dict.fromkeys((404, 405, 500), refuse)
-    mount = Mount("/_sandbox", routes=[_own_route(name, act) for name, act in own.items()])
-    return Starlette(routes=[*map(endpoint_route, ENDPOINTS), mount], exception_handlers=handlers)
-
-
-def _own_route(name: str, act: Callable[..., Any]) -> Route:
-    """Make a route that calls `act` with what a query and a JSON body name, and answers what that gives."""
 
     async def answer(request: Request) -> Response:
-        try:
-            named = {**request.query_params, **(await request.json() if await request.body() else {})}
-            return _response(200, dumps(await asyncio.to_thread(act, **named)))
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
-            return _response(400, dumps(error_body(400, f"{type(error).__name__}: {error}")))
+        endpoint = request.path_params["endpoint"]
+        if endpoint not in ENDPOINTS:
+            raise HTTPException(404)
+        return await sandbox.answer(endpoint, await request.body())
 
-    return Route(f"/{name}", answer, methods=["GET", "POST"])
+    async def answer_own(request: Request) -> Response:
+        """Call what the path says with what a query and a JSON body name, and answer what that gives."""
+        try:
+            named = {**request.query_params, **json.loads(await request.body() or "{}")}
+            return _response(200, dumps(await asyncio.to_thread(own[request.path_params["name"]], **named)))
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            return _response(400, error_body(400, f"{type(error).__name__}: {error}"))
+
+    async def refuse(_: Request, error: Exception) -> Response:
+        status = getattr(error, "status_code", 500)
+        if status == 500:
+            traceback.print_exception(error)  # the sandbox's own fault, not one on request: let it be seen
+        return _response(status, error_body(status, None if status == 500 else "No such endpoint"))
+
+    routes = [
+        Route("/_sandbox/{name}", answer_own, methods=["GET", "POST"]),
+        Route(sandbox.api.behaviour.prefix + "/{endpoint:path}", answer, methods=["POST"]),
+    ]
+    return Starlette(routes=routes, exception_handlers=dict.fromkeys((404, 405, 500), refuse))
 
 
 def _response(status: int, body: bytes, headers: Mapping[str, str] = _JSON) -> Response:
@@ -275,21 +282,6 @@ def _response(status: int, body: bytes, headers: Mapping[str, str] = _JSON) -> R
 
 class PromptServer(uvicorn.Server):
     """A uvicorn server that stops at once: tests start and stop it a hundred times."""
-
-    def __init__(self, app: Starlette) -> None:
-        super().__init__(
-            uvicorn.Config(
-                app,
-                log_config=None,
-                log_level="critical",  # a connection cut on purpose is no news
-                access_log=False,
-                lifespan="off",
-                timeout_keep_alive=120,
-                timeout_graceful_shutdown=1,
-                server_header=False,
-                date_header=False,  # the handler says what time it is
-            )
-        )
 
     async def main_loop(self) -> None:
         """Look more often than uvicorn does whether to stop."""

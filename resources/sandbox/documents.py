@@ -6,16 +6,16 @@ All are drawn from operations, or written by hand; reference rates follow from t
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC
 from random import Random
 from typing import Any, Final
 
 from resources.sandbox.generate import BANKS, COUNTRIES, PROJECTS, USD_WORTH, DrawnState
-from resources.sandbox.operations import DAY, DECIMALS, Moment, State, instant, major_units, text
+from resources.sandbox.operations import DAY, DECIMALS, Moment, Projects, State, instant, major_units, text
 
-FRAUD_TIMES: Final = ("row_updated_at", "fraud_report_date", "received_on", "purchase_date")
+_FRAUD_TIMES: Final = ("row_updated_at", "fraud_report_date", "received_on", "purchase_date")
 _FRAUD_FIELDS: Final = (
     *("payment_id", "operation_id", "tr_amount", "tr_ccy", "account_number", "payment_method_type"),
     *("row_updated_at", "customer_id", "project_name", "project_id", "arn", "fraud_type"),
@@ -27,14 +27,11 @@ _FRAUD_TYPES: Final = (
     *("Account Takeover Fraud", "Fraudulent Use of Account Number", "", "Miscellaneous"),
 )
 CHARGEBACKS: Final = "chargeback/list"
-ONE_CHARGEBACK: Final = "chargeback/get"
 REPORT: Final = "financial-reporting/operations"
-RATES: Final = "currency-rates/get"
-LISTS: Final = {CHARGEBACKS: "chargebacks", REPORT: "operations"}
-ENDPOINTS: Final = (*LISTS, ONE_CHARGEBACK, RATES)
+LISTS: Final = (CHARGEBACKS, REPORT)
 _STAGES: Final = ("retrieval request", "first chargeback", "pre-arbitration", "arbitration")
 _REASONS: Final = ("10.4", "4837", "13.1", "4853", "C08")
-_TIMES: Final = frozenset({*FRAUD_TIMES, "created_at", "updated_at", "settled_at"})
+_TIMES: Final = frozenset({*_FRAUD_TIMES, "created_at", "updated_at", "settled_at"})
 
 # Balances
 
@@ -118,36 +115,17 @@ class Fraud(Document):
     @classmethod
     def new(cls, **fields: Any) -> Fraud:  # type: ignore[override]
         """Make a report by hand; times may be seconds or text, and what is left out is empty."""
-        times = {name: instant(fields.get(name, "2024-03-01 00:00:00")) for name in FRAUD_TIMES}
+        times = {name: instant(fields.get(name, "2024-03-01 00:00:00")) for name in _FRAUD_TIMES}
         facts = {**dict.fromkeys(_FRAUD_FIELDS, ""), "project_id": "198", "operation_id": 0, **fields, **times}
         facts["report_and_purchase_date_difference"] = int(times["fraud_report_date"] - times["purchase_date"]) // DAY
         return cls(times["received_on"], int(facts["project_id"]), facts)
 
 
-def draw_fraud(state: State) -> Fraud:
-    """Draw a report about an operation."""
-    operation, fraction = state.facts(), state.effective % 1
-    number = int(operation["operation_id"])
-    purchased = int(operation["operation_created_at"])
-    reported = purchased + DAY + number % (20 * DAY)
-    received = reported + number % (3 * DAY)
-    amount, currency = operation["sum_initial"]["amount"], operation["sum_initial"]["currency"]
-    usd = amount * USD_WORTH[currency] / 10 ** DECIMALS.get(currency, 2)
-    alike = {name: operation[name] for name in _FRAUD_FIELDS if name in operation}
-    own = {
-        "operation_id": number,
-        "tr_amount": major_units(amount, currency),
-        "tr_ccy": currency,
-        "row_updated_at": received + 60 + fraction,
-        "fraud_type": _FRAUD_TYPES[number // 10 % len(_FRAUD_TYPES)],
-        "fraud_report_date": reported,
-        "issuer_country": COUNTRIES[number // 10 % len(COUNTRIES)],
-        "received_on": received + fraction,
-        "purchase_date": purchased,
-        "channel_amount_in_usd": f"{usd:.2f}",
-        "issuer_bank_name": BANKS[number // 10 % len(BANKS)],
-    }
-    return Fraud.new(**alike | own)
+def draw_frauds(states: Iterable[State]) -> Iterator[Fraud]:
+    """Draw the reports about operations: few payments are reported some day."""
+    for state in states:
+        if isinstance(state, DrawnState) and state.is_paid and state.draft.dice % 401 == 0:
+            yield _fraud(state.facts(), state.effective % 1)
 
 
 @dataclass(slots=True)
@@ -169,13 +147,19 @@ class Documents:
             if isinstance(state, DrawnState) and state.status == "success":
                 facts = state.facts()
                 self.lists[REPORT].append(_report_line(facts, state.effective % 1))
-                if state.kind in {"sale", "auth", "recurring"} and int(facts["operation_id"]) // 10 % 37 == 0:
+                if state.is_paid and state.draft.number // 10 % 37 == 0:
                     self.lists[CHARGEBACKS].append(_chargeback(facts, state.effective % 1))
 
     def between(self, endpoint: str, start: float | None, end: float) -> list[Document]:
         """Give the documents of an interval, the newest first."""
-        found = (item for item in self.lists[endpoint] if (start is None or start <= item.at) and item.at <= end)
-        return sorted(found, key=lambda item: (item.at, str(item.fields.get("id", ""))), reverse=True)
+        return newest(self.lists[endpoint], start, end)
+
+
+def newest(documents: Iterable[Document], start: float | None, end: float, projects: Projects = None) -> list[Document]:
+    """Give the documents of an interval and of projects, the newest first."""
+    found = (item for item in documents if (start is None or start <= item.at) and item.at <= end)
+    seen = (item for item in found if projects is None or item.project in projects)
+    return sorted(seen, key=lambda item: (item.at, str(item.fields.get("id", ""))), reverse=True)
 
 
 def rates(start: int, end: int) -> Iterator[dict[str, Any]]:
@@ -184,6 +168,29 @@ def rates(start: int, end: int) -> Iterator[dict[str, Any]]:
         for number, (currency, worth) in enumerate(USD_WORTH.items()):
             rate = float(f"{worth * (1 + (day * 31 + number * 17) % 101 / 10_000):.6g}")
             yield {"base": currency, "quote": "USD", "rate": rate, "date": _utc(day * DAY)[:10]}
+
+
+def _fraud(operation: dict[str, Any], fraction: float) -> Fraud:
+    number, purchased = int(operation["operation_id"]), int(operation["operation_created_at"])
+    reported = purchased + DAY + number % (20 * DAY)
+    received = reported + number % (3 * DAY)
+    amount, currency = operation["sum_initial"]["amount"], operation["sum_initial"]["currency"]
+    usd = amount * USD_WORTH[currency] / 10 ** DECIMALS.get(currency, 2)
+    alike = {name: operation[name] for name in _FRAUD_FIELDS if name in operation}
+    own = {
+        "operation_id": number,
+        "tr_amount": major_units(amount, currency),
+        "tr_ccy": currency,
+        "row_updated_at": received + 60 + fraction,
+        "fraud_type": _pick(_FRAUD_TYPES, number),
+        "fraud_report_date": reported,
+        "issuer_country": _pick(COUNTRIES, number),
+        "received_on": received + fraction,
+        "purchase_date": purchased,
+        "channel_amount_in_usd": f"{usd:.2f}",
+        "issuer_bank_name": _pick(BANKS, number),
+    }
+    return Fraud.new(**alike | own)
 
 
 def _chargeback(facts: dict[str, Any], fraction: float) -> Document:
@@ -197,8 +204,8 @@ def _chargeback(facts: dict[str, Any], fraction: float) -> Document:
         "project_id": int(facts["project_id"]),
         "amount": facts["sum_initial"]["amount"],
         "currency": facts["sum_initial"]["currency"],
-        "stage": _STAGES[number // 10 % len(_STAGES)],
-        "reason_code": _REASONS[number // 10 % len(_REASONS)],
+        "stage": _pick(_STAGES, number),
+        "reason_code": _pick(_REASONS, number),
         "status": "open" if number // 10 % 3 else "won",
         "customer": {"id": facts["customer_id"], "email": facts["customer_email"]},
         "arn": facts["arn"],
@@ -226,6 +233,10 @@ def _report_line(facts: dict[str, Any], fraction: float) -> Document:
         "settled_at": at,
     }
     return Document(at, fields["project_id"], fields)
+
+
+def _pick(values: Sequence[str], number: int) -> str:
+    return values[number // 10 % len(values)]
 
 
 def _utc(second: float) -> str:

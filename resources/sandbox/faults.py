@@ -5,26 +5,24 @@ from __future__ import annotations
 import asyncio
 import base64
 import math
+import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
-from email.utils import format_datetime
+from email.utils import formatdate
 from random import Random
 from threading import Lock
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 import orjson
 
+from resources.sandbox.api import EncodedRow, error_body
 from resources.sandbox.documents import LISTS, Document
 from resources.sandbox.operations import DAY, Query, plain_row
-from resources.sandbox.requests import error_body
 from resources.sandbox.world import World
 
 # An answer that comes instead of the asked one. 429 says when to come back: in seconds, as a date, or not.
 INSTEAD: Final = ("http_500", "http_429", "http_429_date", "http_429_bare", "html_502")
-# The platform takes its time.
-DELAYS: Final = ("slow",)
 # Pages not as long as they should be, properly signed.
 PAGES: Final = ("short_page", "capped_page", "empty_page")
 # Bodies changed after they were signed; the last cannot be changed further.
@@ -36,17 +34,11 @@ BODIES: Final = (
 CUTS: Final = ("cut", "cut_chunked")
 # The world changes after the page was made.
 MOVES: Final = ("rows_leave", "rows_enter", "late_rows")
-
-NAMES: Final = (*INSTEAD, *DELAYS, *PAGES, *BODIES, *CUTS, *MOVES)
-OF_PAGES: Final = frozenset({*PAGES, *MOVES})
-PAGED: Final = frozenset({"operations/get", *LISTS})
-DEFAULT_VALUES: Final[Mapping[str, float]] = {
-    "http_429": 1,
-    "http_429_date": 1,
-    "slow": 1.0,
-    "capped_page": 500,
-    **dict.fromkeys(MOVES, 1),
-}
+NAMES: Final = (*INSTEAD, "slow", *PAGES, *BODIES, *CUTS, *MOVES)
+_DEFAULT_VALUES: Final = {"http_429": 1, "http_429_date": 1, "slow": 1, "capped_page": 500, **dict.fromkeys(MOVES, 1)}
+_HTML: Final = b"<html><head><title>502 Bad Gateway</title></head><body><h1>502 Bad Gateway</h1></body></html>"
+_JSON: Final = {"content-type": "application/json; charset=UTF-8"}
+_NOTE: Final = "moved by the sandbox"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,12 +52,10 @@ class Fault:
         if self.name not in NAMES:
             raise ValueError(f"No fault is called {self.name!r}; there are {', '.join(NAMES)}")
         if not self.value:
-            object.__setattr__(self, "value", DEFAULT_VALUES.get(self.name, 0))
+            object.__setattr__(self, "value", _DEFAULT_VALUES.get(self.name, 0))
 
 
-Row = TypeVar("Row")
-Spec = Fault | str | tuple[str, float]
-Item = Spec | Iterable[Spec] | None
+Item = Fault | str | tuple[str, float] | Iterable["Item"] | None
 Rate = float | tuple[float, float]
 
 
@@ -115,14 +105,12 @@ class Faults:
     def set_rates(self, rates: Mapping[str, Rate]) -> None:
         """Replace the chances; the rest stays."""
         pairs = {name: rate if isinstance(rate, (tuple, list)) else (rate, 0) for name, rate in rates.items()}
-        drawn = [(chance, Fault(name, value)) for name, (chance, value) in pairs.items()]
-        with self._lock:
-            self._rates = drawn
+        self._rates = [(chance, Fault(name, value)) for name, (chance, value) in pairs.items()]
 
     def set_script(self, items: Iterable[Item] | Mapping[int, Item]) -> None:
         """Replace the script; the next request is number 1."""
         numbered = items.items() if isinstance(items, Mapping) else enumerate(items, 1)
-        script = {number: list(_faults(item)) for number, item in numbered}
+        script = {number: _faults(item) for number, item in numbered}
         with self._lock:
             self._script, self._seen = script, 0
 
@@ -144,7 +132,7 @@ class Faults:
         """Give the faults that the next request, to this endpoint, is to meet."""
 
         def can_happen(fault: Fault) -> bool:
-            return endpoint in PAGED or fault.name not in OF_PAGES
+            return endpoint in {"operations/get", *LISTS} or fault.name not in {*PAGES, *MOVES}
 
         with self._lock:
             self._seen += 1
@@ -167,11 +155,8 @@ class RequestFaults:
         self._endpoint = endpoint
         self._drawn = faults.draw(endpoint)
 
-    def _of(self, names: tuple[str, ...]) -> list[Fault]:
-        """Give the faults of a kind, in the order in which they are to be made."""
-        return sorted(
-            (fault for fault in self._drawn if fault.name in names), key=lambda fault: names.index(fault.name)
-        )
+    def _of(self, names: Iterable[str]) -> list[Fault]:
+        return [fault for name in names for fault in self._drawn if fault.name == name]
 
     def _happened(self, fault: Fault) -> None:
         self.made.append(fault.name)
@@ -179,7 +164,7 @@ class RequestFaults:
 
     async def wait(self) -> None:
         """Take the platform's time."""
-        for fault in self._of(DELAYS):
+        for fault in self._of(["slow"]):
             self._happened(fault)
             await asyncio.sleep(fault.value)
 
@@ -189,19 +174,15 @@ class RequestFaults:
             self._happened(fault)
             if fault.name == "html_502":
                 return 502, _HTML, {"content-type": "text/html"}
-            headers = {"content-type": "application/json; charset=UTF-8"}
             if fault.name == "http_500":
-                return 500, orjson.dumps(error_body(500, "Internal error, please try again later")), headers
-            if fault.name == "http_429":
-                headers["retry-after"] = str(int(fault.value))
-            elif fault.name == "http_429_date":
-                # A date has whole seconds, so it is rounded up: no sooner than asked for.
-                due = datetime.now(UTC) + timedelta(seconds=fault.value + 0.999)
-                headers["retry-after"] = format_datetime(due.replace(microsecond=0), usegmt=True)
-            return 429, orjson.dumps(error_body(429, "Request rate error")), headers
+                return 500, error_body(500, "Internal error, please try again later"), _JSON
+            due = math.ceil(time.time() + fault.value)  # a date has whole seconds: no sooner than asked for
+            when = {"http_429": str(int(fault.value)), "http_429_date": formatdate(due, usegmt=True)}
+            headers = {"retry-after": when[fault.name]} if fault.name in when else {}
+            return 429, error_body(429, "Request rate error"), _JSON | headers
         return None
 
-    def shorten(self, rows: list[Row]) -> list[Row]:
+    def shorten(self, rows: list[EncodedRow]) -> list[EncodedRow]:
         """Give the rows that are left of a page."""
         for fault in self._of(PAGES):
             most = {"empty_page": 0, "capped_page": int(fault.value), "short_page": len(rows) - 1}[fault.name]
@@ -238,13 +219,18 @@ class RequestFaults:
         return faults[-1].name if faults else None
 
 
-# What each does
-
-_HTML: Final = (
-    b"<html>\r\n<head><title>502 Bad Gateway</title></head>\r\n<body><center><h1>502 Bad Gateway</h1>"
-    b"</center><hr></body></html>"
-)
-_NOTE: Final = "moved by the sandbox"
+def _faults(item: Item) -> list[Fault]:
+    match item:
+        case None:
+            return []
+        case Fault():
+            return [item]
+        case str():
+            name, _, value = item.partition(":")
+            return [Fault(name, float(value or 0))]
+        case (str(name), int() | float() as number):
+            return [Fault(name, number)]
+    return [fault for part in item for fault in _faults(part)]
 
 
 def _change_body(fault: Fault, name: str, body: bytes) -> bytes:
@@ -341,18 +327,3 @@ def _move_documents(fault: Fault, world: World, endpoint: str, query: Query, cha
         new = {**like.fields, "id": f"late-{len(documents)}-{number}", "updated_at": at}
         documents.append(replace(like, at=at, fields=new))
     return count if inside else 0
-
-
-def _faults(item: Item) -> Iterator[Fault]:
-    if item is None:
-        return
-    if isinstance(item, Fault):
-        yield item
-    elif isinstance(item, str):
-        name, _, value = item.partition(":")
-        yield Fault(name, float(value or 0))
-    elif isinstance(item, (tuple, list)) and len(item) == 2 and isinstance(item[1], (int, float)):
-        yield Fault(item[0], item[1])
-    else:
-        for part in item:
-            yield from _faults(part)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import math
 from collections import Counter
 from collections.abc import Iterator
@@ -12,7 +11,7 @@ from operator import attrgetter
 from random import Random
 from typing import Any, Final
 
-from resources.sandbox.operations import DAY, DECIMALS, Operation, State
+from resources.sandbox.operations import DAY, DECIMALS, Operation, State, scramble
 
 # project → its share, its name, its currencies (the first are the most used), how it numbers its payments.
 # Two projects number alike on purpose: a payment_id is unique within a project only.
@@ -91,8 +90,6 @@ _WAITING: Final = (
 )
 _PROJECTS: Final = tuple(PROJECTS)
 _PROJECT_SHARES: Final = tuple(accumulate(share for share, *_ in PROJECTS.values()))
-_HASH: Final = 0x9E3779B97F4A7C15
-_MASK: Final = (1 << 64) - 1
 
 
 @dataclass(eq=False, slots=True)
@@ -124,16 +121,15 @@ class DrawnState(State):
     revision: int = 0
 
     @property
-    def likely_fraud(self) -> bool:
-        """Return whether a payment system reports this operation as fraudulent some day."""
-        is_payment = self.kind in {"sale", "auth", "recurring"}
-        return self.status == "success" and is_payment and self.draft.dice % 401 == 0
+    def is_paid(self) -> bool:
+        """Return whether this is a payment that brought money."""
+        return self.status == "success" and self.kind in {"sale", "auth", "recurring"}
 
     def facts(self, *, all_fields: bool = True) -> dict[str, Any]:
         """Give the fields, times as seconds; those on request only if all are asked for."""
         draft, status, completed = self.draft, str(self.status), self.completed
         dice, number = draft.dice, draft.number
-        own = ((number * _HASH) ^ (dice >> 64)) & _MASK
+        own = scramble(number) ^ (dice >> 64)
         name, kind, account = _METHODS[dice & 15]
         empty: str | None = None if dice & 0x700 == 0 else ""
         final = completed is not None
@@ -179,20 +175,13 @@ def draw_operations(seed: int, start: int, days: int, count: int, *, fractions: 
     if days < 1 or count < 0:
         raise ValueError("A world needs at least one day, and no negative count of operations")
     chance = Random(seed)  # noqa: S311  reproducible, not secret
-    collects = gc.isenabled()
-    gc.disable()  # it would go over the growing millions again and again and find nothing
-    try:
-        drafts = _draw_drafts(chance, start, days, count)
-        drafts.sort(key=attrgetter("created"))
-        for index, draft in enumerate(drafts):
-            draft.number = _FIRST_NUMBER + index * 10 + (draft.dice & 7)
-            states = _draw_states(chance, draft)
-            for step, state in enumerate(states if fractions else ()):
-                state.effective += (draft.dice + 377 * step) % 1000 / 1000
-            yield Operation(str(draft.number), draft.number, draft.project, states)
-    finally:
-        if collects:
-            gc.enable()
+    drafts = sorted(_draw_drafts(chance, start, days, count), key=attrgetter("created"))
+    for index, draft in enumerate(drafts):
+        draft.number = _FIRST_NUMBER + index * 10 + (draft.dice & 7)
+        states = _draw_states(chance, draft)
+        for step, state in enumerate(states if fractions else ()):
+            state.effective += (draft.dice + 377 * step) % 1000 / 1000
+        yield Operation(str(draft.number), draft.number, draft.project, states)
 
 
 def _draw_drafts(chance: Random, start: int, days: int, count: int) -> list[Draft]:

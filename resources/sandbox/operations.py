@@ -5,9 +5,9 @@ Times are seconds since 1970; there is no clock here.
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta, timezone, tzinfo
 from decimal import Decimal
 from functools import lru_cache
@@ -16,10 +16,10 @@ from zoneinfo import ZoneInfo
 
 TimeFormat = Literal["iso", "plain"]
 Moment = int | float | str | date | datetime
+Projects = Collection[int] | None  # None: all
 
 DAY: Final = 86_400
 _OFFSET: Final = re.compile(r"([+-])(\d{2}):(\d{2})")
-_INTERVAL: Final = re.compile(r"\d{4}-\d{2}-\d{2}[ T]\d{2}:\d{2}:\d{2}", re.ASCII)
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _LAST_DAY: Final = datetime(9999, 12, 31, tzinfo=UTC) - timedelta(seconds=1)  # in no zone is the year 10000 then
 
@@ -76,13 +76,6 @@ def zone(name: str) -> tzinfo:
         raise ValueError(f"Unknown time zone: {name}") from error
 
 
-def parse(text: str, tz: tzinfo) -> int:
-    """Read a bound of an interval in either format; ValueError if it is not one, or no such day exists."""
-    if not _INTERVAL.fullmatch(text):
-        raise ValueError(f"Expected YYYY-MM-DD hh:mm:ss, got {text!r}")
-    return int(datetime.fromisoformat(text).replace(tzinfo=tz).timestamp())
-
-
 def instant(moment: Moment) -> float:
     """Give the second of a moment with its fraction, however it is written; what names no zone is UTC."""
     if isinstance(moment, (int, float)):
@@ -97,12 +90,19 @@ def seconds(moment: Moment) -> int:
     return math.floor(instant(moment))
 
 
-def as_second(value: object) -> object:
-    """Turn a time of a hand-written operation into its second; what is no time stays as it is."""
-    if isinstance(value, str) and len(value) >= 19:
-        with suppress(ValueError):
-            return seconds(value)
-    return value
+def as_facts(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Give fields as a test writes them with their times as seconds; what is no time stays as it is."""
+    facts = dict(fields)
+    for name in TIMES & facts.keys():
+        if isinstance(facts[name], str) and len(facts[name]) >= 19:
+            with suppress(ValueError):
+                facts[name] = seconds(facts[name])
+    return facts
+
+
+def scramble(number: int) -> int:
+    """Give 64 bits that look random but follow from the number."""
+    return number * 0x9E3779B97F4A7C15 & ((1 << 64) - 1)
 
 
 def text(second: float, tz: tzinfo, style: TimeFormat) -> str:
@@ -120,20 +120,6 @@ class View:
     tz: tzinfo = UTC
     style: TimeFormat = "iso"
     fields: tuple[str, ...] | None = None
-
-    def row(self, facts: dict[str, Any]) -> dict[str, Any]:
-        """Make an operation's facts its row; without `fields` it has all that does not come on request only."""
-        if self.fields is not None:
-            row = _requested(facts, frozenset(self.fields))
-        elif _ON_REQUEST.isdisjoint(facts):
-            row = facts
-        else:
-            row = {name: value for name, value in facts.items() if name not in _ON_REQUEST}
-        for name in TIMES:
-            value = row.get(name)
-            if type(value) is int:
-                row[name] = text(value, self.tz, self.style)
-        return row
 
 
 def major_units(amount: int, currency: str) -> str:
@@ -175,16 +161,25 @@ class State:
     visible: int
     kind: object
     status: object
-    fields: Mapping[str, Any] | None = None
+    fields: Mapping[str, Any] = field(default_factory=dict)
 
     def facts(self, *, all_fields: bool = True) -> dict[str, Any]:
         """Give the fields, times as seconds; those on request may be missing unless all are asked for."""
         del all_fields
-        return dict(self.fields or {})
+        return dict(self.fields)
 
     def row(self, view: View) -> dict[str, Any]:
-        """Give the row that the API delivers."""
-        return view.row(self.facts(all_fields=view.fields is not None))
+        """Give the row that the API delivers; by default it has all that does not come on request only."""
+        row = self.facts(all_fields=view.fields is not None)
+        if view.fields is not None:
+            row = _requested(row, frozenset(view.fields))
+        elif not _ON_REQUEST.isdisjoint(row):
+            row = {name: value for name, value in row.items() if name not in _ON_REQUEST}
+        for name in TIMES:
+            value = row.get(name)
+            if type(value) is int:
+                row[name] = text(value, view.tz, view.style)
+        return row
 
 
 @dataclass(eq=False, slots=True)
@@ -211,22 +206,11 @@ class Query:
     start: int | None = None
     end: int | None = None
     projects: frozenset[int] | None = None
-    types: frozenset[str] | None = None
-    statuses: frozenset[str] | None = None
-    customers: frozenset[str] | None = None
-    email: str | None = None
+    conditions: tuple[tuple[str, frozenset[str]], ...] = ()  # a field and the values that it may have
 
     def takes(self, operation: Operation, state: State) -> bool:
         """Return whether an operation in this state fulfils all conditions but the interval."""
         if self.projects is not None and operation.project not in self.projects:
             return False
-        if self.types is not None and state.kind not in self.types:
-            return False
-        if self.statuses is not None and state.status not in self.statuses:
-            return False
-        if self.customers is None and self.email is None:
-            return True
-        facts = state.facts()
-        if self.customers is not None and facts.get("customer_id") not in self.customers:
-            return False
-        return self.email is None or facts.get("customer_email") == self.email
+        facts = state.facts() if self.conditions else {}
+        return all(facts.get(name) in values for name, values in self.conditions)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 import time
 from bisect import bisect_left, bisect_right
-from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from itertools import count
@@ -14,27 +14,19 @@ from operator import attrgetter
 from threading import RLock
 from typing import Any, Final, Literal
 
-from resources.sandbox.documents import (
-    Balance,
-    Document,
-    Documents,
-    Fraud,
-    Move,
-    draw_balances,
-    draw_fraud,
-    payouts,
-)
-from resources.sandbox.generate import DrawnState, draw_operations
+from resources.sandbox import documents
+from resources.sandbox.generate import draw_operations
 from resources.sandbox.operations import (
-    TIMES,
     Moment,
     Operation,
+    Projects,
     Query,
     State,
     View,
-    as_second,
+    as_facts,
     instant,
     plain_row,
+    scramble,
     seconds,
     zone,
 )
@@ -43,7 +35,6 @@ Order = Literal["newest", "oldest", "shuffled"]
 Known = tuple[Operation, State]  # an operation, and its state at the time of the world's clock
 _FIRST_NEW: Final = 6_435_212_159_990  # new ids come after it, where there is no greater one
 _ACTIONS: Final = ("operation_completed_at", "operation_created_at")  # the time by default is that of the latest
-_SHUFFLE: Final = 0x9E3779B97F4A7C15
 
 
 class World:
@@ -56,10 +47,10 @@ class World:
     def __init__(self, *, now: Moment | None = None, order: Order = "newest", fractions: bool = False) -> None:
         self.order: Order = order
         self.fractions = fractions
-        self.balances: list[Balance | Mapping[str, Any]] = []
-        self.top_ups: list[Move] = []
-        self.frauds: list[Fraud] = []
-        self.documents = Documents()
+        self.balances: list[documents.Balance | Mapping[str, Any]] = []
+        self.top_ups: list[documents.Move] = []
+        self.frauds: list[documents.Fraud] = []
+        self.documents = documents.Documents()
         self.lock = RLock()
         self._fixed = None if now is None else seconds(now)
         self._operations: dict[str, Operation] = {}
@@ -85,10 +76,8 @@ class World:
         for operation in draw_operations(seed, first, days, operations, fractions=world.fractions):
             world._operations[operation.id] = operation
             world._greatest = operation.number
-        world.balances = list(draw_balances(seed, first))
-        drawn = (operation.states[-1] for operation in world._operations.values())
-        suspects = (state for state in drawn if isinstance(state, DrawnState) and state.likely_fraud)
-        world.frauds = [draw_fraud(state) for state in suspects]
+        world.balances = list(documents.draw_balances(seed, first))
+        world.frauds = list(documents.draw_frauds(operation.states[-1] for operation in world._operations.values()))
         return world
 
     @classmethod
@@ -133,7 +122,7 @@ class World:
         """
         with self.lock:
             given = dict(fields) if exact else {**plain_row(self.new_id()), **fields}
-            facts = _facts(given)
+            facts = as_facts(given)
             operation_id, project = str(facts.get("operation_id", "")), str(facts.get("project_id") or "")
             if operation_id in self._operations:
                 raise ValueError(f"There is an operation {operation_id} already")
@@ -157,7 +146,7 @@ class World:
         with self.lock:
             operation = self._get(operation_id)
             at = self.now if effective is None else instant(effective)
-            facts = {**operation.states[-1].facts(), **_facts(fields)}
+            facts = {**operation.states[-1].facts(), **as_facts(fields)}
             operation.states.append(_state(at, min(int(at), self.now) if visible is None else visible, facts))
             self._has_changed()
 
@@ -169,7 +158,7 @@ class World:
 
     def top_up(self, project: int, currency: str, minor: int, at: Moment | None = None) -> None:
         """Add to a project's balance (negative: take from it) what is in no operation."""
-        self.top_ups.append(Move(project, currency, self.now if at is None else seconds(at), minor))
+        self.top_ups.append(documents.Move(project, currency, self.now if at is None else seconds(at), minor))
 
     def new_id(self) -> str:
         """Give an operation id that is greater than all plain ones there are and were given."""
@@ -195,7 +184,13 @@ class World:
     def select(self, query: Query) -> Sequence[Known]:
         """Give the operations that a request asks for, in the world's order."""
         with self.lock:
-            self._catch_up()
+            if not self._known_since <= (now := self.now) < self._known_until:
+                self._known = self.true_states()[::-1]
+                self._effective = [state.effective for _, state in self._known]
+                states = (state for operation in self._operations.values() for state in operation.states)
+                to_come = (state.visible for state in states if state.visible > now)
+                self._known_since, self._known_until = now, min(to_come, default=math.inf)
+                self._select.cache_clear()
             return self._select(query)
 
     def page(self, query: Query, offset: int, limit: int) -> list[State]:
@@ -206,7 +201,7 @@ class World:
         """Give the ids of all operations of a query, in the world's order."""
         return [operation.id for operation, _ in self.select(query)]
 
-    def by_payment(self, payment_id: str, projects: Collection[int] | None) -> list[State]:
+    def by_payment(self, payment_id: str, projects: Projects) -> list[State]:
         """Give the current states of a payment's operations, oldest id first."""
         with self.lock:
             if not self._payments:
@@ -217,30 +212,28 @@ class World:
             found = [one for one in self._payments.get(payment_id, ()) if projects is None or one.project in projects]
             return [state for operation in found if (state := operation.at(now)) is not None]
 
-    def balance_rows(self, projects: Collection[int] | None) -> list[Mapping[str, Any]]:
-        """Give the balances of projects (None: of all), as the API shows them now."""
-        moves = [*payouts(state for _, state in self.true_states()), *self.top_ups]
+    def balance_rows(self, projects: Projects) -> list[Mapping[str, Any]]:
+        """Give the balances of projects, as the API shows them now."""
+        moves = [*documents.payouts(state for _, state in self.true_states()), *self.top_ups]
         return [
-            balance.at(self.now, moves) if isinstance(balance, Balance) else balance
+            balance.at(self.now, moves) if isinstance(balance, documents.Balance) else balance
             for balance in self.balances
-            if not isinstance(balance, Balance) or projects is None or balance.project in projects
+            if not isinstance(balance, documents.Balance) or projects is None or balance.project in projects
         ]
 
-    def documents_between(
-        self, endpoint: str, start: int | None, end: int, projects: Collection[int] | None
-    ) -> list[Document]:
-        """Give the documents of an endpoint in an interval, the newest first; the first time they are drawn."""
+    def documents_of(self, endpoint: str, query: Query, projects: Projects) -> list[documents.Document]:
+        """Give the documents of an interval that are known now, the newest first; the first time they are drawn."""
         with self.lock:
             if not self.documents.drawn:
                 self.documents.draw(state for _, state in self.true_states())
-            found = self.documents.between(endpoint, start, end)
-            return [item for item in found if projects is None or item.project in projects]
+            end = self.now if query.end is None else min(query.end, self.now)
+            return documents.newest(self.documents.lists[endpoint], query.start, end, projects)
 
-    # What it ought to answer: by going over all operations, and not by the order that it answers from
+    # What it ought to answer, by going over all operations
 
     def truth(
         self,
-        projects: Collection[int] | None = None,
+        projects: Projects = None,
         start: Moment | None = None,
         end: Moment | None = None,
         *,
@@ -252,24 +245,19 @@ class World:
         return [state.row(view) for _, state in self.true_states(projects, start, end)]
 
     def totals(
-        self, projects: Collection[int] | None = None, start: Moment | None = None, end: Moment | None = None
+        self, projects: Projects = None, start: Moment | None = None, end: Moment | None = None
     ) -> list[dict[str, Any]]:
         """Count and add up the truth of a period per type, status and currency of `sum_initial`."""
-        counts: Counter[tuple[str, str, str]] = Counter()
-        sums: Counter[tuple[str, str, str]] = Counter()
+        amounts: defaultdict[tuple[str, str, str], list[int]] = defaultdict(list)
         for _, state in self.true_states(projects, start, end):
             money = state.facts(all_fields=False).get("sum_initial") or {}
             key = (str(state.kind), str(state.status), str(money.get("currency") or ""))
-            counts[key] += 1
-            sums[key] += int(money.get("amount") or 0)
-        names = ("operation_type", "operation_status", "currency")
-        return [
-            {**dict(zip(names, key, strict=True)), "count": count, "amount": sums[key]}
-            for key, count in sorted(counts.items())
-        ]
+            amounts[key].append(int(money.get("amount") or 0))
+        names = ("operation_type", "operation_status", "currency", "count", "amount")
+        return [dict(zip(names, (*key, len(found), sum(found)), strict=True)) for key, found in sorted(amounts.items())]
 
     def true_states(
-        self, projects: Collection[int] | None = None, start: Moment | None = None, end: Moment | None = None
+        self, projects: Projects = None, start: Moment | None = None, end: Moment | None = None
     ) -> list[Known]:
         """Give the operations of a period with their states now, newest first.
 
@@ -286,7 +274,8 @@ class World:
                 and (state := operation.at(now)) is not None
                 and low <= state.effective < high
             ]
-        found.sort(key=lambda pair: (pair[1].effective, pair[0].number), reverse=True)
+        found.sort(key=lambda pair: pair[0].number, reverse=True)
+        found.sort(key=lambda pair: pair[1].effective, reverse=True)
         return found
 
     # Inside
@@ -309,19 +298,6 @@ class World:
     def _has_changed(self) -> None:
         self._known_until, self._payments = 0.0, {}
 
-    def _catch_up(self) -> None:
-        """Sort what is known now, if something has changed or become visible since that was last done."""
-        now = self.now
-        if self._known_since <= now < self._known_until:
-            return
-        in_order = sorted(self._operations.values(), key=attrgetter("number"))
-        self._known = [(one, state) for one in in_order if (state := one.at(now)) is not None]
-        self._known.sort(key=lambda known: known[1].effective)
-        self._effective = [state.effective for _, state in self._known]
-        to_come = [state.visible for one in in_order for state in one.states if state.visible > now]
-        self._known_since, self._known_until = now, min(to_come, default=math.inf)
-        self._select.cache_clear()
-
     def _select_anew(self, query: Query) -> Sequence[Known]:
         low = 0 if query.start is None else bisect_left(self._effective, query.start)
         high = len(self._known) if query.end is None else bisect_right(self._effective, query.end)
@@ -329,15 +305,10 @@ class World:
         if query != Query(query.start, query.end):
             found = [known for known in found if query.takes(*known)]
         if self.order == "shuffled":
-            found.sort(key=lambda known: known[0].number * _SHUFFLE & ((1 << 64) - 1))
+            found.sort(key=lambda known: scramble(known[0].number))
         return found if self.order != "newest" else found[::-1]
 
 
 def _state(effective: float, visible: Moment | None, facts: Mapping[str, Any]) -> State:
     known_from = int(effective) if visible is None else seconds(visible)
     return State(effective, known_from, facts.get("operation_type"), facts.get("operation_status"), facts)
-
-
-def _facts(fields: Mapping[str, Any]) -> dict[str, Any]:
-    """Give the facts of fields as a test writes them: times may be seconds or text."""
-    return {name: as_second(value) if name in TIMES else value for name, value in fields.items()}

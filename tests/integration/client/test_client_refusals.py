@@ -89,7 +89,7 @@ def test_what_a_person_has_to_change_first_is_never_asked_again():
         (DEMO_TOKEN, DEMO_SECRET, {"project_ids": [22]}, 403, Forbidden, "You have no access to project_id = 22"),
         (DEMO_TOKEN, DEMO_SECRET, {"project_ids": [22]}, 400, BadRequest, "You have no access to project_id = 22"),
         (DEMO_TOKEN, DEMO_SECRET, {"fields": ["nonsense"]}, 400, BadRequest, "Unknown field: nonsense"),
-        (DEMO_TOKEN, DEMO_SECRET, {"limit": 1001}, 400, BadRequest, "limit must be an integer from 1 to 1000"),
+        (DEMO_TOKEN, DEMO_SECRET, {"limit": 0}, 400, BadRequest, "limit: Input should be greater than or equal to 1"),
     ]
     for token, secret, options, status, kind, said in refused:
         behaviour = Behaviour(no_access_status=status)
