@@ -157,7 +157,7 @@ WRONG_FILES = {
     "no table of an account": ('accounts = { acme = "x" }\n', "accounts.acme is no table"),
     "an unknown key of the file": ("[account.acme]\n", "account is unknown: did you mean accounts?"),
     "no text": ("[accounts.acme]\ntoken = 5\n", "accounts.acme.token is no text: write it in quotes."),
-    "bad name": ('[accounts."Acme Ltd"]\ntoken = "t"\n', "an account is 'Acme Ltd': write 1 to 63 of a–z"),
+    "bad name": ('[accounts."Acme Ltd"]\ntoken = "t"\n', "accounts.Acme Ltd is 'Acme Ltd': write 1 to 63 of a–z"),
     "the same jobs": ("[accounts.a-b]\n[accounts.a_b]\n", "ACCOUNTS_FILE names a-b and a_b"),
     "owner unknown": (
         ACCOUNT + '[projects]\n22 = "globex"\n',
