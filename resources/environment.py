@@ -40,14 +40,17 @@ class Variable:
     has_file: bool = False  # `NAME_FILE` may name a file that holds it
 
 
+NO_VARIABLE = Variable("", "")
+
+
 @dataclass(frozen=True)
 class Setting:
-    """A field of a class that declares settings: its variable, or the class of the variables within it."""
+    """A field of a class that declares settings: its variable (without one, of no name), or the class within it."""
 
     name: str
     default: Any
     kind: Kind | None
-    variable: Variable | None
+    variable: Variable
     group: type | None
     is_mapping: bool  # of names to tables of that class
 
@@ -62,7 +65,9 @@ def settings_in(group: Any) -> tuple[Setting, ...]:
         kind = next((part for part in parts if isinstance(part, Kind)), None)
         inner = next((part for part in parts if isinstance(part, type) and is_dataclass(part)), None)
         is_mapping = get_origin(hints[item.name]) is dict
-        found.append(Setting(item.name, item.default, kind, item.metadata.get("variable"), inner, is_mapping))
+        found.append(
+            Setting(item.name, item.default, kind, item.metadata.get("variable", NO_VARIABLE), inner, is_mapping)
+        )
     return tuple(found)
 
 
@@ -84,7 +89,7 @@ def read(group: type[T], environment: Environment = os.environ, *, only: str | N
 def _values(group: type, environment: Environment, only: str | None = None) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for item in settings_in(group):
-        if item.variable and only in {None, item.name}:
+        if item.variable.name and only in {None, item.name}:
             read_text = value_or_file if item.variable.has_file else text_of
             found[item.name] = read_text(item.variable.name, environment)
         elif item.group and only is None:
@@ -104,11 +109,10 @@ def make(group: type[T], given: Mapping[str, Any], names: Mapping[str, str] | No
 
     def refuse(details: Any) -> str:
         inner: Any = group
-        variable: Variable | None = None
+        variable = NO_VARIABLE
         for part in details["loc"]:
             item = next(item for item in settings_in(inner) if item.name == part)
             inner, variable = item.group or inner, item.variable
-        assert variable is not None  # noqa: S101 - only a variable has a value that can be wrong
         name = (names or {}).get(str(details["loc"][-1]), variable.name)
         if details["type"] == "missing":
             return f"{name} is not set: {variable.needed}."
@@ -117,11 +121,11 @@ def make(group: type[T], given: Mapping[str, Any], names: Mapping[str, str] | No
     return validated(group, given, refuse)
 
 
-def variables_in(group: type) -> Iterator[tuple[Setting, Variable]]:
-    """Yield the variables of a class, and of the classes within it."""
+def variables_in(group: type) -> Iterator[Setting]:
+    """Yield the settings of a class that have a variable, and those of the classes within it."""
     for item in settings_in(group):
-        if item.variable:
-            yield item, item.variable
+        if item.variable.name:
+            yield item
         elif item.group:
             yield from variables_in(item.group)
 
