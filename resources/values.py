@@ -331,7 +331,9 @@ API_SECRET = Kind(_api_secret, "a text")
 HASH_KEY = Kind(_hash_key, f"at least {SHORTEST_KEY} characters")
 BASE_URL = Kind(_base_url, "a URL; http:// only to a loopback address")
 DATABASE_URL = Kind(_database_url, "a libpq URL")
-ROLE_PREFIX = matching(r"(?!pg_)[a-z][a-z0-9_]{0,47}", "a–z, 0–9 and _, at most 48, not beginning with pg_")
+ROLE_PREFIX = matching(
+    r"(?!pg_)[a-z][a-z0-9_]{0,47}", "a–z, 0–9 and _, at most 48, beginning with a letter, not with pg_"
+)
 API_FIELDS = each(r"[a-z0-9_]+(\.[a-z_]+)?", "names of fields of the Data API, with commas")
 PROJECT_OWNERS = pairs(
     r"\d{1,19}", NAME, "22=acme,199=globex, projects by their ids, accounts in a–z, 0–9, _ and -", ProjectOwner
