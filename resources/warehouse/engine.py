@@ -261,9 +261,8 @@ def connect(
     except (psycopg.Error, OSError, ValueError) as error:
         raise explain_refusal(error, conninfo, place) from None
     try:
-        waits = (
-            {} if "lock_timeout" in str(given.get("options", "")) else {"lock_timeout": f"{lock_seconds * 1000:.0f}"}
-        )
+        has_own_wait = "lock_timeout" in str(given.get("options", ""))
+        waits = {} if has_own_wait else {"lock_timeout": f"{lock_seconds * 1000:.0f}"}
         _set_up(connection, url, place, waits, read_only=read_only)
         connection.autocommit = autocommit
     except BaseException as error:
@@ -366,16 +365,12 @@ class Blockers:
         try:
             with self._connect() as connection:
                 while True:
-                    found = self._look(connection)
-                    if found:
-                        self._seen = found
+                    rows = _rows(connection, "warehouse/engine/blockers", pid=self._backend)
+                    self._seen = [_described(row) for row in rows] or self._seen
                     if self._done.wait(self._pause):
                         return
         except (psycopg.Error, SyncError):
             return  # the message then names nobody
-
-    def _look(self, connection: Driver) -> list[str]:
-        return [_described(row) for row in _rows(connection, "warehouse/engine/blockers", pid=self._backend)]
 
 
 def _described(row: Any) -> str:
