@@ -16,22 +16,13 @@ base_url = "https://data.brand.example/v1"
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from itertools import combinations
 from pathlib import Path
 from typing import Annotated, Any
 
 from resources.config_file import open_secret_files
-from resources.environment import (
-    Environment,
-    Table,
-    fault_of_file,
-    read,
-    tables_of_file,
-    text_of,
-    text_of_file,
-    validated,
-)
+from resources.environment import Environment, Table, model_of_file, read, text_of, text_of_file
 from resources.errors import ConfigError
 from resources.settings import AccountsSettings, ApiSettings, SyncSettings, checked_api_settings, sync_settings
 from resources.values import ACCOUNT, DEFAULT_BASE_URL, PROJECT_OWNERS, Kind, ProjectOwner, Secret, Wrong
@@ -237,7 +228,10 @@ def _of_names(names: str, environment: Environment) -> Accounts:
     if not given:
         raise ConfigError(f"ACCOUNTS is {names!r}: write the accounts' names with commas, for example acme,globex.")
     for name in given:
-        _check_name("ACCOUNTS: a name", name)
+        try:
+            ACCOUNT.checked(name)
+        except Wrong as error:
+            raise ConfigError(f"ACCOUNTS: a name {error}") from None
     suffixes = [f"__{name.upper().replace('-', '_')}" for name in given]
     accounts = [_of_environment(name, end, environment) for name, end in zip(given, suffixes, strict=True)]
     return Accounts(tuple(accounts), _owners(environment), "ACCOUNTS")
@@ -287,22 +281,15 @@ class AccountTable(Table):
 class AccountsFile(Table):
     """The file as a whole."""
 
-    accounts: dict[str, AccountTable] = field(default_factory=dict)
+    accounts: dict[Annotated[str, ACCOUNT], AccountTable] = field(default_factory=dict)
     projects: Annotated[tuple[ProjectOwner, ...], PROJECT_OWNERS] = ()
 
 
 def _of_file(path: str, environment: Environment) -> Accounts:
     where = f"ACCOUNTS_FILE ({path})"
-
-    def refuse(details: Any) -> str:
-        known = AccountTable if len(details["loc"]) > 1 else AccountsFile
-        return fault_of_file(where, details, [item.name for item in fields(known)])
-
-    found = validated(AccountsFile, tables_of_file("ACCOUNTS_FILE", path), refuse)
+    found = model_of_file(AccountsFile, "ACCOUNTS_FILE", path)
     if not found.accounts:
         raise ConfigError(f"{where} has no account: write [accounts.NAME] with token_file and secret_file.")
-    for name in found.accounts:
-        _check_name(f"{where}: an account", name)
     if found.projects and text_of("SYNC_PROJECT_OWNERS", environment):
         raise ConfigError(f"SYNC_PROJECT_OWNERS and [projects] of {where} are both set: keep one of them.")
     default_url = text_of(BASE_URL, environment) or DEFAULT_BASE_URL
@@ -326,13 +313,6 @@ def _of_table(where: str, path: Path, name: str, table: AccountTable, default_ur
         given("secret", table.secret, table.secret_file),
         f"base_url of [accounts.{name}] in {where}" if table.base_url else BASE_URL,
     )
-
-
-def _check_name(where: str, name: str) -> None:
-    try:
-        ACCOUNT.checked(name)
-    except Wrong as error:
-        raise ConfigError(f"{where} {error}") from None
 
 
 def _check(accounts: Accounts, source: str) -> None:

@@ -12,7 +12,7 @@ from datetime import date, time
 from pathlib import Path
 from typing import Any
 
-from resources.environment import Environment, Setting, Variable, nearest, tables_of_file, text_of, variables_in
+from resources.environment import Environment, Setting, nearest, tables_of_file, text_of, variables_in
 from resources.errors import ConfigError
 from resources.settings import GROUPS, ApiSettings
 from resources.values import PATH
@@ -64,7 +64,7 @@ def settings_of_file(environment: Environment = os.environ) -> dict[str, str]:
                 f"{where}: {name} is no setting here" + (f"; {near} was probably meant." if near else ".")
             )
         names_a_file = name.endswith("_FILE")
-        if setting.variable and setting.variable.has_file and not names_a_file:
+        if setting.variable.has_file and not names_a_file:
             raise ConfigError(f"{where}: {name} is a secret: put it into a file of its own, and write {name}_FILE.")
         text = _text(f"{where}: {name}", value)
         found[name] = str(path.parent / text) if names_a_file or setting.kind == PATH else text
@@ -102,20 +102,18 @@ def settings_with_origin(environment: Environment = os.environ) -> list[SettingI
     found = []
     for name, setting in known_variables(environment).items():
         variable, text = setting.variable, text_of(name, environment)
-        is_secret = variable is not None and variable.has_file and not name.endswith("_FILE")
-        names_a_file = variable is not None and name != variable.name and name.endswith("_FILE")
+        names_a_file = variable.has_file and name.endswith("_FILE")
         if text is not None:
             origin = f"the settings file {path}" if of_file.get(name) == text else "the environment"
-            found.append(SettingInForce(name, "****" if is_secret else text, origin))
-        elif variable is not None and not names_a_file and text_of(f"{name}_FILE", environment) is None:
-            shown = variable.shown or (str(setting.default) if setting.default not in {None, ()} else "")
-            found.append(SettingInForce(name, shown.replace("`", "") or None, "the default"))
+            found.append(SettingInForce(name, "****" if variable.has_file and not names_a_file else text, origin))
+        elif not names_a_file and text_of(f"{name}_FILE", environment) is None:
+            found.append(SettingInForce(name, _default(setting).replace("`", "") or None, "the default"))
     return found
 
 
 def open_secret_files(environment: Environment = os.environ, more: Iterable[tuple[str, str]] = ()) -> list[str]:
     """Return the files of secrets, and of `more` (what names each, its path), that others may read, and the modes."""
-    files = [f"{variable.name}_FILE" for _, variable in _all_variables() if variable.has_file]
+    files = [f"{item.variable.name}_FILE" for item in _all_settings() if item.variable.has_file]
     found = []
     for name, path in (*((name, text_of(name, environment)) for name in files), *more):
         try:
@@ -131,10 +129,11 @@ def known_variables(environment: Environment = os.environ) -> dict[str, Setting]
     """Return the setting of every name that is read: those that name a file, and those of ACCOUNTS, included."""
     named = (text_of("ACCOUNTS", environment) or "").split(",")
     accounts = [name.strip().upper().replace("-", "_") for name in named if name.strip()]
-    own = {variable.name for _, variable in variables_in(ApiSettings)}
+    own = [*variables_in(ApiSettings)]
     known = {}
-    for item, variable in _all_variables():
-        for suffix in ("", *(f"__{name}" for name in accounts if variable.name in own)):
+    for item in _all_settings():
+        variable = item.variable
+        for suffix in ("", *(f"__{name}" for name in accounts if item in own)):
             for end in ("", "_FILE") if variable.has_file else ("",):
                 known[f"{variable.name}{suffix}{end}"] = item
     return known
@@ -152,7 +151,7 @@ def what_was_meant(name: str, near: str | None) -> str:
     return f"{name} is no setting" + (f"; {near} was probably meant" if near else ", and is not read")
 
 
-def _all_variables() -> Iterator[tuple[Setting, Variable]]:
+def _all_settings() -> Iterator[Setting]:
     for group in GROUPS:
         yield from variables_in(group)
 
@@ -171,7 +170,7 @@ def settings_page() -> str:
     """Return docs/settings.md."""
     parts = [INTRODUCTION]
     for group in GROUPS:
-        rows = [_row(item, variable) for item, variable in variables_in(group)]
+        rows = map(_row, variables_in(group))
         parts.append(
             f"## {(group.__doc__ or '').rstrip('.')}\n\n"
             "| variable | meaning | value | default |\n|---|---|---|---|\n" + "\n".join(rows) + "\n"
@@ -179,7 +178,12 @@ def settings_page() -> str:
     return "\n".join(parts)
 
 
-def _row(item: Setting, variable: Variable) -> str:
-    names = f"`{variable.name}`" + (f", `{variable.name}_FILE`" if variable.has_file else "")
-    default = variable.shown or (f"`{item.default}`" if item.default not in {None, ()} else "none")
-    return f"| {names} | {variable.meaning} | {item.kind.write if item.kind else 'a text'} | {default} |"
+def _row(item: Setting) -> str:
+    names = f"`{item.variable.name}`" + (f", `{item.variable.name}_FILE`" if item.variable.has_file else "")
+    kind = item.kind.write if item.kind else "a text"
+    return f"| {names} | {item.variable.meaning} | {kind} | {_default(item) or 'none'} |"
+
+
+def _default(item: Setting) -> str:
+    """Return the default as the documentation shows it."""
+    return item.variable.shown or (f"`{item.default}`" if item.default not in {None, ()} else "")

@@ -40,7 +40,6 @@ WITHDRAWN: Mapping[str, int] = {
     ),
 }
 
-RATE_COLUMNS = ("day", "from", "to", "rate", "source")
 LONGEST_SOURCE = 80
 CODE = matching(r"[A-Z0-9]{3,8}", "a code such as EUR")
 Source = Literal["iso4217", "override"]
@@ -123,14 +122,10 @@ def periods(iso: Iterable[CurrencyPeriod], overrides: Iterable[ExponentOverride]
 
 def exponent_at(found: Iterable[CurrencyPeriod], day: date) -> int | None:
     """Return the decimals on a day, of the periods of one currency; None when they are not known."""
-    return next(
-        (
-            period.exponent
-            for period in found
-            if period.valid_from <= day and (period.valid_to is None or day < period.valid_to)
-        ),
-        None,
-    )
+    for period in found:
+        if period.valid_from <= day and (period.valid_to is None or day < period.valid_to):
+            return period.exponent
+    return None
 
 
 def exponent_overrides(text: str) -> tuple[ExponentOverride, ...]:
@@ -240,6 +235,7 @@ RATE_KINDS = {
     "rate": Kind(_rate, "a decimal above 0 with a point, such as 1.0832"),
     "source": Kind(_source, f"who published the rate, in 1 to {LONGEST_SOURCE} characters"),
 }
+RATE_COLUMNS = tuple(RATE_KINDS)
 
 
 def read_rates_file(path: str) -> tuple[Rate, ...]:
@@ -249,22 +245,19 @@ def read_rates_file(path: str) -> tuple[Rate, ...]:
         ConfigError: the file cannot be read, or a column or value in it is none; with file and line.
     """
     where = f"SYNC_RATES_FILE ({path})"
-    rows = csv.reader(io.StringIO(text_of_file("SYNC_RATES_FILE", path)), strict=True)
+    rows = csv.DictReader(io.StringIO(text_of_file("SYNC_RATES_FILE", path)), strict=True)
     found: dict[tuple[date, frozenset[str]], Rate] = {}
-    columns: Sequence[str] = ()
     try:
+        _check_rate_columns(where, rows.fieldnames or ())
         for row in rows:
-            if not columns:
-                columns = _rate_columns(where, row)
-            elif row:
-                rate = _rate_of(f"{where}, line {rows.line_num}", columns, row)
-                pair = rate.day, frozenset((rate.base, rate.quote))
-                if pair in found:
-                    raise ConfigError(
-                        f"{where}, line {rows.line_num}: {rate.base} and {rate.quote} have a rate of {rate.day} "
-                        "already: keep one of them."
-                    )
-                found[pair] = rate
+            rate = _rate_of(f"{where}, line {rows.line_num}", row)
+            pair = rate.day, frozenset((rate.base, rate.quote))
+            if pair in found:
+                raise ConfigError(
+                    f"{where}, line {rows.line_num}: {rate.base} and {rate.quote} have a rate of {rate.day} already: "
+                    "keep one of them."
+                )
+            found[pair] = rate
     except csv.Error as error:
         raise ConfigError(f"{where}, line {rows.line_num}: {error}: quotes do not match.") from None
     if not found:
@@ -291,29 +284,28 @@ def _withdrawn_on(withdrawals: Iterable[Any]) -> date:
     return date(year + month // 12, month % 12 + 1, 1)
 
 
-def _rate_columns(where: str, row: Sequence[str]) -> Sequence[str]:
-    for name in row:
+def _check_rate_columns(where: str, names: Sequence[str]) -> None:
+    for name in names:
         if name not in RATE_COLUMNS:
             near = nearest(name, RATE_COLUMNS)
             meant = f"did you mean {near}? " if near else ""
             raise ConfigError(f"{where}: the column {name!r} is unknown: {meant}there are {', '.join(RATE_COLUMNS)}.")
-    missing = [name for name in RATE_COLUMNS if name not in row]
-    if missing or len(row) != len(RATE_COLUMNS):
+    missing = [name for name in RATE_COLUMNS if name not in names]
+    if missing or len(names) != len(RATE_COLUMNS):
         said = f"the column {missing[0]} is missing" if missing else "a column is there twice"
         raise ConfigError(f"{where}: {said}: the first line is {','.join(RATE_COLUMNS)}.")
-    return row
 
 
-def _rate_of(where: str, columns: Sequence[str], row: Sequence[str]) -> Rate:
-    if len(row) != len(columns):
-        raise ConfigError(f"{where} has {len(row)} values: there are {len(columns)} columns.")
-    given = dict(zip(columns, row, strict=True))
-    read = {}
+def _rate_of(where: str, row: Mapping[str, str]) -> Rate:
+    if None in row or None in row.values():
+        raise ConfigError(f"{where} has too many values, or too few: there are {len(RATE_COLUMNS)} columns.")
+    values = []
     for name, kind in RATE_KINDS.items():
         try:
-            read[name] = kind.checked(given[name].strip())
+            values.append(kind.checked(row[name].strip()))
         except Wrong as error:
             raise ConfigError(f"{where}: {name} {error}") from None
-    if read["from"] == read["to"]:
-        raise ConfigError(f"{where}: from and to are both {read['to']}: a rate is between two currencies.")
-    return Rate(read["day"], read["from"], read["to"], read["rate"], read["source"])
+    rate = Rate(*values)
+    if rate.base == rate.quote:
+        raise ConfigError(f"{where}: from and to are both {rate.base}: a rate is between two currencies.")
+    return rate

@@ -6,10 +6,10 @@ An example with every setting is in deploy/documents.example.toml.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, fields
-from typing import Annotated, Any, ClassVar
+from dataclasses import dataclass, field
+from typing import Annotated, Any
 
-from resources.environment import fault_of_file, tables_of_file, validated
+from resources.environment import Table, model_of_file
 from resources.errors import ConfigError
 from resources.values import Kind, Wrong, matching, whole
 
@@ -69,14 +69,8 @@ NAME = matching(r"[a-z][a-z0-9_]{0,39}", "a–z, 0–9 and _, at most 40, beginn
 ENDPOINT = matching(r"[a-z0-9_-]+(/[a-z0-9_-]+)*", 'a path of a–z, 0–9, _ and - such as "chargeback/list"')
 
 
-class _Table:
-    """A table of the file: what it does not know is refused."""
-
-    __pydantic_config__: ClassVar[Any] = {"extra": "forbid"}
-
-
 @dataclass(frozen=True)
-class Paging(_Table):
+class Paging(Table):
     """Where limit and offset stand among the parameters, and how many documents to ask for at once."""
 
     limit: Annotated[Path, DOTTED]
@@ -85,17 +79,16 @@ class Paging(_Table):
 
 
 @dataclass(frozen=True)
-class Interval(_Table):
+class Interval(Table):
     """How many days a window has."""
 
     days: Annotated[int, whole(1, LONGEST_DAYS)]
 
 
 @dataclass(frozen=True)
-class DocumentsConfig(_Table):
+class DocumentsTable(Table):
     """One table `[documents.NAME]`."""
 
-    name: Annotated[str, NAME]
     endpoint: Annotated[str, ENDPOINT]
     params: Annotated[Mapping[str, Any], Kind(_params, "a table")] = field(default_factory=dict)
     paging: Paging | None = None
@@ -104,6 +97,23 @@ class DocumentsConfig(_Table):
     interval: Interval | None = None  # None: a snapshot, which asks for no interval
     look_back_days: Annotated[int, whole(0, MOST_LOOK_BACK)] = 0
     personal: Annotated[tuple[Path, ...], Kind(_paths, "a list of paths")] = ()
+
+
+@dataclass(frozen=True)
+class DocumentsFile(Table):
+    """The file as a whole."""
+
+    documents: dict[Annotated[str, NAME], DocumentsTable] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class _Named:
+    name: str
+
+
+@dataclass(frozen=True)
+class DocumentsConfig(DocumentsTable, _Named):
+    """A stream of documents: its name, and what its table says."""
 
     @property
     def stream(self) -> str:
@@ -116,49 +126,18 @@ class DocumentsConfig(_Table):
         return self.interval.days if self.interval else None
 
 
-KEYS = tuple(item.name for item in fields(DocumentsConfig) if item.name != "name")
-KEYS_WITHIN = {"paging": ("limit", "offset", "size"), "interval": ("days",)}
-
-
 def read_documents_file(path: str) -> tuple[DocumentsConfig, ...]:
     """Return the streams that a file configures.
 
     Raises:
         ConfigError: the file cannot be read, or a key or value in it is none; with file and key.
     """
-    where = f"DOCUMENTS_FILE ({path})"
-    content = tables_of_file("DOCUMENTS_FILE", path)
-    for name in content:
-        if name != "documents":
-            raise ConfigError(f"{where}: {name} is unknown: write tables [documents.NAME].")
-    return tuple(_stream(where, name, table) for name, table in _tables(where, content.get("documents", {})).items())
-
-
-def _tables(where: str, value: Any) -> dict[str, Any]:
-    if not isinstance(value, dict):
-        raise ConfigError(f"{where}: documents is no table: write tables [documents.NAME].")
-    return value
-
-
-def _stream(where: str, name: str, table: Any) -> DocumentsConfig:
-    place = f"documents.{name}"
-
-    def refuse(details: Any) -> str:
-        inner = details["loc"][:-1]
-        if details["loc"] == ("name",):
-            return f"{where}: {place} {details['ctx']['error']}"
-        return fault_of_file(
-            where, details | {"loc": (place, *details["loc"])}, KEYS_WITHIN[inner[0]] if inner else KEYS
-        )
-
-    if not isinstance(table, dict):
-        raise ConfigError(f"{where}: {place} is no table: write [{place}], and its keys below.")
-    if "name" in table:
-        raise ConfigError(f"{where}: {place}.name is unknown: there are {', '.join(KEYS)}.")
-    config = validated(DocumentsConfig, {"name": name, **table}, refuse)
-    for fault in _contradictions(config):
-        raise ConfigError(f"{where}: {place}.{fault}.")
-    return config
+    tables = model_of_file(DocumentsFile, "DOCUMENTS_FILE", path).documents
+    configs = tuple(DocumentsConfig(name, **vars(table)) for name, table in tables.items())
+    for config in configs:
+        for fault in _contradictions(config):
+            raise ConfigError(f"DOCUMENTS_FILE ({path}): documents.{config.name}.{fault}.")
+    return configs
 
 
 def _contradictions(config: DocumentsConfig) -> Iterator[str]:

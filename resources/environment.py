@@ -13,7 +13,7 @@ from dataclasses import MISSING, dataclass, fields, is_dataclass
 from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast, get_args, get_type_hints
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast, get_args, get_origin, get_type_hints
 
 from resources.errors import ConfigError
 from resources.values import Kind
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
 UNKNOWN = "unexpected_keyword_argument"  # what pydantic calls a key that a table does not have
+NAME_OF_TABLE = "[key]"  # where pydantic finds a name wrong that somebody chose
 
 T = TypeVar("T")
 Environment = Mapping[str, str]
@@ -39,15 +40,19 @@ class Variable:
     has_file: bool = False  # `NAME_FILE` may name a file that holds it
 
 
+NO_VARIABLE = Variable("", "")
+
+
 @dataclass(frozen=True)
 class Setting:
-    """A field of a class that declares settings: its variable, or the class of the variables within it."""
+    """A field of a class that declares settings: its variable (without one, of no name), or the class within it."""
 
     name: str
     default: Any
     kind: Kind | None
-    variable: Variable | None
+    variable: Variable
     group: type | None
+    is_mapping: bool  # of names to tables of that class
 
 
 @cache
@@ -59,7 +64,10 @@ def settings_in(group: Any) -> tuple[Setting, ...]:
         parts = (hints[item.name], *get_args(hints[item.name]))
         kind = next((part for part in parts if isinstance(part, Kind)), None)
         inner = next((part for part in parts if isinstance(part, type) and is_dataclass(part)), None)
-        found.append(Setting(item.name, item.default, kind, item.metadata.get("variable"), inner))
+        is_mapping = get_origin(hints[item.name]) is dict
+        found.append(
+            Setting(item.name, item.default, kind, item.metadata.get("variable", NO_VARIABLE), inner, is_mapping)
+        )
     return tuple(found)
 
 
@@ -81,7 +89,7 @@ def read(group: type[T], environment: Environment = os.environ, *, only: str | N
 def _values(group: type, environment: Environment, only: str | None = None) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for item in settings_in(group):
-        if item.variable and only in {None, item.name}:
+        if item.variable.name and only in {None, item.name}:
             read_text = value_or_file if item.variable.has_file else text_of
             found[item.name] = read_text(item.variable.name, environment)
         elif item.group and only is None:
@@ -101,11 +109,10 @@ def make(group: type[T], given: Mapping[str, Any], names: Mapping[str, str] | No
 
     def refuse(details: Any) -> str:
         inner: Any = group
-        variable: Variable | None = None
+        variable = NO_VARIABLE
         for part in details["loc"]:
             item = next(item for item in settings_in(inner) if item.name == part)
             inner, variable = item.group or inner, item.variable
-        assert variable is not None  # noqa: S101 - only a variable has a value that can be wrong
         name = (names or {}).get(str(details["loc"][-1]), variable.name)
         if details["type"] == "missing":
             return f"{name} is not set: {variable.needed}."
@@ -114,11 +121,11 @@ def make(group: type[T], given: Mapping[str, Any], names: Mapping[str, str] | No
     return validated(group, given, refuse)
 
 
-def variables_in(group: type) -> Iterator[tuple[Setting, Variable]]:
-    """Yield the variables of a class, and of the classes within it."""
+def variables_in(group: type) -> Iterator[Setting]:
+    """Yield the settings of a class that have a variable, and those of the classes within it."""
     for item in settings_in(group):
-        if item.variable:
-            yield item, item.variable
+        if item.variable.name:
+            yield item
         elif item.group:
             yield from variables_in(item.group)
 
@@ -195,16 +202,35 @@ def validated(kind: type[T], given: Mapping[str, Any], refuse: Callable[[ErrorDe
     return made
 
 
+def model_of_file(kind: type[T], variable: str, path: str) -> T:
+    """Return the object of a class that the TOML file makes which a variable names.
+
+    Raises:
+        ConfigError: the file cannot be read, or a key or value in it is none; with file and key.
+    """
+    where = f"{variable} ({path})"
+    return validated(
+        kind, tables_of_file(variable, path), lambda fault: fault_of_file(where, fault, _keys_at(kind, fault["loc"]))
+    )
+
+
+def _keys_at(kind: Any, place: Sequence[Any]) -> list[str]:
+    """Return the keys that the table has in which the last part of `place` stands."""
+    parts = iter(place[:-1])
+    for part in parts:
+        item = next(item for item in settings_in(kind) if item.name == part)
+        kind = item.group or kind
+        if item.is_mapping:
+            next(parts, None)  # its name, which anybody chooses
+    return [item.name for item in settings_in(kind)]
+
+
 def fault_of_file(where: str, fault: ErrorDetails, keys: Sequence[str]) -> str:
     """Return what is wrong in a TOML file; `keys` are those that may stand where it is."""
-    place = ".".join(map(str, fault["loc"]))
+    place = ".".join(str(part) for part in fault["loc"] if part != NAME_OF_TABLE)
     if fault["type"] == UNKNOWN:
-        near, all_keys = nearest(str(fault["loc"][-1]), keys), ", ".join(keys)
-        said = (
-            f" is unknown: did you mean {near}? There are {all_keys}."
-            if near
-            else f" is unknown: there are {all_keys}."
-        )
+        near = nearest(str(fault["loc"][-1]), keys)
+        said = f" is unknown: {f'did you mean {near}? There' if near else 'there'} are {', '.join(keys)}."
     elif fault["type"] == "missing":
         said = " is missing: add it."
     elif fault["type"] == "value_error":

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from resources.errors import ConfigError
-from resources.settings import log_format
+from resources.settings import InstallationSettings, read
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -151,7 +151,7 @@ def logs_json(environment: Mapping[str, str] = os.environ) -> bool:
     Raises:
         ConfigError: SYNC_LOG_FORMAT is neither text nor json.
     """
-    return log_format(environment) == "json"
+    return read(InstallationSettings, environment, only="log_format").log_format == "json"
 
 
 def configure_log(environment: Mapping[str, str] = os.environ) -> None:

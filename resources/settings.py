@@ -403,8 +403,3 @@ def ledger_mappings(environment: Environment = os.environ) -> Path:
     """Return the folder of the mappings of ledger exports."""
     folder = read(InstallationSettings, environment, only="ledger_mappings").ledger_mappings
     return (folder or data_dir(environment) / "mappings").absolute()
-
-
-def log_format(environment: Environment = os.environ) -> LogFormat:
-    """Return how log lines are written."""
-    return read(InstallationSettings, environment, only="log_format").log_format

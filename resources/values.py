@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
-from urllib.parse import unquote, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 if TYPE_CHECKING:
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 DEFAULT_BASE_URL = "https://data.ecommpay.com/v1"
 TOKEN_LENGTH = 30
 SHORTEST_KEY = 16
+NAME = r"[a-z0-9_-]{1,63}"  # of an account
+VISIBLE = r"[\x21-\x7e]"
+E_MAIL = r"[^@\s,<>]+@[^@\s,<>]+"
 CRON_FIELDS = ("minute", "hour", "day of the month", "month", "day of the week")
 LONGEST_CHANGE = timedelta(hours=2)  # by which a zone sets its clocks, at most
 MINUTE = timedelta(minutes=1)
@@ -110,6 +113,42 @@ def matching(pattern: str, write: str) -> Kind:
     return Kind(read, write)
 
 
+def each(pattern: str, write: str) -> Kind:
+    """Return the kind of lists, with commas or blanks between their parts, that each match a pattern as a whole.
+
+    A table of a file is a list of `NAME=VALUE`.
+    """
+
+    def read(value: str | Mapping[str, str]) -> tuple[str, ...]:
+        if isinstance(value, Mapping):
+            parts = [f"{name}={item}" for name, item in value.items()]
+        else:
+            parts = list(filter(None, re.split(r"[,\s]+", re.sub(r"\s*=\s*", "=", value))))
+        for part in parts:
+            if not re.fullmatch(pattern, part, re.ASCII):
+                raise Wrong(f"holds {part!r}: write {write}.")
+        if not parts:
+            raise ValueError
+        return tuple(parts)
+
+    return Kind(read, write)
+
+
+def pairs(name: str, value: str, write: str, item: Callable[[str, str], Any] = lambda *pair: pair) -> Kind:
+    """Return the kind of lists of `NAME=VALUE` without a name twice; `item` makes a value of each."""
+    parts = each(f"{name}={value}", write)
+
+    def read(given: str | Mapping[str, str]) -> tuple[Any, ...]:
+        found: dict[str, str] = {}
+        for key, _, text in (part.partition("=") for part in parts.read(given)):
+            if key in found:
+                raise Wrong(f"gives {key} twice: keep one of them.")
+            found[key] = text
+        return tuple(item(*pair) for pair in sorted(found.items()))
+
+    return Kind(read, write)
+
+
 def cron(example: str) -> Kind:
     """Return the kind of cron expressions, as Dagster takes them."""
     write = f"five fields, for example {example!r}"
@@ -136,12 +175,6 @@ def _zone(value: str) -> str:
     return value
 
 
-def _account(value: str) -> str:
-    if not re.fullmatch(r"[a-z0-9_-]{1,63}", value):
-        raise Wrong(f"is {value!r}: use 1 to 63 of a–z, 0–9, _ and -.")
-    return value
-
-
 def _truth(value: Any) -> bool:
     if not isinstance(value, bool):
         raise TypeError
@@ -151,14 +184,14 @@ def _truth(value: Any) -> bool:
 DAY = Kind(date.fromisoformat, "a day as YYYY-MM-DD")
 TIME = Kind(_time, "a time of the day as HH:MM")
 ZONE = Kind(_zone, "an IANA time zone")
-ACCOUNT = Kind(_account, "1 to 63 of a–z, 0–9, _ and -")
+ACCOUNT = matching(NAME, "1 to 63 of a–z, 0–9, _ and -")
 PATH = Kind(Path, "a path")
 TRUTH = Kind(_truth, "true or false")
 SECRET = Kind(Secret, "a secret")
 
 
 def _token(value: str) -> Secret:
-    if not re.fullmatch(rf"[\x21-\x7e]{{{TOKEN_LENGTH}}}", value):
+    if not re.fullmatch(f"{VISIBLE}{{{TOKEN_LENGTH}}}", value):
         raise Wrong(
             f"has {len(value)} characters; a token is {TOKEN_LENGTH} printable characters without spaces: "
             "copy it again from My profile → API Tokens."
@@ -183,29 +216,41 @@ def _hash_key(value: str) -> Secret:
     return Secret(value)
 
 
+def _url(value: str) -> SplitResult | None:
+    """Return the parts of a URL with a host; None: it is no URL."""
+    try:
+        parts = urlsplit(value)
+        _ = parts.port  # which is looked at no earlier
+    except ValueError:
+        return None
+    return parts if parts.hostname else None
+
+
+def _check_secrecy(parts: SplitResult, what: str) -> None:
+    if parts.scheme == "http" and not is_loopback(parts.hostname or ""):
+        raise Wrong(
+            f"is plain http to {parts.hostname}: {what} would travel in the clear. "
+            "Use https:// (http:// is allowed to a loopback address only)."
+        )
+
+
 def _base_url(value: str) -> str:
     """Return the base URL without a trailing slash: https, or http to a loopback address only."""
     if "@" in value:
         raise Wrong("must not contain a user name or password.")
-    try:
-        parts = urlsplit(value)
-        host, port = parts.hostname or "", parts.port
-    except ValueError:
-        raise Wrong(f"is not a URL: {value!r}. Example: {DEFAULT_BASE_URL}.") from None
+    parts = _url(value)
+    host = parts.hostname or "" if parts else ""
     if (
-        parts.scheme not in {"http", "https"}
+        parts is None
+        or parts.scheme not in {"http", "https"}
         or not _is_host(host)
         # urlsplit passes over line breaks, and over what stands around brackets: check what will be called
-        or parts.netloc.lower() != (f"[{host}]" if ":" in host else host) + ("" if port is None else f":{port}")
-        or not re.fullmatch(r"[\x21-\x7e]+", value)
+        or parts.netloc.lower() != (f"[{host}]" if ":" in host else host) + (f":{parts.port}" if parts.port else "")
+        or not re.fullmatch(f"{VISIBLE}+", value)
         or re.search(r"[?#\\]", value)
     ):
         raise Wrong(f"is not a base URL: {value!r}. Example: {DEFAULT_BASE_URL}.")
-    if parts.scheme == "http" and not is_loopback(host):
-        raise Wrong(
-            f"is plain http to {host}: the token would travel in the clear. "
-            "Use https:// (http:// is allowed to a loopback address only)."
-        )
+    _check_secrecy(parts, "the token")
     return value.rstrip("/")
 
 
@@ -239,45 +284,12 @@ def _database_url(value: str) -> Secret:
     return Secret(value)
 
 
-def _role_prefix(value: str) -> str:
-    if not re.fullmatch(r"[a-z][a-z0-9_]{0,47}", value) or value.startswith("pg_"):
-        raise Wrong(f"is {value!r}: use a–z, 0–9 and _, at most 48, not beginning with pg_.")
-    return value
-
-
-def _api_fields(value: str) -> tuple[str, ...]:
-    names = tuple(filter(None, re.split(r"[,\s]+", value)))
-    for name in names:
-        if not re.fullmatch(r"[a-z0-9_]+(\.[a-z_]+)?", name):
-            raise Wrong(f"names {name!r}, which is no field of the Data API.")
-    return names
-
-
 @dataclass(frozen=True, order=True)
 class ProjectOwner:
     """The account for which the marts count a project that several see."""
 
     project_id: str
     account: str
-
-
-def _project_owners(value: str | Mapping[str, str]) -> tuple[ProjectOwner, ...]:
-    """Read `22=acme,199=globex`, or the table of a file."""
-    if isinstance(value, str):
-        pairs = [part.partition("=")[::2] for part in value.split(",") if part.strip()]
-    else:
-        pairs = list(value.items())
-    found: dict[str, ProjectOwner] = {}
-    for project, account in ((project.strip(), str(account).strip()) for project, account in pairs):
-        if not re.fullmatch(r"\d{1,19}", project, re.ASCII):
-            raise Wrong(f"has the project {project!r}: write its id in digits, for example 22=acme.")
-        if project in found:
-            raise Wrong(f"gives project {project} twice: keep one of them.")
-        try:
-            found[project] = ProjectOwner(project, ACCOUNT.checked(account))
-        except Wrong as error:
-            raise Wrong(f"has an owner of project {project} that {error}") from None
-    return tuple(sorted(found.values()))
 
 
 @dataclass(frozen=True)
@@ -291,70 +303,27 @@ class SmtpServer:
 
 
 def _smtp_server(value: str) -> SmtpServer:
-    try:
-        parts = urlsplit(value)
-        port, host = parts.port, parts.hostname
-    except ValueError:
-        parts, port, host = urlsplit(""), None, None
-    if parts.password is not None:
+    parts = _url(value)
+    if parts and parts.password is not None:
         raise Wrong("must not hold a password: put it into ALERT_SMTP_PASSWORD_FILE.")
-    if parts.scheme not in {"smtp", "smtps"} or not host or parts.path not in {"", "/"} or parts.query:
+    if not parts or parts.scheme not in {"smtp", "smtps"} or parts.path not in {"", "/"} or parts.query:
         raise Wrong("is no mail server: write smtp://user@host:587 (STARTTLS) or smtps://user@host.")
     implicit = parts.scheme == "smtps"
     user = unquote(parts.username) if parts.username else None
-    return SmtpServer(host, port or (465 if implicit else 587), user, implicit)
-
-
-def _address(value: str) -> str:
-    if not re.fullmatch(r"[^@\s,<>]+@[^@\s,<>]+", value):
-        raise Wrong(f"holds {value!r}, which is no e-mail address.")
-    return value
-
-
-def _owners(value: str) -> tuple[str, ...]:
-    """Read owners as Dagster takes them: addresses, and names of teams."""
-    owners = tuple(re.split(r"[,\s]+", value.strip()))
-    for owner in owners:
-        if not re.fullmatch(r"team:\w+|[\w.+-]+@[\w-]+(\.[\w-]+)+", owner, re.ASCII):
-            raise Wrong(f"holds {owner!r}: write an e-mail address, or team:NAME with letters, digits and _.")
-    return owners
-
-
-def _tags(value: str) -> tuple[tuple[str, str], ...]:
-    """Read tags as Dagster takes them: `domain=finance,tier=1`."""
-    found: dict[str, str] = {}
-    for part in filter(None, re.split(r"[,\s]+", value)):
-        matched = re.fullmatch(r"([\w.-]{1,63})=([\w.-]{1,63})", part, re.ASCII)
-        if not matched:
-            raise Wrong(f"holds {part!r}: write domain=finance,tier=1, of letters, digits, '.', '_' and '-'.")
-        if matched[1] in found:
-            raise Wrong(f"gives the tag {matched[1]!r} twice: keep one of them.")
-        found[matched[1]] = matched[2]
-    return tuple(found.items())
+    return SmtpServer(parts.hostname or "", parts.port or (465 if implicit else 587), user, implicit)
 
 
 def _webhook(value: str) -> Secret:
-    try:
-        parts = urlsplit(value)
-        host = parts.hostname or ""
-    except ValueError:
-        parts, host = urlsplit(""), ""
+    parts = _url(value)
     # the URL of a webhook is itself the key to it: no message shows it
-    if parts.scheme not in {"http", "https"} or not host or not re.fullmatch(r"[\x21-\x7e]+", value):
+    if not parts or parts.scheme not in {"http", "https"} or not re.fullmatch(f"{VISIBLE}+", value):
         raise Wrong("is no URL: write https://… as the chat's settings show it.")
-    if parts.scheme == "http" and not is_loopback(host):
-        raise Wrong("is plain http: write https:// (http:// is allowed to a loopback address).")
+    _check_secrecy(parts, "the key in it")
     return Secret(value)
 
 
-def _limits(value: str) -> tuple[tuple[str, int], ...]:
-    found = []
-    for part in filter(None, re.split(r"[,\s]+", value)):
-        matched = re.fullmatch(r"([A-Z]{3})=(\d{1,18})", part, re.ASCII)
-        if not matched:
-            raise Wrong(f"holds {part!r}: write minor units by currency, EUR=100000,JPY=50000.")
-        found.append((matched[1], int(matched[2])))
-    return tuple(found)
+def _limit(currency: str, minor: str) -> tuple[str, int]:
+    return currency, int(minor)
 
 
 TOKEN = Kind(_token, f"{TOKEN_LENGTH} characters")
@@ -362,16 +331,20 @@ API_SECRET = Kind(_api_secret, "a text")
 HASH_KEY = Kind(_hash_key, f"at least {SHORTEST_KEY} characters")
 BASE_URL = Kind(_base_url, "a URL; http:// only to a loopback address")
 DATABASE_URL = Kind(_database_url, "a libpq URL")
-ROLE_PREFIX = Kind(_role_prefix, "a–z, 0–9 and _")
-API_FIELDS = Kind(_api_fields, "names with commas")
-PROJECT_OWNERS = Kind(_project_owners, "22=acme,199=globex")
+ROLE_PREFIX = matching(
+    r"(?!pg_)[a-z][a-z0-9_]{0,47}", "a–z, 0–9 and _, at most 48, beginning with a letter, not with pg_"
+)
+API_FIELDS = each(r"[a-z0-9_]+(\.[a-z_]+)?", "names of fields of the Data API, with commas")
+PROJECT_OWNERS = pairs(
+    r"\d{1,19}", NAME, "22=acme,199=globex, projects by their ids, accounts in a–z, 0–9, _ and -", ProjectOwner
+)
 SMTP_SERVER = Kind(_smtp_server, "smtp://user@host:587 (STARTTLS) or smtps://user@host")
-ADDRESS = Kind(_address, "an address")
-ADDRESSES = Kind(lambda value: tuple(map(_address, re.split(r"[,\s]+", value.strip()))), "addresses with commas")
-OWNERS = Kind(_owners, "addresses or team:NAME, with commas")
-TAGS = Kind(_tags, "domain=finance,tier=1")
+ADDRESS = matching(E_MAIL, "an e-mail address")
+ADDRESSES = each(E_MAIL, "e-mail addresses, with commas")
+OWNERS = each(r"team:\w+|[\w.+-]+@[\w-]+(\.[\w-]+)+", "e-mail addresses or team:NAME, with commas")  # as Dagster
+TAGS = pairs(r"[\w.-]{1,63}", r"[\w.-]{1,63}", "domain=finance,tier=1, of letters, digits, '.', '_' and '-'")
 WEBHOOK = Kind(_webhook, "an https URL")
-LIMITS = Kind(_limits, "EUR=100000,JPY=50000")
+LIMITS = pairs("[A-Z]{3}", r"\d{1,18}", "minor units by currency, EUR=100000,JPY=50000", _limit)
 
 
 def why_invalid(cron: str) -> str | None:

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -15,11 +16,12 @@ from resources.warehouse.engine import Warehouse, open_warehouse
 from resources.warehouse.migrate import check_migrated, migrate
 from resources.warehouse.reference import check_account, exponents_in_force
 
+_FULL_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _FULL = "make room there, then run the same command again."
 _FORBIDDEN = "let this user write there, or choose another place."
 _EXHAUSTED = "give it more, or let less run beside it."
 REFUSED_BY_THE_MACHINE = {
-    **dict.fromkeys((errno.ENOSPC, errno.EDQUOT, errno.EFBIG), _FULL),
+    **dict.fromkeys(_FULL_DISK, _FULL),
     **dict.fromkeys((errno.EACCES, errno.EPERM, errno.EROFS), _FORBIDDEN),
     **dict.fromkeys((errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN), _EXHAUSTED),
     errno.EIO: "the device fails: the system's log says more.",
@@ -96,12 +98,31 @@ def explained(error: Exception) -> tuple[str, int]:
     """Return the message of an error, in one line, and the exit code."""
     if isinstance(error, SyncError):
         return printable(str(error)), error.exit_code
-    if isinstance(error, OSError) and error.errno in REFUSED_BY_THE_MACHINE:
-        advice = REFUSED_BY_THE_MACHINE[error.errno]
-        unnamed = "the output" if advice is _FULL else "this machine"
+    if isinstance(error, OSError):
+        number = error.errno
+        unnamed = "the output" if number in _FULL_DISK else "this machine"
         where = printable(str(error.filename)) if error.filename else unnamed
-        return f"{where}: {os.strerror(error.errno).lower()}: {advice}", 1
+    else:
+        number, where = _errno_of_sqlite(error), printable(f"Dagster's files in {os.environ.get('DAGSTER_HOME')}")
+    if number in REFUSED_BY_THE_MACHINE:
+        return f"{where}: {os.strerror(number).lower()}: {REFUSED_BY_THE_MACHINE[number]}", 1
     return f"unexpected: {type(error).__name__}: {printable(' '.join(str(error).split())[:400])}", 1
+
+
+def _errno_of_sqlite(error: Exception) -> int | None:
+    """Return what the system refused Dagster's storage, if SQLAlchemy reports that of SQLite."""
+    import sqlite3
+
+    code = getattr(getattr(error, "orig", None), "sqlite_errorcode", 0) & 0xFF  # the rest says where
+    home = os.environ.get("DAGSTER_HOME", ".")
+    if code == sqlite3.SQLITE_IOERR and os.path.isdir(home) and not shutil.disk_usage(home).free:  # noqa: PTH112
+        return errno.ENOSPC  # of a file beside the database
+    return {
+        sqlite3.SQLITE_FULL: errno.ENOSPC,
+        sqlite3.SQLITE_READONLY: errno.EACCES,
+        sqlite3.SQLITE_IOERR: errno.EIO,
+        sqlite3.SQLITE_NOMEM: errno.ENOMEM,
+    }.get(code)
 
 
 @contextmanager

@@ -115,7 +115,7 @@ def _given(options: Sequence[str], known: Mapping[str, Setting]) -> dict[str, st
 
 
 def _is_secret(name: str, setting: Setting) -> bool:
-    return setting.variable is not None and setting.variable.has_file and name == setting.variable.name
+    return setting.variable.has_file and name == setting.variable.name
 
 
 def _secret_file(path: Path, variable: str) -> Path:

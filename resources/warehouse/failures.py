@@ -11,6 +11,7 @@ import sys
 import time
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import psycopg
@@ -22,7 +23,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from resources.errors import ConfigError, SyncError, WarehouseBroken, WarehouseUnavailable
 
 CONNECT_TIMEOUT = 10
-AGAIN = "nothing was half-written, run the same command again."
+AGAIN = "nothing was half-written, run the same command again"
 
 
 @dataclass(frozen=True)
@@ -33,70 +34,72 @@ class Failure:
     event: str
     advice: str
 
+    def error(self, place: str, said: str = "", detail: str = "") -> SyncError:
+        """Return the error, in one line, with what was said of it."""
+        words = ", ".join(filter(None, (" ".join(said.split()), detail)))
+        advice = f"{self.advice}; {AGAIN}" if self.kind is WarehouseUnavailable else self.advice
+        return self.kind(f"PostgreSQL ({place}) {self.event}{words and f': {words}'} — {advice}.")
 
-UNREACHABLE = Failure(WarehouseUnavailable, "is not available", f"check DATABASE_URL and that the server runs; {AGAIN}")
-BROKEN = Failure(
-    WarehouseBroken,
+
+_unavailable = partial(Failure, WarehouseUnavailable)
+_misconfigured = partial(Failure, ConfigError)
+_broken = partial(Failure, WarehouseBroken)
+
+UNREACHABLE = _unavailable("is not available", "check DATABASE_URL and that the server runs")
+BROKEN = _broken(
     "could not execute a statement of ours",
-    "`ecommpay-sync doctor` says whether database and program fit each other; if they do, report this line.",
+    "`ecommpay-sync doctor` says whether database and program fit each other; if they do, report this line",
 )
-NO_LOGIN = Failure(ConfigError, "refused the login", "check user and password of DATABASE_URL, and pg_hba.conf.")
-NO_SUCH_SETTING = Failure(
-    ConfigError,
+NO_LOGIN = _misconfigured("refused the login", "check user and password of DATABASE_URL, and pg_hba.conf")
+NO_SUCH_SETTING = _misconfigured(
     "refused the connection",
     "check the options of DATABASE_URL, the environment's PG… variables, the settings of role and database, and that "
-    "the login may connect to it.",
+    "the login may connect to it",
 )
-TRANSACTION_POOLER = Failure(
-    ConfigError,
+TRANSACTION_POOLER = _misconfigured(
     "is behind a pooler in transaction mode",
     "its statements reach different sessions, and locks are left behind in them: let DATABASE_URL name the server "
-    "itself, or a pool in session mode.",
+    "itself, or a pool in session mode",
 )
-ENDED = Failure(WarehouseUnavailable, "ended the connection", f"see why in the server's log; {AGAIN}")
-BUSY = Failure(WarehouseUnavailable, "has no connection left", f"raise max_connections, or close some; {AGAIN}")
+READ_ONLY = _unavailable(
+    "is read-only",
+    "DATABASE_URL names a replica, or the server is failing over or was set to read-only: let it name the primary",
+)
+ENDED = _unavailable("ended the connection", "see why in the server's log")
+BUSY = _unavailable("has no connection left", "raise max_connections, or close some")
 TIME_OUT = "took longer than a time-out allows"
 BY_SQLSTATE = {  # a whole code, or the class that it begins with: the longer one counts
     "08": UNREACHABLE,
     "08P01": NO_SUCH_SETTING,
-    "25006": Failure(
-        WarehouseUnavailable,
-        "is read-only",
-        "DATABASE_URL names a replica, or the server is failing over or was set to read-only: let it name the primary; "
-        f"{AGAIN}",
-    ),
-    "25P03": Failure(
-        WarehouseUnavailable, TIME_OUT, f"raise idle_in_transaction_session_timeout for this role; {AGAIN}"
-    ),
-    "25P04": Failure(WarehouseUnavailable, TIME_OUT, f"raise transaction_timeout for this role; {AGAIN}"),
+    "25006": READ_ONLY,
+    "25P03": _unavailable(TIME_OUT, "raise idle_in_transaction_session_timeout for this role"),
+    "25P04": _unavailable(TIME_OUT, "raise transaction_timeout for this role"),
     "26000": TRANSACTION_POOLER,
     "28": NO_LOGIN,
-    "3D000": Failure(ConfigError, "has no such database", "check the database's name in DATABASE_URL, or create it."),
-    "40": Failure(WarehouseUnavailable, "undid a transaction for the sake of another one", AGAIN),
-    "42501": Failure(
-        WarehouseUnavailable,
+    "3D000": _misconfigured("has no such database", "check the database's name in DATABASE_URL, or create it"),
+    "40": _unavailable("undid a transaction for the sake of another one", "let that one end"),
+    "42501": _unavailable(
         "refused",
-        "as the owner of the database, run `ecommpay-sync grant`, which gives the loader's role what it needs.",
+        "as the owner of the database, run `ecommpay-sync grant`, which gives the loader's role what it needs",
     ),
     "42P05": TRANSACTION_POOLER,
-    "53": Failure(WarehouseUnavailable, "has no resources left", f"look after the server; {AGAIN}"),
-    "53100": Failure(WarehouseUnavailable, "has no room left", f"free some space on the server's disk; {AGAIN}"),
+    "53": _unavailable("has no resources left", "look after the server"),
+    "53100": _unavailable("has no room left", "free some space on the server's disk"),
     "53300": BUSY,
-    "55006": Failure(WarehouseUnavailable, "is in use by another session", AGAIN),
-    "55P03": Failure(WarehouseUnavailable, "kept us waiting for a lock", f"let that session end, or end it; {AGAIN}"),
+    "55006": _unavailable("is in use by another session", "let that session end, or end it"),
+    "55P03": _unavailable("kept us waiting for a lock", "let that session end, or end it"),
     "57": UNREACHABLE,
-    "57014": Failure(
-        WarehouseUnavailable, TIME_OUT, f"somebody cancelled the statement, or a statement_timeout did; {AGAIN}"
-    ),
+    "57014": _unavailable(TIME_OUT, "somebody cancelled the statement, or a statement_timeout did"),
     "57P01": ENDED,
     "57P02": ENDED,
-    "57P04": Failure(ConfigError, "has no such database", "somebody dropped it while we worked: create it again."),
-    "57P05": Failure(WarehouseUnavailable, TIME_OUT, f"raise idle_session_timeout for this role; {AGAIN}"),
-    "58": Failure(WarehouseUnavailable, "cannot use its files", f"see the server's log and its disk; {AGAIN}"),
-    "F0": Failure(WarehouseUnavailable, "has a broken configuration", f"see the server's log; {AGAIN}"),
-    "XX001": Failure(WarehouseBroken, "has damaged data", "restore it from a backup: see docs/runbook.md."),
-    "XX002": Failure(WarehouseBroken, "has a damaged index", "run REINDEX DATABASE, and look for the cause."),
+    "57P04": _misconfigured("has no such database", "somebody dropped it while we worked: create it again"),
+    "57P05": _unavailable(TIME_OUT, "raise idle_session_timeout for this role"),
+    "58": _unavailable("cannot use its files", "see the server's log and its disk"),
+    "F0": _unavailable("has a broken configuration", "see the server's log"),
+    "XX001": _broken("has damaged data", "restore it from a backup: see docs/runbook.md"),
+    "XX002": _broken("has a damaged index", "run REINDEX DATABASE, and look for the cause"),
 }
+CONNECTED = "00000"
 OF_CONNECTIONS = {"08", "28", "3D", "53", "57", "58", "F0", "XX"}  # else it is an option that the server does not take
 # PgBouncer answers 08P01 whatever is wrong, and says what in English alone
 OF_A_POOLER = {
@@ -106,7 +109,6 @@ OF_A_POOLER = {
 }
 SQLSTATE_ALONE = 3  # PQERRORS_SQLSTATE of libpq: an error's message is its code
 CODE = re.compile(r":  ([0-9A-Z]{5})$")
-TLS_OFF = {"sslmode": "disable", "sslnegotiation": "postgres", "gssencmode": "disable"}
 # whether a server is there is asked without TLS, and so without a login
 NOBODY = {
     "user": "ping",
@@ -114,7 +116,10 @@ NOBODY = {
     "passfile": os.devnull,
     "require_auth": "",
     "channel_binding": "disable",
-} | TLS_OFF
+    "sslmode": "disable",
+    "sslnegotiation": "postgres",
+    "gssencmode": "disable",
+}
 NOWHERE = {"host": "127.0.0.1", "hostaddr": "127.0.0.1", "port": "1"}
 
 
@@ -123,7 +128,7 @@ def failure_of(error: BaseException | None) -> Failure:
     if isinstance(error, DBAPIError):
         return failure_of(error.orig)
     if isinstance(error, psycopg.Error) and error.sqlstate:
-        return BY_SQLSTATE.get(error.sqlstate) or BY_SQLSTATE.get(error.sqlstate[:2]) or BROKEN
+        return _failure_of_code(error.sqlstate)
     if isinstance(error, PoolTimeout):
         return BUSY
     if isinstance(error, psycopg.OperationalError | psycopg.InterfaceError | OSError):
@@ -131,11 +136,15 @@ def failure_of(error: BaseException | None) -> Failure:
     return BROKEN
 
 
+def _failure_of_code(sqlstate: str) -> Failure:
+    return BY_SQLSTATE.get(sqlstate) or BY_SQLSTATE.get(sqlstate[:2]) or BROKEN
+
+
 def explain(error: BaseException | None, place: str, detail: str = "") -> SyncError:
     """Return the error for a failure, in one line, without a value of a row or a password in it."""
     orig = error.orig if isinstance(error, DBAPIError) else error
     primary = orig.diag.message_primary if isinstance(orig, psycopg.Error) else None
-    return _error(failure_of(orig), primary or str(orig), place, detail)
+    return failure_of(orig).error(place, primary or str(orig), detail)
 
 
 def explain_refusal(error: Exception, conninfo: str, place: str) -> SyncError:
@@ -144,7 +153,7 @@ def explain_refusal(error: Exception, conninfo: str, place: str) -> SyncError:
     psycopg gives the server's words alone, in the server's language: its code, and whether there is a server at all,
     are asked for anew.
     """
-    return _error(_refusal(error, conninfo), str(error), place)
+    return _refusal(error, conninfo).error(place, str(error))
 
 
 def _refusal(error: Exception, conninfo: str) -> Failure:
@@ -154,37 +163,28 @@ def _refusal(error: Exception, conninfo: str) -> Failure:
         return NO_SUCH_SETTING
     if error.pgconn and error.pgconn.needs_password:
         return NO_LOGIN
-    answer = _connect_again(conninfo)
-    if answer == _Answer():
+    sqlstate = _connect_again(conninfo)
+    if not sqlstate:
+        # psycopg lets no other thread go on while it pings: nowhere is fast
         if pq.PGconn.ping(make_conninfo(conninfo, **NOWHERE).encode()) == pq.Ping.NO_ATTEMPT:
             return NO_SUCH_SETTING
-        if _connect_again(make_conninfo(conninfo, **NOBODY)) == _Answer():
+        if not _connect_again(make_conninfo(conninfo, **NOBODY)):
             return UNREACHABLE
-        answer = _connect_again(conninfo)  # a server that came back meanwhile takes it now
-    return UNREACHABLE if answer.is_connected else _failure_of_code(answer.sqlstate, str(error), conninfo)
+        sqlstate = _connect_again(conninfo)  # a server that came back meanwhile takes it now
+    return UNREACHABLE if sqlstate == CONNECTED else _failure_of_refusal(sqlstate, str(error), conninfo)
 
 
-def _failure_of_code(sqlstate: str | None, said: str, conninfo: str) -> Failure:
-    if sqlstate is None:  # the server is there, and libpq does not take it
+def _failure_of_refusal(sqlstate: str, said: str, conninfo: str) -> Failure:
+    if not sqlstate:  # the server is there, and libpq does not take it
         is_choosy = conninfo_to_dict(conninfo).get("target_session_attrs") or os.environ.get("PGTARGETSESSIONATTRS")
-        return BY_SQLSTATE["25006"] if is_choosy else NO_SUCH_SETTING
+        return READ_ONLY if is_choosy else NO_SUCH_SETTING
     if sqlstate == "08P01":
-        return next((BY_SQLSTATE[code] for code, words in OF_A_POOLER.items() if re.search(words, said)), UNREACHABLE)
-    if sqlstate[:2] in OF_CONNECTIONS:
-        return BY_SQLSTATE.get(sqlstate) or BY_SQLSTATE.get(sqlstate[:2], BROKEN)
-    return NO_SUCH_SETTING
+        return BY_SQLSTATE[next((code for code, words in OF_A_POOLER.items() if re.search(words, said)), "08")]
+    return _failure_of_code(sqlstate) if sqlstate[:2] in OF_CONNECTIONS else NO_SUCH_SETTING
 
 
-@dataclass(frozen=True)
-class _Answer:
-    """How a second attempt to connect ended: connected, refused by the server with a code, or neither."""
-
-    is_connected: bool = False
-    sqlstate: str | None = None
-
-
-def _connect_again(conninfo: str) -> _Answer:
-    """Connect once more, with codes instead of messages.
+def _connect_again(conninfo: str) -> str:
+    """Connect once more, and return the SQLSTATE of how that ended; empty: no server gave one.
 
     libpq keeps no SQLSTATE of a refused connection but in its message, and psycopg (3.3; its issue 1188) has no
     function that asks for it there: PQsetErrorVerbosity is called in the library that psycopg has loaded. Limits: a
@@ -200,19 +200,12 @@ def _connect_again(conninfo: str) -> _Answer:
         polled: int = pq.PollingStatus.WRITING
         give_up_at = time.monotonic() + CONNECT_TIMEOUT
         while attempt.status != pq.ConnStatus.BAD and polled != pq.PollingStatus.OK and time.monotonic() < give_up_at:
-            sockets = [attempt.socket]
+            to_read, to_write = [attempt.socket], list[int]()
             if polled == pq.PollingStatus.WRITING:
-                select.select([], sockets, [], max(0.0, give_up_at - time.monotonic()))
-            else:
-                select.select(sockets, [], [], max(0.0, give_up_at - time.monotonic()))
+                to_read, to_write = to_write, to_read
+            select.select(to_read, to_write, [], max(0.0, give_up_at - time.monotonic()))
             polled = attempt.connect_poll()
         code = CODE.search(attempt.get_error_message())
-        return _Answer(attempt.status == pq.ConnStatus.OK, code[1] if code else None)
+        return CONNECTED if attempt.status == pq.ConnStatus.OK else code[1] if code else ""
     finally:
         attempt.finish()
-
-
-def _error(failure: Failure, said: str, place: str, detail: str = "") -> SyncError:
-    line = re.sub(r"\s+", " ", said).strip()
-    held = f", {detail}" if detail else ""
-    return failure.kind(f"PostgreSQL ({place}) {failure.event}: {line}{held} — {failure.advice}")

@@ -188,12 +188,13 @@ def start_run(
     dagster_run_id: str | None = None,
 ) -> int:
     """Write the beginning of a run into sync.runs and return its number."""
+    interval_from, interval_to = interval or (None, None)
     (row,) = warehouse.query(
         "warehouse/ledger/start_run",
         account=account,
         stream=stream,
-        interval_from=interval[0] if interval else None,
-        interval_to=interval[1] if interval else None,
+        interval_from=interval_from,
+        interval_to=interval_to,
         project_ids=list(project_ids),
         dagster_run_id=dagster_run_id,
         product_version=version("ecommpay-sync"),
@@ -256,33 +257,20 @@ def add_window(
     Returns:
         Whether the rows in the store that this walk wrote have the control totals of all it received.
     """
-    (row,) = execute(
-        connection,
-        "warehouse/ledger/add_window",
-        window_id=report.window_id,
-        account=scope.account,
-        run_id=scope.run_id,
-        stream=scope.stream,
-        project_ids=list(scope.project_ids),
-        interval_from=walk.interval_from,
-        interval_to=walk.interval_to,
-        verdict="incomplete" if walk.incomplete_because else "complete",
-        reason=walk.incomplete_because,
-        walk_started_at=walk.walk_started_at,
-        walk_ended_at=walk.walk_ended_at,
-        walks=walk.walks,
-        drifts=walk.drifts,
-        pages=walk.pages,
-        requests=walk.requests,
-        rows_met=report.rows_met,
-        rows_new=report.rows_new,
-        rows_changed=report.rows_changed,
-        rows_unchanged=report.rows_unchanged,
-        rows_rejected=report.rows_rejected,
-        totals_met=_totals_json(report.totals),
-        rows_digest=digest,
-        pages_digest=pages_digest,
+    facts = (
+        vars(scope)
+        | vars(walk)
+        | vars(report)
+        | {
+            "project_ids": list(scope.project_ids),
+            "verdict": "incomplete" if walk.incomplete_because else "complete",
+            "reason": walk.incomplete_because,
+            "totals_met": _totals_json(report.totals),
+            "rows_digest": digest,
+            "pages_digest": pages_digest,
+        }
     )
+    (row,) = execute(connection, "warehouse/ledger/add_window", **facts)
     return bool(row.all_written)
 
 
@@ -336,25 +324,13 @@ def delete_old_pages(warehouse: Warehouse, account: str, raw_days: int, batch: i
     if raw_days == 0:
         return Deleted(0, None)
     received_before = datetime.now(UTC) - timedelta(days=raw_days)
+    which = {"account": account, "received_before": received_before}
     pages = 0
     while True:
         with warehouse.transaction() as connection:
-            deleted = affect(
-                connection,
-                "warehouse/ledger/delete_batch",
-                account=account,
-                received_before=received_before,
-                batch=batch,
-            )
+            deleted = affect(connection, "warehouse/ledger/delete_batch", **which, batch=batch)
             if deleted:
-                execute(
-                    connection,
-                    "warehouse/ledger/add_deletion",
-                    account=account,
-                    received_before=received_before,
-                    raw_days=raw_days,
-                    pages=deleted,
-                )
+                execute(connection, "warehouse/ledger/add_deletion", **which, raw_days=raw_days, pages=deleted)
         pages += deleted
         if deleted < batch:
             return Deleted(pages, received_before)

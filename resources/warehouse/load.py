@@ -227,9 +227,8 @@ def lines_to_stage(frame: pd.DataFrame, account: str) -> bytes:
 
 def stage_rows(connection: Connection, stream: Loadable, lines: IO[bytes]) -> None:
     """Copy rows into the stream's temporary table, to be compared; nothing is merged."""
-    run(connection, stream.sql("stage"))
     lines.seek(0)
-    _copy(connection, stream.sql("copy"), lines)
+    _stage(connection, stream, lines)
 
 
 def control_totals(stream: Loadable, frame: pd.DataFrame) -> list[ControlTotal]:
@@ -325,7 +324,7 @@ def _copy_new(connection: Connection, stream: Loadable, lines: bytes) -> None:
         raise _arrived_otherwise() from None
 
 
-def _stage(connection: Connection, stream: Loadable, lines: bytes) -> None:
+def _stage(connection: Connection, stream: Loadable, lines: bytes | IO[bytes]) -> None:
     run(connection, stream.sql("stage"))
     _copy(connection, stream.sql("copy"), lines)
 

@@ -59,7 +59,7 @@ class Locks:
 
     def lock_run(self, run_id: int) -> None:
         """Hold the lock by which `sync.was_killed` sees that the run's process lives."""
-        self._execute("warehouse/locks/lock_run", run_id=run_id)
+        self.execute("warehouse/locks/lock_run", run_id=run_id)
 
     def lock_days(self, first: date, last: date, wait_seconds: float = WAIT_SECONDS) -> None:
         """Lock all months from `first` to `last`, in order, so that no two runs wait for each other.
@@ -84,43 +84,17 @@ class Locks:
         self.lock_days(first, last)
         return None
 
-    def short_run_is_under_way(self) -> bool:
-        """Whether a run of the account that is no backfill is under way."""
-        return self._execute("warehouse/locks/short_run_is_under_way")
-
-    def wait_for_months(self, first: date, last: date) -> None:
-        """Lock the months of these days, however long a short run takes."""
-        self.lock_days(first, last, LONGEST_SHORT_RUN)
-
-    def try_months(self, first: date, last: date) -> bool:
-        """Lock the months of these days if all of them are free."""
-        taken: list[int] = []
-        for month in _months(first, last):
-            if not self._execute("warehouse/locks/try_month", month=month):
-                for other in taken:
-                    self._execute("warehouse/locks/free_month", month=other)
-                return False
-            taken.append(month)
-        return True
-
-    def free_months(self, first: date, last: date) -> None:
-        """Free the months of these days once; PostgreSQL counts how often each was locked."""
-        for month in _months(first, last):
-            self._execute("warehouse/locks/free_month", month=month)
-
     def _wait(self, name: str, what: str, wait_seconds: float, **parameters: Any) -> None:
-        self._execute("warehouse/locks/set_wait", milliseconds=f"{wait_seconds * 1000:.0f}")
-        try:
-            self._execute(name, **parameters)
-        except _LockNotFree:
-            raise DaysAreBusy(what, wait_seconds) from None
+        self.execute("warehouse/locks/set_wait", milliseconds=f"{wait_seconds * 1000:.0f}")
+        self.execute(name, DaysAreBusy(what, wait_seconds), **parameters)
 
-    def _execute(self, name: str, **parameters: Any) -> bool:
+    def execute(self, name: str, busy: DaysAreBusy | None = None, **parameters: Any) -> bool:
+        """Execute a statement, and return whether it says yes; `busy` is raised if a lock is not free in time."""
         try:
             rows = run(self._connection, name, **(self._scope | parameters))
         except DBAPIError as error:
-            if isinstance(error.orig, psycopg.errors.LockNotAvailable):
-                raise _LockNotFree from None
+            if busy and isinstance(error.orig, psycopg.errors.LockNotAvailable):
+                raise busy from None
             raise explain(error.orig, self._place) from None
         return bool(rows and rows[0][0])
 
@@ -129,13 +103,12 @@ class BackfillThrottle:
     """Which windows of a backfill may be in flight; used by one thread."""
 
     def __init__(self, locks: Locks, settings: SyncSettings) -> None:
-        self._locks = locks
-        self._settings = settings
+        self._locks, self._settings = locks, settings
 
     def windows_in_flight(self) -> int:
         """How many windows may be in flight now; at least 1."""
         most = self._settings.windows_in_flight
-        if self._locks.short_run_is_under_way():
+        if self._locks.execute("warehouse/locks/short_run_is_under_way"):
             return min(most, self._settings.backfill_windows_beside_others)
         return most
 
@@ -146,13 +119,22 @@ class BackfillThrottle:
             DaysAreBusy: a short run loads these days for hours.
         """
         if is_first:
-            self._locks.wait_for_months(first, last)
+            self._locks.lock_days(first, last, LONGEST_SHORT_RUN)
             return True
-        return self._locks.try_months(first, last)
+        months = _months(first, last)
+        for month in months:
+            if not self._locks.execute("warehouse/locks/try_month", month=month):
+                self._free(range(months.start, month))
+                return False
+        return True
 
     def release(self, first: date, last: date) -> None:
         """A window over these days is done."""
-        self._locks.free_months(first, last)
+        self._free(_months(first, last))
+
+    def _free(self, months: range) -> None:
+        for month in months:  # PostgreSQL counts how often each was locked
+            self._locks.execute("warehouse/locks/free_month", month=month)
 
 
 @contextmanager
@@ -250,10 +232,6 @@ class TokenBudget:
             )
             return TokenState(row.seconds_left, row.processes, row.others_in_flight, row.in_flight_limit)
         return TokenState()
-
-
-class _LockNotFree(Exception):
-    """PostgreSQL gave up waiting for a lock."""
 
 
 def _months(first: date, last: date) -> range:

@@ -184,15 +184,8 @@ def fill_reference(connection: Connection, settings: ReferenceSettings) -> bool:
     Raises:
         ConfigError: the server does not know the reporting zone. Nothing is written then.
     """
-    return _write(
-        connection,
-        _stored(connection)
-        | {
-            ZONE: settings.reporting_zone,
-            MONTH: str(settings.fiscal_start_month),
-            EXPONENTS: _exponents_text(settings),
-        },
-    )
+    given = {ZONE: settings.reporting_zone, MONTH: str(settings.fiscal_start_month)}
+    return _write(connection, _stored(connection) | given | {EXPONENTS: _exponents_text(settings)})
 
 
 def _write(connection: Connection, wanted: Mapping[str, str]) -> bool:

@@ -1,6 +1,11 @@
 """The embedded PostgreSQL: it comes up where one is on its way already, and says in one line why it cannot."""
 
+import hashlib
+import subprocess
+import tempfile
 import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -41,6 +46,19 @@ def test_b6_it_starts_whatever_the_folder_is_called(tmp_path, name):
     done = command("status", environment={"SYNC_DATA_DIR": str(tmp_path / name)})
     assert (done.returncode, done.stderr) == (0, "")
     assert "The store is empty" in done.stdout
+    digest = hashlib.sha256(str(tmp_path.resolve() / name / "postgres").encode()).hexdigest()
+    assert not list(Path(tempfile.gettempdir()).glob(f"ecommpay-*-{digest[:12]}")), "its folder for the socket is gone"
+
+
+def test_processes_with_other_folders_for_temporary_files_share_one_server(tmp_path):
+    def status(number: int) -> subprocess.CompletedProcess:
+        (tmp_path / f"temporary {number}").mkdir()
+        own = {name: str(tmp_path / f"temporary {number}") for name in ("TMPDIR", "XDG_RUNTIME_DIR")}
+        return command("status", environment=own | {"SYNC_DATA_DIR": str(tmp_path / "data")})
+
+    with ThreadPoolExecutor() as pool:
+        done = list(pool.map(status, range(3)))
+    assert [(one.returncode, one.stderr) for one in done] == [(0, "")] * 3
 
 
 def test_b6_it_starts_whatever_locale_and_other_servers_the_environment_names(tmp_path):

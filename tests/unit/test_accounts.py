@@ -127,7 +127,7 @@ def test_files_that_everybody_may_read_are_named(by_file):
 
 WRONG = {
     "no name": ({"ACCOUNTS": " , "}, "ACCOUNTS is ' , ': write the accounts' names"),
-    "bad name": ({"ACCOUNTS": "acme,Globex"}, "ACCOUNTS: a name is 'Globex': use 1 to 63 of a–z"),
+    "bad name": ({"ACCOUNTS": "acme,Globex"}, "ACCOUNTS: a name is 'Globex': write 1 to 63 of a–z"),
     "twice": ({"ACCOUNTS": "acme,acme"}, "ACCOUNTS names acme twice"),
     "the same variables": ({"ACCOUNTS": "a-b,a_b"}, "ACCOUNTS names a-b and a_b, which would be one in jobs"),
     "a file's variable": ({"ACCOUNTS": "acme-file,acme"}, "ACCOUNTS names acme and acme-file, whose variables"),
@@ -135,8 +135,8 @@ WRONG = {
     "a plain token too": ({"DATA_API_TOKEN": "x"}, "DATA_API_TOKEN and ACCOUNTS are both set: name that account in"),
     "a plain name too": ({"SYNC_ACCOUNT": "acme"}, "SYNC_ACCOUNT and ACCOUNTS are both set"),
     "owner unknown": ({"SYNC_PROJECT_OWNERS": "22=initech"}, "project 22 is given to 'initech', which is none of acme"),
-    "owner of nothing": ({"SYNC_PROJECT_OWNERS": "x=acme"}, "SYNC_PROJECT_OWNERS has the project 'x'"),
-    "two owners": ({"SYNC_PROJECT_OWNERS": "22=acme,22=globex"}, "SYNC_PROJECT_OWNERS gives project 22 twice"),
+    "owner of nothing": ({"SYNC_PROJECT_OWNERS": "x=acme"}, "SYNC_PROJECT_OWNERS holds 'x=acme': write 22=acme"),
+    "two owners": ({"SYNC_PROJECT_OWNERS": "22=acme,22=globex"}, "SYNC_PROJECT_OWNERS gives 22 twice"),
 }
 
 
@@ -157,13 +157,13 @@ WRONG_FILES = {
     "no table of an account": ('accounts = { acme = "x" }\n', "accounts.acme is no table"),
     "an unknown key of the file": ("[account.acme]\n", "account is unknown: did you mean accounts?"),
     "no text": ("[accounts.acme]\ntoken = 5\n", "accounts.acme.token is no text: write it in quotes."),
-    "bad name": ('[accounts."Acme Ltd"]\ntoken = "t"\n', "an account is 'Acme Ltd': use 1 to 63 of a–z"),
+    "bad name": ('[accounts."Acme Ltd"]\ntoken = "t"\n', "accounts.Acme Ltd is 'Acme Ltd': write 1 to 63 of a–z"),
     "the same jobs": ("[accounts.a-b]\n[accounts.a_b]\n", "ACCOUNTS_FILE names a-b and a_b"),
     "owner unknown": (
         ACCOUNT + '[projects]\n22 = "globex"\n',
         "project 22 is given to 'globex', which is none of acme",
     ),
-    "no project": (ACCOUNT + '[projects]\nshop = "acme"\n', "has the project 'shop': write its id in digits"),
+    "no project": (ACCOUNT + '[projects]\nshop = "acme"\n', "holds 'shop=acme': write 22=acme,199=globex, projects by"),
 }
 
 

@@ -93,15 +93,15 @@ MAIL = {"ALERT_SMTP_URL": "smtp://mail.example.com", "ALERT_EMAIL_FROM": "a@b.ex
     ("environment", "said"),
     [
         ({"ALERT_EMAIL_TO": "c@d.example"}, "ALERT_SMTP_URL is not set"),
-        (MAIL | {"ALERT_EMAIL_TO": "nobody"}, "no e-mail address"),
-        (MAIL | {"ALERT_EMAIL_FROM": "a@b.example\nBcc: x@y.example"}, "no e-mail address"),
+        (MAIL | {"ALERT_EMAIL_TO": "nobody"}, "write e-mail addresses"),
+        (MAIL | {"ALERT_EMAIL_FROM": "a@b.example\nBcc: x@y.example"}, "write an e-mail address"),
         (MAIL | {"ALERT_SMTP_URL": "mail.example.com"}, "is no mail server"),
         (MAIL | {"ALERT_SMTP_URL": "smtp://u:hush-hush@mail.example.com"}, "must not hold a password"),
         (MAIL | {"ALERT_SMTP_URL": "smtp://u@mail.example.com"}, "set ALERT_SMTP_PASSWORD_FILE"),
         ({"ALERT_WEBHOOK_URL": "http://hooks.example.com/hush-hush"}, "plain http"),
         ({"ALERT_WEBHOOK_URL": "hush-hush"}, "is no URL"),
         ({"SYNC_REPORT_MAIL_TO": "c@d.example"}, "SYNC_REPORT_MAIL_TO needs a mail server: .*ALERT_SMTP_URL"),
-        (MAIL | {"SYNC_REPORT_MAIL_TO": "nobody"}, "no e-mail address"),
+        (MAIL | {"SYNC_REPORT_MAIL_TO": "nobody"}, "write e-mail addresses"),
         ({"ALERT_BREAKS_ABOVE": "EUR=1.5"}, "write minor units by currency"),
     ],
 )

@@ -113,7 +113,7 @@ def test_an_endpoint_is_a_relative_path_and_nothing_else(tmp_path, endpoint):
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("endpoint = 'a/b'", "endpoint is unknown: write tables"),
+        ("endpoint = 'a/b'", "endpoint is unknown: there are documents"),
         (
             "[documents.Some]\nendpoint = 'a/b'",
             "documents.Some is 'Some': write a–z, 0–9 and _, at most 40, beginning with a letter",

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import pytest
+import sqlalchemy
+from sqlalchemy.exc import OperationalError
 
+from pipelines.cli.accounts import explained
 from resources.data_api import errors as api_errors
 from resources.errors import ConfigError, Failed, Incomplete, Stopped, WarehouseBroken, WarehouseUnavailable, kind_of
 
@@ -41,3 +44,30 @@ def test_an_error_keeps_its_kind(error):
 
 def test_work_of_several_parts_that_failed_is_of_no_kind_of_theirs():
     assert kind_of(Failed("two of three", 2)) == "failed"
+
+
+SQLITE = {
+    "no space left on device: make room there": (
+        "?uri=true",
+        "PRAGMA max_page_count = 2",
+        "INSERT INTO t VALUES (zeroblob(99999))",
+    ),
+    "permission denied: let this user write there": ("?mode=ro&uri=true", "SELECT 1", "INSERT INTO t VALUES ('x')"),
+    "unexpected: OperationalError": ("?uri=true", "SELECT 1", "SELECT 'no space left on device' FROM nowhere"),
+}
+
+
+@pytest.mark.parametrize("said", SQLITE)
+def test_what_the_machine_refuses_dagsters_sqlite_files_is_known_by_its_code(tmp_path, monkeypatch, said):
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
+    with sqlalchemy.create_engine(f"sqlite:///{tmp_path}/runs.db").begin() as connection:
+        connection.exec_driver_sql("CREATE TABLE t (c)")
+    options, setting, statement = SQLITE[said]
+    engine = sqlalchemy.create_engine(f"sqlite:///file:{tmp_path}/runs.db{options}")
+    with engine.connect() as connection:
+        connection.exec_driver_sql(setting)
+        with pytest.raises(OperationalError) as error:
+            connection.exec_driver_sql(statement)
+    message, exit_code = explained(error.value)
+    assert said in message
+    assert (str(tmp_path) in message, exit_code) == (not said.startswith("unexpected"), 1)

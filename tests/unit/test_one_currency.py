@@ -213,7 +213,7 @@ def test_no_reporting_currency_is_no_total_and_none_changes_an_exact_figure(sett
         ("day,from,to,rates,source\n", "the column 'rates' is unknown: did you mean rate?"),
         ("day,from,to,rate\n", "the column source is missing: the first line is day,from,to,rate,source."),
         ("day,from,to,rate,source,day\n", "a column is there twice"),
-        (f"{HEAD}2026-11-23,USD,EUR,0.9\n", "line 2 has 4 values: there are 5 columns."),
+        (f"{HEAD}2026-11-23,USD,EUR,0.9\n", "line 2 has too many values, or too few: there are 5 columns."),
         (f"{HEAD}2026-11-23,USD,EUR,0.9,ECB\n23.11.2026,USD,EUR,0.9,ECB\n", "line 3: day is '23.11.2026'"),
         (f'{HEAD}2026-11-23,USD,EUR,"0,9",ECB\n', "line 2: rate is '0,9': write a decimal above 0 with a point"),
         (f"{HEAD}2026-11-23,USD,EUR,0.00,ECB\n", "line 2: rate is '0.00'"),

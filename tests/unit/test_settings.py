@@ -10,8 +10,17 @@ import pytest
 
 from fixtures.commands import ROOT
 from fixtures.settings import refusal
-from resources.config_file import settings_page, unknown_names
-from resources.settings import ReferenceSettings, SyncSettings, data_dir, database_url, report_dir, sync_settings
+from resources.config_file import known_variables, settings_page, unknown_names
+from resources.settings import (
+    ProjectOwner,
+    ReferenceSettings,
+    SyncSettings,
+    data_dir,
+    database_url,
+    report_dir,
+    sync_settings,
+)
+from resources.values import Wrong
 
 # How the sync is run
 
@@ -54,9 +63,9 @@ def test_every_setting_of_the_sync_is_read():
 @pytest.mark.parametrize(
     ("name", "value", "told"),
     [
-        ("SYNC_ACCOUNT", "Two Words", "use 1 to 63 of a–z, 0–9, _ and -"),
-        ("SYNC_ACCOUNT", "a" * 64, "use 1 to 63"),
-        ("SYNC_ACCOUNT", "a'; DROP", "use 1 to 63"),
+        ("SYNC_ACCOUNT", "Two Words", "write 1 to 63 of a–z, 0–9, _ and -"),
+        ("SYNC_ACCOUNT", "a" * 64, "write 1 to 63"),
+        ("SYNC_ACCOUNT", "a'; DROP", "write 1 to 63"),
         ("SYNC_FIRST_DAY", "01.02.2024", "write a day as YYYY-MM-DD"),
         ("SYNC_FIRST_DAY", "2024-02-30", "write a day as YYYY-MM-DD"),
         ("SYNC_LOOK_BACK_DAYS", "-1", "write a whole number from 0 to 365"),
@@ -71,7 +80,7 @@ def test_every_setting_of_the_sync_is_read():
         ("SYNC_NIGHTLY_DEADLINE", "7:15", "write a time of the day as HH:MM"),
         ("SYNC_FRAUD", "yes", "write auto, on or off"),
         ("SYNC_PERSONAL_DATA", "mask", "write keep, hash or drop"),
-        ("SYNC_PROJECT_OWNERS", "22=Acme", "has an owner of project 22 that is 'Acme': use 1 to 63"),
+        ("SYNC_PROJECT_OWNERS", "22=Acme", "holds '22=Acme': write 22=acme"),
         ("SYNC_NIGHTLY_CRON", "60 3 * * *", "which is no cron expression ('60' is no minute): write five fields"),
         ("SYNC_NIGHTLY_CRON", "30 3 31 2 *", "February never has that day"),
         ("SYNC_BALANCES_CRON", "30 3 * * 8", "'8' is no day of the week"),
@@ -81,14 +90,34 @@ def test_every_setting_of_the_sync_is_read():
         ("SYNC_SCHEDULE_TIME_ZONE", "Mars/Olympus", "which is no IANA time zone"),
         ("SYNC_SCHEDULE_TIME_ZONE", "../../etc/passwd", "which is no IANA time zone"),
         ("SYNC_SCHEDULE_TIME_ZONE", "x" * 300, "which is no IANA time zone"),
-        ("SYNC_FIELDS", "operation_id;rrn", "which is no field of the Data API"),
-        ("SYNC_FIELDS", "a.b.c", "which is no field of the Data API"),
+        ("SYNC_FIELDS", "operation_id;rrn", "write names of fields of the Data API"),
+        ("SYNC_FIELDS", "a.b.c", "write names of fields of the Data API"),
     ],
 )
 def test_a_malformed_setting_is_named_with_what_to_write(name, value, told):
     message = refusal(sync_settings, {name: value})
     assert message.startswith(name)
     assert told in message
+
+
+LISTS = {
+    "SYNC_FIELDS": ("operation_id,rrn", ("operation_id", "rrn")),
+    "SYNC_ASSET_OWNERS": ("team:a, b@c.example", ("team:a", "b@c.example")),
+    "SYNC_ASSET_TAGS": ("domain=finance tier=1", (("domain", "finance"), ("tier", "1"))),
+    "SYNC_PROJECT_OWNERS": ("22 = acme, 7=globex,", (ProjectOwner("22", "acme"), ProjectOwner("7", "globex"))),
+    "SYNC_REPORT_MAIL_TO": ("a@b.example\n c@d.example", ("a@b.example", "c@d.example")),
+    "ALERT_BREAKS_ABOVE": ("JPY=5,EUR=100", (("EUR", 100), ("JPY", 5))),
+}
+
+
+@pytest.mark.parametrize("name", LISTS)
+def test_a_list_has_commas_or_blanks_between_its_parts_and_at_least_one_of_them(name):
+    kind = known_variables()[name].kind
+    text, parts = LISTS[name]
+    assert kind.read(text) == parts
+    for wrong in (",", "?", f"{text},?", *((f"{text},{text}",) if "=" in text else ())):
+        with pytest.raises(Wrong, match=r"^(is|holds|gives) "):
+            kind.checked(wrong)
 
 
 def test_a_cron_may_be_any_that_dagster_takes():
