@@ -244,6 +244,11 @@ class Client:
             document = signature.decode(body, self.settings.secret.reveal())
         except signature.SignatureMismatch:
             raise BadSignature(self._why_not_used(endpoint, body)) from None
+        except signature.UnreadableNumber:
+            raise BodyTooLarge(
+                f"the answer to {endpoint} holds a number of thousands of digits, which no page does; it was not "
+                "looked into: check DATA_API_BASE_URL and what answers there."
+            ) from None
         except signature.UndecodableBody as error:
             raise BrokenBody(f"the answer to {endpoint} cannot be read: {error} ({len(body)} bytes).") from None
         if expect is not None and not isinstance(document.get(expect), list):

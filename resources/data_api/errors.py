@@ -10,6 +10,7 @@ from typing import ClassVar
 
 import orjson
 
+from resources.data_api.signature import parsed
 from resources.errors import ConfigError, SyncError
 from resources.values import Secret
 
@@ -188,8 +189,8 @@ class Redactor:
         """Return the words of an unsigned refusal that came under status 200; "": it is none, and is not shown."""
         if b'"signature"' in body or len(body) > LARGEST_REFUSAL:
             return ""
-        document = orjson.loads(body)
-        message = document.get("message") if isinstance(document, dict) else None
+        document = parsed(body)
+        message = document.get("message")
         return f"{self.line(str(message))} (status {document.get('status', 'unknown')!s:.9})" if message else ""
 
     def _masked(self, text: str) -> str:

@@ -31,6 +31,7 @@ from __future__ import annotations
 import base64
 import hmac
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from functools import lru_cache
@@ -63,6 +64,10 @@ class SignatureMismatch(ValueError):
 
 class UndecodableBody(ValueError):
     """The body is not one JSON object in UTF-8 with every value signed; the message says why, in a line."""
+
+
+class UnreadableNumber(UndecodableBody):
+    """A number of the body has more digits, or a larger exponent, than Python reads."""
 
 
 def sign(params: Mapping[str, Any], secret: str) -> str:
@@ -115,7 +120,8 @@ def verify(body: bytes | Mapping[str, Any], secret: str) -> bool:
 def parsed(body: bytes) -> dict[str, Any]:
     """Parse quickly and strictly, proving nothing; a float, or an integer beyond 64 bits, may be rounded.
 
-    orjson refuses other encodings, lone surrogates, NaN and infinities.
+    orjson refuses other encodings, lone surrogates and NaN, and numbers that no double holds, such as `1e400`: a
+    document with one of these is read exactly.
 
     Raises:
         UndecodableBody: The body is not one JSON object in UTF-8.
@@ -123,20 +129,26 @@ def parsed(body: bytes) -> dict[str, Any]:
     try:
         document = orjson.loads(body)
     except orjson.JSONDecodeError as error:
-        raise UndecodableBody(f"not JSON in UTF-8 ({error.msg}, at character {error.pos})") from None
+        if "infinity" not in error.msg:
+            raise UndecodableBody(f"not JSON in UTF-8 ({error.msg}, at character {error.pos})") from None
+        document = _parsed_exactly(body)
     if type(document) is not dict:
         raise UndecodableBody("not a JSON object")
     return document
 
 
-def _parsed_exactly(body: bytes) -> dict[str, Any]:
-    """Parse what `parsed` has accepted, without rounding any number."""
+def _parsed_exactly(body: bytes) -> Any:
+    """Parse without rounding any number."""
     try:
-        document: dict[str, Any] = json.loads(body.decode(), parse_float=Decimal)
+        document = json.loads(body.decode(), parse_float=Decimal, parse_constant=orjson.loads)  # which refuses NaN
+        if re.search(rb"\\u[dD]", body):  # it may be half of a character, which has no UTF-8
+            json.dumps(document, ensure_ascii=False, default=str).encode()
     except RecursionError:
         raise UndecodableBody("nested too deeply") from None
+    except (json.JSONDecodeError, UnicodeError) as error:
+        raise UndecodableBody(f"not JSON in UTF-8 ({error})") from None
     except (ArithmeticError, ValueError):
-        raise UndecodableBody("holds a number that cannot be read") from None
+        raise UnreadableNumber("holds a number that cannot be read") from None
     return document
 
 
