@@ -262,21 +262,18 @@ class _Load:
         finished: list[date] = []
         reported_at = time.monotonic()
 
-        def report() -> None:
-            self.report_days([day for day in finished if day.isoformat() in keys])
-            finished.clear()
-
-        def add(days: list[date]) -> None:
+        def report(days: Sequence[date], after: float = REPORT_SECONDS) -> None:
             nonlocal reported_at
             finished.extend(days)
-            if time.monotonic() - reported_at >= REPORT_SECONDS:
-                report()
+            if time.monotonic() - reported_at >= after:
+                self.report_days([day for day in finished if day.isoformat() in keys])
+                finished.clear()
                 reported_at = time.monotonic()
 
         try:
-            yield DayProgress(progress, finished.extend, add)
+            yield DayProgress(progress, finished.extend, report)
         except BaseException:
-            report()
+            report([], after=0)
             raise
 
     def reporting_days(self, progress: Progress) -> DayProgress:
