@@ -77,7 +77,7 @@ def sign(params: Mapping[str, Any], secret: str) -> str:
         TypeError: A key is not text, or a value is of a type that JSON does not have.
         ValueError: The parameters are nested too deeply, or a text has no UTF-8 form.
     """
-    return _signature_of(signature_text(params), secret)
+    return digest_of(signature_text(params).encode(), secret).decode()
 
 
 def decode(body: bytes, secret: str) -> dict[str, Any]:
@@ -120,8 +120,8 @@ def verify(body: bytes | Mapping[str, Any], secret: str) -> bool:
 def parsed(body: bytes) -> dict[str, Any]:
     """Parse quickly and strictly, proving nothing; a float, or an integer beyond 64 bits, may be rounded.
 
-    orjson refuses other encodings, lone surrogates and NaN, and numbers that no double holds, such as `1e400`: a
-    document with one of these is read exactly.
+    orjson refuses other encodings, lone surrogates and NaN. A document with a number that no double holds, such as
+    `1e400`, which it refuses too, is read exactly.
 
     Raises:
         UndecodableBody: The body is not one JSON object in UTF-8.
@@ -167,14 +167,10 @@ def _matches(document: Mapping[str, Any], text: str, secret: str) -> bool:
     if not isinstance(given, str):
         return False
     try:
-        expected = _signature_of(text, secret)
+        expected = digest_of(text.encode(), secret)
     except UnicodeEncodeError:
         raise UndecodableBody("holds text that has no UTF-8 form") from None
-    return hmac.compare_digest(expected.encode(), given.encode(errors="surrogatepass"))
-
-
-def _signature_of(text: str, secret: str) -> str:
-    return digest_of(text.encode(), secret).decode()
+    return hmac.compare_digest(expected, given.encode(errors="surrogatepass"))
 
 
 def digest_of(text: bytes | memoryview, secret: str) -> bytes:
