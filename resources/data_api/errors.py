@@ -8,9 +8,7 @@ from __future__ import annotations
 import re
 from typing import ClassVar
 
-import orjson
-
-from resources.data_api.signature import parsed
+from resources.data_api.signature import UndecodableBody, parsed
 from resources.errors import ConfigError, SyncError
 from resources.values import Secret
 
@@ -179,9 +177,9 @@ class Redactor:
         """Return the platform's `message`, or what can be shown of a body that is not the platform's."""
         body = body[:LARGEST_REFUSAL]
         try:
-            document = orjson.loads(body)
+            document = parsed(body)
             text = self._masked(str(document.get("message") or document.get("name") or ""))
-        except (orjson.JSONDecodeError, AttributeError):
+        except UndecodableBody:
             text = re.sub(r"<[^>]*>", " ", self._masked(body.decode("utf-8", "replace")))
         return _one_line(text) or "(no message)"
 
