@@ -8,6 +8,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import dagster as dg
@@ -26,21 +27,33 @@ from resources.output import printable
 from resources.warehouse.engine import Warehouse
 
 SHOWN = 10
-
 WARN, ERROR = dg.AssetCheckSeverity.WARN, dg.AssetCheckSeverity.ERROR
-Find = Callable[[Warehouse, AccountScope, list[int]], Sequence[Any]]
+
+
+class Load(NamedTuple):
+    """What checks look at: the store of an account, and the runs of the ledger that loaded the asset."""
+
+    store: Warehouse
+    scope: AccountScope
+    run_ids: list[int]
 
 
 @dataclass(frozen=True)
 class Check:
-    """What must not be found: rows of a statement, or sentences; `text` is the description."""
+    """What must not be found: rows of a statement, or sentences or rows of a function; `text` is the description."""
 
     name: str
     text: str
-    find: Find
+    find: str | Callable[[Load], Sequence[Any]]
     severity: dg.AssetCheckSeverity = ERROR
     blocking: bool = False  # marts, reconciliation and report of the run do not run on what fails it
     todo: str = ""  # what to do when it fails, where the description does not say it
+
+    def found(self, load: Load) -> Sequence[Any]:
+        """Return what is found."""
+        if isinstance(self.find, str):
+            return load.store.query(self.find, account=load.scope.account, run_ids=load.run_ids)
+        return self.find(load)
 
 
 @dataclass(frozen=True)
@@ -52,42 +65,24 @@ class AssetChecks:
     stream: str | None = None
 
 
-def _of_runs(statement: str) -> Find:
-    return lambda store, _, run_ids: store.query(statement, run_ids=run_ids)
-
-
-def _of_account(statement: str) -> Find:
-    return lambda store, scope, _: store.query(statement, account=scope.account)
-
-
-def _unknown_currencies(store: Warehouse, _: AccountScope, run_ids: list[int]) -> list[str]:
-    seen = {row.currency for row in store.query("checks/currencies", run_ids=run_ids)}
+def _unknown_currencies(load: Load) -> list[str]:
+    seen = {row.currency for row in load.store.query("checks/currencies", run_ids=load.run_ids)}
     return [f"{currency} is not in ISO 4217" for currency in sorted(seen - iso_codes())]
 
 
-def _differences_from_core(store: Warehouse, scope: AccountScope, _: list[int]) -> list[Any]:
-    return [row for row in differences_from_core(store) if scope.is_only or row.account == scope.account]
+def _differences_from_core(load: Load) -> list[Any]:
+    return [row for row in differences_from_core(load.store) if load.scope.is_only or row.account == load.scope.account]
 
 
-def _shared_projects(store: Warehouse, scope: AccountScope, _: list[int]) -> list[str]:
-    return [str(project) for project in shared_projects(store) if scope.account in project.accounts]
-
-
-def _refused_files(_: Warehouse, scope: AccountScope, _run_ids: list[int]) -> list[str]:
-    inbox = scope.settings.ledger_inbox
-    return [f"{path} was refused" for path in refused_files(inbox, scope.account)] if inbox else []
-
-
-def _misplaced_files(_: Warehouse, scope: AccountScope, _run_ids: list[int]) -> list[str]:
-    inbox = scope.settings.ledger_inbox
-    return misplaced_files(inbox, scope.account, [account.name for account in accounts_of().each]) if inbox else []
+def _shared_projects(load: Load) -> list[str]:
+    return [str(project) for project in shared_projects(load.store) if load.scope.account in project.accounts]
 
 
 def _no_card_numbers(stream: Stream) -> Check:
     return Check(
         "no_card_numbers",
         "No text that the run wrote holds a card number: right check digit, an issuer's range; ids are not looked at.",
-        lambda store, _scope, run_ids: card_numbers(store, stream, run_ids),
+        lambda load: card_numbers(load.store, stream, load.run_ids),
         WARN,  # the platform masks card numbers; what a merchant or a customer writes it does not
         todo="Stop whoever writes them there, and see docs/runbook.md, Card numbers in text",
     )
@@ -96,16 +91,14 @@ def _no_card_numbers(stream: Stream) -> Check:
 NO_REJECTS = Check(
     "no_rejects",
     "Every row could be typed; the others wait in core.rejects with their reason.",
-    _of_runs("checks/no_rejects"),
+    "checks/no_rejects",
 )
 TOTALS_EQUAL_LEDGER = Check(
     "totals_equal_ledger",
     "What each walk wrote is in the store, by count and Σ minor units, as the ledger says.",
-    _of_runs("checks/totals_equal_ledger"),
+    "checks/totals_equal_ledger",
 )
-WINDOWS_COMPLETE = Check(
-    "windows_complete", "Every window of the run was shown complete.", _of_runs("checks/windows_complete")
-)
+WINDOWS_COMPLETE = Check("windows_complete", "Every window of the run was shown complete.", "checks/windows_complete")
 OF_EVERY_STREAM = (TOTALS_EQUAL_LEDGER, WINDOWS_COMPLETE, NO_REJECTS)
 CURRENCY_KNOWN = Check(
     "currency_known",
@@ -117,7 +110,7 @@ OPERATIONS = (
     Check(
         "keys_unique",
         "core.operations holds each operation once: its primary key stands, and no version is newer.",
-        _of_runs("checks/keys_unique"),
+        "checks/keys_unique",
         blocking=True,
     ),
     replace(TOTALS_EQUAL_LEDGER, blocking=True),
@@ -131,18 +124,18 @@ FRAUD = (
     Check(
         "units_agree",
         "tr_amount in minor units is the operation's amount in the same currency, initial or converted.",
-        _of_runs("checks/fraud_units_agree"),
+        "checks/fraud_units_agree",
     ),
     Check(
         "operation_known",
         "Every report is about an operation of the store; load the days of the others.",
-        _of_runs("checks/fraud_operation_known"),
+        "checks/fraud_operation_known",
         WARN,  # says what was loaded so far
     ),
     Check(
         "received_in_window",
         "Every report was received in the interval asked for: the platform counts in UTC here.",
-        _of_runs("checks/fraud_received_in_window"),
+        "checks/fraud_received_in_window",
         WARN,  # a fact of the data
     ),
     CURRENCY_KNOWN,
@@ -153,7 +146,7 @@ DOCUMENTS = (
     Check(
         "documents_keys_tell",
         "No two windows of the run brought different documents under one key.",
-        _of_runs("checks/documents_keys_tell"),
+        "checks/documents_keys_tell",
         WARN,  # a document may have changed between two windows
     ),
 )
@@ -161,33 +154,18 @@ SPOT_CHECKS = (
     Check(
         "no_difference",
         "What the platform answers about a payment is what the store holds, or has changed since the walk.",
-        _of_runs("checks/spot_differences"),
+        "checks/spot_differences",
     ),
 )
 RECONCILIATION = (
-    Check(
-        "complete", "The last fresh walk of every day found the store complete.", _of_account("checks/recon_complete")
-    ),
-    # for people
-    Check("no_open_breaks", "No break is open, of whatever day.", _of_account("checks/recon_open_breaks"), WARN),
-)
-LEDGER_ENTRIES = (
-    Check(
-        "no_file_refused",
-        "No refused file waits in SYNC_LEDGER_INBOX: correct it by the report beside it, or delete it.",
-        _refused_files,
-    ),
-    Check(
-        "no_file_misplaced",
-        "No file lies in SYNC_LEDGER_INBOX where nothing reads it, such as in the folder of a misspelt account.",
-        _misplaced_files,
-    ),
+    Check("complete", "The last fresh walk of every day found the store complete.", "checks/recon_complete"),
+    Check("no_open_breaks", "No break is open, of whatever day.", "checks/recon_open_breaks", WARN),  # for people
 )
 MARTS = (
     Check(
         "currency_in_grain",
         "Every mart with amounts has the currency beside them, and in its key: no sum can mix currencies.",
-        lambda store, _scope, _runs: currencies_missing_from_grain(store),
+        lambda load: currencies_missing_from_grain(load.store),
     ),
     Check(
         "marts_equal_core",
@@ -203,8 +181,24 @@ PROJECTS_SEEN_ONCE = Check(
 )
 
 
+def _of_inbox(inbox: Path) -> tuple[Check, ...]:
+    return (
+        Check(
+            "no_file_refused",
+            "No refused file waits in SYNC_LEDGER_INBOX: correct it by the report beside it, or delete it.",
+            lambda load: [f"{path} was refused" for path in refused_files(inbox, load.scope.account)],
+        ),
+        Check(
+            "no_file_misplaced",
+            "No file lies in SYNC_LEDGER_INBOX where nothing reads it, such as in the folder of a misspelt account.",
+            lambda load: misplaced_files(inbox, load.scope.account, [account.name for account in accounts_of().each]),
+        ),
+    )
+
+
 def table_of_checks(scope: AccountScope) -> tuple[AssetChecks, ...]:
     """Return the checks of all assets of an account."""
+    inbox = scope.settings.ledger_inbox
     return (
         AssetChecks(("operations",), OPERATIONS, "operations"),
         AssetChecks(("balances",), (NO_REJECTS,), "balances"),
@@ -215,7 +209,7 @@ def table_of_checks(scope: AccountScope) -> tuple[AssetChecks, ...]:
         ),
         AssetChecks(("spot_check",), SPOT_CHECKS, SPOT_CHECK),
         AssetChecks(("reconciliation",), RECONCILIATION),
-        *([AssetChecks(("ledger_entries",), LEDGER_ENTRIES)] if scope.settings.ledger_inbox else []),
+        *([AssetChecks(("ledger_entries",), _of_inbox(inbox))] if inbox else []),
         AssetChecks(("bi", "daily_overview"), MARTS if scope.is_only else (*MARTS, PROJECTS_SEEN_ONCE)),
     )
 
@@ -232,15 +226,8 @@ def evaluations(
 ) -> Iterator[dg.AssetCheckEvaluation]:
     """Yield how the checks of an asset end on what a Dagster run loaded that is not the asset's own."""
     (checks,) = (item for item in table_of_checks(scope) if item.path == path)
-    for result in _results(checks, scope, store, dagster_run_id):
-        yield dg.AssetCheckEvaluation(
-            asset_key=dg.AssetKey(scope.key(*path)),
-            check_name=str(result.check_name),
-            passed=result.passed,
-            severity=result.severity,
-            description=result.description,
-            metadata=result.metadata,
-        )
+    for outcome in _outcomes(checks, scope, store, dagster_run_id):
+        yield dg.AssetCheckEvaluation(**outcome)
 
 
 def _definition(item: AssetChecks, scope: AccountScope) -> dg.AssetChecksDefinition:
@@ -256,35 +243,34 @@ def _definition(item: AssetChecks, scope: AccountScope) -> dg.AssetChecksDefinit
     def checks(context: dg.AssetCheckExecutionContext, warehouse: WarehouseResource) -> Iterator[dg.AssetCheckResult]:
         """Check what this Dagster run loaded, or the last load when it loaded nothing."""
         with as_dagster_failure():
-            yield from _results(item, scope, warehouse.warehouse(), context.run.run_id)
+            for outcome in _outcomes(item, scope, warehouse.warehouse(), context.run.run_id):
+                yield dg.AssetCheckResult(**outcome)
 
     return checks
 
 
-def _results(
+def _outcomes(
     item: AssetChecks, scope: AccountScope, store: Warehouse, dagster_run_id: str
-) -> Iterator[dg.AssetCheckResult]:
+) -> Iterator[dict[str, Any]]:
     """Yield how each check ends on what a Dagster run loaded, or on the last load when it loaded nothing."""
-    run_ids: list[int] = []
-    if item.stream:
-        of_run = {"account": scope.account, "dagster_run_id": dagster_run_id}
-        run_ids = [row.run_id for row in store.query("checks/runs_of_stream", stream=item.stream, **of_run)]
+    of_run = {"account": scope.account, "stream": item.stream, "dagster_run_id": dagster_run_id}
+    run_ids = [row.run_id for row in store.query("checks/runs_of_stream", **of_run)] if item.stream else []
     for check in item.checks:
-        found = check.find(store, scope, run_ids)
-        sentences = [one for one in found if isinstance(one, str)]
-        rows = [
-            {name: str(value) for name, value in one._asdict().items()} for one in found if not isinstance(one, str)
+        found = check.found(Load(store, scope, run_ids))
+        count = sum(int(getattr(one, "rows", 1)) for one in found)
+        first = [
+            one if isinstance(one, str) else {name: str(value) for name, value in one._asdict().items()}
+            for one in found[:SHOWN]
         ]
-        count = len(sentences) + sum(int(row.get("rows", 1)) for row in rows)
-        said = "; ".join(sentences[:SHOWN]) or f"{count} found"
-        yield dg.AssetCheckResult(
-            check_name=check.name,
-            asset_key=dg.AssetKey(scope.key(*item.path)),
-            passed=not found,
-            severity=check.severity,
-            description=". ".join(filter(None, [said, check.todo])) if count else "none found",
-            metadata={"found": count, "first": dg.MetadataValue.json([*sentences, *rows][:SHOWN])},
-        )
+        said = "; ".join(one for one in first if isinstance(one, str)) or f"{count} found"
+        yield {
+            "check_name": check.name,
+            "asset_key": dg.AssetKey(scope.key(*item.path)),
+            "passed": not found,
+            "severity": check.severity,
+            "description": ". ".join(filter(None, [said, check.todo])) if count else "none found",
+            "metadata": {"found": count, "first": dg.MetadataValue.json(first)},
+        }
 
 
 # A card number is 12 to 19 digits, in the range and of a length that an issuer has, with the right check digit (Luhn).

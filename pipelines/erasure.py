@@ -10,7 +10,7 @@ import hashlib
 import json
 import re
 import secrets
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -26,7 +26,6 @@ from resources.warehouse.load import body_of, compress
 
 KEPT = frozenset[str]().union(*(stream.schema.fields for stream in TYPED)) - PERSONAL_COLUMNS
 REDACT = {"documents": "erasure/redact_documents", "document_versions": "erasure/redact_document_versions"}
-LISTS = ("operations", "frauds", "fraud")
 KNOWN_ENDPOINTS = frozenset({"operations/get", "operations/get-by-payment", "fraud/list", "balance/get"})
 ERASED = "erased"
 # text under these names stays; any other text of the document goes
@@ -61,9 +60,14 @@ class _Person:
         """The same for documents, in which a name may stand anywhere."""
         return Named(frozenset(name.lower() for name in self.names), self.operation_ids)
 
-    def is_in(self, row: Mapping[str, Any]) -> bool:
+    def is_in(self, row: Any) -> bool:
+        if not isinstance(row, dict):
+            return False
         named = {str(row.get("customer_id") or ""), str(row.get("customer_email") or "").lower()} - {""}
-        return bool(named & self.names) or OPERATIONS.identity(dict(row)) in self.operation_ids
+        return bool(named & self.names) or OPERATIONS.identity(row) in self.operation_ids
+
+    def redacted(self, row: Mapping[str, Any]) -> dict[str, Any]:
+        return {key: value for key, value in row.items() if key in KEPT}
 
 
 def erase(warehouse: Warehouse, account: str, customer: str) -> Erasure:
@@ -104,11 +108,9 @@ def _redact_rejects(connection: Connection, account: str, person: _Person) -> in
             row = _read(reject.raw_json)
         except ValueError:
             row = None
-        if isinstance(row, dict) and reject.stream.startswith("documents:"):
-            named = person.in_documents
+        if isinstance(row, dict):
+            named = person.in_documents if reject.stream.startswith("documents:") else person
             redacted = json_text(named.redacted(row)) if named.is_in(row) else None
-        elif isinstance(row, dict):
-            redacted = json_text(_redacted(row)) if person.is_in(row) else None
         else:  # no object: all that can be said is whether it names the person
             redacted = '"erased"' if any(name in reject.raw_json.lower() for name in person.names) else None
         if redacted is not None and redacted != reject.raw_json:
@@ -132,11 +134,16 @@ def _redact_pages(connection: Connection, account: str, person: _Person) -> int:
 def _redacted_body(page: Any, person: _Person) -> bytes | None:
     """Return the body of a page without the person, or None when it does not name them."""
     body = _read(body_of(page).decode())
-    if page.endpoint in KNOWN_ENDPOINTS:
-        return json_text(body).encode() if _redact_body(body, person) else None
-    before = json_text(body)
-    after = json_text(person.in_documents.redacted_body(body))
-    return after.encode() if after != before else None
+    is_known = page.endpoint in KNOWN_ENDPOINTS
+    redacted = _redacted_lists(body, person) if is_known else person.in_documents.redacted_body(body)
+    return json_text(redacted).encode() if redacted != body else None
+
+
+def _redacted_lists(value: Any, who: _Person | Named) -> Any:
+    """Return a JSON value in whose outermost lists all that names the person is redacted."""
+    if isinstance(value, list):
+        return [who.redacted(row) if who.is_in(row) else row for row in value]
+    return {name: _redacted_lists(part, who) for name, part in value.items()} if isinstance(value, dict) else value
 
 
 def _redact_documents(connection: Connection, account: str, person: _Person) -> int:
@@ -164,21 +171,6 @@ def _redact_documents(connection: Connection, account: str, person: _Person) -> 
         }
         count += affect(connection, REDACT[row.source], account=account, **values)
     return count
-
-
-def _redact_body(body: Any, person: _Person) -> bool:
-    changed = False
-    for name in LISTS:
-        rows = body.get(name) if isinstance(body, dict) else None
-        for number, row in enumerate(rows if isinstance(rows, list) else []):
-            if isinstance(row, dict) and person.is_in(row):
-                redacted = _redacted(row)
-                changed, rows[number] = changed or redacted != row, redacted  # type: ignore[index]
-    return changed
-
-
-def _redacted(row: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in row.items() if key in KEPT}
 
 
 @dataclass(frozen=True)
@@ -233,11 +225,8 @@ class Named:
 
     def redacted_body(self, body: Any) -> Any:
         """Return an answer in which every document that names the person is redacted."""
-        lists = list(_outermost_lists(body))
-        for rows in lists:
-            rows[:] = [self.redacted(row) if self.is_in(row) else row for row in rows]
-        if lists or not self.is_in(body):
-            return body
+        if _holds_list(body) or not self.is_in(body):
+            return _redacted_lists(body, self)
         signature = {"signature": body["signature"]} if "signature" in body else {}
         return {**self.redacted(body), **signature}
 
@@ -247,9 +236,5 @@ def _read(text: str) -> Any:
     return json.loads(text, parse_float=Decimal)
 
 
-def _outermost_lists(value: Any) -> Iterator[list[Any]]:
-    if isinstance(value, list):
-        yield value
-    elif isinstance(value, dict):
-        for part in value.values():
-            yield from _outermost_lists(part)
+def _holds_list(value: Any) -> bool:
+    return isinstance(value, list) or (isinstance(value, dict) and any(map(_holds_list, value.values())))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from datetime import date
 from functools import partial
 from typing import Any
@@ -26,46 +26,44 @@ DAYS = dg.DailyPartitionsDefinition(start_date=sync_settings().first_day.isoform
 # all assets share it, since Dagster asks that of the assets of one job
 BACKFILL = dg.BackfillPolicy.multi_run(max_partitions_per_run=179)
 
-# job → the only asset it makes, and what it is for
-OF_ONE_ASSET: Mapping[str, tuple[str, str]] = {
-    "load_operations": ("operations", "Load days of operations by hand, or from the command."),
-    "load_fraud": ("fraud", "Load days of reports of fraud by hand, or from the command."),
-    "spot_check_payments": ("spot_check", "Ask for a sample of payments by id and compare them with the store."),
-    "snapshot_balances": ("balances", "Take a snapshot of the balances."),
-}
 OF_THE_NIGHT = ("operations", "fraud", "spot_check", "reconciliation", "report", "raw_pages")
-NAMES = (*OF_ONE_ASSET, "nightly", "build_marts", "check_operations", "reconcile", "backfill_operations")
 
 
 def job_names(scope: AccountScope) -> frozenset[str]:
     """Return the names of all jobs of the account."""
-    settings = scope.settings
-    names = (*NAMES, *["load_documents"] * bool(settings.documents), *["import_ledger"] * bool(settings.ledger_inbox))
-    return frozenset(scope.job(name) for name in names)
+    return frozenset({*(job.name for job in jobs_of(scope)), scope.job("backfill_operations")})
 
 
 def jobs_of(scope: AccountScope) -> Iterator[Any]:
     """Yield the account's jobs, but for `backfill_operations`, which is not made of assets."""
+    only = partial(_assets, scope)
     marts = dg.AssetSelection.groups(scope.group("bi"))
-    inbox = _assets(scope, *["ledger_entries"] * bool(scope.settings.ledger_inbox))
+    inbox = only(*["ledger_entries"] * bool(scope.settings.ledger_inbox))
     configured = (scope.key("documents", config.name) for config in scope.settings.documents)
     documents = dg.AssetSelection.assets(*map(dg.AssetKey, configured))
     checks = dg.AssetSelection.checks_for_assets(dg.AssetKey(scope.key("operations")))
-    reconciliation = _assets(scope, "reconciliation").without_checks()  # the command shows what it found itself
     jobs = {
-        **{name: (_assets(scope, asset), what_for) for name, (asset, what_for) in OF_ONE_ASSET.items()},
+        "load_operations": (only("operations"), "Load days of operations by hand, or from the command."),
+        "load_fraud": (only("fraud"), "Load days of reports of fraud by hand, or from the command."),
+        "spot_check_payments": (only("spot_check"), "Ask for some payments by id and compare them with the store."),
+        "snapshot_balances": (only("balances"), "Take a snapshot of the balances."),
         "build_marts": (marts, "Build the marts of schema bi from what is in the core now."),
         "check_operations": (checks, "Check the last load once more."),
-        "reconcile": (reconciliation, "Reconcile a business day by hand, or from the command."),
-        "load_documents": (documents, "Load the streams of DOCUMENTS_FILE by hand, or from the command."),
-        "import_ledger": (inbox, "Import the files of SYNC_LEDGER_INBOX; the sensor `ledger_inbox` asks for it."),
+        # without checks: the command shows what it found itself
+        "reconcile": (
+            only("reconciliation").without_checks(),
+            "Reconcile a business day by hand, or from the command.",
+        ),
     }
+    if scope.settings.documents:
+        jobs["load_documents"] = documents, "Load the streams of DOCUMENTS_FILE by hand, or from the command."
+    if scope.settings.ledger_inbox:
+        jobs["import_ledger"] = inbox, "Import the files of SYNC_LEDGER_INBOX; the sensor `ledger_inbox` asks for it."
     for name, (selection, what_for) in jobs.items():
-        if scope.job(name) in job_names(scope):
-            yield dg.define_asset_job(scope.job(name), selection=selection, description=what_for)
+        yield dg.define_asset_job(scope.job(name), selection=selection, description=what_for)
     yield dg.define_asset_job(
         scope.job("nightly"),
-        selection=_assets(scope, *OF_THE_NIGHT) | marts | documents | inbox,
+        selection=only(*OF_THE_NIGHT) | marts | documents | inbox,
         description="Load yesterday and the look-back days before it, reconcile, build the marts, write the report.",
         config=night_config(scope),
         # an outage of the platform or of the database is worth another try; a refusal is not, and says so

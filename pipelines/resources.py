@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from typing import Any
 
 import dagster as dg
@@ -52,17 +51,17 @@ class DataApiResource(dg.ConfigurableResource[Any]):
     # one run of the UI may be about the assets of several accounts
     _apis: dict[str | None, DataApi] = PrivateAttr(default_factory=dict)
 
-    @contextmanager
-    def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator[DataApiResource]:
+    def setup_for_execution(self, context: dg.InitResourceContext) -> None:
         """Open nothing yet: the asset reports a wrong setting, in one line."""
         del context
         with suppress(ConfigError):  # the same
             configure_log()
-        try:
-            yield self
-        finally:
-            for api in self._apis.values():
-                api.client.close()
+
+    def teardown_after_execution(self, context: dg.InitResourceContext) -> None:
+        """Close the connections."""
+        del context
+        for api in self._apis.values():
+            api.client.close()
 
     def api(self, account: str | None = None) -> DataApi:
         """Return the API of an account, ready to be called; None: the only account.
@@ -92,15 +91,11 @@ class WarehouseResource(dg.ConfigurableResource[Any]):
     url_file: str | None = None
     _warehouse: Warehouse | None = PrivateAttr(default=None)
 
-    @contextmanager
-    def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator[WarehouseResource]:
-        """Do not connect yet: the asset reports an unreachable database, in one line."""
+    def teardown_after_execution(self, context: dg.InitResourceContext) -> None:
+        """Close the connections."""
         del context
-        try:
-            yield self
-        finally:
-            if self._warehouse:
-                self._warehouse.close()
+        if self._warehouse:
+            self._warehouse.close()
 
     def warehouse(self) -> Warehouse:
         """Return the warehouse, migrated to this version.

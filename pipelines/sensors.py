@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import Any
 
 import dagster as dg
+from pydantic import BaseModel, ValidationError
 
 from pipelines.alerts.conditions import DagsterFacts, FailedCheck, FailedJob, FailedStep, evaluate
 from pipelines.alerts.notifications import (
@@ -44,30 +43,21 @@ OF_A_COMMAND = "ecommpay/pid"  # tag of a run whose end somebody saw in a termin
 CHANNEL_PREFIXES = (("ALERT_WEBHOOK_",), ("ALERT_SMTP_", "ALERT_EMAIL_"), ("ALERT_HEARTBEAT_",))
 
 
-@dataclass
-class _Cursor:
+class _Cursor(BaseModel):
     """What the sensor remembers between ticks, where no database is needed."""
 
-    outage: Outage
+    outage: Outage = Outage()
     verified: float = 0.0  # when the ledger's chain was verified last
     heartbeat: float = 0.0  # when the watcher took the hourly heartbeat last; 0: it is due
-    nights: dict[str, str] = field(default_factory=dict)  # job → the state of its last run that was told by heartbeat
+    nights: dict[str, str] = {}  # job → the state of its last run that was told by heartbeat
 
     @classmethod
     def read(cls, text: str | None) -> _Cursor:
         """Return what was written; a text that cannot be read is as none, so that it keeps no cause from being told."""
         try:
-            state: dict[str, Any] = json.loads(text) if text else {}
-            known = {name: state[name] for name in ("since", "kind") if name in state}
-            outage_before = Outage(**known, notified=tuple(state.get("notified", ())))
-            times = {name: float(state.get(name, 0.0)) for name in ("verified", "heartbeat")}
-            return cls(outage_before, **times, nights=dict(state.get("nights", {})))
-        except (ValueError, TypeError, AttributeError):
-            return cls(Outage())
-
-    def write(self) -> str:
-        own = {"verified": self.verified, "heartbeat": self.heartbeat, "nights": self.nights}
-        return json.dumps({**own, **asdict(self.outage)})
+            return cls.model_validate_json(text or "{}")
+        except ValidationError:
+            return cls()
 
 
 def alerts_sensor(scopes: Sequence[AccountScope]) -> dg.SensorDefinition:
@@ -113,11 +103,11 @@ def alerts_sensor(scopes: Sequence[AccountScope]) -> dg.SensorDefinition:
             cursor.heartbeat = 0.0  # the watcher hears at once that it is over
             if heartbeat and (before.since, before.kind) != (cursor.outage.since, cursor.outage.kind):
                 _said(heartbeat.fail, f"{accounts}: alerts could not be evaluated ({cursor.outage.kind})")
-            context.update_cursor(cursor.write())
+            context.update_cursor(cursor.model_dump_json())
             return dg.SkipReason(f"alerts could not be evaluated ({cursor.outage.kind}): {error}")
         cursor.outage = end_outage(cursor.outage, channels, now, accounts)
         cursor.verified = now.timestamp() if verify else cursor.verified
-        context.update_cursor(cursor.write())
+        context.update_cursor(cursor.model_dump_json())
         where = ", ".join(channel.name for channel in channels) or "no channel is set"
         failed = f"; not delivered: {'; '.join(delivery.failures)}" if delivery.failures else ""
         return dg.SkipReason(f"{causes} causes stand, {delivery.sent} messages sent ({where}){failed}{missed}")

@@ -3,16 +3,19 @@
 The work is in `pipelines.reconciliation`, `pipelines.reports` and `pipelines.marts`.
 """
 
+import re
 from base64 import b64encode
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
+from functools import cache
 from typing import Any
 
 import dagster as dg
 
+import sql
 from pipelines.assets import PLATFORM, as_dagster_failure, asset_spec, materialized, nightly_freshness
 from pipelines.jobs import BACKFILL, DAYS
-from pipelines.marts import MARTS, build_marts
+from pipelines.marts import MARTS, VIEWS, build_marts
 from pipelines.nights import last_business_day
 from pipelines.reconciliation.ledger_import import import_inbox
 from pipelines.reconciliation.reconcile import (
@@ -33,32 +36,7 @@ from resources.settings import alert_settings, ledger_mappings, report_dir, repo
 from resources.warehouse.engine import Warehouse
 from resources.warehouse.reference import settings_in_force
 
-# in short; what each column means is in the database's comments
-MART_DESCRIPTIONS = {
-    "dim_date": "One row a business day: ISO week, month, fiscal year.",
-    "dim_project": "One row a project that was ever seen.",
-    "dim_operation_status": "One row a pair of type and status: what it means for money and for approval.",
-    "dim_currency": "Decimals of each currency, by period.",
-    "daily_overview": "Count and amount of operations by business day, project, currency, type and status.",
-    "fct_payments": "One row a payment and currency: authorised, captured, sold, refunded, reversed, paid out.",
-    "approval_by_method_daily": "Attempts and approvals by business day, payment method, issuer's country and BIN.",
-    "decline_reasons_daily": "Attempts that were declined or failed, by business day and the provider's answer.",
-    "fct_retries": "One row a payment that was tried again after it was declined or failed, and how that ended.",
-    "fct_refunds": "One row a refund or reversal, with its sale and the time between them.",
-    "refund_cohorts": "Of what was sold on a business day, how much was given back since.",
-    "fct_operations": "One row an operation as last observed, without personal data.",
-    "fct_fraud": "One row a report of fraud, without personal data, with the operation it is about.",
-    "fct_balances_daily": "Each balance by business day: first, last, lowest and highest snapshot.",
-    "approval_rate_daily": "Attempts and approvals by business day, project, currency and type.",
-    "control_totals": "Control totals of each walk by currency, type and status, as the ledger keeps them.",
-    "data_freshness": "One row an account and stream: is what is shown up to date, and if not, why.",
-    "ops_runs": "One row a run: how it ended, how long it took, what it brought.",
-    "ops_lateness": "How long after its completion an operation was first seen, by UTC day.",
-    "recon_match_rate": "How much of a business day the own books have, and what each pass matched.",
-    "recon_open_breaks": "Open breaks by type, owner, age and currency, and how many are overdue.",
-    "recon_resolution": "How long breaks took until they were explained or resolved.",
-    "recon_days": "How far the reconciliation and the close of each business day have come.",
-}
+COMMENT_ON_MART = re.compile(r"^COMMENT ON (?:TABLE|VIEW) bi\.(\w+) IS '((?:[^']|'')*)';", re.MULTILINE)
 # the marts that are made of something else than operations
 MART_SOURCES = {"fct_balances_daily": ["balances"], "dim_currency": [], "data_freshness": ["operations", "balances"]}
 
@@ -212,7 +190,7 @@ def marts_asset(scope: AccountScope) -> dg.AssetsDefinition:
             "bi",
             name,
             group="bi",
-            description=MART_DESCRIPTIONS[name],
+            description=_comments()[name].replace("''", "'"),
             table=f"bi.{name}",
             deps=[(source,) for source in MART_SOURCES.get(name, ["operations"])],
             freshness_policy=nightly_freshness(scope),
@@ -239,6 +217,13 @@ def marts_asset(scope: AccountScope) -> dg.AssetsDefinition:
                 yield materialized(spec, store, **built, **counted, **pictures.get(name, {}))
 
     return marts
+
+
+@cache
+def _comments() -> dict[str, str]:
+    """Return what the database says of each table and view of schema bi."""
+    scripts = [*(statements for _, _, statements in sql.migrations()), *(sql.script(f"bi/{view}") for view in VIEWS)]
+    return dict(COMMENT_ON_MART.findall("\n".join(scripts)))
 
 
 def _pictures(store: Warehouse, scope: AccountScope, dagster_run_id: str) -> dict[str, dict[str, dg.MetadataValue]]:

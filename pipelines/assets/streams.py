@@ -19,7 +19,7 @@ from pipelines.checks import asset_checks, evaluations
 from pipelines.ingest.documents import document_stream, sync_documents
 from pipelines.ingest.engine import SyncReport, SyncRequest, sync
 from pipelines.ingest.forecast import DayProgress, LogProgress, Progress
-from pipelines.ingest.fraud import FRAUD, Skipped, sync_fraud
+from pipelines.ingest.fraud import FRAUD, sync_fraud
 from pipelines.ingest.operations import OPERATIONS
 from pipelines.ingest.streams import Stream
 from pipelines.jobs import BACKFILL, DAYS, jobs_of
@@ -44,7 +44,7 @@ class StreamAsset:
     path: tuple[str, ...]
     group: str
     description: str
-    sync: Callable[..., SyncReport | Skipped]
+    sync: Callable[..., SyncReport]
     preview: str  # a few rows of a run, without personal data
     day_figures: str | None = None  # figures of each day by currency; None: no time of a row is known
     is_counted: bool = False  # whether the rows of the whole table are counted
@@ -158,8 +158,8 @@ def _asset(stream: StreamAsset, scope: AccountScope) -> dg.AssetsDefinition:
             this = _Load(context, warehouse.warehouse(), stream, scope)
             with this.long_load_reporting_days(progress) as days:
                 report = stream.sync(data_api.api(scope.account), this.store, settings, request, days)
-            if isinstance(report, Skipped):
-                context.log.warning("%s is not loaded: %s", "/".join(stream.path), report.reason)
+            if report.skipped:
+                context.log.warning("%s is not loaded: %s", "/".join(stream.path), report.skipped)
                 return
             metadata = this.run_metadata(report)
             if stream.is_partitioned:
@@ -262,21 +262,18 @@ class _Load:
         finished: list[date] = []
         reported_at = time.monotonic()
 
-        def report() -> None:
-            self.report_days([day for day in finished if day.isoformat() in keys])
-            finished.clear()
-
-        def add(days: list[date]) -> None:
+        def report(days: Sequence[date], after: float = REPORT_SECONDS) -> None:
             nonlocal reported_at
             finished.extend(days)
-            if time.monotonic() - reported_at >= REPORT_SECONDS:
-                report()
+            if time.monotonic() - reported_at >= after:
+                self.report_days([day for day in finished if day.isoformat() in keys])
+                finished.clear()
                 reported_at = time.monotonic()
 
         try:
-            yield DayProgress(progress, finished.extend, add)
+            yield DayProgress(progress, finished.extend, report)
         except BaseException:
-            report()
+            report([], after=0)
             raise
 
     def reporting_days(self, progress: Progress) -> DayProgress:

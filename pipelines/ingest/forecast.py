@@ -106,14 +106,13 @@ def _around(stretches: Sequence[Window], second: int, length: int) -> Window:
 
 
 def _rate(window: Window, count: Count) -> Rate:
-    rows = count(window, 0, LIMIT)
-    if rows < LIMIT:
-        return Rate(rows * DAY_SECONDS / window.seconds, rows * DAY_SECONDS / window.seconds)
     day = (window.first + window.length / 2).date()
     whole = windows.of_days(day, day)
-    rows = count(whole, 0, LIMIT)
-    if rows < LIMIT:
-        return Rate(rows, rows)
+    for looked_at in (window, whole):
+        rows = count(looked_at, 0, LIMIT)
+        if rows < LIMIT:
+            a_day = rows * DAY_SECONDS / looked_at.seconds
+            return Rate(a_day, a_day)
     least = LIMIT
     for offset in DEEPER:
         if not count(whole, offset, 1):

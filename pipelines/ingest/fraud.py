@@ -4,7 +4,7 @@ import hashlib
 import json
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from decimal import MAX_PREC, Context, Decimal
 from operator import attrgetter, itemgetter
@@ -12,6 +12,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from pipelines.ingest import windows
 from pipelines.ingest.engine import SyncReport, SyncRequest, sync
 from pipelines.ingest.forecast import Progress
 from pipelines.ingest.schema import LARGEST, Rows, Schema, json_text, of_kind
@@ -122,16 +123,9 @@ FRAUD = Stream(
 )
 
 
-@dataclass(frozen=True)
-class Skipped:
-    """Reports of fraud were not loaded, and why that is no failure."""
-
-    reason: str
-
-
 def sync_fraud(
     api: DataApi, warehouse: Warehouse, settings: SyncSettings, request: SyncRequest, progress: Progress | None = None
-) -> SyncReport | Skipped:
+) -> SyncReport:
     """Load the reports received on the days asked for, as `sync` does.
 
     `SYNC_FRAUD=off` asks for nothing. With `auto` a refusal is no failure as long as no report was ever loaded for
@@ -142,10 +136,11 @@ def sync_fraud(
         Others as `sync`.
     """
     if settings.fraud == "off":
-        return Skipped("not asked for: SYNC_FRAUD=off.")
+        days = windows.of_days(request.first_day, request.last_day)
+        return SyncReport(0, days, skipped="not asked for: SYNC_FRAUD=off.")
     strict = replace(request, refusal_is_failure=settings.fraud == "on")
     report = sync(FRAUD, strict, api, warehouse, settings, progress)
-    if report.skipped:
-        logger.warning("%s", report.skipped)
-        return Skipped(f"{report.skipped.removesuffix('.')}, or set SYNC_FRAUD=off.")
-    return report
+    if not report.skipped:
+        return report
+    logger.warning("%s", report.skipped)
+    return replace(report, skipped=f"{report.skipped.removesuffix('.')}, or set SYNC_FRAUD=off.")

@@ -5,7 +5,6 @@ No body is ever logged, and no message holds a token, a secret or a signature of
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -74,18 +73,9 @@ class _Sent:
     status: int = 0
     size: int = 0
     error: str | None = None
-    _started: float | None = None
+    began: float | None = None  # None: it was not sent, and only waited to be
 
-    @property
-    def is_started(self) -> bool:
-        """Whether it was sent, and not only waited to be."""
-        return self._started is not None
-
-    def start(self) -> None:
-        """Note that it is sent now."""
-        self._started = time.monotonic()
-
-    def log(self) -> None:
+    def log(self, seconds: float) -> None:
         REQUESTS.info(
             "request",
             extra={
@@ -94,7 +84,7 @@ class _Sent:
                 "attempt": self.attempt,
                 "status": self.status,
                 "bytes": self.size,
-                "milliseconds": round(1000 * (time.monotonic() - (self._started or 0.0))),
+                "milliseconds": round(1000 * seconds),
                 "error": self.error,
             },
         )
@@ -173,8 +163,7 @@ class Client:
         sent, content, asked = _Sent(endpoint, number), self._signed(parameters), self.clock.instant()
         try:
             with self.pace.request(caller) as slot:
-                sent.start()
-                began = self.clock.instant()
+                began = sent.began = self.clock.instant()
                 received = self._transport.post(endpoint, content, caller.stopped)
                 ended = self.clock.instant()
                 sent.status, sent.size = received.status, len(received.body)
@@ -187,9 +176,9 @@ class Client:
             sent.error = type(error).__name__
             raise
         finally:
-            if sent.is_started:
+            if sent.began is not None:
                 caller.counts.add(endpoint, sent.status, is_retry=number > 1)
-                sent.log()
+                sent.log(self.clock.instant() - sent.began)
 
     def _answer(
         self,
@@ -244,6 +233,11 @@ class Client:
             document = signature.decode(body, self.settings.secret.reveal())
         except signature.SignatureMismatch:
             raise BadSignature(self._why_not_used(endpoint, body)) from None
+        except signature.UnreadableNumber:
+            raise BodyTooLarge(
+                f"the answer to {endpoint} holds a number of thousands of digits, which no page does; it was not "
+                "looked into: check DATA_API_BASE_URL and what answers there."
+            ) from None
         except signature.UndecodableBody as error:
             raise BrokenBody(f"the answer to {endpoint} cannot be read: {error} ({len(body)} bytes).") from None
         if expect is not None and not isinstance(document.get(expect), list):

@@ -8,8 +8,7 @@ from __future__ import annotations
 import re
 from typing import ClassVar
 
-import orjson
-
+from resources.data_api.signature import UndecodableBody, parsed
 from resources.errors import ConfigError, SyncError
 from resources.values import Secret
 
@@ -178,9 +177,9 @@ class Redactor:
         """Return the platform's `message`, or what can be shown of a body that is not the platform's."""
         body = body[:LARGEST_REFUSAL]
         try:
-            document = orjson.loads(body)
+            document = parsed(body)
             text = self._masked(str(document.get("message") or document.get("name") or ""))
-        except (orjson.JSONDecodeError, AttributeError):
+        except UndecodableBody:
             text = re.sub(r"<[^>]*>", " ", self._masked(body.decode("utf-8", "replace")))
         return _one_line(text) or "(no message)"
 
@@ -188,8 +187,8 @@ class Redactor:
         """Return the words of an unsigned refusal that came under status 200; "": it is none, and is not shown."""
         if b'"signature"' in body or len(body) > LARGEST_REFUSAL:
             return ""
-        document = orjson.loads(body)
-        message = document.get("message") if isinstance(document, dict) else None
+        document = parsed(body)
+        message = document.get("message")
         return f"{self.line(str(message))} (status {document.get('status', 'unknown')!s:.9})" if message else ""
 
     def _masked(self, text: str) -> str:

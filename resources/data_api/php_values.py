@@ -17,8 +17,8 @@ _RUN = re.compile("[0-9]+")
 _SPACE = frozenset(" \t\n\v\f\r")
 _LEADING_ZEROS = re.compile(r"\A0+(?=[0-9])")
 # One step of strnatcmp: whitespace is passed over, then a run of digits together with the character after
-# it (which is compared as it stands, even if it is whitespace), or any one character.
-_STEP = re.compile("[ \t\n\v\f\r]*(?:([0-9]+)([^0-9]?)|([^ \t\n\v\f\r])|$)", re.DOTALL)
+# it (which is compared as it stands, even if it is whitespace), or any one character; or whitespace at the end.
+_STEP = re.compile("[ \t\n\v\f\r]*(?:([0-9]+)([^0-9]?)|([^ \t\n\v\f\r]))|[ \t\n\v\f\r]+", re.DOTALL)
 
 
 def natural_key(text: str) -> str:
@@ -33,7 +33,7 @@ def natural_key(text: str) -> str:
     text = _LEADING_ZEROS.sub("", text)
     if _SPACE.isdisjoint(text):
         return _RUN.sub(_weighed_match, text)
-    return "".join(map(_step_key, _steps(text)))
+    return _STEP.sub(_step_key, text)
 
 
 def php_text(value: Any) -> str:
@@ -86,15 +86,6 @@ def _keeps_zeros(value: float) -> bool:
     exactly half a unit and is dropped after a 0.
     """
     return 1e14 <= value < 1e15 and value % 100 == 5
-
-
-def _steps(text: str) -> list[re.Match[str]]:
-    steps = []
-    at = 0
-    while at < len(text) and (step := _STEP.match(text, at)):
-        steps.append(step)
-        at = step.end()
-    return steps
 
 
 def _step_key(step: re.Match[str]) -> str:

@@ -31,6 +31,7 @@ from __future__ import annotations
 import base64
 import hmac
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from functools import lru_cache
@@ -65,6 +66,10 @@ class UndecodableBody(ValueError):
     """The body is not one JSON object in UTF-8 with every value signed; the message says why, in a line."""
 
 
+class UnreadableNumber(UndecodableBody):
+    """A number of the body has more digits, or a larger exponent, than Python reads."""
+
+
 def sign(params: Mapping[str, Any], secret: str) -> str:
     """Return the signature of a request: over all parameters but a top-level `signature`.
 
@@ -72,7 +77,7 @@ def sign(params: Mapping[str, Any], secret: str) -> str:
         TypeError: A key is not text, or a value is of a type that JSON does not have.
         ValueError: The parameters are nested too deeply, or a text has no UTF-8 form.
     """
-    return _signature_of(signature_text(params), secret)
+    return digest_of(signature_text(params).encode(), secret).decode()
 
 
 def decode(body: bytes, secret: str) -> dict[str, Any]:
@@ -115,7 +120,8 @@ def verify(body: bytes | Mapping[str, Any], secret: str) -> bool:
 def parsed(body: bytes) -> dict[str, Any]:
     """Parse quickly and strictly, proving nothing; a float, or an integer beyond 64 bits, may be rounded.
 
-    orjson refuses other encodings, lone surrogates, NaN and infinities.
+    orjson refuses other encodings, lone surrogates and NaN. A document with a number that no double holds, such as
+    `1e400`, which it refuses too, is read exactly.
 
     Raises:
         UndecodableBody: The body is not one JSON object in UTF-8.
@@ -123,20 +129,26 @@ def parsed(body: bytes) -> dict[str, Any]:
     try:
         document = orjson.loads(body)
     except orjson.JSONDecodeError as error:
-        raise UndecodableBody(f"not JSON in UTF-8 ({error.msg}, at character {error.pos})") from None
+        if "infinity" not in error.msg:
+            raise UndecodableBody(f"not JSON in UTF-8 ({error.msg}, at character {error.pos})") from None
+        document = _parsed_exactly(body)
     if type(document) is not dict:
         raise UndecodableBody("not a JSON object")
     return document
 
 
-def _parsed_exactly(body: bytes) -> dict[str, Any]:
-    """Parse what `parsed` has accepted, without rounding any number."""
+def _parsed_exactly(body: bytes) -> Any:
+    """Parse without rounding any number."""
     try:
-        document: dict[str, Any] = json.loads(body.decode(), parse_float=Decimal)
+        document = json.loads(body.decode(), parse_float=Decimal, parse_constant=orjson.loads)  # which refuses NaN
+        if re.search(rb"\\u[dD]", body):  # it may be half of a character, which has no UTF-8
+            json.dumps(document, ensure_ascii=False, default=str).encode()
     except RecursionError:
         raise UndecodableBody("nested too deeply") from None
+    except (json.JSONDecodeError, UnicodeError) as error:
+        raise UndecodableBody(f"not JSON in UTF-8 ({error})") from None
     except (ArithmeticError, ValueError):
-        raise UndecodableBody("holds a number that cannot be read") from None
+        raise UnreadableNumber("holds a number that cannot be read") from None
     return document
 
 
@@ -155,14 +167,10 @@ def _matches(document: Mapping[str, Any], text: str, secret: str) -> bool:
     if not isinstance(given, str):
         return False
     try:
-        expected = _signature_of(text, secret)
+        expected = digest_of(text.encode(), secret)
     except UnicodeEncodeError:
         raise UndecodableBody("holds text that has no UTF-8 form") from None
-    return hmac.compare_digest(expected.encode(), given.encode(errors="surrogatepass"))
-
-
-def _signature_of(text: str, secret: str) -> str:
-    return digest_of(text.encode(), secret).decode()
+    return hmac.compare_digest(expected, given.encode(errors="surrogatepass"))
 
 
 def digest_of(text: bytes | memoryview, secret: str) -> bytes:
@@ -287,30 +295,50 @@ def _around(prefix: str, others: dict[str, Any]) -> tuple[str, str]:
 
 def _rows_text(prefix: str, rows: list[dict[str, Any]]) -> str:
     heads = [f";{prefix}{number}:" for number in range(len(rows))]
+    columns = _columns(rows, ())
+    if columns is not None:
+        return "".join(_pieces(heads, columns))[1:]
+    groups: dict[Any, list[int]] = {}
+    for number, row in enumerate(rows):
+        groups.setdefault(_shape(row), []).append(number)
     texts = [""] * len(rows)
-    numbers = list(range(len(rows)))
-    todo = [numbers] if _alike(rows) else _split(numbers, list(map(tuple, rows)))
-    while todo:
-        numbers = todo.pop()
-        columns: list[_Column] = []
-        kinds: list[list[tuple[str, ...] | None]] = []
-        _expand([rows[number] for number in numbers], (), columns, kinds)
-        if kinds:
-            todo.extend(_split(numbers, list(zip(*kinds, strict=True))))
-            continue
-        pieces, width = _pieces([heads[number] for number in numbers], columns)
-        if len(numbers) == len(rows):
-            pieces[:1] = [piece[1:] for piece in pieces[:1]]
-            return "".join(pieces)
+    for numbers in groups.values():
+        pieces = _pieces([heads[number] for number in numbers], _columns([rows[number] for number in numbers], ()))
+        width = len(pieces) // len(numbers)
         for place, number in enumerate(numbers):
-            texts[number] = "".join(pieces[place * width : (place + 1) * width])[1:]
-    return ";".join(filter(None, texts))
+            texts[number] = "".join(pieces[place * width : (place + 1) * width])
+    return "".join(texts)[1:]
 
 
-def _alike(rows: Sequence[dict[str, Any]]) -> bool:
-    """Return whether all rows have the first one's keys, in its order."""
+def _columns(rows: Sequence[dict[str, Any]], path: tuple[str, ...]) -> list[_Column] | None:
+    """Return the columns of rows of one shape; None: they, or objects inside them, differ in their keys."""
+    if len(path) > DEEPEST_ROW:
+        raise _Declined
     # one comparison for all is enough: no row holds a key twice, so none can lend another its keys
-    return list(chain.from_iterable(rows)) == list(rows[0]) * len(rows)
+    if list(chain.from_iterable(rows)) != list(rows[0]) * len(rows):
+        return None
+    columns: list[_Column] = []
+    # row by row first, as they lie in memory: half the time of zip over the rows
+    cells = list(chain.from_iterable(map(dict.values, rows)))
+    for place, key in enumerate(rows[0]):
+        values = cells[place :: len(rows[0])]
+        types = _TEXT if _all_text(values) else frozenset(map(type, values))
+        if dict not in types:
+            columns.append(_Column((*path, key), values, types))
+        elif len(types) == 1 and (inner := _columns(values, (*path, key))) is not None:
+            columns += inner
+        else:
+            return None
+    return columns
+
+
+def _shape(row: dict[str, Any], level: int = 0) -> tuple[Any, ...]:
+    """Return what rows have in common whose keys, and those of the objects inside them, are the same."""
+    if level > DEEPEST_ROW:
+        raise _Declined
+    if dict not in set(map(type, row.values())):
+        return tuple(row)
+    return tuple((key, _shape(value, level + 1)) if type(value) is dict else key for key, value in row.items())
 
 
 def _all_text(values: list[Any]) -> bool:
@@ -322,47 +350,17 @@ def _all_text(values: list[Any]) -> bool:
     return True
 
 
-def _split(numbers: list[int], shapes: list[Any]) -> list[list[int]]:
-    """Return the rows' numbers grouped by shape."""
-    groups: dict[Any, list[int]] = {}
-    for number, shape in zip(numbers, shapes, strict=True):
-        groups.setdefault(shape, []).append(number)
-    return list(groups.values())
-
-
-def _expand(
-    rows: Sequence[dict[str, Any]],
-    path: tuple[str, ...],
-    columns: list[_Column],
-    kinds: list[list[tuple[str, ...] | None]],
-) -> None:
-    """Add the columns of rows that share their keys; where an inner object differs, add its kind by row."""
-    if len(path) > DEEPEST_ROW:
-        raise _Declined
-    # row by row first, as they lie in memory: half the time of zip over the rows
-    cells = list(chain.from_iterable(map(dict.values, rows)))
-    for place, key in enumerate(rows[0]):
-        values = cells[place :: len(rows[0])]
-        types = _TEXT if _all_text(values) else frozenset(map(type, values))
-        if dict not in types:
-            columns.append(_Column((*path, key), values, types))
-        elif len(types) == 1 and _alike(values):
-            _expand(values, (*path, key), columns, kinds)
-        else:
-            kinds.append([tuple(value) if type(value) is dict else None for value in values])
-
-
-def _pieces(heads: list[str], columns: list[_Column]) -> tuple[list[str], int]:
-    """Return the rows' text in pieces, ready to be joined, and how many of them make a row."""
-    found = layout(tuple(column.path for column in columns))
-    if found is None:
+def _pieces(heads: list[str], columns: list[_Column] | None) -> list[str]:
+    """Return the rows' text in pieces, ready to be joined, as many of each row."""
+    found = layout(tuple(column.path for column in columns or ()))
+    if columns is None or found is None:
         raise _Declined
     width = len(found.blank)
     pieces = found.blank * len(heads)
     for place, position in enumerate(found.order):
         pieces[3 * place :: width] = heads
         pieces[3 * place + 2 :: width] = _column_text(columns[position])
-    return pieces, width
+    return pieces
 
 
 @lru_cache(maxsize=256)

@@ -11,7 +11,7 @@ import pytest
 from fixtures.commands import client_of, execute, fetch_all, sync
 from pipelines.alerts.conditions import EVERY_TOKEN_SEES
 from pipelines.ingest.engine import SyncRequest
-from pipelines.ingest.fraud import Skipped, sync_fraud
+from pipelines.ingest.fraud import sync_fraud
 from pipelines.marts import build_marts
 from resources.data_api.endpoints import DataApi
 from resources.data_api.errors import Unauthorized
@@ -129,13 +129,12 @@ def test_a_report_that_cannot_be_typed_is_kept_with_its_reason(store):
 def test_without_the_role_nothing_fails_and_the_reason_says_what_to_do(store):
     with SandboxServer(world_of(50), accounts=[Account(risks=False)]) as sandbox:
         outcome = load(sandbox, store)
-        assert isinstance(outcome, Skipped)
-        assert "the role Risks or Merchant admin" in outcome.reason
-        assert "SYNC_FRAUD=off" in outcome.reason
+        assert "the role Risks or Merchant admin" in outcome.skipped
+        assert "SYNC_FRAUD=off" in outcome.skipped
         with pytest.raises(Unauthorized, match="role Risks"):
             load(sandbox, store, fraud="on")
         asked = sandbox.request_count
-        assert isinstance(load(sandbox, store, fraud="off"), Skipped)
+        assert load(sandbox, store, fraud="off").skipped == "not asked for: SYNC_FRAUD=off."
         assert sandbox.request_count == asked
     runs = fetch_all(store, "SELECT stream, state, error_kind, message FROM sync.runs ORDER BY run_id")
     assert [(run["stream"], run["state"]) for run in runs] == [("fraud", "skipped"), ("fraud", "failed")]

@@ -145,7 +145,7 @@ def test_what_shares_the_lists_place_in_the_order_is_left_to_the_exact_way():
 
 
 @pytest.mark.parametrize(
-    "literal", ["18446744073709551616", "-9223372036854775809", "9007199254740993", str(10**60), "-0"]
+    "literal", ["18446744073709551616", "-9223372036854775809", "9007199254740993", str(10**60), str(10**400), "-0"]
 )
 def test_no_integer_is_rounded(literal):
     for text in (f'{{"amount": {literal}}}', f'{{"operations": [{{"amount": {literal}}}]}}'):
@@ -161,7 +161,9 @@ def test_an_integer_that_orjson_rounds_is_told_from_the_one_it_is_rounded_to():
         decode(body.replace(b"18446744073709551617", b"18446744073709551616"), SECRET)
 
 
-@pytest.mark.parametrize("literal", ["0.1", "1.0", "1e2", "234.58", "0.12345678901234567890", "1e-400", "-0.0"])
+@pytest.mark.parametrize(
+    "literal", ["0.1", "1.0", "1e2", "234.58", "0.12345678901234567890", "1e-400", "-0.0", "1e400", "-1.5E+9999"]
+)
 def test_a_float_comes_back_as_it_was_written(literal):
     document = decode(resigned(f'{{"operations": [{{"rate": {literal}}}]}}'), SECRET)
     value = document["operations"][0]["rate"]
@@ -181,8 +183,13 @@ def test_a_float_comes_back_as_it_was_written(literal):
         b"<html>",
         b'{"a": NaN}',
         b'{"a": Infinity}',
-        b'{"a": 1e400}',
         b'{"a": 1e-99999999999999999999}',
+        b'{"a": 1e99999999999999999999}',
+        b'{"a": 1e400, "b": NaN}',
+        b'{"a": 1e400, "b": "\xff"}',
+        b'{"a": 1e400, "\\uD800": []}',
+        b'{"a": 1e400',
+        b"[1e400]",
         b'{"a": "\\ud800"}',
         b'{"\\udfff": []}',
         b'{"a": "\xff"}',
@@ -205,9 +212,10 @@ def test_a_body_that_cannot_be_read_is_refused_in_one_line(body):
 
 def test_deep_rows_are_read_the_exact_way_or_refused():
     row: dict = {"a": "1"}
-    for _ in range(20):
+    for _ in range(60):
         row = {"a": row}
-    assert signature.fast_signature_text({"operations": [row]}) is None
+    for rows in ([row], [{"b": "1"}, row]):
+        assert signature.fast_signature_text({"operations": rows}) is None
     assert decode(signed({"operations": [row]}), SECRET)["operations"] == [row]
 
 
