@@ -5,7 +5,7 @@ what happened, where to look, what to do.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from statistics import median
 from typing import Any
@@ -21,6 +21,8 @@ EVERY_TOKEN_SEES = (
     *(stream.name for stream in TYPED if not stream.optional),
     *("balances", "spot check", "completeness"),
 )
+OF_DAGSTER, OF_CHAINS = ("run_failed", "check_failed"), ("ledger_broken",)
+KINDS = ("token_refused", "right_refused", "nightly_late", "volume", "lateness", "breaks", *OF_DAGSTER, *OF_CHAINS)
 REACH_DAYS = 31  # how far back a missing day is still looked for
 LEAST_NIGHTS = 7  # before these nothing is usual
 FACTOR = 2.5  # a night with that many times more, or fewer, new operations than usual is unusual
@@ -30,7 +32,10 @@ COMMANDS = {"spot check": "spot-check", "completeness": "reconcile --date DAY"} 
 
 @dataclass(frozen=True)
 class Alert:
-    """A cause that stands: `cause` is its key, the texts are for a person; none ever holds a secret."""
+    """A cause that stands: `cause` is its key, the texts are for a person; none ever holds a secret.
+
+    One that goes on day by day has the last of its days: each further day is news, and is sent as such.
+    """
 
     kind: str
     cause: str
@@ -38,6 +43,7 @@ class Alert:
     what: str
     where: str
     todo: str
+    last_day: date | None = None
 
     def message(self, runbook: str) -> str:
         """Return the text that is sent."""
@@ -101,16 +107,6 @@ class Night:
     rows_late: int
 
 
-@dataclass
-class _Found:
-    alerts: list[Alert] = field(default_factory=list)
-    kinds: list[str] = field(default_factory=list)
-
-    def add(self, kinds: Sequence[str], alerts: Iterator[Alert]) -> None:
-        self.kinds += kinds
-        self.alerts += alerts
-
-
 def evaluate(
     warehouse: Warehouse,
     settings: SyncSettings,
@@ -128,41 +124,38 @@ def evaluate(
     Raises:
         WarehouseUnavailable: the database is away.
     """
-    found, account = _Found(), settings.account
-    facts = dagster or DagsterFacts()
+    account, facts = settings.account, dagster or DagsterFacts()
     with warehouse.transaction() as connection:
         scope = {"account": account, "streams": list(EVERY_TOKEN_SEES)}
         refused = run(connection, "alerts/conditions/refused_token", **scope)
-        found.add(["token_refused"], _refused(account, refused))
         rights = [] if refused else run(connection, "alerts/conditions/refused_rights", **scope)
-        found.add(["right_refused"], _rights(settings, rights, option))
         failed = run(connection, "alerts/conditions/failed_runs", account=account, now=now)
         ids = [job.dagster_run_id for job in facts.failed_jobs]
         known = run(connection, "alerts/conditions/failed_streams_of_jobs", dagster_run_ids=ids)
-        found.add(["run_failed"] if dagster else [], _failed(settings, failed, option))
-        # without Dagster's facts, what it knew earlier would look as if it were over
-        found.add([], _failed_jobs(facts.failed_jobs, {(row.dagster_run_id, row.stream) for row in known}))
-        if dagster:
-            found.add(["check_failed"], _checks(facts.failed_checks))
-        day = required_day(now, settings)
-        missing = run(connection, "alerts/conditions/missing_days", account=account, last_day=day, reach=REACH_DAYS)
+        due = required_day(now, settings)
+        missing = run(connection, "alerts/conditions/missing_days", account=account, last_day=due, reach=REACH_DAYS)
         stretches = run(connection, "alerts/conditions/late_stretches", account=account)
-        known_late = [(row.first_day, row.last_day) for row in stretches]
-        found.add(["nightly_late"], _late(settings, grouped([row.day for row in missing], known_late), option))
         loads = run(connection, "alerts/conditions/unmeasured_runs", account=account, now=now)
         nightly = [row.run_id for row in loads if _is_nightly(row, settings)]
         run(connection, "alerts/conditions/measure_nights", account=account, run_ids=nightly)
-        nights = [
-            Night(row.last_day, row.rows_new, row.rows_late)
-            for row in run(connection, "alerts/conditions/nights", account=account)
-        ]
-        found.add(["volume", "lateness"], unusual(nights))
-        found.add(["breaks"], _breaks(alerting, run(connection, "alerts/conditions/open_breaks", account=account)))
-        if verify:
-            broken = run(connection, "warehouse/ledger/verify", account=account)
-            deletions = run(connection, "warehouse/ledger/verify_deletions")
-            found.add(["ledger_broken"], _broken(broken, [row for row in deletions if row.account == account]))
-    return Evaluation(tuple(found.alerts), tuple(found.kinds))
+        nights = run(connection, "alerts/conditions/nights", account=account)
+        breaks = run(connection, "alerts/conditions/open_breaks", account=account)
+        broken = run(connection, "warehouse/ledger/verify", account=account) if verify else []
+        deletions = run(connection, "warehouse/ledger/verify_deletions") if verify else []
+    alerts = (
+        *_refused(account, refused),
+        *_rights(settings, rights, option),
+        *_failed(settings, failed, option),
+        *_failed_jobs(facts.failed_jobs, {(row.dagster_run_id, row.stream) for row in known}),
+        *_checks(facts.failed_checks),
+        *_late(settings, grouped([row.day for row in missing], [tuple(row) for row in stretches]), option),
+        *unusual([Night(**row._asdict()) for row in nights]),
+        *_breaks(alerting, breaks),
+        *_broken(broken, [row for row in deletions if row.account == account]),
+    )
+    # of what was not asked for, what was known earlier would look as if it were over
+    unknown = (() if dagster else OF_DAGSTER) + (() if verify else OF_CHAINS)
+    return Evaluation(alerts, tuple(kind for kind in KINDS if kind not in unknown))
 
 
 def unusual(nights: Sequence[Night]) -> Iterator[Alert]:
@@ -318,36 +311,34 @@ def _checks(checks: Sequence[FailedCheck]) -> Iterator[Alert]:
         )
 
 
-def grouped(days: Sequence[date], known: Sequence[tuple[date, date]]) -> dict[tuple[date, date], tuple[date, date]]:
-    """Return the first and the last of the missing days (in order) of each alert, by the stretch that names it.
+def grouped(days: Sequence[date], known: Sequence[tuple[date, ...]]) -> dict[date, tuple[date, date]]:
+    """Return the first and the last of the missing days (in order) of each alert, by the day that names it.
 
     A day belongs to the `known` stretch that it lies in, so that an alert stays one while its days are loaded in any
-    order; a day behind another to the stretch of that one. The others make new stretches.
+    order; a day behind another to the stretch of that one. The others make new stretches, named by their first day.
     """
-    homes: dict[date, tuple[date, date]] = {}
+    homes: dict[date, date] = {}
+    found: dict[date, tuple[date, date]] = {}
     for day in days:
-        before = homes.get(day - timedelta(days=1))
-        homes[day] = next((stretch for stretch in known if stretch[0] <= day <= stretch[1]), before or (day, day))
-    found: dict[tuple[date, date], tuple[date, date]] = {}
-    for day, home in homes.items():
+        before = homes.get(day - timedelta(days=1), day)
+        home = homes[day] = next((first for first, last in known if first <= day <= last), before)
         found[home] = (found.get(home, (day, day))[0], day)
-    return {home if home in known else stretch: stretch for home, stretch in found.items()}
+    return found
 
 
-def _late(
-    settings: SyncSettings, stretches: dict[tuple[date, date], tuple[date, date]], option: str
-) -> Iterator[Alert]:
+def _late(settings: SyncSettings, stretches: dict[date, tuple[date, date]], option: str) -> Iterator[Alert]:
     deadline = f"the deadline is {settings.nightly_deadline:%H:%M} {settings.reference.reporting_zone}"
-    for (known_first, known_last), (first, last) in stretches.items():
-        several = first != last
-        days = f"{first} to {last}" if several else str(first)
+    for name, (first, last) in stretches.items():
+        plural = first != last
+        days, are, their = (f"{first} to {last}", "are", "their") if plural else (str(first), "is", "its")
         yield Alert(
             "nightly_late",
-            f"nightly_late:{known_first}:{known_last}",
-            f"{days} {'are' if several else 'is'} not complete at {'their' if several else 'its'} deadline",
-            f"the UTC day{'s' if several else ''} {days} {'are' if several else 'is'} not shown complete; {deadline}.",
+            f"nightly_late:{name}",
+            f"{days} {are} not complete at {their} deadline",
+            f"the UTC day{'s' if plural else ''} {days} {are} not shown complete; {deadline}.",
             "`ecommpay-sync status`; the schedule nightly and the daemon's state in Dagster's UI.",
             f"start the daemon if it is down, then `ecommpay-sync operations --from {first} --to {last}{option}`.",
+            last,
         )
 
 
