@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import date
@@ -187,9 +186,8 @@ def journal_of(sealed: Mapping[date, Sealed], accounts: JournalMap) -> Journal:
     uneven: list[str] = []
     ignored = 0
     for day, seal in sealed.items():
-        document = json.loads(seal.document)
         of_day: list[Line] = []
-        for total in document["totals"]["day"]:
+        for total in seal.figures["totals"]["day"]:
             rule = accounts.rule(total)
             if not int(total["minor"] or 0):
                 continue  # nothing of value: an authorisation of zero has no line
@@ -198,7 +196,7 @@ def journal_of(sealed: Mapping[date, Sealed], accounts: JournalMap) -> Journal:
             elif rule is None or total["currency"] is None or total["exponent"] is None:
                 missing.append(_missing(day, total, rule))
             else:
-                of_day += _booking(day, document["account"], seal, total, rule, accounts)
+                of_day += _booking(day, seal, total, rule, accounts)
         uneven += [
             f"{day} {total.currency}: debit {with_decimals(total.debit_minor, total.exponent)}, "
             f"credit {with_decimals(total.credit_minor, total.exponent)}"
@@ -260,10 +258,8 @@ def journal_csv(journal: Journal, accounts: JournalMap) -> bytes:
     return out.getvalue().encode()
 
 
-def _booking(
-    day: date, account: str, seal: Sealed, total: Mapping[str, Any], rule: Rule, accounts: JournalMap
-) -> Iterator[Line]:
-    values = {"date": f"{day:%Y%m%d}", "account": account} | {
+def _booking(day: date, seal: Sealed, total: Mapping[str, Any], rule: Rule, accounts: JournalMap) -> Iterator[Line]:
+    values = {"date": f"{day:%Y%m%d}", "account": seal.figures["account"]} | {
         name: str(total[name]) for name in ("currency", "type", "status", "count")
     }
     minor = int(total["minor"])

@@ -363,7 +363,7 @@ def test_rates_change_reports_alone_and_nothing_that_is_sealed(sealed, tmp_path)
     )
     assert day.in_one.left_out in day.page.read_text()
     (document,) = fetch_all(sealed, f"SELECT document FROM recon.closes WHERE business_date = '{FEBRUARY[0]}'")
-    assert day.document == from_sealed(document["document"])
+    assert day.document == from_sealed(json.loads(document["document"]))
     assert (stored(), evidence("after.zip")) == (before, pack)
 
 
