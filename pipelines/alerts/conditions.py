@@ -6,11 +6,12 @@ what happened, where to look, what to do.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, datetime, timedelta
 from statistics import median
 from typing import Any
 
 from pipelines.ingest.registry import TYPED
+from pipelines.ingest.windows import interval_of_days
 from pipelines.nights import night_at, required_day
 from resources.output import printable
 from resources.settings import AlertSettings, SyncSettings
@@ -143,15 +144,16 @@ def evaluate(
         broken = run(connection, "warehouse/ledger/verify", account=account) if verify else []
         deletions = run(connection, "warehouse/ledger/verify_deletions") if verify else []
     alerts = (
-        *_refused(account, refused),
-        *_rights(settings, rights, option),
-        *_failed(settings, failed, option),
+        *(_refused(account, row) for row in refused),
+        *(_lost_right(settings, row, option) for row in rights if _is_configured(row.stream, settings)),
+        *(_failed(row, option) for row in failed if _is_configured(row.stream, settings)),
         *_failed_jobs(facts.failed_jobs, {(row.dagster_run_id, row.stream) for row in known}),
-        *_checks(facts.failed_checks),
+        *map(_failed_check, facts.failed_checks),
         *_late(settings, grouped([row.day for row in missing], [tuple(row) for row in stretches]), option),
         *unusual([Night(**row._asdict()) for row in nights]),
         *_breaks(alerting, breaks),
-        *_broken(broken, [row for row in deletions if row.account == account]),
+        *map(_broken_entry, broken),
+        *(_broken_deletion(row) for row in deletions if row.account == account),
     )
     # of what was not asked for, what was known earlier would look as if it were over
     unknown = (() if dagster else OF_DAGSTER) + (() if verify else OF_CHAINS)
@@ -191,33 +193,28 @@ def unusual(nights: Sequence[Night]) -> Iterator[Alert]:
         )
 
 
-def _refused(account: str, rows: Sequence[Any]) -> Iterator[Alert]:
-    for row in rows:
-        yield Alert(
-            "token_refused",
-            f"token_refused:{account}",
-            f"the platform refuses the token of account {account}",
-            row.message,
-            f"`ecommpay-sync doctor`; run {row.run_id} of sync.runs.",
-            "put the account's present token and secret into the secret files (a newer token ends the older one), "
-            "then load the missing days.",
-        )
+def _refused(account: str, row: Any) -> Alert:
+    return Alert(
+        "token_refused",
+        f"token_refused:{account}",
+        f"the platform refuses the token of account {account}",
+        row.message,
+        f"`ecommpay-sync doctor`; run {row.run_id} of sync.runs.",
+        "put the account's present token and secret into the secret files (a newer token ends the older one), "
+        "then load the missing days.",
+    )
 
 
-def _rights(settings: SyncSettings, rows: Sequence[Any], option: str) -> Iterator[Alert]:
-    for row in rows:
-        if not _is_configured(row.stream, settings):
-            continue
-        right, how = _right(row.stream, settings)
-        yield Alert(
-            "right_refused",
-            f"right_refused:{row.stream}",
-            f"the token of account {settings.account} {'lost' if row.was_loaded else 'does not have'} the right to "
-            f"{right}",
-            row.message,
-            f"My team → the token's user in the Dashboard; run {row.run_id} of sync.runs.",
-            f"{how}, then `{_again(row)}{option}`. Over when a run of it is complete.",
-        )
+def _lost_right(settings: SyncSettings, row: Any, option: str) -> Alert:
+    right, how = _right(row.stream, settings)
+    return Alert(
+        "right_refused",
+        f"right_refused:{row.stream}",
+        f"the token of account {settings.account} {'lost' if row.was_loaded else 'does not have'} the right to {right}",
+        row.message,
+        f"My team → the token's user in the Dashboard; run {row.run_id} of sync.runs.",
+        f"{how}, then `{_again(row)}{option}`. Over when a run of it is complete.",
+    )
 
 
 def _right(stream: str, settings: SyncSettings) -> tuple[str, str]:
@@ -241,31 +238,27 @@ def _is_configured(stream: str, settings: SyncSettings) -> bool:
 def _is_nightly(row: Any, settings: SyncSettings) -> bool:
     """Return whether a run was over exactly the days of the night that was due when it started."""
     night = night_at(row.started_at, settings)
-    first = datetime.combine(night.first_day, time.min, UTC)
-    after = datetime.combine(night.last_day, time.min, UTC) + timedelta(days=1)
-    return bool((row.interval_from, row.interval_to) == (first, after - timedelta(seconds=1)))
+    return (row.interval_from, row.interval_to) == interval_of_days(night.first_day, night.last_day)
 
 
-def _failed(settings: SyncSettings, rows: Sequence[Any], option: str) -> Iterator[Alert]:
-    for row in rows:
-        if not _is_configured(row.stream, settings):
-            continue
-        days = f" of {row.interval_from:%Y-%m-%d} to {row.interval_to:%Y-%m-%d}" if row.interval_from else ""
-        yield Alert(
-            "run_failed",
-            f"run_failed:{row.stream}" + (f":{row.interval_from:%Y-%m-%d}:{row.interval_to:%Y-%m-%d}" if days else ""),
-            f"the run {row.run_id} of {row.stream}{days} is {'not ended' if row.state == 'running' else row.state}",
-            row.message,
-            f"run {row.run_id} of sync.runs" + (f", Dagster run {row.dagster_run_id}" if row.dagster_run_id else ""),
-            f"remove what the message names, then `{_again(row)}{option}`; what was committed stays. It is over when a "
-            "later run is complete and no day of these is missing.",
-        )
+def _failed(row: Any, option: str) -> Alert:
+    days = f" of {row.interval_from:%Y-%m-%d} to {row.interval_to:%Y-%m-%d}" if row.interval_from else ""
+    return Alert(
+        "run_failed",
+        f"run_failed:{row.stream}" + (f":{row.interval_from:%Y-%m-%d}:{row.interval_to:%Y-%m-%d}" if days else ""),
+        f"the run {row.run_id} of {row.stream}{days} is {'not ended' if row.state == 'running' else row.state}",
+        row.message,
+        f"run {row.run_id} of sync.runs" + (f", Dagster run {row.dagster_run_id}" if row.dagster_run_id else ""),
+        f"remove what the message names, then `{_again(row)}{option}`; what was committed stays. It is over when a "
+        "later run is complete and no day of these is missing.",
+    )
 
 
 def _failed_jobs(jobs: Sequence[FailedJob], known: set[tuple[str, str]]) -> Iterator[Alert]:
     """Yield what failed beside the streams whose failure the ledger has, by (Dagster run, stream)."""
+    runs_in_ledger = {run_id for run_id, _ in known}
     for job in jobs:
-        run_id, in_ledger = job.dagster_run_id, any(job.dagster_run_id == known_id for known_id, _ in known)
+        run_id = job.dagster_run_id
         for step in job.steps:
             if (run_id, step.stream) in known or step.by_check:
                 continue
@@ -277,7 +270,7 @@ def _failed_jobs(jobs: Sequence[FailedJob], known: set[tuple[str, str]]) -> Iter
                 f"Dagster run {run_id}; `ecommpay-sync doctor`.",
                 "remove what the message names, and start the job again in Dagster's UI. Over when the job succeeds.",
             )
-        if not job.steps and not in_ledger:
+        if not job.steps and run_id not in runs_in_ledger:
             yield Alert(
                 "run_failed",
                 f"run_failed:job:{job.job}",
@@ -297,18 +290,17 @@ def _again(row: Any) -> str:
     return f"{command} --from {row.interval_from:%Y-%m-%d} --to {row.interval_to:%Y-%m-%d}"
 
 
-def _checks(checks: Sequence[FailedCheck]) -> Iterator[Alert]:
-    for check in checks:
-        yield Alert(
-            "check_failed",
-            f"check_failed:{check.asset}:{check.check}",
-            f"the check {check.check} of {check.asset} failed",
-            f"{check.description or 'no description'}."
-            + (" What is made of it (marts, reconciliation, report) did not run on it." if check.blocking else ""),
-            f"the asset {check.asset} in Dagster's UI, tab Checks; `ecommpay-sync status`.",
-            "see what it found (no_rejects: core.rejects holds the rows and the reason); it is over when the next "
-            "load passes the check.",
-        )
+def _failed_check(check: FailedCheck) -> Alert:
+    return Alert(
+        "check_failed",
+        f"check_failed:{check.asset}:{check.check}",
+        f"the check {check.check} of {check.asset} failed",
+        f"{check.description or 'no description'}."
+        + (" What is made of it (marts, reconciliation, report) did not run on it." if check.blocking else ""),
+        f"the asset {check.asset} in Dagster's UI, tab Checks; `ecommpay-sync status`.",
+        "see what it found (no_rejects: core.rejects holds the rows and the reason); it is over when the next "
+        "load passes the check.",
+    )
 
 
 def grouped(days: Sequence[date], known: Sequence[tuple[date, ...]]) -> dict[date, tuple[date, date]]:
@@ -358,23 +350,23 @@ def _breaks(alerting: AlertSettings, rows: Sequence[Any]) -> Iterator[Alert]:
             )
 
 
-def _broken(entries: Sequence[Any], deletions: Sequence[Any]) -> Iterator[Alert]:
-    """Yield where the chain of the ledger, or that of deleted raw pages, is broken."""
-    for row in entries:
-        yield Alert(
-            "ledger_broken",
-            f"ledger_broken:{row.entry_no}",
-            f"the ledger's chain is broken at entry {row.entry_no}",
-            f"entry {row.entry_no} (window {row.window_id}): {row.reason}.",
-            "`ecommpay-sync verify`; who had write access to sync.windows since then.",
-            "compare with a backup; walk the days again; keep the broken entry as evidence.",
-        )
-    for row in deletions:
-        yield Alert(
-            "ledger_broken",
-            f"ledger_broken:deletions:{row.deletion_no}",
-            f"the chain of deletions is broken at row {row.deletion_no}",
-            f"row {row.deletion_no} of raw.deletions, of {row.deleted_at:%Y-%m-%d %H:%M:%S} UTC: {row.reason}.",
-            "`ecommpay-sync verify`; who had write access to raw.deletions since then.",
-            "compare with a backup; raw pages that it says were deleted for their age may have been removed.",
-        )
+def _broken_entry(row: Any) -> Alert:
+    return Alert(
+        "ledger_broken",
+        f"ledger_broken:{row.entry_no}",
+        f"the ledger's chain is broken at entry {row.entry_no}",
+        f"entry {row.entry_no} (window {row.window_id}): {row.reason}.",
+        "`ecommpay-sync verify`; who had write access to sync.windows since then.",
+        "compare with a backup; walk the days again; keep the broken entry as evidence.",
+    )
+
+
+def _broken_deletion(row: Any) -> Alert:
+    return Alert(
+        "ledger_broken",
+        f"ledger_broken:deletions:{row.deletion_no}",
+        f"the chain of deletions is broken at row {row.deletion_no}",
+        f"row {row.deletion_no} of raw.deletions, of {row.deleted_at:%Y-%m-%d %H:%M:%S} UTC: {row.reason}.",
+        "`ecommpay-sync verify`; who had write access to raw.deletions since then.",
+        "compare with a backup; raw pages that it says were deleted for their age may have been removed.",
+    )
