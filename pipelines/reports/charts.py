@@ -28,7 +28,7 @@ FEW_BARS = 8  # each of them has room for its name and its figure
 SIZE = (4.6, 2.4)  # inches; the page scales it: 8.5 points are 9 pixels on a phone and 14 at a desk
 
 
-def volume(points: Sequence[HistoryPoint], exponents: dict[str, int | None]) -> dict[str, str]:
+def volume(points: Sequence[HistoryPoint], exponents: Mapping[str | None, int | None]) -> dict[str, str]:
     """Return an SVG for each currency: volume a day, as bars; currencies never share an axis."""
     charts = {}
     for currency in _by_weight(points):
@@ -61,10 +61,11 @@ def sparkline(values: Sequence[int], name: str) -> str:
 
 def approval(points: Sequence[HistoryPoint]) -> str | None:
     """Return the SVG of the approval rate a day, over all currencies: counts may be added, amounts may not."""
-    days = sorted({point.business_date for point in points})
-    attempts = [sum(point.attempts for point in points if point.business_date == day) for day in days]
-    approved = [sum(point.approved for point in points if point.business_date == day) for day in days]
-    rated = [(day, yes / of) for day, yes, of in zip(days, approved, attempts, strict=True) if of]
+    attempts, approved = Counter[date](), Counter[date]()
+    for point in points:
+        attempts[point.business_date] += point.attempts
+        approved[point.business_date] += point.approved
+    rated = [(day, approved[day] / of) for day, of in sorted(attempts.items()) if of]
     if not rated:
         return None
 
@@ -84,7 +85,7 @@ def approval(points: Sequence[HistoryPoint]) -> str | None:
 
 
 def balances(
-    points: Sequence[BalancePoint], exponents: dict[str, int | None], history: Sequence[HistoryPoint] = ()
+    points: Sequence[BalancePoint], exponents: Mapping[str | None, int | None], history: Sequence[HistoryPoint] = ()
 ) -> dict[str, str]:
     """Return an SVG for each currency: its balances a day, a line each, named in the legend.
 

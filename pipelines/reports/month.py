@@ -25,7 +25,7 @@ from pipelines.reconciliation.close import (
     sealed_days,
 )
 from pipelines.reports.document import CurrencyDay, CurrencyTotals, OwnerQueue, from_sealed
-from pipelines.reports.figures import owner_queues
+from pipelines.reports.figures import lines, owner_queues
 from resources.warehouse.engine import run
 
 COUNTED = tuple(item.name for item in fields(CurrencyDay) if item.name != "currency")
@@ -183,9 +183,7 @@ def gather_month(connection: Connection, account: str, days: Sequence[date]) -> 
         days=tuple(_day(connection, account, day, seals.get(day)) for day in days),
         totals=totals_of(sealed.values()),
         balances=tuple(_balances(sealed, decimals, explained)),
-        breaks=tuple(
-            MonthBreaks(**row._asdict()) for row in run(connection, "reports/month/breaks", **of_sealed, last=days[-1])
-        ),
+        breaks=lines(connection, MonthBreaks, "reports/month/breaks", **of_sealed, last=days[-1]),
         restatements=restatements_of(connection, account, list(seals)),
         matches=_matches(sealed.values()),
         decimals=decimals,
@@ -223,8 +221,7 @@ def totals_of(documents: Iterable[Mapping[str, Any]]) -> tuple[Total, ...]:
 
 def restatements_of(connection: Connection, account: str, days: Sequence[date]) -> tuple[MonthRestatement, ...]:
     """Return what is known otherwise of sealed days by now."""
-    rows = run(connection, "reports/month/restatements", account=account, days=list(days))
-    return tuple(MonthRestatement(**row._asdict() | {"known_at": row.known_at.astimezone(UTC)}) for row in rows)
+    return lines(connection, MonthRestatement, "reports/month/restatements", account=account, days=list(days))
 
 
 def _day(connection: Connection, account: str, day: date, sealed: Sealed | None) -> MonthDay:
@@ -264,16 +261,13 @@ def _balances(
     for key, rows in sorted(lines.items()):
         (first, opening), (last, closing) = rows[0], rows[-1]
         is_whole = (last - first).days + 1 == len(rows)
-        opened, closed = _minor(opening["opening_minor"]), _minor(closing["closing_minor"])
+        ends = opening["opening_minor"], closing["closing_minor"]
+        opened, closed = (None if minor is None else int(minor) for minor in ends)
         moved = sum(int(row["movements_minor"]) for _, row in rows)
         unexplained = None if opened is None or closed is None or not is_whole else closed - opened - moved
         yield MonthBalance(
             *key, decimals.get(key[1]), first, opened, moved, unexplained, last, closed, is_explained=key in explained
         )
-
-
-def _minor(text: str | None) -> int | None:
-    return None if text is None else int(text)
 
 
 def _matches(documents: Iterable[Mapping[str, Any]]) -> Matches:

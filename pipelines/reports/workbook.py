@@ -115,13 +115,8 @@ def sheets(document: DayDocument) -> list[Sheet]:
         _sheet(
             "Largest breaks",
             document.largest_breaks,
-            {
-                "Break": "break_id",
-                "Type": _break_type,
-                "State": "state",
-                "Day": "business_date",
-                "Currency": "currency",
-            },
+            {"Break": "break_id", "Type": _break_type, "State": "state"},
+            {"Day": "business_date", "Currency": "currency"},
             money(Amount="amount_minor"),
             {"Operation": "operation_id", "Reference": "reference", "Owner": "owner", "Note": "note"},
             {"Due": "due_date"},

@@ -306,7 +306,7 @@ def test_the_first_screen_of_a_month_has_what_is_in_the_way_of_its_days_and_of_i
     whole = first_screen.of_month(gathered(sealed, FEBRUARY))
     assert [task.what for task in whole.tasks] == ["balance Main: 1.00 EUR unexplained"]
     assert whole.changes == (
-        "1 operation has changed since the day was sealed, listed below",
+        "1 operation changed since the day was sealed, listed below",
         "The month before is compared when every day of both is sealed.",
     )
 

@@ -328,7 +328,7 @@ def test_the_first_screen_says_what_changed():
     assert [text.partition(":")[0] for text in first_screen.of_day(changed).changes] == [
         "EUR volume 50.00",
         "2 new breaks since the day ended",
-        "1 operation of an earlier day has changed since, listed below",
+        "1 operation of earlier days changed since, listed below",
     ]
     assert "✗ unusual" in page(changed)
 
@@ -494,7 +494,7 @@ def test_the_first_screen_of_a_month_says_what_changed():
             for day, name in enumerate(("Sunday", "Monday", "Tuesday", "Wednesday", "Thursday"), start=1)
         ),
         "2 more unusual figures, at their days below",
-        "1 operation has changed since the day was sealed, listed below",
+        "1 operation changed since the day was sealed, listed below",
     )
     shown = month_page(many)
     assert shown.count("✗ unusual:") == 7, "each day carries its own"
