@@ -12,6 +12,7 @@ import io
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import date
+from operator import attrgetter
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -19,7 +20,7 @@ from pipelines.reconciliation.close import Sealed, sealed_days
 from resources.currencies import with_decimals
 from resources.environment import Table, fault_of_file, tables_of_file, validated
 from resources.errors import ConfigError, Incomplete
-from resources.output import Column, cells, with_formula_quote, write_named
+from resources.output import cells, with_formula_quote, write_named
 from resources.values import TRUTH, Kind, Wrong, matching, one_of
 from resources.warehouse.engine import Warehouse
 
@@ -291,12 +292,9 @@ def _refuse(faults: Sequence[str], what: str, advice: str) -> None:
 
 
 def _xlsx(journal: Journal) -> bytes:
-    from pipelines.reports.workbook import Money, Sheet, tables
-
-    def money(name: str) -> Column:
-        return lambda line: Money(getattr(line, name), line.exponent)
+    from pipelines.reports.workbook import Sheet, money_columns, tables
 
     columns = {"date": "day", "document": "document", "account": "account"}
-    amounts = {"debit": money("debit_minor"), "credit": money("credit_minor")}
+    amounts = money_columns({"debit": "debit_minor", "credit": "credit_minor"}, attrgetter("exponent"))
     page = Sheet("Journal", *cells(journal.lines, columns, amounts, {name: name for name in COLUMNS[5:]}))
     return tables("Journal", [page])

@@ -55,7 +55,7 @@ def page(document: DayDocument, in_one: InOneCurrency | None = None) -> str:
         sentence=sentence(document),
         first=first_screen.of_day(document),
         verdicts=list(_verdicts(document)),
-        totals=list(_totals(document)),
+        totals=day_totals(document),
         in_one=in_one,
         charts=list(_charts(document)),
         history_days=HISTORY_DAYS,
@@ -105,6 +105,16 @@ def sentence(document: DayDocument) -> str:
     }[document.reconciled]
     closed = f"closed by {document.close.closed_by}" if document.close else "not closed"
     return f"The day is {complete}, {reconciled}, and {closed}."
+
+
+def day_totals(document: DayDocument) -> list[TotalsRow]:
+    """Return each currency of the day, beside the day and the week before."""
+    found = []
+    for total in document.totals:
+        volumes = [point.credit_minor for point in document.history if point.currency == total.currency]
+        spark = _spark(total.currency, volumes, "last {} days")
+        found.append(TotalsRow(total, (total.day_before, total.week_before), spark))
+    return found
 
 
 def month_totals(document: MonthDocument) -> list[TotalsRow]:
@@ -180,13 +190,6 @@ def _month_verdicts(document: MonthDocument) -> Iterator[Verdict]:
     else:
         count = sum(line.count for line in document.restatements)
         yield Verdict("no", "Restated since", f"operations that have changed since their day was sealed: {count:,}")
-
-
-def _totals(document: DayDocument) -> Iterator[TotalsRow]:
-    for total in document.totals:
-        volumes = [point.credit_minor for point in document.history if point.currency == total.currency]
-        spark = _spark(total.currency, volumes, "last {} days")
-        yield TotalsRow(total, (total.day_before, total.week_before), spark)
 
 
 def _spark(currency: str, volumes: list[int], days: str) -> str:

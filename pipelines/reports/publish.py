@@ -225,7 +225,5 @@ def _contents(
 
 
 def _json(value: object, indent: int | None = None) -> bytes:
-    return (
-        json.dumps(value, ensure_ascii=False, sort_keys=True, indent=indent, default=methodcaller("isoformat")).encode()
-        + b"\n"
-    )
+    text = json.dumps(value, ensure_ascii=False, sort_keys=True, indent=indent, default=methodcaller("isoformat"))
+    return f"{text}\n".encode()

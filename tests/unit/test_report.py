@@ -349,9 +349,13 @@ def test_balances_are_drawn_where_there_is_a_line_and_for_few_currencies():
     assert charts.balances(many[::2], {}) == {}, "one day is no line"
 
 
-@pytest.mark.parametrize("values", [[17_210_000.0, 17_212_000.0, 17_214_000.0], [0.0, 2.5, 5.0], [-1500.0, 1500.0]])
-def test_numbers_of_an_axis_can_be_told_apart(values):
-    assert len({charts.compact(value) for value in values}) == len(values)
+@given(st.floats(-1e11, 1e11), st.floats(1e-6, 3))
+def test_numbers_of_any_axis_can_be_told_apart(low, width):
+    from matplotlib.ticker import AutoLocator
+
+    values = AutoLocator().tick_values(low, low + width * max(1, abs(low)))
+    names = [charts.compact(float(value)) for value in values]
+    assert len({*names}) == len(values) > 1
 
 
 def test_every_amount_of_a_month_is_on_its_page_and_in_its_workbook_to_the_last_minor_unit():
