@@ -125,7 +125,7 @@ def test_each_further_missed_night_is_told_once_to_each_channel_and_the_end_to_t
             mails = [subject.removeprefix("[ecommpay-sync] ") for subject, _, _ in mailbox.messages]
             return {"mail": mails, "webhook": [text.split("*")[1] for text in hook.texts]}
 
-        def tick(missed, down):
+        def look(missed, down):
             mailbox.refuse, hook.status = down == "mail", 500 if down == "webhook" else 200
             now = NOON + timedelta(days=missed)
             found = evaluate(loaded, SETTINGS, settings, now, DagsterFacts())
@@ -137,15 +137,15 @@ def test_each_further_missed_night_is_told_once_to_each_channel_and_the_end_to_t
 
         expected = {"mail": [], "webhook": []}
         for missed, down in OUTAGES[name]:
-            tick(missed, down)
+            look(missed, down)
             for channel, sent in expected.items():
                 if channel != down and title(missed) not in sent:
                     sent.append(title(missed))
             assert {channel: [text.split(" complete")[0] for text in sent] for channel, sent in titles().items()} == (
                 expected
             )
-        tick(0, "")
-        tick(0, "")
+        look(0, "")
+        look(0, "")
         for channel, sent in titles().items():
             assert len(sent) == len(expected[channel]) + bool(expected[channel])
             assert not sent or sent[-1].startswith("default: over: ")
@@ -157,7 +157,7 @@ def test_of_any_cause_only_a_later_last_day_is_news(store, hook):
         channels = [WebhookChannel(Secret(hook.url))]
         return notify(store, "default", Evaluation((alert,), ("breaks",)), channels, NOON, RUNBOOK).sent
 
-    told = [
+    sent = [
         seen("a", 1),
         seen("other words", 1),
         seen("c", 3),
@@ -166,7 +166,7 @@ def test_of_any_cause_only_a_later_last_day_is_news(store, hook):
         seen("f", None),
         seen("g", 4),
     ]
-    assert told == [1, 0, 1, 0, 0, 0, 1]
+    assert sent == [1, 0, 1, 0, 0, 0, 1]
     assert [text.split("*")[1] for text in hook.texts] == ["default: a", "default: c", "default: g"]
     (row,) = fetch_all(store, "SELECT last_day, title FROM sync.alerts")
     assert row == {"last_day": date(2026, 3, 4), "title": "g"}
