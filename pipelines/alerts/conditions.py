@@ -5,12 +5,13 @@ what happened, where to look, what to do.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, time, timedelta
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
 from statistics import median
 from typing import Any
 
 from pipelines.ingest.registry import TYPED
+from pipelines.ingest.windows import interval_of_days
 from pipelines.nights import night_at, required_day
 from resources.output import printable
 from resources.settings import AlertSettings, SyncSettings
@@ -21,6 +22,8 @@ EVERY_TOKEN_SEES = (
     *(stream.name for stream in TYPED if not stream.optional),
     *("balances", "spot check", "completeness"),
 )
+OF_DAGSTER, OF_CHAINS = ("run_failed", "check_failed"), ("ledger_broken",)
+KINDS = ("token_refused", "right_refused", "nightly_late", "volume", "lateness", "breaks", *OF_DAGSTER, *OF_CHAINS)
 REACH_DAYS = 31  # how far back a missing day is still looked for
 LEAST_NIGHTS = 7  # before these nothing is usual
 FACTOR = 2.5  # a night with that many times more, or fewer, new operations than usual is unusual
@@ -30,7 +33,10 @@ COMMANDS = {"spot check": "spot-check", "completeness": "reconcile --date DAY"} 
 
 @dataclass(frozen=True)
 class Alert:
-    """A cause that stands: `cause` is its key, the texts are for a person; none ever holds a secret."""
+    """A cause that stands: `cause` is its key, the texts are for a person; none ever holds a secret.
+
+    One that goes on day by day has the last of its days: each further day is news, and is sent as such.
+    """
 
     kind: str
     cause: str
@@ -38,6 +44,7 @@ class Alert:
     what: str
     where: str
     todo: str
+    last_day: date | None = None
 
     def message(self, runbook: str) -> str:
         """Return the text that is sent."""
@@ -101,16 +108,6 @@ class Night:
     rows_late: int
 
 
-@dataclass
-class _Found:
-    alerts: list[Alert] = field(default_factory=list)
-    kinds: list[str] = field(default_factory=list)
-
-    def add(self, kinds: Sequence[str], alerts: Iterator[Alert]) -> None:
-        self.kinds += kinds
-        self.alerts += alerts
-
-
 def evaluate(
     warehouse: Warehouse,
     settings: SyncSettings,
@@ -128,41 +125,39 @@ def evaluate(
     Raises:
         WarehouseUnavailable: the database is away.
     """
-    found, account = _Found(), settings.account
-    facts = dagster or DagsterFacts()
+    account, facts = settings.account, dagster or DagsterFacts()
     with warehouse.transaction() as connection:
         scope = {"account": account, "streams": list(EVERY_TOKEN_SEES)}
         refused = run(connection, "alerts/conditions/refused_token", **scope)
-        found.add(["token_refused"], _refused(account, refused))
         rights = [] if refused else run(connection, "alerts/conditions/refused_rights", **scope)
-        found.add(["right_refused"], _rights(settings, rights, option))
         failed = run(connection, "alerts/conditions/failed_runs", account=account, now=now)
         ids = [job.dagster_run_id for job in facts.failed_jobs]
         known = run(connection, "alerts/conditions/failed_streams_of_jobs", dagster_run_ids=ids)
-        found.add(["run_failed"] if dagster else [], _failed(settings, failed, option))
-        # without Dagster's facts, what it knew earlier would look as if it were over
-        found.add([], _failed_jobs(facts.failed_jobs, {(row.dagster_run_id, row.stream) for row in known}))
-        if dagster:
-            found.add(["check_failed"], _checks(facts.failed_checks))
-        day = required_day(now, settings)
-        missing = run(connection, "alerts/conditions/missing_days", account=account, last_day=day, reach=REACH_DAYS)
+        due = required_day(now, settings)
+        missing = run(connection, "alerts/conditions/missing_days", account=account, last_day=due, reach=REACH_DAYS)
         stretches = run(connection, "alerts/conditions/late_stretches", account=account)
-        known_late = [(row.first_day, row.last_day) for row in stretches]
-        found.add(["nightly_late"], _late(settings, grouped([row.day for row in missing], known_late), option))
         loads = run(connection, "alerts/conditions/unmeasured_runs", account=account, now=now)
         nightly = [row.run_id for row in loads if _is_nightly(row, settings)]
         run(connection, "alerts/conditions/measure_nights", account=account, run_ids=nightly)
-        nights = [
-            Night(row.last_day, row.rows_new, row.rows_late)
-            for row in run(connection, "alerts/conditions/nights", account=account)
-        ]
-        found.add(["volume", "lateness"], unusual(nights))
-        found.add(["breaks"], _breaks(alerting, run(connection, "alerts/conditions/open_breaks", account=account)))
-        if verify:
-            broken = run(connection, "warehouse/ledger/verify", account=account)
-            deletions = run(connection, "warehouse/ledger/verify_deletions")
-            found.add(["ledger_broken"], _broken(broken, [row for row in deletions if row.account == account]))
-    return Evaluation(tuple(found.alerts), tuple(found.kinds))
+        nights = run(connection, "alerts/conditions/nights", account=account)
+        breaks = run(connection, "alerts/conditions/open_breaks", account=account)
+        broken = run(connection, "warehouse/ledger/verify", account=account) if verify else []
+        deletions = run(connection, "warehouse/ledger/verify_deletions") if verify else []
+    alerts = (
+        *(_refused(account, row) for row in refused),
+        *(_lost_right(settings, row, option) for row in rights if _is_configured(row.stream, settings)),
+        *(_failed(row, option) for row in failed if _is_configured(row.stream, settings)),
+        *_failed_jobs(facts.failed_jobs, {(row.dagster_run_id, row.stream) for row in known}),
+        *map(_failed_check, facts.failed_checks),
+        *_late(settings, grouped([row.day for row in missing], [tuple(row) for row in stretches]), option),
+        *unusual([Night(**row._asdict()) for row in nights]),
+        *_breaks(alerting, breaks),
+        *map(_broken_entry, broken),
+        *(_broken_deletion(row) for row in deletions if row.account == account),
+    )
+    # of what was not asked for, what was known earlier would look as if it were over
+    unknown = (() if dagster else OF_DAGSTER) + (() if verify else OF_CHAINS)
+    return Evaluation(alerts, tuple(kind for kind in KINDS if kind not in unknown))
 
 
 def unusual(nights: Sequence[Night]) -> Iterator[Alert]:
@@ -198,33 +193,28 @@ def unusual(nights: Sequence[Night]) -> Iterator[Alert]:
         )
 
 
-def _refused(account: str, rows: Sequence[Any]) -> Iterator[Alert]:
-    for row in rows:
-        yield Alert(
-            "token_refused",
-            f"token_refused:{account}",
-            f"the platform refuses the token of account {account}",
-            row.message,
-            f"`ecommpay-sync doctor`; run {row.run_id} of sync.runs.",
-            "put the account's present token and secret into the secret files (a newer token ends the older one), "
-            "then load the missing days.",
-        )
+def _refused(account: str, row: Any) -> Alert:
+    return Alert(
+        "token_refused",
+        f"token_refused:{account}",
+        f"the platform refuses the token of account {account}",
+        row.message,
+        f"`ecommpay-sync doctor`; run {row.run_id} of sync.runs.",
+        "put the account's present token and secret into the secret files (a newer token ends the older one), "
+        "then load the missing days.",
+    )
 
 
-def _rights(settings: SyncSettings, rows: Sequence[Any], option: str) -> Iterator[Alert]:
-    for row in rows:
-        if not _is_configured(row.stream, settings):
-            continue
-        right, how = _right(row.stream, settings)
-        yield Alert(
-            "right_refused",
-            f"right_refused:{row.stream}",
-            f"the token of account {settings.account} {'lost' if row.was_loaded else 'does not have'} the right to "
-            f"{right}",
-            row.message,
-            f"My team → the token's user in the Dashboard; run {row.run_id} of sync.runs.",
-            f"{how}, then `{_again(row)}{option}`. Over when a run of it is complete.",
-        )
+def _lost_right(settings: SyncSettings, row: Any, option: str) -> Alert:
+    right, how = _right(row.stream, settings)
+    return Alert(
+        "right_refused",
+        f"right_refused:{row.stream}",
+        f"the token of account {settings.account} {'lost' if row.was_loaded else 'does not have'} the right to {right}",
+        row.message,
+        f"My team → the token's user in the Dashboard; run {row.run_id} of sync.runs.",
+        f"{how}, then `{_again(row)}{option}`. Over when a run of it is complete.",
+    )
 
 
 def _right(stream: str, settings: SyncSettings) -> tuple[str, str]:
@@ -248,31 +238,27 @@ def _is_configured(stream: str, settings: SyncSettings) -> bool:
 def _is_nightly(row: Any, settings: SyncSettings) -> bool:
     """Return whether a run was over exactly the days of the night that was due when it started."""
     night = night_at(row.started_at, settings)
-    first = datetime.combine(night.first_day, time.min, UTC)
-    after = datetime.combine(night.last_day, time.min, UTC) + timedelta(days=1)
-    return bool((row.interval_from, row.interval_to) == (first, after - timedelta(seconds=1)))
+    return (row.interval_from, row.interval_to) == interval_of_days(night.first_day, night.last_day)
 
 
-def _failed(settings: SyncSettings, rows: Sequence[Any], option: str) -> Iterator[Alert]:
-    for row in rows:
-        if not _is_configured(row.stream, settings):
-            continue
-        days = f" of {row.interval_from:%Y-%m-%d} to {row.interval_to:%Y-%m-%d}" if row.interval_from else ""
-        yield Alert(
-            "run_failed",
-            f"run_failed:{row.stream}" + (f":{row.interval_from:%Y-%m-%d}:{row.interval_to:%Y-%m-%d}" if days else ""),
-            f"the run {row.run_id} of {row.stream}{days} is {'not ended' if row.state == 'running' else row.state}",
-            row.message,
-            f"run {row.run_id} of sync.runs" + (f", Dagster run {row.dagster_run_id}" if row.dagster_run_id else ""),
-            f"remove what the message names, then `{_again(row)}{option}`; what was committed stays. It is over when a "
-            "later run is complete and no day of these is missing.",
-        )
+def _failed(row: Any, option: str) -> Alert:
+    days = f" of {row.interval_from:%Y-%m-%d} to {row.interval_to:%Y-%m-%d}" if row.interval_from else ""
+    return Alert(
+        "run_failed",
+        f"run_failed:{row.stream}" + (f":{row.interval_from:%Y-%m-%d}:{row.interval_to:%Y-%m-%d}" if days else ""),
+        f"the run {row.run_id} of {row.stream}{days} is {'not ended' if row.state == 'running' else row.state}",
+        row.message,
+        f"run {row.run_id} of sync.runs" + (f", Dagster run {row.dagster_run_id}" if row.dagster_run_id else ""),
+        f"remove what the message names, then `{_again(row)}{option}`; what was committed stays. It is over when a "
+        "later run is complete and no day of these is missing.",
+    )
 
 
 def _failed_jobs(jobs: Sequence[FailedJob], known: set[tuple[str, str]]) -> Iterator[Alert]:
     """Yield what failed beside the streams whose failure the ledger has, by (Dagster run, stream)."""
+    runs_in_ledger = {run_id for run_id, _ in known}
     for job in jobs:
-        run_id, in_ledger = job.dagster_run_id, any(job.dagster_run_id == known_id for known_id, _ in known)
+        run_id = job.dagster_run_id
         for step in job.steps:
             if (run_id, step.stream) in known or step.by_check:
                 continue
@@ -284,7 +270,7 @@ def _failed_jobs(jobs: Sequence[FailedJob], known: set[tuple[str, str]]) -> Iter
                 f"Dagster run {run_id}; `ecommpay-sync doctor`.",
                 "remove what the message names, and start the job again in Dagster's UI. Over when the job succeeds.",
             )
-        if not job.steps and not in_ledger:
+        if not job.steps and run_id not in runs_in_ledger:
             yield Alert(
                 "run_failed",
                 f"run_failed:job:{job.job}",
@@ -304,50 +290,47 @@ def _again(row: Any) -> str:
     return f"{command} --from {row.interval_from:%Y-%m-%d} --to {row.interval_to:%Y-%m-%d}"
 
 
-def _checks(checks: Sequence[FailedCheck]) -> Iterator[Alert]:
-    for check in checks:
-        yield Alert(
-            "check_failed",
-            f"check_failed:{check.asset}:{check.check}",
-            f"the check {check.check} of {check.asset} failed",
-            f"{check.description or 'no description'}."
-            + (" What is made of it (marts, reconciliation, report) did not run on it." if check.blocking else ""),
-            f"the asset {check.asset} in Dagster's UI, tab Checks; `ecommpay-sync status`.",
-            "see what it found (no_rejects: core.rejects holds the rows and the reason); it is over when the next "
-            "load passes the check.",
-        )
+def _failed_check(check: FailedCheck) -> Alert:
+    return Alert(
+        "check_failed",
+        f"check_failed:{check.asset}:{check.check}",
+        f"the check {check.check} of {check.asset} failed",
+        f"{check.description or 'no description'}."
+        + (" What is made of it (marts, reconciliation, report) did not run on it." if check.blocking else ""),
+        f"the asset {check.asset} in Dagster's UI, tab Checks; `ecommpay-sync status`.",
+        "see what it found (no_rejects: core.rejects holds the rows and the reason); it is over when the next "
+        "load passes the check.",
+    )
 
 
-def grouped(days: Sequence[date], known: Sequence[tuple[date, date]]) -> dict[tuple[date, date], tuple[date, date]]:
-    """Return the first and the last of the missing days (in order) of each alert, by the stretch that names it.
+def grouped(days: Sequence[date], known: Sequence[tuple[date, ...]]) -> dict[date, tuple[date, date]]:
+    """Return the first and the last of the missing days (in order) of each alert, by the day that names it.
 
     A day belongs to the `known` stretch that it lies in, so that an alert stays one while its days are loaded in any
-    order; a day behind another to the stretch of that one. The others make new stretches.
+    order; a day behind another to the stretch of that one. The others make new stretches, named by their first day.
     """
-    homes: dict[date, tuple[date, date]] = {}
+    homes: dict[date, date] = {}
+    found: dict[date, tuple[date, date]] = {}
     for day in days:
-        before = homes.get(day - timedelta(days=1))
-        homes[day] = next((stretch for stretch in known if stretch[0] <= day <= stretch[1]), before or (day, day))
-    found: dict[tuple[date, date], tuple[date, date]] = {}
-    for day, home in homes.items():
+        before = homes.get(day - timedelta(days=1), day)
+        home = homes[day] = next((first for first, last in known if first <= day <= last), before)
         found[home] = (found.get(home, (day, day))[0], day)
-    return {home if home in known else stretch: stretch for home, stretch in found.items()}
+    return found
 
 
-def _late(
-    settings: SyncSettings, stretches: dict[tuple[date, date], tuple[date, date]], option: str
-) -> Iterator[Alert]:
+def _late(settings: SyncSettings, stretches: dict[date, tuple[date, date]], option: str) -> Iterator[Alert]:
     deadline = f"the deadline is {settings.nightly_deadline:%H:%M} {settings.reference.reporting_zone}"
-    for (known_first, known_last), (first, last) in stretches.items():
-        several = first != last
-        days = f"{first} to {last}" if several else str(first)
+    for name, (first, last) in stretches.items():
+        plural = first != last
+        days, are, their = (f"{first} to {last}", "are", "their") if plural else (str(first), "is", "its")
         yield Alert(
             "nightly_late",
-            f"nightly_late:{known_first}:{known_last}",
-            f"{days} {'are' if several else 'is'} not complete at {'their' if several else 'its'} deadline",
-            f"the UTC day{'s' if several else ''} {days} {'are' if several else 'is'} not shown complete; {deadline}.",
+            f"nightly_late:{name}",
+            f"{days} {are} not complete at {their} deadline",
+            f"the UTC day{'s' if plural else ''} {days} {are} not shown complete; {deadline}.",
             "`ecommpay-sync status`; the schedule nightly and the daemon's state in Dagster's UI.",
             f"start the daemon if it is down, then `ecommpay-sync operations --from {first} --to {last}{option}`.",
+            last,
         )
 
 
@@ -367,23 +350,23 @@ def _breaks(alerting: AlertSettings, rows: Sequence[Any]) -> Iterator[Alert]:
             )
 
 
-def _broken(entries: Sequence[Any], deletions: Sequence[Any]) -> Iterator[Alert]:
-    """Yield where the chain of the ledger, or that of deleted raw pages, is broken."""
-    for row in entries:
-        yield Alert(
-            "ledger_broken",
-            f"ledger_broken:{row.entry_no}",
-            f"the ledger's chain is broken at entry {row.entry_no}",
-            f"entry {row.entry_no} (window {row.window_id}): {row.reason}.",
-            "`ecommpay-sync verify`; who had write access to sync.windows since then.",
-            "compare with a backup; walk the days again; keep the broken entry as evidence.",
-        )
-    for row in deletions:
-        yield Alert(
-            "ledger_broken",
-            f"ledger_broken:deletions:{row.deletion_no}",
-            f"the chain of deletions is broken at row {row.deletion_no}",
-            f"row {row.deletion_no} of raw.deletions, of {row.deleted_at:%Y-%m-%d %H:%M:%S} UTC: {row.reason}.",
-            "`ecommpay-sync verify`; who had write access to raw.deletions since then.",
-            "compare with a backup; raw pages that it says were deleted for their age may have been removed.",
-        )
+def _broken_entry(row: Any) -> Alert:
+    return Alert(
+        "ledger_broken",
+        f"ledger_broken:{row.entry_no}",
+        f"the ledger's chain is broken at entry {row.entry_no}",
+        f"entry {row.entry_no} (window {row.window_id}): {row.reason}.",
+        "`ecommpay-sync verify`; who had write access to sync.windows since then.",
+        "compare with a backup; walk the days again; keep the broken entry as evidence.",
+    )
+
+
+def _broken_deletion(row: Any) -> Alert:
+    return Alert(
+        "ledger_broken",
+        f"ledger_broken:deletions:{row.deletion_no}",
+        f"the chain of deletions is broken at row {row.deletion_no}",
+        f"row {row.deletion_no} of raw.deletions, of {row.deleted_at:%Y-%m-%d %H:%M:%S} UTC: {row.reason}.",
+        "`ecommpay-sync verify`; who had write access to raw.deletions since then.",
+        "compare with a backup; raw pages that it says were deleted for their age may have been removed.",
+    )

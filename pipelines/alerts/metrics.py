@@ -4,7 +4,6 @@ All come from the database when they are asked for, so that it does not matter w
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import datetime
 
 from prometheus_client import CollectorRegistry, generate_latest
@@ -15,54 +14,30 @@ from resources.warehouse.engine import Warehouse
 
 PREFIX = "ecommpay_"
 COUNTER, GAUGE = CounterMetricFamily, GaugeMetricFamily
-
-
-@dataclass(frozen=True)
-class Figure:
-    """A figure as Prometheus shows it; its labels and its value are columns of a statement's rows."""
-
-    family: type[CounterMetricFamily | GaugeMetricFamily]
-    name: str
-    text: str
-    labels: tuple[str, ...]
-    value: str
-
-
-ACCOUNT, STREAM = ("account",), ("account", "stream")
-REQUEST, RUN = ("account", "endpoint", "status"), (*STREAM, "state")
-FIGURES = {  # by their statement
-    "alerts/metrics/requests": (
-        Figure(COUNTER, "requests", "HTTP requests to the Data API; status 0: no whole answer", REQUEST, "requests"),
-        Figure(COUNTER, "request_retries", "Requests that repeated a failed one", REQUEST, "retries"),
-    ),
-    "alerts/metrics/requests_in_flight": (
-        Figure(GAUGE, "requests_in_flight_limit", "Requests of the token in flight that go well", ACCOUNT, "most"),
-    ),
-    "alerts/metrics/windows": (
-        Figure(COUNTER, "windows", "Windows walked, by verdict", (*STREAM, "verdict"), "windows"),
-    ),
-    "alerts/metrics/rows": (Figure(COUNTER, "rows", "Rows met, by what became of them", (*STREAM, "outcome"), "rows"),),
-    "alerts/metrics/runs": (
-        Figure(COUNTER, "runs", "Runs, by how they ended", RUN, "runs"),
-        Figure(GAUGE, "run_finished_timestamp_seconds", "When the last run of this kind ended", RUN, "finished_at"),
-    ),
-    "alerts/metrics/coverage": (
-        Figure(
-            GAUGE,
-            "covered_to_timestamp_seconds",
-            "The newest second shown complete: now minus this is the freshness",
-            STREAM,
-            "covered_to",
-        ),
-    ),
-    "alerts/metrics/nights": (
-        Figure(GAUGE, "night_rows_new", "Operations the last night met first", ACCOUNT, "rows_new"),
-        Figure(GAUGE, "night_rows_late", "Of these, completed more than 48 hours before", ACCOUNT, "rows_late"),
-    ),
-    "alerts/metrics/rejects": (
-        Figure(GAUGE, "rejects", "Rows that could not be typed: core.rejects", STREAM, "rejects"),
-    ),
-    "alerts/metrics/alerts": (Figure(GAUGE, "alerts_open", "Alerts whose cause stands", (*ACCOUNT, "kind"), "open"),),
+# by statement and column; the other columns of a statement are the labels
+FIGURES: dict[str, dict[str, tuple[type[CounterMetricFamily | GaugeMetricFamily], str]]] = {
+    "alerts/metrics/requests": {
+        "requests": (COUNTER, "HTTP requests to the Data API; status 0: no whole answer"),
+        "request_retries": (COUNTER, "Requests that repeated a failed one"),
+    },
+    "alerts/metrics/requests_in_flight": {
+        "requests_in_flight_limit": (GAUGE, "Requests of the token in flight that go well"),
+    },
+    "alerts/metrics/windows": {"windows": (COUNTER, "Windows walked, by verdict")},
+    "alerts/metrics/rows": {"rows": (COUNTER, "Rows met, by what became of them")},
+    "alerts/metrics/runs": {
+        "runs": (COUNTER, "Runs, by how they ended"),
+        "run_finished_timestamp_seconds": (GAUGE, "When the last run of this kind ended"),
+    },
+    "alerts/metrics/coverage": {
+        "covered_to_timestamp_seconds": (GAUGE, "The newest second shown complete: now minus this is the freshness"),
+    },
+    "alerts/metrics/nights": {
+        "night_rows_new": (GAUGE, "Operations the last night met first"),
+        "night_rows_late": (GAUGE, "Of these, completed more than 48 hours before"),
+    },
+    "alerts/metrics/rejects": {"rejects": (GAUGE, "Rows that could not be typed: core.rejects")},
+    "alerts/metrics/alerts": {"alerts_open": (GAUGE, "Alerts whose cause stands")},
 }
 
 
@@ -72,10 +47,6 @@ class WarehouseCollector:
     def __init__(self, warehouse: Warehouse) -> None:
         self.warehouse = warehouse
 
-    def describe(self) -> list[Metric]:
-        """Return nothing: registering must not ask the database."""
-        return []
-
     def collect(self) -> Iterator[Metric]:
         """Yield every figure, or that there are none."""
         try:
@@ -84,13 +55,15 @@ class WarehouseCollector:
             rows = {}
         yield GAUGE(f"{PREFIX}up", "1: the warehouse answers", value=int(bool(rows)))
         for statement, found in rows.items():
-            for figure in FIGURES[statement]:
-                metric = figure.family(PREFIX + figure.name, figure.text, labels=figure.labels)
+            figures = FIGURES[statement]
+            labels = [name for name in found[0]._fields if name not in figures] if found else []
+            for name, (family, text) in figures.items():
+                metric = family(PREFIX + name, text, labels=labels)
                 for row in found:
-                    value = getattr(row, figure.value)
+                    value = getattr(row, name)
                     if value is not None:
-                        labels = [str(getattr(row, name)) for name in figure.labels]
-                        metric.add_metric(labels, value.timestamp() if isinstance(value, datetime) else value)
+                        named = [str(getattr(row, label)) for label in labels]
+                        metric.add_metric(named, value.timestamp() if isinstance(value, datetime) else value)
                 yield metric
 
 

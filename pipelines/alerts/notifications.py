@@ -1,4 +1,4 @@
-"""Sends each cause once, and once that it is over; what a channel did not take is sent again. Causes: `conditions`.
+"""Sends each cause, each further day of one, and that it is over, until a channel takes it. Causes: `conditions`.
 
 What keeps causes from being evaluated at all is an `Outage`: the warehouse cannot record that one, so the caller does.
 """
@@ -101,8 +101,8 @@ def _record(warehouse: Warehouse, account: str, evaluation: Evaluation, now: dat
     with warehouse.transaction() as connection:
         for alert in evaluation.alerts:
             message = alert.message(runbook)
-            seen = {"cause": alert.cause, "kind": alert.kind, "title": alert.title, "message": message}
-            run(connection, "alerts/notifications/see", account=account, now=now, **seen)
+            seen = {name: getattr(alert, name) for name in ("cause", "kind", "title", "last_day")}
+            run(connection, "alerts/notifications/see", account=account, now=now, message=message, **seen)
         stand = {"kinds": list(evaluation.kinds), "causes": [alert.cause for alert in evaluation.alerts]}
         run(connection, "alerts/notifications/resolve", account=account, now=now, **stand)
 
@@ -111,10 +111,11 @@ def _send(warehouse: Warehouse, account: str, channels: Sequence[Channel], now: 
     sent, failures, names = 0, dict[str, str](), [channel.name for channel in channels]
     for row in warehouse.query("alerts/notifications/to_send", account=account):
         over = row.resolved_at is not None
+        # that it is over goes only to the channels that took the cause
+        audience = [name for name in names if not over or name in row.sent_to]
+        done = row.over_sent_to if over else row.newest_sent_to
         for channel in channels:
-            # that it is over goes only to the channels that took the cause
-            done = set(row.over_sent_to) | (set(names) - set(row.sent_to)) if over else set(row.sent_to)
-            if channel.name in done or channel.name in failures:
+            if channel.name not in audience or channel.name in {*done, *failures}:
                 continue
             try:
                 channel.send(*_text(account, row, over=over))
@@ -123,16 +124,12 @@ def _send(warehouse: Warehouse, account: str, channels: Sequence[Channel], now: 
                 logger.warning("alert not delivered, tried again at the next tick: %s", error)
                 continue
             sent += 1
-            audience = [name for name in names if not over or name in row.sent_to]
-            warehouse.query(
-                "alerts/notifications/sent_over" if over else "alerts/notifications/sent",
-                account=account,
-                cause=row.cause,
-                first_seen_at=row.first_seen_at,
-                channel=channel.name,
-                channels=audience,
-                now=now,
-            )
+            key = {"account": account, "cause": row.cause, "first_seen_at": row.first_seen_at}
+            taken = {"channel": channel.name, "channels": audience, "now": now}
+            if over:
+                warehouse.query("alerts/notifications/sent_over", **key, **taken)
+            else:
+                warehouse.query("alerts/notifications/sent", **key, **taken, last_day=row.last_day)
     return Delivery(sent, tuple(failures.values()))
 
 

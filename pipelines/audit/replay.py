@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from pipelines.ingest import windows
 from pipelines.ingest.normalize import Batch, concat, normalize
@@ -81,23 +81,17 @@ class Repair:
     impossible: tuple[str, ...]
 
 
-class PagesUnusable(Exception):
-    """The pages of a window are not those that it was read from; the message says why."""
+@dataclass(frozen=True)
+class Unusable:
+    """Why a window cannot be rebuilt from its pages: by what was done to them, and in words.
 
-
-class PagesDeleted(PagesUnusable):
-    """The pages of a window were deleted because of their age; the message says when and by which setting."""
-
-
-class PagesErased(PagesUnusable):
-    """A person's data was taken out of a page by `ecommpay-sync erase`: no tampering, but nothing to compare."""
-
-
-class PagesNotKept(PagesUnusable):
-    """A body was not kept, because SYNC_PERSONAL_DATA was hash or drop: there is nothing to rebuild from.
-
-    Where bodies are kept, so are the personal columns: what is rebuilt is what was stored, whatever the setting is now.
+    `altered`: they are not those that it was read from. The others are no tampering: `deleted` because of their age,
+    `erased`: a person's data was taken out of one; `not kept`: bodies were not kept (SYNC_PERSONAL_DATA hash or drop;
+    where they are, so are the personal columns, and what is rebuilt is what was stored, whatever the setting is now).
     """
+
+    kind: Literal["altered", "deleted", "erased", "not kept"]
+    why: str = ""
 
 
 @dataclass(frozen=True)
@@ -180,15 +174,15 @@ class Replayer:
             match outcome:
                 case Rebuilt():
                     yield from self._differences(stream, entry, outcome, counted, where, result)
-                case PagesDeleted():
+                case Unusable("altered", why):
+                    yield result.differ(f"{where}{why}")
+                case Unusable("deleted", why):
                     result.deleted_windows += 1
-                    yield f"{where}{outcome}"
-                case PagesErased():
+                    yield f"{where}{why}"
+                case Unusable("erased"):
                     result.erased += 1
-                case PagesNotKept():
+                case Unusable("not kept"):
                     result.not_kept += 1
-                case PagesUnusable():
-                    yield result.differ(f"{where}{outcome}")
         if any(not entry.only_boundary for entry in entries):
             orphans = self.warehouse.query(stream.sql("orphans"), account=self.account, stream=stream.name)
             yield from result.differ_rows(stream, "", orphans)
@@ -219,12 +213,6 @@ class Replayer:
     def _states(self, stream: Stream, keys: set[str]) -> list[Any]:
         return self.warehouse.query(stream.sql("states"), account=self.account, stream=stream.name, keys=sorted(keys))
 
-    def _rebuilt(self, stream: Stream, entry: Any) -> Rebuilt | PagesUnusable:
-        try:
-            return self.rebuild(stream, entry)
-        except PagesUnusable as error:
-            return error
-
     def _differences(
         self, stream: Stream, entry: Any, rebuilt: Rebuilt, counted: set[str] | None, where: str, result: Replay
     ) -> Iterator[str]:
@@ -248,41 +236,33 @@ class Replayer:
         theirs = counted - {state.key for state in states if state.window_id == entry.window_id}
         return frame[~frame[stream.key].isin(theirs)]
 
-    def rebuild(self, stream: Stream, entry: Any) -> Rebuilt:
-        """Return the rows of a window from its raw pages.
-
-        Raises:
-            PagesUnusable: there is nothing to compare; its subclasses say why that is no difference.
-        """
+    def _rebuilt(self, stream: Stream, entry: Any) -> Rebuilt | Unusable:
+        """Return the rows of a window from its raw pages, or why they cannot be had."""
         pages = self.warehouse.query("warehouse/ledger/pages_of_window", window_id=entry.window_id)
         if any(page.erased_at for page in pages):
-            raise PagesErased
+            return Unusable("erased")
         are_the_ledgers = entry.pages_digest is None or pages_digest(pages) == entry.pages_digest
         if (entry.rows_met and not pages) or not are_the_ledgers:
-            if self.deleted and entry.walk_started_at < self.deleted[0]:
-                raise PagesDeleted(
-                    f"its raw pages were deleted after {self.deleted[1]} days (SYNC_RAW_DAYS), "
-                    f"so its {entry.rows_met} rows cannot be replayed"
-                )
-            if not pages:
-                raise PagesUnusable(f"its raw pages are gone, so its {entry.rows_met} rows cannot be replayed")
-        no_bodies = any(page.body_zstd is None for page in pages)
-        batches = [] if no_bodies else [self._typed(stream, page) for page in pages]
+            deleted = self.deleted if self.deleted and entry.walk_started_at < self.deleted[0] else None
+            if deleted or not pages:
+                how = f"were deleted after {deleted[1]} days (SYNC_RAW_DAYS)" if deleted else "are gone"
+                why = f"its raw pages {how}, so its {entry.rows_met} rows cannot be replayed"
+                return Unusable("deleted" if deleted else "altered", why)
+        has_bodies = all(page.body_zstd is not None for page in pages)
+        batches: list[Batch] = []
+        for page in pages if has_bodies else ():
+            body = _body_as_received(page)
+            if body is None or not signature.verify(body, self.secret):
+                signed = f"page {page.page_id} is not what the platform signed (or was signed with another secret)"
+                return Unusable("altered", signed)
+            rows = stream.rows(signature.decode(body, self.secret))
+            batches.append(normalize(stream.schema, rows, page.requested_at.astimezone(UTC)))
         if not are_the_ledgers:
-            raise PagesUnusable("its raw pages are not those that the ledger names: some were added or removed")
-        if no_bodies:
-            raise PagesNotKept
+            return Unusable("altered", "its raw pages are not those that the ledger names: some were added or removed")
+        if not has_bodies:
+            return Unusable("not kept")
         unrequested = stream.unrequested(pages[0].request) if pages else ()
         return Rebuilt(WindowRows(entry.window_id, concat(stream.schema, batches).frame, unrequested), len(pages))
-
-    def _typed(self, stream: Stream, page: Any) -> Batch:
-        body = _body_as_received(page)
-        if body is None or not signature.verify(body, self.secret):
-            raise PagesUnusable(
-                f"page {page.page_id} is not what the platform signed (or was signed with another secret)"
-            )
-        rows = stream.rows(signature.decode(body, self.secret))
-        return normalize(stream.schema, rows, page.requested_at.astimezone(UTC))
 
     def _walks_of(self, stream: Stream, keys: set[str]) -> tuple[list[WindowRows], set[int]]:
         """Return the rows of the keys in each walk that met any, in order, and the windows that cannot be read."""
@@ -290,7 +270,7 @@ class Replayer:
         unusable: set[int] = set()
         for entry in self._entries(stream, BEGINNING, END):
             outcome = self._rebuilt(stream, entry)
-            if isinstance(outcome, PagesUnusable):
+            if isinstance(outcome, Unusable):
                 unusable.add(entry.window_id)
             elif len((rows := _only(outcome.rows, stream.key, keys)).frame):
                 walks.append(rows)
@@ -331,42 +311,34 @@ def trace(warehouse: Warehouse, account: str, operation_id: str, secret: str) ->
 
 def _sighting(warehouse: Warehouse, state: Any, operation_id: str, secret: str) -> Sighting:
     found, row, signed, damaged = None, None, False, False
-    for page in warehouse.query("warehouse/ledger/pages_of_window", window_id=state.window_id):
-        if page.requested_at != state.observed_at:
-            continue
+    pages = warehouse.query("warehouse/ledger/pages_of_window", window_id=state.window_id)
+    for page in (page for page in pages if page.requested_at == state.observed_at):
+        name, digest = f"page {page.page_id}", f"SHA-256 {page.body_sha256.hex()}"
         if page.erased_at:
-            found = f"page {page.page_id}: a person's data was erased from it on {page.erased_at:%Y-%m-%d}"
+            found = f"{name}: a person's data was erased from it on {page.erased_at:%Y-%m-%d}"
             continue
         if page.body_zstd is None:
-            found = f"page {page.page_id}: its body was not kept (SYNC_PERSONAL_DATA), SHA-256 {page.body_sha256.hex()}"
+            found = f"{name}: its body was not kept (SYNC_PERSONAL_DATA), {digest}"
             continue
         body = _body_as_received(page)
         if body is None:
-            found = f"page {page.page_id}: its body is not what was stored, SHA-256 {page.body_sha256.hex()}: damaged"
-            damaged = True
+            found, damaged = f"{name}: its body is not what was stored, {digest}: damaged", True
             break
-        signed = signature.verify(body, secret)
         row = _row_in(body, operation_id)
         if row is not None:
+            signed = signature.verify(body, secret)
             found = (
-                f"page {page.page_id}: {page.endpoint} {page.request}, requested {page.requested_at:%Y-%m-%d %H:%M:%S} "
-                f"UTC, {page.row_count} rows, SHA-256 {page.body_sha256.hex()}, signature {page.signature[:16]}…, "
+                f"{name}: {page.endpoint} {page.request}, requested {page.requested_at:%Y-%m-%d %H:%M:%S} UTC, "
+                f"{page.row_count} rows, {digest}, signature {page.signature[:16]}…, "
                 f"request {page.request_id or 'without an id'}"
             )
             break
     deleted = deleted_because_of_age(warehouse, state.account) if found is None else None
     stored = f"{state.operation_status}, {state.sum_initial_amount} minor units of {state.sum_initial_currency}"
+    of_state = {name: getattr(state, name) for name in ("account", "observed_at", "known_to", "window_id")}
+    days = deleted[1] if deleted and state.observed_at < deleted[0] else None
     return Sighting(
-        state.account,
-        state.observed_at,
-        state.known_to,
-        state.window_id,
-        stored,
-        found,
-        row,
-        signed and row is not None,
-        deleted[1] if deleted and state.observed_at < deleted[0] else None,
-        damaged,
+        **of_state, stored=stored, page=found, row=row, signed=signed, deleted_after_days=days, damaged=damaged
     )
 
 

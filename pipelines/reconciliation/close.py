@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 from sqlalchemy import Connection
@@ -52,6 +52,11 @@ class Sealed:
     document: str
     document_sha256: str
     entry_hash: str
+
+    @cached_property
+    def figures(self) -> dict[str, Any]:
+        """What the canonical JSON says."""
+        return dict(json.loads(self.document))
 
 
 @dataclass(frozen=True)

@@ -14,14 +14,7 @@ from datetime import date
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from pipelines.reports.document import (
-    AGES,
-    BalancePoint,
-    BreakGroup,
-    HistoryPoint,
-    compact,
-    digits_to_tell_apart,
-)
+from pipelines.reports.document import AGES, MINUS, BalancePoint, BreakGroup, HistoryPoint
 from resources.output import printable
 
 if TYPE_CHECKING:
@@ -35,7 +28,7 @@ FEW_BARS = 8  # each of them has room for its name and its figure
 SIZE = (4.6, 2.4)  # inches; the page scales it: 8.5 points are 9 pixels on a phone and 14 at a desk
 
 
-def volume(points: Sequence[HistoryPoint], exponents: dict[str, int | None]) -> dict[str, str]:
+def volume(points: Sequence[HistoryPoint], exponents: Mapping[str | None, int | None]) -> dict[str, str]:
     """Return an SVG for each currency: volume a day, as bars; currencies never share an axis."""
     charts = {}
     for currency in _by_weight(points):
@@ -68,10 +61,11 @@ def sparkline(values: Sequence[int], name: str) -> str:
 
 def approval(points: Sequence[HistoryPoint]) -> str | None:
     """Return the SVG of the approval rate a day, over all currencies: counts may be added, amounts may not."""
-    days = sorted({point.business_date for point in points})
-    attempts = [sum(point.attempts for point in points if point.business_date == day) for day in days]
-    approved = [sum(point.approved for point in points if point.business_date == day) for day in days]
-    rated = [(day, yes / of) for day, yes, of in zip(days, approved, attempts, strict=True) if of]
+    attempts, approved = Counter[date](), Counter[date]()
+    for point in points:
+        attempts[point.business_date] += point.attempts
+        approved[point.business_date] += point.approved
+    rated = [(day, approved[day] / of) for day, of in sorted(attempts.items()) if of]
     if not rated:
         return None
 
@@ -91,7 +85,7 @@ def approval(points: Sequence[HistoryPoint]) -> str | None:
 
 
 def balances(
-    points: Sequence[BalancePoint], exponents: dict[str, int | None], history: Sequence[HistoryPoint] = ()
+    points: Sequence[BalancePoint], exponents: Mapping[str | None, int | None], history: Sequence[HistoryPoint] = ()
 ) -> dict[str, str]:
     """Return an SVG for each currency: its balances a day, a line each, named in the legend.
 
@@ -135,9 +129,7 @@ def counts(bars: Mapping[str, int]) -> bytes:
         if len(bars) <= FEW_BARS:
             axes.bar_label(drawn, labels=[f"{count:,}" for count in bars.values()], padding=3, color=INK)
         axes.yaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
-        step = max(1, len(bars) // FEW_BARS)
-        shown = range((len(bars) - 1) % step, len(bars), step)
-        axes.set_xticks(list(shown), [list(bars)[at] for at in shown])
+        _name_some(axes, list(bars), FEW_BARS)
 
     return _drawn("counts", draw, format="png", dpi=120, metadata={"Software": None})
 
@@ -152,7 +144,7 @@ def _by_weight(points: Sequence[HistoryPoint]) -> list[str]:
 def _bars_by_day(axes: Axes, days: Sequence[date], heights: Sequence[float]) -> None:
     colours = [COLOURS[0] if number == len(days) - 1 else "#9dbfe0" for number in range(len(days))]
     axes.bar(range(len(days)), heights, color=colours, width=0.78)
-    _name_amounts(axes)
+    axes.yaxis.set_major_formatter(lambda value, _: compact(value))
     _name_days(axes, days)
 
 
@@ -163,18 +155,18 @@ def _balance_lines(axes: Axes, points: Sequence[BalancePoint], scale: int) -> No
         shown = [number_of for number_of, day in enumerate(days) if day in mine]
         line: dict[str, Any] = {"color": COLOURS[number], "linestyle": DASHES[number], "linewidth": 1.4}
         axes.plot(shown, [mine[days[at]] for at in shown], label=_label(name), marker="o", markersize=2, **line)
-    _name_amounts(axes)
+    axes.yaxis.set_major_formatter(lambda value, _: compact(value))
     axes.margins(y=0.12)
     above: dict[str, Any] = {"loc": "lower left", "bbox_to_anchor": (0, 1), "borderaxespad": 0.2}  # where no line runs
     axes.legend(**above, frameon=False, fontsize=8, handlelength=3, labelcolor=INK)
     _name_days(axes, days)
 
 
-def _name_amounts(axes: Axes) -> None:
-    def named(value: float, _: float) -> str:
-        return compact(value, digits_to_tell_apart(list(axes.get_yticks())))
-
-    axes.yaxis.set_major_formatter(named)
+def compact(value: float) -> str:
+    """Return a number of an axis: 1.2k, 3.4M; axes have round numbers, so that no two look the same."""
+    sizes = ((1e9, "bn"), (1e6, "M"), (1e3, "k"), (1, ""))
+    size, letter = next((pair for pair in sizes if abs(value) >= pair[0]), sizes[-1])
+    return f"{value / size:.12g}{letter}".replace("-", MINUS)
 
 
 def _label(name: str) -> str:
@@ -185,13 +177,20 @@ def _label(name: str) -> str:
 
 
 def _name_days(axes: Axes, days: Sequence[date]) -> None:
-    step = max(1, len(days) // 4)
-    shown = range((len(days) - 1) % step, len(days), step)
-    axes.set_xticks(list(shown), [f"{days[at].day} {days[at]:%b}" for at in shown])
+    _name_some(axes, [f"{day.day} {day:%b}" for day in days], 4)
+
+
+def _name_some(axes: Axes, names: Sequence[str], few: int) -> None:
+    """Name the last place of an axis, and so many of the others that about `few` are named."""
+    step = max(1, len(names) // few)
+    shown = range((len(names) - 1) % step, len(names), step)
+    axes.set_xticks(list(shown), [names[at] for at in shown])
 
 
 def _svg(name: str, draw: Callable[[Axes], None]) -> str:
-    drawn = _drawn(name, draw, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
+    drawn = _drawn(
+        name, draw, format="svg", transparent=True, metadata=dict.fromkeys(("Date", "Creator", "Format", "Type"))
+    )
     return _as_part_of_a_page(drawn.decode(), name)
 
 
@@ -228,9 +227,7 @@ def _drawn(name: str, draw: Callable[[Axes], None], **options: Any) -> bytes:
 def _as_part_of_a_page(text: str, name: str) -> str:
     """Leave out the XML head; let the page set the size; ids must differ between the charts of one page."""
     text = text[text.index("<svg") :]
-    text = re.sub(r'(<svg[^>]*?) width="[^"]*"', r"\1", text, count=1)
-    text = re.sub(r'(<svg[^>]*?) height="[^"]*"', r"\1", text, count=1)
-    text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
+    text = re.sub(r' (width|height)="[^"]*"', "", text, count=2)
     prefix = re.sub(r"[^A-Za-z0-9-]", "-", name)
     text = re.sub(r'\bid="', f'id="{prefix}-', text)
     text = re.sub(r"(href=\"|url\()#", rf"\1#{prefix}-", text)

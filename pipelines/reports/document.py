@@ -8,8 +8,7 @@ Amounts are integers in minor units of the currency beside them, times are UTC.
 """
 
 import hashlib
-import json
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from functools import cache
@@ -242,15 +241,10 @@ def to_json(document: DayDocument) -> bytes:
     return bytes(_adapter().dump_json(document))
 
 
-def from_json(body: bytes) -> DayDocument:
-    """Return the document in `body`, as `to_json` wrote it."""
-    document: DayDocument = _adapter().validate_json(body)
+def from_sealed(figures: Mapping[str, Any]) -> DayDocument:
+    """Return the document in the sealed figures of a day, as `to_json` wrote it."""
+    document: DayDocument = _adapter().validate_python(figures["report"])
     return document
-
-
-def from_sealed(body: str) -> DayDocument:
-    """Return the document in the sealed figures of a day."""
-    return from_json(json.dumps(json.loads(body)["report"]).encode())
 
 
 def digest(document: DayDocument) -> str:
@@ -290,20 +284,6 @@ def rate(part: int, whole: int) -> str:
         return "—"
     tenths = rounded(1000 * part, whole)
     return f"{tenths // 10}.{tenths % 10} %"
-
-
-def compact(value: float, digits: int = 3) -> str:
-    """Return a number of an axis: 1.2k, 3.4M."""
-    for size, letter in ((1e9, "bn"), (1e6, "M"), (1e3, "k")):
-        if abs(value) >= size:
-            return f"{value / size:.{digits}g}{letter}".replace("-", MINUS)
-    return f"{value:.{digits}g}".replace("-", MINUS)
-
-
-def digits_to_tell_apart(values: Sequence[float]) -> int:
-    """Return how many digits `compact` needs so that no two of an axis's numbers look the same."""
-    wanted = len(set(values))
-    return next((n for n in range(3, 12) if len({compact(value, n) for value in values}) == wanted), 12)
 
 
 def break_name(kind: str) -> str:

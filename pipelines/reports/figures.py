@@ -19,7 +19,7 @@ def gather(connection: Connection, account: str, day: date, zone: str) -> model.
     """Return what the store says of the business day `day` of the reporting zone `zone`, in one transaction."""
     facts = _Facts(connection, account, day, zone)
     known_at = connection.exec_driver_sql("SELECT now()").scalar_one().astimezone(UTC)
-    completeness = facts.completeness()
+    (completeness,) = facts.lines(model.Completeness, "reports/figures/completeness", day=day, **facts.of_day)
     groups = facts.lines(model.BreakGroup, "reports/figures/breaks", day=day)
     since = {"known_from": facts.began_at, "known_to": known_at}
     document = model.DayDocument(
@@ -58,11 +58,19 @@ def gather(connection: Connection, account: str, day: date, zone: str) -> model.
 
 def owner_queues(connection: Connection, account: str, day: date) -> tuple[model.OwnerQueue, ...]:
     """Return the open breaks up to the day, by owner: how many, how many found since it ended, how many overdue."""
-    rows = run(connection, "reports/figures/queue", account=account, day=day)
-    return tuple(model.OwnerQueue(**row._asdict()) for row in rows)
+    return lines(connection, model.OwnerQueue, "reports/figures/queue", account=account, day=day)
 
 
 Line = TypeVar("Line")
+
+
+def lines(connection: Connection, kind: type[Line], name: str, **parameters: Any) -> tuple[Line, ...]:
+    """Return the rows of a statement as lines of a document; times are UTC."""
+    rows = (row._asdict() for row in run(connection, name, **parameters))
+    return tuple(
+        kind(**{name: cell.astimezone(UTC) if isinstance(cell, datetime) else cell for name, cell in row.items()})
+        for row in rows
+    )
 
 
 class _Facts:
@@ -102,22 +110,17 @@ class _Facts:
         """The days of the charts; a day without an operation of a currency has zeros."""
         days = [self.day - timedelta(days=back) for back in range(model.HISTORY_DAYS - 1, -1, -1)]
         currencies = sorted({name for day in days for name in self._by_day[day]})
-        points = (
-            (day, name, self._by_day[day].get(name, model.CurrencyDay(name, 0, 0, 0, 0, 0)))
+        nothing = model.CurrencyDay("", 0, 0, 0, 0, 0)
+        return tuple(
+            model.HistoryPoint(day, name, it.attempts, it.approved, it.credit_minor)
             for day in days
             for name in currencies
-        )
-        return tuple(
-            model.HistoryPoint(day, name, it.attempts, it.approved, it.credit_minor) for day, name, it in points
+            for it in [self._by_day[day].get(name, nothing)]
         )
 
     def lines(self, kind: type[Line], name: str, **parameters: Any) -> tuple[Line, ...]:
-        """The rows of a statement about the account, as lines of the document; times are UTC."""
-        rows = (row._asdict() for row in self._query(name, **parameters))
-        return tuple(
-            kind(**{name: cell.astimezone(UTC) if isinstance(cell, datetime) else cell for name, cell in row.items()})
-            for row in rows
-        )
+        """The rows of a statement about the account, as lines of the document."""
+        return lines(self.connection, kind, name, account=self.account, **parameters)
 
     def largest_breaks(self, *, only_new: bool = False) -> tuple[model.BreakLine, ...]:
         """The open breaks to look at first; with `only_new`, of those found since the day ended."""
@@ -130,24 +133,6 @@ class _Facts:
             return "no"
         (row,) = self._query("reports/figures/reconciled", day=self.day)
         return "yes" if row.reconciled else "unknown"
-
-    def completeness(self) -> model.Completeness:
-        """The windows over the day and the ledger's head."""
-        (row,) = self._query("reports/figures/completeness", **self.of_day)
-        walked = self._query("reports/figures/rewalked", day=self.day)
-        answer: model.Answer = "yes" if row.covered else ("no" if row.windows or row.incomplete_windows else "unknown")
-        return model.Completeness(
-            complete=answer,
-            windows=row.windows,
-            incomplete_windows=row.incomplete_windows,
-            requests=int(row.requests),
-            rows=int(row.rows),
-            rejects=int(row.rejects),
-            covered_through=row.covered_through and row.covered_through.astimezone(UTC),
-            rewalked=("yes" if walked[0].equal else "no") if walked else "unknown",
-            ledger_entries=row.ledger_entries or 0,
-            ledger_head=row.ledger_head,
-        )
 
     def late_because(self, completeness: model.Completeness) -> str | None:
         """Why the day is not complete: what the last run over it said."""

@@ -65,13 +65,13 @@ def unusual(total: CurrencyTotals, weekday: str) -> list[str]:
     }
     found = []
     for name, (now, before, exponent) in figures.items():
-        least, most = min(before), max(before)
-        word, limit = ("above", most) if 4 * now > 5 * most else ("below", least)
-        if 4 * now > 5 * most or 4 * now < 3 * least:
-            found.append(
-                f"{total.currency} {name} {amount(now, exponent)}: {word} all of the last {len(before)} {weekday}s "
-                f"({'highest' if word == 'above' else 'lowest'} {amount(limit, exponent)})"
-            )
+        if 4 * now > 5 * max(before):
+            beyond = f"above all of the last {len(before)} {weekday}s (highest {amount(max(before), exponent)})"
+        elif 4 * now < 3 * min(before):
+            beyond = f"below all of the last {len(before)} {weekday}s (lowest {amount(min(before), exponent)})"
+        else:
+            continue
+        found.append(f"{total.currency} {name} {amount(now, exponent)}: {beyond}")
     return found
 
 
@@ -111,10 +111,7 @@ def _changes(document: DayDocument) -> Iterator[str]:
         found.append(f"{counted(new, 'new break')} since the day ended")
     restated = len(document.restatements)
     if restated:
-        which = (
-            f"{restated:,} operations of earlier days have" if restated != 1 else "1 operation of an earlier day has"
-        )
-        found.append(f"{which} changed since, listed below")
+        found.append(f"{counted(restated, 'operation')} of earlier days changed since, listed below")
     yield from found
     if not found and any(len(total.weekdays) >= LEAST_WEEKS for total in document.totals):
         yield f"Nothing: each currency is as the last {WEEKS} {weekday}s were."
@@ -142,8 +139,7 @@ def _month_changes(document: MonthDocument) -> Iterator[str]:
         found.append(f"{len(odd) - MOST_LISTED} more unusual figures, at their days below")
     restated = sum(line.count for line in document.restatements)
     if restated:
-        which = f"{restated:,} operations have" if restated != 1 else "1 operation has"
-        found.append(f"{which} changed since the day was sealed, listed below")
+        found.append(f"{counted(restated, 'operation')} changed since the day was sealed, listed below")
     yield from found or ["Nothing: no sealed day is unusual, and none has changed since."]
     if not before:
         yield "The month before is compared when every day of both is sealed."

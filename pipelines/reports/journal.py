@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import date
+from operator import attrgetter
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -20,7 +20,7 @@ from pipelines.reconciliation.close import Sealed, sealed_days
 from resources.currencies import with_decimals
 from resources.environment import Table, fault_of_file, tables_of_file, validated
 from resources.errors import ConfigError, Incomplete
-from resources.output import Column, cells, with_formula_quote, write_named
+from resources.output import cells, with_formula_quote, write_named
 from resources.values import TRUTH, Kind, Wrong, matching, one_of
 from resources.warehouse.engine import Warehouse
 
@@ -187,9 +187,8 @@ def journal_of(sealed: Mapping[date, Sealed], accounts: JournalMap) -> Journal:
     uneven: list[str] = []
     ignored = 0
     for day, seal in sealed.items():
-        document = json.loads(seal.document)
         of_day: list[Line] = []
-        for total in document["totals"]["day"]:
+        for total in seal.figures["totals"]["day"]:
             rule = accounts.rule(total)
             if not int(total["minor"] or 0):
                 continue  # nothing of value: an authorisation of zero has no line
@@ -198,7 +197,7 @@ def journal_of(sealed: Mapping[date, Sealed], accounts: JournalMap) -> Journal:
             elif rule is None or total["currency"] is None or total["exponent"] is None:
                 missing.append(_missing(day, total, rule))
             else:
-                of_day += _booking(day, document["account"], seal, total, rule, accounts)
+                of_day += _booking(day, seal, total, rule, accounts)
         uneven += [
             f"{day} {total.currency}: debit {with_decimals(total.debit_minor, total.exponent)}, "
             f"credit {with_decimals(total.credit_minor, total.exponent)}"
@@ -260,10 +259,8 @@ def journal_csv(journal: Journal, accounts: JournalMap) -> bytes:
     return out.getvalue().encode()
 
 
-def _booking(
-    day: date, account: str, seal: Sealed, total: Mapping[str, Any], rule: Rule, accounts: JournalMap
-) -> Iterator[Line]:
-    values = {"date": f"{day:%Y%m%d}", "account": account} | {
+def _booking(day: date, seal: Sealed, total: Mapping[str, Any], rule: Rule, accounts: JournalMap) -> Iterator[Line]:
+    values = {"date": f"{day:%Y%m%d}", "account": seal.figures["account"]} | {
         name: str(total[name]) for name in ("currency", "type", "status", "count")
     }
     minor = int(total["minor"])
@@ -295,12 +292,9 @@ def _refuse(faults: Sequence[str], what: str, advice: str) -> None:
 
 
 def _xlsx(journal: Journal) -> bytes:
-    from pipelines.reports.workbook import Money, Sheet, tables
-
-    def money(name: str) -> Column:
-        return lambda line: Money(getattr(line, name), line.exponent)
+    from pipelines.reports.workbook import Sheet, money_columns, tables
 
     columns = {"date": "day", "document": "document", "account": "account"}
-    amounts = {"debit": money("debit_minor"), "credit": money("credit_minor")}
+    amounts = money_columns({"debit": "debit_minor", "credit": "credit_minor"}, attrgetter("exponent"))
     page = Sheet("Journal", *cells(journal.lines, columns, amounts, {name: name for name in COLUMNS[5:]}))
     return tables("Journal", [page])

@@ -7,7 +7,6 @@ command, and adds nothing.
 
 from __future__ import annotations
 
-import json
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
@@ -26,7 +25,7 @@ from pipelines.reconciliation.close import (
     sealed_days,
 )
 from pipelines.reports.document import CurrencyDay, CurrencyTotals, OwnerQueue, from_sealed
-from pipelines.reports.figures import owner_queues
+from pipelines.reports.figures import lines, owner_queues
 from resources.warehouse.engine import run
 
 COUNTED = tuple(item.name for item in fields(CurrencyDay) if item.name != "currency")
@@ -173,25 +172,20 @@ def gather_month(connection: Connection, account: str, days: Sequence[date]) -> 
         WarehouseBroken: what is stored of a day is not what was sealed.
     """
     seals = sealed_days(connection, account, days[0], days[-1])
-    found_days = tuple(_day(connection, account, day, seals.get(day)) for day in days)
-    documents = {day: json.loads(sealed.document) for day, sealed in seals.items()}
-    decimals = {
-        name: digits for document in documents.values() for name, digits in document["report"]["decimals"].items()
-    }
+    sealed = {day: seal.figures for day, seal in seals.items()}
+    decimals = {name: digits for figures in sealed.values() for name, digits in figures["report"]["decimals"].items()}
     of_sealed = {"account": account, "days": list(seals)}
     explained = {tuple(row) for row in run(connection, "reports/month/explained_balances", **of_sealed)}
     return MonthDocument(
         account=account,
         month=days[0].replace(day=1),
         reporting_zone=reporting_zone(connection),
-        days=found_days,
-        totals=totals_of(documents.values()),
-        balances=tuple(_balances(documents, decimals, explained)),
-        breaks=tuple(
-            MonthBreaks(**row._asdict()) for row in run(connection, "reports/month/breaks", **of_sealed, last=days[-1])
-        ),
+        days=tuple(_day(connection, account, day, seals.get(day)) for day in days),
+        totals=totals_of(sealed.values()),
+        balances=tuple(_balances(sealed, decimals, explained)),
+        breaks=lines(connection, MonthBreaks, "reports/month/breaks", **of_sealed, last=days[-1]),
         restatements=restatements_of(connection, account, list(seals)),
-        matches=_matches(documents.values()),
+        matches=_matches(sealed.values()),
         decimals=decimals,
         month_before=_month_before(connection, account, days[0]) if len(seals) == len(days) else (),
         queue=owner_queues(connection, account, days[-1]),
@@ -227,15 +221,13 @@ def totals_of(documents: Iterable[Mapping[str, Any]]) -> tuple[Total, ...]:
 
 def restatements_of(connection: Connection, account: str, days: Sequence[date]) -> tuple[MonthRestatement, ...]:
     """Return what is known otherwise of sealed days by now."""
-    rows = run(connection, "reports/month/restatements", account=account, days=list(days))
-    return tuple(MonthRestatement(**row._asdict() | {"known_at": row.known_at.astimezone(UTC)}) for row in rows)
+    return lines(connection, MonthRestatement, "reports/month/restatements", account=account, days=list(days))
 
 
 def _day(connection: Connection, account: str, day: date, sealed: Sealed | None) -> MonthDay:
     if sealed:
-        document = json.loads(sealed.document)
-        count = sum(row["count"] for row in document["totals"]["day"])
-        return MonthDay(day, seal_of(sealed, document), count, totals=from_sealed(sealed.document).totals)
+        count = sum(row["count"] for row in sealed.figures["totals"]["day"])
+        return MonthDay(day, seal_of(sealed), count, totals=from_sealed(sealed.figures).totals)
     found = obstacle(connection, account, day, datetime.now(UTC))
     if found:
         return MonthDay(day, None, reason=found.reason, command=found.command or None, is_of_data=found.is_of_data)
@@ -249,20 +241,14 @@ def _month_before(connection: Connection, account: str, first: date) -> tuple[Cu
     """Return the sums of the month before; nothing if a day of it is not sealed, for then it is no measure."""
     days = days_of_month(first.replace(day=1) - timedelta(days=1))
     seals = sealed_days(connection, account, days[0], days[-1])
-    return sums(from_sealed(seal.document).totals for seal in seals.values()) if len(seals) == len(days) else ()
+    return sums(from_sealed(seal.figures).totals for seal in seals.values()) if len(seals) == len(days) else ()
 
 
-def seal_of(sealed: Sealed, document: Mapping[str, Any]) -> Seal:
+def seal_of(sealed: Sealed) -> Seal:
     """Return who sealed a day, and when."""
-    return Seal(
-        sealed.close_no,
-        sealed.document_sha256,
-        sealed.entry_hash,
-        document["prepared_by"],
-        document["closed_by"],
-        datetime.fromisoformat(document["known_at"]),
-        document["with_open_breaks"],
-    )
+    of_row = {name: getattr(sealed, name) for name in ("close_no", "document_sha256", "entry_hash")}
+    said = {name: sealed.figures[name] for name in ("prepared_by", "closed_by", "with_open_breaks")}
+    return Seal(**of_row, **said, known_at=datetime.fromisoformat(sealed.figures["known_at"]))
 
 
 def _balances(
@@ -275,16 +261,13 @@ def _balances(
     for key, rows in sorted(lines.items()):
         (first, opening), (last, closing) = rows[0], rows[-1]
         is_whole = (last - first).days + 1 == len(rows)
-        opened, closed = _minor(opening["opening_minor"]), _minor(closing["closing_minor"])
+        ends = opening["opening_minor"], closing["closing_minor"]
+        opened, closed = (None if minor is None else int(minor) for minor in ends)
         moved = sum(int(row["movements_minor"]) for _, row in rows)
         unexplained = None if opened is None or closed is None or not is_whole else closed - opened - moved
         yield MonthBalance(
             *key, decimals.get(key[1]), first, opened, moved, unexplained, last, closed, is_explained=key in explained
         )
-
-
-def _minor(text: str | None) -> int | None:
-    return None if text is None else int(text)
 
 
 def _matches(documents: Iterable[Mapping[str, Any]]) -> Matches:

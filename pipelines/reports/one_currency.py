@@ -72,18 +72,13 @@ class InOneCurrency:
         return {0: "", 1: "the day before"}.get(self.rate_days, f"the {self.rate_days} days before")
 
     @property
-    def without(self) -> dict[str, str]:
-        """The currencies that are not in the total, or not with all their days, and why."""
+    def left_out(self) -> str:
+        """Which currencies are not in the total, or not with all their days, and why; empty: none."""
         days: dict[str, list[DayInOne]] = {}
         for line in self.days:
             if line.credit_minor is None:
                 days.setdefault(line.exact.currency, []).append(line)
-        return {currency: _why_left_out(lines, self.days_before) for currency, lines in days.items()}
-
-    @property
-    def left_out(self) -> str:
-        """What is not in the total, in words; empty: nothing."""
-        return "; ".join(f"without {currency}: {why}" for currency, why in self.without.items())
+        return "; ".join(f"without {name}: {_why_left_out(lines, self.days_before)}" for name, lines in days.items())
 
     @property
     def days_of_rates(self) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from importlib import resources as files
 from typing import Any
 
 from pipelines.reports import charts, first_screen, month
@@ -44,7 +43,6 @@ class TotalsRow:
 
     total: CurrencyTotals
     before: tuple[CurrencyDay | None, ...]
-    is_unusual: bool
     spark: str
 
 
@@ -57,7 +55,7 @@ def page(document: DayDocument, in_one: InOneCurrency | None = None) -> str:
         sentence=sentence(document),
         first=first_screen.of_day(document),
         verdicts=list(_verdicts(document)),
-        totals=_totals(document),
+        totals=day_totals(document),
         in_one=in_one,
         charts=list(_charts(document)),
         history_days=HISTORY_DAYS,
@@ -79,7 +77,6 @@ def month_page(document: MonthDocument, in_one: InOneCurrency | None = None) -> 
         verdicts=list(_month_verdicts(document)),
         totals=month_totals(document),
         in_one=in_one,
-        unusual=first_screen.unusual,
     )
 
 
@@ -92,9 +89,9 @@ def _render(template: str, **values: Any) -> str:
         undefined=StrictUndefined,
         keep_trailing_newline=True,
     )
-    css = files.files("pipelines.reports").joinpath("templates/page.css").read_text(encoding="utf-8")
-    functions = {"amount": amount, "rate": rate, "change": change, "break_name": break_name, "moment": moment}
-    return environment.get_template(template).render(css=css, signs=SIGNS, **functions, **values)
+    functions = (amount, rate, change, break_name, moment, first_screen.unusual)
+    environment.globals.update({function.__name__: function for function in functions}, signs=SIGNS)
+    return environment.get_template(template).render(values)
 
 
 def sentence(document: DayDocument) -> str:
@@ -110,23 +107,35 @@ def sentence(document: DayDocument) -> str:
     return f"The day is {complete}, {reconciled}, and {closed}."
 
 
+def day_totals(document: DayDocument) -> list[TotalsRow]:
+    """Return each currency of the day, beside the day and the week before."""
+    found = []
+    for total in document.totals:
+        volumes = [point.credit_minor for point in document.history if point.currency == total.currency]
+        spark = _spark(total.currency, volumes, "last {} days")
+        found.append(TotalsRow(total, (total.day_before, total.week_before), spark))
+    return found
+
+
 def month_totals(document: MonthDocument) -> list[TotalsRow]:
     """Return each currency over the sealed days, beside the month before."""
     before = {(total.currency, total.exponent): total.day for total in document.month_before}
-    days = [{(total.currency, total.exponent): total.day for total in day.totals} for day in document.sealed]
     found = []
     for total in month.sums(day.totals for day in document.days):
         key = (total.currency, total.exponent)
-        volumes = [day[key].credit_minor if key in day else 0 for day in days]
+        volumes = [
+            sum(line.day.credit_minor for line in day.totals if (line.currency, line.exponent) == key)
+            for day in document.sealed
+        ]
         spark = _spark(total.currency, volumes, "{} sealed days")
-        found.append(TotalsRow(total, (before.get(key),), is_unusual=False, spark=spark))
+        found.append(TotalsRow(total, (before.get(key),), spark))
     return found
 
 
 def exponents_of(document: DayDocument) -> dict[str | None, int | None]:
     """Return the decimals of each currency; one that is missing is shown in minor units."""
-    of_totals: dict[str | None, int | None] = {total.currency: total.exponent for total in document.totals}
-    return dict[str | None, int | None](document.decimals.items()) | of_totals
+    of_totals = ((total.currency, total.exponent) for total in document.totals)
+    return dict[str | None, int | None]([*document.decimals.items(), *of_totals])
 
 
 def moment(value: datetime | None) -> str:
@@ -183,21 +192,6 @@ def _month_verdicts(document: MonthDocument) -> Iterator[Verdict]:
         yield Verdict("no", "Restated since", f"operations that have changed since their day was sealed: {count:,}")
 
 
-def _totals(document: DayDocument) -> list[TotalsRow]:
-    volumes: dict[str, list[int]] = {}
-    for point in document.history:
-        volumes.setdefault(point.currency, []).append(point.credit_minor)
-    return [
-        TotalsRow(
-            total,
-            (total.day_before, total.week_before),
-            bool(first_screen.unusual(total, "")),
-            _spark(total.currency, volumes.get(total.currency, []), "last {} days"),
-        )
-        for total in document.totals
-    ]
-
-
 def _spark(currency: str, volumes: list[int], days: str) -> str:
     """Return a currency's volume of these days as a small line; of no day, nothing."""
     return charts.sparkline(volumes, f"Volume of {currency}, {days.format(len(volumes))}") if volumes else ""
@@ -205,7 +199,7 @@ def _spark(currency: str, volumes: list[int], days: str) -> str:
 
 def _charts(document: DayDocument) -> Iterator[tuple[str, str, str]]:
     """Yield each drawing with its title, and what it shows."""
-    exponents = {str(currency): exponent for currency, exponent in exponents_of(document).items()}
+    exponents = exponents_of(document)
     for currency, svg in charts.volume(document.history, exponents).items():
         yield f"Volume, {currency}", svg, "Successful sales, captures and recurring charges a day"
     if approved := charts.approval(document.history):

@@ -138,7 +138,7 @@ def document_of(warehouse: Warehouse, account: str, day: date, zone: str) -> Day
     """
     sealed = sealed_document(warehouse, account, day)
     if sealed:
-        return from_sealed(sealed.document)
+        return from_sealed(sealed.figures)
     with warehouse.transaction() as connection:
         return gather(connection, account, day, zone)
 
@@ -188,11 +188,8 @@ def _contents(
     tips: ChainTips,
 ) -> dict[str, bytes]:
     """Return the files of the pack by their names, the list of their sums last."""
-    documents = {day: json.loads(seal.document) for day, seal in sealed.items()}
-    chain = [
-        row._asdict()
-        for row in run(connection, "reconciliation/close/chain_between", account=account, first=days[0], last=days[-1])
-    ]
+    span = {"account": account, "first": days[0], "last": days[-1]}
+    chain = [row._asdict() for row in run(connection, "reconciliation/close/chain_between", **span)]
     (closed,) = (tip for tip in tips.closed_days if tip.account == account)
     ledger = next((tip for tip in tips.ledger if tip.account == account), None)
     verification = {
@@ -203,9 +200,8 @@ def _contents(
         "ledger_of_windows": ledger and {"entries": ledger.entry_no, "head": ledger.head},
         "closed_days": {"entries": closed.close_no, "head": closed.head},
         "days": [
-            {"business_date": day, "state": "sealed", **asdict(seal_of(sealed[day], documents[day]))}
-            if day in sealed
-            else {"business_date": day, "state": "not sealed"}
+            {"business_date": day, "state": "sealed" if day in sealed else "not sealed"}
+            | (asdict(seal_of(sealed[day])) if day in sealed else {})
             for day in days
         ],
         "restatements": [asdict(line) for line in restatements_of(connection, account, list(sealed))],
@@ -219,7 +215,9 @@ def _contents(
         "check_evidence.py": ours.joinpath("check_evidence.py").read_bytes(),
         "verification.json": _json(verification, indent=1),
         "chain.jsonl": b"".join(_json(row) for row in chain),
-        "totals.json": _json([asdict(total) for total in totals_of(documents.values())], indent=1),
+        "totals.json": _json(
+            [asdict(total) for total in totals_of(seal.figures for seal in sealed.values())], indent=1
+        ),
         **{f"documents/{day}.json": seal.document.encode() for day, seal in sealed.items()},
     }
     sums = "".join(f"{hashlib.sha256(content).hexdigest()}  {name}\n" for name, content in sorted(found.items()))
@@ -227,7 +225,5 @@ def _contents(
 
 
 def _json(value: object, indent: int | None = None) -> bytes:
-    return (
-        json.dumps(value, ensure_ascii=False, sort_keys=True, indent=indent, default=methodcaller("isoformat")).encode()
-        + b"\n"
-    )
+    text = json.dumps(value, ensure_ascii=False, sort_keys=True, indent=indent, default=methodcaller("isoformat"))
+    return f"{text}\n".encode()

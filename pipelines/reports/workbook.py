@@ -14,10 +14,10 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from pipelines.reports import month
-from pipelines.reports.document import CurrencyDay, CurrencyTotals, DayDocument, amount, break_name, digest, rate
+from pipelines.reports.document import DayDocument, amount, break_name, digest, rate
 from pipelines.reports.month import MonthDocument
 from pipelines.reports.one_currency import InOneCurrency
-from pipelines.reports.page import exponents_of, moment, month_totals, sentence
+from pipelines.reports.page import TotalsRow, day_totals, exponents_of, moment, month_totals, sentence
 from resources.output import Column, cells
 
 if TYPE_CHECKING:
@@ -77,12 +77,21 @@ def tables(title: str, pages: Sequence[Sheet]) -> bytes:
     return out.getvalue()
 
 
+def money_columns(columns: Mapping[str, str], exponent_of: Callable[[Any], int | None]) -> dict[str, Column]:
+    """Return columns of amounts by their titles, each an attribute of a line in minor units."""
+
+    def column(name: str) -> Column:
+        return lambda line: Money(getattr(line, name), exponent_of(line))
+
+    return {title: column(name) for title, name in columns.items()}
+
+
 def sheets(document: DayDocument) -> list[Sheet]:
     """Return the tables of the workbook."""
     exponents, proof = exponents_of(document), document.completeness
 
     def money(**columns: str) -> dict[str, Column]:
-        return _money(columns, lambda line: exponents.get(line.currency))
+        return money_columns(columns, lambda line: exponents.get(line.currency))
 
     summary = [
         ("Day", document.business_date),
@@ -100,11 +109,7 @@ def sheets(document: DayDocument) -> list[Sheet]:
     ]
     return [
         Sheet("Summary", ("What", "Value"), summary),
-        Sheet(
-            "Totals",
-            _total_columns("Volume the day before", "Volume a week before"),
-            [_total_row(total, total.day_before, total.week_before) for total in document.totals],
-        ),
+        _totals("Totals", day_totals(document), "Volume the day before", "Volume a week before"),
         _sheet("Balances", document.balances, {"Balance": "balance_name", "Currency": "currency"}, money(**MOVED)),
         _sheet(
             "Breaks",
@@ -115,13 +120,8 @@ def sheets(document: DayDocument) -> list[Sheet]:
         _sheet(
             "Largest breaks",
             document.largest_breaks,
-            {
-                "Break": "break_id",
-                "Type": _break_type,
-                "State": "state",
-                "Day": "business_date",
-                "Currency": "currency",
-            },
+            {"Break": "break_id", "Type": _break_type, "State": "state"},
+            {"Day": "business_date", "Currency": "currency"},
             money(Amount="amount_minor"),
             {"Operation": "operation_id", "Reference": "reference", "Owner": "owner", "Note": "note"},
             {"Due": "due_date"},
@@ -148,15 +148,6 @@ def _moment(name: str) -> Column:
     return lambda line: moment(getattr(line, name))
 
 
-def _money(columns: Mapping[str, str], exponent_of: Callable[[Any], int | None]) -> dict[str, Column]:
-    """Return columns of amounts by their titles, each an attribute of a line in minor units."""
-
-    def column(name: str) -> Column:
-        return lambda line: Money(getattr(line, name), exponent_of(line))
-
-    return {title: column(name) for title, name in columns.items()}
-
-
 def _sheet(name: str, lines: Sequence[Any], *columns: Mapping[str, Column]) -> Sheet:
     """Return a table with a row for each line, each column by its title."""
     return Sheet(name, *cells(lines, *columns))
@@ -166,16 +157,15 @@ def _break_type(line: Any) -> str:
     return break_name(line.break_type)
 
 
-def _total_columns(*before: str) -> tuple[str, ...]:
-    return ("Currency", "Volume", "Out", "Net", *before, "Attempts", "Approved", "Operations")
-
-
-def _total_row(total: CurrencyTotals, *before: CurrencyDay | None) -> tuple[Any, ...]:
-    day, exponent = total.day, total.exponent
-    earlier = [other.credit_minor if other else None for other in before]
-    minors = (day.credit_minor, day.debit_minor, day.credit_minor - day.debit_minor, *earlier)
-    amounts = (Money(minor, exponent) for minor in minors)
-    return (total.currency, *amounts, day.attempts, day.approved, day.operations)
+def _totals(name: str, rows: Sequence[TotalsRow], *before: str) -> Sheet:
+    """Return the table of a period's currencies, their volumes beside those of the periods before."""
+    lines = []
+    for row in rows:
+        day, earlier = row.total.day, [other.credit_minor if other else None for other in row.before]
+        minors = (day.credit_minor, day.debit_minor, day.credit_minor - day.debit_minor, *earlier)
+        amounts = (Money(minor, row.total.exponent) for minor in minors)
+        lines.append((row.total.currency, *amounts, day.attempts, day.approved, day.operations))
+    return Sheet(name, ("Currency", "Volume", "Out", "Net", *before, "Attempts", "Approved", "Operations"), lines)
 
 
 def _in_one_currency(in_one: InOneCurrency | None) -> list[Sheet]:
@@ -213,17 +203,16 @@ def _month_sheets(document: MonthDocument) -> list[Sheet]:
         ("Match rate", rate(matches.matched, matches.required)),
         *((f"Matches by {name}", count) for name, count in matches.by_pass),
     ]
-    currencies = [_total_row(row.total, *row.before) for row in month_totals(document)]
 
     def money_of(currency: str, **columns: str) -> dict[str, Column]:
-        return _money(columns, lambda line: document.decimals.get(getattr(line, currency) or ""))
+        return money_columns(columns, lambda line: document.decimals.get(getattr(line, currency) or ""))
 
     def money(**columns: str) -> dict[str, Column]:
-        return _money(columns, attrgetter("exponent"))
+        return money_columns(columns, attrgetter("exponent"))
 
     return [
         Sheet("Summary", ("What", "Value"), summary),
-        Sheet("Currencies", _total_columns("Volume the month before"), currencies),
+        _totals("Currencies", month_totals(document), "Volume the month before"),
         _sheet(
             "Totals",
             document.totals,

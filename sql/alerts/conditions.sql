@@ -107,8 +107,8 @@ WHERE NOT EXISTS (
 ORDER BY day
 
 -- name: late_stretches
--- The stretches of days that are alerts already, as they were when they were seen first.
-SELECT CAST(split_part(cause, ':', 2) AS date) AS first_day, CAST(split_part(cause, ':', -1) AS date) AS last_day
+-- The stretches of days that are alerts already, by the day that names each, to the last that was missed.
+SELECT CAST(split_part(cause, ':', 2) AS date) AS first_day, last_day
 FROM sync.alerts
 WHERE account = :account AND kind = 'nightly_late' AND resolved_at IS NULL
 

@@ -231,11 +231,13 @@ CREATE TABLE sync.alerts (
     resolved_at       timestamptz,
     over_sent_to      text[] NOT NULL DEFAULT '{}',
     over_sent_at      timestamptz,
+    last_day          date,
+    newest_sent_to    text[] NOT NULL DEFAULT '{}',
     PRIMARY KEY (account, cause, first_seen_at)
 );
 CREATE UNIQUE INDEX alerts_open ON sync.alerts (account, cause) WHERE resolved_at IS NULL;
 
-COMMENT ON TABLE sync.alerts IS 'One row for each time a cause for an alert began; it is sent once, and once more when it is over.';
+COMMENT ON TABLE sync.alerts IS 'One row for each time a cause for an alert began; it is sent once, again for each further day that it is about, and when it is over.';
 COMMENT ON COLUMN sync.alerts.account IS 'Which token''s account (SYNC_ACCOUNT).';
 COMMENT ON COLUMN sync.alerts.cause IS 'Key of the cause: the kind, and what it is about.';
 COMMENT ON COLUMN sync.alerts.first_seen_at IS 'When the cause was seen first.';
@@ -243,11 +245,13 @@ COMMENT ON COLUMN sync.alerts.last_seen_at IS 'When the cause was seen last.';
 COMMENT ON COLUMN sync.alerts.kind IS 'run_failed, check_failed, nightly_late, volume, lateness, token_refused, right_refused, breaks, ledger_broken: docs/runbook.md has a section for each.';
 COMMENT ON COLUMN sync.alerts.title IS 'What happened, in a few words.';
 COMMENT ON COLUMN sync.alerts.message IS 'What happened, where to look, what to do.';
-COMMENT ON COLUMN sync.alerts.sent_to IS 'Channels that took the message.';
-COMMENT ON COLUMN sync.alerts.sent_at IS 'When every channel had taken it; NULL: tried again at the next tick.';
+COMMENT ON COLUMN sync.alerts.sent_to IS 'Channels that took a message that it stands.';
+COMMENT ON COLUMN sync.alerts.sent_at IS 'When every channel had taken the newest; NULL: tried again at the next tick.';
 COMMENT ON COLUMN sync.alerts.resolved_at IS 'When the cause was gone; NULL: it stands.';
 COMMENT ON COLUMN sync.alerts.over_sent_to IS 'Channels that took the message that it is over.';
 COMMENT ON COLUMN sync.alerts.over_sent_at IS 'When every channel had taken that one.';
+COMMENT ON COLUMN sync.alerts.last_day IS 'Last day that the cause was about: a later one is sent anew; NULL: it is about no days in a row.';
+COMMENT ON COLUMN sync.alerts.newest_sent_to IS 'Channels that took the newest message that it stands: of days in a row, the one since last_day was missed.';
 
 CREATE TABLE sync.nights (
     account           text NOT NULL,

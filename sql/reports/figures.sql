@@ -113,7 +113,8 @@ ORDER BY known_to DESC, operation_id
 LIMIT :most
 
 -- name: completeness
--- The windows that cover the day, of the last walk over each second; whether a hole is left; the ledger's head.
+-- The windows that cover the day, of the last walk over each second, and whether a hole is left; what the last fresh
+-- walk said of the store; the ledger's head.
 WITH asked AS (
     SELECT CAST(:starts_at AS timestamptz) AS day_from,
            CAST(:ends_at AS timestamptz) AS day_to
@@ -131,26 +132,27 @@ WITH asked AS (
     SELECT entry_no, encode(entry_hash, 'hex') AS entry_hash
     FROM sync.windows WHERE account = :account ORDER BY entry_no DESC LIMIT 1
 )
-SELECT count(*) FILTER (WHERE verdict = 'complete') AS windows,
-       count(*) FILTER (WHERE verdict <> 'complete') AS incomplete_windows,
-       coalesce(sum(requests), 0) AS requests, coalesce(sum(rows_met), 0) AS rows,
-       coalesce(sum(rows_rejected), 0) AS rejects,
-       coalesce(range_agg(tstzrange(interval_from, interval_to, '[]'))
-                    FILTER (WHERE verdict = 'complete') @> (SELECT tstzrange(day_from, day_to, '[]') FROM asked),
-                false) AS covered,
-       coalesce(bool_or(verdict = 'complete' AND walk_started_at > (SELECT day_to FROM asked)), false) AS walked_after_it_ended,
+SELECT CASE WHEN covered THEN 'yes' WHEN windows + incomplete_windows > 0 THEN 'no' ELSE 'unknown' END AS complete,
+       windows, incomplete_windows, requests, rows, rejects,
        (SELECT max(c.covered_to) FROM sync.coverage c
         WHERE c.account = :account AND c.stream = 'operations' AND c.project_ids = '{}') AS covered_through,
-       (SELECT entry_no FROM head) AS ledger_entries, (SELECT entry_hash FROM head) AS ledger_head
-FROM latest
-
--- name: rewalked
--- What the last fresh walk over the day said of the store.
-SELECT verdict = 'complete' AS equal
-FROM recon.completeness
-WHERE account = :account AND business_date = :day
-ORDER BY walked_at DESC
-LIMIT 1
+       coalesce((
+           SELECT CASE WHEN verdict = 'complete' THEN 'yes' ELSE 'no' END
+           FROM recon.completeness
+           WHERE account = :account AND business_date = :day
+           ORDER BY walked_at DESC
+           LIMIT 1
+       ), 'unknown') AS rewalked,
+       coalesce((SELECT entry_no FROM head), 0) AS ledger_entries, (SELECT entry_hash FROM head) AS ledger_head
+FROM (
+    SELECT count(*) FILTER (WHERE verdict = 'complete') AS windows,
+           count(*) FILTER (WHERE verdict <> 'complete') AS incomplete_windows,
+           coalesce(sum(requests), 0)::bigint AS requests, coalesce(sum(rows_met), 0)::bigint AS rows,
+           coalesce(sum(rows_rejected), 0)::bigint AS rejects,
+           range_agg(tstzrange(interval_from, interval_to, '[]'))
+               FILTER (WHERE verdict = 'complete') @> (SELECT tstzrange(day_from, day_to, '[]') FROM asked) AS covered
+    FROM latest
+) AS walked
 
 -- name: lateness
 -- How long after their completion the operations of the day were first seen.

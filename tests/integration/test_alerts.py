@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import dagster as dg
 import pytest
@@ -13,7 +13,7 @@ from aiosmtpd.smtp import AuthResult
 from fixtures.commands import ROOT, SETTINGS, execute, fetch_all, sync
 from fixtures.receivers import mail_server, watcher, webhook
 from fixtures.reconciliation import CUTOFF, DAY, add_entries, add_operations, breaks_of, reconcile
-from pipelines.alerts.conditions import DagsterFacts, FailedCheck, FailedJob, evaluate
+from pipelines.alerts.conditions import KINDS, Alert, DagsterFacts, Evaluation, FailedCheck, FailedJob, evaluate
 from pipelines.alerts.notifications import ALERTS_FAILED, CAUSES, notify
 from pipelines.definitions import defs
 from pipelines.reconciliation.matching import reconcile_ledger
@@ -95,9 +95,101 @@ def test_what_is_told_of_missing_days_is_how_it_stands_when_it_is_told(loaded, h
     assert f"{days[0]} to {days[2]} are not complete at their deadline" in text
     assert f"`ecommpay-sync operations --from {days[0]} --to {days[2]}`" in text
     (row,) = fetch_all(loaded, "SELECT cause, title FROM sync.alerts")
-    assert row["cause"] == f"nightly_late:{days[0]}:{days[0]}", "it stays the same alert"
+    assert row["cause"] == f"nightly_late:{days[0]}", "it stays the same alert"
     tick(loaded, hook)  # as if they were there
     assert hook.texts[1].startswith(f"*default: over: {row['title']}")
+
+
+# ticks in order: how many nights were missed by then, and which channels are down
+OUTAGES = {
+    "none is down": [(1, ""), (1, ""), (2, ""), (2, ""), (3, "")],
+    "one misses the second night, and takes it later": [(1, ""), (2, "mail"), (2, ""), (2, "")],
+    "one misses the second night for ever": [(1, ""), (2, "mail"), (3, "")],
+    "one takes the first night alone": [(1, ""), (2, "webhook"), (3, "webhook")],
+    "one takes the third night alone": [(1, "mail"), (2, "mail"), (3, ""), (3, "")],
+    "one takes nothing": [(1, "webhook"), (2, "webhook")],
+    "they take turns": [(1, "mail"), (2, "webhook"), (3, "mail"), (3, "webhook"), (4, "mail"), (4, "")],
+    "nights that no tick saw": [(1, ""), (4, "mail"), (4, "")],
+}
+
+
+@pytest.mark.parametrize("name", OUTAGES)
+def test_each_further_missed_night_is_told_once_to_each_channel_and_the_end_to_those_that_took_one(loaded, hook, name):
+    with mail_server() as (mailbox, url):
+        settings = alert_settings(
+            {"ALERT_SMTP_URL": url, "ALERT_EMAIL_FROM": "a@a.example", "ALERT_EMAIL_TO": "b@b.example"}
+        )
+        channels = [EmailChannel(settings.smtp), WebhookChannel(Secret(hook.url))]
+
+        def titles():
+            mails = [subject.removeprefix("[ecommpay-sync] ") for subject, _, _ in mailbox.messages]
+            return {"mail": mails, "webhook": [text.split("*")[1] for text in hook.texts]}
+
+        def look(missed, down):
+            mailbox.refuse, hook.status = down == "mail", 500 if down == "webhook" else 200
+            now = NOON + timedelta(days=missed)
+            found = evaluate(loaded, SETTINGS, settings, now, DagsterFacts())
+            notify(loaded, "default", found, channels, now, RUNBOOK)
+
+        def title(missed):
+            last = TODAY + timedelta(days=missed - 1)
+            return f"default: {TODAY} is not" if missed == 1 else f"default: {TODAY} to {last} are not"
+
+        expected = {"mail": [], "webhook": []}
+        for missed, down in OUTAGES[name]:
+            look(missed, down)
+            for channel, sent in expected.items():
+                if channel != down and title(missed) not in sent:
+                    sent.append(title(missed))
+            assert {channel: [text.split(" complete")[0] for text in sent] for channel, sent in titles().items()} == (
+                expected
+            )
+        look(0, "")
+        look(0, "")
+        for channel, sent in titles().items():
+            assert len(sent) == len(expected[channel]) + bool(expected[channel])
+            assert not sent or sent[-1].startswith("default: over: ")
+
+
+def test_of_any_cause_only_a_later_last_day_is_news(store, hook):
+    def seen(text, day):
+        alert = Alert("breaks", "breaks:EUR", text, "what", "where", "todo", day and date(2026, 3, day))
+        channels = [WebhookChannel(Secret(hook.url))]
+        return notify(store, "default", Evaluation((alert,), ("breaks",)), channels, NOON, RUNBOOK).sent
+
+    sent = [
+        seen("a", 1),
+        seen("other words", 1),
+        seen("c", 3),
+        seen("d", 2),
+        seen("e", 3),
+        seen("f", None),
+        seen("g", 4),
+    ]
+    assert sent == [1, 0, 1, 0, 0, 0, 1]
+    assert [text.split("*")[1] for text in hook.texts] == ["default: a", "default: c", "default: g"]
+    (row,) = fetch_all(store, "SELECT last_day, title FROM sync.alerts")
+    assert row == {"last_day": date(2026, 3, 4), "title": "g"}
+
+
+def test_a_further_day_that_is_recorded_while_a_message_is_sent_is_told_too(store):
+    def seen(day, channel):
+        alert = Alert("nightly_late", "nightly_late:x", f"up to {day}", "what", "where", "todo", date(2026, 3, day))
+        return notify(store, "default", Evaluation((alert,), ("nightly_late",)), [channel], NOON, RUNBOOK).sent
+
+    class Slow:
+        """A channel that takes so long that another process sees the next day."""
+
+        name, titles = "slow", []
+
+        def send(self, title, text):
+            self.titles.append(title)
+            if len(self.titles) == 1:
+                assert seen(2, self) == 0, "two never send at once"
+
+    slow = Slow()
+    assert [seen(1, slow), seen(2, slow), seen(2, slow)] == [1, 1, 0]
+    assert slow.titles == ["default: up to 1", "default: up to 2"]
 
 
 def test_a_cause_that_comes_back_is_told_again(loaded, hook):
@@ -382,9 +474,8 @@ def test_a_database_that_is_away_is_told_once_and_once_that_it_is_back(store_url
 def test_every_kind_of_alert_has_its_section_in_the_runbook():
     text = (ROOT / "docs" / "runbook.md").read_text(encoding="utf-8")
     source = (ROOT / "pipelines/alerts/conditions.py").read_text(encoding="utf-8")
-    kinds = set(re.findall(r'Alert\(\s+"([a-z_]+)"', source))
-    assert len(kinds) == 9
-    for kind in [*kinds, *(cause[0] for cause in (*CAUSES.values(), ALERTS_FAILED))]:
+    assert set(re.findall(r'Alert\(\s+"([a-z_]+)"', source)) == set(KINDS)
+    for kind in [*KINDS, *(cause[0] for cause in (*CAUSES.values(), ALERTS_FAILED))]:
         assert f"### Alert {kind.replace('_', ' ')}\n" in text
 
 

@@ -306,7 +306,7 @@ def test_the_first_screen_of_a_month_has_what_is_in_the_way_of_its_days_and_of_i
     whole = first_screen.of_month(gathered(sealed, FEBRUARY))
     assert [task.what for task in whole.tasks] == ["balance Main: 1.00 EUR unexplained"]
     assert whole.changes == (
-        "1 operation has changed since the day was sealed, listed below",
+        "1 operation changed since the day was sealed, listed below",
         "The month before is compared when every day of both is sealed.",
     )
 
@@ -363,7 +363,7 @@ def test_rates_change_reports_alone_and_nothing_that_is_sealed(sealed, tmp_path)
     )
     assert day.in_one.left_out in day.page.read_text()
     (document,) = fetch_all(sealed, f"SELECT document FROM recon.closes WHERE business_date = '{FEBRUARY[0]}'")
-    assert day.document == from_sealed(document["document"])
+    assert day.document == from_sealed(json.loads(document["document"]))
     assert (stored(), evidence("after.zip")) == (before, pack)
 
 
