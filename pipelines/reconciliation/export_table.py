@@ -21,6 +21,7 @@ from pipelines.reconciliation.ledger_files import (
     sheet_names,
     start_of,
 )
+from pipelines.reconciliation.mapping import undecided
 
 ROWS_LOOKED_AT = 20_000
 KINDS: dict[str, FileKind] = {".csv": "csv", ".tsv": "csv", ".txt": "csv", ".xlsx": "xlsx", ".parquet": "parquet"}
@@ -79,11 +80,29 @@ HIGH_LETTERS = re.compile("[À-ÿ]")
 
 @dataclass(frozen=True)
 class Line:
-    """A line of the mapping: key and value as TOML, and what is said above it."""
+    """A line of the mapping: a key with its value or the head of a table, and what is said above it."""
 
-    text: str
+    key: str = ""
+    value: Any = None
     note: str = ""
-    is_doubt: bool = False
+
+    @property
+    def is_doubt(self) -> bool:
+        """Whether a person must decide what the value is."""
+        return any(undecided(self.value))
+
+    @property
+    def text(self) -> str:
+        """The line as TOML has it."""
+        return self.key if self.value is None else f"{self.key} = {_toml(self.value)}"
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, dict):
+        return f"{{ {', '.join(f'{key} = {_toml(part)}' for key, part in value.items())} }}"
+    if isinstance(value, list):
+        return f"[{', '.join(map(_toml, value))}]"
+    return quoted(value) if isinstance(value, str) else json.dumps(value)
 
 
 @dataclass
@@ -118,7 +137,7 @@ def find_table(path: Path) -> Table:
         kind = "camt.053"
     elif re.search(rb"^:20:.*^:25:", start, re.MULTILINE | re.DOTALL):
         kind = "mt940"
-    notes = [Line(f'kind = "{kind}"')]
+    notes = [Line("kind", kind)]
     if kind == "csv":
         return _csv_table(path, notes)
     if kind == "xlsx":
@@ -139,7 +158,7 @@ def _csv_table(path: Path, notes: list[Line]) -> Table:
         return often if columns else 0, columns
 
     separator = max(SEPARATORS, key=regularity)
-    notes.append(Line(f"separator = {quoted(separator)}"))
+    notes.append(Line("separator", separator))
     layout = Layout(kind="csv", separator=separator, encoding="utf-8" if encoding == "utf-8-sig" else encoding)
     return _with_header(path, replace(layout, header=0), notes)
 
@@ -147,7 +166,7 @@ def _csv_table(path: Path, notes: list[Line]) -> Table:
 def _encoding_of(path: Path, notes: list[Line]) -> str:
     content = start_of(path, 2**20)
     if content.startswith((b"\xff\xfe", b"\xfe\xff")):
-        notes.append(Line('encoding = "utf-16"'))
+        notes.append(Line("encoding", "utf-16"))
         return "utf-16"
     try:
         content[: content.rfind(b"\n") + 1].decode("utf-8")
@@ -157,7 +176,7 @@ def _encoding_of(path: Path, notes: list[Line]) -> str:
         share = sum(bool(HIGH_LETTERS.match(letter)) for letter in letters) / max(len(letters), 1)
         encoding = "cp1251" if share > 0.3 else "cp1252"
         sample = next((line for line in content.decode(encoding, "replace").splitlines() if not line.isascii()), "")
-        notes.append(Line(f'encoding = "{encoding}"', f"it is not UTF-8; in {encoding} a line is {sample[:60]!r}"))
+        notes.append(Line("encoding", encoding, f"it is not UTF-8; in {encoding} a line is {sample[:60]!r}"))
         return encoding
     return "utf-8-sig"
 
@@ -171,10 +190,10 @@ def _xlsx_table(path: Path, notes: list[Line]) -> Table:
     with_dates = [name for name in sheets if "booked_at" in tables[name].places]
     others = f"of {', '.join(map(repr, sheets))}"
     if len(with_dates) > 1:
-        notes.append(Line(f"sheet = {quoted(f'? {best}')}", f"which sheet has the entries {others}", is_doubt=True))
+        notes.append(Line("sheet", f"? {best}", f"which sheet has the entries {others}"))
     else:
-        notes.append(Line(f"sheet = {quoted(best)}", f"the one with dates and amounts {others}"))
-    notes.append(Line(f"header = {tables[best].layout.header}"))
+        notes.append(Line("sheet", best, f"the one with dates and amounts {others}"))
+    notes.append(Line("header", tables[best].layout.header))
     return replace(tables[best], notes=notes)
 
 
@@ -186,7 +205,7 @@ def _with_header(path: Path, layout: Layout, notes: list[Line]) -> Table:
     if not headers or not max(headers)[0]:
         return Table(layout, [], [], {}, notes)
     header = -max(headers)[1]
-    notes.append(Line(f"header = {header}"))
+    notes.append(Line("header", header))
     names = [" ".join(str(cell or "").split()) for cell in next(row for line, row in found if line == header)]
     body = [row for line, row in found if line > header]
     return Table(replace(layout, header=header), names, body, _places(names), notes)

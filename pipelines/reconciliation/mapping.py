@@ -20,6 +20,7 @@ from resources.errors import ConfigError
 from resources.values import TRUTH, ZONE, Kind, Wrong, one_of
 
 ISO = "iso"
+IN_BRACES = re.compile(r"\{([^{}]+)\}")  # a column of a template
 UNDECIDED = "?"  # what `ledger map` writes where it does not know
 DateCells = Literal["date", "time"]
 RepeatedHour = Literal["first", "second"]
@@ -91,8 +92,7 @@ class Source(Table):
     @property
     def columns(self) -> tuple[str, ...]:
         """The columns that are read."""
-        of_template = re.findall(r"\{([^{}]+)\}", self.template)
-        return tuple(name for name in (self.column, *of_template, self.time) if name)
+        return tuple(name for name in (self.column, *IN_BRACES.findall(self.template), self.time) if name)
 
     def __post_init__(self) -> None:
         if sum(map(bool, (self.column, self.value, self.template))) != 1:
@@ -185,7 +185,7 @@ def read_mapping(name: str, folder: Path) -> LedgerMapping:
 
 
 def _mapping(where: str, content: dict[str, Any]) -> LedgerMapping:
-    for place, hint in _undecided(content):
+    for place, hint in undecided(content):
         said = f" ({hint})" if hint else ""
         raise ConfigError(f"{where}: {place} is not decided yet{said}: edit that line of the file.")
     for key in ("skip", "totals"):
@@ -215,14 +215,14 @@ def _mapping(where: str, content: dict[str, Any]) -> LedgerMapping:
     return mapping
 
 
-def _undecided(value: Any, place: str = "") -> Iterator[tuple[str, str]]:
+def undecided(value: Any, place: str = "") -> Iterator[tuple[str, str]]:
     """Yield where a value begins with a question mark, and what stands behind it."""
     if isinstance(value, dict):
         for name, part in value.items():
-            yield from _undecided(part, f"{place}.{name}" if place else name)
+            yield from undecided(part, f"{place}.{name}" if place else name)
     elif isinstance(value, list):
         for part in value:
-            yield from _undecided(part, place)
+            yield from undecided(part, place)
     elif isinstance(value, str) and value.startswith(UNDECIDED):
         yield place, value.removeprefix(UNDECIDED).strip()
 
