@@ -10,6 +10,7 @@ import io
 import re
 from collections.abc import Sequence
 from datetime import date, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -113,24 +114,18 @@ def _workbook(rows: Sequence[Sequence[int | str]], owners: Sequence[str], reason
 
 
 def _write_rows(book: Any, sheet: Any, rows: Sequence[Sequence[int | str]]) -> None:
-    plain = book.add_format({"quote_prefix": True})
-    fill_in = book.add_format({"quote_prefix": True, "bg_color": "#FFF8E1"})
-    amounts: dict[str, Any] = {}  # a format for each number of decimals
+    plain = {"quote_prefix": True}
+    text, fill_in = book.add_format(plain), book.add_format(plain | {"bg_color": "#FFF8E1"})
+    formats = dict.fromkeys(COLUMNS, text) | dict.fromkeys(FILLED_IN, fill_in) | dict.fromkeys(NEEDED)
+    money = cache(lambda pattern: book.add_format({"num_format": pattern}))
     for line, row in enumerate(rows, start=1):
         for column, (name, cell) in enumerate(zip(COLUMNS, row, strict=True)):
-            if isinstance(cell, int):
-                sheet.write_number(line, column, cell)
-            elif name == "amount" and NUMBER.fullmatch(cell) and len(cell) <= DIGITS_OF_A_CELL:
-                pattern = f"#,##0{re.sub(r'[0-9]', '0', cell.lstrip('-0123456789'))}"
-                if pattern not in amounts:
-                    amounts[pattern] = book.add_format({"num_format": pattern})
-                sheet.write_number(line, column, float(cell), amounts[pattern])
-            elif name in FILLED_IN:
-                sheet.write_string(line, column, cell, fill_in) if cell else sheet.write_blank(
-                    line, column, None, fill_in
-                )
-            elif cell:
-                sheet.write_string(line, column, cell, plain)
+            amount = str(cell) if name == "amount" else ""
+            if NUMBER.fullmatch(amount) and len(amount) <= DIGITS_OF_A_CELL:
+                decimals = re.sub(r"[0-9]", "0", amount.lstrip("-0123456789"))
+                sheet.write(line, column, float(amount), money(f"#,##0{decimals}"))
+            elif cell or name in FILLED_IN:
+                sheet.write(line, column, cell, formats[name])
 
 
 def _offer(sheet: Any, lists: Any, name: str, values: Sequence[str], style: str) -> None:

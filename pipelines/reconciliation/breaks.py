@@ -152,9 +152,8 @@ def list_breaks(
     warehouse: Warehouse, account: str, wanted: BreakFilter, *, explained: bool, most: int | None = None
 ) -> list[Any]:
     """Return the breaks that are not resolved and fit the filter, oldest first."""
-    return warehouse.query(
-        "reconciliation/breaks/list", account=account, explained=explained, most=most, **wanted.parameters()
-    )
+    parameters = {"account": account, "explained": explained, "most": most, **wanted.parameters()}
+    return warehouse.query("reconciliation/breaks/list", **parameters)
 
 
 def owners(warehouse: Warehouse, account: str) -> list[str]:
@@ -169,12 +168,10 @@ def reasons(warehouse: Warehouse) -> list[Any]:
 
 def add_reason(warehouse: Warehouse, reason: str, description: str, by: str) -> bool:
     """Add a reason to the list; return whether it was not there yet."""
-    name = person(by)
-    reason, description = text(reason, "a reason", LONGEST_NAME).lower(), text(description, "--description")
+    added = {"by": person(by), "reason": text(reason, "a reason", LONGEST_NAME).lower()}
+    added["description"] = text(description, "--description")
     with warehouse.transaction() as connection:
-        return bool(
-            run(connection, "reconciliation/breaks/add_reason", reason=reason, description=description, by=name)
-        )
+        return bool(run(connection, "reconciliation/breaks/add_reason", **added))
 
 
 def deadlines(warehouse: Warehouse) -> list[Any]:

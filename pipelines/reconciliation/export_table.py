@@ -25,55 +25,33 @@ from pipelines.reconciliation.mapping import undecided
 
 ROWS_LOOKED_AT = 20_000
 KINDS: dict[str, FileKind] = {".csv": "csv", ".tsv": "csv", ".txt": "csv", ".xlsx": "xlsx", ".parquet": "parquet"}
-NAMES: dict[str, tuple[str, ...]] = {  # what columns are called, the surest first
-    "entry_id": (
-        *("entry_id", "entry id", "entry no", "belegnummer", "buchungsnummer", "belegnr", "document number"),
-        *("documentno", "номер документа", "номер", "transaction id", "journal id", "journal no", "num", "no."),
-        *("internal id", "id", "document", "beleg", "ref no", "number", "n° pièce", "numéro", "numero", "número"),
-        *("numer dokumentu", "numer", "boekstuknummer", "nr", "nr."),
-    ),
-    "booked_at": (
-        *("booked_at", "booking date", "booking_date", "buchungsdatum", "belegdatum", "posting date", "date and time"),
-        *("timestamp", "created at", "дата операции", "дата проводки", "transaction date", "datum", "дата", "date"),
-        *("date comptable", "date d'écriture", "fecha", "fecha contable", "data contabile", "data operazione"),
-        *("data księgowania", "boekdatum", "data"),
-    ),
-    "time": ("uhrzeit", "buchungszeit", "posting time", "время", "time", "zeit"),
-    "operation_type": (
-        *("operation_type", "operation type", "transaction type", "document type", "buchungsart", "vorgang"),
-        *("вид операции", "операция", "umsatzart", "type", "art", "вид", "тип", "type d'opération", "tipo", "soort"),
-        *("typ", "rodzaj"),
-    ),
-    "status": ("status", "state", "статус", "zustand", "statut", "estado", "stato"),
-    "currency": (
-        *("currency", "currency code", "währung", "wkz", "waers", "curr.", "валюта", "ccy", "curr", "whg", "whg."),
-        *("devise", "moneda", "divisa", "valuta", "moeda", "waluta"),
-    ),
-    "amount_minor": ("amount_minor", "amount minor", "amount in cents"),
-    "amount": (
-        *("amount", "betrag", "umsatz", "amount in doc. curr.", "amount in document currency", "сумма", "gross"),
-        *("gross amount", "total amount", "montant", "importe", "importo", "valor", "bedrag", "kwota"),
-        *("value", "total"),
-    ),
-    "fee_minor": ("fee_minor", "fee minor"),
-    "fee": (
-        *("fee", "fees", "gebühr", "gebühren", "commission", "комиссия", "charges"),
-        *("frais", "comisión", "commissione"),
-    ),
-    "debit": ("debit", "soll", "дебет", "debit amount", "débit", "debe", "dare", "débito", "debet", "winien"),
-    "credit": ("credit", "haben", "кредит", "credit amount", "crédit", "haber", "avere", "crédito", "ma"),
-    "mark": ("s/h", "soll/haben", "soll/haben-kennzeichen", "d/c", "dc", "debit/credit", "mark"),
-    "operation_id": (
-        *("operation_id", "operation id", "platform operation", "belegfeld 1", "gateway id", "external id"),
-        *("id операции", "assignment", "zuordnung"),
-    ),
-    "project_id": ("project_id", "project id", "project", "projekt", "проект", "kostenstelle", "profit center"),
-    "payment_id": (
-        *("payment_id", "payment id", "zahlungs-id", "zahlung", "id платежа", "платёж", "order", "order id"),
-        *("end_to_end_id", "customer_reference", "bestellnr", "bestellnummer", "заказ", "commande", "n° commande"),
-        *("pedido", "ordine", "zamówienie"),
-    ),
-    "reference": ("reference", "arn", "rrn", "referenz", "référence", "referencia", "riferimento"),
+NAMES = {  # what columns are called, the surest first
+    "entry_id": "entry_id, entry id, entry no, belegnummer, buchungsnummer, belegnr, document number, documentno, "
+    "номер документа, номер, transaction id, journal id, journal no, num, no., internal id, id, document, beleg, "
+    "ref no, number, n° pièce, numéro, numero, número, numer dokumentu, numer, boekstuknummer, nr, nr.",
+    "booked_at": "booked_at, booking date, booking_date, buchungsdatum, belegdatum, posting date, date and time, "
+    "timestamp, created at, дата операции, дата проводки, transaction date, datum, дата, date, date comptable, "
+    "date d'écriture, fecha, fecha contable, data contabile, data operazione, data księgowania, boekdatum, data",
+    "time": "uhrzeit, buchungszeit, posting time, время, time, zeit",
+    "operation_type": "operation_type, operation type, transaction type, document type, buchungsart, vorgang, "
+    "вид операции, операция, umsatzart, type, art, вид, тип, type d'opération, tipo, soort, typ, rodzaj",
+    "status": "status, state, статус, zustand, statut, estado, stato",
+    "currency": "currency, currency code, währung, wkz, waers, curr., валюта, ccy, curr, whg, whg., devise, moneda, "
+    "divisa, valuta, moeda, waluta",
+    "amount_minor": "amount_minor, amount minor, amount in cents",
+    "amount": "amount, betrag, umsatz, amount in doc. curr., amount in document currency, сумма, gross, gross amount, "
+    "total amount, montant, importe, importo, valor, bedrag, kwota, value, total",
+    "fee_minor": "fee_minor, fee minor",
+    "fee": "fee, fees, gebühr, gebühren, commission, комиссия, charges, frais, comisión, commissione",
+    "debit": "debit, soll, дебет, debit amount, débit, debe, dare, débito, debet, winien",
+    "credit": "credit, haben, кредит, credit amount, crédit, haber, avere, crédito, ma",
+    "mark": "s/h, soll/haben, soll/haben-kennzeichen, d/c, dc, debit/credit, mark",
+    "operation_id": "operation_id, operation id, platform operation, belegfeld 1, gateway id, external id, "
+    "id операции, assignment, zuordnung",
+    "project_id": "project_id, project id, project, projekt, проект, kostenstelle, profit center",
+    "payment_id": "payment_id, payment id, zahlungs-id, zahlung, id платежа, платёж, order, order id, end_to_end_id, "
+    "customer_reference, bestellnr, bestellnummer, заказ, commande, n° commande, pedido, ordine, zamówienie",
+    "reference": "reference, arn, rrn, referenz, référence, referencia, riferimento",
 }
 HIGH_LETTERS = re.compile("[À-ÿ]")
 
@@ -115,13 +93,18 @@ class Table:
     places: dict[str, int]
     notes: list[Line] = field(default_factory=list)  # what a mapping says of the layout
 
-    def texts(self, place: int) -> list[str]:
-        """The values of a column that are not empty, as text."""
-        return [text for row in self.rows if (text := cell_text(row, place))]
+    def column(self, name: str) -> str:
+        """What the column of a field is called."""
+        return self.names[self.places[name]]
 
-    def values(self, place: int) -> list[Any]:
-        """The values of a column that are not empty."""
+    def values(self, name: str) -> list[Any]:
+        """The values of a field's column that are not empty; none, where no column gives the field."""
+        place = self.places.get(name, len(self.names))
         return [row[place] for row in self.rows if place < len(row) and row[place] not in (None, "")]
+
+    def texts(self, name: str) -> list[str]:
+        """The same as text, without spaces around it."""
+        return [text for value in self.values(name) if (text := str(value).strip())]
 
 
 def find_table(path: Path) -> Table:
@@ -216,7 +199,7 @@ def _places(names: Sequence[str]) -> dict[str, int]:
     plain = [" ".join(name.lower().split()) for name in names]
     found: dict[str, int] = {}
     for wanted, known in NAMES.items():
-        for word in known:
+        for word in known.split(", "):
             places = [place for place, name in enumerate(plain) if name == word and place not in found.values()]
             if len(places) == 1:
                 found[wanted] = places[0]

@@ -19,29 +19,23 @@ from pipelines.reconciliation.mapping import ISO, LedgerMapping, has_hours
 from resources.currencies import iso_codes
 from resources.errors import ConfigError
 
-WORDS: dict[str, dict[str, tuple[str, ...]]] = {  # their words, by ours
+WORDS = {  # their words, by ours
     "operation_type": {
-        "sale": (
-            *("sale", "payment", "charge", "receive payment", "customer payment", "zahlung", "verkauf", "оплата"),
-            *("продажа", "vente", "paiement", "venta", "pago", "vendita", "pagamento", "venda", "verkoop", "sprzedaż"),
-        ),
-        "capture": ("capture", "einzug", "списание холда"),
-        "recurring": ("recurring", "subscription", "abo", "abonnement", "подписка", "recurring payment"),
-        "refund": (
-            *("refund", "refund receipt", "customer refund", "erstattung", "rückerstattung", "возврат"),
-            *("remboursement", "reembolso", "devolución", "rimborso", "terugbetaling", "zwrot"),
-        ),
-        "reversal": ("reversal", "void", "storno", "сторно", "отмена"),
-        "payout": ("payout", "bill payment", "vendor payment", "auszahlung", "выплата"),
+        "sale": "sale, payment, charge, receive payment, customer payment, zahlung, verkauf, оплата, продажа, vente, "
+        "paiement, venta, pago, vendita, pagamento, venda, verkoop, sprzedaż",
+        "capture": "capture, einzug, списание холда",
+        "recurring": "recurring, subscription, abo, abonnement, подписка, recurring payment",
+        "refund": "refund, refund receipt, customer refund, erstattung, rückerstattung, возврат, remboursement, "
+        "reembolso, devolución, rimborso, terugbetaling, zwrot",
+        "reversal": "reversal, void, storno, сторно, отмена",
+        "payout": "payout, bill payment, vendor payment, auszahlung, выплата",
     },
     "status": {
-        "success": (
-            *("success", "succeeded", "posted", "paid", "completed", "gebucht", "bezahlt", "проведен", "book", "ok"),
-        ),
-        "reversed": ("reversed", "storniert", "сторнирован"),
-        "withdrawn": ("withdrawn", "voided", "deleted", "gelöscht", "удален"),
-        "cancelled": ("cancelled", "canceled", "abgebrochen"),
-        "decline": ("decline", "declined", "abgelehnt", "отклонен"),
+        "success": "success, succeeded, posted, paid, completed, gebucht, bezahlt, проведен, book, ok",
+        "reversed": "reversed, storniert, сторнирован",
+        "withdrawn": "withdrawn, voided, deleted, gelöscht, удален",
+        "cancelled": "cancelled, canceled, abgebrochen",
+        "decline": "decline, declined, abgelehnt, отклонен",
     },
 }
 TOTALS = re.compile(r"(?i)^\W*(total|totals|grand total|sum|summe|gesamt|gesamtsumme|итого|всего|saldo)\b.*|^\*+$")
@@ -104,9 +98,8 @@ def guess_mapping(path: Path) -> Guess:
     if any(text != text.strip() for row in table.rows for text in row if isinstance(text, str)):
         guess.top.append(Line("trim", value=True, note="values have spaces around them"))
     if any(cell_text(row, place) for row in table.rows for place, column in enumerate(table.names) if not column):
-        guess.top.append(
-            Line("ignore_unnamed", value=True, note="columns without a name have values; they are not read")
-        )
+        note = "columns without a name have values; they are not read"
+        guess.top.append(Line("ignore_unnamed", value=True, note=note))
     for name in ("entry_id", "operation_id", "project_id", "payment_id", "reference"):
         _guess_text(table, guess, name)
     _guess_currency(table, guess)
@@ -133,9 +126,8 @@ def _guess_rows(table: Table, guess: Guess) -> None:
 
 
 def _guess_numbers(table: Table, guess: Guess) -> None:
-    names = [name for name in ("amount", "debit", "credit", "fee", "amount_minor", "fee_minor") if name in table.places]
-    columns = [table.places[name] for name in names]
-    values = [value for place in columns for value in table.values(place)]
+    names = ("amount", "debit", "credit", "fee", "amount_minor", "fee_minor")
+    values = [value for name in names for value in table.values(name)]
     texts = [value.strip() for value in values if isinstance(value, str)]
     marks = _marks_of(texts)
     if marks is None:
@@ -162,12 +154,11 @@ def _guess_numbers(table: Table, guess: Guess) -> None:
     for name in ("amount", "amount_minor", "fee", "fee_minor"):
         if name not in table.places or (name.startswith("amount") and "debit" in table.places):
             continue
-        column, texts = table.names[table.places[name]], table.texts(table.places[name])
-        if name.startswith("fee") and any(text.startswith(("-", "\u2212", "(")) for text in texts):
-            source = {"column": column, "negate": True}
+        if name.startswith("fee") and any(text.startswith(("-", "\u2212", "(")) for text in table.texts(name)):
+            source = {"column": table.column(name), "negate": True}
             guess.fields.append(Line(name, source, "fees are booked as negative amounts"))
         else:
-            guess.fields.append(Line(name, column))
+            guess.fields.append(Line(name, table.column(name)))
 
 
 def _marks_of(texts: Sequence[str]) -> tuple[str, str] | None:
@@ -193,7 +184,7 @@ def _marks_of(texts: Sequence[str]) -> tuple[str, str] | None:
 def _guess_direction(table: Table, guess: Guess, numbers: Numbers) -> None:
     """Say which way the money went, where amounts have signs or stand in two columns, or no column has the type."""
     places = table.places
-    words = _words_of(table, "operation_type") if "operation_type" in places else {}
+    words = _words_of(table, "operation_type")
     by_columns = "debit" in places and "credit" in places
     column = places["debit"] if by_columns else places.get("amount", places.get("amount_minor", 0))
     kinds: dict[str, set[str]] = {"positive": set(), "negative": set()}
@@ -210,10 +201,10 @@ def _guess_direction(table: Table, guess: Guess, numbers: Numbers) -> None:
         return
     lines = [Line(), Line("[direction]")]
     if by_columns:
-        lines += [Line(side, table.names[places[side]]) for side in ("debit", "credit")]
+        lines += [Line(side, table.column(side)) for side in ("debit", "credit")]
     elif "mark" in places and not has_negative:
-        marks = f"? some of {' '.join(sorted(set(table.texts(places['mark']))))}"
-        lines.append(Line("mark", table.names[places["mark"]]))
+        marks = f"? some of {' '.join(sorted({*table.texts('mark')}))}"
+        lines.append(Line("mark", table.column("mark")))
         lines.append(Line("positive_marks", marks, "which marks are of money that came in"))
         lines.append(Line("negative_marks", marks, "which marks are of money that went out"))
     for side in ("positive", "negative"):
@@ -226,10 +217,9 @@ def _guess_direction(table: Table, guess: Guess, numbers: Numbers) -> None:
 
 def _guess_dates(table: Table, guess: Guess) -> None:
     booked, clock = table.places["booked_at"], table.places.get("time")
-    column = table.names[booked]
-    source = column if clock is None else {"column": column, "time": table.names[clock]}
-    guess.fields.append(Line("booked_at", source))
-    cells = [value for value in table.values(booked) if isinstance(value, datetime) and value.tzinfo is None]
+    column = table.column("booked_at")
+    guess.fields.append(Line("booked_at", column if clock is None else {"column": column, "time": table.names[clock]}))
+    cells = [value for value in table.values("booked_at") if isinstance(value, datetime) and value.tzinfo is None]
     has_times = any(value.time() != time() for value in cells)
     if has_times:
         guess.top.append(Line("date_cells", "time", "cells hold a time of the day"))
@@ -274,17 +264,16 @@ def _fits(text: str, form: str) -> bool:
 
 
 def _guess_text(table: Table, guess: Guess, name: str) -> None:
-    place = table.places.get(name)
-    if place is None:
+    if name not in table.places:
         if name == "entry_id":
             hint = '? no column is called as an id: a column, or { template = "{A}-{B}" } of several'
             guess.fields.append(Line(name, hint, "each entry needs an id that stays"))
         return
-    texts, column = table.texts(place), table.names[place]
+    texts, column = table.texts(name), table.column(name)
     if name == "entry_id" and not len(table.rows) == len(texts) == len(set(texts)):
         hint = f"{column} is not one id for each row"
         guess.fields.append(Line(name, f"? {hint}", f"{hint}: name another, or a template"))
-    elif any(type(value) in (int, Decimal) for value in table.values(place)):
+    elif any(type(value) in (int, Decimal) for value in table.values(name)):
         note = f"for example {texts[0]}, a number cell: leading zeros, if it had some, are lost"
         guess.fields.append(Line(name, {"column": column, "number": True}, note))
     elif texts:
@@ -292,33 +281,33 @@ def _guess_text(table: Table, guess: Guess, name: str) -> None:
 
 
 def _guess_currency(table: Table, guess: Guess) -> None:
-    place = table.places.get("currency")
-    if place is None:
+    if "currency" not in table.places:
         note = "no column has the currency: which is it, for all rows"
         guess.fields.append(Line("currency", {"value": "? EUR"}, note))
         return
-    column, words = table.names[place], sorted(set(table.texts(place)))
+    column, words = table.column("currency"), sorted({*table.texts("currency")})
     unknown = [word for word in words if word not in iso_codes()]
-    if not unknown:
+    if unknown:
+        codes = {quoted(word): f"? {word}" if word in unknown else word for word in words}
+        note = f"no ISO 4217 code: {', '.join(unknown)}"
+        guess.fields.append(Line("currency", {"column": column, "words": codes}, note))
+    else:
         guess.fields.append(Line("currency", column, f"for example {', '.join(words[:5])}"))
-        return
-    codes = {quoted(word): f"? {word}" if word in unknown else word for word in words}
-    guess.fields.append(Line("currency", {"column": column, "words": codes}, f"no ISO 4217 code: {', '.join(unknown)}"))
 
 
 def _words_of(table: Table, name: str) -> dict[str, str | None]:
-    ours = {word: mine for mine, words in WORDS[name].items() for word in words}
-    return {text: ours.get(text.lower()) for text in sorted(set(table.texts(table.places[name])))}
+    ours = {word: mine for mine, words in WORDS[name].items() for word in words.split(", ")}
+    return {text: ours.get(text.lower()) for text in sorted({*table.texts(name)})}
 
 
 def _guess_words(table: Table, guess: Guess, name: str) -> None:
     if name not in table.places:
         return
-    column, words = table.names[table.places[name]], _words_of(table, name)
+    words = _words_of(table, name)
     if all(theirs == mine for theirs, mine in words.items()):
-        guess.fields.append(Line(name, column))
+        guess.fields.append(Line(name, table.column(name)))
         return
     unknown = [theirs for theirs, mine in words.items() if mine is None]
     note = f"what is {', '.join(unknown)}: one of {', '.join(WORDS[name])}" if unknown else "their words, and ours"
     pairs = {quoted(theirs): mine or "?" for theirs, mine in words.items()}
-    guess.fields.append(Line(name, {"column": column, "words": pairs}, note))
+    guess.fields.append(Line(name, {"column": table.column(name), "words": pairs}, note))
