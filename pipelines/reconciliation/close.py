@@ -11,7 +11,6 @@ import json
 import unicodedata
 from calendar import monthrange
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -96,9 +95,7 @@ def close_day(
         Incomplete: the day is not proved complete, not reconciled, has open breaks, or is closed already.
         SyncError: a load is running; nothing is written.
     """
-    by = _person("--by", by)
-    with _at_rest(warehouse, account, day) as connection:
-        outcome = _close(_Day(connection, account, day), by, with_open_breaks=with_open_breaks)
+    outcome = close_month(warehouse, account, [day], by=by, with_open_breaks=with_open_breaks)[day]
     if isinstance(outcome, Obstacle):
         raise outcome.kind(outcome.message)
     return outcome
@@ -114,7 +111,11 @@ def close_month(
         SyncError: a load is running; nothing is written.
     """
     by = _person("--by", by)
-    with _at_rest(warehouse, account, min(days)) as connection:
+    today = datetime.now(UTC).date()
+    first = min(*days, today) - timedelta(days=1)
+    # while nothing loads or reconciles: what a running load observed would be known too late
+    with days_lock(warehouse, account, first, today, WAIT_SECONDS), warehouse.transaction() as connection:
+        run(connection, "reconciliation/matching/lock_account", account=account)
         return {day: _close(_Day(connection, account, day), by, with_open_breaks=with_open_breaks) for day in days}
 
 
@@ -234,16 +235,6 @@ def reporting_zone(connection: Connection) -> str:
     return str(row.value)
 
 
-@contextmanager
-def _at_rest(warehouse: Warehouse, account: str, day: date) -> Iterator[Connection]:
-    """Yield a transaction while nothing loads or reconciles: what a running load observed would be known too late."""
-    today = datetime.now(UTC).date()
-    first = min(day, today) - timedelta(days=1)
-    with days_lock(warehouse, account, first, today, WAIT_SECONDS), warehouse.transaction() as connection:
-        run(connection, "reconciliation/matching/lock_account", account=account)
-        yield connection
-
-
 def obstacle(
     connection: Connection, account: str, day: date, known_at: datetime, *, with_open_breaks: bool = False
 ) -> Obstacle | None:
@@ -254,28 +245,27 @@ def obstacle(
 def _obstacles(of: _Day, known_at: datetime, *, with_open_breaks: bool) -> Iterator[Obstacle]:
     day = of.day
 
-    def blocked(reason: str, advice: str, command: str = "", kind: type[SyncError] = Incomplete) -> Obstacle:
-        return Obstacle(kind, reason, f"{day} {reason}: {advice}", f"ecommpay-sync {command}" if command else "")
+    def blocked(
+        reason: str, advice: str, command: str = "", kind: type[SyncError] = Incomplete, **is_so: bool
+    ) -> Obstacle:
+        command = f"ecommpay-sync {command}" if command else ""
+        return Obstacle(kind, reason, f"{day} {reason}: {advice}", command, **is_so)
 
     reconcile = f"reconcile --date {day}"
     (bounds,) = of.run("reconciliation/matching/day_bounds")
     if bounds.ends_at > known_at:
         yield blocked("is not over", "close it when it is.", kind=ConfigError)
     if of.is_closed():
-        closed = blocked("is closed already", f"`ecommpay-sync reopen --date {day}` opens it again.", kind=SyncError)
-        yield replace(closed, is_closed=True)
+        advice = f"`ecommpay-sync reopen --date {day}` opens it again."
+        yield blocked("is closed already", advice, kind=SyncError, is_closed=True)
     state = next(iter(of.run("reconciliation/close/close_state")), None)
     if state is None or state.completeness is None:
-        walk = blocked("has not been compared with a fresh walk", f"`ecommpay-sync {reconcile}` does it.", reconcile)
-        yield replace(walk, is_of_data=True)
+        walk = "has not been compared with a fresh walk"
+        yield blocked(walk, f"`ecommpay-sync {reconcile}` does it.", reconcile, is_of_data=True)
         return
     if state.completeness != "complete":
-        load = blocked(
-            f"is not complete ({state.reason})",
-            "load it, reconcile it, and close it then.",
-            f"operations --from {day} --to {day}",
-        )
-        yield replace(load, is_of_data=True)
+        load, advice = f"operations --from {day} --to {day}", "load it, reconcile it, and close it then."
+        yield blocked(f"is not complete ({state.reason})", advice, load, is_of_data=True)
     if state.books_at is not None and state.changed:
         yield blocked("changed after it was reconciled", f"`ecommpay-sync {reconcile}` again.", reconcile)
     if state.books_at is None:

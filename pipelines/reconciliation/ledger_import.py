@@ -109,10 +109,6 @@ class StillWritten(ConfigError):
     """A file changed while it was read: nothing of it is stored."""
 
 
-class _Refused(Exception):
-    """Rows are refused: what was staged is rolled back."""
-
-
 def import_ledger(
     warehouse: Warehouse,
     account: str,
@@ -140,19 +136,16 @@ def import_ledger(
         )
     reader = EntryReader(path, ZoneInfo(zone), exponent, mapping)
     before = _state_of(path)
-    try:
-        with warehouse.transaction() as connection:
-            run(connection, "reconciliation/ledger_import/table")
-            count = _copy(connection, reader)
-            if reader.has_wrong_header or (reader.faults and not accept_partial):
-                raise _Refused  # noqa: TRY301 - rolls back
-            report = _store(connection, account, path, reader, count, replace_day=replace_day)
-            if _state_of(path) != before:
-                raise StillWritten(f"{path.name} was written while it was read: import it when it is complete.")
-            return report
-    except _Refused:
-        skipped = sum(reader.skipped.values())
-        return ImportReport(None, reader.rows_read, 0, 0, 0, tuple(reader.faults), rows_skipped=skipped)
+    with warehouse.transaction() as connection:
+        run(connection, "reconciliation/ledger_import/table")  # which does not outlast the transaction
+        count = _copy(connection, reader)
+        if reader.has_wrong_header or (reader.faults and not accept_partial):
+            skipped = sum(reader.skipped.values())
+            return ImportReport(None, reader.rows_read, 0, 0, 0, tuple(reader.faults), rows_skipped=skipped)
+        report = _store(connection, account, path, reader, count, replace_day=replace_day)
+        if _state_of(path) != before:
+            raise StillWritten(f"{path.name} was written while it was read: import it when it is complete.")
+        return report
 
 
 def _state_of(path: Path) -> tuple[int, int]:
