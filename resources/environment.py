@@ -233,6 +233,8 @@ def fault_of_file(where: str, fault: ErrorDetails, keys: Sequence[str]) -> str:
         said = f" is unknown: {f'did you mean {near}? There' if near else 'there'} are {', '.join(keys)}."
     elif fault["type"] == "missing":
         said = " is missing: add it."
+    elif fault["type"] == "string_type":
+        said = " is no text: put it in quotes."
     elif fault["type"] == "value_error":
         wrong = str(fault["ctx"]["error"])
         said = wrong if wrong.startswith((".", "[")) else f" {wrong}"

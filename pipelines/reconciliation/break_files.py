@@ -10,6 +10,7 @@ import io
 import re
 from collections.abc import Sequence
 from datetime import date, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -113,24 +114,18 @@ def _workbook(rows: Sequence[Sequence[int | str]], owners: Sequence[str], reason
 
 
 def _write_rows(book: Any, sheet: Any, rows: Sequence[Sequence[int | str]]) -> None:
-    plain = book.add_format({"quote_prefix": True})
-    fill_in = book.add_format({"quote_prefix": True, "bg_color": "#FFF8E1"})
-    amounts: dict[str, Any] = {}  # a format for each number of decimals
+    plain = {"quote_prefix": True}
+    text, fill_in = book.add_format(plain), book.add_format(plain | {"bg_color": "#FFF8E1"})
+    formats = dict.fromkeys(COLUMNS, text) | dict.fromkeys(FILLED_IN, fill_in) | dict.fromkeys(NEEDED)
+    money = cache(lambda pattern: book.add_format({"num_format": pattern}))
     for line, row in enumerate(rows, start=1):
         for column, (name, cell) in enumerate(zip(COLUMNS, row, strict=True)):
-            if isinstance(cell, int):
-                sheet.write_number(line, column, cell)
-            elif name == "amount" and NUMBER.fullmatch(cell) and len(cell) <= DIGITS_OF_A_CELL:
-                pattern = f"#,##0{re.sub(r'[0-9]', '0', cell.lstrip('-0123456789'))}"
-                if pattern not in amounts:
-                    amounts[pattern] = book.add_format({"num_format": pattern})
-                sheet.write_number(line, column, float(cell), amounts[pattern])
-            elif name in FILLED_IN:
-                sheet.write_string(line, column, cell, fill_in) if cell else sheet.write_blank(
-                    line, column, None, fill_in
-                )
-            elif cell:
-                sheet.write_string(line, column, cell, plain)
+            amount = str(cell) if name == "amount" else ""
+            if NUMBER.fullmatch(amount) and len(amount) <= DIGITS_OF_A_CELL:
+                decimals = re.sub(r"[0-9]", "0", amount.lstrip("-0123456789"))
+                sheet.write(line, column, float(amount), money(f"#,##0{decimals}"))
+            elif cell or name in FILLED_IN:
+                sheet.write(line, column, cell, formats[name])
 
 
 def _offer(sheet: Any, lists: Any, name: str, values: Sequence[str], style: str) -> None:
@@ -164,22 +159,18 @@ def read_breaks(path: Path) -> list[FilledRow]:
         raise ConfigError(f"{path.name} is empty: write the list with `ecommpay-sync breaks --output FILE`.")
     names, rows = read_ledger_file(path, layout)
     places = _header(path, names)
-    found = []
-    faults = []
+    found, faults = [], []
     for line, cells in rows:
         filled = {name: cells[at] if at < len(cells) else "" for name, at in places.items()}
         if kind == ".csv":
             filled = {name: without_formula_quote(cell) for name, cell in filled.items()}
         try:
-            row = _filled_row(line, filled)
+            found.append(_filled_row(line, filled))
         except ConfigError as error:
             faults.append(f"row {line}: {error}")
-            continue
-        if row is not None:
-            found.append(row)
     if faults:
         raise ConfigError(nothing_applied(faults, "correct these cells"))
-    return found
+    return [row for row in found if row is not None]
 
 
 def _layout_of_csv(path: Path) -> Layout | None:
@@ -207,13 +198,11 @@ def _layout_of_workbook(path: Path) -> Layout | None:
 
 
 def _header(path: Path, cells: Sequence[Any]) -> dict[str, int]:
-    places: dict[str, int] = {}
-    for place, cell in enumerate(cells):
-        name = shown(str(cell or "")).lower()
-        if name in COLUMNS:
-            if name in places:
-                raise ConfigError(f"{path.name} has the column {name} twice: keep one.")
-            places[name] = place
+    names = [shown(str(cell or "")).lower() for cell in cells]
+    places = {name: names.index(name) for name in COLUMNS if name in names}
+    for name in places:
+        if names.count(name) > 1:
+            raise ConfigError(f"{path.name} has the column {name} twice: keep one.")
     missing = [name for name in NEEDED if name not in places]
     if missing or not any(name in places for name in FILLED_IN):
         lacking = " and ".join(missing) or "owner, reason or note"
@@ -226,13 +215,13 @@ def _header(path: Path, cells: Sequence[Any]) -> dict[str, int]:
 
 def _filled_row(line: int, cells: dict[str, Any]) -> FilledRow | None:
     """Return a row, or None where neither a break is named nor anything filled in (a sum below the list)."""
-    spoiled = {name: cell for name, cell in cells.items() if name in TAKEN and isinstance(cell, Spoiled)}
-    for name, cell in spoiled.items():
-        raise ConfigError(f"the {name} {cell.problem}: {cell.advice}")
-    owner, reason, note = (_text(cells[name]) if name in cells else None for name in FILLED_IN)
-    if cells.get("id") in (None, "") and cells.get("version") in (None, "") and not (owner or reason or note):
+    for name in TAKEN:
+        if isinstance(cell := cells.get(name), Spoiled):
+            raise ConfigError(f"the {name} {cell.problem}: {cell.advice}")
+    filled = [_text(cells[name]) if name in cells else None for name in FILLED_IN]
+    if cells["id"] in (None, "") and cells["version"] in (None, "") and not any(filled):
         return None
-    return FilledRow(line, _whole("id", cells.get("id")), _whole("version", cells.get("version")), owner, reason, note)
+    return FilledRow(line, _whole("id", cells["id"]), _whole("version", cells["version"]), *filled)
 
 
 def _whole(name: str, value: Any) -> int:

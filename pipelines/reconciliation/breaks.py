@@ -6,7 +6,7 @@ break is its version. A file of breaks is written and read by `break_files`; peo
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -148,24 +148,12 @@ class Applied:
     untouched: int
 
 
-@dataclass
-class Plan:
-    """What the rows of a file come to: the changes, or what forbids all of them."""
-
-    changes: list[Change] = field(default_factory=list)
-    faults: list[str] = field(default_factory=list)  # a person must correct the file
-    conflicts: list[str] = field(default_factory=list)  # somebody changed a break meanwhile
-    unchanged: int = 0
-    untouched: int = 0
-
-
 def list_breaks(
     warehouse: Warehouse, account: str, wanted: BreakFilter, *, explained: bool, most: int | None = None
 ) -> list[Any]:
     """Return the breaks that are not resolved and fit the filter, oldest first."""
-    return warehouse.query(
-        "reconciliation/breaks/list", account=account, explained=explained, most=most, **wanted.parameters()
-    )
+    parameters = {"account": account, "explained": explained, "most": most, **wanted.parameters()}
+    return warehouse.query("reconciliation/breaks/list", **parameters)
 
 
 def owners(warehouse: Warehouse, account: str) -> list[str]:
@@ -180,12 +168,10 @@ def reasons(warehouse: Warehouse) -> list[Any]:
 
 def add_reason(warehouse: Warehouse, reason: str, description: str, by: str) -> bool:
     """Add a reason to the list; return whether it was not there yet."""
-    name = person(by)
-    reason, description = text(reason, "a reason", LONGEST_NAME).lower(), text(description, "--description")
+    added = {"by": person(by), "reason": text(reason, "a reason", LONGEST_NAME).lower()}
+    added["description"] = text(description, "--description")
     with warehouse.transaction() as connection:
-        return bool(
-            run(connection, "reconciliation/breaks/add_reason", reason=reason, description=description, by=name)
-        )
+        return bool(run(connection, "reconciliation/breaks/add_reason", **added))
 
 
 def deadlines(warehouse: Warehouse) -> list[Any]:
@@ -209,14 +195,8 @@ def change_breaks(warehouse: Warehouse, account: str, wanted: BreakFilter, chang
     by = person(by)
     with warehouse.transaction() as connection:
         change = _valid(change, known_reasons(connection))
-        found = run(
-            connection,
-            "reconciliation/breaks/list",
-            account=account,
-            explained=wanted.ids is not None,
-            most=None,
-            **wanted.parameters(),
-        )
+        parameters = {"account": account, "explained": wanted.ids is not None, "most": None, **wanted.parameters()}
+        found = run(connection, "reconciliation/breaks/list", **parameters)
         missing = sorted({*(wanted.ids or ())} - {row.break_id for row in found})
         if missing:
             fits = " that fits the other options" * (wanted != BreakFilter(ids=wanted.ids))
@@ -236,69 +216,58 @@ def apply_rows(warehouse: Warehouse, account: str, rows: Sequence[FilledRow], by
         Incomplete: a break that was filled in changed since the file was written.
     """
     by = person(by)
-    ids = sorted({row.break_id for row in rows})
+    ids = [row.break_id for row in rows]
+    versions = [row.version for row in rows]
     with warehouse.transaction() as connection:
         run(connection, "reconciliation/breaks/lock", account=account, ids=ids)
-        states = run(
-            connection,
-            "reconciliation/breaks/states",
-            account=account,
-            ids=[row.break_id for row in rows],
-            versions=[row.version for row in rows],
-        )
-        plan = make_plan(rows, {row.break_id: row for row in states}, known_reasons(connection))
-        if plan.faults:
-            raise ConfigError(nothing_applied(plan.faults, "correct these rows"))
-        if plan.conflicts:
-            advice = "write the list again, or take these rows out of the file"
-            raise Incomplete(nothing_applied(plan.conflicts, advice))
-        _save_changes(connection, account, by, plan.changes)
-    return Applied(len(plan.changes), plan.unchanged, plan.untouched)
+        states = run(connection, "reconciliation/breaks/states", account=account, ids=ids, versions=versions)
+        changes, untouched = _changes_of(rows, states, known_reasons(connection))
+        _save_changes(connection, account, by, changes)
+    return Applied(len(changes), len(rows) - len(changes) - untouched, untouched)
 
 
-def make_plan(rows: Sequence[FilledRow], states: Mapping[int, Any], reasons: Collection[str]) -> Plan:
-    """Return what the rows come to, each held against its break as it was written into the file and as it is now.
+def _changes_of(rows: Sequence[FilledRow], states: Sequence[Any], reasons: Collection[str]) -> tuple[list[Change], int]:
+    """Return what the rows change, each held against its break as it is now, and how many nobody filled in.
 
-    A cell counts as filled in if it is not what the file said; one that was emptied clears what it said. What a break
-    says already is no change, whatever happened to it meanwhile: so a second time changes nothing.
+    What a break says already is no change, whatever happened to it meanwhile: so a second time changes nothing.
     """
-    plan = Plan()
+    changes, untouched = [], 0
+    faults, conflicts = [], []
     lines: dict[int, int] = {}
+    by_id: dict[int, Any] = {state.break_id: state for state in states if state.has_base}
     for row in rows:
-        state = states.get(row.break_id)
-        if state is None or not state.has_base:
-            plan.faults.append(
-                f"row {row.line}: there is no break {row.break_id} of version {row.version} in this account"
-            )
-            continue
-        if row.break_id in lines:
-            plan.faults.append(f"row {row.line}: break {row.break_id} stands in row {lines[row.break_id]} already")
-            continue
-        lines[row.break_id] = row.line
+        state: Any = by_id.get(row.break_id)
         try:
-            _add_row(plan, row, state, reasons)
+            filled = _filled_cells(row, state, lines)
+            change = _valid(Change(row.break_id, **filled, explained=bool(filled.get("reason"))), reasons)
         except ConfigError as error:
-            plan.faults.append(f"row {row.line}: {error}")
-    return plan
+            faults.append(f"row {row.line}: {error}")
+            continue
+        untouched += not filled
+        is_so = all(shown(getattr(change, name)) == shown(getattr(state, name) or "") for name in filled)
+        if is_so and not (change.explained and state.state == "open"):
+            continue
+        if state.version != row.version:
+            conflicts.append(f"row {row.line}: {_what_changed(state)}")
+        changes.append(change)
+    if faults:
+        raise ConfigError(nothing_applied(faults, "correct these rows"))
+    if conflicts:
+        raise Incomplete(nothing_applied(conflicts, "write the list again, or take these rows out of the file"))
+    return changes, untouched
 
 
-def _add_row(plan: Plan, row: FilledRow, state: Any, reasons: Collection[str]) -> None:
+def _filled_cells(row: FilledRow, state: Any | None, lines: dict[int, int]) -> dict[str, str]:
+    """Return the cells that are not what the file said; one that was emptied clears what it said."""
+    if state is None:
+        raise ConfigError(f"there is no break {row.break_id} of version {row.version} in this account")
+    if lines.setdefault(row.break_id, row.line) != row.line:
+        raise ConfigError(f"break {row.break_id} stands in row {lines[row.break_id]} already")
     cells = {name: shown(cell) for name in FILLED_IN if (cell := getattr(row, name)) is not None}
-    filled = {name: cell for name, cell in cells.items() if cell != shown(getattr(state, f"base_{name}") or "")}
-    if not filled:
-        plan.untouched += 1
-        return
-    change = _valid(Change(row.break_id, **filled, explained=bool(filled.get("reason"))), reasons)
-    is_so = all(shown(getattr(change, name)) == shown(getattr(state, name) or "") for name in filled)
-    if is_so and not (change.explained and state.state == "open"):
-        plan.unchanged += 1
-    elif state.version != row.version:
-        plan.conflicts.append(_what_changed(row, state))
-    else:
-        plan.changes.append(change)
+    return {name: cell for name, cell in cells.items() if cell != shown(getattr(state, f"base_{name}") or "")}
 
 
-def _what_changed(row: FilledRow, state: Any) -> str:
+def _what_changed(state: Any) -> str:
     def amount(minor: int | None) -> str:
         return major_units(minor, state.currency, state.business_date)
 
@@ -312,7 +281,7 @@ def _what_changed(row: FilledRow, state: Any) -> str:
     changed = ", ".join(f"{name} {old or 'none'} → {new or 'none'}" for name, old, new in pairs if old != new)
     at = state.changed_at.astimezone(UTC)
     return (
-        f"row {row.line}: break {row.break_id} was changed by {state.changed_by} at {at:%Y-%m-%d %H:%M:%S} UTC: "
+        f"break {state.break_id} was changed by {state.changed_by} at {at:%Y-%m-%d %H:%M:%S} UTC: "
         f"{changed or 'what was found'}"
     )
 

@@ -11,10 +11,9 @@ import json
 import unicodedata
 from calendar import monthrange
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
-from functools import cached_property, partial
+from functools import cached_property
 from typing import Any
 
 from sqlalchemy import Connection
@@ -74,6 +73,24 @@ class Obstacle:
 Outcome = Sealed | Prepared | Obstacle
 
 
+@dataclass(frozen=True)
+class _Day:
+    """A business day of an account, in a transaction."""
+
+    connection: Connection
+    account: str
+    day: date
+
+    def run(self, name: str, **parameters: Any) -> list[Any]:
+        return run(self.connection, name, **{"account": self.account, "day": self.day} | parameters)
+
+    def rows(self, name: str, **parameters: Any) -> list[dict[str, Any]]:
+        return [dict(row._asdict()) for row in self.run(name, **parameters)]
+
+    def is_closed(self) -> bool:
+        return bool(self.run("reconciliation/close/closes_between", first=self.day, last=self.day))
+
+
 def close_day(
     warehouse: Warehouse, account: str, day: date, *, by: str, with_open_breaks: bool = False
 ) -> Sealed | Prepared:
@@ -84,9 +101,7 @@ def close_day(
         Incomplete: the day is not proved complete, not reconciled, has open breaks, or is closed already.
         SyncError: a load is running; nothing is written.
     """
-    by = _person("--by", by)
-    with _at_rest(warehouse, account, day) as connection:
-        outcome = _close(connection, account, day, by, with_open_breaks=with_open_breaks)
+    outcome = close_month(warehouse, account, [day], by=by, with_open_breaks=with_open_breaks)[day]
     if isinstance(outcome, Obstacle):
         raise outcome.kind(outcome.message)
     return outcome
@@ -102,8 +117,12 @@ def close_month(
         SyncError: a load is running; nothing is written.
     """
     by = _person("--by", by)
-    with _at_rest(warehouse, account, min(days)) as connection:
-        return {day: _close(connection, account, day, by, with_open_breaks=with_open_breaks) for day in days}
+    today = datetime.now(UTC).date()
+    first = min(*days, today) - timedelta(days=1)
+    # while nothing loads or reconciles: what a running load observed would be known too late
+    with days_lock(warehouse, account, first, today, WAIT_SECONDS), warehouse.transaction() as connection:
+        run(connection, "reconciliation/matching/lock_account", account=account)
+        return {day: _close(_Day(connection, account, day), by, with_open_breaks=with_open_breaks) for day in days}
 
 
 def days_of_month(month: date) -> tuple[date, ...]:
@@ -111,32 +130,33 @@ def days_of_month(month: date) -> tuple[date, ...]:
     return tuple(month.replace(day=number) for number in range(1, monthrange(month.year, month.month)[1] + 1))
 
 
-def _close(connection: Connection, account: str, day: date, by: str, *, with_open_breaks: bool) -> Outcome:
-    known_at = _present(connection, account)
-    found = obstacle(connection, account, day, known_at, with_open_breaks=with_open_breaks)
+def _close(day: _Day, by: str, *, with_open_breaks: bool) -> Outcome:
+    known_at = _present(day)
+    found = next(_obstacles(day, known_at, with_open_breaks=with_open_breaks), None)
     if found:
         return found
-    figures = _figures_digest(connection, account, day)
-    preparation = latest_preparation(connection, account, day)
+    figures = _figures_digest(day)
+    preparation = latest_preparation(day.connection, day.account, day.day)
     if preparation is None or preparation.figures_sha256 != figures:
-        return replace(_prepare(connection, account, day, by, figures), instead_of=preparation)
+        (row,) = day.run("reconciliation/close/close_prepare", by=by, figures=bytes.fromhex(figures))
+        return Prepared(by, row.prepared_at, row.database_user, figures, instead_of=preparation)
     if is_same_person(preparation.by, by):
         return Obstacle(
             ConfigError,
             f"prepared by {preparation.by}: another person must close it",
-            f"{preparation.by} prepared {day}: another person must close it.",
-            f"ecommpay-sync close --date {day} --by NAME",
+            f"{preparation.by} prepared {day.day}: another person must close it.",
+            f"ecommpay-sync close --date {day.day} --by NAME",
         )
-    return _seal(connection, account, day, preparation, by, known_at, with_open_breaks=with_open_breaks)
+    return _seal(day, preparation, by, known_at, with_open_breaks=with_open_breaks)
 
 
-def _present(connection: Connection, account: str) -> datetime:
+def _present(day: _Day) -> datetime:
     """Return the present moment, not before what was loaded last was known: what comes later is no part of a seal.
 
     Raises:
         ConfigError: this machine's clock is far from the database's, or behind what the platform has said.
     """
-    (row,) = run(connection, "reconciliation/close/clocks", account=account)
+    (row,) = day.run("reconciliation/close/clocks")
     now = datetime.now(UTC)
     loaded_at: datetime = row.loaded_at or row.now
     if abs((row.now - now).total_seconds()) > TOLERANCE or (loaded_at - now).total_seconds() > TOLERANCE:
@@ -148,26 +168,14 @@ def _present(connection: Connection, account: str) -> datetime:
     return max(now, loaded_at)
 
 
-def _seal(
-    connection: Connection,
-    account: str,
-    day: date,
-    preparation: Prepared,
-    by: str,
-    known_at: datetime,
-    *,
-    with_open_breaks: bool,
-) -> Sealed:
-    report = replace(
-        gather(connection, account, day, reporting_zone(connection)),
-        known_at=known_at,
-        close=Close(preparation.by, by, known_at),
-    )
+def _seal(day: _Day, preparation: Prepared, by: str, known_at: datetime, *, with_open_breaks: bool) -> Sealed:
+    figures = gather(day.connection, day.account, day.day, reporting_zone(day.connection))
+    report = replace(figures, known_at=known_at, close=Close(preparation.by, by, known_at))
     document = _canonical(
-        _document(connection, account, day)
+        _document(day)
         | {
             "report": json.loads(to_json(report)),
-            "known_at": known_at.isoformat(timespec="microseconds"),
+            "known_at": known_at,
             "prepared_by": preparation.by,
             "prepared_at": preparation.at,
             "prepared_as": preparation.database_user,
@@ -176,11 +184,8 @@ def _seal(
             "with_open_breaks": with_open_breaks,
         }
     )
-    (row,) = run(
-        connection,
+    (row,) = day.run(
         "reconciliation/close/close_add",
-        account=account,
-        day=day,
         known_at=known_at,
         prepared_by=preparation.by,
         by=by,
@@ -199,10 +204,11 @@ def reopen_day(warehouse: Warehouse, account: str, day: date, *, by: str, reason
     """
     by, reason = _person("--by", by), _person("--reason", reason)
     with warehouse.transaction() as connection:
-        run(connection, "reconciliation/matching/lock_account", account=account)
-        if not run(connection, "reconciliation/close/closes_between", account=account, first=day, last=day):
+        closed = _Day(connection, account, day)
+        closed.run("reconciliation/matching/lock_account")
+        if not closed.is_closed():
             raise ConfigError(f"{day} is not closed: there is nothing to open again.")
-        (row,) = run(connection, "reconciliation/close/close_reopen", account=account, day=day, by=by, reason=reason)
+        (row,) = closed.run("reconciliation/close/close_reopen", by=by, reason=reason)
         return int(row.close_no)
 
 
@@ -235,48 +241,37 @@ def reporting_zone(connection: Connection) -> str:
     return str(row.value)
 
 
-@contextmanager
-def _at_rest(warehouse: Warehouse, account: str, day: date) -> Iterator[Connection]:
-    """Yield a transaction while nothing loads or reconciles: what a running load observed would be known too late."""
-    today = datetime.now(UTC).date()
-    first = min(day, today) - timedelta(days=1)
-    with days_lock(warehouse, account, first, today, WAIT_SECONDS), warehouse.transaction() as connection:
-        run(connection, "reconciliation/matching/lock_account", account=account)
-        yield connection
-
-
 def obstacle(
     connection: Connection, account: str, day: date, known_at: datetime, *, with_open_breaks: bool = False
 ) -> Obstacle | None:
     """Return what keeps a day from being closed at a moment, the first thing to do; None: nothing does."""
-    return next(_obstacles(connection, account, day, known_at, with_open_breaks=with_open_breaks), None)
+    return next(_obstacles(_Day(connection, account, day), known_at, with_open_breaks=with_open_breaks), None)
 
 
-def _obstacles(
-    connection: Connection, account: str, day: date, known_at: datetime, *, with_open_breaks: bool
-) -> Iterator[Obstacle]:
-    def blocked(reason: str, advice: str, command: str = "", kind: type[SyncError] = Incomplete) -> Obstacle:
-        return Obstacle(kind, reason, f"{day} {reason}: {advice}", f"ecommpay-sync {command}" if command else "")
+def _obstacles(of: _Day, known_at: datetime, *, with_open_breaks: bool) -> Iterator[Obstacle]:
+    day = of.day
+
+    def blocked(
+        reason: str, advice: str, command: str = "", kind: type[SyncError] = Incomplete, **is_so: bool
+    ) -> Obstacle:
+        command = f"ecommpay-sync {command}" if command else ""
+        return Obstacle(kind, reason, f"{day} {reason}: {advice}", command, **is_so)
 
     reconcile = f"reconcile --date {day}"
-    (bounds,) = run(connection, "reconciliation/matching/day_bounds", account=account, day=day)
+    (bounds,) = of.run("reconciliation/matching/day_bounds")
     if bounds.ends_at > known_at:
         yield blocked("is not over", "close it when it is.", kind=ConfigError)
-    if run(connection, "reconciliation/close/closes_between", account=account, first=day, last=day):
-        closed = blocked("is closed already", f"`ecommpay-sync reopen --date {day}` opens it again.", kind=SyncError)
-        yield replace(closed, is_closed=True)
-    state = next(iter(run(connection, "reconciliation/close/close_state", account=account, day=day)), None)
+    if of.is_closed():
+        advice = f"`ecommpay-sync reopen --date {day}` opens it again."
+        yield blocked("is closed already", advice, kind=SyncError, is_closed=True)
+    state = next(iter(of.run("reconciliation/close/close_state")), None)
     if state is None or state.completeness is None:
-        walk = blocked("has not been compared with a fresh walk", f"`ecommpay-sync {reconcile}` does it.", reconcile)
-        yield replace(walk, is_of_data=True)
+        walk = "has not been compared with a fresh walk"
+        yield blocked(walk, f"`ecommpay-sync {reconcile}` does it.", reconcile, is_of_data=True)
         return
     if state.completeness != "complete":
-        load = blocked(
-            f"is not complete ({state.reason})",
-            "load it, reconcile it, and close it then.",
-            f"operations --from {day} --to {day}",
-        )
-        yield replace(load, is_of_data=True)
+        load, advice = f"operations --from {day} --to {day}", "load it, reconcile it, and close it then."
+        yield blocked(f"is not complete ({state.reason})", advice, load, is_of_data=True)
     if state.books_at is not None and state.changed:
         yield blocked("changed after it was reconciled", f"`ecommpay-sync {reconcile}` again.", reconcile)
     if state.books_at is None:
@@ -289,60 +284,44 @@ def _obstacles(
         )
 
 
-def _document(connection: Connection, account: str, day: date) -> dict[str, Any]:
-    rows = partial(_rows, connection, account=account)
-    (head,) = rows("reconciliation/close/seal_head", day=day)
-    days = {"day": day, "day_before": day - timedelta(days=1), "week_before": day - timedelta(days=7)}
+def _document(day: _Day) -> dict[str, Any]:
+    (head,) = day.rows("reconciliation/close/seal_head")
+    totals = {"day": 0, "day_before": 1, "week_before": 7}
     return {
         "schema": SCHEMA,
-        "account": account,
-        "business_date": day,
+        "account": day.account,
+        "business_date": day.day,
         **head,
-        "totals": {name: rows("reconciliation/close/seal_totals", day=that) for name, that in days.items()},
-        "completeness": rows("reconciliation/close/seal_completeness", day=day)[0],
-        "books": rows("reconciliation/close/seal_books", day=day)[0]["figures"],
-        "breaks": {
-            "by_type_and_age": rows("reconciliation/close/seal_breaks", day=day),
-            "largest": rows("reconciliation/close/seal_largest_breaks", day=day, largest=LARGEST),
+        "totals": {
+            name: day.rows("reconciliation/close/seal_totals", day=day.day - timedelta(days=before))
+            for name, before in totals.items()
         },
-        "balances": rows("reconciliation/close/seal_balances", day=day),
-        "restatements": rows("reconciliation/close/seal_restatements", day=day),
+        "completeness": day.rows("reconciliation/close/seal_completeness")[0],
+        "books": day.rows("reconciliation/close/seal_books")[0]["figures"],
+        "breaks": {
+            "by_type_and_age": day.rows("reconciliation/close/seal_breaks"),
+            "largest": day.rows("reconciliation/close/seal_largest_breaks", largest=LARGEST),
+        },
+        "balances": day.rows("reconciliation/close/seal_balances"),
+        "restatements": day.rows("reconciliation/close/seal_restatements"),
     }
-
-
-def _rows(connection: Connection, name: str, **parameters: Any) -> list[dict[str, Any]]:
-    return [dict(row._asdict()) for row in run(connection, name, **parameters)]
 
 
 def latest_preparation(connection: Connection, account: str, day: date) -> Prepared | None:
     """Return the preparation that counts, if there is one."""
-    for row in run(connection, "reconciliation/close/close_prepared", account=account, day=day):
+    for row in _Day(connection, account, day).run("reconciliation/close/close_prepared"):
         return Prepared(row.prepared_by, row.prepared_at, row.database_user, bytes(row.figures_sha256).hex())
     return None
 
 
-def _prepare(connection: Connection, account: str, day: date, by: str, figures: str) -> Prepared:
-    """Write down that `by` prepared these figures."""
-    (row,) = run(
-        connection,
-        "reconciliation/close/close_prepare",
-        account=account,
-        day=day,
-        by=by,
-        figures=bytes.fromhex(figures),
-    )
-    return Prepared(by, row.prepared_at, row.database_user, figures)
-
-
-def _figures_digest(connection: Connection, account: str, day: date) -> str:
+def _figures_digest(day: _Day) -> str:
     """Return the SHA-256 of what is closed: the day's totals, verdict, books, breaks and balances."""
-    rows = partial(_rows, connection, account=account, day=day)
     figures = {
-        "totals": rows("reconciliation/close/seal_totals"),
-        "verdict": rows("reconciliation/close/seal_completeness")[0]["verdict"],
-        "books": rows("reconciliation/close/seal_books")[0]["figures"],
-        "breaks": rows("reconciliation/close/close_breaks"),
-        "balances": rows("reconciliation/close/seal_balances"),
+        "totals": day.rows("reconciliation/close/seal_totals"),
+        "verdict": day.rows("reconciliation/close/seal_completeness")[0]["verdict"],
+        "books": day.rows("reconciliation/close/seal_books")[0]["figures"],
+        "breaks": day.rows("reconciliation/close/close_breaks"),
+        "balances": day.rows("reconciliation/close/seal_balances"),
     }
     return hashlib.sha256(_canonical(figures).encode()).hexdigest()
 

@@ -21,69 +21,66 @@ from pipelines.reconciliation.ledger_files import (
     sheet_names,
     start_of,
 )
+from pipelines.reconciliation.mapping import undecided
 
 ROWS_LOOKED_AT = 20_000
 KINDS: dict[str, FileKind] = {".csv": "csv", ".tsv": "csv", ".txt": "csv", ".xlsx": "xlsx", ".parquet": "parquet"}
-NAMES: dict[str, tuple[str, ...]] = {  # what columns are called, the surest first
-    "entry_id": (
-        *("entry_id", "entry id", "entry no", "belegnummer", "buchungsnummer", "belegnr", "document number"),
-        *("documentno", "номер документа", "номер", "transaction id", "journal id", "journal no", "num", "no."),
-        *("internal id", "id", "document", "beleg", "ref no", "number", "n° pièce", "numéro", "numero", "número"),
-        *("numer dokumentu", "numer", "boekstuknummer", "nr", "nr."),
-    ),
-    "booked_at": (
-        *("booked_at", "booking date", "booking_date", "buchungsdatum", "belegdatum", "posting date", "date and time"),
-        *("timestamp", "created at", "дата операции", "дата проводки", "transaction date", "datum", "дата", "date"),
-        *("date comptable", "date d'écriture", "fecha", "fecha contable", "data contabile", "data operazione"),
-        *("data księgowania", "boekdatum", "data"),
-    ),
-    "time": ("uhrzeit", "buchungszeit", "posting time", "время", "time", "zeit"),
-    "operation_type": (
-        *("operation_type", "operation type", "transaction type", "document type", "buchungsart", "vorgang"),
-        *("вид операции", "операция", "umsatzart", "type", "art", "вид", "тип", "type d'opération", "tipo", "soort"),
-        *("typ", "rodzaj"),
-    ),
-    "status": ("status", "state", "статус", "zustand", "statut", "estado", "stato"),
-    "currency": (
-        *("currency", "currency code", "währung", "wkz", "waers", "curr.", "валюта", "ccy", "curr", "whg", "whg."),
-        *("devise", "moneda", "divisa", "valuta", "moeda", "waluta"),
-    ),
-    "amount_minor": ("amount_minor", "amount minor", "amount in cents"),
-    "amount": (
-        *("amount", "betrag", "umsatz", "amount in doc. curr.", "amount in document currency", "сумма", "gross"),
-        *("gross amount", "total amount", "montant", "importe", "importo", "valor", "bedrag", "kwota"),
-        *("value", "total"),
-    ),
-    "fee_minor": ("fee_minor", "fee minor"),
-    "fee": (
-        *("fee", "fees", "gebühr", "gebühren", "commission", "комиссия", "charges"),
-        *("frais", "comisión", "commissione"),
-    ),
-    "debit": ("debit", "soll", "дебет", "debit amount", "débit", "debe", "dare", "débito", "debet", "winien"),
-    "credit": ("credit", "haben", "кредит", "credit amount", "crédit", "haber", "avere", "crédito", "ma"),
-    "mark": ("s/h", "soll/haben", "soll/haben-kennzeichen", "d/c", "dc", "debit/credit", "mark"),
-    "operation_id": (
-        *("operation_id", "operation id", "platform operation", "belegfeld 1", "gateway id", "external id"),
-        *("id операции", "assignment", "zuordnung"),
-    ),
-    "project_id": ("project_id", "project id", "project", "projekt", "проект", "kostenstelle", "profit center"),
-    "payment_id": (
-        *("payment_id", "payment id", "zahlungs-id", "zahlung", "id платежа", "платёж", "order", "order id"),
-        *("end_to_end_id", "customer_reference", "bestellnr", "bestellnummer", "заказ", "commande", "n° commande"),
-        *("pedido", "ordine", "zamówienie"),
-    ),
-    "reference": ("reference", "arn", "rrn", "referenz", "référence", "referencia", "riferimento"),
+NAMES = {  # what columns are called, the surest first
+    "entry_id": "entry_id, entry id, entry no, belegnummer, buchungsnummer, belegnr, document number, documentno, "
+    "номер документа, номер, transaction id, journal id, journal no, num, no., internal id, id, document, beleg, "
+    "ref no, number, n° pièce, numéro, numero, número, numer dokumentu, numer, boekstuknummer, nr, nr.",
+    "booked_at": "booked_at, booking date, booking_date, buchungsdatum, belegdatum, posting date, date and time, "
+    "timestamp, created at, дата операции, дата проводки, transaction date, datum, дата, date, date comptable, "
+    "date d'écriture, fecha, fecha contable, data contabile, data operazione, data księgowania, boekdatum, data",
+    "time": "uhrzeit, buchungszeit, posting time, время, time, zeit",
+    "operation_type": "operation_type, operation type, transaction type, document type, buchungsart, vorgang, "
+    "вид операции, операция, umsatzart, type, art, вид, тип, type d'opération, tipo, soort, typ, rodzaj",
+    "status": "status, state, статус, zustand, statut, estado, stato",
+    "currency": "currency, currency code, währung, wkz, waers, curr., валюта, ccy, curr, whg, whg., devise, moneda, "
+    "divisa, valuta, moeda, waluta",
+    "amount_minor": "amount_minor, amount minor, amount in cents",
+    "amount": "amount, betrag, umsatz, amount in doc. curr., amount in document currency, сумма, gross, gross amount, "
+    "total amount, montant, importe, importo, valor, bedrag, kwota, value, total",
+    "fee_minor": "fee_minor, fee minor",
+    "fee": "fee, fees, gebühr, gebühren, commission, комиссия, charges, frais, comisión, commissione",
+    "debit": "debit, soll, дебет, debit amount, débit, debe, dare, débito, debet, winien",
+    "credit": "credit, haben, кредит, credit amount, crédit, haber, avere, crédito, ma",
+    "mark": "s/h, soll/haben, soll/haben-kennzeichen, d/c, dc, debit/credit, mark",
+    "operation_id": "operation_id, operation id, platform operation, belegfeld 1, gateway id, external id, "
+    "id операции, assignment, zuordnung",
+    "project_id": "project_id, project id, project, projekt, проект, kostenstelle, profit center",
+    "payment_id": "payment_id, payment id, zahlungs-id, zahlung, id платежа, платёж, order, order id, end_to_end_id, "
+    "customer_reference, bestellnr, bestellnummer, заказ, commande, n° commande, pedido, ordine, zamówienie",
+    "reference": "reference, arn, rrn, referenz, référence, referencia, riferimento",
 }
 HIGH_LETTERS = re.compile("[À-ÿ]")
 
 
 @dataclass(frozen=True)
 class Line:
-    """A line of the mapping: key and value as TOML, and what is said above it."""
+    """A line of the mapping: a key with its value or the head of a table, and what is said above it."""
 
-    text: str
+    key: str = ""
+    value: Any = None
     note: str = ""
-    is_doubt: bool = False
+
+    @property
+    def is_doubt(self) -> bool:
+        """Whether a person must decide what the value is."""
+        return any(undecided(self.value))
+
+    @property
+    def text(self) -> str:
+        """The line as TOML has it."""
+        return self.key if self.value is None else f"{self.key} = {_toml(self.value)}"
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, dict):
+        return f"{{ {', '.join(f'{key} = {_toml(part)}' for key, part in value.items())} }}"
+    if isinstance(value, list):
+        return f"[{', '.join(map(_toml, value))}]"
+    return quoted(value) if isinstance(value, str) else json.dumps(value)
 
 
 @dataclass
@@ -96,13 +93,18 @@ class Table:
     places: dict[str, int]
     notes: list[Line] = field(default_factory=list)  # what a mapping says of the layout
 
-    def texts(self, place: int) -> list[str]:
-        """The values of a column that are not empty, as text."""
-        return [text for row in self.rows if (text := cell_text(row, place))]
+    def column(self, name: str) -> str:
+        """What the column of a field is called."""
+        return self.names[self.places[name]]
 
-    def values(self, place: int) -> list[Any]:
-        """The values of a column that are not empty."""
+    def values(self, name: str) -> list[Any]:
+        """The values of a field's column that are not empty; none, where no column gives the field."""
+        place = self.places.get(name, len(self.names))
         return [row[place] for row in self.rows if place < len(row) and row[place] not in (None, "")]
+
+    def texts(self, name: str) -> list[str]:
+        """The same as text, without spaces around it."""
+        return [text for value in self.values(name) if (text := str(value).strip())]
 
 
 def find_table(path: Path) -> Table:
@@ -118,7 +120,7 @@ def find_table(path: Path) -> Table:
         kind = "camt.053"
     elif re.search(rb"^:20:.*^:25:", start, re.MULTILINE | re.DOTALL):
         kind = "mt940"
-    notes = [Line(f'kind = "{kind}"')]
+    notes = [Line("kind", kind)]
     if kind == "csv":
         return _csv_table(path, notes)
     if kind == "xlsx":
@@ -139,7 +141,7 @@ def _csv_table(path: Path, notes: list[Line]) -> Table:
         return often if columns else 0, columns
 
     separator = max(SEPARATORS, key=regularity)
-    notes.append(Line(f"separator = {quoted(separator)}"))
+    notes.append(Line("separator", separator))
     layout = Layout(kind="csv", separator=separator, encoding="utf-8" if encoding == "utf-8-sig" else encoding)
     return _with_header(path, replace(layout, header=0), notes)
 
@@ -147,7 +149,7 @@ def _csv_table(path: Path, notes: list[Line]) -> Table:
 def _encoding_of(path: Path, notes: list[Line]) -> str:
     content = start_of(path, 2**20)
     if content.startswith((b"\xff\xfe", b"\xfe\xff")):
-        notes.append(Line('encoding = "utf-16"'))
+        notes.append(Line("encoding", "utf-16"))
         return "utf-16"
     try:
         content[: content.rfind(b"\n") + 1].decode("utf-8")
@@ -157,7 +159,7 @@ def _encoding_of(path: Path, notes: list[Line]) -> str:
         share = sum(bool(HIGH_LETTERS.match(letter)) for letter in letters) / max(len(letters), 1)
         encoding = "cp1251" if share > 0.3 else "cp1252"
         sample = next((line for line in content.decode(encoding, "replace").splitlines() if not line.isascii()), "")
-        notes.append(Line(f'encoding = "{encoding}"', f"it is not UTF-8; in {encoding} a line is {sample[:60]!r}"))
+        notes.append(Line("encoding", encoding, f"it is not UTF-8; in {encoding} a line is {sample[:60]!r}"))
         return encoding
     return "utf-8-sig"
 
@@ -171,10 +173,10 @@ def _xlsx_table(path: Path, notes: list[Line]) -> Table:
     with_dates = [name for name in sheets if "booked_at" in tables[name].places]
     others = f"of {', '.join(map(repr, sheets))}"
     if len(with_dates) > 1:
-        notes.append(Line(f"sheet = {quoted(f'? {best}')}", f"which sheet has the entries {others}", is_doubt=True))
+        notes.append(Line("sheet", f"? {best}", f"which sheet has the entries {others}"))
     else:
-        notes.append(Line(f"sheet = {quoted(best)}", f"the one with dates and amounts {others}"))
-    notes.append(Line(f"header = {tables[best].layout.header}"))
+        notes.append(Line("sheet", best, f"the one with dates and amounts {others}"))
+    notes.append(Line("header", tables[best].layout.header))
     return replace(tables[best], notes=notes)
 
 
@@ -186,7 +188,7 @@ def _with_header(path: Path, layout: Layout, notes: list[Line]) -> Table:
     if not headers or not max(headers)[0]:
         return Table(layout, [], [], {}, notes)
     header = -max(headers)[1]
-    notes.append(Line(f"header = {header}"))
+    notes.append(Line("header", header))
     names = [" ".join(str(cell or "").split()) for cell in next(row for line, row in found if line == header)]
     body = [row for line, row in found if line > header]
     return Table(replace(layout, header=header), names, body, _places(names), notes)
@@ -197,7 +199,7 @@ def _places(names: Sequence[str]) -> dict[str, int]:
     plain = [" ".join(name.lower().split()) for name in names]
     found: dict[str, int] = {}
     for wanted, known in NAMES.items():
-        for word in known:
+        for word in known.split(", "):
             places = [place for place, name in enumerate(plain) if name == word and place not in found.values()]
             if len(places) == 1:
                 found[wanted] = places[0]

@@ -19,29 +19,23 @@ from pipelines.reconciliation.mapping import ISO, LedgerMapping, has_hours
 from resources.currencies import iso_codes
 from resources.errors import ConfigError
 
-WORDS: dict[str, dict[str, tuple[str, ...]]] = {  # their words, by ours
+WORDS = {  # their words, by ours
     "operation_type": {
-        "sale": (
-            *("sale", "payment", "charge", "receive payment", "customer payment", "zahlung", "verkauf", "оплата"),
-            *("продажа", "vente", "paiement", "venta", "pago", "vendita", "pagamento", "venda", "verkoop", "sprzedaż"),
-        ),
-        "capture": ("capture", "einzug", "списание холда"),
-        "recurring": ("recurring", "subscription", "abo", "abonnement", "подписка", "recurring payment"),
-        "refund": (
-            *("refund", "refund receipt", "customer refund", "erstattung", "rückerstattung", "возврат"),
-            *("remboursement", "reembolso", "devolución", "rimborso", "terugbetaling", "zwrot"),
-        ),
-        "reversal": ("reversal", "void", "storno", "сторно", "отмена"),
-        "payout": ("payout", "bill payment", "vendor payment", "auszahlung", "выплата"),
+        "sale": "sale, payment, charge, receive payment, customer payment, zahlung, verkauf, оплата, продажа, vente, "
+        "paiement, venta, pago, vendita, pagamento, venda, verkoop, sprzedaż",
+        "capture": "capture, einzug, списание холда",
+        "recurring": "recurring, subscription, abo, abonnement, подписка, recurring payment",
+        "refund": "refund, refund receipt, customer refund, erstattung, rückerstattung, возврат, remboursement, "
+        "reembolso, devolución, rimborso, terugbetaling, zwrot",
+        "reversal": "reversal, void, storno, сторно, отмена",
+        "payout": "payout, bill payment, vendor payment, auszahlung, выплата",
     },
     "status": {
-        "success": (
-            *("success", "succeeded", "posted", "paid", "completed", "gebucht", "bezahlt", "проведен", "book", "ok"),
-        ),
-        "reversed": ("reversed", "storniert", "сторнирован"),
-        "withdrawn": ("withdrawn", "voided", "deleted", "gelöscht", "удален"),
-        "cancelled": ("cancelled", "canceled", "abgebrochen"),
-        "decline": ("decline", "declined", "abgelehnt", "отклонен"),
+        "success": "success, succeeded, posted, paid, completed, gebucht, bezahlt, проведен, book, ok",
+        "reversed": "reversed, storniert, сторнирован",
+        "withdrawn": "withdrawn, voided, deleted, gelöscht, удален",
+        "cancelled": "cancelled, canceled, abgebrochen",
+        "decline": "decline, declined, abgelehnt, отклонен",
     },
 }
 TOTALS = re.compile(r"(?i)^\W*(total|totals|grand total|sum|summe|gesamt|gesamtsumme|итого|всего|saldo)\b.*|^\*+$")
@@ -61,7 +55,7 @@ class Guess:
     @property
     def lines(self) -> list[Line]:
         """All lines, in the order of the file."""
-        return [*self.top, Line(""), Line("[fields]"), *self.fields, *self.tables]
+        return [*self.top, Line(), Line("[fields]"), *self.fields, *self.tables]
 
     @property
     def doubts(self) -> list[str]:
@@ -102,9 +96,10 @@ def guess_mapping(path: Path) -> Guess:
     _guess_numbers(table, guess)
     _guess_dates(table, guess)
     if any(text != text.strip() for row in table.rows for text in row if isinstance(text, str)):
-        guess.top.append(Line("trim = true", "values have spaces around them"))
+        guess.top.append(Line("trim", value=True, note="values have spaces around them"))
     if any(cell_text(row, place) for row in table.rows for place, column in enumerate(table.names) if not column):
-        guess.top.append(Line("ignore_unnamed = true", "columns without a name have values; they are not read"))
+        note = "columns without a name have values; they are not read"
+        guess.top.append(Line("ignore_unnamed", value=True, note=note))
     for name in ("entry_id", "operation_id", "project_id", "payment_id", "reference"):
         _guess_text(table, guess, name)
     _guess_currency(table, guess)
@@ -123,52 +118,47 @@ def _guess_rows(table: Table, guess: Guess) -> None:
         cells = [(place, text) for place in range(len(row)) if TOTALS.match(text := cell_text(row, place))]
         rules |= dict.fromkeys(cells[:1])
     for place, word in rules:
-        note = f"{word!r} is no entry: a row without a date"
-        rule = [f"column = {quoted(table.names[place])}", f"equals = [{quoted(word)}]"]
-        guess.tables += [Line(""), Line("[[totals]]", note), *map(Line, rule)]
+        guess.tables += [Line(), Line("[[totals]]", note=f"{word!r} is no entry: a row without a date")]
+        guess.tables += [Line("column", table.names[place]), Line("equals", [word])]
     if len(others) > len(rules):
         rest = f"{len(others)} rows have no date; those that no rule names are refused by the import"
-        guess.tables.insert(0, Line("", rest))
+        guess.tables.insert(0, Line(note=rest))
 
 
 def _guess_numbers(table: Table, guess: Guess) -> None:
-    names = [name for name in ("amount", "debit", "credit", "fee", "amount_minor", "fee_minor") if name in table.places]
-    columns = [table.places[name] for name in names]
-    values = [value for place in columns for value in table.values(place)]
+    names = ("amount", "debit", "credit", "fee", "amount_minor", "fee_minor")
+    values = [value for name in names for value in table.values(name)]
     texts = [value.strip() for value in values if isinstance(value, str)]
     marks = _marks_of(texts)
     if marks is None:
         sample = next(text for text in texts if re.search(r"[.,]\d{3}$", text))
-        hint = f"{sample} has one mark, and three digits behind it: is it the decimal mark?"
-        guess.top.append(
-            Line('decimal = "? . or ,"', f"{hint} If not, the other one is, and thousands = it", is_doubt=True)
-        )
+        note = f"{sample} has one mark, and three digits behind it: is it the decimal mark?"
+        guess.top.append(Line("decimal", "? . or ,", f"{note} If not, the other one is, and thousands = it"))
         marks = (".", "")
     elif texts:
         decimal, thousands = marks
-        shown = max(texts, key=len, default="")
-        guess.top.append(Line(f"decimal = {quoted(decimal)}", f"numbers look like {shown}"))
+        guess.top.append(Line("decimal", decimal, f"numbers look like {max(texts, key=len)}"))
         if thousands:
-            guess.top.append(Line(f"thousands = {quoted(thousands)}"))
+            guess.top.append(Line("thousands", thousands))
     if any(isinstance(value, float) and not value.is_integer() for value in values):
         note = "cells are numbers with a fraction: true takes them as shown, if they have at most 15 digits; else: text"
-        guess.top.append(Line('fraction_cells = "? true or false"', note, is_doubt=True))
+        guess.top.append(Line("fraction_cells", "? true or false", note))
     units = sorted({unit for text in texts for unit in UNIT.findall(text)})
     if units:
         is_doubt = len(units) > 1 and "currency" not in table.places
         note = f"{' and '.join(units)} stand beside the numbers"
         note += ": in which currency is a row, if no column has it" if is_doubt else ""
-        guess.top.append(Line(f"units = [{', '.join(map(quoted, ['?'] * is_doubt + units))}]", note, is_doubt=is_doubt))
+        guess.top.append(Line("units", ["?"] * is_doubt + units, note))
     layout = LedgerMapping(decimal=marks[0], thousands=marks[1], units=tuple(units), fraction_cells=True)
     _guess_direction(table, guess, Numbers(layout))
     for name in ("amount", "amount_minor", "fee", "fee_minor"):
         if name not in table.places or (name.startswith("amount") and "debit" in table.places):
             continue
-        column = quoted(table.names[table.places[name]])
-        fees = [cell_text(row, table.places[name]) for row in table.rows]
-        is_negative = name.startswith("fee") and any(text.startswith(("-", "\u2212", "(")) for text in fees)
-        text = f"{{ column = {column}, negate = true }}" if is_negative else column
-        guess.fields.append(Line(f"{name} = {text}", "fees are booked as negative amounts" if is_negative else ""))
+        if name.startswith("fee") and any(text.startswith(("-", "\u2212", "(")) for text in table.texts(name)):
+            source = {"column": table.column(name), "negate": True}
+            guess.fields.append(Line(name, source, "fees are booked as negative amounts"))
+        else:
+            guess.fields.append(Line(name, table.column(name)))
 
 
 def _marks_of(texts: Sequence[str]) -> tuple[str, str] | None:
@@ -194,53 +184,45 @@ def _marks_of(texts: Sequence[str]) -> tuple[str, str] | None:
 def _guess_direction(table: Table, guess: Guess, numbers: Numbers) -> None:
     """Say which way the money went, where amounts have signs or stand in two columns, or no column has the type."""
     places = table.places
-    words = _words_of(table, "operation_type") if "operation_type" in places else {}
+    words = _words_of(table, "operation_type")
     by_columns = "debit" in places and "credit" in places
     column = places["debit"] if by_columns else places.get("amount", places.get("amount_minor", 0))
     kinds: dict[str, set[str]] = {"positive": set(), "negative": set()}
     has_negative = False
     for row in table.rows:
-        number = None
-        with suppress(WrongCell):  # whatever is no number says nothing about the sign
-            number = numbers.decimal(row[column]) if column < len(row) else None
-        is_negative = not number if by_columns else (number or 0) < 0
+        number = Decimal(0)
+        with suppress(WrongCell, IndexError):  # whatever is no number says nothing about the sign
+            number = numbers.summand(row[column])
+        is_negative = not number if by_columns else number < 0
         has_negative |= is_negative
         if words and (word := words.get(cell_text(row, places["operation_type"]))):
             kinds["negative" if is_negative else "positive"].add(word)
     if not (by_columns or has_negative or "operation_type" not in places):
         return
-    lines = [Line(""), Line("[direction]")]
+    lines = [Line(), Line("[direction]")]
     if by_columns:
-        lines += [Line(f"{side} = {quoted(table.names[places[side]])}") for side in ("debit", "credit")]
+        lines += [Line(side, table.column(side)) for side in ("debit", "credit")]
     elif "mark" in places and not has_negative:
-        marks = sorted(set(table.texts(places["mark"])))
-        lines.append(Line(f"mark = {quoted(table.names[places['mark']])}"))
-        hint = f'_marks = "? some of {" ".join(marks)}"'
-        lines += [
-            Line(f"{side}{hint}", f"which marks are of money that {way}", is_doubt=True)
-            for side, way in (("positive", "came in"), ("negative", "went out"))
-        ]
+        marks = f"? some of {' '.join(sorted({*table.texts('mark')}))}"
+        lines.append(Line("mark", table.column("mark")))
+        lines.append(Line("positive_marks", marks, "which marks are of money that came in"))
+        lines.append(Line("negative_marks", marks, "which marks are of money that went out"))
     for side in ("positive", "negative"):
         if "operation_type" not in places:
-            note = f"no column has the type: what is a {side} amount"
-            lines.append(Line(f'{side} = "? sale, refund or payout"', note, is_doubt=True))
+            lines.append(Line(side, "? sale, refund or payout", f"no column has the type: what is a {side} amount"))
         elif kinds[side]:
-            shown = ", ".join(map(quoted, sorted(kinds[side])))
-            lines.append(Line(f"{side} = [{shown}]", f"the types that have {side} amounts in this file"))
+            lines.append(Line(side, sorted(kinds[side]), f"the types that have {side} amounts in this file"))
     guess.tables[:0] = lines
 
 
 def _guess_dates(table: Table, guess: Guess) -> None:
     booked, clock = table.places["booked_at"], table.places.get("time")
-    values = table.values(booked)
-    column = quoted(table.names[booked])
-    source = column if clock is None else f"{{ column = {column}, time = {quoted(table.names[clock])} }}"
-    guess.fields.append(Line(f"booked_at = {source}"))
-    has_times = False
-    cells = [value for value in values if isinstance(value, datetime)]
-    if any(value.time() != time() for value in cells if value.tzinfo is None):
-        guess.top.append(Line('date_cells = "time"', "cells hold a time of the day"))
-        has_times = True
+    column = table.column("booked_at")
+    guess.fields.append(Line("booked_at", column if clock is None else {"column": column, "time": table.names[clock]}))
+    cells = [value for value in table.values("booked_at") if isinstance(value, datetime) and value.tzinfo is None]
+    has_times = any(value.time() != time() for value in cells)
+    if has_times:
+        guess.top.append(Line("date_cells", "time", "cells hold a time of the day"))
     texts = [
         f"{value.strip()} {cell_text(row, clock)}".strip() if clock is not None else value.strip()
         for row in table.rows
@@ -250,16 +232,16 @@ def _guess_dates(table: Table, guess: Guess) -> None:
         forms = _date_forms(texts)
         if not forms:
             note = f"{texts[0]!r} is no date that is known here: write its format, such as %d.%m.%Y %H:%M"
-            guess.top.append(Line('dates = "? a format"', note, is_doubt=True))
+            guess.top.append(Line("dates", "? a format", note))
         elif len(forms) > 1:
-            note = f"{texts[0]} can be read as {' or '.join(forms)}"
-            guess.top.append(Line(f'dates = "? {" or ".join(forms)}"', note, is_doubt=True))
+            either = " or ".join(forms)
+            guess.top.append(Line("dates", f"? {either}", f"{texts[0]} can be read as {either}"))
         else:
-            guess.top.append(Line(f"dates = {quoted(forms[0])}", f"dates look like {texts[0]}"))
+            guess.top.append(Line("dates", forms[0], f"dates look like {texts[0]}"))
         has_times = has_times or any(has_hours(form) and "%z" not in form for form in forms)
     if has_times:
         note = "the file has times and no zone: in which zone are they, UTC or for example Europe/Berlin"
-        guess.top.append(Line('zone = "? which zone"', note, is_doubt=True))
+        guess.top.append(Line("zone", "? which zone", note))
 
 
 def _date_forms(texts: Sequence[str]) -> list[str]:
@@ -282,57 +264,50 @@ def _fits(text: str, form: str) -> bool:
 
 
 def _guess_text(table: Table, guess: Guess, name: str) -> None:
-    place = table.places.get(name)
-    if place is None:
+    if name not in table.places:
         if name == "entry_id":
-            hint = 'no column is called as an id: a column, or { template = \\"{A}-{B}\\" } of several'
-            guess.fields.append(Line(f'entry_id = "? {hint}"', "each entry needs an id that stays", is_doubt=True))
+            hint = '? no column is called as an id: a column, or { template = "{A}-{B}" } of several'
+            guess.fields.append(Line(name, hint, "each entry needs an id that stays"))
         return
-    texts, column = table.texts(place), quoted(table.names[place])
-    if not texts and name != "entry_id":
-        return
-    if name == "entry_id" and (len(set(texts)) < len(texts) or len(texts) < len(table.rows)):
-        hint = f"{table.names[place]} is not one id for each row"
-        guess.fields.append(
-            Line(f"entry_id = {quoted(f'? {hint}')}", f"{hint}: name another, or a template", is_doubt=True)
-        )
-        return
-    is_number = any(type(value) in (int, Decimal) for value in table.values(place))
-    note = f"for example {texts[0]}" + (", a number cell: leading zeros, if it had some, are lost" if is_number else "")
-    guess.fields.append(Line(f"{name} = {f'{{ column = {column}, number = true }}' if is_number else column}", note))
+    texts, column = table.texts(name), table.column(name)
+    if name == "entry_id" and not len(table.rows) == len(texts) == len(set(texts)):
+        hint = f"{column} is not one id for each row"
+        guess.fields.append(Line(name, f"? {hint}", f"{hint}: name another, or a template"))
+    elif any(type(value) in (int, Decimal) for value in table.values(name)):
+        note = f"for example {texts[0]}, a number cell: leading zeros, if it had some, are lost"
+        guess.fields.append(Line(name, {"column": column, "number": True}, note))
+    elif texts:
+        guess.fields.append(Line(name, column, f"for example {texts[0]}"))
 
 
 def _guess_currency(table: Table, guess: Guess) -> None:
-    place = table.places.get("currency")
-    if place is None:
+    if "currency" not in table.places:
         note = "no column has the currency: which is it, for all rows"
-        guess.fields.append(Line('currency = { value = "? EUR" }', note, is_doubt=True))
+        guess.fields.append(Line("currency", {"value": "? EUR"}, note))
         return
-    column, words = quoted(table.names[place]), sorted(set(table.texts(place)))
+    column, words = table.column("currency"), sorted({*table.texts("currency")})
     unknown = [word for word in words if word not in iso_codes()]
-    if not unknown:
-        guess.fields.append(Line(f"currency = {column}", f"for example {', '.join(words[:5])}"))
-        return
-    pairs = ", ".join(f"{quoted(word)} = {quoted(f'? {word}' if word in unknown else word)}" for word in words)
-    note = f"no ISO 4217 code: {', '.join(unknown)}"
-    guess.fields.append(Line(f"currency = {{ column = {column}, words = {{ {pairs} }} }}", note, is_doubt=True))
+    if unknown:
+        codes = {quoted(word): f"? {word}" if word in unknown else word for word in words}
+        note = f"no ISO 4217 code: {', '.join(unknown)}"
+        guess.fields.append(Line("currency", {"column": column, "words": codes}, note))
+    else:
+        guess.fields.append(Line("currency", column, f"for example {', '.join(words[:5])}"))
 
 
 def _words_of(table: Table, name: str) -> dict[str, str | None]:
-    ours = {word: mine for mine, words in WORDS[name].items() for word in words}
-    return {text: ours.get(text.lower()) for text in sorted(set(table.texts(table.places[name])))}
+    ours = {word: mine for mine, words in WORDS[name].items() for word in words.split(", ")}
+    return {text: ours.get(text.lower()) for text in sorted({*table.texts(name)})}
 
 
 def _guess_words(table: Table, guess: Guess, name: str) -> None:
     if name not in table.places:
         return
-    column, words = quoted(table.names[table.places[name]]), _words_of(table, name)
+    words = _words_of(table, name)
     if all(theirs == mine for theirs, mine in words.items()):
-        guess.fields.append(Line(f"{name} = {column}"))
+        guess.fields.append(Line(name, table.column(name)))
         return
     unknown = [theirs for theirs, mine in words.items() if mine is None]
-    pairs = ", ".join(f"{quoted(theirs)} = {quoted(mine or '?')}" for theirs, mine in words.items())
-    known = ", ".join(WORDS[name])
-    note = f"what is {', '.join(unknown)}: one of {known}" if unknown else "their words, and ours"
-    line = Line(f"{name} = {{ column = {column}, words = {{ {pairs} }} }}", note, is_doubt=bool(unknown))
-    guess.fields.append(line)
+    note = f"what is {', '.join(unknown)}: one of {', '.join(WORDS[name])}" if unknown else "their words, and ours"
+    pairs = {quoted(theirs): mine or "?" for theirs, mine in words.items()}
+    guess.fields.append(Line(name, {"column": table.column(name), "words": pairs}, note))

@@ -26,19 +26,16 @@ WITHDRAWN = {"withdrawn", "cancelled"}  # however they are spelled, as recon.is_
 COLUMNS = (*REQUIRED, "status", *AMOUNTS, *AMOUNTS.values(), *TEXTS)
 LARGEST = 2**63 - 1
 LONGEST = 2_000  # bytes; an index entry of PostgreSQL holds 2,704, the account included
+AS_TEXT = "export the column as text"
 SPOILED = tuple(  # what spreadsheets and data frames make of an id or an empty cell; no id looks so by itself
     (re.compile(pattern), problem, advice)
     for pattern, problem, advice in (
         (r"=\".*\"|'\d+", "is a spreadsheet's spelling of a text", "write the text itself, without = or '"),
-        (
-            r"[+-]?\d+([.,]\d+)?[eE][+-]?\d+",
-            "is a number in scientific notation: digits are lost",
-            "export the column as text",
-        ),
+        (r"[+-]?\d+([.,]\d+)?[eE][+-]?\d+", "is a number in scientific notation: digits are lost", AS_TEXT),
         (
             r"\d+[.,]0+|\d{1,3}(,\d{3})+(\.\d+)?|\d{1,3}(\.\d{3})+,\d+|\d{1,3}([ '’]\d{3})+[.,]\d+",
             "is a number with decimals or thousands marks, not an id",
-            "export the column as text",
+            AS_TEXT,
         ),
         (
             r"(?i:-?nan|nat|none|null|\(null\)|<na>|n/a|\\n|undefined|inf|infinity)",
@@ -90,17 +87,18 @@ class Entry(NamedTuple):
 
 
 class WrongCell(Exception):
-    """What is wrong with a cell: the rest of a `Fault`."""
+    """What is wrong with a cell: the rest of a `Fault`; `column` is named where it is another than the one read."""
 
-    def __init__(self, column: str, problem: str, advice: str) -> None:
+    def __init__(self, problem: str, advice: str, column: str = "") -> None:
         super().__init__(problem)
-        self.column, self.problem, self.advice = column, problem, advice
+        self.problem, self.advice, self.column = problem, advice, column
 
-    def fault(self, line: int, column: str = "") -> Fault:
-        """Return the fault of a row; `column` is what the file calls it."""
-        return Fault(line, column or self.column, self.problem, self.advice)
+    def fault(self, line: int, column: str) -> Fault:
+        """Return the fault of a row."""
+        return Fault(line, column, self.problem, self.advice)
 
 
+MISSING = ("is missing", "every row needs it")
 NO_AMOUNT = ("amount", "is missing", "give amount (major units) or amount_minor (minor units)")
 
 
@@ -133,6 +131,22 @@ def shape_faults(line: int, names: Sequence[str], values: Sequence[Any]) -> list
     ]
 
 
+class ContractRows:
+    """Rows of a file that has the columns of the contract; `MappedRows` is for any other one."""
+
+    def __init__(self, names: list[str]) -> None:
+        self._names, self.faults = names, header_faults(names)
+        self.skipped: Counter[str] = Counter()
+
+    def place(self, field: str) -> str:
+        """Return the file's own name of what gives a field."""
+        return field
+
+    def row(self, line: int, values: list[Any]) -> dict[str, Any] | list[Fault]:
+        """Return the row by the names of the contract, or all that is wrong with its cells."""
+        return shape_faults(line, self._names, values) or dict(zip(self._names, values, strict=True))
+
+
 def typed_entry(line: int, row: Mapping[str, Any], zone: ZoneInfo, exponent: Exponent) -> Entry | list[Fault]:
     """Type one row, or say all that is wrong with it; where cells are spoiled, these alone.
 
@@ -144,35 +158,28 @@ def typed_entry(line: int, row: Mapping[str, Any], zone: ZoneInfo, exponent: Exp
     """
     faults: list[Fault] = []
 
-    def attempt(read: Callable[..., Any], *arguments: Any) -> Any:
+    def attempt(name: str, read: Callable[..., Any], *arguments: Any) -> Any:
         try:
-            return read(row, *arguments)
+            return read(row, name, *arguments)
         except WrongCell as wrong:
-            faults.append(wrong.fault(line))
+            faults.append(wrong.fault(line, wrong.column or name))
             return None
 
-    entry_id = attempt(_required_text, "entry_id")
-    moment = attempt(moment_field, "booked_at", zone)
-    operation_type = attempt(_required_text, "operation_type")
-    currency = attempt(currency_field)
-    status = attempt(text_field, "status") or "success"
-    texts = [attempt(text_field, name) for name in TEXTS]
+    entry_id = attempt("entry_id", _required_text)
+    moment = attempt("booked_at", _moment, zone)
+    operation_type = attempt("operation_type", _required_text)
+    currency = attempt("currency", _currency)
+    status = attempt("status", text_field) or "success"
+    texts = [attempt(name, text_field) for name in TEXTS]
     day = moment and moment[0].astimezone(zone).date()
-    amount = attempt(_minor_units, "amount", currency, day, exponent)
-    fee = attempt(_minor_units, "fee", currency, day, exponent)
+    amount = attempt("amount", _minor_units, currency, day, exponent)
+    fee = attempt("fee", _minor_units, currency, day, exponent)
     if amount is None and not {"amount", "amount_minor", "currency", "booked_at"} & {fault.column for fault in faults}:
         faults.append(Fault(line, *NO_AMOUNT))
     if faults:
         spoiled = ((name, value) for name, value in row.items() if isinstance(value, Spoiled))
         return [Fault(line, name, value.problem, value.advice) for name, value in spoiled] or faults
     return Entry._make((entry_id, *moment, operation_type, status, currency, amount, fee, *texts))
-
-
-def _required_text(row: Mapping[str, Any], name: str) -> str:
-    text = text_field(row, name)
-    if text is None:
-        raise WrongCell(name, "is missing", "every row needs it")
-    return text
 
 
 def text_field(row: Mapping[str, Any], name: str) -> str | None:
@@ -187,76 +194,60 @@ def text_field(row: Mapping[str, Any], name: str) -> str | None:
     if not isinstance(value, str):
         if name in NUMBERED and (digits := digits_of(value)):
             return digits
-        raise WrongCell(
-            name, f"is a {kind_of_value(value)}, not text", "format the column as text, so that no digit is lost"
-        )
+        raise WrongCell(f"is a {kind_of_value(value)}, not text", "format the column as text, so that no digit is lost")
     if value != value.strip():
-        raise WrongCell(name, "begins or ends with a space", "remove it")
+        raise WrongCell("begins or ends with a space", "remove it")
     if ANY_SPOILED.fullmatch(value):
-        problem, advice = next(words for pattern, *words in SPOILED if pattern.fullmatch(value))
-        raise WrongCell(name, problem, advice)
+        raise WrongCell(*next(words for pattern, *words in SPOILED if pattern.fullmatch(value)))
     if not value.isprintable():
-        raise WrongCell(name, "holds a character that cannot be printed", "remove it")
+        raise WrongCell("holds a character that cannot be printed", "remove it")
     if len(value.encode()) > LONGEST:
-        raise WrongCell(name, f"is longer than {LONGEST} bytes", "shorten it")
+        raise WrongCell(f"is longer than {LONGEST} bytes", "shorten it")
     if name in WORDS and CAPITALS.fullmatch(value) and value.lower() not in WITHDRAWN:
-        raise WrongCell(name, "is not as the platform names it", f"write it in small letters: {value.lower()}")
+        raise WrongCell("is not as the platform names it", f"write it in small letters: {value.lower()}")
     if name in NUMBERED and LETTERLESS.fullmatch(value) and not DIGITS.fullmatch(value):
-        raise WrongCell(name, "is no id of the platform, which are digits alone", "export the column as text")
+        raise WrongCell("is no id of the platform, which are digits alone", AS_TEXT)
     return value
 
 
-def currency_field(row: Mapping[str, Any]) -> str:
-    """Return the currency of a row.
-
-    Raises:
-        WrongCell: there is none, or it is no code.
-    """
-    text = _required_text(row, "currency")
-    if not CURRENCY.fullmatch(text):
-        raise WrongCell("currency", "is no currency code", "write its ISO 4217 code in capitals, for example EUR")
+def _required_text(row: Mapping[str, Any], name: str) -> str:
+    text = text_field(row, name)
+    if text is None:
+        raise WrongCell(*MISSING)
     return text
 
 
-def moment_field(row: Mapping[str, Any], name: str, zone: ZoneInfo) -> tuple[datetime, bool]:
-    """Return a moment of a row in UTC, and whether the row has a date alone, which begins in the zone.
+def _currency(row: Mapping[str, Any], name: str) -> str:
+    text = _required_text(row, name)
+    if not CURRENCY.fullmatch(text):
+        raise WrongCell("is no currency code", "write its ISO 4217 code in capitals, for example EUR")
+    return text
 
-    Raises:
-        WrongCell: there is none, or it is no moment.
-    """
-    value = row.get(name)
-    if isinstance(value, str):
-        value = _moment_of_text(name, value)
-    if value is None:
-        raise WrongCell(name, "is missing", "every row needs it")
+
+def _moment(row: Mapping[str, Any], name: str, zone: ZoneInfo) -> tuple[datetime, bool]:
+    """Return a moment of a row in UTC, and whether the row has a date alone, which begins in the zone."""
+    value = cell = row.get(name)
+    if value is None or value == "":
+        raise WrongCell(*MISSING)
+    if isinstance(cell, str):
+        try:
+            value = date.fromisoformat(cell) if DAY.fullmatch(cell) else datetime.fromisoformat(cell)
+        except ValueError:
+            raise WrongCell("is no time", "write 2026-01-31T14:05:00+01:00 or 2026-01-31") from None
     if isinstance(value, datetime):
-        if value.tzinfo is None and value.time() != time():
-            raise WrongCell(name, "has a time without a zone", "write the offset: 2026-01-31T14:05:00+01:00")
         if value.tzinfo is not None:
-            return _in_range(name, value), False
+            return _in_range(value), False
+        if isinstance(cell, str) or value.time() != time():
+            raise WrongCell("has a time without a zone", "write the offset: 2026-01-31T14:05:00+01:00")
         value = value.date()
     if not isinstance(value, date):
-        raise WrongCell(name, f"is a {kind_of_value(value)}, no time", "write 2026-01-31T14:05:00+01:00 or 2026-01-31")
-    return _in_range(name, datetime.combine(value, time(), zone)), True
+        raise WrongCell(f"is a {kind_of_value(value)}, no time", "write 2026-01-31T14:05:00+01:00 or 2026-01-31")
+    return _in_range(datetime.combine(value, time(), zone)), True
 
 
-def _moment_of_text(name: str, text: str) -> date | datetime | None:
-    if not text:
-        return None
-    try:
-        if DAY.fullmatch(text):
-            return date.fromisoformat(text)
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise WrongCell(name, "is no time", "write 2026-01-31T14:05:00+01:00 or 2026-01-31") from None
-    if moment.tzinfo is None:
-        raise WrongCell(name, "has a time without a zone", "write the offset: 2026-01-31T14:05:00+01:00")
-    return moment
-
-
-def _in_range(name: str, moment: datetime) -> datetime:
+def _in_range(moment: datetime) -> datetime:
     if not 1990 <= moment.year <= 2200:
-        raise WrongCell(name, "is not between 1990 and 2200", "correct the year")
+        raise WrongCell("is not between 1990 and 2200", "correct the year")
     return moment.astimezone(UTC)
 
 
@@ -266,21 +257,22 @@ def _minor_units(
     minor_name = AMOUNTS[name]
     major, minor = _number(row, name), _number(row, minor_name)
     if major is not None and minor is not None:
-        raise WrongCell(name, f"and {minor_name} are both given", "keep one of them")
+        raise WrongCell(f"and {minor_name} are both given", "keep one of them")
     if minor is not None:
         minor = minor.removesuffix(".0")  # a whole number that a data frame kept as a float
         if "." in minor:
-            raise WrongCell(minor_name, "is no whole number", f"minor units are whole; major units go into {name}")
+            raise WrongCell("is no whole number", f"minor units are whole; major units go into {name}", minor_name)
         return _fitting(minor_name, int(minor))
     if major is None or currency is None or day is None:
         return None
     decimals = exponent(currency, day)
     if decimals is None:
-        raise WrongCell("currency", "has no decimals that we know", "give minor units, or set SYNC_CURRENCY_EXPONENTS")
+        advice = "give minor units, or set SYNC_CURRENCY_EXPONENTS"
+        raise WrongCell("has no decimals that we know", advice, "currency")
     whole, _, fraction = major.partition(".")
     fraction = fraction.rstrip("0")
     if len(fraction) > decimals:
-        raise WrongCell(name, f"has more decimals than {currency} ({decimals})", "round it in your books")
+        raise WrongCell(f"has more decimals than {currency} ({decimals})", "round it in your books")
     return _fitting(name, int(whole + fraction.ljust(decimals, "0")))
 
 
@@ -289,25 +281,22 @@ def _number(row: Mapping[str, Any], name: str) -> str | None:
     if value is None or value == "":
         return None
     if isinstance(value, float):
-        raise WrongCell(
-            name, "is a binary fraction, which is not exact", "format the column as text, or give minor units"
-        )
-    if isinstance(value, int) and not isinstance(value, bool):
-        value = str(value)
-    elif isinstance(value, Decimal):
-        value = format(value, "f")
+        advice = "format the column as text, or give minor units"
+        raise WrongCell("is a binary fraction, which is not exact", advice, name)
+    if isinstance(value, int | Decimal) and not isinstance(value, bool):
+        value = format(value, "f" if isinstance(value, Decimal) else "d")
     if not isinstance(value, str):
-        raise WrongCell(name, f"is a {kind_of_value(value)}, no number", "write digits with a point: 1234.56")
+        raise WrongCell(f"is a {kind_of_value(value)}, no number", "write digits with a point: 1234.56", name)
     if value.startswith("-"):
-        raise WrongCell(name, "is negative", "write it without a sign: the type gives the direction")
+        raise WrongCell("is negative", "write it without a sign: the type gives the direction", name)
     if not NUMBER.fullmatch(value):
-        raise WrongCell(name, "is no number", "write digits with a point and no separators: 1234.56")
+        raise WrongCell("is no number", "write digits with a point and no separators: 1234.56", name)
     return value
 
 
 def _fitting(name: str, minor: int) -> int:
     if minor > LARGEST:
-        raise WrongCell(name, "is larger than 9,223,372,036,854,775,807 minor units", "check it")
+        raise WrongCell(f"is larger than {LARGEST:,} minor units", "check it", name)
     return minor
 
 

@@ -133,12 +133,9 @@ def start_of(path: Path, size: int) -> bytes:
 
 def column_letter(number: int) -> str:
     """Return what spreadsheets call the column of a number from 0: A to Z, then AA."""
-    letters = ""
-    number += 1
-    while number:
-        number, place = divmod(number - 1, 26)
-        letters = chr(ord("A") + place) + letters
-    return letters
+    from xlsxwriter.utility import xl_col_to_name
+
+    return str(xl_col_to_name(number))
 
 
 def _is_blank(row: Sequence[Any]) -> bool:

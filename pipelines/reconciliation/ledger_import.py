@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -21,7 +20,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import Connection
 
 import sql
-from pipelines.reconciliation.ledger_entries import Entry, Exponent, Fault, header_faults, shape_faults, typed_entry
+from pipelines.reconciliation.ledger_entries import ContractRows, Entry, Exponent, Fault, typed_entry
 from pipelines.reconciliation.ledger_files import read_ledger_file
 from pipelines.reconciliation.mapped_rows import MappedRows
 from pipelines.reconciliation.mapping import LedgerMapping, read_mapping
@@ -70,15 +69,11 @@ class EntryReader:
         """
         self._zone, self._exponent = zone, lru_cache(maxsize=4096)(exponent)
         self._names, self._rows = read_ledger_file(path, mapping)
-        self._mapped = MappedRows(mapping, self._names) if mapping else None
-        self.faults = self._mapped.faults if self._mapped else header_faults(self._names)
+        self._table = MappedRows(mapping, self._names) if mapping else ContractRows(self._names)
+        self.faults = self._table.faults
         self.has_wrong_header = bool(self.faults)
+        self.skipped = self._table.skipped  # how many rows were left out, by the mapping's rules
         self.rows_read = 0
-
-    @property
-    def skipped(self) -> Counter[str]:
-        """How many rows were left out, by the mapping's rules."""
-        return self._mapped.skipped if self._mapped else Counter()
 
     def __iter__(self) -> Iterator[Entry]:
         """Yield the entries of the rows that have no fault.
@@ -95,30 +90,23 @@ class EntryReader:
                 if earlier == line:
                     yield found
                 else:
-                    place = self._mapped.place("entry_id") if self._mapped else "entry_id"
-                    self.faults.append(Fault(line, place, f"stands in line {earlier} already", "keep one of them"))
+                    place, problem = self._table.place("entry_id"), f"stands in line {earlier} already"
+                    self.faults.append(Fault(line, place, problem, "keep one of them"))
             elif found:
                 self.faults += found
 
     def _typed(self, line: int, values: list[Any]) -> Entry | list[Fault] | None:
-        if self._mapped is None:
-            row = dict(zip(self._names, values, strict=False))
-            return shape_faults(line, self._names, values) or typed_entry(line, row, self._zone, self._exponent)
-        mapped = self._mapped.row(line, values)
-        if not isinstance(mapped, dict):
-            return mapped
-        found = typed_entry(line, mapped, self._zone, self._exponent)
+        row = self._table.row(line, values)
+        if not isinstance(row, dict):
+            return row
+        found = typed_entry(line, row, self._zone, self._exponent)
         if isinstance(found, Entry):
             return found
-        return [replace(fault, column=self._mapped.place(fault.column)) for fault in found]
+        return [replace(fault, column=self._table.place(fault.column)) for fault in found]
 
 
 class StillWritten(ConfigError):
     """A file changed while it was read: nothing of it is stored."""
-
-
-class _Refused(Exception):
-    """Rows are refused: what was staged is rolled back."""
 
 
 def import_ledger(
@@ -148,19 +136,16 @@ def import_ledger(
         )
     reader = EntryReader(path, ZoneInfo(zone), exponent, mapping)
     before = _state_of(path)
-    try:
-        with warehouse.transaction() as connection:
-            run(connection, "reconciliation/ledger_import/table")
-            count = _copy(connection, reader)
-            if reader.has_wrong_header or (reader.faults and not accept_partial):
-                raise _Refused  # noqa: TRY301 - rolls back
-            report = _store(connection, account, path, reader, count, replace_day=replace_day)
-            if _state_of(path) != before:
-                raise StillWritten(f"{path.name} was written while it was read: import it when it is complete.")
-            return report
-    except _Refused:
-        skipped = sum(reader.skipped.values())
-        return ImportReport(None, reader.rows_read, 0, 0, 0, tuple(reader.faults), rows_skipped=skipped)
+    with warehouse.transaction() as connection:
+        run(connection, "reconciliation/ledger_import/table")  # which does not outlast the transaction
+        count = _copy(connection, reader)
+        if reader.has_wrong_header or (reader.faults and not accept_partial):
+            skipped = sum(reader.skipped.values())
+            return ImportReport(None, reader.rows_read, 0, 0, 0, tuple(reader.faults), rows_skipped=skipped)
+        report = _store(connection, account, path, reader, count, replace_day=replace_day)
+        if _state_of(path) != before:
+            raise StillWritten(f"{path.name} was written while it was read: import it when it is complete.")
+        return report
 
 
 def _state_of(path: Path) -> tuple[int, int]:
@@ -294,62 +279,56 @@ def import_inbox(
         WarehouseUnavailable, WarehouseBroken: the file at hand and those behind it stay where they are.
     """
     for path in files_at_rest(inbox, account):
-        name, mapping = path.parent.name, None
-        if path.is_symlink():  # whoever may write here could have any file of this machine read
-            refused = _refuse(path, None, f"{path.name} is a link: put the file itself into the inbox.", ())
-            yield from [refused] if refused else []
-            continue
+        mapping, report = None, None
         try:
-            mapping = None if name == CONTRACT else read_mapping(name, mappings)
+            if path.is_symlink():  # whoever may write here could have any file of this machine read
+                raise ConfigError(f"{path.name} is a link: put the file itself into the inbox.")  # noqa: TRY301
+            mapping = None if path.parent.name == CONTRACT else read_mapping(path.parent.name, mappings)
             report = import_ledger(warehouse, account, path, zone, exponent, mapping=mapping)
+            problem = _problem(report)
         except StillWritten:
             continue
         except ConfigError as error:
             if not path.exists():  # another process took it
                 continue
-            result = _refuse(path, mapping, str(error), ())
+            problem = str(error)
+        if problem:
+            moved = _move(path, REFUSED, _report(path, mapping, problem, report.faults if report else ()))
         else:
-            if report.import_id is None:
-                rejected = f"{report.rows_rejected:,} of {report.rows_read:,} rows cannot be read"
-                problem = rejected if report.rows_read else "its columns are not those of the mapping"
-                result = _refuse(path, mapping, f"{problem}; nothing of it was imported", report.faults)
-            else:
-                moved = _move(path, DONE)
-                result = InboxFile(path.name, name, moved, report, None) if moved else None
-        if result is not None:
-            yield result
+            moved = _move(path, DONE)
+        if moved:
+            yield InboxFile(path.name, path.parent.name, moved, None if problem else report, problem)
 
 
-def _refuse(path: Path, mapping: LedgerMapping | None, problem: str, faults: Sequence[Fault]) -> InboxFile | None:
-    """Move a file to the refused ones, its report first, so that none is there without."""
+def _problem(report: ImportReport) -> str | None:
+    if report.import_id is not None:
+        return None
+    rejected = f"{report.rows_rejected:,} of {report.rows_read:,} rows cannot be read"
+    problem = rejected if report.rows_read else "its columns are not those of the mapping"
+    return f"{problem}; nothing of it was imported"
+
+
+def _report(path: Path, mapping: LedgerMapping | None, problem: str, faults: Sequence[Fault]) -> str:
     sheet = f", sheet {mapping.sheet}" if mapping and mapping.sheet else ""
     lines = [f"{path.name}{sheet}, by the mapping {path.parent.name}: refused", problem, ""]
     lines += [f"row {fault.line}, {fault.column}: {fault.problem}; {fault.advice}" for fault in faults]
     lines += ["", "Correct the file or its mapping, and put it into the inbox again."]
-    target = _free_place(path, REFUSED)
-    try:
-        target.parent.mkdir(exist_ok=True)
-        write_whole(target.with_name(f"{target.name}{REPORT}"), "\n".join(map(printable, lines)).encode())
-    except OSError as error:
-        raise ConfigError(f"{target.parent} cannot be written: {error.strerror}: see SYNC_LEDGER_INBOX.") from None
-    moved = _move(path, REFUSED)
-    return InboxFile(path.name, path.parent.name, moved, None, problem) if moved else None
+    return "\n".join(map(printable, lines))
 
 
-def _free_place(path: Path, folder: str) -> Path:
-    """Return where the file goes; an earlier one of the same name stays beside it."""
+def _move(path: Path, folder: str, report: str = "") -> Path | None:
+    """Move a file at once, after its report, so that none is there without; None: another process moved it.
+
+    An earlier file of the same name stays beside it.
+    """
     target, count = path.parent / folder / path.name, 1
     while target.exists():
         count += 1
         target = path.parent / folder / f"{path.stem} ({count}){path.suffix}"
-    return target
-
-
-def _move(path: Path, folder: str) -> Path | None:
-    """Move a file at once; None: another process did."""
-    target = _free_place(path, folder)
     try:
         target.parent.mkdir(exist_ok=True)
+        if report:
+            write_whole(target.with_name(f"{target.name}{REPORT}"), report.encode())
         path.rename(target)
     except FileNotFoundError:
         return None

@@ -19,7 +19,7 @@ from pipelines.reconciliation.ledger_entries import (
     shape_faults,
 )
 from pipelines.reconciliation.ledger_files import DIGITS_OF_A_CELL, LARGEST_WHOLE_FLOAT, Spoiled
-from pipelines.reconciliation.mapping import ISO, Direction, LedgerMapping, Rule, Source, has_hours
+from pipelines.reconciliation.mapping import IN_BRACES, ISO, Direction, LedgerMapping, Rule, Source, has_hours
 from resources.environment import nearest
 
 NUMBERS = (*AMOUNTS, *AMOUNTS.values())
@@ -52,19 +52,20 @@ class MappedRows:
         self.skipped: Counter[str] = Counter()
         self._numbers = Numbers(mapping)
         self._moment = _Moments(mapping).read
-        self._rules = [(rule, self.column(rule.column), False) for rule in mapping.skip]
-        self._rules += [(rule, self.column(rule.column), True) for rule in mapping.totals]
+        kinds = {"skip": mapping.skip, "totals row": mapping.totals}
+        self._rules = [(kind, rule, self.column(rule.column)) for kind, rules in kinds.items() for rule in rules]
         self._sums = {rule.sum_of: Decimal(0) for rule in mapping.totals if rule.sum_of}
         self._summed = {name: self.column(name) for name in self._sums}
         self._number_places: list[int] = []
         self._readers = {name: self._reader(name, source) for name, source in mapping.fields.items()}
-        direction = mapping.direction
-        self._sides = [self.column(name) for name in (direction.debit, direction.credit) if name] if direction else []
-        self._mark = self.column(direction.mark) if direction and direction.mark else None
-        self._unit_currencies = {unit: codes for unit in mapping.units if (codes := _currencies_of(unit))}
-        self._number_places += self._sides
         self._places = {name: " and ".join(source.columns) or name for name, source in mapping.fields.items()}
-        if self._sides and direction:
+        self._amount = "amount_minor" if "amount_minor" in mapping.fields else "amount"
+        self._unit_currencies = {unit: codes for unit in mapping.units if (codes := _currencies_of(unit))}
+        direction = mapping.direction or Direction()
+        self._sides = [self.column(name) for name in (direction.debit, direction.credit) if name]
+        self._mark = self.column(direction.mark) if direction.mark else None
+        if self._sides:
+            self._number_places += self._sides
             self._places["amount"] = f"{direction.debit} and {direction.credit}"
 
     def column(self, name: str) -> int:
@@ -72,12 +73,13 @@ class MappedRows:
         found = [place for place, other in enumerate(self._names) if other == " ".join(name.split())]
         if len(found) == 1:
             return found[0]
-        near = nearest(name, self._names)
-        said = "stands twice" if found else "is missing"
-        advice = (
-            f"the file has {near!r}" if near and not found else f"columns are {', '.join(filter(None, self._names))}"
-        )
-        self.faults.append(Fault(self.mapping.header or 1, name, said, "keep one of them" if found else advice))
+        if found:
+            problem, advice = "stands twice", "keep one of them"
+        elif near := nearest(name, self._names):
+            problem, advice = "is missing", f"the file has {near!r}"
+        else:
+            problem, advice = "is missing", f"columns are {', '.join(filter(None, self._names))}"
+        self.faults.append(Fault(self.mapping.header or 1, name, problem, advice))
         return 0
 
     def place(self, field: str) -> str:
@@ -86,10 +88,10 @@ class MappedRows:
 
     def row(self, line: int, values: list[Any]) -> dict[str, Any] | list[Fault] | None:
         """Return the row by the names of the contract, all that is wrong with it, or None: it is no entry."""
-        padded = values if len(values) >= self._width else [*values, *[None] * (self._width - len(values))]
-        for rule, column, is_totals in self._rules:
+        padded = [*values, *[None] * (self._width - len(values))]
+        for kind, rule, column in self._rules:
             if rule.fits(shown(padded[column])):
-                self.skipped[f"{'totals row' if is_totals else 'skip'}: {rule.words}"] += 1
+                self.skipped[f"{kind}: {rule.words}"] += 1
                 return self._totals_fault(line, rule, padded) if rule.sum_of else None
         faults = shape_faults(line, self._shape, values)
         if faults:
@@ -104,11 +106,11 @@ class MappedRows:
             try:
                 self._direct(row, values, self.mapping.direction)
             except WrongCell as wrong:
-                faults.append(wrong.fault(line, self.place(wrong.column or "amount")))
+                faults.append(wrong.fault(line, self.place(self._amount)))
         faults = faults or self._unit_faults(line, row, values)
         for name, column in self._summed.items():
             try:
-                self._sums[name] += self._numbers.decimal(values[column]) or 0
+                self._sums[name] += self._numbers.summand(values[column])
             except WrongCell as wrong:
                 faults = faults or [wrong.fault(line, name)]
         return faults or row
@@ -125,7 +127,7 @@ class MappedRows:
 
     def _totals_fault(self, line: int, rule: Rule, values: list[Any]) -> list[Fault] | None:
         try:
-            total = self._numbers.decimal(values[self._summed[rule.sum_of]]) or 0
+            total = self._numbers.summand(values[self._summed[rule.sum_of]])
         except WrongCell as wrong:
             return [wrong.fault(line, rule.sum_of)]
         if total == self._sums[rule.sum_of]:
@@ -159,24 +161,19 @@ class MappedRows:
             if words is not None and not isinstance(value, Spoiled):
                 word = shown(value)
                 if word not in words:
-                    raise WrongCell(
-                        "",
-                        "is no word of the mapping" if word else "is empty",
-                        "add it to its words, or skip such rows",
-                    )
+                    problem = "is no word of the mapping" if word else "is empty"
+                    raise WrongCell(problem, "add it to its words, or skip such rows")
                 value = words[word]
             return value
 
         return read
 
     def _template(self, source: Source) -> Read:
-        parts = re.split(r"\{([^{}]+)\}", source.template)
-        between, columns = parts[::2], [self.column(name) for name in parts[1::2]]
+        columns = {name: self.column(name) for name in source.columns}
 
         def read(values: Sequence[Any]) -> Any:
-            texts = [_in_full(values[column]) for column in columns]
-            pairs = zip(between, [*texts, ""], strict=True)
-            return "".join(literal + text for literal, text in pairs) if all(texts) else None
+            texts = {name: _in_full(values[column]) for name, column in columns.items()}
+            return IN_BRACES.sub(lambda name: texts[name[1]], source.template) if all(texts.values()) else None
 
         return read
 
@@ -193,47 +190,39 @@ class MappedRows:
 
     def _direct(self, row: dict[str, Any], values: Sequence[Any], direction: Direction) -> None:
         """Take the sign off the amount, and give or check the type that it means."""
-        name = "amount_minor" if "amount_minor" in row else "amount"
-        if self._sides:
-            row["amount"] = self._of_two_columns(values)
-        value = row[name]
+        value = row[self._amount] = self._of_two_columns(values) if self._sides else row[self._amount]
         if value is None:
-            raise WrongCell(name, "is missing", "every entry needs it; skip rows that are none")
-        if not isinstance(value, str):
+            raise WrongCell("is missing", "every entry needs it; skip rows that are none")
+        if not isinstance(value, Decimal):
             return  # spoiled, or no number: typing says so
-        is_negative, digits = value.startswith("-"), value.removeprefix("-")
+        is_negative = value.is_signed()
         if self._mark is not None:
             mark = shown(values[self._mark])
             if mark not in (*direction.positive_marks, *direction.negative_marks):
-                raise WrongCell(
-                    name, f"has no mark of the mapping in {direction.mark}", "add it to the mapping's marks"
-                )
+                raise WrongCell(f"has no mark of the mapping in {direction.mark}", "add it to the mapping's marks")
             if is_negative:
-                raise WrongCell(name, f"has a sign beside the mark in {direction.mark}", "correct the file")
+                raise WrongCell(f"has a sign beside the mark in {direction.mark}", "correct the file")
             is_negative = mark in direction.negative_marks
-        row[name] = digits
-        allowed = direction.negative if is_negative else direction.positive
-        sign = "negative" if is_negative else "positive"
+        row[self._amount] = value.copy_abs()
+        sign, allowed = ("negative", direction.negative) if is_negative else ("positive", direction.positive)
         if not allowed:
-            raise WrongCell(name, f"is {sign}", f"name its type as direction.{sign}, or skip such rows")
-        if "operation_type" not in self._readers:
-            row["operation_type"] = allowed[0]
-        elif isinstance(kind := row["operation_type"], str) and kind not in allowed:
-            raise WrongCell(
-                name, f"is {sign}, which {kind} is not by direction.{sign}", "correct the row, or the mapping"
-            )
+            raise WrongCell(f"is {sign}", f"name its type as direction.{sign}, or skip such rows")
+        kind = row.setdefault("operation_type", allowed[0])
+        if isinstance(kind, str) and kind not in allowed:
+            raise WrongCell(f"is {sign}, which {kind} is not by direction.{sign}", "correct the row, or the mapping")
 
     def _of_two_columns(self, values: Sequence[Any]) -> Any:
         debit, credit = (self._numbers.read(values[column]) for column in self._sides)
         for value in (debit, credit):
-            if value is not None and not isinstance(value, str):
+            if value is not None and not isinstance(value, Decimal):
                 return value
-            if value is not None and value.startswith("-"):
-                raise WrongCell("amount", "is negative", "correct the row: of debit and credit neither has a sign")
-        filled = [(value, side) for value, side in ((debit, ""), (credit, "-")) if value and value.strip("0.")]
-        if len(filled) == 2:
-            raise WrongCell("amount", "are both given", "keep one of them")
-        return f"{filled[0][1]}{filled[0][0]}" if filled else debit or credit
+            if value is not None and value.is_signed():
+                raise WrongCell("is negative", "correct the row: of debit and credit neither has a sign")
+        if debit and credit:
+            raise WrongCell("are both given", "keep one of them")
+        if credit:
+            return credit.copy_negate()
+        return credit if debit is None else debit
 
 
 def shown(value: Any) -> str:
@@ -244,18 +233,16 @@ def shown(value: Any) -> str:
 def _in_full(value: Any) -> str:
     if isinstance(value, int | float) and not abs(value) < LARGEST_WHOLE_FLOAT:
         advice = "format the column as text, so that no digit is lost"
-        raise WrongCell("", f"is made of a number of more than {DIGITS_OF_A_CELL} digits", advice)
+        raise WrongCell(f"is made of a number of more than {DIGITS_OF_A_CELL} digits", advice)
     return shown(value)
 
 
 def _negated(number: Any, *, negate: bool) -> Any:
-    if not negate or not isinstance(number, str) or not number.strip("-0."):
-        return number
-    return number.removeprefix("-") if number.startswith("-") else f"-{number}"
+    return number.copy_negate() if negate and isinstance(number, Decimal) and number else number
 
 
 class Numbers:
-    """Cells as numbers: text with a point, and at most a minus before it; exactly what the cell says, or refused."""
+    """Cells as decimals: exactly what the cell says, or refused."""
 
     def __init__(self, mapping: LedgerMapping) -> None:
         self._takes_fractions, self._form = mapping.fraction_cells, re.compile(_number_form(mapping), re.ASCII)
@@ -263,33 +250,31 @@ class Numbers:
         self._of_text = lru_cache(maxsize=4096)(self._read_text)
 
     def read(self, value: Any) -> Any:
-        """Return the number as text; what is none of a cell's numbers as it is, since typing refuses it."""
+        """Return the number, None for an empty cell; what is none of a cell's numbers as it is: typing refuses it."""
         if isinstance(value, str):
             return self._of_text(value.strip())
         if isinstance(value, float) and self._takes_fractions:
             exact = Decimal(repr(value))
             if exact.is_finite() and len(exact.as_tuple().digits) <= DIGITS_OF_A_CELL:
-                return format(exact, "f")
-            raise WrongCell("", f"has more than {DIGITS_OF_A_CELL} digits, as a calculation leaves them", "round it")
-        if isinstance(value, Decimal) and value.is_finite():
-            return format(value, "f")
-        return str(value) if type(value) is int else value
+                return exact
+            raise WrongCell(f"has more than {DIGITS_OF_A_CELL} digits, as a calculation leaves them", "round it")
+        return Decimal(value) if type(value) is int else value
 
-    def decimal(self, value: Any) -> Decimal | None:
-        """Return the number as a decimal; None: the cell is empty, or typing refuses it."""
+    def summand(self, value: Any) -> Decimal:
+        """Return the number that a cell adds to a sum: nothing where it is empty, or typing refuses it."""
         number = self.read(value)
-        return Decimal(number) if isinstance(number, str) else None
+        return number if isinstance(number, Decimal) else Decimal(0)
 
-    def _read_text(self, text: str) -> str | None:
+    def _read_text(self, text: str) -> Decimal | None:
         if not text:
             return None
         match = self._form.fullmatch(text)
         if match is None:
-            raise WrongCell("", "is no number as the mapping has it", self._advice)
+            raise WrongCell("is no number as the mapping has it", self._advice)
         opened, sign, digits, fraction, behind = match.groups()
         minus = "-" if opened or behind or sign in MINUS else ""
-        number = minus + (digits if digits.isdecimal() else re.sub(r"\D", "", digits))
-        return f"{number}.{fraction}" if fraction else number
+        whole = re.sub(r"\D", "", digits)
+        return Decimal(f"{minus}{whole}.{fraction or ''}")
 
 
 def _currencies_of(unit: str) -> frozenset[str]:
@@ -321,7 +306,7 @@ def _with_time(day: Any, clock: Any) -> Any:
     if type(day) is date and isinstance(clock, time):
         return datetime.combine(day, clock)
     problem = f"are a {kind_of_value(day)} and a {kind_of_value(clock)}"
-    raise WrongCell("", problem, "write both as text, or both as cells of dates")
+    raise WrongCell(problem, "write both as text, or both as cells of dates")
 
 
 class _Moments:
@@ -341,16 +326,16 @@ class _Moments:
         if has_time or self.mapping.date_cells == "time":
             return self._in_zone(value)
         if value.time() != time():
-            raise WrongCell("", "has a time", 'add date_cells = "time" and zone to the mapping')
+            raise WrongCell("has a time", 'add date_cells = "time" and zone to the mapping')
         return value.date()
 
     def _read_text(self, text: str) -> date | datetime:
         formats = self.mapping.dates
         found = {value for form in formats if (value := parsed_date(text, form)) is not None}
         if not found:
-            raise WrongCell("", "is no date as the mapping has it", f"the mapping reads {' or '.join(formats)}")
+            raise WrongCell("is no date as the mapping has it", f"the mapping reads {' or '.join(formats)}")
         if len(found) > 1:
-            raise WrongCell("", "can be read as two dates", "keep one of the mapping's dates")
+            raise WrongCell("can be read as two dates", "keep one of the mapping's dates")
         value = found.pop()
         return self._in_zone(value) if isinstance(value, datetime) else value
 
@@ -358,15 +343,15 @@ class _Moments:
         if moment.tzinfo is not None:
             return moment
         if self._zone is None:
-            raise WrongCell("", "has a time without a zone", "add zone to the mapping")
+            raise WrongCell("has a time without a zone", "add zone to the mapping")
         name, chosen = self.mapping.zone, self.mapping.repeated_hour
         first, second = (moment.replace(tzinfo=self._zone, fold=fold) for fold in (0, 1))
         earlier, later = (each.astimezone(UTC) for each in (first, second))
         if earlier > later:
-            raise WrongCell("", f"is in an hour that {name} left out", "correct the time, or the mapping's zone")
+            raise WrongCell(f"is in an hour that {name} left out", "correct the time, or the mapping's zone")
         if earlier < later and chosen is None:
             advice = 'add repeated_hour = "first" or "second" to the mapping'
-            raise WrongCell("", f"is in an hour that {name} had twice", advice)
+            raise WrongCell(f"is in an hour that {name} had twice", advice)
         return second if chosen == "second" else first
 
 

@@ -20,15 +20,10 @@ from resources.errors import ConfigError
 from resources.values import TRUTH, ZONE, Kind, Wrong, one_of
 
 ISO = "iso"
+IN_BRACES = re.compile(r"\{([^{}]+)\}")  # a column of a template
 UNDECIDED = "?"  # what `ledger map` writes where it does not know
 DateCells = Literal["date", "time"]
 RepeatedHour = Literal["first", "second"]
-
-
-def _text(value: Any) -> str:
-    if not isinstance(value, str):
-        raise Wrong("is no text: put it in quotes.")
-    return value
 
 
 def _texts(value: Any) -> tuple[str, ...]:
@@ -46,12 +41,6 @@ def _pattern(value: str) -> re.Pattern[str]:
         raise Wrong(f"is no regular expression: {error}.") from None
 
 
-def _words(value: Any) -> dict[str, str]:
-    if not isinstance(value, dict) or not all(isinstance(word, str) for word in value.values()):
-        raise ValueError
-    return value
-
-
 def _date_formats(value: Any) -> tuple[str, ...]:
     formats = _texts(value)
     sample = datetime(2025, 11, 12, 13, 14, 15, tzinfo=UTC)
@@ -67,9 +56,7 @@ def _date_formats(value: Any) -> tuple[str, ...]:
     return formats
 
 
-TEXT = Kind(_text, "a text")
 TEXTS = Kind(_texts, "a text, or a list of texts")
-WORDS = Kind(_words, '{ "their word" = "the word of the contract" }')
 PATTERN = Kind(_pattern, "a regular expression")
 MARK = one_mark((".", ","), '"." or ","')
 THOUSANDS = one_mark((".", ",", "'", "’", " ", ""), '".", ",", "\'", " " or ""')
@@ -79,20 +66,19 @@ THOUSANDS = one_mark((".", ",", "'", "’", " ", ""), '".", ",", "\'", " " or ""
 class Source(Table):
     """Where the value of a field comes from: a column, several columns put together, or the same value for each row."""
 
-    column: Annotated[str, TEXT] = ""
-    value: Annotated[str, TEXT] = ""
-    template: Annotated[str, TEXT] = ""  # "{Document}-{Line}"
+    column: str = ""
+    value: str = ""
+    template: str = ""  # "{Document}-{Line}"
     pattern: Annotated[re.Pattern[str] | None, PATTERN] = None  # what to take of the text: its group, or all of it
-    words: Annotated[Mapping[str, str] | None, WORDS] = None  # theirs → the contract's; others are refused
+    words: Mapping[str, str] | None = None  # theirs → the contract's; others are refused
     number: Annotated[bool, TRUTH] = False  # the digits of a number cell are the text
     negate: Annotated[bool, TRUTH] = False  # a number is booked with the other sign
-    time: Annotated[str, TEXT] = ""  # of a moment: the column of its time
+    time: str = ""  # of a moment: the column of its time
 
     @property
     def columns(self) -> tuple[str, ...]:
         """The columns that are read."""
-        of_template = re.findall(r"\{([^{}]+)\}", self.template)
-        return tuple(name for name in (self.column, *of_template, self.time) if name)
+        return tuple(name for name in (self.column, *IN_BRACES.findall(self.template), self.time) if name)
 
     def __post_init__(self) -> None:
         if sum(map(bool, (self.column, self.value, self.template))) != 1:
@@ -105,9 +91,9 @@ class Direction(Table):
 
     positive: Annotated[tuple[str, ...], TEXTS] = ()  # types of a positive amount; one of them is given to every row
     negative: Annotated[tuple[str, ...], TEXTS] = ()
-    debit: Annotated[str, TEXT] = ""  # the column of amounts that count as positive
-    credit: Annotated[str, TEXT] = ""  # the column of those that count as negative
-    mark: Annotated[str, TEXT] = ""  # the column of a mark beside the amount
+    debit: str = ""  # the column of amounts that count as positive
+    credit: str = ""  # the column of those that count as negative
+    mark: str = ""  # the column of a mark beside the amount
     positive_marks: Annotated[tuple[str, ...], TEXTS] = ()
     negative_marks: Annotated[tuple[str, ...], TEXTS] = ()
 
@@ -116,11 +102,11 @@ class Direction(Table):
 class Rule(Table):
     """Which rows are no entries: by what stands in a column."""
 
-    column: Annotated[str, TEXT]
+    column: str
     equals: Annotated[tuple[str, ...], TEXTS] = ()
     matches: Annotated[re.Pattern[str] | None, PATTERN] = None
     empty: Annotated[bool, TRUTH] = False
-    sum_of: Annotated[str, TEXT] = ""  # of totals: the column in which the row has the sum of all rows above
+    sum_of: str = ""  # of totals: the column in which the row has the sum of all rows above
 
     def fits(self, text: str) -> bool:
         """Return whether a row with this text in the column is meant."""
@@ -185,7 +171,7 @@ def read_mapping(name: str, folder: Path) -> LedgerMapping:
 
 
 def _mapping(where: str, content: dict[str, Any]) -> LedgerMapping:
-    for place, hint in _undecided(content):
+    for place, hint in undecided(content):
         said = f" ({hint})" if hint else ""
         raise ConfigError(f"{where}: {place} is not decided yet{said}: edit that line of the file.")
     for key in ("skip", "totals"):
@@ -215,14 +201,14 @@ def _mapping(where: str, content: dict[str, Any]) -> LedgerMapping:
     return mapping
 
 
-def _undecided(value: Any, place: str = "") -> Iterator[tuple[str, str]]:
+def undecided(value: Any, place: str = "") -> Iterator[tuple[str, str]]:
     """Yield where a value begins with a question mark, and what stands behind it."""
     if isinstance(value, dict):
         for name, part in value.items():
-            yield from _undecided(part, f"{place}.{name}" if place else name)
+            yield from undecided(part, f"{place}.{name}" if place else name)
     elif isinstance(value, list):
         for part in value:
-            yield from _undecided(part, place)
+            yield from undecided(part, place)
     elif isinstance(value, str) and value.startswith(UNDECIDED):
         yield place, value.removeprefix(UNDECIDED).strip()
 

@@ -137,17 +137,17 @@ def match(
     one_entry = len(operations) > 1
     with warehouse.transaction() as connection:
         run(connection, "reconciliation/matching/lock_account", account=account)
-        sides = (
-            *_found(connection, "reconciliation/matching/chosen_operations", account, "operation", operations),
-            *_found(connection, "reconciliation/matching/chosen_entries", account, "entry", entries),
-        )
         pairs = tuple((operation, entry) for operation in operations for entry in entries)
         chosen = {"account": account, "operations": operations, "entries": entries}
+        sides = (
+            *_found("operation", operations, run(connection, "reconciliation/matching/chosen_operations", **chosen)),
+            *_found("entry", entries, run(connection, "reconciliation/matching/chosen_entries", **chosen)),
+        )
+        difference = _difference(sides, operations)
         standing = run(connection, "reconciliation/matching/decisions_in_force", **chosen)
         if {(row.operation_id, row.entry_id) for row in standing} == {*pairs}:
-            return Decision(pairs, _difference(sides, operations), ())
+            return Decision(pairs, difference, ())
         _check_free(sides, standing)
-        difference = _difference(sides, operations)
         if reason is not None:
             reason = known_reason(reason, breaks.known_reasons(connection))
         elif difference:
@@ -156,7 +156,7 @@ def match(
                 f"the sums differ by {major_units(difference, currency, sides[0].business_date)} {currency} "
                 "(entries minus operations): say why with --reason."
             )
-        days = _decide(
+        decision = _decide(
             connection,
             account,
             pairs,
@@ -169,9 +169,7 @@ def match(
             note=note,
             by=by,
         )
-    for day in days:
-        reconcile_ledger(warehouse, account, day, cutoff_minutes)
-    return Decision(pairs, difference, days)
+    return _reconciled(warehouse, account, decision, cutoff_minutes)
 
 
 def unmatch(
@@ -185,20 +183,20 @@ def unmatch(
     by, note = person(by), text(note, "--note")
     with warehouse.transaction() as connection:
         run(connection, "reconciliation/matching/lock_account", account=account)
-        found = run(
-            connection, "reconciliation/matching/pairs_of_match", account=account, operation=operation, entry=entry
-        )
+        match_of = {"account": account, "operation": operation, "entry": entry}
+        found = run(connection, "reconciliation/matching/pairs_of_match", **match_of)
         if not found:
             raise ConfigError(
                 f"operation {operation} and entry {entry} are not matched: recon.matches has the matches."
             )
         pairs = tuple((row.operation_id, row.entry_id) for row in found)
-        operations, entries = sorted({pair[0] for pair in pairs}), sorted({pair[1] for pair in pairs})
+        operations, entries = ([*{*ids}] for ids in zip(*pairs, strict=True))
+        chosen = {"account": account, "operations": operations, "entries": entries}
         sides = (
-            *run(connection, "reconciliation/matching/chosen_operations", account=account, operations=operations),
-            *run(connection, "reconciliation/matching/chosen_entries", account=account, entries=entries),
+            *run(connection, "reconciliation/matching/chosen_operations", **chosen),
+            *run(connection, "reconciliation/matching/chosen_entries", **chosen),
         )
-        days = _decide(
+        decision = _decide(
             connection,
             account,
             pairs,
@@ -211,13 +209,10 @@ def unmatch(
             note=note,
             by=by,
         )
-    for day in days:
-        reconcile_ledger(warehouse, account, day, cutoff_minutes)
-    return Decision(pairs, 0, days)
+    return _reconciled(warehouse, account, decision, cutoff_minutes)
 
 
-def _found(connection: Connection, statement: str, account: str, what: str, ids: list[str]) -> list[Any]:
-    rows = run(connection, statement, account=account, operations=ids, entries=ids)
+def _found(what: str, ids: Sequence[str], rows: Sequence[Any]) -> Sequence[Any]:
     missing = sorted({*ids} - {row[0] for row in rows})
     if missing:
         raise ConfigError(f"there is no {what} {', '.join(missing)} in this account: check the id.")
@@ -245,20 +240,17 @@ def _difference(sides: Iterable[Any], operations: Sequence[str]) -> int:
 
 def _decide(
     connection: Connection, account: str, pairs: Sequence[tuple[str, str]], days: Iterable[date], **decided: Any
-) -> tuple[date, ...]:
-    """Save what was decided about these pairs; return which days that it concerns were reconciled."""
-    run_many(
-        connection,
-        "reconciliation/matching/add_decision",
-        [{"account": account, "operation_id": operation, "entry_id": entry, **decided} for operation, entry in pairs],
-    )
-    operations, entries = zip(*pairs, strict=True)
-    rows = run(
-        connection,
-        "reconciliation/matching/days_reconciled",
-        account=account,
-        operations=list(operations),
-        entries=list(entries),
-        days=sorted({*days}),
-    )
-    return tuple(row.business_date for row in rows)
+) -> Decision:
+    """Save what was decided about these pairs; its days are those it concerns that were reconciled."""
+    rows = [{"account": account, "operation_id": operation, "entry_id": entry, **decided} for operation, entry in pairs]
+    run_many(connection, "reconciliation/matching/add_decision", rows)
+    operations, entries = map(list, zip(*pairs, strict=True))
+    concerned = {"account": account, "operations": operations, "entries": entries, "days": sorted({*days})}
+    reconciled = run(connection, "reconciliation/matching/days_reconciled", **concerned)
+    return Decision(tuple(pairs), decided["difference"], tuple(row.business_date for row in reconciled))
+
+
+def _reconciled(warehouse: Warehouse, account: str, decision: Decision, cutoff_minutes: int) -> Decision:
+    for day in decision.days:
+        reconcile_ledger(warehouse, account, day, cutoff_minutes)
+    return decision

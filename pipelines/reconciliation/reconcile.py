@@ -79,10 +79,8 @@ def is_over(warehouse: Warehouse, account: str, day: date) -> bool:
 
 def is_proved(warehouse: Warehouse, account: str, day: date) -> bool:
     """Return whether the latest walk of a business day found the store complete."""
-    return any(
-        row.completeness == "complete"
-        for row in warehouse.query("reconciliation/close/close_state", account=account, day=day)
-    )
+    states = warehouse.query("reconciliation/close/close_state", account=account, day=day)
+    return any(state.completeness == "complete" for state in states)
 
 
 def changed_since_closed(warehouse: Warehouse, account: str) -> list[date]:
@@ -184,6 +182,7 @@ def _compare_and_record(
             unrequested=list(unknown_columns(OPERATIONS.unrequested({"fields": settings.fields}), settings.personal)),
         )
         report = _report(rescan, row._asdict())
+        totals = {name: orjson.dumps(getattr(report, name)).decode() for name in ("totals_walked", "totals_stored")}
         run(
             connection,
             "reconciliation/reconcile/add_completeness",
@@ -192,11 +191,7 @@ def _compare_and_record(
             walked_at=started,
             first=window.first,
             last=window.last,
-            **asdict(report)
-            | {
-                "totals_walked": orjson.dumps(report.totals_walked).decode(),
-                "totals_stored": orjson.dumps(report.totals_stored).decode(),
-            },
+            **asdict(report) | totals,
         )
         figures = {"verdict": report.verdict, "rows_walked": report.rows_walked}
         breaks.record_run(connection, account, day, "completeness", started, figures)

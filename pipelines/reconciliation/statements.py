@@ -66,7 +66,7 @@ def _camt_rows(path: Path) -> Rows:
 
 def _camt_entry(entry: Element, account: str, statement: str, place: int) -> Iterator[list[Any]]:
     """Yield an entry, or the transactions of a batch that add up to it."""
-    transactions = [part for part in entry.iter() if _name(part) == "TxDtls"]
+    transactions = entry.findall(".//{*}TxDtls")
     amount = _amount(entry)
     parts = [_amount(part) for part in transactions]
     known = [part for part in parts if isinstance(part, Decimal)]
@@ -126,10 +126,7 @@ def _text(element: Element, way: str) -> str:
 
 def _all(element: Element, way: str) -> list[Element]:
     """Return the elements on a way of local names: each version of the schema has a name space of its own."""
-    found = [element]
-    for name in way.split("/"):
-        found = [child for parent in found for child in parent if _name(child) == name]
-    return found
+    return element.findall("{*}" + way.replace("/", "/{*}"))
 
 
 def _name(element: Element) -> str:
