@@ -6,6 +6,7 @@ snapshots that the demo makes up are in `demo_data`.
 
 from __future__ import annotations
 
+import ctypes
 import os
 import shutil
 import signal
@@ -15,6 +16,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from functools import partial
 from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Annotated
@@ -47,6 +49,7 @@ PREPARER, REVIEWER = "Ann", "Bob"
 SNAPSHOTS = 15
 DEV_DAYS, DEV_OPERATIONS = 31, 20_000
 STARTED_BY = "ECOMMPAY_SYNC_STARTED_BY"  # in the environment of all that `dev` starts: the id of its process
+PR_SET_PDEATHSIG = 1  # Linux alone: a signal to a process whose parent ends, even killed
 
 
 @dataclass(frozen=True)
@@ -241,14 +244,21 @@ def _open_ui(port: int) -> None:
 def _serve(commands: list[list[str]]) -> None:
     """Run the commands until the last of them ends or Ctrl-C; then end them all, and what they started.
 
+    On Linux a `kill -9` of this process ends them too.
+
     Raises:
         Failed: the last of them ended by itself, and badly.
     """
     import psutil
 
     folder, mark = Path(sys.executable).parent, {STARTED_BY: str(os.getpid())}
+    prctl = getattr(ctypes.CDLL(None), "prctl", None)
     processes = [
-        subprocess.Popen([str(folder / name), *arguments, "-m", "pipelines.definitions"], env=os.environ | mark)  # noqa: S603
+        subprocess.Popen(  # noqa: S603
+            [str(folder / name), *arguments, "-m", "pipelines.definitions"],
+            env=os.environ | mark,
+            preexec_fn=prctl and partial(prctl, PR_SET_PDEATHSIG, signal.SIGTERM),  # noqa: PLW1509 - one system call
+        )
         for name, *arguments in commands
     ]
     take_time()
