@@ -63,34 +63,35 @@ class GroupedCommands(TyperGroup):
                 )
 
 
-class Command(TyperCommand):
-    """A command that refuses an option without a value."""
-
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Look for one first."""
-        _refuse_empty_options(self, ctx, args)
-        return super().parse_args(ctx, args)
-
-
-class CommandWithCommands(TyperGroup):
-    """Such a command that has commands of its own."""
-
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Look for one first."""
-        _refuse_empty_options(self, ctx, args)
-        return super().parse_args(ctx, args)
-
-
-def _refuse_empty_options(command: Any, ctx: Any, args: list[str]) -> None:
-    """Refuse an empty value, as a variable leaves it that a script has not set: it is not left out.
+class RefusesEmptyOptions:
+    """Refuses an empty value, as a variable leaves it that a script has not set: it is not left out.
 
     A path would be the working folder. What is needed says itself what an empty value is: `breaks assign --to ""`.
     """
-    values, _, given = command.make_parser(ctx).parse_args(args=[*args])
-    for param in given:
-        value = values.get(param.name)
-        if not param.required and "" in (value if isinstance(value, list | tuple) else [value]):
-            raise typer.BadParameter("it is empty; leave it out, or give it a value", ctx=ctx, param=param)
+
+    def make_parser(self, ctx: Any) -> Any:
+        """Return a parser that looks at the values before they are converted."""
+        parser = super().make_parser(ctx)  # type: ignore[misc]  # of the class beside it
+        parse = parser.parse_args
+
+        def parse_args(args: list[str]) -> Any:
+            values, _, given = parsed = parse(args)
+            for param in given:
+                value = values.get(param.name)
+                if not param.required and "" in (value if isinstance(value, list | tuple) else [value]):
+                    raise typer.BadParameter("it is empty; leave it out, or give it a value", ctx=ctx, param=param)
+            return parsed
+
+        parser.parse_args = parse_args
+        return parser
+
+
+class Command(RefusesEmptyOptions, TyperCommand):
+    """A command."""
+
+
+class CommandWithCommands(RefusesEmptyOptions, TyperGroup):
+    """A command that has commands of its own."""
 
 
 app = typer.Typer(
