@@ -224,7 +224,7 @@ def balances(account: EachAccount = None, *, as_json: AsJson = False) -> None:
             return
         at = f" at {rows[0].captured_at:%Y-%m-%d %H:%M:%S} UTC" if rows else ""
         columns = {"balance": "balance_name", "currency": "currency", ">amount": console.money()}
-        console.table_or_head(f"Balances{at}", rows, columns)
+        console.table(f"Balances{at}", rows, columns, with_head=True)
 
     each_in_turn(account, snapshot, as_json=as_json)
 
@@ -297,12 +297,13 @@ def _print_control_totals(control_totals: Sequence[Any]) -> None:
     for status in sorted({status for row in counts.values() for status in row}, key=order):
         title = status.removeprefix("awaiting ") + " …" * status.startswith("awaiting ")
         by_status[f">{title}"] = partial(lambda status, currency: f"{counts[currency].get(status, 0):,}", status)
-    console.table_or_head(
+    console.table(
         "Operations read, by currency and status (… = awaiting)",
         sorted(counts),
         {"currency": str, ">rows": lambda currency: f"{sum(counts[currency].values()):,}"},
         by_status,
         {">amount of success": lambda currency: major_units(amounts.get(currency), currency)},
+        with_head=True,
     )
 
 
