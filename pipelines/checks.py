@@ -80,7 +80,7 @@ def _refused_files(_: Warehouse, scope: AccountScope, _run_ids: list[int]) -> li
 
 def _misplaced_files(_: Warehouse, scope: AccountScope, _run_ids: list[int]) -> list[str]:
     inbox = scope.settings.ledger_inbox
-    return misplaced_files(inbox, scope.account, [account.name for account in accounts_of().each]) if inbox else []
+    return misplaced_files(inbox, scope.account, accounts_of().names) if inbox else []
 
 
 def _no_card_numbers(stream: Stream) -> Check:
