@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from pipelines.cli import console
-from resources.accounts import Accounts, AccountScope, account_scope, accounts_of
+from resources.accounts import AccountScope, account_scope, accounts_of
 from resources.currencies import exponents_by
 from resources.errors import ConfigError, Failed, Stopped, SyncError
 from resources.output import printable
@@ -75,15 +75,6 @@ def only_account(name: str | None) -> AccountScope:
     if name is None and accounts.several:
         raise ConfigError(f"name the account with --account: one of {', '.join(accounts.names)}.")
     return account_scope(accounts, name or accounts.names[0])
-
-
-def chosen_names(accounts: Accounts, name: str | None) -> tuple[str, ...]:
-    """Return the name of the named account, or the names of all.
-
-    Raises:
-        ConfigError: there is no account of this name.
-    """
-    return accounts.names if name is None else (accounts.named(name).name,)
 
 
 def settings_of_all() -> tuple[SyncSettings, ...]:
