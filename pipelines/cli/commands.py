@@ -87,11 +87,11 @@ class RefusesEmptyOptions:
 
 
 class Command(RefusesEmptyOptions, TyperCommand):
-    """A command."""
+    """A command that refuses an option without a value."""
 
 
 class CommandWithCommands(RefusesEmptyOptions, TyperGroup):
-    """A command that has commands of its own."""
+    """Such a command that has commands of its own."""
 
 
 app = typer.Typer(
@@ -144,9 +144,8 @@ def run() -> None:
     console.make_output_safe()
     Stopping(_end_servers)
     try:
-        exit_code = _app_of("".join(sys.argv[1:2]))(
-            standalone_mode=False
-        )  # Typer would print wrong usage in four lines
+        asked_for = _app_of("".join(sys.argv[1:2]))
+        exit_code = asked_for(standalone_mode=False)  # Typer would print wrong usage in four lines
         sys.stdout.flush()
         sys.exit(exit_code)
     except typer.TyperException as error:

@@ -214,7 +214,7 @@ def _operation(day: date, payment: str, kind: str, amount: int, clock: str) -> R
 
 
 IDS = ("entry_id", "operation_id", "project_id", "payment_id")
-MONEY = ("status", "currency", "amount_minor", "fee_minor")
+LAST = ("status", "currency", "amount_minor", "fee_minor")
 
 
 @dataclass(frozen=True)
@@ -223,7 +223,7 @@ class Export:
 
     file: str
     titles: str  # of the columns, with | between them; an empty one leaves its column out
-    columns: tuple[str, ...] = (*IDS, "date", "time", "operation_type", *MONEY)
+    columns: tuple[str, ...] = (*IDS, "date", "time", "operation_type", *LAST)
     words: Mapping[str, str] = field(default_factory=lambda: ENGLISH)
     encoding: str = "utf-8"
     separator: str = ","
@@ -297,7 +297,7 @@ EXPORTS = (
     Export(
         "quickbooks.csv",
         "Date|Transaction Type|Num|External ID|Project|Payment ID|Status|Currency|Amount|Fee",
-        columns=("date", "operation_type", *IDS, *MONEY),
+        columns=("date", "operation_type", *IDS, *LAST),
         date="%m/%d/%Y %I:%M:%S %p",
         thousands=",",
         sign="before",
