@@ -191,7 +191,7 @@ def _of_inbox(inbox: Path) -> tuple[Check, ...]:
         Check(
             "no_file_misplaced",
             "No file lies in SYNC_LEDGER_INBOX where nothing reads it, such as in the folder of a misspelt account.",
-            lambda load: misplaced_files(inbox, load.scope.account, [account.name for account in accounts_of().each]),
+            lambda load: misplaced_files(inbox, load.scope.account, accounts_of().names),
         ),
     )
 

@@ -100,9 +100,9 @@ class Accounts:
         return len(self.each) > 1
 
     @property
-    def names(self) -> str:
-        """The names, for a message."""
-        return ", ".join(account.name for account in self.each)
+    def names(self) -> tuple[str, ...]:
+        """The name of each."""
+        return tuple(account.name for account in self.each)
 
     def named(self, name: str) -> Account:
         """Return the account of this name.
@@ -113,7 +113,8 @@ class Accounts:
         for account in self.each:
             if account.name == name:
                 return account
-        raise ConfigError(f"there is no account {name!r}: {self.names} {'are' if self.several else 'is'} configured.")
+        there = f"{', '.join(self.names)} {'are' if self.several else 'is'} configured"
+        raise ConfigError(f"there is no account {name!r}: {there}.")
 
     def api_settings(self, name: str) -> ApiSettings:
         """Return the API settings of an account whose token is its alone.
@@ -199,7 +200,7 @@ def account_scope(accounts: Accounts, name: str) -> AccountScope:
 
 def account_scopes(accounts: Accounts) -> tuple[AccountScope, ...]:
     """Return the scope of each account."""
-    return tuple(account_scope(accounts, account.name) for account in accounts.each)
+    return tuple(account_scope(accounts, name) for name in accounts.names)
 
 
 def accounts_of(environment: Environment = os.environ) -> Accounts:
@@ -325,12 +326,11 @@ def _check(accounts: Accounts, source: str) -> None:
                 raise ConfigError(
                     f"{source} names {short.name} and {long.name}, whose variables would be the same: rename one."
                 )
-    known = {account.name for account in accounts.each}
     for owner in accounts.owners:
-        if owner.account not in known:
+        if owner.account not in accounts.names:
             raise ConfigError(
-                f"project {owner.project_id} is given to {owner.account!r}, which is none of {accounts.names}: "
-                "write one of these."
+                f"project {owner.project_id} is given to {owner.account!r}, which is none of "
+                f"{', '.join(accounts.names)}: write one of these."
             )
 
 

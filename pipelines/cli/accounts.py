@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from pipelines.cli import console
-from resources.accounts import Accounts, AccountScope, account_scope, accounts_of
+from resources.accounts import AccountScope, account_scope, accounts_of
 from resources.currencies import exponents_by
 from resources.errors import ConfigError, Failed, Stopped, SyncError
 from resources.output import printable
@@ -43,23 +43,23 @@ def each_in_turn(name: str | None, work: Callable[[AccountScope], None], *, as_j
     """
     accounts = accounts_of()
     if name is not None or not accounts.several:
-        work(account_scope(accounts, name or accounts.each[0].name))
+        work(only_account(name))
         return
     failed: dict[str, int] = {}
     reported = set()
-    for account in accounts.each:
+    for account in accounts.names:
         if not as_json:
-            console.line(f"account {account.name}")
+            console.line(f"account {account}")
         try:
-            work(account_scope(accounts, account.name))
+            work(account_scope(accounts, account))
         except Exception as error:
             if isinstance(error, Stopped) or console.SIGNALLED.is_set():
                 raise
             # the next account is not to suffer from it
-            message, failed[account.name] = explained(error)
+            message, failed[account] = explained(error)
             # what is wrong with the command itself is the same for all
             if not (isinstance(error, ConfigError) and message in reported):
-                console.problem(f"{account.name}: {message}")
+                console.problem(f"{account}: {message}")
             reported.add(message)
     if failed:
         raise SomeFailed(
@@ -75,23 +75,14 @@ def only_account(name: str | None) -> AccountScope:
     """
     accounts = accounts_of()
     if name is None and accounts.several:
-        raise ConfigError(f"name the account with --account: one of {accounts.names}.")
-    return account_scope(accounts, name or accounts.each[0].name)
-
-
-def chosen_names(accounts: Accounts, name: str | None) -> tuple[str, ...]:
-    """Return the name of the named account, or the names of all.
-
-    Raises:
-        ConfigError: there is no account of this name.
-    """
-    return tuple(account.name for account in accounts.each) if name is None else (accounts.named(name).name,)
+        raise ConfigError(f"name the account with --account: one of {', '.join(accounts.names)}.")
+    return account_scope(accounts, name or accounts.names[0])
 
 
 def settings_of_all() -> tuple[SyncSettings, ...]:
     """Return the settings of every account, for what is done once for all of them."""
     accounts = accounts_of()
-    return tuple(accounts.settings(account.name) for account in accounts.each)
+    return tuple(map(accounts.settings, accounts.names))
 
 
 def explained(error: Exception) -> tuple[str, int]:

@@ -26,8 +26,11 @@ settings_app = typer.Typer(
 app.add_typer(settings_app)
 
 DictionaryFormat = Literal["markdown", "dbt"]
-DBT_SCHEMAS = ("bi", "recon")
-SCHEMAS = ("bi", "core", "recon", "raw", "sync")  # in the order of those who read them
+# by format: the schemas, in the order of those who read them, and the template
+DICTIONARIES: dict[DictionaryFormat, tuple[list[str], str]] = {
+    "markdown": (["bi", "core", "recon", "raw", "sync"], "dictionary.md.j2"),
+    "dbt": (["bi", "recon"], "sources.yml.j2"),
+}
 
 
 @app.command()
@@ -214,7 +217,7 @@ def dictionary(
     settings = settings_of_all()
     with migrated_warehouse() as store:
         build_marts(store, *settings)
-        text = dictionary_text(store) if form == "markdown" else dbt_sources(store)
+        text = dictionary_text(store, form)
     if output is None:
         console.lines(text.rstrip("\n"))
         return
@@ -222,25 +225,18 @@ def dictionary(
     console.line(f"written: {output}")
 
 
-def dictionary_text(warehouse: Warehouse) -> str:
-    """Return the dictionary of the migrated database whose marts are built, as Markdown.
+def dictionary_text(warehouse: Warehouse, form: DictionaryFormat = "markdown") -> str:
+    """Return the dictionary of the migrated database whose marts are built.
 
+    For dbt it is a sources.yml of what readers may see: a source a schema, with comments, types and NOT NULL.
     It depends on the migrations and the marts alone: not on the server's version, nor on what is stored.
     """
-    return _described(warehouse, SCHEMAS, "dictionary.md.j2")
-
-
-def dbt_sources(warehouse: Warehouse) -> str:
-    """Return a sources.yml of dbt for what readers may see: a source a schema, with comments, types and NOT NULL."""
-    return _described(warehouse, DBT_SCHEMAS, "sources.yml.j2")
-
-
-def _described(warehouse: Warehouse, schemas: Sequence[str], template: str) -> str:
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
-    explained = {row.name: row.explained for row in warehouse.query("cli/admin/schemas", schemas=[*schemas])}
+    schemas, template = DICTIONARIES[form]
+    explained = {row.name: row.explained for row in warehouse.query("cli/admin/schemas", schemas=schemas)}
     relations: dict[str, dict[str, list[Any]]] = {schema: {} for schema in schemas}
-    for column in warehouse.query("cli/admin/columns", schemas=[*schemas]):
+    for column in warehouse.query("cli/admin/columns", schemas=schemas):
         relations[column.schema_name].setdefault(column.relation, []).append(column)
     environment = Environment(  # noqa: S701 - it writes no HTML
         loader=PackageLoader("pipelines.cli"),

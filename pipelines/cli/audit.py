@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from datetime import date
 from typing import TYPE_CHECKING, Annotated
 
@@ -117,17 +118,17 @@ def replay(
         if as_json:
             counts = {name: value for name, value in vars(result).items() if name != "damaged"}  # the rows themselves
             console.document({"account": scope.account, "replay": counts, "repaired": repaired})
-        _conclude(result, *days, prints=not as_json)
+        _conclude(result, *days, report)
 
     each_in_turn(account, rebuild, as_json=as_json)
 
 
-def _conclude(result: Replay, first: date, last: date, *, prints: bool = True) -> None:
-    """Print the result of a replay; what was found wrong, or could not be replayed, is raised."""
+def _conclude(result: Replay, first: date, last: date, report: Callable[[str], object]) -> None:
+    """Report the result of a replay; what was found wrong, or could not be replayed, is raised."""
     if not result.windows:
         raise SyncError(f"no complete window touches {first} to {last}: load the days first.")
-    if result.erased and prints:
-        console.line(f"erased: {result.erased} windows hold a page from which a person's data was taken; not compared")
+    if result.erased:
+        report(f"erased: {result.erased} windows hold a page from which a person's data was taken; not compared")
     if result.problems:
         raise WarehouseBroken(
             f"{result.differences:,} differences, the first: {result.problems[0]}; `replay --repair` puts back "
@@ -143,8 +144,7 @@ def _conclude(result: Replay, first: date, last: date, *, prints: bool = True) -
             f"{result.deleted_windows} of {result.windows} windows cannot be replayed, because their raw pages were "
             "deleted for their age (SYNC_RAW_DAYS); the others are equal."
         )
-    if prints:
-        console.line(
-            f"equal: {result.rows:,} rows of {result.windows} windows, rebuilt from {result.pages} signed pages, "
-            "are in the store as they were observed, and nothing else is"
-        )
+    report(
+        f"equal: {result.rows:,} rows of {result.windows} windows, rebuilt from {result.pages} signed pages, "
+        "are in the store as they were observed, and nothing else is"
+    )

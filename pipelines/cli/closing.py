@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -54,26 +54,26 @@ def close(
             (only,) = days
             outcomes = {only: close_day(store, scope.account, only, by=by, with_open_breaks=with_open_breaks)}
     found = [_closing_of(business_day, outcome) for business_day, outcome in outcomes.items()]
-    left = [closing for closing in found if closing["state"] in ("not closed", "prepared anew")]
+    left = [closing for closing in found if closing.state in ("not closed", "prepared anew")]
+    one = found[0]
     if as_json:
         console.document({"account": scope.account, "days": found})
     elif month is not None:
         _print_month(month, found, " --with-open-breaks" if with_open_breaks else "")
-    elif found[0]["state"] == "closed":
-        sealed = "closed: {business_date}, row {close_no} of recon.closes, SHA-256 of the document {document_sha256}"
-        console.line(sealed.format_map(found[0]))
-        console.line(f"head of the chain: {found[0]['entry_hash']}")
+    elif one.state == "closed":
+        sealed = f"row {one.close_no} of recon.closes, SHA-256 of the document {one.document_sha256}"
+        console.line(f"closed: {one.business_date}, {sealed}")
+        console.line(f"head of the chain: {one.entry_hash}")
     elif not left:
-        prepared = "prepared: {business_date} by {prepared_by}, SHA-256 of the figures {figures_sha256}"
-        console.line(prepared.format_map(found[0]))
+        console.line(f"prepared: {one.business_date} by {one.prepared_by}, SHA-256 of the figures {one.figures_sha256}")
         command = f"ecommpay-sync close --date {days[0]} --by NAME"
         console.line(f"now another person looks at the report and closes it: `{command}`")
     if month is not None and left:
         raise Incomplete(f"{len(left)} of {len(found)} days of {month} are left: the table says why.")
     if left:
         raise Incomplete(
-            f"{left[0]['business_date']} is not closed: {left[0]['reason']}. They are prepared anew by "
-            f"{left[0]['prepared_by']}, and another person closes the day."
+            f"{one.business_date} is not closed: {one.reason}. They are prepared anew by {one.prepared_by}, "
+            "and another person closes the day."
         )
 
 
@@ -102,53 +102,62 @@ def _days_kept(scope: AccountScope, days: Sequence[date]) -> tuple[date, ...]:
     return kept
 
 
-def _closing_of(day: date, outcome: Outcome) -> dict[str, Any]:
-    """Return what became of a day, and the command that comes next."""
+@dataclass(frozen=True)
+class Closing:
+    """What became of a day, and the command that comes next; as `close --json` shows it."""
+
+    business_date: date
+    state: str
+    close_no: int | None = None
+    document_sha256: str | None = None
+    entry_hash: str | None = None
+    prepared_by: str | None = None
+    figures_sha256: str | None = None
+    reason: str | None = None
+    command: str | None = None
+
+    @property
+    def sentence(self) -> str:
+        """What became of it in words."""
+        if self.state == "closed":
+            return f"row {self.close_no}, SHA-256 of the document {self.document_sha256}"
+        reason = self.reason or ""
+        if self.prepared_by:
+            since = f", as {reason}" * bool(reason)
+            return f"by {self.prepared_by}, SHA-256 of the figures {self.figures_sha256}{since}"
+        return f"{reason}: `{self.command}`" if self.command else reason
+
+
+def _closing_of(day: date, outcome: Outcome) -> Closing:
     from pipelines.reconciliation.close import Prepared, Sealed, is_same_person
 
-    found = dict.fromkeys(("close_no", "document_sha256", "entry_hash", "prepared_by", "figures_sha256", "reason"))
-    command = ""
     if isinstance(outcome, Sealed):
-        state = "closed"
-        found |= {name: getattr(outcome, name) for name in ("close_no", "document_sha256", "entry_hash")}
-    elif isinstance(outcome, Prepared):
-        before = outcome.instead_of
-        is_anew = before is not None and not is_same_person(before.by, outcome.by)
-        state = "prepared anew" if is_anew else "prepared"
-        found |= {"prepared_by": outcome.by, "figures_sha256": outcome.figures_sha256}
-        if before is not None and is_anew:
-            found["reason"] = f"its figures changed since {before.by} prepared them"
-    else:
-        state, command = "closed before" if outcome.is_closed else "not closed", outcome.command
-        found["reason"] = None if outcome.is_closed else outcome.reason
-    return {"business_date": day, "state": state, **found, "command": command or None}
+        return Closing(day, "closed", outcome.close_no, outcome.document_sha256, outcome.entry_hash)
+    if isinstance(outcome, Prepared):
+        before, state, reason = outcome.instead_of, "prepared", None
+        if before is not None and not is_same_person(before.by, outcome.by):
+            state, reason = "prepared anew", f"its figures changed since {before.by} prepared them"
+        return Closing(day, state, prepared_by=outcome.by, figures_sha256=outcome.figures_sha256, reason=reason)
+    if outcome.is_closed:
+        return Closing(day, "closed before", command=outcome.command or None)
+    return Closing(day, "not closed", reason=outcome.reason, command=outcome.command or None)
 
 
-def _print_month(month: str, days: Sequence[dict[str, Any]], option: str) -> None:
+def _print_month(month: str, days: Sequence[Closing], option: str) -> None:
     """Print what became of each day of a month."""
-
-    def said(day: dict[str, Any]) -> str:
-        reason = day["reason"] or ""
-        if day["state"] == "closed":
-            return f"row {day['close_no']}, SHA-256 of the document {day['document_sha256']}"
-        if day["prepared_by"]:
-            since = f", as {reason}" * bool(reason)
-            return f"by {day['prepared_by']}, SHA-256 of the figures {day['figures_sha256']}{since}"
-        return f"{reason}: `{day['command']}`" if day["command"] else reason
-
     console.table(
         f"The days of {month}",
         days,
-        {"day": itemgetter("business_date"), "state": lambda day: day["state"].removesuffix(" anew")},
-        {"what, and the next command": said},
+        {"day": "business_date", "state": lambda day: day.state.removesuffix(" anew")},
+        {"what, and the next command": "sentence"},
     )
-    heads = [day["entry_hash"] for day in days if day["entry_hash"]]
+    heads = [day.entry_hash for day in days if day.entry_hash]
     if heads:
         console.line(f"head of the chain: {heads[-1]}")
-    if any(day["prepared_by"] for day in days):
+    if any(day.prepared_by for day in days):
         command = f"ecommpay-sync close --month {month} --by NAME{option}"
         console.line(f"now another person looks at the report and closes what is prepared: `{command}`")
-    done = sum(day["state"].startswith("closed") for day in days)
+    done = sum(day.state.startswith("closed") for day in days)
     console.line(f"{done} of {len(days)} days of {month} are closed")
 
 

@@ -63,34 +63,35 @@ class GroupedCommands(TyperGroup):
                 )
 
 
-class Command(TyperCommand):
-    """A command that refuses an option without a value."""
-
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Look for one first."""
-        _refuse_empty_options(self, ctx, args)
-        return super().parse_args(ctx, args)
-
-
-class CommandWithCommands(TyperGroup):
-    """Such a command that has commands of its own."""
-
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Look for one first."""
-        _refuse_empty_options(self, ctx, args)
-        return super().parse_args(ctx, args)
-
-
-def _refuse_empty_options(command: Any, ctx: Any, args: list[str]) -> None:
-    """Refuse an empty value, as a variable leaves it that a script has not set: it is not left out.
+class RefusesEmptyOptions:
+    """Refuses an empty value, as a variable leaves it that a script has not set: it is not left out.
 
     A path would be the working folder. What is needed says itself what an empty value is: `breaks assign --to ""`.
     """
-    values, _, given = command.make_parser(ctx).parse_args(args=[*args])
-    for param in given:
-        value = values.get(param.name)
-        if not param.required and "" in (value if isinstance(value, list | tuple) else [value]):
-            raise typer.BadParameter("it is empty; leave it out, or give it a value", ctx=ctx, param=param)
+
+    def make_parser(self, ctx: Any) -> Any:
+        """Return a parser that looks at the values before they are converted."""
+        parser = super().make_parser(ctx)  # type: ignore[misc]  # of the class beside it
+        parse = parser.parse_args
+
+        def parse_args(args: list[str]) -> Any:
+            values, _, given = parsed = parse(args)
+            for param in given:
+                value = values.get(param.name)
+                if not param.required and "" in (value if isinstance(value, list | tuple) else [value]):
+                    raise typer.BadParameter("it is empty; leave it out, or give it a value", ctx=ctx, param=param)
+            return parsed
+
+        parser.parse_args = parse_args
+        return parser
+
+
+class Command(RefusesEmptyOptions, TyperCommand):
+    """A command that refuses an option without a value."""
+
+
+class CommandWithCommands(RefusesEmptyOptions, TyperGroup):
+    """Such a command that has commands of its own."""
 
 
 app = typer.Typer(
@@ -101,13 +102,17 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+COMMANDS: dict[str | None, CommandInfo | TyperInfo] = {}
 for _heading, _group in GROUPS.items():
     for _command in _group.registered_commands:
         _command.rich_help_panel, _command.cls = _heading, Command
+        COMMANDS[_command.name or (_command.callback and _command.callback.__name__)] = _command
     for _commands in _group.registered_groups:
         _commands.rich_help_panel, _commands.cls = _heading, CommandWithCommands
-        for _command in _commands.typer_instance.registered_commands if _commands.typer_instance else ():
-            _command.cls = Command
+        if _commands.typer_instance:
+            COMMANDS[_commands.typer_instance.info.name] = _commands
+            for _command in _commands.typer_instance.registered_commands:
+                _command.cls = Command
     app.add_typer(_group)
 
 
@@ -139,7 +144,8 @@ def run() -> None:
     console.make_output_safe()
     Stopping(_end_servers)
     try:
-        exit_code = _app_of(sys.argv[1:2])(standalone_mode=False)  # Typer would print wrong usage in four lines
+        asked_for = _app_of("".join(sys.argv[1:2]))
+        exit_code = asked_for(standalone_mode=False)  # Typer would print wrong usage in four lines
         sys.stdout.flush()
         sys.exit(exit_code)
     except typer.TyperException as error:
@@ -165,27 +171,18 @@ def run() -> None:
         sys.exit(exit_code)
 
 
-def _app_of(first_words: list[str]) -> typer.Typer:
+def _app_of(first_word: str) -> typer.Typer:
     """Return the app without the other commands, if the first word is one: Typer reads the options of all that it has.
 
     That is half of what a small command takes. Help, completion and what is no command need all of them.
     """
-    for group in GROUPS.values():
-        alone = typer.Typer()
-        alone.registered_commands = [one for one in group.registered_commands if _name_of(one) in first_words]
-        alone.registered_groups = [one for one in group.registered_groups if _name_of(one) in first_words]
-        if alone.registered_commands or alone.registered_groups:
-            asked_for = copy(app)
-            asked_for.registered_groups = []
-            asked_for.add_typer(alone)
-            return asked_for
-    return app
-
-
-def _name_of(one: CommandInfo | TyperInfo) -> str | None:
-    if isinstance(one, TyperInfo):
-        return one.typer_instance.info.name if one.typer_instance else None
-    return one.name or (one.callback and one.callback.__name__.replace("_", "-"))
+    one = COMMANDS.get(first_word)
+    if one is None:
+        return app
+    asked_for = copy(app)
+    asked_for.registered_commands = [one] if isinstance(one, CommandInfo) else []
+    asked_for.registered_groups = [one] if isinstance(one, TyperInfo) else []
+    return asked_for
 
 
 def _drop_output() -> None:

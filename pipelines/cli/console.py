@@ -208,17 +208,15 @@ class BarProgress:
         self._bar.stop()
 
 
-def table(title: str, rows: Sequence[Any], *columns: Mapping[str, Column], none: str = "") -> None:
+def table(
+    title: str, rows: Sequence[Any], *columns: Mapping[str, Column], none: str = "", with_head: bool = False
+) -> None:
     """Print what each column says of the rows, if there are any; a title that begins with > has a column of numbers.
 
-    On a terminal it is a table, elsewhere the same in aligned plain text.
+    On a terminal it is a table, elsewhere the same in aligned plain text; `with_head`: without a row its head alone.
     """
-    if rows:
-        table_or_head(title, rows, *columns, none=none)
-
-
-def table_or_head(title: str, rows: Sequence[Any], *columns: Mapping[str, Column], none: str = "") -> None:
-    """Print a table likewise; without a row its head alone."""
+    if not rows and not with_head:
+        return
     drawn = Table(box=None, pad_edge=False, header_style="dim")
     titles, body = cells(rows, *columns)
     for name in titles:

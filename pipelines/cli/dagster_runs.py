@@ -22,7 +22,7 @@ from pipelines.cli import console, imported_without_garbage
 from pipelines.cli.console import STOPPED
 from resources.accounts import accounts_of
 from resources.errors import ConfigError, Failed, Stopped, SyncError
-from resources.settings import SyncSettings, data_dir, database_url
+from resources.settings import data_dir, database_url
 
 if TYPE_CHECKING:
     import dagster as dg
@@ -38,23 +38,21 @@ class RunFailed(Failed):
     """A Dagster run ended badly."""
 
 
-def check_days(settings: SyncSettings, first: date, last: date) -> None:
-    """Refuse days that the partitions do not have.
+def check(scope: AccountScope, days: tuple[date, date] | None = None) -> None:
+    """Refuse what no job can do, before one is started.
 
     Raises:
-        ConfigError: a day lies before SYNC_FIRST_DAY, or in the future.
+        ConfigError: a day lies before SYNC_FIRST_DAY, or in the future; or a setting of platform or database is missing
+            or malformed.
     """
-    if first < settings.first_day:
-        raise ConfigError(
-            f"{first} is before the first day this system keeps, {settings.first_day}: set SYNC_FIRST_DAY earlier."
-        )
-    today = datetime.now(UTC).date()
-    if last > today:
-        raise ConfigError(f"{max(first, today + timedelta(days=1))} is in the future: today is {today} in UTC.")
-
-
-def check_settings(scope: AccountScope) -> None:
-    """Refuse a missing or malformed setting of platform or database before a job is started."""
+    if days is not None:
+        (first, last), first_kept, today = days, scope.settings.first_day, datetime.now(UTC).date()
+        if first < first_kept:
+            raise ConfigError(
+                f"{first} is before the first day this system keeps, {first_kept}: set SYNC_FIRST_DAY earlier."
+            )
+        if last > today:
+            raise ConfigError(f"{max(first, today + timedelta(days=1))} is in the future: today is {today} in UTC.")
     accounts_of().api_settings(scope.account)
     database_url()
 

@@ -6,15 +6,17 @@ snapshots that the demo makes up are in `demo_data`.
 
 from __future__ import annotations
 
+import ctypes
 import os
 import shutil
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from functools import partial
 from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Annotated
@@ -22,7 +24,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pipelines.cli import closing, console, finance, load
-from pipelines.cli.accounts import chosen_names, migrated_warehouse, only_account, settings_of_all
+from pipelines.cli.accounts import migrated_warehouse, only_account, settings_of_all
 from pipelines.cli.console import SIGNALS, take_time
 from pipelines.cli.dagster_runs import dagster_instance, end_runs_of_dead_servers
 from resources.accounts import accounts_of
@@ -47,6 +49,7 @@ PREPARER, REVIEWER = "Ann", "Bob"
 SNAPSHOTS = 15
 DEV_DAYS, DEV_OPERATIONS = 31, 20_000
 STARTED_BY = "ECOMMPAY_SYNC_STARTED_BY"  # in the environment of all that `dev` starts: the id of its process
+PR_SET_PDEATHSIG = 1  # Linux alone: a signal to a process whose parent ends, even killed
 
 
 @dataclass(frozen=True)
@@ -90,18 +93,18 @@ def demo(
         console.line(f"   listens on {sandbox.url}")
         for change in platform_faults(yesterday):  # what only a platform can get wrong: a double charge, for example
             sandbox.change_world(**change)
-        fields = {"SYNC_FIRST_DAY": "2015-01-01", "SYNC_FIELDS": ",".join(FIELDS), "SYNC_REPORTING_ZONE": "UTC"}
-        with environment(_settings(sandbox, folder) | fields, without=ELSEWHERE):
-            _balances(sandbox, month)
-            scope, loaded = only_account(None), (month.first, yesterday)
-            console.line("3. Operations, through the Dagster asset `operations`, into the embedded PostgreSQL")
-            load.load_operations(scope, loaded)
-            console.line("4. The same days once more: the platform's state has not changed, so nothing is written")
-            load.load_operations(scope, loaded, totals=False)
-            _close_the_day_before(month, folder)
-            _reconcile_yesterday(sandbox, month, folder)
-            console.line("7. The daily close report of yesterday")
-            closing.report(day=str(yesterday))
+        fields = ",".join(FIELDS)
+        _work_on(sandbox, folder, SYNC_FIRST_DAY="2015-01-01", SYNC_FIELDS=fields, SYNC_REPORTING_ZONE="UTC")
+        _balances(sandbox, month)
+        scope, loaded = only_account(None), (month.first, yesterday)
+        console.line("3. Operations, through the Dagster asset `operations`, into the embedded PostgreSQL")
+        load.load_operations(scope, loaded)
+        console.line("4. The same days once more: the platform's state has not changed, so nothing is written")
+        load.load_operations(scope, loaded, totals=False)
+        _close_the_day_before(month, folder)
+        _reconcile_yesterday(sandbox, month, folder)
+        console.line("7. The daily close report of yesterday")
+        closing.report(day=str(yesterday))
     console.line(f"Done in {monotonic() - started:.0f} s.")
     console.line()
     _print_next_steps(folder)
@@ -209,15 +212,14 @@ def dev(
 
     if own:
         settings_of_all()  # what is missing or malformed ends the command here
-        for name in chosen_names(accounts_of(), None):
-            accounts_of().api_settings(name)
+        accounts = accounts_of()
+        for name in accounts.names:
+            accounts.api_settings(name)
         _open_ui(port)
         return
     yesterday = console.read_day("--to", "yesterday")
-    with (
-        sandbox_process(operations=DEV_OPERATIONS, days=DEV_DAYS, end=yesterday) as sandbox,
-        environment(_settings(sandbox, data_dir() / "dev"), without=ELSEWHERE),
-    ):
+    with sandbox_process(operations=DEV_OPERATIONS, days=DEV_DAYS, end=yesterday) as sandbox:
+        _work_on(sandbox, data_dir() / "dev")
         console.line(f"sandbox of the Data API: {sandbox.url} (operations of the {DEV_DAYS} days up to {yesterday})")
         _open_ui(port)
 
@@ -241,14 +243,21 @@ def _open_ui(port: int) -> None:
 def _serve(commands: list[list[str]]) -> None:
     """Run the commands until the last of them ends or Ctrl-C; then end them all, and what they started.
 
+    On Linux a `kill -9` of this process ends them too.
+
     Raises:
         Failed: the last of them ended by itself, and badly.
     """
     import psutil
 
     folder, mark = Path(sys.executable).parent, {STARTED_BY: str(os.getpid())}
+    prctl = getattr(ctypes.CDLL(None), "prctl", None)
     processes = [
-        subprocess.Popen([str(folder / name), *arguments, "-m", "pipelines.definitions"], env=os.environ | mark)  # noqa: S603
+        subprocess.Popen(  # noqa: S603
+            [str(folder / name), *arguments, "-m", "pipelines.definitions"],
+            env=os.environ | mark,
+            preexec_fn=prctl and partial(prctl, PR_SET_PDEATHSIG, signal.SIGTERM),  # noqa: PLW1509 - one system call
+        )
         for name, *arguments in commands
     ]
     take_time()
@@ -279,26 +288,15 @@ def _processes_with(mark: Mapping[str, str]) -> Iterator[psutil.Process]:
                 yield process
 
 
-def _settings(sandbox: SandboxProcess, folder: Path) -> dict[str, str]:
-    """Return the settings of an account at the sandbox whose data is in the folder."""
-    return {
+def _work_on(sandbox: SandboxProcess, folder: Path, **settings: str) -> None:
+    """Let this process, and those that it starts, work on the sandbox's account and in the folder."""
+    settings |= {
         "DATA_API_BASE_URL": sandbox.url,
         "DATA_API_TOKEN": sandbox.token,
         "DATA_API_SECRET": sandbox.secret,
         "SYNC_DATA_DIR": str(folder),
         "SYNC_CONFIG": os.devnull,  # the processes started here read no settings file of the working folder
     }
-
-
-@contextmanager
-def environment(settings: Mapping[str, str], *, without: tuple[str, ...]) -> Iterator[None]:
-    """Set these variables for a while, and unset their files' and those `without`."""
-    before = dict(os.environ)
-    for name in [*without, *(f"{name}_FILE" for name in settings)]:
+    for name in (*ELSEWHERE, *(f"{name}_FILE" for name in settings)):
         os.environ.pop(name, None)
     os.environ.update(settings)
-    try:
-        yield
-    finally:
-        os.environ.clear()
-        os.environ.update(before)

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pipelines.cli.accounts import migrated_warehouse
 from resources.currencies import exponent_of, with_decimals
 from resources.errors import ConfigError
+from resources.sandbox.operations import DEFAULT
 from resources.settings import api_settings, sync_settings
 from resources.warehouse.engine import Warehouse
 
@@ -27,15 +28,8 @@ if TYPE_CHECKING:
 Row = dict[str, Any]
 
 TOP_UP = (198, "EUR", 250_000)  # project, currency, minor units: which is in no operation of the Data API
-# the default block; the project's name, by which payouts are told from those of the currency's other balances; and the
-# issuer's country, by which approval is shown
-FIELDS = (
-    *("project_id", "operation_id", "payment_id", "operation_type", "operation_status", "account_number"),
-    *("customer_ip", "payment_method_name", "payment_method_type", "payment_description"),
-    *("operation_created_at", "operation_completed_at", "provider_date", "shipment_date", "arn", "rrn"),
-    *("payment_provider_code", "payment_provider_message", "sum_initial", "sum_converted", "project_name"),
-    "country_by_bin",
-)
+# by the project's name payouts are told from those of the currency's other balances; approval is shown by the country
+FIELDS = (*DEFAULT, "project_name", "country_by_bin")
 COLUMNS = (
     *("entry_id", "booked_at", "operation_type", "status", "currency", "amount_minor", "fee_minor"),
     *("operation_id", "project_id", "payment_id"),
@@ -219,12 +213,17 @@ def _operation(day: date, payment: str, kind: str, amount: int, clock: str) -> R
     }
 
 
+IDS = ("entry_id", "operation_id", "project_id", "payment_id")
+LAST = ("status", "currency", "amount_minor", "fee_minor")
+
+
 @dataclass(frozen=True)
 class Export:
     """How an accounting system exports entries: what stands in which column, in which words, and how it is written."""
 
     file: str
-    titles: Mapping[str, str]  # by what stands in the column
+    titles: str  # of the columns, with | between them; an empty one leaves its column out
+    columns: tuple[str, ...] = (*IDS, "date", "time", "operation_type", *LAST)
     words: Mapping[str, str] = field(default_factory=lambda: ENGLISH)
     encoding: str = "utf-8"
     separator: str = ","
@@ -237,12 +236,13 @@ class Export:
 
     def write(self, rows: Sequence[Row], folder: Path) -> None:
         """Write the file."""
+        columns = {name: title for name, title in zip(self.columns, self.titles.split("|"), strict=True) if title}
         with (folder / self.file).open("w", encoding=self.encoding, newline="") as file:
             file.writelines(f"{text}\r\n" for text in self.head)
             writer = csv.writer(file, delimiter=self.separator)
-            writer.writerow(self.titles.values())
-            writer.writerows([self._cell(row, name) for name in self.titles] for row in rows)
-            writer.writerows([text, *[""] * (len(self.titles) - 1)] for text in self.foot)
+            writer.writerow(columns.values())
+            writer.writerows([self._cell(row, name) for name in columns] for row in rows)
+            writer.writerows([text, *[""] * (len(columns) - 1)] for text in self.foot)
 
     def _cell(self, row: Row, name: str) -> str:
         if name in ("date", "time"):
@@ -258,13 +258,10 @@ class Export:
         return _word(self.words, row, name)
 
 
-IDS = ("entry_id", "operation_id", "project_id", "payment_id")
 EXPORTS = (
     Export(
         "datev.csv",
-        dict(zip(IDS, ("Belegnummer", "Belegfeld 1", "Kostenstelle", "Zahlungs-ID"), strict=True))
-        | {"date": "Buchungsdatum", "time": "Uhrzeit", "operation_type": "Buchungsart", "status": "Status"}
-        | {"currency": "WKZ", "amount_minor": "Betrag", "fee_minor": "Gebühr"},
+        "Belegnummer|Belegfeld 1|Kostenstelle|Zahlungs-ID|Buchungsdatum|Uhrzeit|Buchungsart|Status|WKZ|Betrag|Gebühr",
         date="%d.%m.%Y",
         decimal=",",
         thousands=".",
@@ -275,9 +272,8 @@ EXPORTS = (
     ),
     Export(
         "sap-fbl3n.txt",
-        dict(zip(IDS, ("Document Number", "Assignment", "Profit Center", "Payment ID"), strict=True))
-        | {"date": "Posting Date", "time": "Posting Time", "operation_type": "Document Type", "status": "Status"}
-        | {"currency": "Curr.", "amount_minor": "Amount in Doc. Curr.", "fee_minor": "Fee"},
+        "Document Number|Assignment|Profit Center|Payment ID|Posting Date|Posting Time|Document Type|Status|Curr."
+        "|Amount in Doc. Curr.|Fee",
         date="%d.%m.%Y",
         decimal=",",
         thousands=".",
@@ -288,9 +284,7 @@ EXPORTS = (
     ),
     Export(
         "1c.csv",
-        dict(zip(IDS, ("Номер документа", "ID операции", "Проект", "ID платежа"), strict=True))
-        | {"date": "Дата операции", "operation_type": "Вид операции", "status": "Статус", "currency": "Валюта"}
-        | {"amount_minor": "Сумма", "fee_minor": "Комиссия"},
+        "Номер документа|ID операции|Проект|ID платежа|Дата операции||Вид операции|Статус|Валюта|Сумма|Комиссия",
         date="%d.%m.%Y %H:%M:%S",
         decimal=",",
         thousands="\u00a0",
@@ -302,9 +296,8 @@ EXPORTS = (
     ),
     Export(
         "quickbooks.csv",
-        {"date": "Date", "operation_type": "Transaction Type"}
-        | dict(zip(IDS, ("Num", "External ID", "Project", "Payment ID"), strict=True))
-        | {"status": "Status", "currency": "Currency", "amount_minor": "Amount", "fee_minor": "Fee"},
+        "Date|Transaction Type|Num|External ID|Project|Payment ID|Status|Currency|Amount|Fee",
+        columns=("date", "operation_type", *IDS, *LAST),
         date="%m/%d/%Y %I:%M:%S %p",
         thousands=",",
         sign="before",
@@ -312,12 +305,7 @@ EXPORTS = (
         foot=("TOTAL",),
         encoding="utf-8-sig",
     ),
-    Export(
-        "netsuite.csv",
-        dict(zip(IDS, ("Internal ID", "External ID", "Project", "Payment ID"), strict=True))
-        | {"date": "Date", "operation_type": "Type", "status": "Status", "currency": "Currency"}
-        | {"amount_minor": "Amount", "fee_minor": "Fee"},
-    ),
+    Export("netsuite.csv", "Internal ID|External ID|Project|Payment ID|Date||Type|Status|Currency|Amount|Fee"),
 )
 
 

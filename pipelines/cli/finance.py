@@ -234,7 +234,7 @@ def ledger_inbox(account: EachAccount = None) -> None:
             files = list(import_inbox(store, scope.account, inbox, ledger_mappings(), zone, exponent_of))
         for file in files:
             console.line(f"{file.mapping}/{file.name}: {file.sentence}")
-        misplaced = misplaced_files(inbox, scope.account, [account.name for account in accounts_of().each])
+        misplaced = misplaced_files(inbox, scope.account, accounts_of().names)
         for sentence in misplaced:
             console.line(sentence)
         if not files:

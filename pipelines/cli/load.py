@@ -19,7 +19,7 @@ import typer
 from pipelines.cli import console
 from pipelines.cli.accounts import each_in_turn, reading_warehouse
 from pipelines.cli.console import AsJson, EachAccount, FirstDay, LastDay, read_days
-from pipelines.cli.dagster_runs import RunFailed, check_days, check_settings, dagster_imported_meanwhile, execute
+from pipelines.cli.dagster_runs import RunFailed, check, dagster_imported_meanwhile, execute
 from resources.accounts import AccountScope, accounts_of
 from resources.currencies import major_units
 from resources.documents import DocumentsConfig
@@ -73,8 +73,7 @@ def load_operations(
     """
     from resources.warehouse.locks import is_backfill
 
-    check_days(scope.settings, *days)
-    check_settings(scope)
+    check(scope, days)
     backfill = is_backfill(scope.settings, *days)
     if dry_run or (backfill and not as_json):
         with nullcontext() if dry_run else dagster_imported_meanwhile():
@@ -111,8 +110,7 @@ def fraud(first: FirstDay, last: LastDay, account: EachAccount = None) -> None:
     def load(scope: AccountScope) -> None:
         if scope.settings.fraud == "off":
             raise ConfigError("reports of fraud are not asked for: SYNC_FRAUD=off; unset it, or set it to on.")
-        check_days(scope.settings, *days)
-        check_settings(scope)
+        check(scope, days)
         # a person who names the stream wants to know of a refusal
         run_id = execute(scope, "load_fraud", days=days, config={scope.op("fraud"): {"refusal_is_failure": True}})
         with open_warehouse(database_url()) as store:
@@ -162,8 +160,7 @@ def documents(
             raise ConfigError("none of these streams has an interval: leave --from and --to out.")
         yesterday = datetime.now(UTC).date() - timedelta(days=1)
         days = given or (yesterday, yesterday)
-        check_days(scope.settings, *days)
-        check_settings(scope)
+        check(scope, days)
         only = replace(scope, settings=replace(scope.settings, documents=tuple(streams)))
         run_id = execute(
             only,
@@ -188,7 +185,7 @@ def spot_check(
     """Request a sample of payments by id, and compare them with the store."""
 
     def compare(scope: AccountScope) -> None:
-        check_settings(scope)
+        check(scope)
         config = {scope.op("spot_check"): {"sample": sample}} if sample else None
         try:
             run_id = execute(scope, "spot_check_payments", config=config)
@@ -215,7 +212,7 @@ def balances(account: EachAccount = None, *, as_json: AsJson = False) -> None:
     """Take a snapshot of the balances."""
 
     def snapshot(scope: AccountScope) -> None:
-        check_settings(scope)
+        check(scope)
         run_id = execute(scope, "snapshot_balances")
         with open_warehouse(database_url()) as store:
             rows = store.query("cli/load/balances_of_dagster", dagster_run_id=run_id)
@@ -224,7 +221,7 @@ def balances(account: EachAccount = None, *, as_json: AsJson = False) -> None:
             return
         at = f" at {rows[0].captured_at:%Y-%m-%d %H:%M:%S} UTC" if rows else ""
         columns = {"balance": "balance_name", "currency": "currency", ">amount": console.money()}
-        console.table_or_head(f"Balances{at}", rows, columns)
+        console.table(f"Balances{at}", rows, columns, with_head=True)
 
     each_in_turn(account, snapshot, as_json=as_json)
 
@@ -290,19 +287,18 @@ def _print_control_totals(control_totals: Sequence[Any]) -> None:
         if status == "success":
             amounts[currency] = row.minor
 
-    def order(status: str) -> tuple[int, str]:
-        return (FIRST_STATUSES.index(status) if status in FIRST_STATUSES else len(FIRST_STATUSES)), status
-
     by_status: dict[str, Column] = {}
-    for status in sorted({status for row in counts.values() for status in row}, key=order):
+    statuses = {status for row in counts.values() for status in row}
+    for status in sorted(statuses, key=lambda status: ((*FIRST_STATUSES, status).index(status), status)):
         title = status.removeprefix("awaiting ") + " …" * status.startswith("awaiting ")
         by_status[f">{title}"] = partial(lambda status, currency: f"{counts[currency].get(status, 0):,}", status)
-    console.table_or_head(
+    console.table(
         "Operations read, by currency and status (… = awaiting)",
         sorted(counts),
         {"currency": str, ">rows": lambda currency: f"{sum(counts[currency].values()):,}"},
         by_status,
         {">amount of success": lambda currency: major_units(amounts.get(currency), currency)},
+        with_head=True,
     )
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
-from functools import partial
+from functools import partial, wraps
+from inspect import Parameter, Signature, signature
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -32,60 +34,76 @@ breaks_app = typer.Typer(
 
 By = Annotated[str, typer.Option("--by", metavar="NAME", help="who does this")]
 Ids = Annotated[list[int] | None, typer.Argument(metavar="[BREAK_ID]...", show_default=False, max=2**63 - 1)]
-Types = Annotated[list[str] | None, typer.Option("--type", metavar="TYPE", help="of this type; may be given again")]
-Currency = Annotated[str | None, typer.Option("--currency", metavar="CODE", help="in this currency")]
-MinAge = Annotated[int | None, typer.Option("--min-age", metavar="DAYS", min=0, max=100_000, help="at least this old")]
-MinAmount = Annotated[
-    str | None, typer.Option("--min-amount", metavar="AMOUNT", help="of at least this; needs --currency")
-]
-MaxAmount = Annotated[
-    str | None, typer.Option("--max-amount", metavar="AMOUNT", help="of at most this; needs --currency")
-]
-Owner = Annotated[str | None, typer.Option("--owner", metavar="NAME", help="that this person owns")]
-Day = Annotated[str | None, typer.Option("--date", metavar="DAY", help="of this business day only")]
 FirstDay = Annotated[str | None, typer.Option("--from", metavar="DAY", help="of this business day or later")]
 LastDay = Annotated[str | None, typer.Option("--to", metavar="DAY", help="of this business day or before")]
-Overdue = Annotated[bool, typer.Option("--overdue", help="that are overdue")]
 
 
-def _filter(  # noqa: PLR0913 - one for each option
-    day: str | None,
-    types: Sequence[str] | None,
-    currency: str | None,
-    min_age: int | None,
-    amounts: tuple[str | None, str | None],
-    owner: str | None,
-    *,
-    overdue: bool,
-    ids: Sequence[int] | None = None,
-    first: str | None = None,
-    last: str | None = None,
-) -> BreakFilter:
-    from pipelines.reconciliation.breaks import BreakFilter
+@dataclass(frozen=True)
+class Chosen:
+    """The options of a filter of breaks, as they were typed."""
 
-    if day and (first or last):
-        raise ConfigError("--date is one day: give it, or --from and --to.")
-    first_day = read_day("--date" if day else "--from", day or first or "") if day or first else None
-    last_day = read_day("--date" if day else "--to", day or last or "") if day or last else None
-    if first_day and last_day and last_day < first_day:
-        raise ConfigError(f"--to {last} is before --from {first}: swap them.")
-    for name in types or ():
-        _check_type(name)
-    least, most = (_minor(*given, currency) for given in zip(("--min-amount", "--max-amount"), amounts, strict=True))
-    if least is not None and most is not None and most < least:
-        raise ConfigError(f"--max-amount {amounts[1]} is less than --min-amount {amounts[0]}: swap them.")
-    return BreakFilter(
-        ids=tuple(ids) if ids else None,
-        first_day=first_day,
-        last_day=last_day,
-        types=tuple(types) if types else None,
-        currency=currency.upper() if currency else None,
-        min_age=min_age,
-        least_minor=least,
-        most_minor=most,
-        owner=owner,
-        overdue=overdue,
-    )
+    day: Annotated[str | None, typer.Option("--date", metavar="DAY", help="of this business day only")] = None
+    types: Annotated[
+        list[str] | None, typer.Option("--type", metavar="TYPE", help="of this type; may be given again")
+    ] = None
+    currency: Annotated[str | None, typer.Option(metavar="CODE", help="in this currency")] = None
+    min_age: Annotated[int | None, typer.Option(metavar="DAYS", min=0, max=100_000, help="at least this old")] = None
+    min_amount: Annotated[str | None, typer.Option(metavar="AMOUNT", help="of at least this; needs --currency")] = None
+    max_amount: Annotated[str | None, typer.Option(metavar="AMOUNT", help="of at most this; needs --currency")] = None
+    owner: Annotated[str | None, typer.Option(metavar="NAME", help="that this person owns")] = None
+    overdue: Annotated[bool, typer.Option("--overdue", help="that are overdue")] = False
+
+    def to_filter(
+        self, ids: Sequence[int] | None = None, first: str | None = None, last: str | None = None
+    ) -> BreakFilter:
+        """Return the filter of these options, and of ids or days; amounts have the warehouse's decimals.
+
+        Raises:
+            ConfigError: an option is malformed, or does not go with another.
+        """
+        from pipelines.reconciliation.breaks import BreakFilter
+
+        day = self.day
+        if day and (first or last):
+            raise ConfigError("--date is one day: give it, or --from and --to.")
+        first_day = read_day("--date" if day else "--from", day or first or "") if day or first else None
+        last_day = read_day("--date" if day else "--to", day or last or "") if day or last else None
+        if first_day and last_day and last_day < first_day:
+            raise ConfigError(f"--to {last} is before --from {first}: swap them.")
+        for name in self.types or ():
+            _check_type(name)
+        least = _minor("--min-amount", self.min_amount, self.currency)
+        most = _minor("--max-amount", self.max_amount, self.currency)
+        if least is not None and most is not None and most < least:
+            raise ConfigError(f"--max-amount {self.max_amount} is less than --min-amount {self.min_amount}: swap them.")
+        return BreakFilter(
+            ids=tuple(ids or ()) or None,
+            first_day=first_day,
+            last_day=last_day,
+            types=tuple(self.types or ()) or None,
+            currency=self.currency.upper() if self.currency else None,
+            min_age=self.min_age,
+            least_minor=least,
+            most_minor=most,
+            owner=self.owner,
+            overdue=self.overdue,
+        )
+
+
+def with_filter(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options of `Chosen`, each one of its own, in the place of its parameter `chosen`."""
+    options = signature(Chosen, eval_str=True).parameters
+    parameters: list[Parameter] = []
+    for name, parameter in signature(command, eval_str=True).parameters.items():
+        parameters += options.values() if name == "chosen" else [parameter]
+
+    @wraps(command)
+    def with_options(**given: Any) -> None:
+        command(chosen=Chosen(**{name: given.pop(name) for name in options}), **given)
+
+    as_named = [parameter.replace(kind=Parameter.KEYWORD_ONLY) for parameter in parameters]
+    vars(with_options)["__signature__"] = Signature(as_named)
+    return with_options
 
 
 def _check_type(name: str) -> None:
@@ -114,20 +132,14 @@ def _minor(option: str, amount: str | None, currency: str | None) -> int | None:
 
 
 @breaks_app.callback()
-def breaks(  # noqa: PLR0913 - one for each option
+@with_filter
+def breaks(
     context: typer.Context,
     *,
     everything: Annotated[bool, typer.Option("--all", help="explained ones too")] = False,
     first: FirstDay = None,
     last: LastDay = None,
-    day: Day = None,
-    types: Types = None,
-    currency: Currency = None,
-    min_age: MinAge = None,
-    min_amount: MinAmount = None,
-    max_amount: MaxAmount = None,
-    owner: Owner = None,
-    overdue: Overdue = False,
+    chosen: Chosen,
     output: Annotated[
         Path | None, typer.Option("--output", metavar="FILE", help="write all of them to this .xlsx or .csv to fill in")
     ] = None,
@@ -145,9 +157,8 @@ def breaks(  # noqa: PLR0913 - one for each option
 
         with reading_warehouse(scope) as store:
             most = None if output or as_json else MOST_BREAKS
-            amounts = (min_amount, max_amount)
-            chosen = _filter(day, types, currency, min_age, amounts, owner, overdue=overdue, first=first, last=last)
-            rows = list_breaks(store, scope.account, chosen, explained=everything, most=most)
+            wanted = chosen.to_filter(first=first, last=last)
+            rows = list_breaks(store, scope.account, wanted, explained=everything, most=most)
             if output is not None:
                 from pipelines.reconciliation.break_files import write_breaks
 
@@ -162,7 +173,7 @@ def breaks(  # noqa: PLR0913 - one for each option
             return
         if not rows:
             what = "breaks" if everything else "open breaks"
-            chosen_by = "" if chosen.is_empty else " of these days, types, currency, amounts, age and owner"
+            chosen_by = "" if wanted.is_empty else " of these days, types, currency, amounts, age and owner"
             console.line(f"no {what}{chosen_by}")
         console.table(
             "Breaks",
@@ -205,59 +216,44 @@ def breaks_apply(
 
 
 @breaks_app.command("assign")
-def breaks_assign(  # noqa: PLR0913 - one for each option
+@with_filter
+def breaks_assign(
     to: Annotated[str, typer.Option("--to", metavar="NAME", help="who is to look after them; empty: nobody")],
     by: By,
     break_ids: Ids = None,
     *,
-    day: Day = None,
-    types: Types = None,
-    currency: Currency = None,
-    min_age: MinAge = None,
-    min_amount: MinAmount = None,
-    max_amount: MaxAmount = None,
-    owner: Owner = None,
-    overdue: Overdue = False,
+    chosen: Chosen,
     account: OneAccount = None,
     as_json: AsJson = False,
 ) -> None:
     """Give breaks, by id or by a filter, to a person."""
     from pipelines.reconciliation.breaks import Change
 
-    amounts = (min_amount, max_amount)
-    wanted = partial(_filter, day, types, currency, min_age, amounts, owner, overdue=overdue, ids=break_ids)
     what = f"assigned to {to.strip() or 'nobody'}"
+    wanted = partial(chosen.to_filter, break_ids)
     _change(only_account(account), what, wanted, Change(0, owner=to.strip()), by, as_json=as_json)
 
 
 @app.command()
-def explain(  # noqa: PLR0913 - one for each option
+@with_filter
+def explain(
     by: Annotated[str, typer.Option(metavar="NAME", help="who explains it")],
     note: Annotated[str, typer.Option(metavar="TEXT", help="how")],
     break_ids: Ids = None,
     *,
     reason: Annotated[str | None, typer.Option(metavar="REASON", help="one of `breaks reasons`")] = None,
-    day: Day = None,
-    types: Types = None,
-    currency: Currency = None,
-    min_age: MinAge = None,
-    min_amount: MinAmount = None,
-    max_amount: MaxAmount = None,
-    owner: Owner = None,
-    overdue: Overdue = False,
+    chosen: Chosen,
     account: OneAccount = None,
     as_json: AsJson = False,
 ) -> None:
     """Explain breaks, by id or by a filter: they stay on record and do not come back as new."""
     from pipelines.reconciliation.breaks import Change
 
-    amounts = (min_amount, max_amount)
-    wanted = partial(_filter, day, types, currency, min_age, amounts, owner, overdue=overdue, ids=break_ids)
     scope = only_account(account)
     if not by.strip() or not note.strip():
         raise ConfigError("--by and --note must not be empty: who explains the break, and how.")
     change = Change(0, reason=reason, note=note, explained=True)
-    _change(scope, "explained", wanted, change, by, as_json=as_json)
+    _change(scope, "explained", partial(chosen.to_filter, break_ids), change, by, as_json=as_json)
 
 
 def _change(

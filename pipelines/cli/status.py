@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-import time
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from pipelines.cli import console
-from pipelines.cli.accounts import chosen_names, migrated_warehouse, reading_warehouse
+from pipelines.cli.accounts import migrated_warehouse, reading_warehouse
 from pipelines.cli.console import AllAccounts, AsJson
 from resources.accounts import Accounts, accounts_of
 from resources.config_file import unknown_names, what_was_meant
@@ -40,8 +40,8 @@ SAMPLE = timedelta(days=30)
 def status(account: AllAccounts = None, *, as_json: AsJson = False) -> None:
     """Show what is in the store, how complete it is, and the last runs."""
     accounts = accounts_of()
-    names = chosen_names(accounts, account)
-    only = names[0] if accounts.several and len(names) == 1 else None
+    name = accounts.named(account).name if account is not None else None
+    only = name if accounts.several else None
     try:
         with reading_warehouse() as store:
             found = {"warehouse": store.place(), **_state_of(store, only)}
@@ -97,8 +97,7 @@ def database() -> None:
         if url is None:
             console.line("the embedded PostgreSQL runs until Ctrl-C")
             with suppress(KeyboardInterrupt):
-                while True:
-                    time.sleep(3600)
+                threading.Event().wait()
 
 
 def _print_state(found: Mapping[str, Any], *, several: bool) -> None:
@@ -219,7 +218,7 @@ def examine_installation(account: str | None, *, as_json: bool = False) -> int:
     console.warnings_to_stderr()
     accounts = accounts_of()
     examination = Examination(prints=not as_json)
-    for name in chosen_names(accounts, account):
+    for name in accounts.names if account is None else (accounts.named(account).name,):
         examination.begin(name, f"account {name}" if accounts.several else None)
         _examine_account(examination, accounts, name)
     examination.begin(None, "all accounts" if accounts.several else None)

@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from fixtures.commands import ROOT, execute, fetch_all
-from pipelines.cli.admin import dbt_sources, dictionary_text
+from pipelines.cli.admin import dictionary_text
 from pipelines.marts import MARTS, build_marts
 from resources.settings import SyncSettings
 
@@ -35,7 +35,7 @@ def test_the_sources_of_dbt_have_every_table_column_and_comment_of_bi_and_recon(
     build_marts(store, SyncSettings())
     odd = 'one: "two" {{ three }} {% four %} #5\nsix é'
     execute(store, f"COMMENT ON COLUMN bi.fct_payments.currency IS '{odd.replace('%', '%%')}'")
-    document = yaml.safe_load(dbt_sources(store))
+    document = yaml.safe_load(dictionary_text(store, "dbt"))
     assert document.keys() == {"version", "sources"}
     assert [(source["name"], source["schema"]) for source in document["sources"]] == [
         ("ecommpay_bi", "bi"),

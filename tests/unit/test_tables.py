@@ -30,7 +30,7 @@ def test_a_column_of_numbers_is_aligned_right_and_what_is_missing_is_named(capsy
 def test_a_table_without_rows_is_not_printed_unless_its_head_says_something(capsys):
     console.table("Title", [], COLUMNS)
     assert capsys.readouterr().out == ""
-    console.table_or_head("Title", [], COLUMNS)
+    console.table("Title", [], COLUMNS, with_head=True)
     assert capsys.readouterr().out.split() == ["Title", "name", "rows", "seen"]
 
 

@@ -163,6 +163,24 @@ def test_dev_own_runs_a_night_from_the_ui_on_the_settings_of_init_and_ended_in_t
         assert fetch_all(store, last) == [{"state": "complete", "error_kind": None}]
 
 
+def test_dev_own_killed_leaves_no_process(store_url, tmp_path):
+    port = free_port()
+    settings = {"DATA_API_TOKEN": DEMO_TOKEN, "DATA_API_SECRET": DEMO_SECRET, "DATABASE_URL": store_url}
+    with ExitStack() as stack:
+        processes = Processes(tmp_path, settings | {"SYNC_DATA_DIR": str(tmp_path / "data")}, stack)
+        of_dev = processes.start("dev", program=BIN / "ecommpay-sync", arguments=("dev", "--own", "--port", str(port)))
+        processes.wait_for("the UI with its schedules", lambda: schedules(port)["nightly"])
+        processes.wait_for("code servers", lambda: len(processes_with(of_dev["TMPDIR"])) > 4)
+        dev = processes.running.pop("dev")
+        dev.kill()
+        dev.wait()
+        try:
+            processes.wait_for("the end of what it started", lambda: not processes_with(of_dev["TMPDIR"]), seconds=90)
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(dev.pid, signal.SIGKILL)
+
+
 def processes_with(folder: str) -> set[str]:
     """The processes that were started with this folder for temporary files, and run."""
     found = set()
