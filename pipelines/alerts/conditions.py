@@ -14,6 +14,7 @@ from pipelines.ingest.registry import TYPED
 from pipelines.nights import night_at, required_day
 from resources.output import printable
 from resources.settings import AlertSettings, SyncSettings
+from resources.values import last_due
 from resources.warehouse.engine import Warehouse, run
 
 # for the other streams a token needs a right of its own
@@ -247,7 +248,8 @@ def _is_configured(stream: str, settings: SyncSettings) -> bool:
 
 def _is_nightly(row: Any, settings: SyncSettings) -> bool:
     """Return whether a run was over exactly the days of the night that was due when it started."""
-    night = night_at(row.started_at, settings)
+    tick = last_due(settings.nightly_cron, settings.schedule_time_zone, row.started_at) or row.started_at
+    night = night_at(tick, settings)
     first = datetime.combine(night.first_day, time.min, UTC)
     after = datetime.combine(night.last_day, time.min, UTC) + timedelta(days=1)
     return bool((row.interval_from, row.interval_to) == (first, after - timedelta(seconds=1)))
