@@ -55,10 +55,12 @@ def close(
             outcomes = {only: close_day(store, scope.account, only, by=by, with_open_breaks=with_open_breaks)}
     found = [_closing_of(business_day, outcome) for business_day, outcome in outcomes.items()]
     left = [closing for closing in found if closing["state"] in ("not closed", "prepared anew")]
+    period = f"--month {month}" if month is not None else f"--date {days[0]}"
+    again = f"ecommpay-sync close {period} --by NAME{' --with-open-breaks' * with_open_breaks}{scope.option}"
     if as_json:
         console.document({"account": scope.account, "days": found})
     elif month is not None:
-        _print_month(month, found, " --with-open-breaks" if with_open_breaks else "")
+        _print_month(month, found, again)
     elif found[0]["state"] == "closed":
         sealed = "closed: {business_date}, row {close_no} of recon.closes, SHA-256 of the document {document_sha256}"
         console.line(sealed.format_map(found[0]))
@@ -66,8 +68,7 @@ def close(
     elif not left:
         prepared = "prepared: {business_date} by {prepared_by}, SHA-256 of the figures {figures_sha256}"
         console.line(prepared.format_map(found[0]))
-        command = f"ecommpay-sync close --date {days[0]} --by NAME"
-        console.line(f"now another person looks at the report and closes it: `{command}`")
+        console.line(f"now another person looks at the report and closes it: `{again}`")
     if month is not None and left:
         raise Incomplete(f"{len(left)} of {len(found)} days of {month} are left: the table says why.")
     if left:
@@ -124,8 +125,8 @@ def _closing_of(day: date, outcome: Outcome) -> dict[str, Any]:
     return {"business_date": day, "state": state, **found, "command": command or None}
 
 
-def _print_month(month: str, days: Sequence[dict[str, Any]], option: str) -> None:
-    """Print what became of each day of a month."""
+def _print_month(month: str, days: Sequence[dict[str, Any]], again: str) -> None:
+    """Print what became of each day of a month, and the command by which another person goes on."""
 
     def said(day: dict[str, Any]) -> str:
         reason = day["reason"] or ""
@@ -146,8 +147,7 @@ def _print_month(month: str, days: Sequence[dict[str, Any]], option: str) -> Non
     if heads:
         console.line(f"head of the chain: {heads[-1]}")
     if any(day["prepared_by"] for day in days):
-        command = f"ecommpay-sync close --month {month} --by NAME{option}"
-        console.line(f"now another person looks at the report and closes what is prepared: `{command}`")
+        console.line(f"now another person looks at the report and closes what is prepared: `{again}`")
     done = sum(day["state"].startswith("closed") for day in days)
     console.line(f"{done} of {len(days)} days of {month} are closed")
 

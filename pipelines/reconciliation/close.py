@@ -120,7 +120,7 @@ def _close(connection: Connection, account: str, day: date, by: str, *, with_ope
             ConfigError,
             f"prepared by {preparation.by}: another person must close it",
             f"{preparation.by} prepared {day}: another person must close it.",
-            f"ecommpay-sync close --date {day} --by NAME",
+            f"ecommpay-sync close --date {day} --by NAME{' --with-open-breaks' * with_open_breaks}",
         )
     return _seal(connection, account, day, preparation, by, known_at, with_open_breaks=with_open_breaks)
 
