@@ -117,7 +117,8 @@ def night_config(scope: AccountScope, night: Night | None = None) -> dict[str, A
     if night:
         ops[scope.op("spot_check")] = {"day": night.yesterday.isoformat()}
         ops[scope.op("reconciliation")] = {"days": [day.isoformat() for day in night.business_days]}
-        ops[scope.op("report")] = {"day": night.business_day.isoformat()}
+        missed = [day.isoformat() for day in night.missed_days]
+        ops[scope.op("report")] = {"day": night.business_day.isoformat(), "missed": missed}
     return {"ops": {op: {"config": config} for op, config in ops.items()}}
 
 

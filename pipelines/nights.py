@@ -12,6 +12,7 @@ from resources.settings import SyncSettings
 from resources.values import last_due
 
 DAY = timedelta(days=1)
+SECOND = timedelta(seconds=1)
 
 
 @dataclass(frozen=True)
@@ -23,23 +24,29 @@ class Night:
     yesterday: date  # the last UTC day that is over
     business_days: tuple[date, ...]  # those that the load covers from their first to their last second
     business_day: date  # the last that is over: the report's
+    missed_days: tuple[date, ...] = ()  # others that are over since the night before; each gets its report too
 
 
 def night_at(tick: datetime, settings: SyncSettings) -> Night:
     """Return the days of the night whose schedule is due at `tick`.
 
     Beside the look-back days in UTC it loads what the same number of business days needs: in a zone west of UTC the
-    last one ends today, in a zone east of it the first one starts a day earlier.
+    last one ends today, in a zone east of it the first one starts a day earlier. Between two ticks may lie more than a
+    day, where clocks change or the schedule leaves days out: it is about all that is over since the last.
     """
     zone, back = settings.reference.reporting_zone, timedelta(days=settings.look_back_days)
+    before = last_due(settings.nightly_cron, settings.schedule_time_zone, tick - SECOND) or tick - DAY
     yesterday = tick.astimezone(UTC).date() - DAY
     newest = last_business_day(tick, zone)
-    first = min(yesterday - back, starts_at(newest - back, zone).date())
-    last = max(yesterday, (starts_at(newest + DAY, zone) - timedelta(seconds=1)).date())
+    unreported = last_business_day(before, zone) + DAY
+    oldest = min(newest - back, unreported)
+    first = min(yesterday - back, before.astimezone(UTC).date(), starts_at(oldest, zone).date())
+    last = max(yesterday, (starts_at(newest + DAY, zone) - SECOND).date())
     first = max(first, settings.first_day)
-    days = (newest - timedelta(days=number) for number in range(settings.look_back_days, -1, -1))
+    days = (oldest + timedelta(days=number) for number in range((newest - oldest).days + 1))
     whole = tuple(day for day in days if starts_at(day, zone).date() >= first)
-    return Night(first, last, yesterday, whole, newest)
+    missed = tuple(day for day in whole if unreported <= day < newest)
+    return Night(first, last, yesterday, whole, newest, missed)
 
 
 def last_business_day(moment: datetime, zone: str) -> date:

@@ -59,6 +59,17 @@ JOIN sync.windows former ON former.window_id = v.window_id
 WHERE w.run_id = ANY(:run_ids) AND former.run_id = w.run_id AND former.window_id <> w.window_id
 GROUP BY d.stream
 
+-- name: operations_keys_tell
+-- Operations that two windows of one run brought in different states.
+SELECT DISTINCT o.operation_id, v.window_id AS former_window_id, o.window_id
+FROM sync.windows w
+JOIN core.operations o ON o.account = w.account AND o.window_id = w.window_id
+JOIN core.operation_versions v ON v.account = o.account AND v.operation_id = o.operation_id
+JOIN sync.windows former ON former.window_id = v.window_id
+WHERE w.run_id = ANY(:run_ids) AND former.run_id = w.run_id AND former.window_id <> w.window_id
+ORDER BY o.operation_id
+LIMIT 1000
+
 -- name: fraud_operation_known
 -- Reports, received in what these runs walked, about operations that are not in the store.
 SELECT f.report_key, f.operation_id, f.project_id, f.purchase_date, f.received_on

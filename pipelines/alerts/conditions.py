@@ -15,6 +15,7 @@ from pipelines.ingest.windows import interval_of_days
 from pipelines.nights import night_at, required_day
 from resources.output import printable
 from resources.settings import AlertSettings, SyncSettings
+from resources.values import last_due
 from resources.warehouse.engine import Warehouse, run
 
 # for the other streams a token needs a right of its own
@@ -237,7 +238,8 @@ def _is_configured(stream: str, settings: SyncSettings) -> bool:
 
 def _is_nightly(row: Any, settings: SyncSettings) -> bool:
     """Return whether a run was over exactly the days of the night that was due when it started."""
-    night = night_at(row.started_at, settings)
+    tick = last_due(settings.nightly_cron, settings.schedule_time_zone, row.started_at) or row.started_at
+    night = night_at(tick, settings)
     return (row.interval_from, row.interval_to) == interval_of_days(night.first_day, night.last_day)
 
 

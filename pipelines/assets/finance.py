@@ -139,6 +139,7 @@ class ReportConfig(dg.Config):
     """Which business day (YYYY-MM-DD); empty: the last one that is over in the reporting zone."""
 
     day: str = ""
+    missed: list[str] = []  # noqa: RUF012 - pydantic copies it; days before it that no night has reported
 
 
 def report_asset(scope: AccountScope) -> dg.AssetsDefinition:
@@ -162,10 +163,11 @@ def report_asset(scope: AccountScope) -> dg.AssetsDefinition:
             store = warehouse.warehouse()
             zone = settings_in_force(store, scope.settings).reference.reporting_zone
             day = date.fromisoformat(config.day) if config.day else last_business_day(datetime.now(UTC), zone)
-            published = publish(store, scope.account, day, zone, report_dir(), report_settings())
-            document = published.document
-            if mail(published, alert_settings()):
-                context.log.info("the report was sent by e-mail")
+            for each in (*map(date.fromisoformat, config.missed), day):
+                published = publish(store, scope.account, each, zone, report_dir(), report_settings())
+                document = published.document
+                if mail(published, alert_settings()):
+                    context.log.info("the report was sent by e-mail")
         context.log.info(sentence(document))
         return dg.MaterializeResult(
             asset_key=spec.key,

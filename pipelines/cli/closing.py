@@ -56,18 +56,19 @@ def close(
     found = [_closing_of(business_day, outcome) for business_day, outcome in outcomes.items()]
     left = [closing for closing in found if closing.state in ("not closed", "prepared anew")]
     one = found[0]
+    period = f"--month {month}" if month is not None else f"--date {one.business_date}"
+    again = f"ecommpay-sync close {period} --by NAME{' --with-open-breaks' * with_open_breaks}{scope.option}"
     if as_json:
         console.document({"account": scope.account, "days": found})
     elif month is not None:
-        _print_month(month, found, " --with-open-breaks" if with_open_breaks else "")
+        _print_month(month, found, again)
     elif one.state == "closed":
         sealed = f"row {one.close_no} of recon.closes, SHA-256 of the document {one.document_sha256}"
         console.line(f"closed: {one.business_date}, {sealed}")
         console.line(f"head of the chain: {one.entry_hash}")
     elif not left:
         console.line(f"prepared: {one.business_date} by {one.prepared_by}, SHA-256 of the figures {one.figures_sha256}")
-        command = f"ecommpay-sync close --date {days[0]} --by NAME"
-        console.line(f"now another person looks at the report and closes it: `{command}`")
+        console.line(f"now another person looks at the report and closes it: `{again}`")
     if month is not None and left:
         raise Incomplete(f"{len(left)} of {len(found)} days of {month} are left: the table says why.")
     if left:
@@ -143,8 +144,8 @@ def _closing_of(day: date, outcome: Outcome) -> Closing:
     return Closing(day, "not closed", reason=outcome.reason, command=outcome.command or None)
 
 
-def _print_month(month: str, days: Sequence[Closing], option: str) -> None:
-    """Print what became of each day of a month."""
+def _print_month(month: str, days: Sequence[Closing], again: str) -> None:
+    """Print what became of each day of a month, and the command by which another person goes on."""
     console.table(
         f"The days of {month}",
         days,
@@ -155,8 +156,7 @@ def _print_month(month: str, days: Sequence[Closing], option: str) -> None:
     if heads:
         console.line(f"head of the chain: {heads[-1]}")
     if any(day.prepared_by for day in days):
-        command = f"ecommpay-sync close --month {month} --by NAME{option}"
-        console.line(f"now another person looks at the report and closes what is prepared: `{command}`")
+        console.line(f"now another person looks at the report and closes what is prepared: `{again}`")
     done = sum(day.state.startswith("closed") for day in days)
     console.line(f"{done} of {len(days)} days of {month} are closed")
 

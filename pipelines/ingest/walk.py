@@ -184,9 +184,11 @@ def walk_once(fetch: Fetch[T], length: timedelta, suspicion: Suspicion) -> Walk[
             return _end_after_one_row(fetch, walk)
         if following.ids == page.ids[-1:] and (len(page.ids) == longest or suspicion.server_untrusted):
             following = _look_at_the_end_again(fetch, walk, offset, following)
+        continues = following.ids[:1] == page.ids[-1:]
         # a row received before stands where another one should be
-        if following.ids[:1] != page.ids[-1:] or not walk.ids.isdisjoint(following.ids[1:]):
+        if not continues or not walk.ids.isdisjoint(following.ids[1:]):
             _moved(walk, following)
+            walk.moved_after_first_page &= not continues  # an id that stands twice is no first page again
             if walk.fits_a_page and suspicion.server_untrusted:
                 again = _look_at_the_end_again(fetch, walk, offset, following)
                 if again is not following:
@@ -234,7 +236,7 @@ def _look_at_the_end_again(fetch: Fetch[T], walk: Walk[T], offset: int, end: Pag
 
 def _is_too_deep(fetch: Fetch[T], walk: Walk[T], received: int, length: timedelta) -> bool:
     """Ask for a row at `DEEPEST` once, where the rows so far make it likely that there is one."""
-    if received > DEEPEST + LIMIT:
+    if received > DEEPEST:
         return True
     if walk.probe or not _looks_deep(walk, length):
         return False

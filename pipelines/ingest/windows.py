@@ -18,6 +18,7 @@ DAY_SECONDS = 86_400
 DAY = timedelta(days=1)
 LONGEST = 179 * DAY_SECONDS  # the API processes what is longer than 180 days one by one; the end is a second more
 MOST_PIECES = 250
+FEW_PIECES = 16  # where the guess is more: by a burst in months that are sparse otherwise, all of them look so dense
 ROWS_A_WINDOW = 6_500  # what a cut aims at
 CAUTION = 1.25
 
@@ -88,7 +89,8 @@ def pieces_for(window: Window, rows: int, span: timedelta | None, at_least: int)
     piece that is still too dense costs more than a piece too many. The order of the API's rows is not promised.
     """
     guess = rows * (window.seconds / max(1.0, span.total_seconds())) if span is not None else 0
-    return max(2, min(MOST_PIECES, math.ceil(CAUTION * max(guess, at_least) / ROWS_A_WINDOW)))
+    pieces = math.ceil(CAUTION * max(guess, at_least) / ROWS_A_WINDOW)
+    return max(2, pieces if pieces <= MOST_PIECES else FEW_PIECES)
 
 
 def without(window: Window, done: Iterable[Window]) -> list[Window]:

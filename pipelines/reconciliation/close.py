@@ -145,7 +145,7 @@ def _close(day: _Day, by: str, *, with_open_breaks: bool) -> Outcome:
             ConfigError,
             f"prepared by {preparation.by}: another person must close it",
             f"{preparation.by} prepared {day.day}: another person must close it.",
-            f"ecommpay-sync close --date {day.day} --by NAME",
+            f"ecommpay-sync close --date {day.day} --by NAME{' --with-open-breaks' * with_open_breaks}",
         )
     return _seal(day, preparation, by, known_at, with_open_breaks=with_open_breaks)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import openpyxl
 import pytest
@@ -80,7 +81,7 @@ def test_from_a_ledger_with_one_break_of_each_type_to_a_closed_day(
     assert f"{count['all'] - 1} open breaks" in refused.stderr
     prepared = command(*of_day, "--by", "Ann", "--with-open-breaks", environment=environment)
     assert (prepared.returncode, prepared.stderr) == (0, "")
-    assert f"prepared: {DAY} by Ann" in prepared.stdout
+    assert re.search(f"prepared: {DAY} by Ann(?s:.*)close --date {DAY} --by NAME --with-open-breaks`", prepared.stdout)
     alone = command(*of_day, "--by", "ann", "--with-open-breaks", environment=environment)
     assert (alone.returncode, alone.stderr.count("\n")) == (2, 1)
     execute(store, f"UPDATE recon.breaks SET note = 'a refund' WHERE break_id = {first['id']}")

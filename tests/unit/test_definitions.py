@@ -61,6 +61,7 @@ def test_the_checks_are_as_pinned():
         ("operations", "keys_unique"),
         ("operations", "no_card_numbers"),
         ("operations", "no_rejects"),
+        ("operations", "operations_keys_tell"),
         ("operations", "totals_equal_ledger"),
         ("operations", "windows_complete"),
         ("reconciliation", "complete"),

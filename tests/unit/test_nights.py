@@ -11,12 +11,14 @@ import pytest
 
 from pipelines.nights import Night, last_business_day, night_at, starts_at
 from resources.settings import ReferenceSettings, SyncSettings
+from resources.values import last_due
 
 ZONES = (
     *("UTC", "America/New_York", "America/Havana", "America/St_Johns", "America/Santiago", "Pacific/Honolulu"),
     *("Atlantic/Azores", "Europe/London", "Asia/Dubai", "Asia/Kolkata", "Asia/Tokyo", "Pacific/Kiritimati"),
 )
 YEARS = [date(2025, 1, 1) + timedelta(days=number) for number in range(730)]
+A_YEAR = YEARS[:365]
 DAY, SECOND = timedelta(days=1), timedelta(seconds=1)
 
 
@@ -28,6 +30,11 @@ def covered(night: Night, tick: datetime) -> tuple[datetime, datetime]:
     """The stretch of time that the load of this night covers."""
     first = datetime.combine(night.first_day, clock.min, UTC)
     return first, min(datetime.combine(night.last_day + DAY, clock.min, UTC), tick)
+
+
+def days_of(night: Night) -> set[date]:
+    """The UTC days that this night loads, but for one that is not over."""
+    return {night.first_day + timedelta(days=number) for number in range((night.yesterday - night.first_day).days + 1)}
 
 
 def seconds_that_show(day: date, zone: str) -> tuple[datetime, datetime]:
@@ -43,26 +50,28 @@ def seconds_that_show(day: date, zone: str) -> tuple[datetime, datetime]:
 @pytest.mark.parametrize("at", [clock(0, 30), clock(3, 30), clock(23, 0)])
 @pytest.mark.parametrize("look_back", [0, 3])
 def test_a15_every_business_day_that_a_night_reports_is_loaded_whole(zone, schedule, at, look_back):
-    place = ZoneInfo(zone if schedule == "the same" else schedule)
-    settings = settings_of(zone, look_back_days=look_back)
-    reported, whole = [], []
-    for day in YEARS:
-        tick = datetime.combine(day, at, place).astimezone(UTC)
+    place = zone if schedule == "the same" else schedule
+    cron = f"{at.minute} {at.hour} * * *"
+    settings = settings_of(zone, look_back_days=look_back, nightly_cron=cron, schedule_time_zone=place)
+    reported, whole, loaded = [], [], set()
+    for day in A_YEAR:
+        tick = datetime.combine(day, at, ZoneInfo(place)).astimezone(UTC)
         night = night_at(tick, settings)
         first, until = covered(night, tick)
-        assert len(night.business_days) == look_back + 1
+        assert len(night.business_days) - len(night.missed_days) in (look_back, look_back + 1)
         assert night.business_days[-1] == night.business_day
         for business_day in night.business_days:
             assert first <= starts_at(business_day, zone)
             assert starts_at(business_day + DAY, zone) <= until
         assert (night.last_day - night.first_day).days in (look_back, look_back + 1, look_back + 2)
         assert night.first_day <= night.yesterday <= night.last_day <= tick.date()
-        reported.append(night.business_day)
+        reported += [*night.missed_days, night.business_day]
         whole.append(night.yesterday)
-    for days in (reported, whole):
-        assert all(timedelta(0) <= after - before <= 2 * DAY for before, after in pairwise(days))
-        if look_back:
-            assert set(YEARS[5:-5]) <= {day - timedelta(days=back) for day in days for back in range(look_back + 1)}
+        loaded |= days_of(night)
+    assert all(timedelta(0) <= after - before <= 2 * DAY for before, after in pairwise(whole))
+    assert sorted(reported) == reported
+    for days in (reported, loaded):
+        assert set(A_YEAR[5:-5]) <= set(days)
 
 
 @pytest.mark.parametrize("zone", ZONES)
@@ -103,3 +112,24 @@ def test_the_first_nights_do_not_reach_before_the_first_day_and_reconcile_only_w
     assert (night.first_day, night.last_day, night.business_days) == (first, first, (first,))
     night = night_at(datetime(2015, 1, 2, 18, 30, tzinfo=UTC), settings_of("Asia/Tokyo"))
     assert (night.first_day, night.business_days) == (first, (date(2015, 1, 2),))
+
+
+@pytest.mark.parametrize("cron", ["30 3 * * 1-5", "0 0 * * 0", "30 3 */10 * *", "30 2 * * *", "0 0 * * *", "0 0 1 * *"])
+@pytest.mark.parametrize("schedule", ["UTC", "Europe/London", "Africa/Cairo", "Australia/Lord_Howe"])
+@pytest.mark.parametrize("zone", ["UTC", "America/Sao_Paulo", "Asia/Kathmandu", "Europe/London"])
+def test_a_day_that_no_tick_follows_is_loaded_and_reported_by_the_next_night(zone, schedule, cron):
+    """A schedule that leaves days out, and clocks that change: without any look-back, nothing is left out."""
+    settings = settings_of(zone, look_back_days=0, nightly_cron=cron, schedule_time_zone=schedule)
+    moments = (datetime.combine(day, clock(hour), UTC) for day in YEARS for hour in (0, 12))
+    ticks = sorted({last_due(cron, schedule, moment) for moment in moments} - {None})
+    nights = [night_at(tick, settings) for tick in ticks[1:]]
+    reported = [day for night in nights for day in (*night.missed_days, night.business_day)]
+    between = {night.business_day for night in nights}
+    assert set().union(*map(days_of, nights)) == {
+        nights[0].first_day + timedelta(days=number)
+        for number in range((nights[-1].yesterday - nights[0].first_day).days + 1)
+    }
+    assert set(reported) == {
+        reported[0] + timedelta(days=number) for number in range((max(between) - reported[0]).days + 1)
+    }
+    assert all(set(night.missed_days) < set(night.business_days) for night in nights)

@@ -26,7 +26,7 @@ from pipelines.ingest.walk import (
     fetch_whole,
     walk_until_stable,
 )
-from pipelines.ingest.windows import Window, pieces_for
+from pipelines.ingest.windows import Window, cut, pieces_for
 
 DAY = timedelta(days=1)
 START = datetime(2024, 3, 1, tzinfo=UTC)
@@ -200,10 +200,22 @@ def test_a_window_that_only_seems_too_dense_is_probed_once_and_walked(dense, pla
     assert made == [*pages[:place], PROBE, *pages[place:], HEAD]
 
 
-def test_a_window_whose_probe_came_empty_is_given_back_once_it_is_deeper_than_a_page_behind_the_probe():
+def test_a_window_whose_probe_came_empty_is_given_back_once_it_is_deeper_than_the_probe():
     outcome, made = asked(Server(ids(30_000), answers={5: "empty"}))
     assert isinstance(outcome, TooDense)
-    assert made == [0, 999, 1_998, 2_997, PROBE, *range(3_996, 11_000, 999)]
+    assert made == [0, 999, 1_998, 2_997, PROBE, *range(3_996, 9_990, 999)]
+
+
+@pytest.mark.parametrize("cap", [LIMIT, 999, 700, 7])
+@pytest.mark.parametrize("size", [9_990, 9_991, 10_500, 10_991, 30_000])
+def test_no_place_deeper_than_the_probe_is_asked_for_however_the_times_mislead(size, cap):
+    """A platform may refuse offsets above 10,000. Rows of times long before the window make it look sparse."""
+    server = Server(ids(size), cap, dense=1)
+    for number, row in enumerate(server.rows):
+        server.oldest_by_row[row] = -number
+    outcome = walk_until_stable(server.fetch, DAY)
+    assert isinstance(outcome, Complete if size <= DEEPEST else TooDense)
+    assert server.deepest <= DEEPEST
 
 
 def test_a_window_that_comes_in_one_answer_takes_one_request_and_an_empty_one_three():
@@ -361,6 +373,16 @@ def test_a_server_that_gives_one_row_at_a_time_is_not_taken_at_its_word(size, le
     assert outcome.contradiction
 
 
+@pytest.mark.parametrize("twice", [1_500, 2_500])  # on the second page, on the third
+@pytest.mark.parametrize("length", [DAY, timedelta(seconds=1)])
+def test_an_id_that_the_platform_lists_twice_is_no_contradiction_so_that_the_window_is_cut(twice, length):
+    rows = ids(3_000)
+    rows[twice] = rows[10]
+    outcome = walk_until_stable(Server(rows).fetch, length)
+    assert isinstance(outcome, Unstable)
+    assert not outcome.contradiction
+
+
 def test_a_window_of_one_row_takes_three_requests():
     server = Server(ids(1))
     assert isinstance(walk_until_stable(server.fetch, DAY), Complete)
@@ -396,6 +418,34 @@ def test_rows_of_equal_time_in_an_order_that_changes_are_not_lost_silently(seed)
     outcome = walk_until_stable(fetch, DAY)
     if isinstance(outcome, Complete):
         assert len(met(outcome)) == 3_000
+
+
+@pytest.mark.parametrize("newest_first", [True, False])
+@pytest.mark.parametrize(("days", "at_once", "most"), [(1, 1, 300), (1, 60, 300), (60, 11, 400), (179, 11, 600)])
+def test_a_burst_of_22000_rows_within_sparse_months_is_found_with_few_requests(days, at_once, most, newest_first):
+    second = timedelta(seconds=1)
+    whole = Window(START, START + days * DAY)
+    burst = [START + days * DAY / 3 + number * at_once // 22_000 * second for number in range(22_000)]
+    moments = sorted([*burst, *(START + number * whole.length / 300 for number in range(300))], reverse=newest_first)
+    requests, rows, queue = 0, set(), [whole]
+    while queue:
+        window = queue.pop()
+        held = [(moment, str(row)) for row, moment in enumerate(moments) if window.first <= moment <= window.last]
+
+        def fetch(offset: int, limit: int, held=held) -> Page[None]:
+            page = held[offset : offset + limit]
+            times = sorted(moment for moment, _ in page)
+            span = (times[len(page) // 4], times[3 * len(page) // 4]) if page else None  # as streams look at them
+            return Page(tuple(row for _, row in page), None, span)
+
+        outcome = walk_until_stable(fetch, window.length)
+        requests += outcome.requests
+        if isinstance(outcome, TooDense):
+            queue += cut(window, pieces_for(window, outcome.rows, outcome.span, DEEPEST))
+        else:
+            rows |= met(outcome)
+    assert len(rows) == 22_300
+    assert requests < most
 
 
 def test_dense_data_at_rest_takes_hardly_more_requests_than_pages():

@@ -125,7 +125,8 @@ def test_a_window_too_dense_is_always_cut(window, rows, span):
     [
         (1_000, timedelta(hours=1), 0, 5),  # 24,000 in the day, a quarter more, 6,500 each
         (1_000, timedelta(hours=1), 36_401, 8),  # it is known that there are more
-        (100, timedelta(0), 0, 250),  # all in one second: more than anyone cuts at once
+        (15, timedelta(seconds=1), 0, 250),  # 1,296,000
+        (100, timedelta(0), 0, 16),  # all in one second: more likely a burst
         (1, timedelta(seconds=1), 0, 17),  # 86,400
         (1, timedelta(seconds=2), 0, 9),  # 43,200
         (100, timedelta(hours=10), 0, 2),  # at least two, whatever the guess

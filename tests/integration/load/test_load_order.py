@@ -102,3 +102,14 @@ def test_a_known_limit_a_state_that_returned_gives_way_to_one_observed_before_it
     assert [operation["operation_status"] for operation in stored(store)] == ["B"]
     load_rows(store, row(1, "A"), second=30)
     assert [operation["operation_status"] for operation in stored(store)] == ["A"]
+
+
+def test_an_operation_that_two_windows_of_one_run_bring_in_different_states_turns_a_check_yellow(store):
+    """Two operations under one id replace each other night by night; a change between two runs is no such thing."""
+    told = []
+    for night in (0, 10):
+        scope = started(store)
+        for second, state in ((night, "of one payment"), (night + 1, "of another")):
+            load_answers(store, {second: [row(1, state), row(2), row(3, f"night {night}")]}, scope=scope)
+        told.append(store.query("checks/operations_keys_tell", run_ids=[scope.run_id]))
+    assert [[operation.operation_id for operation in found] for found in told] == [["1"], ["1"]]
