@@ -78,7 +78,7 @@ class _Facts:
         self._by_day = defaultdict[date, dict[str, model.CurrencyDay]](dict)
         for row in self._query("reports/figures/days_by_currency", **self.back(7 * model.WEEKS)):
             self._by_day[row.business_date][row.currency] = model.CurrencyDay(
-                row.currency, row.operations, row.attempts, row.approved, int(row.credit_minor), int(row.debit_minor)
+                row.currency, row.operations, row.attempts, row.approved, row.credit_minor, row.debit_minor
             )
         self.exponents = {row.currency: row.exponent for row in self._query("reports/figures/exponents", day=day)}
 
@@ -140,9 +140,9 @@ class _Facts:
             complete=answer,
             windows=row.windows,
             incomplete_windows=row.incomplete_windows,
-            requests=int(row.requests),
-            rows=int(row.rows),
-            rejects=int(row.rejects),
+            requests=row.requests,
+            rows=row.rows,
+            rejects=row.rejects,
             covered_through=row.covered_through and row.covered_through.astimezone(UTC),
             rewalked=("yes" if walked[0].equal else "no") if walked else "unknown",
             ledger_entries=row.ledger_entries or 0,
