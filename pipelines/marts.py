@@ -7,7 +7,7 @@ the list of days and payments to build differs.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import groupby
@@ -32,6 +32,26 @@ TABLES = (
 )
 MARTS = (*TABLES, *VIEWS)
 FINGERPRINT = "bi_views_fingerprint"
+
+COMPUTE = (
+    *("marts/new_daily_overview", "marts/new_approval_by_method", "marts/new_decline_reasons"),
+    *("marts/new_payments", "marts/analyze_new_payments", "marts/new_retries", "marts/new_refunds"),
+    *("marts/new_balances_daily", "marts/new_dates", "marts/new_projects", "marts/new_operation_status"),
+    "marts/analyze_new",
+)
+# what differs from the marts is written, and nothing else: readers see the state before until the commit
+PUT_DIMENSIONS = ("marts/put_dates", "marts/put_projects", "marts/put_operation_status")  # the facts refer to them
+DROP_DAYS = (
+    *("marts/drop_daily_overview", "marts/drop_approval_by_method", "marts/drop_decline_reasons"),
+    "marts/drop_balances_daily",
+)
+DROP_STALE = ("marts/drop_payments", "marts/drop_retries", "marts/drop_refunds")
+DROP_ANY = ("marts/drop_any_payments", "marts/drop_any_retries", "marts/drop_any_refunds")
+PUT = (
+    *("marts/put_daily_overview", "marts/put_approval_by_method", "marts/put_decline_reasons"),
+    *("marts/put_payments", "marts/put_retries", "marts/put_refunds", "marts/put_balances_daily"),
+    *("marts/forget_projects_not_seen", "marts/forget_strays"),
+)
 
 
 @dataclass(frozen=True)
@@ -72,8 +92,12 @@ def build_marts(
         if is_full:
             run(connection, "marts/plan_for_all_rows")
         _find_what_is_stale(connection, settings, is_full=is_full)
-        _compute(connection, is_full=is_full)
-        _put(connection, is_full=is_full)
+        _run_all(connection, COMPUTE, is_full=is_full)
+        if is_full:
+            _run_all(connection, ("marts/all_days", "marts/analyze_stale"))
+        _run_all(
+            connection, (*PUT_DIMENSIONS, *DROP_DAYS, *(DROP_ANY if is_full else DROP_STALE), *PUT), is_full=is_full
+        )
         if not run(connection, "marts/references"):
             script(connection, "bi/references")
         for account in (settings, *others):
@@ -94,78 +118,34 @@ def _make_views(connection: Connection) -> None:
 
 
 def _find_what_is_stale(connection: Connection, settings: SyncSettings, *, is_full: bool) -> None:
-    run(connection, "marts/new_windows", is_full=is_full)
-    run(connection, "marts/analyze_new_windows")
+    _run_all(connection, ("marts/new_windows", "marts/analyze_new_windows"), is_full=is_full)
     changed = _decide_what_is_counted(connection, settings, is_full=is_full)
     if is_full:
-        run(connection, "marts/no_stale_days")
-        run(connection, "marts/no_stale_payments")
+        _run_all(connection, ("marts/no_stale_days", "marts/no_stale_payments"))
     else:
-        run(connection, "marts/touched_of_windows")
-        if changed:
-            run(connection, "marts/touched_of_projects")
-        run(connection, "marts/stale_days")
-        run(connection, "marts/stale_payments")
-    run(connection, "marts/analyze_stale")
-    run(connection, "marts/stale_operations", is_full=is_full)
-    run(connection, "marts/analyze_stale_operations")
+        touched = ("marts/touched_of_windows", *(("marts/touched_of_projects",) if changed else ()))
+        _run_all(connection, (*touched, "marts/stale_days", "marts/stale_payments"))
+    stale = ("marts/analyze_stale", "marts/stale_operations", "marts/analyze_stale_operations")
+    _run_all(connection, stale, is_full=is_full)
 
 
 def _decide_what_is_counted(connection: Connection, settings: SyncSettings, *, is_full: bool) -> bool:
     """Return whether a project is counted for another account than before."""
     if is_full:
         run(connection, "marts/forget_projects")
-    run(connection, "marts/new_project_states")
-    run(connection, "marts/see_projects")
     owners = {
         "projects": [owner.project_id for owner in settings.project_owners],
         "accounts": [owner.account for owner in settings.project_owners],
     }
-    run(connection, "marts/forget_owners", **owners)
-    run(connection, "marts/name_owners", **owners)
-    run(connection, "marts/changed_projects")
+    _run_all(connection, ("marts/new_project_states", "marts/see_projects"))
+    _run_all(connection, ("marts/forget_owners", "marts/name_owners", "marts/changed_projects"), **owners)
     return bool(run(connection, "marts/count_projects"))
 
 
-def _compute(connection: Connection, *, is_full: bool) -> None:
-    run(connection, "marts/new_daily_overview")
-    run(connection, "marts/new_approval_by_method")
-    run(connection, "marts/new_decline_reasons")
-    run(connection, "marts/new_payments")
-    run(connection, "marts/analyze_new_payments")
-    run(connection, "marts/new_retries")
-    run(connection, "marts/new_refunds")
-    run(connection, "marts/new_balances_daily")
-    run(connection, "marts/new_dates")
-    run(connection, "marts/new_projects", is_full=is_full)
-    run(connection, "marts/new_operation_status")
-    run(connection, "marts/analyze_new")
-    if is_full:
-        run(connection, "marts/all_days")
-        run(connection, "marts/analyze_stale")
-
-
-def _put(connection: Connection, *, is_full: bool) -> None:
-    """Write what differs from the marts, and nothing else: readers see the state before until the commit."""
-    run(connection, "marts/put_dates")  # the facts refer to the dimensions
-    run(connection, "marts/put_projects")
-    run(connection, "marts/put_operation_status")
-    run(connection, "marts/drop_daily_overview")
-    run(connection, "marts/drop_approval_by_method")
-    run(connection, "marts/drop_decline_reasons")
-    run(connection, "marts/drop_any_payments" if is_full else "marts/drop_payments")
-    run(connection, "marts/drop_any_retries" if is_full else "marts/drop_retries")
-    run(connection, "marts/drop_any_refunds" if is_full else "marts/drop_refunds")
-    run(connection, "marts/drop_balances_daily")
-    run(connection, "marts/put_daily_overview")
-    run(connection, "marts/put_approval_by_method")
-    run(connection, "marts/put_decline_reasons")
-    run(connection, "marts/put_payments", is_full=is_full)
-    run(connection, "marts/put_retries")
-    run(connection, "marts/put_refunds")
-    run(connection, "marts/put_balances_daily")
-    run(connection, "marts/forget_projects_not_seen")
-    run(connection, "marts/forget_strays")
+def _run_all(connection: Connection, names: Iterable[str], **parameters: Any) -> None:
+    """Execute these statements in turn, each with those of the parameters that it names."""
+    for name in names:
+        run(connection, name, **parameters)
 
 
 def _note_what_is_due(connection: Connection, settings: SyncSettings, now: datetime) -> None:

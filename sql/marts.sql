@@ -212,7 +212,7 @@ SELECT account, business_date, project_id, currency, operation_type, operation_s
        amount_minor * smallest_unit AS amount
 FROM (
     SELECT account, business_date, project_id, currency, operation_type, operation_status,
-           count(*) AS operations, sum(amount_minor)::bigint AS amount_minor, min(smallest_unit) AS smallest_unit
+           count(*) AS operations, sum(amount_minor) AS amount_minor, min(smallest_unit) AS smallest_unit
     FROM stale_operations
     WHERE of_day
     GROUP BY 1, 2, 3, 4, 5, 6
@@ -229,8 +229,8 @@ FROM (
            count(*) AS attempts, count(*) FILTER (WHERE operation_status = 'success') AS approved,
            count(*) FILTER (WHERE operation_status = 'decline') AS declined,
            count(*) FILTER (WHERE operation_status = 'error') AS failed,
-           coalesce(sum(amount_minor), 0)::bigint AS attempted_minor,
-           coalesce(sum(amount_minor) FILTER (WHERE operation_status = 'success'), 0)::bigint AS approved_minor,
+           coalesce(sum(amount_minor), 0) AS attempted_minor,
+           coalesce(sum(amount_minor) FILTER (WHERE operation_status = 'success'), 0) AS approved_minor,
            min(smallest_unit) AS smallest_unit
     FROM stale_operations
     WHERE of_day AND operation_type IN ('sale', 'auth', 'recurring') AND operation_status IN ('success', 'decline', 'error')
@@ -246,7 +246,7 @@ FROM (
     SELECT account, business_date, project_id, currency, operation_type, operation_status, payment_method_type,
            left(coalesce(payment_provider_code, '(none)'), 64) AS payment_provider_code,
            left(coalesce(payment_provider_message, '(none)'), 200) AS payment_provider_message,
-           count(*) AS operations, sum(amount_minor)::bigint AS amount_minor, min(smallest_unit) AS smallest_unit
+           count(*) AS operations, sum(amount_minor) AS amount_minor, min(smallest_unit) AS smallest_unit
     FROM stale_operations
     WHERE of_day AND operation_type IN ('sale', 'auth', 'recurring') AND operation_status IN ('decline', 'error')
     GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9
@@ -259,20 +259,21 @@ FROM (
 CREATE TEMPORARY TABLE new_payments ON COMMIT DROP AS
 WITH payment AS (
     SELECT account, project_id, payment_id, currency, count(*) AS operations,
-           coalesce(sum(amount_minor) FILTER (WHERE is_success AND operation_type = 'auth'), 0)::bigint AS authorised_minor,
-           coalesce(sum(amount_minor) FILTER (WHERE is_success AND operation_type = 'capture'), 0)::bigint AS captured_minor,
-           coalesce(sum(amount_minor) FILTER (WHERE is_success AND operation_type IN ('sale', 'recurring')), 0)::bigint AS sold_minor,
-           coalesce(sum(amount_minor) FILTER (WHERE is_success AND operation_type = 'refund'), 0)::bigint AS refunded_minor,
-           coalesce(sum(amount_minor) FILTER (WHERE is_success AND operation_type = 'reversal'), 0)::bigint AS reversed_minor,
-           coalesce(sum(amount_minor) FILTER (WHERE is_success AND operation_type = 'payout'), 0)::bigint AS paid_out_minor,
-           coalesce(sum(sign * amount_minor) FILTER (WHERE is_success), 0)::bigint AS net_minor,
+           coalesce(sum(amount_minor) FILTER (WHERE is_success AND operation_type = 'auth'), 0) AS authorised_minor,
+           coalesce(sum(amount_minor) FILTER (WHERE is_success AND operation_type = 'capture'), 0) AS captured_minor,
+           coalesce(sum(amount_minor) FILTER (WHERE is_success AND operation_type IN ('sale', 'recurring')), 0) AS sold_minor,
+           coalesce(sum(amount_minor) FILTER (WHERE is_success AND operation_type = 'refund'), 0) AS refunded_minor,
+           coalesce(sum(amount_minor) FILTER (WHERE is_success AND operation_type = 'reversal'), 0) AS reversed_minor,
+           coalesce(sum(amount_minor) FILTER (WHERE is_success AND operation_type = 'payout'), 0) AS paid_out_minor,
+           coalesce(sum(amount_minor) FILTER (WHERE is_success AND sign > 0), 0)
+               - coalesce(sum(amount_minor) FILTER (WHERE is_success AND sign < 0), 0) AS net_minor,
            sum(amount_minor * smallest_unit) FILTER (WHERE is_success AND operation_type = 'auth') AS authorised,
            sum(amount_minor * smallest_unit) FILTER (WHERE is_success AND operation_type = 'capture') AS captured,
            sum(amount_minor * smallest_unit) FILTER (WHERE is_success AND operation_type IN ('sale', 'recurring')) AS sold,
            sum(amount_minor * smallest_unit) FILTER (WHERE is_success AND operation_type = 'refund') AS refunded,
            sum(amount_minor * smallest_unit) FILTER (WHERE is_success AND operation_type = 'reversal') AS reversed,
            sum(amount_minor * smallest_unit) FILTER (WHERE is_success AND operation_type = 'payout') AS paid_out,
-           sum(sign * amount_minor * smallest_unit) FILTER (WHERE is_success) AS net,
+           sum(amount_minor * smallest_unit * sign) FILTER (WHERE is_success) AS net,
            bool_or(is_success AND operation_type = 'cancel') AS is_cancelled,
            bool_or(is_success AND operation_type = 'account verification') AS is_verified,
            bool_or(NOT is_final) AS is_pending,
@@ -390,9 +391,9 @@ WITH moment AS (
     GROUP BY 1, 2, 3, 4, 5
 ), day AS (
     SELECT account, business_date, balance_name, currency,
-           ((array_agg(minor ORDER BY captured_at))[1])::bigint AS opening_minor,
-           ((array_agg(minor ORDER BY captured_at DESC))[1])::bigint AS closing_minor,
-           min(minor)::bigint AS lowest_minor, max(minor)::bigint AS highest_minor,
+           (array_agg(minor ORDER BY captured_at))[1] AS opening_minor,
+           (array_agg(minor ORDER BY captured_at DESC))[1] AS closing_minor,
+           min(minor) AS lowest_minor, max(minor) AS highest_minor,
            count(*) AS snapshots, min(captured_at) AS first_captured_at, max(captured_at) AS last_captured_at
     FROM moment
     GROUP BY 1, 2, 3, 4

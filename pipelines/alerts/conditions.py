@@ -340,12 +340,12 @@ def _breaks(alerting: AlertSettings, rows: Sequence[Any]) -> Iterator[Alert]:
     limits = dict(alerting.breaks_above)
     for row in rows:
         limit = limits.get(row.currency)
-        if limit is not None and int(row.minor) > limit:
+        if limit is not None and row.minor > limit:
             yield Alert(
                 "breaks",
                 f"breaks:{row.currency}",
                 f"open breaks in {row.currency} exceed {limit:,} minor units",
-                f"{row.breaks:,} open breaks add up to {int(row.minor):,} minor units of {row.currency}; "
+                f"{row.breaks:,} open breaks add up to {row.minor:,} minor units of {row.currency}; "
                 f"ALERT_BREAKS_ABOVE allows {limit:,}.",
                 "recon.breaks with state = 'open', the largest first.",
                 "match, explain or close them; or raise the limit.",

@@ -126,7 +126,7 @@ def _minor(option: str, amount: str | None, currency: str | None) -> int | None:
         minor = Decimal(amount).scaleb(exponent)
     except InvalidOperation:
         minor = Decimal("NaN")
-    if not minor.is_finite() or minor < 0 or minor != minor.to_integral_value() or minor >= 2**63:
+    if not minor.is_finite() or minor < 0 or minor != minor.to_integral_value() or minor >= 10**28:
         raise ConfigError(f"{option} {amount!r} is no amount of {currency}: write it like 12.50.")
     return int(minor)
 

@@ -86,7 +86,7 @@ class _Facts:
         self._by_day = defaultdict[date, dict[str, model.CurrencyDay]](dict)
         for row in self._query("reports/figures/days_by_currency", **self.back(7 * model.WEEKS)):
             self._by_day[row.business_date][row.currency] = model.CurrencyDay(
-                row.currency, row.operations, row.attempts, row.approved, int(row.credit_minor), int(row.debit_minor)
+                row.currency, row.operations, row.attempts, row.approved, row.credit_minor, row.debit_minor
             )
         self.exponents = {row.currency: row.exponent for row in self._query("reports/figures/exponents", day=day)}
 

@@ -14,10 +14,12 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Self
 
 import psycopg
 import sqlalchemy
+from psycopg.adapt import Buffer, Loader
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.rows import namedtuple_row
 from sqlalchemy.exc import SQLAlchemyError
@@ -69,6 +71,15 @@ URL = re.compile(r"postgres(?:ql)?://(?:[^@/]*@)?[^@?]*(?:\?|$)")
 
 Driver = psycopg.Connection[tuple[Any, ...]]
 _POOLERS_IN_SESSION_MODE: set[str] = set()
+
+
+class NumericLoader(Loader):
+    """Load a numeric without decimals as an int, as sums of minor units are; any other as a Decimal."""
+
+    def load(self, data: Buffer) -> int | Decimal:
+        """Return the number of a text."""
+        text = bytes(data).decode()
+        return int(text) if text.removeprefix("-").isdecimal() else Decimal(text)
 
 
 class Warehouse:
@@ -264,6 +275,7 @@ def connect(
         has_own_wait = "lock_timeout" in str(given.get("options", ""))
         waits = {} if has_own_wait else {"lock_timeout": f"{lock_seconds * 1000:.0f}"}
         _set_up(connection, url, place, waits, read_only=read_only)
+        connection.adapters.register_loader("numeric", NumericLoader)
         connection.autocommit = autocommit
     except BaseException as error:
         connection.close()

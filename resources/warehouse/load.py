@@ -344,7 +344,7 @@ def _csv(table: pa.Table) -> bytes:
 
 def _check_staged(connection: Connection, stream: Loadable, sent: Sequence[ControlTotal]) -> None:
     received = [
-        ControlTotal(row.currency, row.type, row.status, row.row_count, None if row.minor is None else int(row.minor))
+        ControlTotal(row.currency, row.type, row.status, row.row_count, row.minor)
         for row in run(connection, stream.sql("totals"))
     ]
     if set(received) != set(sent):

@@ -146,7 +146,7 @@ ORDER BY last_day DESC
 LIMIT 29
 
 -- name: open_breaks
-SELECT currency, count(*) AS breaks, sum(abs(amount_minor))::text AS minor
+SELECT currency, count(*) AS breaks, coalesce(sum(abs(amount_minor)), 0) AS minor
 FROM recon.breaks
 WHERE account = :account AND state = 'open'
 GROUP BY currency

@@ -6,9 +6,9 @@ SELECT account, business_date, project_id, currency, operation_type,
        coalesce(sum(operations) FILTER (WHERE operation_status = 'decline'), 0)::bigint AS declined,
        coalesce(sum(operations) FILTER (WHERE operation_status = 'error'), 0)::bigint AS failed,
        round(coalesce(sum(operations) FILTER (WHERE operation_status = 'success'), 0) / sum(operations), 4) AS approval_rate,
-       coalesce(sum(amount_minor), 0)::bigint AS attempted_minor,
+       coalesce(sum(amount_minor), 0) AS attempted_minor,
        sum(amount) AS attempted,
-       coalesce(sum(amount_minor) FILTER (WHERE operation_status = 'success'), 0)::bigint AS approved_minor,
+       coalesce(sum(amount_minor) FILTER (WHERE operation_status = 'success'), 0) AS approved_minor,
        coalesce(sum(amount) FILTER (WHERE operation_status = 'success'), 0 * sum(amount)) AS approved_amount
 FROM bi.daily_overview
 WHERE operation_type IN ('sale', 'auth', 'recurring') AND operation_status IN ('success', 'decline', 'error')

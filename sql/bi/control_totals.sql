@@ -3,7 +3,7 @@ CREATE OR REPLACE VIEW bi.control_totals AS
 SELECT w.account, w.window_id, w.entry_no, w.stream, w.interval_from AS interval_from_at, w.interval_to AS interval_to_at,
        w.verdict = 'complete' AS is_complete, w.walk_started_at, w.committed_at,
        t.currency, t.type AS operation_type, t.status AS operation_status,
-       t.count AS operations, t.minor::bigint AS amount_minor, t.minor * c.smallest_unit AS amount,
+       t.count AS operations, t.minor AS amount_minor, t.minor * c.smallest_unit AS amount,
        w.rows_digest, encode(w.entry_hash, 'hex') AS entry_hash
 FROM sync.windows w
 CROSS JOIN LATERAL jsonb_to_recordset(w.totals_met)

@@ -2,7 +2,7 @@
 CREATE OR REPLACE VIEW bi.recon_open_breaks AS
 SELECT b.account, b.break_type, coalesce(b.owner, '(none)') AS owner, b.age_bucket, coalesce(b.currency, '(none)') AS currency,
        count(*) AS breaks, count(*) FILTER (WHERE b.is_overdue) AS breaks_overdue, max(b.age_days) AS oldest_days,
-       CAST(sum(abs(b.amount_minor)) AS bigint) AS amount_minor
+       sum(abs(b.amount_minor)) AS amount_minor
 FROM recon.aged_breaks b
 WHERE b.state = 'open'
 GROUP BY 1, 2, 3, 4, 5;

@@ -3,13 +3,13 @@ CREATE OR REPLACE VIEW bi.refund_cohorts AS
 SELECT sale.account, sale.business_date AS sold_date, sale.project_id, sale.currency,
        sale.operations AS sales, sale.amount_minor AS sold_minor, sale.amount AS sold,
        coalesce(refund.operations, 0) AS refunds,
-       coalesce(refund.amount_minor, 0)::bigint AS refunded_minor, coalesce(refund.amount, 0 * sale.amount) AS refunded,
-       coalesce(refund.within_30_days, 0)::bigint AS refunded_in_30_days_minor,
+       coalesce(refund.amount_minor, 0) AS refunded_minor, coalesce(refund.amount, 0 * sale.amount) AS refunded,
+       coalesce(refund.within_30_days, 0) AS refunded_in_30_days_minor,
        round(coalesce(refund.amount_minor, 0) / nullif(sale.amount_minor, 0), 4) AS refund_rate,
        round(coalesce(refund.within_30_days, 0) / nullif(sale.amount_minor, 0), 4) AS refund_in_30_days_rate
 FROM (
     SELECT account, business_date, project_id, currency, sum(operations)::bigint AS operations,
-           coalesce(sum(amount_minor), 0)::bigint AS amount_minor, sum(amount) AS amount
+           coalesce(sum(amount_minor), 0) AS amount_minor, sum(amount) AS amount
     FROM bi.daily_overview
     WHERE operation_type IN ('sale', 'capture', 'recurring') AND operation_status IN (
         SELECT operation_status FROM core.operation_statuses WHERE is_success)

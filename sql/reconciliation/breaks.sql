@@ -8,12 +8,12 @@ CREATE TEMPORARY TABLE found_breaks (
     entry_id           text,
     balance_name       text,
     currency           text,
-    amount_minor       bigint,
+    amount_minor       numeric,
     platform_currency  text,
-    platform_minor     bigint,
+    platform_minor     numeric,
     platform_status    text,
     ledger_currency    text,
-    ledger_minor       bigint,
+    ledger_minor       numeric,
     ledger_status      text,
     detail             text NOT NULL,
     excuse             text
@@ -67,6 +67,7 @@ WHERE platform_currency IS DISTINCT FROM ledger_currency
 -- amount, rounding or fee: one currency, different amounts. A difference that is exactly the booked fee is a fee break
 -- (booked net). One within the tolerance, or of one minor unit, is a rounding break; within the tolerance it is
 -- explained by that; one that a person matched by hand with a reason is explained by that as long as it stays the same.
+-- Basis points are multiplied: a division rounds a large quotient to whole units before floor sees it.
 INSERT INTO found_breaks
 SELECT kind.name || ' ' || c.match_id, days.day, kind.name, c.operation_id, c.entry_id, NULL,
        c.platform_currency, c.ledger_minor - coalesce(c.platform_minor, 0), c.platform_currency, c.platform_minor,
@@ -79,7 +80,7 @@ FROM compared c
 CROSS JOIN LATERAL (SELECT coalesce(core.business_date(c.at), CAST(:day AS date)) AS day) AS days
 CROSS JOIN LATERAL (SELECT abs(c.ledger_minor - coalesce(c.platform_minor, 0)) AS by) AS differing
 LEFT JOIN LATERAL (
-    SELECT greatest(t.absolute_minor, floor(abs(c.platform_minor) * t.relative_bps / 10000)) AS minor
+    SELECT greatest(t.absolute_minor, floor(abs(c.platform_minor) * t.relative_bps * 0.0001)) AS minor
     FROM recon.tolerances t
     WHERE t.account = :account AND t.currency IN (c.platform_currency, '*') AND t.operation_type IN (c.operation_type, '*')
       AND t.valid_from <= days.day AND (t.valid_to IS NULL OR t.valid_to > days.day)
@@ -121,7 +122,7 @@ JOIN new_links n ON n.entry_id = e.entry_id AND n.shape = '1:1'
 JOIN pool_operations o ON o.operation_id = n.operation_id AND o.currency = e.currency
 CROSS JOIN LATERAL (SELECT coalesce(core.business_date(o.at), CAST(:day AS date)) AS day) AS days
 CROSS JOIN LATERAL (
-    SELECT r.fixed_minor + floor((CAST(o.minor AS numeric) * r.bps + 5000) / 10000) AS fee
+    SELECT r.fixed_minor + floor((CAST(o.minor AS numeric) * r.bps + 5000) * 0.0001) AS fee
     FROM recon.fee_rules r
     WHERE r.account = :account AND r.currency = o.currency AND r.operation_type = o.operation_type
       AND r.valid_from <= days.day AND (r.valid_to IS NULL OR r.valid_to > days.day)
@@ -263,8 +264,9 @@ WHERE g.at >= :starts_at AND g.at < :ends_at AND g.refunded > taken.minor
 INSERT INTO found_breaks
 SELECT 'late_change ' || r.close_no || ' o' || r.operation_id, r.business_date, 'late_change', r.operation_id, NULL, NULL,
        coalesce(r.currency_before, r.currency_after),
-       CASE WHEN r.currency_before <> r.currency_after THEN -coalesce(r.minor_before, 0) * CAST(b.is_success AS integer)
-            ELSE coalesce(r.minor_after * CAST(a.is_success AS integer), 0)
+       CASE WHEN r.currency_before <> r.currency_after
+                THEN -coalesce(CAST(r.minor_before AS numeric), 0) * CAST(b.is_success AS integer)
+            ELSE coalesce(CAST(r.minor_after AS numeric) * CAST(a.is_success AS integer), 0)
                - coalesce(r.minor_before * CAST(b.is_success AS integer), 0) END,
        r.currency_after, r.minor_after, r.status_after, NULL, NULL, NULL,
        concat(r.kind, ' since the day was closed: ', coalesce(r.status_before, 'not there'), ' → ', r.status_after), NULL
@@ -347,8 +349,8 @@ WHERE b.account = :account AND (b.state = 'open' OR :explained)
   AND (CAST(:types AS text[]) IS NULL OR b.break_type = ANY (CAST(:types AS text[])))
   AND (CAST(:currency AS text) IS NULL OR b.currency = :currency)
   AND (CAST(:min_age AS integer) IS NULL OR b.age_days >= :min_age)
-  AND (CAST(:least_minor AS bigint) IS NULL OR abs(b.amount_minor) >= :least_minor)
-  AND (CAST(:most_minor AS bigint) IS NULL OR abs(b.amount_minor) <= :most_minor)
+  AND (CAST(:least_minor AS numeric) IS NULL OR abs(b.amount_minor) >= :least_minor)
+  AND (CAST(:most_minor AS numeric) IS NULL OR abs(b.amount_minor) <= :most_minor)
   AND (CAST(:owner AS text) IS NULL OR b.owner = :owner)
   AND (NOT :overdue OR b.is_overdue)
 ORDER BY b.business_date, b.break_type, b.break_id

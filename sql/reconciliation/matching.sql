@@ -81,7 +81,7 @@ CREATE TEMPORARY TABLE decided (
     entry_id          text COLLATE "C" NOT NULL,
     match_id          text COLLATE "C" NOT NULL,
     shape             text NOT NULL,
-    difference_minor  bigint NOT NULL,
+    difference_minor  numeric NOT NULL,
     note              text NOT NULL,
     decided_by        text NOT NULL,
     is_whole          boolean NOT NULL,

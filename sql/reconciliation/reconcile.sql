@@ -150,14 +150,14 @@ WITH ruled AS (
     SELECT currency FROM day_balances GROUP BY currency HAVING count(*) = 1
 )
 INSERT INTO balance_movements
-SELECT r.balance_name, r.currency, m.operation_id, m.at, sum(r.sign) * m.minor
+SELECT r.balance_name, r.currency, m.operation_id, m.at, sum(r.sign * CAST(m.minor AS numeric))
 FROM moved m
 JOIN recon.balance_rules r ON r.account = :account AND r.currency = m.currency AND r.operation_type = m.operation_type
     AND (r.project_id IS NULL OR r.project_id = m.project_id) AND (r.balance_id IS NULL OR r.balance_id = m.balance_id)
     AND r.valid_from <= :day AND (r.valid_to IS NULL OR r.valid_to > :day)
 GROUP BY r.balance_name, r.currency, m.operation_id, m.at, m.minor
 UNION ALL
-SELECT b.balance_name, b.currency, m.operation_id, m.at, -m.minor
+SELECT b.balance_name, b.currency, m.operation_id, m.at, -CAST(m.minor AS numeric)
 FROM moved m
 JOIN day_balances b ON b.currency = (m.currency COLLATE "C")
 WHERE m.operation_type = 'payout'

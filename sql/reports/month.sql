@@ -9,7 +9,7 @@ SELECT b.break_type, b.state,
                (SELECT max(e.at) FROM recon.break_events e
                 WHERE e.account = b.account AND e.break_id = b.break_id AND e.event = 'explained'), b.opened_at))
        END - b.business_date)) AS age,
-       b.currency, count(*) AS count, sum(abs(b.amount_minor))::bigint AS minor
+       b.currency, count(*) AS count, sum(abs(b.amount_minor)) AS minor
 FROM recon.breaks b
 WHERE b.account = :account AND b.business_date = ANY(CAST(:days AS date[]))
 GROUP BY 1, 2, 3, 4
@@ -26,7 +26,7 @@ HAVING bool_and(state <> 'open')
 -- name: restatements
 -- What is known by now of the sealed days, and was not when they were sealed; amounts of two currencies are not added.
 SELECT business_date, kind, currency_before, currency_after, count(*) AS count,
-       sum(minor_before)::bigint AS minor_before, sum(minor_after)::bigint AS minor_after,
+       sum(minor_before) AS minor_before, sum(minor_after) AS minor_after,
        max(restated_known_at) AS known_at
 FROM recon.restatements
 WHERE account = :account AND business_date = ANY(CAST(:days AS date[]))

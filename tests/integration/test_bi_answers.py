@@ -182,9 +182,9 @@ def test_unexplained_balance_movement_yesterday_is_what_no_payout_explains(reade
     assert [tuple(row) for row in found.itertuples(index=False)] == [("Cosmo1 balance EUR", "EUR", TOP_UP)]
     (row,) = readers("finance", question("03")).itertuples()
     paid = truth[(truth["type"] == "payout") & (truth["project"] == "198") & (truth["currency"] == "EUR")]
-    paid = paid[(paid["at"] > YESTERDAY) & (paid["at"] <= TODAY)]["minor"].sum()
+    paid = int(paid[(paid["at"] > YESTERDAY) & (paid["at"] <= TODAY)]["minor"].sum())
     before = truth[(truth["type"] == "payout") & (truth["project"] == "198") & (truth["currency"] == "EUR")]
-    before = before[before["at"] <= YESTERDAY]["minor"].sum()
+    before = int(before[before["at"] <= YESTERDAY]["minor"].sum())
     drawn = next(item.amount for item in world.balances if getattr(item, "name", "") == "Cosmo1 balance EUR")
     assert (row.opening_minor, row.movements_minor) == (drawn - before, -paid)
     assert row.closing_minor == drawn - before - paid + TOP_UP
