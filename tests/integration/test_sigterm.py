@@ -260,7 +260,8 @@ def test_a_signal_that_nobody_hears_ends_the_command_within_five_seconds():
 
 FAILS_ON_THE_WAY_OUT = """
 import signal, sys, time
-signal.signal(signal.SIGHUP, signal.SIG_DFL)  # these tests may run under nohup
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # these tests may run under nohup,
+signal.signal(signal.SIGINT, signal.default_int_handler)  # or in the background of a shell
 from pipelines.cli import commands
 from pipelines.cli.accounts import each_in_turn
 from resources.errors import WarehouseBroken
