@@ -226,9 +226,13 @@ class Walker(Generic[T]):
         began = clock.instant()
 
         def fetch(offset: int, limit: int) -> Page[T]:
-            is_probe = (offset, limit) == (DEEPEST, 1)
-            answer = deepest.result() if deepest and is_probe else self.ask(window, offset, limit)
-            waits.append(answer.waited)
+            asked = clock.instant()
+            if deepest and (offset, limit) == (DEEPEST, 1):
+                answer = deepest.result()
+                waits.append(clock.instant() - asked)  # not how long it took, beside the first page
+            else:
+                answer = self.ask(window, offset, limit)
+                waits.append(answer.waited)
             return self.read(self.stream, answer)
 
         outcome = self._outcome(window, fetch)
