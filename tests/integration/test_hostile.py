@@ -142,7 +142,11 @@ HOSTILE = {
         "BadSignature",
         "does not carry the platform's signature",
     ),
-    "10,000 levels": (whole(lambda: b'{"balance":' + b"[" * 10_000 + b"]" * 10_000 + b"}"), "BrokenBody", "nested too deeply"),
+    "10,000 levels": (
+        whole(lambda: b'{"balance":' + b"[" * 10_000 + b"]" * 10_000 + b"}"),
+        "BrokenBody",
+        "nested too deeply",
+    ),
     "30 MiB of four-byte characters": (
         whole(lambda: b'{"balance":["' + "😀".encode() * (30 * MIB // 4) + b'"]}'),
         "BadSignature",

@@ -253,7 +253,7 @@ def test_an_answer_is_given_up_in_time_whatever_of_it_drips(monkeypatch, what):
             while not request.server.ended.wait(0.01):
                 request.wfile.write(drop)
 
-    monkeypatch.setattr(transport, "LONGEST_ANSWER", 0.1)
+    monkeypatch.setattr(transport, "LONGEST_ANSWER", 0.3)
     with raw(answer) as server, api_of(server.url, policy=TWICE) as api:
         start = time.monotonic()
         assert "the answer to balance/get did not end within" in failure(Unreachable, api)
