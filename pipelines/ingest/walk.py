@@ -271,7 +271,9 @@ def _moved(walk: Walk[T], following: Page[T]) -> Walk[T]:
     walk.moved_after_first_page = len(walk.pages) == 1
     if walk.moved_after_first_page:
         walk.emptied = not following.ids
-        walk.fits_a_page = 0 < len(following.ids) < len(walk.pages[0].ids) and walk.ids.issuperset(following.ids)
+        first = walk.pages[0].ids  # given once more, it is no end, be it shorter since a row has left
+        is_shorter = 0 < len(following.ids) < len(first) and following.ids[0] != first[0]
+        walk.fits_a_page = is_shorter and walk.ids.issuperset(following.ids)
     if following.ids:
         walk.add(following)
     return walk
