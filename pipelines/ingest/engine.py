@@ -23,7 +23,9 @@ from pipelines.ingest.normalize import concat, normalize
 from pipelines.ingest.privacy import mask, unknown_columns, without_body
 from pipelines.ingest.streams import FetchedPage, PageRequest, Stream, page_of
 from pipelines.ingest.walk import (
+    CONTRADICTED,
     DEEPEST,
+    MOVED,
     SHORTEST,
     Complete,
     Fetch,
@@ -249,7 +251,7 @@ class Walker(Generic[T]):
         outcome = walk_until_stable(fetch, window.length if can_be_cut else SHORTEST, self.suspicion)
         if isinstance(outcome, TooDense):
             return windows.cut(window, windows.pieces_for(window, outcome.rows, outcome.span, DEEPEST))
-        if isinstance(outcome, Unstable) and can_be_cut and not outcome.contradiction:
+        if isinstance(outcome, Unstable) and can_be_cut and outcome.reason != CONTRADICTED:
             return windows.cut(window, 2)
         return outcome
 
@@ -470,7 +472,7 @@ def _incomplete_message(incomplete: Sequence[tuple[Window, Unstable]]) -> str:
     """Return the message of a run with windows that could not be shown complete."""
     window, outcome = incomplete[0]
     advice = "Run the same command again."
-    if outcome.contradiction:
+    if outcome.reason != MOVED:
         advice = "Running again helps only once the platform's paging is right: show its support this interval."
     return (
         f"{len(incomplete)} window{'s' if len(incomplete) > 1 else ''} could not be shown complete, the first: "

@@ -36,6 +36,7 @@ WALKS_OF_ONE_SECOND = 8  # of a window that cannot be cut
 
 MOVED = "the data moved during every walk"
 CONTRADICTED = "the platform gave the same first page each time, and pages after it that do not continue it"
+REPEATED = "the platform gave the same first page each time, and a row of an earlier page on a later one"
 
 T = TypeVar("T")
 
@@ -74,6 +75,7 @@ class Walk(Generic[T]):
     too_deep: bool = False
     moved: bool = False
     moved_after_first_page: bool = False
+    repeats: bool = False  # pages continued each other, and a row stood on two of them
     fits_a_page: bool = False  # what followed the first page was its end, only not the last row alone
     emptied: bool = False  # nothing followed the first page, not even its last row
     ids: set[str] = field(default_factory=set)
@@ -105,16 +107,11 @@ class TooDense:
 
 @dataclass(frozen=True)
 class Unstable:
-    """The data moved during every walk; or the server contradicts itself: always the same page, never its end."""
+    """Why the window cannot be shown complete: the data moved during every walk, or the platform's pages are wrong."""
 
     drifts: int
     requests: int
-    contradiction: bool = False
-
-    @property
-    def reason(self) -> str:
-        """Say why the window cannot be shown complete."""
-        return CONTRADICTED if self.contradiction else MOVED
+    reason: str  # one of those above
 
 
 def walk_until_stable(
@@ -128,7 +125,8 @@ def walk_until_stable(
     suspicion = suspicion or Suspicion()
     pages: list[Page[T]] = []
     ids: set[str] = set()
-    requests = contradictions = 0
+    reasons: set[str] = set()  # of the walks after the first
+    requests = 0
     before: set[str] | None = None  # the first page of the walk before
     can_be_cut = length > SHORTEST
     most = WALKS if can_be_cut else WALKS_OF_ONE_SECOND
@@ -154,9 +152,10 @@ def walk_until_stable(
             ids |= late
             if not late or number == most:
                 return Complete(pages, number, number, requests)
-        contradictions += walk.moved_after_first_page and not snapshot and first == before
+        if before is not None:
+            reasons.add(_why_moved(walk, is_snapshot=snapshot) if first == before else MOVED)
         before = first
-    return Unstable(most, requests, contradiction=contradictions == most - 1)
+    return Unstable(most, requests, reasons.pop() if len(reasons) == 1 else MOVED)
 
 
 def fetch_whole(fetch: Fetch[T], suspicion: Suspicion | None = None) -> Complete[T]:
@@ -188,7 +187,7 @@ def walk_once(fetch: Fetch[T], length: timedelta, suspicion: Suspicion) -> Walk[
         # a row received before stands where another one should be
         if not continues or not walk.ids.isdisjoint(following.ids[1:]):
             _moved(walk, following)
-            walk.moved_after_first_page &= not continues  # an id that stands twice is no first page again
+            walk.repeats = continues
             if walk.fits_a_page and suspicion.server_untrusted:
                 again = _look_at_the_end_again(fetch, walk, offset, following)
                 if again is not following:
@@ -277,6 +276,12 @@ def _moved(walk: Walk[T], following: Page[T]) -> Walk[T]:
     if following.ids:
         walk.add(following)
     return walk
+
+
+def _why_moved(walk: Walk[T], *, is_snapshot: bool) -> str:
+    if walk.repeats:
+        return REPEATED
+    return CONTRADICTED if walk.moved_after_first_page and not is_snapshot else MOVED
 
 
 def _head_changed(fetch: Fetch[T], walk: Walk[T]) -> bool:
