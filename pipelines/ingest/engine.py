@@ -5,7 +5,6 @@ What a window and a walk are is in `windows` and `walk`; what is requested, and 
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager
@@ -36,7 +35,7 @@ from pipelines.ingest.walk import (
     fetch_whole,
     walk_until_stable,
 )
-from pipelines.ingest.windows import Window
+from pipelines.ingest.windows import Pieces, Queue, Window, pieces_for
 from resources.data_api import signature
 from resources.data_api.client import Answer
 from resources.data_api.endpoints import DataApi
@@ -46,7 +45,7 @@ from resources.output import bind_log, log_commit
 from resources.settings import SyncSettings
 from resources.warehouse import ledger
 from resources.warehouse.engine import Warehouse
-from resources.warehouse.ledger import ControlTotal, LoadReport, Neighbours, Scope, WalkRecord, sum_totals
+from resources.warehouse.ledger import ControlTotal, LoadReport, Neighbours, Scope, Sums, WalkRecord
 from resources.warehouse.load import load_window, readable_body, row_keys
 from resources.warehouse.locks import BackfillThrottle, TokenBudget, open_locks
 
@@ -199,10 +198,11 @@ def sync(
 
 @dataclass(frozen=True)
 class Walked(Generic[T]):
-    """How the walk of a window ended: with all of its pages, why it is not complete, or the pieces to cut it into."""
+    """How the walk of a window ended: with all of its pages, why it is not complete, or how to cut it."""
 
     window: Window
-    outcome: Complete[T] | Unstable | list[Window]
+    outcome: Complete[T] | Unstable | Pieces
+    rows: int | None  # that it holds at least; None: not known
     began: float  # instants of the client's clock
     ended: float
     waited: float  # seconds, for its turns and for the platform
@@ -237,23 +237,25 @@ class Walker(Generic[T]):
                 waits.append(answer.waited)
             return self.read(self.stream, answer)
 
-        outcome = self._outcome(window, fetch)
-        return Walked(window, outcome, began, clock.instant(), sum(waits))
+        outcome, rows = self._outcome(window, fetch)
+        return Walked(window, outcome, rows, began, clock.instant(), sum(waits))
 
     def ask(self, window: Window, offset: int, limit: int) -> Answer:
         """Ask for a page of a window."""
         return self.stream.request(self.api, self.settings, PageRequest(window, self.project_ids, offset, limit))
 
-    def _outcome(self, window: Window, fetch: Fetch[T]) -> Complete[T] | Unstable | list[Window]:
+    def _outcome(self, window: Window, fetch: Fetch[T]) -> tuple[Complete[T] | Unstable | Pieces, int | None]:
         if not self.stream.has_pages:
-            return fetch_whole(fetch, self.suspicion)
-        can_be_cut = window.seconds > self.stream.shortest
+            return fetch_whole(fetch, self.suspicion), None
+        shortest = self.stream.shortest
+        can_be_cut = window.seconds > shortest
         outcome = walk_until_stable(fetch, window.length if can_be_cut else SHORTEST, self.suspicion)
         if isinstance(outcome, TooDense):
-            return windows.cut(window, windows.pieces_for(window, outcome.rows, outcome.span, DEEPEST))
-        if isinstance(outcome, Unstable) and can_be_cut and outcome.reason != CONTRADICTED:
-            return windows.cut(window, 2)
-        return outcome
+            return pieces_for(window, outcome.rows, outcome.span, at_least=DEEPEST, shortest=shortest), DEEPEST
+        if isinstance(outcome, Unstable):
+            is_cut = can_be_cut and outcome.reason != CONTRADICTED
+            return pieces_for(window, shortest=shortest) if is_cut else outcome, None
+        return outcome, outcome.rows
 
 
 class WindowsInFlight:
@@ -290,7 +292,7 @@ class Engine(Generic[T]):
     progress: Progress
     workers: Callable[[int, str], AbstractContextManager[Workers]] = Threads
     incomplete: list[tuple[Window, Unstable]] = field(default_factory=list)
-    totals: tuple[ControlTotal, ...] = ()  # of all committed windows
+    sums: Sums = field(default_factory=Sums)  # of all committed windows
 
     def __post_init__(self) -> None:
         self.stream, self.api, self.settings = self.walker.stream, self.walker.api, self.walker.settings
@@ -303,7 +305,7 @@ class Engine(Generic[T]):
         self.report = SyncReport(self.run_id, whole, resumed_windows=len(done))
         try:
             self.progress.begin(whole, holes)
-            self._work(deque(window for hole in holes for window in windows.plan(hole, self.stream.longest)))
+            self._work([window for hole in holes for window in windows.plan(hole, self.stream.longest)])
         finally:
             self.progress.end()
         if self.incomplete:
@@ -312,7 +314,7 @@ class Engine(Generic[T]):
             self.report,
             requests=self.api.counts.total,
             requests_in_flight=self.api.client.concurrency.limit,
-            totals=self.totals,
+            totals=self.sums.totals(),
         )
 
     def _whole(self, request: SyncRequest) -> Window:
@@ -325,29 +327,30 @@ class Engine(Generic[T]):
             raise ConfigError(f"no second of {days.first:%Y-%m-%d} is over at the platform: sync it later.")
         return Window(days.first, last)
 
-    def _work(self, queue: deque[Window]) -> None:
+    def _work(self, planned: list[Window]) -> None:
         """Walk several windows at once and load what was walked, until none is left; a failure stops the rest."""
-        walks: set[Future[Walked[T]]] = set()
+        queue = Queue(planned)
+        walks: dict[Future[Walked[T]], Pieces] = {}
         loads: dict[Future[tuple[Window, LoadReport | Unstable]], Walked[T]] = {}
         most = self.settings.windows_in_flight
-        long = {window for window in queue if self.stream.has_pages and window.length > MAY_BE_CUT}
+        long = {window for window in planned if self.stream.has_pages and window.length > MAY_BE_CUT}
         with self.workers(most, "walk") as walkers, self.workers(LOADED_AT_ONCE, "load") as loaders:
             try:
                 while queue or walks or loads:
-                    while queue and self._may_start(queue[0], len(walks) + len(loads)):
-                        window = queue.popleft()
+                    while queue and self._may_start(queue.next(), len(walks) + len(loads)):
+                        window, pieces = queue.take()
                         deepest = walkers.submit(self._ask_deepest, window) if window in long else None
-                        walks.add(walkers.submit(self._walk, window, deepest))
+                        walks[walkers.submit(self._walk, window, deepest)] = pieces
                     for future in walkers.first_done([*walks, *loads]):
                         if future in loads:
                             self._on_done(loads.pop(future))
                             self._count(*future.result())
                             continue
-                        walks.remove(future)
-                        walked = future.result()
-                        if isinstance(walked.outcome, list):
+                        pieces, walked = walks.pop(future), future.result()
+                        pieces.learn(walked.window, walked.rows)
+                        if isinstance(walked.outcome, Pieces):
                             self._on_done(walked)
-                            queue.extendleft(reversed(walked.outcome))
+                            queue.cut(walked.window, walked.outcome)
                         else:
                             loads[loaders.submit(self._commit, walked, walked.outcome)] = walked
             except BaseException as error:
@@ -375,7 +378,7 @@ class Engine(Generic[T]):
             self.incomplete.append((window, outcome))
             return
         self.report += outcome
-        self.totals = sum_totals(self.totals, outcome.totals)
+        self.sums.add(outcome.totals)
         if self.stream.is_snapshot:
             self.report = replace(self.report, window=window)
         self.progress.committed(window, outcome)

@@ -95,6 +95,11 @@ class Complete(Generic[T]):
     drifts: int
     requests: int
 
+    @property
+    def rows(self) -> int:
+        """How many there are, about: neighbouring pages share a row."""
+        return sum(len(page.ids) for page in self.pages) // self.walks
+
 
 @dataclass(frozen=True)
 class TooDense:

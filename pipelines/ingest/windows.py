@@ -1,4 +1,4 @@
-"""Which intervals to ask for: plan and split; how one is walked is in `walk`. Pure: no clock, no I/O.
+"""Which intervals to ask for, planned and cut; how one is walked is in `walk`. Pure: no clock, no I/O.
 
 A window is a closed interval between whole seconds, as the API's `interval` is. Neighbours share their boundary second:
 a platform that keeps fractions and compares them exactly would show neither of them what lies between 23:59:59 and
@@ -8,19 +8,20 @@ a platform that keeps fractions and compares them exactly would show neither of 
 from __future__ import annotations
 
 import math
+from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
-from itertools import pairwise
 
 SECOND = timedelta(seconds=1)
 DAY_SECONDS = 86_400
 DAY = timedelta(days=1)
 LONGEST = 179 * DAY_SECONDS  # the API processes what is longer than 180 days one by one; the end is a second more
-MOST_PIECES = 250
-FEW_PIECES = 16  # where the guess is more: by a burst in months that are sparse otherwise, all of them look so dense
 ROWS_A_WINDOW = 6_500  # what a cut aims at
-CAUTION = 1.25
+CAUTION = 1.25  # a piece that is still too dense costs more than a piece too many
+GUESS_COUNTS = 4  # pieces: as many that were walked weigh as much as the guess before them
+FADING = 0.9  # of what was known, with each piece that was walked;
+FORGETTING = 0.25  # where it held less than a twentieth of what was expected
 
 
 @dataclass(frozen=True, order=True)
@@ -71,28 +72,6 @@ def plan(window: Window, longest: int = LONGEST) -> list[Window]:
     ]
 
 
-def cut(window: Window, pieces: int) -> list[Window]:
-    """Cut `window` into `pieces` of the same length (fewer when it has fewer seconds).
-
-    The pieces cover the window in order of time; each begins with the second at which the one before it ends. What
-    lasts a second cannot be cut: its ends alone would not hold what lies between them.
-    """
-    pieces = max(1, min(pieces, window.seconds))
-    starts = [window.first + window.seconds * number // pieces * SECOND for number in range(pieces)]
-    return [Window(start, end) for start, end in pairwise([*starts, window.last])]
-
-
-def pieces_for(window: Window, rows: int, span: timedelta | None, at_least: int) -> int:
-    """Return into how many pieces to cut a window that is known to hold more than `at_least` rows.
-
-    `rows` of them were met in `span` of the window; from that the whole is guessed, and rather too high, since a
-    piece that is still too dense costs more than a piece too many. The order of the API's rows is not promised.
-    """
-    guess = rows * (window.seconds / max(1.0, span.total_seconds())) if span is not None else 0
-    pieces = math.ceil(CAUTION * max(guess, at_least) / ROWS_A_WINDOW)
-    return max(2, pieces if pieces <= MOST_PIECES else FEW_PIECES)
-
-
 def without(window: Window, done: Iterable[Window]) -> list[Window]:
     """Return the parts of `window` that no window of `done` covers, oldest first; they share their ends with those."""
     holes, start = [], window.first
@@ -114,3 +93,69 @@ def shares(window: Window) -> Iterator[tuple[date, int]]:
         end = min(window.last, datetime.combine(start.date(), time.min, UTC) + DAY)
         yield start.date(), round((end - start).total_seconds())
         start = end
+
+
+class Pieces:
+    """How a window is cut that is walked in pieces: each is as long as its rows are expected to take.
+
+    How dense the window is, in rows a second, is guessed first. A guess by a burst in sparse months, or by the evening
+    hours, is too high for the rest, so it soon gives way to what the pieces that were walked have held.
+    """
+
+    def __init__(self, longest: int, shortest: int = 1, dense: float = 0.0) -> None:
+        self._longest, self._shortest = max(1, longest), shortest  # seconds
+        self._rows = GUESS_COUNTS * ROWS_A_WINDOW / CAUTION if dense else 0.0
+        self._seconds = self._rows / dense if dense else 0.0
+
+    def first_of(self, rest: Window) -> Window:
+        """Return the first piece of what is left of the window; all of its pieces would be as long."""
+        rows = CAUTION * rest.seconds * self._rows / self._seconds if self._seconds else 0
+        pieces = max(math.ceil(rows / ROWS_A_WINDOW), math.ceil(rest.seconds / self._longest), 1)
+        length = max(rest.seconds // pieces, self._shortest)
+        return rest if length >= rest.seconds else Window(rest.first, rest.first + length * SECOND)
+
+    def learn(self, piece: Window, rows: int | None) -> None:
+        """Learn that a piece holds so many rows; None: not known."""
+        if rows is not None:
+            kept = FADING if rows > ROWS_A_WINDOW / 20 else FORGETTING
+            self._rows = kept * self._rows + rows
+            self._seconds = kept * self._seconds + piece.seconds
+
+
+def pieces_for(
+    window: Window, rows: int = 0, span: timedelta | None = None, *, at_least: int = 0, shortest: int = 1
+) -> Pieces:
+    """Return how to cut a window: into two at least.
+
+    `rows` were met in `span` of it, and `at_least` so many are known to be in it; from that the whole is guessed. The
+    order of the API's rows is not promised.
+    """
+    dense = rows / max(1.0, span.total_seconds()) if span is not None else 0.0
+    return Pieces(math.ceil(window.seconds / 2), shortest, max(dense, at_least / max(1, window.seconds)))
+
+
+class Queue:
+    """What is still to be walked, in order of time."""
+
+    def __init__(self, planned: Iterable[Window]) -> None:
+        self._left = deque((window, Pieces(window.seconds)) for window in planned)
+
+    def __bool__(self) -> bool:
+        return bool(self._left)
+
+    def next(self) -> Window:
+        """Return the window that comes next."""
+        rest, pieces = self._left[0]
+        return pieces.first_of(rest)
+
+    def take(self) -> tuple[Window, Pieces]:
+        """Take out the window that comes next, and return what wants to learn how many rows it holds, too."""
+        rest, pieces = self._left.popleft()
+        window = pieces.first_of(rest)
+        if window.last < rest.last:
+            self.cut(Window(window.last, rest.last), pieces)
+        return window, pieces
+
+    def cut(self, window: Window, pieces: Pieces) -> None:
+        """Let the pieces of a window come next."""
+        self._left.appendleft((window, pieces))

@@ -8,7 +8,6 @@ docs/reconciliation.md does.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, date, datetime
@@ -24,7 +23,7 @@ from pipelines.ingest.operations import OPERATIONS
 from pipelines.ingest.privacy import mask, unknown_columns
 from pipelines.ingest.streams import FetchedPage, page_of
 from pipelines.ingest.walk import Unstable
-from pipelines.ingest.windows import Window
+from pipelines.ingest.windows import Pieces, Queue, Window
 from pipelines.reconciliation import breaks
 from pipelines.reconciliation.matching import LedgerReport, reconcile_ledger
 from resources.data_api.endpoints import DataApi
@@ -98,12 +97,14 @@ class Rescan:
 
     def walk(self, walker: Walker[FetchedPage], window: Window) -> Iterator[pd.DataFrame]:
         """Walk `window` as the sync does, cut where it must be, and yield the rows of each piece."""
-        queue = deque(windows.plan(window))
+        queue = Queue(windows.plan(window))
         while queue:
-            piece = queue.popleft()
-            outcome = walker.walk(piece).outcome
-            if isinstance(outcome, list):
-                queue.extendleft(reversed(outcome))
+            piece, pieces = queue.take()
+            walked = walker.walk(piece)
+            outcome = walked.outcome
+            pieces.learn(piece, walked.rows)
+            if isinstance(outcome, Pieces):
+                queue.cut(piece, outcome)
             elif isinstance(outcome, Unstable):
                 self.unstable = self.unstable or f"{piece}: {outcome.reason}"
             else:

@@ -280,16 +280,28 @@ def written_totals(connection: Connection, window_id: int) -> list[ControlTotal]
     return control_totals_of(row.totals)
 
 
+class Sums(dict[TotalKey, tuple[int, int | None]]):
+    """Count and sum of control totals by currency, type and status."""
+
+    def add(self, totals: Iterable[ControlTotal]) -> None:
+        """Count some in."""
+        for total in totals:
+            key = (total.currency, total.type, total.status)
+            count, minor = self.get(key, (0, None))
+            if total.minor is not None:
+                minor = total.minor + (minor or 0)
+            self[key] = count + total.count, minor
+
+    def totals(self) -> tuple[ControlTotal, ...]:
+        """Return the sums as control totals."""
+        return tuple(ControlTotal(*key, *summed) for key, summed in self.items())
+
+
 def sum_totals(*totals: Iterable[ControlTotal]) -> tuple[ControlTotal, ...]:
     """Return the sums of control totals by currency, type and status."""
-    sums: dict[TotalKey, tuple[int, int | None]] = {}
-    for total in chain(*totals):
-        key = (total.currency, total.type, total.status)
-        count, minor = sums.get(key, (0, None))
-        if total.minor is not None:
-            minor = total.minor + (minor or 0)
-        sums[key] = count + total.count, minor
-    return tuple(ControlTotal(*key, *summed) for key, summed in sums.items())
+    sums = Sums()
+    sums.add(chain(*totals))
+    return sums.totals()
 
 
 def control_totals_of(totals: Iterable[Mapping[str, Any]]) -> list[ControlTotal]:

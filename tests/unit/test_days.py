@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipelines.ingest.forecast import OpenDays
-from pipelines.ingest.windows import SECOND, Window, cut, of_days, without
+from pipelines.ingest.windows import SECOND, Window, of_days, plan, without
 
 START = date(2024, 2, 27)
 
@@ -64,5 +64,5 @@ def test_a_window_that_was_cut_makes_its_days_whole_piece_by_piece():
     days = OpenDays()
     what = of_days(START, START)
     days.begin(what, [what])
-    first, second, third = cut(what, 3)
+    first, second, third = plan(what, longest=28_800)
     assert [days.committed(piece) for piece in (third, first, second)] == [[], [], [START]]

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
+from typing import Any
 
 import pytest
-from hypothesis import assume, example, given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from pipelines.ingest.windows import (
-    DAY,
     DAY_SECONDS,
     LONGEST,
     SECOND,
+    Queue,
     Window,
-    cut,
     interval_of_days,
     of_days,
     pieces_for,
@@ -49,38 +50,46 @@ def test_a_plan_covers_every_moment_and_never_asks_for_more_than_180_days(window
     assert len(planned) == max(1, -(-window.seconds // LONGEST))
 
 
-@given(windows(), st.integers(1, 32))
-def test_a_cut_covers_every_moment(window, pieces):
-    parts = cut(window, pieces)
-    assert covers_exactly(parts, window)
-    assert 1 <= len(parts) <= pieces
-    if window.seconds > 1:
-        assert all(part.seconds >= 1 for part in parts), "a moment alone would hold nothing of what follows it"
-    if window.seconds > 1 and pieces > 1:
-        assert all(part.seconds < window.seconds for part in parts), "a cut must make progress"
+def all_of(queue: Queue, rows: Callable[[Window], int | None] = lambda window: None) -> list[Window]:
+    """Take everything, one after the other, each with so many rows."""
+    taken = []
+    while queue:
+        expected = queue.next()
+        window, pieces = queue.take()
+        assert window == expected
+        pieces.learn(window, rows(window))
+        taken.append(window)
+        assert len(taken) < 100_000
+    return taken
+
+
+@given(windows(longest=400 * DAY_SECONDS), st.floats(0, 0.1), st.floats(0, 0.1), st.integers(1, 4_000))
+def test_whatever_is_guessed_and_learned_the_pieces_of_a_window_cover_every_moment(window, guess, dense, shortest):
+    queue = Queue([])
+    queue.cut(window, pieces_for(window, at_least=round(guess * window.seconds), shortest=shortest))
+    pieces = all_of(queue, lambda piece: round(dense * piece.seconds))
+    assert covers_exactly(pieces, window)
+    if window.seconds > 2 * shortest:
+        assert all(piece.seconds < window.seconds for piece in pieces), "a cut must make progress"
+    assert all(piece.seconds >= min(shortest, window.seconds) for piece in pieces[:-1])
+    assert all(piece.seconds >= 1 for piece in pieces if window.seconds), "a moment alone holds nothing of what follows"
 
 
 @given(st.data(), windows(longest=5 * DAY_SECONDS))
 def test_whatever_the_cuts_a_time_with_milliseconds_is_met_by_the_windows_on_its_sides_and_by_no_other(data, window):
-    parts = [window]
-    for pieces in data.draw(st.lists(st.integers(2, 16), max_size=4)):
-        number = data.draw(st.integers(0, len(parts) - 1))
-        parts[number : number + 1] = cut(parts[number], pieces)
+    queue, parts = Queue([window]), []
+    while queue:
+        part, _ = queue.take()
+        if part.seconds > 1 and len(parts) < 60 and data.draw(st.booleans()):
+            queue.cut(part, pieces_for(part, at_least=data.draw(st.integers(0, 100_000))))
+        else:
+            parts.append(part)
+    assume(len(parts) < 200)
     milliseconds = data.draw(st.lists(st.integers(0, 1000 * window.seconds), min_size=1, max_size=20))
     edges = {part.first for part in parts[1:]}
     for moment in [window.first + number * MILLISECOND for number in milliseconds]:
         met = [part for part in parts if part.first <= moment <= part.last]
         assert len(met) == (2 if moment in edges else 1)
-
-
-@given(windows(), st.integers(1, 32))
-@example(Window(START + DAY / 2, START + DAY * 5 / 2), 2)
-@example(Window(START, START + 31 * DAY), 17)
-def test_the_pieces_of_a_cut_are_equally_long(window, pieces):
-    assume(pieces <= window.seconds)
-    lengths = [part.seconds for part in cut(window, pieces)]
-    assert len(lengths) == pieces
-    assert max(lengths) - min(lengths) <= 1
 
 
 @given(windows(), st.lists(windows(), max_size=8))
@@ -115,9 +124,8 @@ def test_the_shares_of_the_days_add_up(window):
         assert (found[0][0], found[-1][0]) == window.days()
 
 
-@given(windows(), st.integers(1, 10_000), st.none() | st.integers(0, 10**7).map(lambda s: timedelta(seconds=s)))
-def test_a_window_too_dense_is_always_cut(window, rows, span):
-    assert 2 <= pieces_for(window, rows, span, at_least=9_990) <= 250
+def first_piece(window: Window, **known: Any) -> Window:
+    return pieces_for(window, **known).first_of(window)
 
 
 @pytest.mark.parametrize(
@@ -126,16 +134,56 @@ def test_a_window_too_dense_is_always_cut(window, rows, span):
         (1_000, timedelta(hours=1), 0, 5),  # 24,000 in the day, a quarter more, 6,500 each
         (1_000, timedelta(hours=1), 36_401, 8),  # it is known that there are more
         (15, timedelta(seconds=1), 0, 250),  # 1,296,000
-        (100, timedelta(0), 0, 16),  # all in one second: more likely a burst
         (1, timedelta(seconds=1), 0, 17),  # 86,400
         (1, timedelta(seconds=2), 0, 9),  # 43,200
         (100, timedelta(hours=10), 0, 2),  # at least two, whatever the guess
         (100, None, 10_401, 3),  # no times: what is known
         (100, None, 10_400, 2),
+        (0, None, 0, 2),  # nothing is known
     ],
 )
-def test_a_window_is_cut_into_pieces_of_5200_rows_or_less_by_how_dense_its_pages_were(rows, span, at_least, pieces):
-    assert pieces_for(of_days(date(2024, 1, 1), date(2024, 1, 1)), rows, span, at_least) == pieces
+def test_a_piece_is_to_hold_5200_rows_by_how_dense_the_window_seems(rows, span, at_least, pieces):
+    day = of_days(date(2024, 1, 1), date(2024, 1, 1))
+    assert first_piece(day, rows=rows, span=span, at_least=at_least).seconds == DAY_SECONDS // pieces
+
+
+@pytest.mark.parametrize("seconds", [0, 1, 2, 3, 3_600, DAY_SECONDS])
+def test_pieces_are_equally_long_as_long_as_nothing_is_learned(seconds):
+    window = Window(START, START + seconds * SECOND)
+    queue = Queue([])
+    queue.cut(window, pieces_for(window, at_least=60_000))
+    lengths = [piece.seconds for piece in all_of(queue)]
+    assert len(lengths) in {1, 12, 13} or seconds < 12
+    assert max(lengths) - min(lengths) <= max(1, seconds // 200)
+
+
+@pytest.mark.parametrize(
+    ("guessed", "dense", "least", "most"),
+    [
+        (1.0, 0.2, 4, 9),  # five times as many pieces were guessed: 17 instead of 4
+        (0.05, 0.2, 2, 3),
+        (100.0, 0.0, 3, 40),  # a burst of 100 a second in a day that is empty otherwise; 1,662 were guessed
+        (0.2, 0.2, 4, 4),
+    ],
+)
+def test_a_wrong_guess_gives_way_to_what_the_pieces_have_held(guessed, dense, least, most):
+    """A day, so many rows a second guessed and met."""
+    day = of_days(date(2024, 1, 1), date(2024, 1, 1))
+    queue = Queue([])
+    queue.cut(day, pieces_for(day, rows=1_000, span=timedelta(seconds=1_000 / guessed)))
+    pieces = all_of(queue, lambda piece: round(dense * piece.seconds))
+    assert least <= len(pieces) <= most
+
+
+def test_what_is_cut_comes_next_and_then_the_rest_of_what_it_is_a_piece_of():
+    first, second = plan(Window(START, START + 200 * SECOND), longest=100)
+    queue = Queue([first, second])
+    window, _ = queue.take()
+    queue.cut(window, pieces_for(window))
+    half, _ = queue.take()
+    queue.cut(half, pieces_for(half))
+    edges = [0, 25, 50, 100, 200]
+    assert all_of(queue) == [Window(START + a * SECOND, START + b * SECOND) for a, b in pairwise(edges)]
 
 
 def test_a_plan_of_shorter_windows_has_as_many_as_its_seconds_need():
@@ -160,9 +208,9 @@ def test_days_are_whole_utc_days_up_to_the_midnight_after_them():
 
 def test_what_lasts_a_second_is_not_cut():
     second = Window(START, START + SECOND)
-    assert cut(second, 16) == [second]
+    assert first_piece(second, at_least=100_000) == second
     moment = Window(START, START)
-    assert cut(moment, 16) == plan(moment) == without(moment, []) == [moment]
+    assert all_of(Queue([moment])) == plan(moment) == without(moment, []) == [moment]
 
 
 @pytest.mark.parametrize("last", [START - SECOND, START + timedelta(microseconds=1)])
