@@ -55,6 +55,7 @@ ROW_COUNTS = ("rows_met", "rows_new", "rows_changed", "rows_unchanged", "rows_re
 FIRST_IN_FLIGHT = 4  # windows, until one of them has told how long it waits
 PROCESSORS = 2  # that windows keep busy: this process and PostgreSQL
 MAY_BE_CUT = timedelta(days=14)  # of a longer one the row that tells how to cut it is asked for while its head comes
+RELEASED_AFTER = 4  # windows: giving back the memory of each takes a twentieth of all time
 LOADED_AT_ONCE = 2  # windows: one is made ready while PostgreSQL writes another
 
 
@@ -378,6 +379,8 @@ class Engine(Generic[T]):
             self.incomplete.append((window, outcome))
             return
         self.report += outcome
+        if self.report.windows % RELEASED_AFTER == 0:
+            pa.default_memory_pool().release_unused()
         self.sums.add(outcome.totals)
         if self.stream.is_snapshot:
             self.report = replace(self.report, window=window)
@@ -424,11 +427,9 @@ class WarehouseWindows:
         raw = [without_body(page.payload.raw, personal) for page in pages]
         unknown = unknown_columns(self.stream.unrequested(raw[0].request) if raw else (), personal)
         pages.clear()  # what waits for the commits of other windows is in memory once
-        report = load_window(
+        return load_window(
             self.warehouse, self.stream, self.scope, record, rows.frame, rows.rejects, raw, unrequested=unknown
         )
-        pa.default_memory_pool().release_unused()
-        return report
 
     def add_incomplete(self, record: WalkRecord) -> None:
         """Commit the verdict of a walk that could not be shown complete."""
