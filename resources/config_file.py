@@ -12,7 +12,7 @@ from datetime import date, time
 from pathlib import Path
 from typing import Any
 
-from resources.environment import Environment, Setting, nearest, tables_of_file, text_of, variables_in
+from resources.environment import Environment, Setting, nearest, shown_path, tables_of_file, text_of, variables_in
 from resources.errors import ConfigError
 from resources.settings import GROUPS, ApiSettings
 from resources.values import PATH
@@ -105,7 +105,8 @@ def settings_with_origin(environment: Environment = os.environ) -> list[SettingI
         names_a_file = variable.has_file and name.endswith("_FILE")
         if text is not None:
             origin = f"the settings file {path}" if of_file.get(name) == text else "the environment"
-            found.append(SettingInForce(name, "****" if variable.has_file and not names_a_file else text, origin))
+            shown = (shown_path(text) if names_a_file else "****") if variable.has_file else text
+            found.append(SettingInForce(name, shown, origin))
         elif not names_a_file and text_of(f"{name}_FILE", environment) is None:
             found.append(SettingInForce(name, _default(setting).replace("`", "") or None, "the default"))
     return found

@@ -25,7 +25,7 @@ from psycopg.rows import namedtuple_row
 from sqlalchemy.exc import SQLAlchemyError
 
 import sql
-from resources.environment import text_of_file
+from resources.environment import secret_of_file
 from resources.errors import ConfigError, SyncError, WarehouseBroken
 from resources.warehouse.failures import CONNECT_TIMEOUT, READ_ONLY, TRANSACTION_POOLER, explain, explain_refusal
 
@@ -136,7 +136,7 @@ class Warehouse:
         Raises:
             ConfigError, WarehouseUnavailable, WarehouseBroken: as `connect` says.
         """
-        url = text_of_file("DATABASE_URL_FILE", self._url_file) if self._url_file else self.url
+        url = secret_of_file("DATABASE_URL_FILE", self._url_file) if self._url_file else self.url
         return connect(
             url,
             application=application,
