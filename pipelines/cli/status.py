@@ -322,7 +322,7 @@ def _projects(settings: ApiSettings) -> str:
 
 def _database() -> str:
     url = database_url()
-    with open_warehouse(url, read_only=True) as store:
+    with open_warehouse(url) as store:  # as a load does: what is read-only is refused
         (row,) = store.query("cli/status/server")
         kind = "embedded PostgreSQL" if url is None else "PostgreSQL"
         return f"{kind} {row.version}, {store.place()}, role {row.role}"
