@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from resources.config_file import open_secret_files
-from resources.environment import Environment, Table, model_of_file, read, text_of, text_of_file
+from resources.environment import Environment, Table, model_of_file, read, secret_of_file, text_of
 from resources.errors import ConfigError
 from resources.settings import AccountsSettings, ApiSettings, SyncSettings, checked_api_settings, sync_settings
 from resources.values import ACCOUNT, DEFAULT_BASE_URL, PROJECT_OWNERS, Kind, ProjectOwner, Secret, Wrong
@@ -50,7 +50,7 @@ class Given:
             raise ConfigError(f"{self.name} and {self.file_name} are both set: keep one of them.")
         if self.value:
             return self.value.reveal()
-        return text_of_file(self.file_name, self.file) if self.file else None
+        return secret_of_file(self.file_name, self.file) if self.file else None
 
 
 @dataclass(frozen=True)

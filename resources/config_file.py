@@ -6,19 +6,21 @@ holds one.
 """
 
 import os
+import re
 from collections.abc import Iterable, Iterator, MutableMapping
 from dataclasses import dataclass
 from datetime import date, time
 from pathlib import Path
 from typing import Any
 
-from resources.environment import Environment, Setting, nearest, tables_of_file, text_of, variables_in
+from resources.environment import Environment, Setting, nearest, shown_path, tables_of_file, text_of, variables_in
 from resources.errors import ConfigError
 from resources.settings import GROUPS, ApiSettings
 from resources.values import PATH
 
 VARIABLE = "SYNC_CONFIG"
 FILE = "ecommpay-sync.toml"
+LOGIN = re.compile(r"//[^/\s]*@")  # in a URL where none may be, or of a mail server
 
 
 def add_settings_of_file(environment: MutableMapping[str, str] = os.environ) -> None:
@@ -79,6 +81,8 @@ def _text(place: str, value: Any) -> str:
     if isinstance(value, date):
         return value.isoformat()
     if isinstance(value, str | int) and not isinstance(value, bool):
+        if "\0" in str(value):  # no variable takes one
+            raise ConfigError(f"{place} holds a NUL character: remove it.")
         return str(value)
     raise ConfigError(f"{place} is neither text, a whole number, a day nor a list of these: write it as text.")
 
@@ -105,7 +109,8 @@ def settings_with_origin(environment: Environment = os.environ) -> list[SettingI
         names_a_file = variable.has_file and name.endswith("_FILE")
         if text is not None:
             origin = f"the settings file {path}" if of_file.get(name) == text else "the environment"
-            found.append(SettingInForce(name, "****" if variable.has_file and not names_a_file else text, origin))
+            shown = (shown_path(text) if names_a_file else "****") if variable.has_file else LOGIN.sub("//****@", text)
+            found.append(SettingInForce(name, shown, origin))
         elif not names_a_file and text_of(f"{name}_FILE", environment) is None:
             found.append(SettingInForce(name, _default(setting).replace("`", "") or None, "the default"))
     return found

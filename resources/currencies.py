@@ -143,7 +143,7 @@ def exponent_overrides(text: str) -> tuple[ExponentOverride, ...]:
                 f"decimals from 0 to {MOST_DECIMALS}, for example JPY=2@2026-01-01."
             )
         try:
-            day = date.fromisoformat(match[3]) if match[3] else None
+            day = DAY.read(match[3]) if match[3] else None
         except ValueError:
             raise ConfigError(f"{VARIABLE} has the day {match[3]!r}: write a day as YYYY-MM-DD.") from None
         if (match[1], day) in found:

@@ -144,7 +144,12 @@ def value_or_file(name: str, environment: Environment) -> str | None:
     value, path = text_of(name, environment), text_of(f"{name}_FILE", environment)
     if value and path:
         raise ConfigError(f"{name} and {name}_FILE are both set: keep one of them.")
-    return text_of_file(f"{name}_FILE", path) if path else value
+    return secret_of_file(f"{name}_FILE", path) if path else value
+
+
+def secret_of_file(where: str, path: str) -> str:
+    """Return the content of a secret's file, as `text_of_file` does."""
+    return _content(where, path, shown_path(path))
 
 
 def text_of_file(where: str, path: str | Path) -> str:
@@ -153,13 +158,25 @@ def text_of_file(where: str, path: str | Path) -> str:
     Raises:
         ConfigError: the file cannot be read as text, or is empty.
     """
+    return _content(where, path, str(path))
+
+
+def shown_path(path: str) -> str:
+    """Return the path of a secret's file as far as there is one: the secret itself may stand in its place."""
+    whole = there = os.path.abspath(path)  # noqa: PTH100 - nor may a name that is too long for a path raise here
+    while not os.path.exists(there):  # noqa: PTH110
+        there = os.path.dirname(there)  # noqa: PTH120
+    return path if there == whole else os.path.join(there, "****")  # noqa: PTH118
+
+
+def _content(where: str, path: str | Path, shown: str) -> str:
     try:
         content = Path(path).read_text(encoding="utf-8-sig").rstrip("\r\n")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
-        raise ConfigError(f"{where} cannot be read: {path}: {reason}.") from None
+        raise ConfigError(f"{where} cannot be read: {shown}: {reason}.") from None
     if not content:
-        raise ConfigError(f"{where} is empty: {path}.")
+        raise ConfigError(f"{where} is empty: {shown}.")
     return content
 
 

@@ -61,7 +61,7 @@ class ApiSettings:
     token: Annotated[Secret, values.TOKEN] = setting(
         "DATA_API_TOKEN", MISSING, "The token.", "required", needed=HOW_TO_GET_A_TOKEN, has_file=True
     )
-    secret: Annotated[Secret, values.API_SECRET] = setting(
+    secret: Annotated[Secret, values.SECRET] = setting(
         "DATA_API_SECRET", MISSING, "The secret key.", "required", needed=HOW_TO_GET_A_SECRET, has_file=True
     )
 

@@ -22,9 +22,11 @@ if TYPE_CHECKING:
 DEFAULT_BASE_URL = "https://data.ecommpay.com/v1"
 TOKEN_LENGTH = 30
 SHORTEST_KEY = 16
+KEY_FIELD = "operation_id"
 NAME = r"[a-z0-9_-]{1,63}"  # of an account
 VISIBLE = r"[\x21-\x7e]"
 E_MAIL = r"[^@\s,<>]+@[^@\s,<>]+"
+UNEXPANDED = re.compile(r"~|\$\w+|\$\{\w+\}")  # parts of a path that a shell would have replaced
 CRON_FIELDS = ("minute", "hour", "day of the month", "month", "day of the week")
 LONGEST_CHANGE = timedelta(hours=2)  # by which a zone sets its clocks, at most
 MINUTE = timedelta(minutes=1)
@@ -181,13 +183,39 @@ def _truth(value: Any) -> bool:
     return value
 
 
-DAY = Kind(date.fromisoformat, "a day as YYYY-MM-DD")
+def _day(value: str) -> date:
+    if not re.fullmatch(r"\d{4}-\d\d-\d\d", value, re.ASCII):
+        raise ValueError
+    return date.fromisoformat(value)
+
+
+def _path(value: str) -> Path:
+    path = Path(value)
+    if any(map(UNEXPANDED.fullmatch, path.parts)):
+        raise Wrong(f"is {value!r}, and nothing here replaces ~ or a variable: write the path in full.")
+    _check_edges(value)
+    return path
+
+
+def _check_edges(value: str) -> None:
+    if value != value.strip():
+        raise Wrong("begins or ends with a space or a line break: remove it.")
+    if not value.isprintable():
+        raise Wrong("holds a character that cannot be printed: copy it again.")
+
+
+def _secret(value: str) -> Secret:
+    _check_edges(value)
+    return Secret(value)
+
+
+DAY = Kind(_day, "a day as YYYY-MM-DD")
 TIME = Kind(_time, "a time of the day as HH:MM")
 ZONE = Kind(_zone, "an IANA time zone")
 ACCOUNT = matching(NAME, "1 to 63 of a–z, 0–9, _ and -")
-PATH = Kind(Path, "a path")
+PATH = Kind(_path, "a path")
 TRUTH = Kind(_truth, "true or false")
-SECRET = Kind(Secret, "a secret")
+SECRET = Kind(_secret, "a secret")
 
 
 def _token(value: str) -> Secret:
@@ -196,14 +224,6 @@ def _token(value: str) -> Secret:
             f"has {len(value)} characters; a token is {TOKEN_LENGTH} printable characters without spaces: "
             "copy it again from My profile → API Tokens."
         )
-    return Secret(value)
-
-
-def _api_secret(value: str) -> Secret:
-    if value != value.strip():
-        raise Wrong("begins or ends with a space or a line break: remove it.")
-    if not value.isprintable():
-        raise Wrong("holds a character that cannot be printed: copy it again.")
     return Secret(value)
 
 
@@ -249,7 +269,8 @@ def _base_url(value: str) -> str:
         or not re.fullmatch(f"{VISIBLE}+", value)
         or re.search(r"[?#\\]", value)
     ):
-        raise Wrong(f"is not a base URL: {value!r}. Example: {DEFAULT_BASE_URL}.")
+        # not shown: it may hold a token, or be one
+        raise Wrong(f"is not a base URL (nor has one a space, ? or #). Example: {DEFAULT_BASE_URL}.")
     _check_secrecy(parts, "the token")
     return value.rstrip("/")
 
@@ -281,7 +302,7 @@ def _database_url(value: str) -> Secret:
             "is not a PostgreSQL URL: write postgresql://user:password@host:5432/database "
             "(or postgresql://user@/database?host=/socket/directory)."
         )
-    return Secret(value)
+    return _secret(value)
 
 
 @dataclass(frozen=True, order=True)
@@ -326,15 +347,24 @@ def _limit(currency: str, minor: str) -> tuple[str, int]:
     return currency, int(minor)
 
 
+_FIELDS = each(r"[a-z0-9_]+(\.[a-z_]+)?", "names of fields of the Data API, with commas")
+
+
+def _api_fields(value: str) -> tuple[str, ...]:
+    fields: tuple[str, ...] = _FIELDS.read(value)
+    if KEY_FIELD not in fields:
+        raise Wrong(f"lacks {KEY_FIELD}, without which no row can be stored: add it.")
+    return fields
+
+
 TOKEN = Kind(_token, f"{TOKEN_LENGTH} characters")
-API_SECRET = Kind(_api_secret, "a text")
 HASH_KEY = Kind(_hash_key, f"at least {SHORTEST_KEY} characters")
 BASE_URL = Kind(_base_url, "a URL; http:// only to a loopback address")
 DATABASE_URL = Kind(_database_url, "a libpq URL")
 ROLE_PREFIX = matching(
     r"(?!pg_)[a-z][a-z0-9_]{0,47}", "a–z, 0–9 and _, at most 48, beginning with a letter, not with pg_"
 )
-API_FIELDS = each(r"[a-z0-9_]+(\.[a-z_]+)?", "names of fields of the Data API, with commas")
+API_FIELDS = Kind(_api_fields, _FIELDS.write)
 PROJECT_OWNERS = pairs(
     r"\d{1,19}", NAME, "22=acme,199=globex, projects by their ids, accounts in a–z, 0–9, _ and -", ProjectOwner
 )

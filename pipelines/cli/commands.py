@@ -159,8 +159,6 @@ def run() -> None:
     except (typer.Abort, KeyboardInterrupt):  # where the command does not handle it
         console.problem("stopped.")
         sys.exit(1)
-    except BrokenPipeError:  # whoever read our output has read enough
-        _drop_output()
     except Exception as error:  # noqa: BLE001 - the last net: one line, whatever it was
         message, exit_code = explained(Stopped(console.STOPPED) if console.SIGNALLED.is_set() else error)
         console.problem(message)

@@ -18,7 +18,7 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from operator import attrgetter
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TextIO
 
 import typer
 from rich.console import Console
@@ -92,13 +92,39 @@ def read_day(option: str, text: str) -> date:
     return day
 
 
+class Output(io.TextIOWrapper):
+    """An output whose reader may leave, as `head` does: the work goes on, and what it prints then goes nowhere.
+
+    A character that its encoding lacks is a question mark.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream  # whose end would close the buffer
+        super().__init__(stream.buffer, stream.encoding, "replace", line_buffering=bool(stream.line_buffering))
+
+    def write(self, text: str, /) -> int:
+        """Write a text, here or nowhere."""
+        try:
+            return super().write(text)
+        except BrokenPipeError:
+            self._drop()
+            return len(text)
+
+    def flush(self) -> None:
+        """Write what was not written yet, here or nowhere."""
+        try:
+            super().flush()
+        except BrokenPipeError:
+            self._drop()
+
+    def _drop(self) -> None:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), self.fileno())
+
+
 def make_output_safe() -> None:
-    """Print a question mark for a character that the terminal's encoding lacks, and nothing where output was closed."""
-    sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: PTH123, SIM115 - as long as the process lives
-    sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: PTH123, SIM115
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")
+    """Let nothing that becomes of our output end the work: see `Output`; what was closed is nowhere from the start."""
+    sys.stdout = Output(sys.stdout or open(os.devnull, "w"))  # noqa: PTH123, SIM115 - as long as the process lives
+    sys.stderr = Output(sys.stderr or open(os.devnull, "w"))  # noqa: PTH123, SIM115
 
 
 def command_here() -> str:

@@ -22,7 +22,7 @@ from pipelines.cli import console, imported_without_garbage
 from pipelines.cli.console import STOPPED
 from resources.accounts import accounts_of
 from resources.errors import ConfigError, Failed, Stopped, SyncError
-from resources.settings import data_dir, database_url
+from resources.settings import InstallationSettings, data_dir, database_url, read
 
 if TYPE_CHECKING:
     import dagster as dg
@@ -160,15 +160,25 @@ def _failure(event: dg.DagsterEvent, run_id: str) -> SyncError:
     return RunFailed(f"unexpected: {message} — the stack trace is with Dagster's run {run_id}.", 1)
 
 
+def dagster_home() -> Path:
+    """Return the folder of Dagster's own files.
+
+    Raises:
+        ConfigError: DAGSTER_HOME is none.
+    """
+    given = read(InstallationSettings, only="dagster_home").dagster_home
+    if given and not given.is_dir():
+        raise ConfigError(f"DAGSTER_HOME is no folder: {given.absolute()}. Make it, or unset DAGSTER_HOME.")
+    return (given or data_dir() / "dagster").absolute()
+
+
 @contextmanager
 def dagster_instance() -> Iterator[dg.DagsterInstance]:
     """Yield the instance of DAGSTER_HOME; without one, of a folder beside the embedded database.
 
     A home without a dagster.yaml gets ours, since Dagster's own default sends telemetry.
     """
-    home = Path(os.environ.get("DAGSTER_HOME") or data_dir() / "dagster").absolute()
-    if os.environ.get("DAGSTER_HOME") and not home.is_dir():
-        raise ConfigError(f"DAGSTER_HOME is no folder: {home}. Make it, or unset DAGSTER_HOME.")
+    home = dagster_home()
     os.environ["DAGSTER_HOME"] = str(home)
     try:
         home.mkdir(parents=True, exist_ok=True)

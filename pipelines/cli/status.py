@@ -16,11 +16,20 @@ import typer
 from pipelines.cli import console
 from pipelines.cli.accounts import migrated_warehouse, reading_warehouse
 from pipelines.cli.console import AllAccounts, AsJson
+from pipelines.cli.dagster_runs import dagster_home
 from resources.accounts import Accounts, accounts_of
 from resources.config_file import unknown_names, what_was_meant
 from resources.errors import ConfigError, SyncError
 from resources.output import Column
-from resources.settings import ApiSettings, alert_settings, database_url, report_dir, report_settings, role_prefix
+from resources.settings import (
+    ApiSettings,
+    alert_settings,
+    database_url,
+    ledger_mappings,
+    report_dir,
+    report_settings,
+    role_prefix,
+)
 from resources.warehouse.engine import Warehouse, open_warehouse
 from resources.warehouse.migrate import NotMigrated, check_migrated, is_migrated
 from resources.warehouse.reference import check_account, examine_zone
@@ -245,7 +254,7 @@ def _examine_account(examination: Examination, accounts: Accounts, name: str) ->
 
         found = accounts.settings(name)
         # else only a night or an alert would meet what is wrong
-        for read in (alert_settings, role_prefix, report_dir, report_settings):
+        for read in (alert_settings, role_prefix, report_dir, report_settings, ledger_mappings, dagster_home):
             read()
         if found.ledger_inbox:
             files_at_rest(found.ledger_inbox, found.account)
@@ -313,7 +322,7 @@ def _projects(settings: ApiSettings) -> str:
 
 def _database() -> str:
     url = database_url()
-    with open_warehouse(url, read_only=True) as store:
+    with open_warehouse(url) as store:  # as a load does: what is read-only is refused
         (row,) = store.query("cli/status/server")
         kind = "embedded PostgreSQL" if url is None else "PostgreSQL"
         return f"{kind} {row.version}, {store.place()}, role {row.role}"

@@ -25,7 +25,7 @@ from psycopg.rows import namedtuple_row
 from sqlalchemy.exc import SQLAlchemyError
 
 import sql
-from resources.environment import text_of_file
+from resources.environment import secret_of_file
 from resources.errors import ConfigError, SyncError, WarehouseBroken
 from resources.warehouse.failures import CONNECT_TIMEOUT, READ_ONLY, TRANSACTION_POOLER, explain, explain_refusal
 
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 OLDEST_SERVER = 140000
 LOCK_SECONDS = 120
 CANCEL_SECONDS = 3
+LAST_PORT = 65_535
 APPLICATION = "ecommpay-sync"
 # of what a role, a database, a server or PGOPTIONS may set: all that changes what we read, write or wait for
 SESSION = {
@@ -136,7 +137,7 @@ class Warehouse:
         Raises:
             ConfigError, WarehouseUnavailable, WarehouseBroken: as `connect` says.
         """
-        url = text_of_file("DATABASE_URL_FILE", self._url_file) if self._url_file else self.url
+        url = secret_of_file("DATABASE_URL_FILE", self._url_file) if self._url_file else self.url
         return connect(
             url,
             application=application,
@@ -242,8 +243,13 @@ def place_of(url: str) -> str:
     if parts is None or (url.startswith("postgres") and not URL.match(url)):
         raise ConfigError(
             "DATABASE_URL cannot be read as postgresql://user:password@host:5432/database: write special "
-            "characters of user and password percent-encoded (@ as %40, / as %2F, % as %25)."
+            "characters of user and password percent-encoded (@ as %40, / as %2F, % as %25), and behind a ? nothing "
+            "but options of libpq."
         )
+    ports = str(parts.get("port") or "").split(",")
+    if any(port and not (port.isdecimal() and 0 < int(port[:6]) <= LAST_PORT) for port in ports):
+        # not shown: of a URL without user and host it is the password
+        raise ConfigError("DATABASE_URL has a port that is none: write a number from 1 to 65535 behind the host.")
     return f"{parts.get('dbname') or 'the default database'} at {parts.get('host') or 'the local socket'}"
 
 

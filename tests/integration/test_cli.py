@@ -136,6 +136,8 @@ def test_doctor_says_how_to_get_a_token_and_checks_the_rest(command, environment
         ("ALERT_SMTP_URL", "smtp://mail.example.com"),
         ("SYNC_ROLE_PREFIX", "A-b"),
         ("SYNC_LEDGER_INBOX", "/nonsuch"),
+        ("SYNC_LEDGER_MAPPINGS", "~/mappings"),
+        ("DAGSTER_HOME", "/nonsuch"),
     ],
 )
 def test_doctor_names_a_wrong_setting_that_no_load_reads(command, environment, variable, value):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socketserver
 import struct
 import subprocess
@@ -181,6 +182,12 @@ def test_b11_a_read_only_server_is_unavailable_and_named_as_one(store_url):
     with Warehouse(store_url) as store, pytest.raises(WarehouseUnavailable, match=r"is read-only .* replica") as error:
         migrate(store)
     one_line(error.value)
+
+
+def test_the_doctor_says_that_a_server_is_read_only(command, store_url):
+    set_for_database(store_url, {"default_transaction_read_only": "on"})
+    done = command("doctor", environment={"DATABASE_URL": store_url})
+    assert re.search("^FAIL  database .* is read-only", done.stdout, re.MULTILINE)
 
 
 def test_triggers_that_are_switched_off_are_refused(store_url):
@@ -486,6 +493,10 @@ def test_what_libpq_itself_does_not_take_is_a_setting_and_a_server_that_nobody_f
         f"{store_url}&sslmode=nonsense": ConfigError,
         f"{away}?sslmode=nonsense": ConfigError,
         f"{away}?service=no_such_service": ConfigError,
+        f"{away}?port=99999": ConfigError,
+        "postgresql://sales:hush@127.0.0.1:0/sales": ConfigError,
+        "postgresql://sales:hush/sales": ConfigError,
+        "postgresql://127.0.0.1:5432,127.0.0.1:x/sales": ConfigError,
         f"{store_url}&target_session_attrs=standby": WarehouseUnavailable,
         f"{away}?sslmode=require": WarehouseUnavailable,
         away: WarehouseUnavailable,

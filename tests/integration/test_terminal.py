@@ -237,6 +237,39 @@ def test_a_command_whose_output_is_closed_does_its_work(environment, store, clos
     assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
 
 
+def left_by_its_reader(arguments, settings, *, stderr=None):
+    """The exit code and stderr of a command whose output, or whose every word, goes to somebody who has left."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    try:
+        done = subprocess.run(
+            [COMMAND, *arguments],
+            env=settings,
+            stdout=writer,
+            stderr=writer if stderr else subprocess.PIPE,
+            check=False,
+        )
+    finally:
+        os.close(writer)
+    return done.returncode, done.stderr
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["settings"], ["status"], ["doctor"], ["marts"]], ids=" ".join)
+def test_a_command_whose_reader_has_left_does_its_work_and_ends_as_ever(environment, store, arguments):
+    settings = {"PATH": os.environ["PATH"]} | environment
+    assert left_by_its_reader(arguments, settings) == (0, b"")
+    assert left_by_its_reader(arguments, settings, stderr="too") == (0, None)
+
+
+def test_a_failure_that_nobody_reads_is_one_and_keeps_no_other_account_from_its_work(environment, store):
+    names = ("DATA_API_TOKEN", "DATA_API_SECRET")
+    settings = {name: value for name, value in environment.items() if name not in names}
+    settings |= {"PATH": os.environ["PATH"], "ACCOUNTS": "acme,globex", "DATA_API_TOKEN__ACME": "short"}
+    settings |= {f"{name}__GLOBEX": environment[name] for name in names}
+    assert left_by_its_reader(["balances"], settings, stderr="too") == (2, None)
+    assert fetch_all(store, "SELECT DISTINCT account FROM core.balance_snapshots") == [{"account": "globex"}]
+
+
 # A warehouse that nothing was loaded into
 
 

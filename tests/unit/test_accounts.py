@@ -199,7 +199,7 @@ def test_what_is_wrong_with_one_accounts_token_is_told_where_it_is_used_and_keep
     accounts = accounts_of({"ACCOUNTS_FILE": str(by_file)})
     assert accounts.api_settings("acme").token.reveal() == TOKEN["acme"]
     assert refusal(accounts.api_settings, "globex") == (
-        f"token_file of [accounts.globex] in ACCOUNTS_FILE ({by_file}) cannot be read: {by_file.parent}/token: "
+        f"token_file of [accounts.globex] in ACCOUNTS_FILE ({by_file}) cannot be read: {by_file.parent}/****: "
         "No such file or directory."
     )
 

@@ -74,6 +74,7 @@ def test_a_secret_of_an_account_is_named_as_the_environment_names_it(config, tmp
         ('ALERT_WEBHOOK_URL = "https://x"', "ALERT_WEBHOOK_URL is a secret"),
         ("SYNC_RETRY_SECONDS = 1.5", "SYNC_RETRY_SECONDS is neither text, a whole number, a day nor a list"),
         ("SYNC_FRAUD = true", "SYNC_FRAUD is neither text"),
+        ('SYNC_ACCOUNT = "a\\u0000b"', "SYNC_ACCOUNT holds a NUL character: remove it."),
         ("SYNC_FRAUD = auto", "is not TOML: look at line 1"),
         ("", "is empty"),
     ],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import date
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -12,11 +13,13 @@ from fixtures.commands import ROOT
 from fixtures.settings import refusal
 from resources.config_file import known_variables, settings_page, unknown_names
 from resources.settings import (
+    InstallationSettings,
     ProjectOwner,
     ReferenceSettings,
     SyncSettings,
     data_dir,
     database_url,
+    read,
     report_dir,
     sync_settings,
 )
@@ -92,6 +95,10 @@ def test_every_setting_of_the_sync_is_read():
         ("SYNC_SCHEDULE_TIME_ZONE", "x" * 300, "which is no IANA time zone"),
         ("SYNC_FIELDS", "operation_id;rrn", "write names of fields of the Data API"),
         ("SYNC_FIELDS", "a.b.c", "write names of fields of the Data API"),
+        ("SYNC_FIELDS", "payment_id,rrn", "lacks operation_id, without which no row can be stored"),
+        ("SYNC_FIRST_DAY", "20240201", "write a day as YYYY-MM-DD"),
+        ("SYNC_FIRST_DAY", "2024-W05-4", "write a day as YYYY-MM-DD"),
+        ("SYNC_CURRENCY_EXPONENTS", "JPY=2@20260101", "write a day as YYYY-MM-DD"),
     ],
 )
 def test_a_malformed_setting_is_named_with_what_to_write(name, value, told):
@@ -195,11 +202,36 @@ def test_no_database_url_means_the_embedded_postgresql():
     assert database_url({"DATABASE_URL": ""}) is None
 
 
+@pytest.mark.parametrize("url", [" postgresql://u:hush-hush@db/x", "postgresql://u:hush-hush@db/x\n"])
+def test_a_libpq_url_with_space_around_it_was_copied_wrong(url):
+    message = refusal(database_url, {"DATABASE_URL": url})
+    assert re.match("DATABASE_URL (begins or ends with a space|is not a PostgreSQL URL)", message)
+    assert "hush-hush" not in message
+
+
 @pytest.mark.parametrize("url", ["mysql://user:hush-hush@db/x", "host=db password=hush-hush", "hush-hush"])
 def test_what_is_no_libpq_url_is_refused_without_its_password(url):
     message = refusal(database_url, {"DATABASE_URL": url})
     assert message.startswith("DATABASE_URL is not a PostgreSQL URL: write postgresql://")
     assert "hush-hush" not in message
+
+
+@pytest.mark.parametrize("variable", ["SYNC_DATA_DIR", "SYNC_REPORT_DIR", "SYNC_LEDGER_MAPPINGS", "DAGSTER_HOME"])
+@pytest.mark.parametrize(
+    ("path", "reason"),
+    [
+        *((f"{part}/sync", "write the path in full") for part in ("~", "$HOME", "${HOME}", "/srv/~")),
+        *((path, "begins or ends with a space") for path in ("/srv/sync ", " /srv/sync", " ", "/srv/sync\n")),
+        ("/srv/\x1b[31m", "holds a character that cannot be printed"),
+    ],
+)
+def test_a_path_that_a_shell_would_have_changed_makes_no_folder_of_that_name(variable, path, reason):
+    assert reason in refusal(partial(read, InstallationSettings), {variable: path})
+
+
+@pytest.mark.parametrize("path", ["/srv/~old", "/srv/a b$", "/srv/$", "/srv/Відлік"])
+def test_any_other_path_is_taken_as_it_is(path):
+    assert data_dir({"SYNC_DATA_DIR": path}) == Path(path)
 
 
 def test_data_lies_beside_the_project_or_where_it_is_told_to(tmp_path, monkeypatch):

@@ -8,6 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from fixtures.settings import SECRET, TOKEN, refusal
+from resources.config_file import settings_with_origin
 from resources.errors import ConfigError
 from resources.settings import DEFAULT_BASE_URL, checked_api_settings
 
@@ -54,6 +55,14 @@ def test_plain_http_is_refused_to_anywhere_else_because_the_token_would_be_reada
 def test_a_user_name_in_the_url_is_refused_and_not_shown(url):
     message = refusal(checked_base_url, url)
     assert message == "DATA_API_BASE_URL must not contain a user name or password."
+    (shown,) = (item.value for item in settings_with_origin({"DATA_API_BASE_URL": url}) if item.origin != "the default")
+    assert "user" not in shown
+    assert "pass" not in shown
+
+
+@pytest.mark.parametrize("value", ["t0ken" * 6, "https://data.ecommpay.com/v1?token=t0ken", "https://t0ken#"])
+def test_what_may_be_a_token_is_refused_and_not_shown(value):
+    assert "t0ken" not in refusal(checked_base_url, value)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,10 @@ import pprint
 import pytest
 
 from fixtures.settings import ENVIRONMENT, SECRET, TOKEN, refusal
-from resources.environment import text_of_file, value_or_file
+from pipelines.resources import DataApiResource
+from resources.accounts import accounts_of
+from resources.config_file import settings_with_origin
+from resources.environment import secret_of_file, value_or_file
 from resources.errors import ConfigError
 from resources.settings import (
     DEFAULT_BASE_URL,
@@ -16,8 +19,10 @@ from resources.settings import (
     InstallationSettings,
     Secret,
     SyncSettings,
+    alert_settings,
     api_settings,
     database_url,
+    personal_settings,
     read,
 )
 
@@ -138,15 +143,29 @@ def test_of_a_value_and_a_file_the_empty_one_counts_as_unset(tmp_path):
 def test_a_file_that_cannot_be_read_is_named_with_the_reason(tmp_path):
     missing, binary = tmp_path / "missing", tmp_path / "binary"
     binary.write_bytes(b"\xff\xfe\x00")
-    for path, reason in [
-        (missing, "No such file or directory"),
-        (tmp_path, "Is a directory"),
-        (binary / "below", "Not a directory"),
-        (binary, "not UTF-8 text"),
+    for path, shown, reason in [
+        (missing, tmp_path / "****", "No such file or directory"),
+        (tmp_path, tmp_path, "Is a directory"),
+        (binary / "below", binary / "****", "Not a directory"),
+        (binary, binary, "not UTF-8 text"),
     ]:
-        assert refusal(text_of_file, "DATA_API_TOKEN_FILE", str(path)) == (
-            f"DATA_API_TOKEN_FILE cannot be read: {path}: {reason}."
+        assert refusal(secret_of_file, "DATA_API_TOKEN_FILE", str(path)) == (
+            f"DATA_API_TOKEN_FILE cannot be read: {shown}: {reason}."
         )
+
+
+@pytest.mark.parametrize("secret", ["tok/en-30-characters=", "postgresql://u:pass@h/db", "s" * 500, " pass\nword"])
+@pytest.mark.parametrize("folder", ["", "/run/no/such/"])
+def test_a_secret_that_stands_where_its_file_should_is_not_shown(secret, folder):
+    names = ("DATA_API_TOKEN", "DATA_API_SECRET", "DATABASE_URL", "ALERT_WEBHOOK_URL", "SYNC_PERSONAL_DATA_KEY")
+    given = {f"{name}_FILE": folder + secret for name in names}
+    accounts = accounts_of({"ACCOUNTS": "acme", "DATA_API_TOKEN__ACME_FILE": folder + secret})
+    resource = DataApiResource(token_file=folder + secret, secret_file=folder + secret)
+    refused = [refusal(read, given) for read in (api_settings, database_url, alert_settings, personal_settings)]
+    refused += [refusal(accounts.api_settings, "acme"), refusal(resource.api)]
+    assert all("_FILE cannot be read: /" in message for message in refused)
+    shown = [*refused, *map(str, settings_with_origin(given))]
+    assert not [line for line in shown if any(part in line for part in ("en-30", "pass", "word", "sss"))]
 
 
 @pytest.mark.parametrize("content", ["", "\n", "\r\n\n"])
