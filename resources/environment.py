@@ -7,6 +7,7 @@ is made by pydantic. What is missing, malformed or unknown is refused in one lin
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields, is_dataclass
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
 UNKNOWN = "unexpected_keyword_argument"  # what pydantic calls a key that a table does not have
+PLAIN_PATH = re.compile(r"(/[\w.-]{1,24})+", re.ASCII)  # no part is as long as a token or a secret key
 NAME_OF_TABLE = "[key]"  # where pydantic finds a name wrong that somebody chose
 
 T = TypeVar("T")
@@ -162,7 +164,12 @@ def text_of_file(where: str, path: str | Path) -> str:
 
 
 def shown_path(path: str) -> str:
-    """Return the path of a secret's file as far as there is one: the secret itself may stand in its place."""
+    """Return the path of a secret's file, if it looks like one, or as far as there is one.
+
+    The secret itself may stand in its place.
+    """
+    if PLAIN_PATH.fullmatch(path):
+        return path
     whole = there = os.path.abspath(path)  # noqa: PTH100 - nor may a name that is too long for a path raise here
     while not os.path.exists(there):  # noqa: PTH110
         there = os.path.dirname(there)  # noqa: PTH120

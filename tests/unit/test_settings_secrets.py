@@ -154,6 +154,13 @@ def test_a_file_that_cannot_be_read_is_named_with_the_reason(tmp_path):
         )
 
 
+def test_what_looks_like_a_path_is_shown_whole_though_there_is_no_such_file():
+    for path in ("/run/secrets/data_api_token", "/nonsuch/.token", "/etc/ecommpay-sync/db.url"):
+        assert refusal(secret_of_file, "DATA_API_TOKEN_FILE", path).startswith(
+            f"DATA_API_TOKEN_FILE cannot be read: {path}:"
+        )
+
+
 @pytest.mark.parametrize("secret", ["tok/en-30-characters=", "postgresql://u:pass@h/db", "s" * 500, " pass\nword"])
 @pytest.mark.parametrize("folder", ["", "/run/no/such/"])
 def test_a_secret_that_stands_where_its_file_should_is_not_shown(secret, folder):
