@@ -55,7 +55,7 @@ ROW_COUNTS = ("rows_met", "rows_new", "rows_changed", "rows_unchanged", "rows_re
 FIRST_IN_FLIGHT = 4  # windows, until one of them has told how long it waits
 PROCESSORS = 2  # that windows keep busy: this process and PostgreSQL
 MAY_BE_CUT = timedelta(days=14)  # of a longer one the row that tells how to cut it is asked for while its head comes
-RELEASED_AFTER = 4  # windows: giving back the memory of each takes a twentieth of all time
+RELEASED_AFTER = 2  # windows: to give back the memory of each takes a twentieth of all time
 LOADED_AT_ONCE = 2  # windows: one is made ready while PostgreSQL writes another
 
 
