@@ -80,7 +80,7 @@ def generate(seed: int) -> Scenario:
             moment = round(chance.uniform(0, SECONDS), chance.choice([0, 3]))
         return min(max(0.0, float(moment)), float(SECONDS))
 
-    count = chance.choice([0, 1, 2, 4, 5, 7, 10, 15, 25, 40])
+    count = chance.choice([0, 1, 2, 5, 7, 10, 15, 25, 40, 90])
     ids = chance.sample(range(1, 100), count)
     moving = chance.choice([0, 0, 1, 3, 8])
     wrong = chance.choice([0, 0, 1, 3, 8])
