@@ -351,7 +351,7 @@ class Engine(Generic[T]):
                         pieces.learn(walked.window, walked.rows)
                         if isinstance(walked.outcome, Pieces):
                             self._on_done(walked)
-                            queue.cut(walked.window, walked.outcome)
+                            queue.cut(walked.window, walked.outcome, pieces)
                         else:
                             loads[loaders.submit(self._commit, walked, walked.outcome)] = walked
             except BaseException as error:

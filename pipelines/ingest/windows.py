@@ -103,6 +103,7 @@ class Pieces:
     """
 
     def __init__(self, longest: int, shortest: int = 1, dense: float = 0.0) -> None:
+        self.of: Pieces | None = None  # of which the window was one: they learn what these do
         self._longest, self._shortest = max(1, longest), shortest  # seconds
         self._rows = GUESS_COUNTS * ROWS_A_WINDOW / CAUTION if dense else 0.0
         self._seconds = self._rows / dense if dense else 0.0
@@ -120,6 +121,8 @@ class Pieces:
             kept = FADING if rows > ROWS_A_WINDOW / 20 else FORGETTING
             self._rows = kept * self._rows + rows
             self._seconds = kept * self._seconds + piece.seconds
+            if self.of:
+                self.of.learn(piece, rows)
 
 
 def pieces_for(
@@ -153,9 +156,10 @@ class Queue:
         rest, pieces = self._left.popleft()
         window = pieces.first_of(rest)
         if window.last < rest.last:
-            self.cut(Window(window.last, rest.last), pieces)
+            self._left.appendleft((Window(window.last, rest.last), pieces))
         return window, pieces
 
-    def cut(self, window: Window, pieces: Pieces) -> None:
-        """Let the pieces of a window come next."""
+    def cut(self, window: Window, pieces: Pieces, of: Pieces) -> None:
+        """Let a window, one of the pieces `of`, come next in pieces."""
+        pieces.of = of
         self._left.appendleft((window, pieces))

@@ -104,7 +104,7 @@ class Rescan:
             outcome = walked.outcome
             pieces.learn(piece, walked.rows)
             if isinstance(outcome, Pieces):
-                queue.cut(piece, outcome)
+                queue.cut(piece, outcome, pieces)
             elif isinstance(outcome, Unstable):
                 self.unstable = self.unstable or f"{piece}: {outcome.reason}"
             else:

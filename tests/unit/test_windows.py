@@ -50,6 +50,13 @@ def test_a_plan_covers_every_moment_and_never_asks_for_more_than_180_days(window
     assert len(planned) == max(1, -(-window.seconds // LONGEST))
 
 
+def in_pieces(window: Window, **known: Any) -> Queue:
+    queue = Queue([window])
+    _, whole = queue.take()
+    queue.cut(window, pieces_for(window, **known), whole)
+    return queue
+
+
 def all_of(queue: Queue, rows: Callable[[Window], int | None] = lambda window: None) -> list[Window]:
     """Take everything, one after the other, each with so many rows."""
     taken = []
@@ -65,8 +72,7 @@ def all_of(queue: Queue, rows: Callable[[Window], int | None] = lambda window: N
 
 @given(windows(longest=400 * DAY_SECONDS), st.floats(0, 0.1), st.floats(0, 0.1), st.integers(1, 4_000))
 def test_whatever_is_guessed_and_learned_the_pieces_of_a_window_cover_every_moment(window, guess, dense, shortest):
-    queue = Queue([])
-    queue.cut(window, pieces_for(window, at_least=round(guess * window.seconds), shortest=shortest))
+    queue = in_pieces(window, at_least=round(guess * window.seconds), shortest=shortest)
     pieces = all_of(queue, lambda piece: round(dense * piece.seconds))
     assert covers_exactly(pieces, window)
     if window.seconds > 2 * shortest:
@@ -79,9 +85,9 @@ def test_whatever_is_guessed_and_learned_the_pieces_of_a_window_cover_every_mome
 def test_whatever_the_cuts_a_time_with_milliseconds_is_met_by_the_windows_on_its_sides_and_by_no_other(data, window):
     queue, parts = Queue([window]), []
     while queue:
-        part, _ = queue.take()
+        part, pieces = queue.take()
         if part.seconds > 1 and len(parts) < 60 and data.draw(st.booleans()):
-            queue.cut(part, pieces_for(part, at_least=data.draw(st.integers(0, 100_000))))
+            queue.cut(part, pieces_for(part, at_least=data.draw(st.integers(0, 100_000))), pieces)
         else:
             parts.append(part)
     assume(len(parts) < 200)
@@ -150,9 +156,7 @@ def test_a_piece_is_to_hold_5200_rows_by_how_dense_the_window_seems(rows, span, 
 @pytest.mark.parametrize("seconds", [0, 1, 2, 3, 3_600, DAY_SECONDS])
 def test_pieces_are_equally_long_as_long_as_nothing_is_learned(seconds):
     window = Window(START, START + seconds * SECOND)
-    queue = Queue([])
-    queue.cut(window, pieces_for(window, at_least=60_000))
-    lengths = [piece.seconds for piece in all_of(queue)]
+    lengths = [piece.seconds for piece in all_of(in_pieces(window, at_least=60_000))]
     assert len(lengths) in {1, 12, 13} or seconds < 12
     assert max(lengths) - min(lengths) <= max(1, seconds // 200)
 
@@ -169,19 +173,32 @@ def test_pieces_are_equally_long_as_long_as_nothing_is_learned(seconds):
 def test_a_wrong_guess_gives_way_to_what_the_pieces_have_held(guessed, dense, least, most):
     """A day, so many rows a second guessed and met."""
     day = of_days(date(2024, 1, 1), date(2024, 1, 1))
-    queue = Queue([])
-    queue.cut(day, pieces_for(day, rows=1_000, span=timedelta(seconds=1_000 / guessed)))
+    queue = in_pieces(day, rows=1_000, span=timedelta(seconds=1_000 / guessed))
     pieces = all_of(queue, lambda piece: round(dense * piece.seconds))
     assert least <= len(pieces) <= most
+
+
+def test_what_the_pieces_of_a_piece_hold_is_known_of_the_rest():
+    """Rows in no order: nothing is guessed, so halves are cut in halves, until one holds few enough rows."""
+    queue, cut, walked = Queue([of_days(date(2024, 1, 1), date(2024, 1, 10))]), [], []
+    while queue:
+        window, pieces = queue.take()
+        pieces.learn(window, window.seconds)  # one a second
+        if window.seconds > 10_000:
+            queue.cut(window, pieces_for(window), pieces)
+            cut.append(window)
+        else:
+            walked.append(window)
+    assert len(cut) == 7, "the way to the first; 127 if each half was cut for itself"
+    assert len(walked) < 1.1 * 10 * DAY_SECONDS / 5_200
 
 
 def test_what_is_cut_comes_next_and_then_the_rest_of_what_it_is_a_piece_of():
     first, second = plan(Window(START, START + 200 * SECOND), longest=100)
     queue = Queue([first, second])
-    window, _ = queue.take()
-    queue.cut(window, pieces_for(window))
-    half, _ = queue.take()
-    queue.cut(half, pieces_for(half))
+    for _ in range(2):
+        window, pieces = queue.take()
+        queue.cut(window, pieces_for(window), pieces)
     edges = [0, 25, 50, 100, 200]
     assert all_of(queue) == [Window(START + a * SECOND, START + b * SECOND) for a, b in pairwise(edges)]
 
