@@ -146,6 +146,14 @@ def test_doctor_names_a_wrong_setting_that_no_load_reads(command, environment, v
     assert re.search(rf"^FAIL  settings .*{variable}", done.stdout)
 
 
+def test_doctor_goes_on_where_tls_cannot_be_set_up(command, environment):
+    environment |= {"DATA_API_BASE_URL": "https://127.0.0.1:9/v1", "SSLKEYLOGFILE": "/nonsuch/keys"}
+    done = command("doctor", environment=environment)
+    assert (done.returncode, done.stderr) == (2, "")
+    assert re.search("^FAIL  connection .*SSLKEYLOGFILE cannot be written: /nonsuch/keys", done.stdout, re.MULTILINE)
+    assert "ok    database" in done.stdout
+
+
 def test_a_misspelt_setting_is_told_at_the_start_of_a_command_and_by_the_doctor(command, environment):
     environment |= {"SYNC_LOKBACK_DAYS": "5"}
     told = "SYNC_LOKBACK_DAYS is no setting; SYNC_LOOK_BACK_DAYS was probably meant"
