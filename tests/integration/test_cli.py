@@ -146,6 +146,13 @@ def test_doctor_names_a_wrong_setting_that_no_load_reads(command, environment, v
     assert re.search(rf"^FAIL  settings .*{variable}", done.stdout)
 
 
+def test_doctor_goes_on_after_what_nobody_has_foreseen(command, environment):
+    done = command("doctor", environment=environment | {"SYNC_LEDGER_INBOX": f"/{'x' * 300}"})
+    assert (done.returncode, done.stderr) == (1, "")
+    assert done.stdout.startswith("FAIL  settings       unexpected: OSError: [Errno 36] File name too long")
+    assert "ok    database" in done.stdout
+
+
 def test_doctor_goes_on_where_tls_cannot_be_set_up(command, environment):
     environment |= {"DATA_API_BASE_URL": "https://127.0.0.1:9/v1", "SSLKEYLOGFILE": "/nonsuch/keys"}
     done = command("doctor", environment=environment)
