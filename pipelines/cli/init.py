@@ -185,6 +185,7 @@ def _write(path: Path, given: Mapping[str, str], known: Mapping[str, Setting]) -
             if _is_secret(name, setting):
                 file = _secret_file(path, name)
                 file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+                write_whole(file.with_name(".gitignore"), b"*\n", mode=0o600)
                 write_whole(file, f"{value}\n".encode(), mode=0o600)
                 console.line(f"written: {file}")
                 lines.append(_toml_line(f"{name}_FILE", f"{FOLDER}/{file.name}"))
