@@ -6,12 +6,14 @@ request (`SYNC_LOG_FORMAT=json`), with the ids of run, window and request; who l
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import re
 import sys
 import unicodedata
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from operator import attrgetter
@@ -20,11 +22,14 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from resources.errors import ConfigError
+from resources.errors import ConfigError, Failed
 from resources.settings import InstallationSettings, read
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+FULL_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+MAKE_ROOM = "make room there, then run the same command again."
 
 Column = str | Callable[[Any], Any]  # of a table: the attribute of a line, or what makes the cell of it
 
@@ -113,11 +118,25 @@ def write_named(name: str, path: Path, content: bytes, advice: str = "") -> None
     """Write a file whole; a message calls it by this name, and may give advice.
 
     Raises:
-        ConfigError: it cannot be written.
+        ConfigError, Failed: it cannot be written.
+    """
+    with named_if_refused(name, advice):
+        write_whole(path, content)
+
+
+@contextmanager
+def named_if_refused(name: str, advice: str = "") -> Iterator[None]:
+    """Write something that a message calls by this name, with advice.
+
+    Raises:
+        ConfigError: it cannot be written there.
+        Failed: the disk is full, which is the fault of no setting.
     """
     try:
-        write_whole(path, content)
+        yield
     except OSError as error:
+        if error.errno in FULL_DISK:
+            raise Failed(f"{name} cannot be written: {error.strerror}: {MAKE_ROOM}", 1) from None
         raise ConfigError(f"{name} cannot be written: {error.strerror}{advice}.") from None
 
 

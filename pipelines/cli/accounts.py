@@ -10,18 +10,16 @@ from pipelines.cli import console
 from resources.accounts import AccountScope, account_scope, accounts_of
 from resources.currencies import exponents_by
 from resources.errors import ConfigError, Failed, Stopped, SyncError
-from resources.output import printable
+from resources.output import FULL_DISK, MAKE_ROOM, printable
 from resources.settings import SyncSettings, database_url
 from resources.warehouse.engine import Warehouse, open_warehouse
 from resources.warehouse.migrate import check_migrated, migrate
 from resources.warehouse.reference import check_account, exponents_in_force
 
-_FULL_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-_FULL = "make room there, then run the same command again."
 _FORBIDDEN = "let this user write there, or choose another place."
 _EXHAUSTED = "give it more, or let less run beside it."
 REFUSED_BY_THE_MACHINE = {
-    **dict.fromkeys(_FULL_DISK, _FULL),
+    **dict.fromkeys(FULL_DISK, MAKE_ROOM),
     **dict.fromkeys((errno.EACCES, errno.EPERM, errno.EROFS), _FORBIDDEN),
     **dict.fromkeys((errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN), _EXHAUSTED),
     errno.EIO: "the device fails: the system's log says more.",
@@ -91,7 +89,7 @@ def explained(error: Exception) -> tuple[str, int]:
         return printable(str(error)), error.exit_code
     if isinstance(error, OSError):
         number = error.errno
-        unnamed = "the output" if number in _FULL_DISK else "this machine"
+        unnamed = "the output" if number in FULL_DISK else "this machine"
         where = printable(str(error.filename)) if error.filename else unnamed
     else:
         number, where = _errno_of_sqlite(error), printable(f"Dagster's files in {os.environ.get('DAGSTER_HOME')}")
@@ -111,6 +109,7 @@ def _errno_of_sqlite(error: Exception) -> int | None:
     return {
         sqlite3.SQLITE_FULL: errno.ENOSPC,
         sqlite3.SQLITE_READONLY: errno.EACCES,
+        sqlite3.SQLITE_CANTOPEN: errno.EACCES,  # it writes beside a file that it only reads
         sqlite3.SQLITE_IOERR: errno.EIO,
         sqlite3.SQLITE_NOMEM: errno.ENOMEM,
     }.get(code)

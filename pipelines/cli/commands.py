@@ -12,6 +12,7 @@ import sys
 from copy import copy
 from importlib import metadata
 from itertools import groupby
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -22,7 +23,7 @@ from pipelines.cli import admin, audit, closing, console, demo, finance, init, l
 from pipelines.cli.accounts import explained
 from pipelines.cli.console import Stopping
 from resources.config_file import add_settings_of_file, unknown_names, what_was_meant
-from resources.errors import Stopped
+from resources.errors import ConfigError, Stopped
 from resources.output import printable
 
 GROUPS = {
@@ -132,6 +133,10 @@ def root(
 ) -> None:
     """Take the options of `ecommpay-sync` itself, and read the settings file, which `init` has yet to write."""
     del version  # its callback has ended the command
+    try:
+        Path.cwd()
+    except OSError:
+        raise ConfigError("the working folder was removed: change into one that there is.") from None
     if context.invoked_subcommand == "init":
         return
     add_settings_of_file()

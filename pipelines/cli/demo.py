@@ -7,9 +7,11 @@ snapshots that the demo makes up are in `demo_data`.
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -28,7 +30,7 @@ from pipelines.cli.accounts import migrated_warehouse, only_account, settings_of
 from pipelines.cli.console import SIGNALS, take_time
 from pipelines.cli.dagster_runs import dagster_instance, end_runs_of_dead_servers
 from resources.accounts import accounts_of
-from resources.errors import Failed
+from resources.errors import ConfigError, Failed
 from resources.settings import data_dir, database_url
 from resources.warehouse.engine import open_warehouse
 
@@ -198,7 +200,12 @@ def sandbox(context: typer.Context) -> None:
     """Serve a local Data API with made-up data, until Ctrl-C; `sandbox --help` lists its options."""
     from resources.sandbox.__main__ import main as serve
 
-    serve(context.args)
+    try:
+        serve(context.args)
+    except OSError as error:
+        if error.errno not in {errno.EADDRINUSE, errno.EACCES}:
+            raise
+        raise ConfigError(f"--port cannot be listened on: {os.strerror(error.errno)}: choose another one.") from None
 
 
 @app.command()
@@ -229,6 +236,12 @@ def _open_ui(port: int) -> None:
 
     A run that is under way then is ended: what it committed stays, and the next one continues from there.
     """
+    try:
+        socket.create_server(("127.0.0.1", port)).close()
+    except OSError as error:
+        raise ConfigError(
+            f"--port {port} cannot be listened on: {error.strerror}: choose another one, or end what is there."
+        ) from None
     with migrated_warehouse() as store, dagster_instance() as instance:
         end_runs_of_dead_servers(instance)
         console.line(f"warehouse: {store.place() if database_url() else store.url}")

@@ -22,7 +22,7 @@ from pipelines.cli.dagster_runs import execute
 from resources.accounts import AccountScope, accounts_of
 from resources.currencies import exponent_of, major_units
 from resources.errors import ConfigError, Incomplete
-from resources.output import Column, counted, with_formula_quote, write_named, write_whole
+from resources.output import Column, counted, named_if_refused, with_formula_quote, write_named, write_whole
 from resources.settings import ledger_mappings
 from resources.warehouse.engine import Warehouse
 from resources.warehouse.reference import settings_in_force
@@ -206,11 +206,9 @@ def ledger_map(
     if path.exists():
         raise ConfigError(f"{path} is there already: edit it, or write another one with --name.")
     guess = guess_mapping(file)
-    try:
+    with named_if_refused(str(path), ": see SYNC_LEDGER_MAPPINGS"):
         path.parent.mkdir(parents=True, exist_ok=True)
         write_whole(path, guess.toml(file.name).encode())
-    except OSError as error:
-        raise ConfigError(f"{path} cannot be written: {error.strerror}: see SYNC_LEDGER_MAPPINGS.") from None
     console.line(f"mapping: {path}")
     for doubt in guess.doubts:
         console.line(f"to decide: {doubt}")

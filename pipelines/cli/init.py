@@ -22,7 +22,7 @@ from resources import config_file
 from resources.config_file import known_variables
 from resources.environment import Setting, nearest, text_of
 from resources.errors import ConfigError
-from resources.output import write_whole
+from resources.output import named_if_refused, write_whole
 from resources.settings import alert_settings, api_settings, database_url, sync_settings
 from resources.values import PATH, Wrong
 
@@ -179,12 +179,13 @@ def _write(path: Path, given: Mapping[str, str], known: Mapping[str, Setting]) -
     """Write the secrets, each into a file of its own, then the settings file."""
     head = "# Settings of ecommpay-sync, by `ecommpay-sync init`. The environment wins. All: `ecommpay-sync settings`."
     lines = [head]
-    try:
+    with named_if_refused(f"{path}, or a secret in {path.parent / FOLDER},"):
         for name, value in given.items():
             setting = known[name]
             if _is_secret(name, setting):
                 file = _secret_file(path, name)
                 file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+                write_whole(file.with_name(".gitignore"), b"*\n", mode=0o600)
                 write_whole(file, f"{value}\n".encode(), mode=0o600)
                 console.line(f"written: {file}")
                 lines.append(_toml_line(f"{name}_FILE", f"{FOLDER}/{file.name}"))
@@ -193,8 +194,6 @@ def _write(path: Path, given: Mapping[str, str], known: Mapping[str, Setting]) -
         path.parent.mkdir(parents=True, exist_ok=True)
         write_whole(path, ("\n".join(lines) + "\n").encode(), mode=0o600)
         console.line(f"written: {path}")
-    except OSError as error:
-        raise ConfigError(f"{error.filename} cannot be written: {error.strerror}.") from None
 
 
 def _toml_line(name: str, value: str) -> str:

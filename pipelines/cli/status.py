@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from pipelines.cli import console
-from pipelines.cli.accounts import migrated_warehouse, reading_warehouse
+from pipelines.cli.accounts import explained, migrated_warehouse, reading_warehouse
 from pipelines.cli.console import AllAccounts, AsJson
 from pipelines.cli.dagster_runs import dagster_home
 from resources.accounts import Accounts, accounts_of
 from resources.config_file import unknown_names, what_was_meant
-from resources.errors import ConfigError, SyncError
+from resources.errors import ConfigError
 from resources.output import Column
 from resources.settings import (
     ApiSettings,
@@ -203,10 +203,11 @@ class Examination:
             return
         try:
             self._add(name, "ok", "ok", examine())
-        except SyncError as error:
+        except Exception as error:  # noqa: BLE001 - whatever it was, the other checks are of use
+            text, exit_code = explained(error)
             self._failed.add(name)
-            self.exit_code = max(self.exit_code, error.exit_code)
-            self._add(name, "FAIL", "failed", str(error))
+            self.exit_code = max(self.exit_code, exit_code)
+            self._add(name, "FAIL", "failed", text)
 
     def _add(self, name: str, sign: str, state: str, text: str) -> None:
         self.checks.append({"account": self.account, "check": name, "state": state, "text": text})

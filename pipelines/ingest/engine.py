@@ -165,12 +165,8 @@ def sync(
         open_locks(warehouse, account, stream.name) as locks,
     ):
         throttle = locks.begin(*days, settings, look_back)
-        done = (
-            ledger.windows_already_done(
-                warehouse, account, interval, projects, look_back, stream.name, now=api.client.clock.now()
-            )
-            if interval
-            else []
+        done = ledger.windows_already_done(
+            warehouse, account, interval, projects, look_back, stream.name, now=api.client.clock.now()
         )
         with ledger.run(
             warehouse,

@@ -30,8 +30,8 @@ from pipelines.reports.document import DayDocument, from_sealed
 from pipelines.reports.figures import gather
 from pipelines.reports.month import MonthDocument, gather_month, restatements_of, seal_of, totals_of
 from pipelines.reports.one_currency import InOneCurrency
-from resources.errors import ConfigError, Incomplete
-from resources.output import write_named, write_whole
+from resources.errors import Incomplete
+from resources.output import named_if_refused, write_named, write_whole
 from resources.settings import AlertSettings, ReportSettings
 from resources.warehouse.engine import Warehouse, run
 
@@ -117,15 +117,10 @@ def publish_month(
 
 def _written(folder: Path, name: str, page: str, workbook: bytes) -> tuple[Path, Path]:
     files = {folder / f"{name}.html": page.encode(), folder / f"{name}.xlsx": workbook}
-    try:
+    with named_if_refused(f"the report in {folder}", ": name another folder (--output, or SYNC_REPORT_DIR)"):
         folder.mkdir(parents=True, exist_ok=True)
         for path, content in files.items():
             write_whole(path, content)
-    except OSError as error:
-        raise ConfigError(
-            f"the report cannot be written to {folder}: {error.strerror}: name another folder (--output, or "
-            "SYNC_REPORT_DIR)."
-        ) from None
     html, xlsx = files
     return html, xlsx
 

@@ -189,10 +189,16 @@ def tls_context(url: str = "https://") -> ssl.SSLContext:
     """Return TLS 1.2 or newer with certificates verified.
 
     Reading the certificates of all authorities takes a tenth of a second: for plain HTTP none is trusted.
+
+    Raises:
+        ConfigError: SSLKEYLOGFILE, which Python obeys, cannot be written.
     """
     if url.startswith("http://"):
         return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context = ssl.create_default_context()
+    try:
+        context = ssl.create_default_context()
+    except OSError as error:
+        raise ConfigError(f"SSLKEYLOGFILE cannot be written: {error.filename}: {error.strerror}: unset it.") from None
     context.load_verify_locations(certifi.where())
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     return context

@@ -57,9 +57,10 @@ def embedded_url(data_dir: Path) -> str:
         _create_database(_url(server))
         return _url(server, DATABASE)
     except (OSError, subprocess.SubprocessError, AssertionError, psycopg.Error) as error:
+        log = folder / "log"
         raise WarehouseUnavailable(
             f"the embedded PostgreSQL in {folder} could not be started ({_words(error)}): "
-            f"see {folder / 'log'}, or set DATABASE_URL to a PostgreSQL of your own."
+            f"{f'see {log}, or ' if log.exists() else ''}set DATABASE_URL to a PostgreSQL of your own."
         ) from None
 
 
@@ -135,9 +136,11 @@ def _server_class(folder: Path) -> type[Any]:
 
         def _cleanup(self) -> None:
             if self.pgdata.exists():
-                super()._cleanup()
-                with self._lock, suppress(OSError, AssertionError):  # still in use, the data folder itself, or no start
-                    self.get_postmaster_info().socket_dir.rmdir()
+                # read-only, so that none was started; still in use, the data folder itself, or no start
+                with suppress(OSError, AssertionError):
+                    super()._cleanup()
+                    with self._lock:
+                        self.get_postmaster_info().socket_dir.rmdir()
 
     return Server
 

@@ -65,6 +65,10 @@ READ_ONLY = _unavailable(
     "is read-only",
     "DATABASE_URL names a replica, or the server is failing over or was set to read-only: let it name the primary",
 )
+CHANGED = _broken(
+    "lacks what a migration made",
+    "a restore was not whole, or somebody took it out: restore it as docs/runbook.md says; else report this line",
+)
 ENDED = _unavailable("ended the connection", "see why in the server's log")
 BUSY = _unavailable("has no connection left", "raise max_connections, or close some")
 TIME_OUT = "took longer than a time-out allows"
@@ -77,11 +81,13 @@ BY_SQLSTATE = {  # a whole code, or the class that it begins with: the longer on
     "26000": TRANSACTION_POOLER,
     "28": NO_LOGIN,
     "3D000": _misconfigured("has no such database", "check the database's name in DATABASE_URL, or create it"),
+    "3F000": CHANGED,
     "40": _unavailable("undid a transaction for the sake of another one", "let that one end"),
     "42501": _unavailable(
         "refused",
         "as the owner of the database, run `ecommpay-sync grant`, which gives the loader's role what it needs",
     ),
+    **dict.fromkeys(("42P01", "42703", "42883"), CHANGED),  # a table, a column, a function
     "42P05": TRANSACTION_POOLER,
     "53": _unavailable("has no resources left", "look after the server"),
     "53100": _unavailable("has no room left", "free some space on the server's disk"),

@@ -216,7 +216,7 @@ def was_loaded(warehouse: Warehouse, account: str, stream: str) -> bool:
 def windows_already_done(
     warehouse: Warehouse,
     account: str,
-    interval: tuple[datetime, datetime],
+    interval: tuple[datetime, datetime] | None,
     project_ids: Sequence[int],
     look_back_days: int,
     stream: str = "operations",
@@ -224,6 +224,8 @@ def windows_already_done(
     now: datetime,
 ) -> list[DoneWindow]:
     """Return the windows, older than the look-back, that an interrupted run over the same days has committed."""
+    if interval is None:  # a snapshot continues no other one
+        return []
     rows = warehouse.query(
         "warehouse/ledger/windows_already_done",
         account=account,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -144,6 +145,30 @@ def test_doctor_names_a_wrong_setting_that_no_load_reads(command, environment, v
     done = command("doctor", environment=environment | {variable: value})
     assert done.returncode == 2
     assert re.search(rf"^FAIL  settings .*{variable}", done.stdout)
+
+
+def test_doctor_goes_on_after_what_nobody_has_foreseen(command, environment):
+    done = command("doctor", environment=environment | {"SYNC_LEDGER_INBOX": f"/{'x' * 300}"})
+    assert (done.returncode, done.stderr) == (1, "")
+    assert done.stdout.startswith("FAIL  settings       unexpected: OSError: [Errno 36] File name too long")
+    assert "ok    database" in done.stdout
+
+
+def test_doctor_goes_on_where_tls_cannot_be_set_up(command, environment):
+    environment |= {"DATA_API_BASE_URL": "https://127.0.0.1:9/v1", "SSLKEYLOGFILE": "/nonsuch/keys"}
+    done = command("doctor", environment=environment)
+    assert (done.returncode, done.stderr) == (2, "")
+    assert re.search("^FAIL  connection .*SSLKEYLOGFILE cannot be written: /nonsuch/keys", done.stdout, re.MULTILINE)
+    assert "ok    database" in done.stdout
+
+
+@pytest.mark.parametrize("arguments", [("sandbox",), ("dev",), ("dev", "--own"), ("metrics",)], ids=" ".join)
+def test_a_port_that_is_taken_ends_the_command_at_once(command, environment, arguments):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        done = command(*arguments, "--port", str(taken.getsockname()[1]), environment=environment)
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert re.search(r"--port.* cannot be listened on: Address already in use", done.stderr)
+    assert "Dagster" not in done.stdout
 
 
 def test_a_misspelt_setting_is_told_at_the_start_of_a_command_and_by_the_doctor(command, environment):

@@ -377,6 +377,23 @@ def test_b8_no_time_out_of_a_database_that_the_server_knows_ends_what_we_do(stor
             time.sleep(0.2)
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        "DROP TABLE core.rejects CASCADE",
+        "DROP SCHEMA core CASCADE",
+        "DROP FUNCTION sync.was_killed CASCADE",
+        "ALTER TABLE core.rejects DROP COLUMN reason CASCADE",
+    ],
+)
+def test_a_database_that_was_not_restored_whole_is_named_as_that(store, command, change):
+    execute(store, change)
+    done = command("status", environment={"DATABASE_URL": store.url})
+    assert done.returncode == 1
+    assert "lacks what a migration made: " in done.stderr
+    assert "restore it as docs/runbook.md says" in done.stderr
+
+
 # The table of failures
 
 

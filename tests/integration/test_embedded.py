@@ -93,3 +93,11 @@ def test_b6_its_own_words_are_shown_when_it_cannot_start(tmp_path):
     (folder / "PG_VERSION").write_text("9.6\n")
     with pytest.raises(WarehouseUnavailable, match=r"FATAL|postgresql\.conf"):
         embedded_url(tmp_path)
+
+
+def test_a_folder_that_cannot_be_written_to_is_told_in_one_line_and_its_end_says_no_more(tmp_path):
+    (tmp_path / "postgres.lock").mkdir()  # which opens as little as a file on a read-only disk
+    done = command("status", environment={"SYNC_DATA_DIR": str(tmp_path)})
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1), done.stderr
+    assert "could not be started" in done.stderr
+    assert "/log" not in done.stderr, "there is none"

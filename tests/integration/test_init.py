@@ -146,6 +146,16 @@ def test_without_a_terminal_options_and_environment_answer_and_all_else_has_its_
     assert command("doctor", environment={"SYNC_CONFIG": str(config)}).returncode == 0
 
 
+def test_no_secret_gets_into_a_commit_of_the_folder_that_it_is_made_in(home, sandbox, store_url, command):
+    subprocess.run(["git", "init", "--quiet"], cwd=home, check=True)
+    given = {"DATA_API_BASE_URL": sandbox.url, "DATA_API_TOKEN": DEMO_TOKEN, "DATA_API_SECRET": DEMO_SECRET}
+    config = ("--config", str(home / "ecommpay-sync.toml"))
+    done = command("init", "--no-input", *config, environment=given | {"DATABASE_URL": store_url})
+    assert done.returncode == 0, done.stdout
+    added = subprocess.run(["git", "add", "--all", "--verbose"], cwd=home, check=True, capture_output=True, text=True)
+    assert added.stdout == "add 'ecommpay-sync.toml'\n"
+
+
 def test_what_is_there_is_replaced_only_on_request_and_a_key_never(home, sandbox, store_url, command):
     environment = {"DATA_API_TOKEN": DEMO_TOKEN, "DATA_API_SECRET": DEMO_SECRET, "DATABASE_URL": store_url}
     environment |= {"DATA_API_BASE_URL": sandbox.url, "SYNC_CONFIG": str(home / "a.toml"), "SYNC_PERSONAL_DATA": "hash"}

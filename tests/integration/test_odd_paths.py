@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -66,6 +68,37 @@ def test_a_file_that_cannot_be_written_is_refused_in_one_line_and_leaves_nothing
             assert ("cannot be written: " if name else "it is empty; leave it out") in done.stderr
     assert sorted(path.name for path in folder.rglob("*")) == ["folder", "plain.txt"]
     assert (folder / "plain.txt").read_text() == "as it was"
+
+
+def test_a_full_disk_is_no_wrong_setting(command, bare, tmp_path):
+    for arguments in writers(tmp_path):
+        done = command(*arguments, "/dev/full", environment=bare)
+        assert (done.returncode, done.stderr.count("\n")) == (1, 1), done.stderr
+        assert done.stderr.endswith(
+            "cannot be written: No space left on device: make room there, then run the same command again.\n"
+        )
+
+
+def test_a_working_folder_that_was_removed_is_told_in_one_line(bare, tmp_path):
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    shell = f'rmdir "{gone}"; exec "{Path(sys.executable).parent / "ecommpay-sync"}" "$@"'
+    for arguments in (["status"], ["init", "--no-input"], ["balances"]):
+        gone.mkdir(exist_ok=True)
+        done = subprocess.run(
+            ["sh", "-c", shell, "sh", *arguments], cwd=gone, env=os.environ | bare, capture_output=True, check=False
+        )
+        told = b"ecommpay-sync: the working folder was removed: change into one that there is.\n"
+        assert (done.returncode, done.stderr) == (2, told)
+
+
+def test_a_file_of_dagster_that_cannot_be_opened_is_named_with_what_to_do(command, bare, tmp_path):
+    home = tmp_path / "home"
+    (home / "history" / "runs.db").mkdir(parents=True)  # as a file of somebody else is, which root would open
+    api = {"DATA_API_TOKEN": DEMO_TOKEN, "DATA_API_SECRET": DEMO_SECRET, "DAGSTER_HOME": str(home)}
+    done = command("balances", environment=bare | api)
+    told = f"Dagster's files in {home}: permission denied: let this user write there, or choose another place."
+    assert (done.returncode, done.stderr) == (1, f"ecommpay-sync: {told}\n")
 
 
 def test_a_link_stays_a_link_and_a_device_stays_a_device(command, bare, tmp_path):
