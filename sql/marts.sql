@@ -600,35 +600,23 @@ WHERE NOT EXISTS (
       AND n.currency = f.currency AND n *= f)
 
 -- name: put_daily_overview
--- New rows that are not there yet: what is there under their key equals them. In the order of the key, which is faster to
--- put and keeps a day's rows together.
+-- New rows that are not there yet: whatever is left of the stale days equals a new row. In the order of the key, which is
+-- faster to put and keeps a day's rows together.
 INSERT INTO bi.daily_overview
-SELECT * FROM new_daily_overview n
-WHERE NOT EXISTS (
-    SELECT FROM bi.daily_overview d
-    WHERE n.account = d.account AND n.business_date = d.business_date AND n.project_id = d.project_id
-      AND n.currency = d.currency AND n.operation_type = d.operation_type AND n.operation_status = d.operation_status)
+SELECT * FROM new_daily_overview
+EXCEPT SELECT d.* FROM bi.daily_overview d JOIN stale_days USING (account, business_date)
 ORDER BY account, business_date, project_id, currency, operation_type, operation_status
 
 -- name: put_approval_by_method
 INSERT INTO bi.approval_by_method_daily
-SELECT * FROM new_approval_by_method n
-WHERE NOT EXISTS (
-    SELECT FROM bi.approval_by_method_daily d
-    WHERE n.account = d.account AND n.business_date = d.business_date AND n.project_id = d.project_id
-      AND n.currency = d.currency AND n.operation_type = d.operation_type
-      AND n.payment_method_type = d.payment_method_type AND n.country_by_bin = d.country_by_bin AND n.bin = d.bin)
+SELECT * FROM new_approval_by_method
+EXCEPT SELECT d.* FROM bi.approval_by_method_daily d JOIN stale_days USING (account, business_date)
 ORDER BY account, business_date, project_id, currency, operation_type, payment_method_type, country_by_bin, bin
 
 -- name: put_decline_reasons
 INSERT INTO bi.decline_reasons_daily
-SELECT * FROM new_decline_reasons n
-WHERE NOT EXISTS (
-    SELECT FROM bi.decline_reasons_daily d
-    WHERE n.account = d.account AND n.business_date = d.business_date AND n.project_id = d.project_id
-      AND n.currency = d.currency AND n.operation_type = d.operation_type AND n.operation_status = d.operation_status
-      AND n.payment_method_type = d.payment_method_type AND n.payment_provider_code = d.payment_provider_code
-      AND n.payment_provider_message = d.payment_provider_message)
+SELECT * FROM new_decline_reasons
+EXCEPT SELECT d.* FROM bi.decline_reasons_daily d JOIN stale_days USING (account, business_date)
 ORDER BY account, business_date, project_id, currency, operation_type, operation_status, payment_method_type,
          payment_provider_code, payment_provider_message
 
