@@ -40,6 +40,7 @@ WORDS = {  # their words, by ours
 }
 TOTALS = re.compile(r"(?i)^\W*(total|totals|grand total|sum|summe|gesamt|gesamtsumme|итого|всего|saldo)\b.*|^\*+$")
 UNIT = re.compile(r"[^\W\d_]+\.?|[^\w\s.,'’+\-\u2212\u2013()]+")  # a code, or a symbol, beside a number
+MARKS = {"cr", "dr", "db", "c", "d", "s", "h"}  # beside a number, they say which way the money went
 DAYS = ("%Y-%m-%d", "%Y/%m/%d", "%d.%m.%Y", "%d.%m.%y", "%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y", "%m-%d-%Y", "%Y%m%d")
 CLOCKS = ("", " %H:%M:%S", " %H:%M", "T%H:%M:%S", " %I:%M:%S %p", " %I:%M %p", " %H:%M:%S%z", " %H:%M:%S %z")
 
@@ -143,14 +144,17 @@ def _guess_numbers(table: Table, guess: Guess) -> None:
     if any(isinstance(value, float) and not value.is_integer() for value in values):
         note = "cells are numbers with a fraction: true takes them as shown, if they have at most 15 digits; else: text"
         guess.top.append(Line("fraction_cells", "? true or false", note))
-    units = sorted({unit for text in texts for unit in UNIT.findall(text)})
+    beside = sorted({unit for text in texts for unit in UNIT.findall(text)})
+    has_sides = "debit" in table.places  # columns that say it as well: then the marks are no more than units
+    marks_beside = [unit for unit in beside if unit.strip(".").lower() in MARKS and not has_sides]
+    units = [unit for unit in beside if unit not in marks_beside]
     if units:
         is_doubt = len(units) > 1 and "currency" not in table.places
         note = f"{' and '.join(units)} stand beside the numbers"
         note += ": in which currency is a row, if no column has it" if is_doubt else ""
         guess.top.append(Line("units", ["?"] * is_doubt + units, note))
     layout = LedgerMapping(decimal=marks[0], thousands=marks[1], units=tuple(units), fraction_cells=True)
-    _guess_direction(table, guess, Numbers(layout))
+    _guess_direction(table, guess, Numbers(layout), marks_beside)
     for name in ("amount", "amount_minor", "fee", "fee_minor"):
         if name not in table.places or (name.startswith("amount") and "debit" in table.places):
             continue
@@ -181,7 +185,7 @@ def _marks_of(texts: Sequence[str]) -> tuple[str, str] | None:
     return ".", spaced or quoted
 
 
-def _guess_direction(table: Table, guess: Guess, numbers: Numbers) -> None:
+def _guess_direction(table: Table, guess: Guess, numbers: Numbers, marks_beside: list[str]) -> None:
     """Say which way the money went, where amounts have signs or stand in two columns, or no column has the type."""
     places = table.places
     words = _words_of(table, "operation_type")
@@ -197,14 +201,14 @@ def _guess_direction(table: Table, guess: Guess, numbers: Numbers) -> None:
         has_negative |= is_negative
         if words and (word := words.get(cell_text(row, places["operation_type"]))):
             kinds["negative" if is_negative else "positive"].add(word)
-    if not (by_columns or has_negative or "operation_type" not in places):
+    if not (by_columns or has_negative or marks_beside or "operation_type" not in places):
         return
     lines = [Line(), Line("[direction]")]
     if by_columns:
         lines += [Line(side, table.column(side)) for side in ("debit", "credit")]
-    elif "mark" in places and not has_negative:
-        marks = f"? some of {' '.join(sorted({*table.texts('mark')}))}"
-        lines.append(Line("mark", table.column("mark")))
+    elif marks_beside or ("mark" in places and not has_negative):
+        marks = f"? some of {' '.join(marks_beside or sorted({*table.texts('mark')}))}"
+        lines += [] if marks_beside else [Line("mark", table.column("mark"))]
         lines.append(Line("positive_marks", marks, "which marks are of money that came in"))
         lines.append(Line("negative_marks", marks, "which marks are of money that went out"))
     for side in ("positive", "negative"):

@@ -150,6 +150,12 @@ WRONG = {
         PLAIN.replace('amount = "Amount"\n', "") + "[direction]\ndebit = 'S'\npositive = 'sale'\n",
         "go together",
     ),
+    "marks of one sign": (PLAIN + "[direction]\npositive = 'sale'\npositive_marks = 'CR'\n", "go together"),
+    "a mark of both signs": (
+        PLAIN + "[direction]\npositive = 'sale'\npositive_marks = 'CR'\nnegative_marks = ['DR', 'CR']\n",
+        "has 'CR' among the marks of both signs",
+    ),
+    "a column of marks without marks": (PLAIN + "[direction]\npositive = 'sale'\nmark = 'X'\n", "needs both"),
     "a table that is a list": (PLAIN + "[[direction]]\npositive = 'sale'\n", "direction is no table"),
     "a list that is a table": (PLAIN + "[skip]\ncolumn = 'X'\n", "skip is no list"),
     "two sources": (PLAIN + "fee = { column = 'X', value = '1' }\n", "needs one of column, template and value"),
@@ -264,6 +270,7 @@ SIGNS = PLAIN + "[direction]\npositive = 'sale'\nnegative = 'refund'\n"
 COLUMNS = PLAIN.replace('amount = "Amount"\n', "").replace("operation_type = {", "reference = {")
 COLUMNS += "[direction]\ndebit = 'S'\ncredit = 'H'\npositive = 'sale'\nnegative = 'refund'\n"
 MARKS = SIGNS + "mark = 'SH'\npositive_marks = 'S'\nnegative_marks = ['H']\n"
+IN_CELL = "units = 'EUR'\n" + SIGNS + "positive_marks = 'CR'\nnegative_marks = ['DR', 'DCR']\n"
 DIRECTIONS = {
     "a positive sale": (SIGNS, HEADER + '1,11.11.2025,Zahlung,"5,00"', ("sale", 500)),
     "a negative refund": (SIGNS, HEADER + '1,11.11.2025,Erstattung,"5,00-"', ("refund", 500)),
@@ -277,6 +284,21 @@ DIRECTIONS = {
     "a mark": (MARKS, "No,Date,Type,Amount,SH\n1,11.11.2025,Erstattung,5,H", ("refund", 500)),
     "a mark of the other way": (MARKS, "No,Date,Type,Amount,SH\n1,11.11.2025,Zahlung,5,H", "which sale is not"),
     "an unknown mark": (MARKS, "No,Date,Type,Amount,SH\n1,11.11.2025,Zahlung,5,X", "has no mark of the mapping"),
+    "a mark in the cell": (IN_CELL, HEADER + '1,11.11.2025,Erstattung,"5,00 DR"', ("refund", 500)),
+    "a mark in the cell before the number": (
+        IN_CELL,
+        HEADER + '1,11.11.2025,Erstattung,"DR\u00a05,00"',
+        ("refund", 500),
+    ),
+    "a mark and a unit": (IN_CELL, HEADER + '1,11.11.2025,Zahlung,"5,00 EUR CR"', ("sale", 500)),
+    "the longer of two marks": (IN_CELL, HEADER + '1,11.11.2025,Erstattung,"5,00DCR"', ("refund", 500)),
+    "a mark in the cell of the other way": (IN_CELL, HEADER + '1,11.11.2025,Zahlung,"5,00 DR"', "which sale is not"),
+    "no mark in the cell": (IN_CELL, HEADER + '1,11.11.2025,Zahlung,"5,00"', "has no mark of the mapping"),
+    "a mark in the cell and a sign": (
+        IN_CELL,
+        HEADER + '1,11.11.2025,Zahlung,"-5,00 CR"',
+        "has a sign beside the mark",
+    ),
     "a mark and a sign": (MARKS, "No,Date,Type,Amount,SH\n1,11.11.2025,Zahlung,-5,S", "has a sign beside the mark"),
 }
 
@@ -531,6 +553,14 @@ GUESSES = {  # a file, and its doubts
     "symbols of two currencies and no column for them": (
         "id;date;type;amount\n1;13.11.2025;sale;1,50 €\n2;13.11.2025;sale;1,50 $\n",
         ["$ and € stand beside the numbers: in which currency", "no column has the currency"],
+    ),
+    "marks beside amounts say which way the money went": (
+        "id,date,type,currency,amount\n1,2025-11-12,sale,EUR,1.50 CR\n2,2025-11-12,refund,EUR,0.50 DR\n",
+        ["which marks are of money that came in", "which marks are of money that went out"],
+    ),
+    "marks beside amounts of two columns are units": (
+        "id;date;currency;debit;credit;type\n1;2025-11-12;EUR;1.50 Dr.;;sale\n2;2025-11-12;EUR;;0.50 Cr.;refund\n",
+        [],
     ),
     "French": ("N° pièce;Date;Type;Devise;Montant\n1;13/11/2025;Remboursement;EUR;1\u202f234,50\n", []),
     "Spanish": ("Número;Fecha;Tipo;Divisa;Importe\n1;13/11/2025;Venta;EUR;1.234,50\n", []),
