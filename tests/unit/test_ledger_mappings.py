@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from decimal import Decimal
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -540,6 +541,11 @@ GUESSES = {  # a file, and its doubts
         [],
     ),
     "1,234 is a doubt": ("id;date;type;currency;amount\n1;12.11.2025;sale;EUR;1,234\n", ["1,234 has one mark"]),
+    "1,234 is a doubt with a unit too": (
+        "id;date;type;currency;amount\n1;12.11.2025;sale;EUR;1,234 €\n",
+        ["1,234 € has one mark"],
+    ),
+    "1.5E+05 is one": ("id,date,type,currency,amount\n1,2025-11-12,sale,EUR,1.5E+05\n", ["1.5E+05 has one mark"]),
     "1,23 is none": ("id;date;type;currency;amount\n1;12.11.2025;sale;KWD;1,234\n2;12.11.2025;sale;EUR;1,23\n", []),
     "a time without a zone": ("id,date,type,currency,amount\n1,2025-11-12 10:00:00,sale,EUR,1.50\n", ["no zone"]),
     "no currency": ("id,date,type,amount\n1,2025-11-12,sale,1.50\n", ["no column has the currency"]),
@@ -556,7 +562,10 @@ GUESSES = {  # a file, and its doubts
     ),
     "marks beside amounts say which way the money went": (
         "id,date,type,currency,amount\n1,2025-11-12,sale,EUR,1.50 CR\n2,2025-11-12,refund,EUR,0.50 DR\n",
-        ["which marks are of money that came in", "which marks are of money that went out"],
+        [
+            *("which marks are of money that came in", "which marks are of money that went out"),
+            *("marks of positive amounts", "marks of negative amounts"),
+        ],
     ),
     "marks beside amounts of two columns are units": (
         "id;date;currency;debit;credit;type\n1;2025-11-12;EUR;1.50 Dr.;;sale\n2;2025-11-12;EUR;;0.50 Cr.;refund\n",
@@ -599,6 +608,26 @@ def test_a_file_of_which_nothing_is_known_is_refused_in_one_line(tmp_path, suffi
     with pytest.raises(ConfigError) as refused:
         guess_mapping(tmp_path / f"books{suffix}")
     assert "\n" not in str(refused.value)
+
+
+def test_a_date_cell_and_a_time_cell_are_a_time_without_a_zone(tmp_path):
+    book = openpyxl.Workbook()
+    book.active.append(["id", "date", "time", "type", "currency", "amount"])
+    book.active.append(["1", datetime(2025, 11, 12), time(23, 59), "sale", "EUR", 1])
+    book.save(tmp_path / "books.xlsx")
+    (doubt,) = guess_mapping(tmp_path / "books.xlsx").doubts
+    assert "no zone" in doubt
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize(("encoding", "wanted"), [("cp1251", "cp1251"), ("utf-8-sig", "utf-8"), ("utf-16", "utf-16")])
+def test_the_encoding_is_found_whatever_ends_the_lines(tmp_path, end, encoding, wanted):
+    lines = ["Номер;Дата;Вид;Валюта;Сумма", *(f"{n};12.11.2025;Оплата;RUB;1,50" for n in (1, 2))]
+    (tmp_path / "books.csv").write_bytes((end.join(lines) + end).encode(encoding))
+    (tmp_path / "books.toml").write_text(guess_mapping(tmp_path / "books.csv").toml("books.csv"), encoding="utf-8")
+    assert read_mapping(str(tmp_path / "books.toml"), tmp_path).encoding == codecs.lookup(wanted).name
+    _, entries = read(tmp_path / "books.csv", tmp_path / "books.toml")
+    assert [entry.amount_minor for entry in entries] == [150, 150]
 
 
 # Statements of a bank
