@@ -15,6 +15,7 @@ from pipelines.reconciliation.ledger_entries import (
     Fault,
     WrongCell,
     digits_of,
+    iso_moment,
     kind_of_value,
     shape_faults,
 )
@@ -374,7 +375,7 @@ def parsed_date(text: str, form: str) -> date | datetime | None:
     """Return the day or the moment that a text is by a format; None: it is none."""
     try:
         if form == ISO:
-            return date.fromisoformat(text) if re.fullmatch(r"\d{4}-\d\d-\d\d", text) else datetime.fromisoformat(text)
+            return iso_moment(text)
         moment = datetime.strptime(text, form)  # noqa: DTZ007 - its zone is the mapping's
     except ValueError:
         return None

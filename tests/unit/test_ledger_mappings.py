@@ -22,6 +22,7 @@ from pipelines.reconciliation.guess_mapping import guess_mapping
 from pipelines.reconciliation.ledger_files import read_ledger_file
 from pipelines.reconciliation.ledger_import import EntryReader
 from pipelines.reconciliation.mapping import read_mapping
+from pipelines.reconciliation.statements import BATCH
 from resources.currencies import exponent_of
 from resources.errors import ConfigError
 
@@ -656,6 +657,108 @@ def test_a_statement_that_is_cut_or_of_another_kind_is_refused_as_a_whole(tmp_pa
     (tmp_path / "bank.xml").write_text(STATEMENT.replace(*change), encoding="utf-8")
     with pytest.raises(ConfigError, match=r"is no camt\.053 file"):
         read(tmp_path / "bank.xml", "camt053")
+
+
+def camt(*entries: str, name: str = "S-1", balances: str = "") -> str:
+    """A statement of camt.053 with these entries."""
+    account = "<Acct><Id><IBAN>DE02</IBAN></Id></Acct>"
+    statement = f"<Stmt><Id>{name}</Id>{account}{balances}{''.join(entries)}</Stmt>"
+    return f"<Document><BkToCstmrStmt>{statement}</BkToCstmrStmt></Document>"
+
+
+def camt_entry(amount: str, mark: str = "CRDT", more: str = "", day: str = "<Dt>2025-11-12</Dt>") -> str:
+    """An entry of 12 November."""
+    status = f"<Sts>BOOK</Sts><BookgDt>{day}</BookgDt>"
+    return f'<Ntry><Amt Ccy="EUR">{amount}</Amt><CdtDbtInd>{mark}</CdtDbtInd>{status}{more}</Ntry>'
+
+
+def camt_batch(*parts: tuple[str, str, str]) -> str:
+    """The transactions of an entry: amount, currency, and a mark of its own or none."""
+    marks = [(amount, currency, mark and f"<CdtDbtInd>{mark}</CdtDbtInd>") for amount, currency, mark in parts]
+    texts = [f'<TxDtls><Amt Ccy="{currency}">{amount}</Amt>{mark}</TxDtls>' for amount, currency, mark in marks]
+    return f"<NtryDtls>{''.join(texts)}</NtryDtls>"
+
+
+def balance(code: str, amount: str, mark: str = "CRDT") -> str:
+    """A balance of a statement of camt.053."""
+    kind = f"<Tp><CdOrPrtry><Cd>{code}</Cd></CdOrPrtry></Tp>"
+    return f'<Bal>{kind}<Amt Ccy="EUR">{amount}</Amt><CdtDbtInd>{mark}</CdtDbtInd></Bal>'
+
+
+BATCHES = {  # an entry, its transactions, and what they come to: type and amount of each
+    "the sign of the entry": ("10.00", "DBIT", [("6.00", "EUR", ""), ("4.00", "EUR", "")], [-600, -400]),
+    "a sign of its own": ("10.00", "CRDT", [("12.00", "EUR", "CRDT"), ("2.00", "EUR", "DBIT")], [1200, -200]),
+    "adds up without the sign alone": ("10.00", "CRDT", [("6.00", "EUR", ""), ("4.00", "EUR", "DBIT")], None),
+    "another currency": ("10.00", "CRDT", [("6.00", "USD", ""), ("4.00", "USD", "")], None),
+}
+
+
+@pytest.mark.parametrize("name", BATCHES)
+def test_a_transaction_of_a_batch_has_its_own_sign_and_the_currency_of_its_entry(tmp_path, name):
+    amount, mark, parts, wanted = BATCHES[name]
+    (tmp_path / "bank.xml").write_text(camt(camt_entry(amount, mark, camt_batch(*parts))))
+    reader, entries = read(tmp_path / "bank.xml", "camt053")
+    signs = {"sale": 1, "refund": -1}
+    assert [signs[entry.operation_type] * entry.amount_minor for entry in entries] == (wanted or [])
+    assert [fault.problem for fault in reader.faults] == ([] if wanted else [BATCH.problem])
+
+
+@pytest.mark.parametrize("opening", ["OPBD", "PRCD"])
+@pytest.mark.parametrize(("closing", "is_whole"), [("107.00", True), ("117.00", False)])
+def test_a_camt_statement_leads_from_its_opening_to_its_closing_balance(tmp_path, opening, closing, is_whole):
+    entries = [camt_entry("10.00"), camt_entry("3.00", "DBIT"), camt_entry("5.00").replace("BOOK", "PDNG")]
+    balances = balance(opening, "100.00") + balance("CLBD", closing) + balance("CLAV", "1.00")
+    (tmp_path / "bank.xml").write_text(camt(*entries, balances=balances))
+    if is_whole:
+        assert len(read(tmp_path / "bank.xml", "camt053")[1]) == 2
+    else:
+        with pytest.raises(ConfigError, match="do not lead from its opening to its closing balance"):
+            read(tmp_path / "bank.xml", "camt053")
+
+
+@pytest.mark.parametrize("day", ["2025-11-12", "2025-11-12Z", "2025-11-12+02:00", "2025-11-12-05:00"])
+def test_a_day_of_camt_is_that_day_whatever_zone_stands_behind_it(tmp_path, day):
+    (tmp_path / "bank.xml").write_text(camt(camt_entry("1.00", day=f"<Dt>{day}</Dt>")))
+    (entry,) = read(tmp_path / "bank.xml", "camt053")[1]
+    assert (entry.is_date_only, entry.booked_at) == (True, datetime(2025, 11, 12, tzinfo=UTC))
+
+
+def swift(number: str, opened: str, closed: str, *days: str) -> str:
+    """A statement of MT940 with an entry of 5.00 for each (value day, month and day of its booking)."""
+    lines = [f":61:{day}C5,00NTRFNONREF" for day in days]
+    head = [":20:X", ":25:1", f":28C:{number}", f":60F:C{opened}EUR0,00"]
+    return "\r\n".join([*head, *lines, f":62F:C{closed}EUR{5 * len(days)},00", "-", ""])
+
+
+NEIGHBOURS = {  # two statements of an account, no entry of which is the same
+    "camt: entries numbered in each statement": [
+        camt(camt_entry("1.00", more="<NtryRef>1</NtryRef>"), name=name) for name in ("S-1", "S-2")
+    ],
+    "camt: no reference, in words": [
+        camt(*[camt_entry("1.00", more="<AcctSvcrRef>NONREF</AcctSvcrRef>")] * 2, name=name) for name in ("S-1", "S-2")
+    ],
+    "MT940: numbered": [swift("7", "251111", "251112", "2511121112"), swift("8", "251112", "251113", "2511131113")],
+    "MT940: not numbered": [swift("0", "251111", "251112", "2511121112"), swift("0", "251112", "251113", "2511131113")],
+    "MT940: not numbered, with sheets": [
+        swift("00000/001", "251111", "251112", "2511121112"),
+        swift("00000/001", "251112", "251113", "2511131113"),
+    ],
+    "MT940: the first of two years": [
+        swift("1", "250101", "250102", "2501020102", "2501020102"),
+        swift("1", "251230", "260102", "2601020102", "2512311231"),
+    ],
+}
+
+
+@pytest.mark.parametrize("name", NEIGHBOURS)
+def test_an_entry_of_a_statement_never_replaces_one_of_another_statement(tmp_path, name):
+    found: list[list[str]] = []
+    for text in NEIGHBOURS[name]:
+        (tmp_path / "bank").write_text(text, newline="")
+        reader, entries = read(tmp_path / "bank", "camt053" if name.startswith("camt") else "mt940")
+        assert reader.faults == []
+        found.append([entry.entry_id for entry in entries])
+    assert not {*found[0]} & {*found[1]}
 
 
 @pytest.mark.parametrize(
