@@ -3,6 +3,7 @@
 What the columns hold is looked at in `guess_mapping`.
 """
 
+import codecs
 import json
 import re
 from collections import Counter
@@ -152,7 +153,7 @@ def _encoding_of(path: Path, notes: list[Line]) -> str:
         notes.append(Line("encoding", "utf-16"))
         return "utf-16"
     try:
-        content[: content.rfind(b"\n") + 1].decode("utf-8")
+        codecs.getincrementaldecoder("utf-8")().decode(content)  # which may end within a letter
     except UnicodeDecodeError:
         text = content.decode("cp1252", errors="replace")
         letters = [letter for letter in text if letter.isalpha()]

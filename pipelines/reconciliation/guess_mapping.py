@@ -40,6 +40,7 @@ WORDS = {  # their words, by ours
 }
 TOTALS = re.compile(r"(?i)^\W*(total|totals|grand total|sum|summe|gesamt|gesamtsumme|итого|всего|saldo)\b.*|^\*+$")
 UNIT = re.compile(r"[^\W\d_]+\.?|[^\w\s.,'’+\-\u2212\u2013()]+")  # a code, or a symbol, beside a number
+MARKS = {"cr", "dr", "db", "c", "d", "s", "h"}  # beside a number, they say which way the money went
 DAYS = ("%Y-%m-%d", "%Y/%m/%d", "%d.%m.%Y", "%d.%m.%y", "%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y", "%m-%d-%Y", "%Y%m%d")
 CLOCKS = ("", " %H:%M:%S", " %H:%M", "T%H:%M:%S", " %I:%M:%S %p", " %I:%M %p", " %H:%M:%S%z", " %H:%M:%S %z")
 
@@ -131,7 +132,7 @@ def _guess_numbers(table: Table, guess: Guess) -> None:
     texts = [value.strip() for value in values if isinstance(value, str)]
     marks = _marks_of(texts)
     if marks is None:
-        sample = next(text for text in texts if re.search(r"[.,]\d{3}$", text))
+        sample = next(text for text in texts if "." in text or "," in text)
         note = f"{sample} has one mark, and three digits behind it: is it the decimal mark?"
         guess.top.append(Line("decimal", "? . or ,", f"{note} If not, the other one is, and thousands = it"))
         marks = (".", "")
@@ -143,14 +144,17 @@ def _guess_numbers(table: Table, guess: Guess) -> None:
     if any(isinstance(value, float) and not value.is_integer() for value in values):
         note = "cells are numbers with a fraction: true takes them as shown, if they have at most 15 digits; else: text"
         guess.top.append(Line("fraction_cells", "? true or false", note))
-    units = sorted({unit for text in texts for unit in UNIT.findall(text)})
+    beside = sorted({unit for text in texts for unit in UNIT.findall(text)})
+    has_sides = "debit" in table.places  # columns that say it as well: then the marks are no more than units
+    marks_beside = [unit for unit in beside if unit.strip(".").lower() in MARKS and not has_sides]
+    units = [unit for unit in beside if unit not in marks_beside]
     if units:
         is_doubt = len(units) > 1 and "currency" not in table.places
         note = f"{' and '.join(units)} stand beside the numbers"
         note += ": in which currency is a row, if no column has it" if is_doubt else ""
         guess.top.append(Line("units", ["?"] * is_doubt + units, note))
     layout = LedgerMapping(decimal=marks[0], thousands=marks[1], units=tuple(units), fraction_cells=True)
-    _guess_direction(table, guess, Numbers(layout))
+    _guess_direction(table, guess, Numbers(layout), marks_beside)
     for name in ("amount", "amount_minor", "fee", "fee_minor"):
         if name not in table.places or (name.startswith("amount") and "debit" in table.places):
             continue
@@ -181,37 +185,39 @@ def _marks_of(texts: Sequence[str]) -> tuple[str, str] | None:
     return ".", spaced or quoted
 
 
-def _guess_direction(table: Table, guess: Guess, numbers: Numbers) -> None:
+def _guess_direction(table: Table, guess: Guess, numbers: Numbers, marks_beside: list[str]) -> None:
     """Say which way the money went, where amounts have signs or stand in two columns, or no column has the type."""
     places = table.places
     words = _words_of(table, "operation_type")
     by_columns = "debit" in places and "credit" in places
     column = places["debit"] if by_columns else places.get("amount", places.get("amount_minor", 0))
-    kinds: dict[str, set[str]] = {"positive": set(), "negative": set()}
-    has_negative = False
+    kinds: dict[str, set[str | None]] = {"positive": set(), "negative": set()}
     for row in table.rows:
-        number = Decimal(0)
         with suppress(WrongCell, IndexError):  # whatever is no number says nothing about the sign
             number = numbers.summand(row[column])
-        is_negative = not number if by_columns else number < 0
-        has_negative |= is_negative
-        if words and (word := words.get(cell_text(row, places["operation_type"]))):
-            kinds["negative" if is_negative else "positive"].add(word)
-    if not (by_columns or has_negative or "operation_type" not in places):
+            is_negative = not number if by_columns else number < 0
+            theirs = cell_text(row, places["operation_type"]) if words else ""
+            kinds["negative" if is_negative else "positive"].add(words.get(theirs))
+    has_negative = bool(kinds["negative"])
+    if not (by_columns or has_negative or marks_beside or "operation_type" not in places):
         return
     lines = [Line(), Line("[direction]")]
+    by_marks = not by_columns and bool(marks_beside or ("mark" in places and not has_negative))
     if by_columns:
         lines += [Line(side, table.column(side)) for side in ("debit", "credit")]
-    elif "mark" in places and not has_negative:
-        marks = f"? some of {' '.join(sorted({*table.texts('mark')}))}"
-        lines.append(Line("mark", table.column("mark")))
+    elif by_marks:
+        marks = f"? some of {' '.join(marks_beside or sorted({*table.texts('mark')}))}"
+        lines += [] if marks_beside else [Line("mark", table.column("mark"))]
         lines.append(Line("positive_marks", marks, "which marks are of money that came in"))
         lines.append(Line("negative_marks", marks, "which marks are of money that went out"))
     for side in ("positive", "negative"):
         if "operation_type" not in places:
             lines.append(Line(side, "? sale, refund or payout", f"no column has the type: what is a {side} amount"))
-        elif kinds[side]:
-            lines.append(Line(side, sorted(kinds[side]), f"the types that have {side} amounts in this file"))
+        elif by_marks:
+            types = sorted(filter(None, {*words.values()}))
+            lines.append(Line(side, f"? some of {' '.join(types)}", f"which types have marks of {side} amounts"))
+        elif types := sorted(filter(None, kinds[side])):
+            lines.append(Line(side, types, f"the types that have {side} amounts in this file"))
     guess.tables[:0] = lines
 
 
@@ -239,7 +245,7 @@ def _guess_dates(table: Table, guess: Guess) -> None:
         else:
             guess.top.append(Line("dates", forms[0], f"dates look like {texts[0]}"))
         has_times = has_times or any(has_hours(form) and "%z" not in form for form in forms)
-    if has_times:
+    if has_times or (clock is not None and any(isinstance(value, time) for value in table.values("time"))):
         note = "the file has times and no zone: in which zone are they, UTC or for example Europe/Berlin"
         guess.top.append(Line("zone", "? which zone", note))
 

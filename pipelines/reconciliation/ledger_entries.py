@@ -54,6 +54,7 @@ DIGITS = re.compile(r"\d+", re.ASCII)
 LETTERLESS = re.compile(r"[\W\d_]+")  # in place of an id of digits, a number or a date as a spreadsheet shows it
 CURRENCY = re.compile(r"[A-Z0-9]{3,8}")
 DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
+BEFORE_TIME = re.compile(r"[\dW-]+[Tt ]", re.ASCII)  # a day, and what stands between it and its time
 NUMBER = re.compile(r"\d{1,40}(\.\d{1,40})?", re.ASCII)
 
 Exponent = Callable[[str, date], int | None]
@@ -231,7 +232,7 @@ def _moment(row: Mapping[str, Any], name: str, zone: ZoneInfo) -> tuple[datetime
         raise WrongCell(*MISSING)
     if isinstance(cell, str):
         try:
-            value = date.fromisoformat(cell) if DAY.fullmatch(cell) else datetime.fromisoformat(cell)
+            value = iso_moment(cell)
         except ValueError:
             raise WrongCell("is no time", "write 2026-01-31T14:05:00+01:00 or 2026-01-31") from None
     if isinstance(value, datetime):
@@ -243,6 +244,19 @@ def _moment(row: Mapping[str, Any], name: str, zone: ZoneInfo) -> tuple[datetime
     if not isinstance(value, date):
         raise WrongCell(f"is a {kind_of_value(value)}, no time", "write 2026-01-31T14:05:00+01:00 or 2026-01-31")
     return _in_range(datetime.combine(value, time(), zone)), True
+
+
+def iso_moment(text: str) -> date | datetime:
+    """Return the day or the moment of a text; of a day with an offset behind it, the library would make a time.
+
+    Raises:
+        ValueError: it is none.
+    """
+    if DAY.fullmatch(text):
+        return date.fromisoformat(text)
+    if not BEFORE_TIME.match(text):
+        raise ValueError
+    return datetime.fromisoformat(text)
 
 
 def _in_range(moment: datetime) -> datetime:

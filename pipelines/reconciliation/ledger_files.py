@@ -65,8 +65,20 @@ class Layout:
     header: Annotated[int, whole(0, 10_000)] = 1  # its row; 0: there is none, and columns are named A, B, C, …
 
 
-WORKBOOK = b"PK\x03\x04"  # how a file begins that is one
-LOCKED = b"\xd0\xcf\x11\xe0"  # how a workbook begins that is locked, or of the old format
+OTHER_KINDS = (  # how files begin that are read as another kind, what they are, what to do; and the kind of each
+    (rb"PK\x03\x04.{26}(\[Content_T|_rels/|docProps/|xl/)", "is a workbook: name a mapping of kind xlsx", "XLSX"),
+    (rb"PK\x03\x04.{26}mimetypeapplication", "is an OpenDocument file: save it as .xlsx, or as CSV UTF-8", ""),
+    (rb"PK\x03\x04|\x1f\x8b|7z\xbc\xaf|Rar!", "is an archive: unpack it, and name the file in it", ""),
+    (rb"\xd0\xcf\x11\xe0", "needs a password, or is an old .xls: save it as .xlsx without one", ""),
+    (rb"PAR1\x15", "is a Parquet file: end its name with .parquet, or name a mapping of kind parquet", "Parquet"),
+    (rb"%PDF-", "is a PDF: export CSV or .xlsx", ""),
+    (
+        rb"(\xef\xbb\xbf)?\s*<(\?xml|!doctype|html|table|head|meta)",
+        "is HTML or XML: save it as .xlsx, or name the mapping of a statement",
+        "camt.053",
+    ),
+    (rb"(\xef\xbb\xbf)?\s*(\[\s*)?[\[{]\s*[\"{\[]", "is JSON: export CSV or .xlsx", ""),
+)
 FORMULA = re.compile(rb"<(\w+:)?f[ />]")
 # of a workbook's texts: a pair of UTF-16 units, or one that is a character by itself (ECMA-376, ST_Xstring)
 ESCAPE = re.compile(r"_x(?i:(d[89ab][\da-f]{2})__(?-i:x)(d[c-f][\da-f]{2})|(?!d[89a-f])([\da-f]{4}))_", re.ASCII)
@@ -116,6 +128,20 @@ def check_file(path: Path) -> None:
         if path.exists():
             raise ConfigError(f"{path} is a folder or a device: name one file.")
         raise ConfigError(f"there is no file {path}: check the path.")
+
+
+def _check_kind(path: Path, kind: str) -> None:
+    """Check that a file does not begin as one of another kind does.
+
+    Raises:
+        ConfigError: it does; what it is, and what to do.
+    """
+    start = start_of(path, 200)
+    for begins, words, own in OTHER_KINDS:
+        if re.match(begins, start, re.DOTALL | re.IGNORECASE):
+            if own != kind:
+                raise ConfigError(f"{path.name} {words}.")
+            return
 
 
 def start_of(path: Path, size: int) -> bytes:
@@ -176,8 +202,7 @@ def _csv_rows(path: Path, layout: Layout) -> Rows:
     before = max(layout.header - 1, 0)
     line = before + 1
     try:
-        if start_of(path, len(WORKBOOK)) == WORKBOOK:
-            raise ConfigError(f"{path.name} is a workbook, and was to be read as CSV: name a mapping of kind xlsx.")
+        _check_kind(path, "CSV")
         with path.open(encoding=encoding, newline="") as file:
             for _ in range(before):  # a title, of which no quote is closed
                 file.readline()
@@ -346,6 +371,5 @@ def whole_file(path: Path, what: str) -> Iterator[None]:
     except ConfigError:
         raise
     except Exception as error:  # noqa: BLE001 - of a library, about bytes that somebody else wrote
-        if start_of(path, len(LOCKED)) == LOCKED:
-            what = "file that can be read: it needs a password, or is an old .xls: save it as .xlsx without one"
+        _check_kind(path, what.split(maxsplit=1)[0])
         raise ConfigError(f"{path.name} is no {what} ({type(error).__name__}).") from None

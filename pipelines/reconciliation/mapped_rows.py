@@ -15,6 +15,7 @@ from pipelines.reconciliation.ledger_entries import (
     Fault,
     WrongCell,
     digits_of,
+    iso_moment,
     kind_of_value,
     shape_faults,
 )
@@ -51,17 +52,18 @@ class MappedRows:
         self.faults: list[Fault] = []
         self.skipped: Counter[str] = Counter()
         self._numbers = Numbers(mapping)
+        direction = mapping.direction or Direction()
+        self._amounts = Numbers(mapping, direction) if direction.has_marks_in_numbers else self._numbers
         self._moment = _Moments(mapping).read
         kinds = {"skip": mapping.skip, "totals row": mapping.totals}
         self._rules = [(kind, rule, self.column(rule.column)) for kind, rules in kinds.items() for rule in rules]
         self._sums = {rule.sum_of: Decimal(0) for rule in mapping.totals if rule.sum_of}
         self._summed = {name: self.column(name) for name in self._sums}
         self._number_places: list[int] = []
+        self._amount = "amount_minor" if "amount_minor" in mapping.fields else "amount"
         self._readers = {name: self._reader(name, source) for name, source in mapping.fields.items()}
         self._places = {name: " and ".join(source.columns) or name for name, source in mapping.fields.items()}
-        self._amount = "amount_minor" if "amount_minor" in mapping.fields else "amount"
         self._unit_currencies = {unit: codes for unit in mapping.units if (codes := _currencies_of(unit))}
-        direction = mapping.direction or Direction()
         self._sides = [self.column(name) for name in (direction.debit, direction.credit) if name]
         self._mark = self.column(direction.mark) if direction.mark else None
         if self._sides:
@@ -110,7 +112,7 @@ class MappedRows:
         faults = faults or self._unit_faults(line, row, values)
         for name, column in self._summed.items():
             try:
-                self._sums[name] += self._numbers.summand(values[column])
+                self._sums[name] += self._amounts.summand(values[column])
             except WrongCell as wrong:
                 faults = faults or [wrong.fault(line, name)]
         return faults or row
@@ -127,7 +129,7 @@ class MappedRows:
 
     def _totals_fault(self, line: int, rule: Rule, values: list[Any]) -> list[Fault] | None:
         try:
-            total = self._numbers.summand(values[self._summed[rule.sum_of]])
+            total = self._amounts.summand(values[self._summed[rule.sum_of]])
         except WrongCell as wrong:
             return [wrong.fault(line, rule.sum_of)]
         if total == self._sums[rule.sum_of]:
@@ -141,7 +143,8 @@ class MappedRows:
             return self._moment_of(source)
         text = self._template(source) if source.template else self._cell(name, source)
         if name in NUMBERS:
-            return lambda values: _negated(self._numbers.read(text(values)), negate=source.negate)
+            numbers = self._amounts if name == self._amount else self._numbers
+            return lambda values: _negated(numbers.read(text(values)), negate=source.negate)
         return text
 
     def _cell(self, name: str, source: Source) -> Read:
@@ -242,9 +245,11 @@ def _negated(number: Any, *, negate: bool) -> Any:
 
 
 class Numbers:
-    """Cells as decimals: exactly what the cell says, or refused."""
+    """Cells as decimals: exactly what the cell says, or refused; by marks in the cell (`5.00 CR`) with their sign."""
 
-    def __init__(self, mapping: LedgerMapping) -> None:
+    def __init__(self, mapping: LedgerMapping, marks: Direction | None = None) -> None:
+        self._marks = dict.fromkeys(marks.positive_marks, False) if marks else {}
+        self._marks |= dict.fromkeys(marks.negative_marks, True) if marks else {}
         self._takes_fractions, self._form = mapping.fraction_cells, re.compile(_number_form(mapping), re.ASCII)
         self._advice = f"the mapping reads 1{mapping.thousands}234{mapping.decimal}56"
         self._of_text = lru_cache(maxsize=4096)(self._read_text)
@@ -253,6 +258,8 @@ class Numbers:
         """Return the number, None for an empty cell; what is none of a cell's numbers as it is: typing refuses it."""
         if isinstance(value, str):
             return self._of_text(value.strip())
+        if self._marks and isinstance(value, int | float | Decimal):
+            raise WrongCell("is a number, without a mark", "export the column as text, with its marks")
         if isinstance(value, float) and self._takes_fractions:
             exact = Decimal(repr(value))
             if exact.is_finite() and len(exact.as_tuple().digits) <= DIGITS_OF_A_CELL:
@@ -268,11 +275,20 @@ class Numbers:
     def _read_text(self, text: str) -> Decimal | None:
         if not text:
             return None
+        mark = ""
+        if self._marks:
+            beside = [mark for mark in self._marks if text.startswith(mark) or text.endswith(mark)]
+            if not beside:
+                raise WrongCell("has no mark of the mapping", "add it to the mapping's marks")
+            mark = max(beside, key=len)
+            text = (text.removesuffix(mark) if text.endswith(mark) else text.removeprefix(mark)).strip()
         match = self._form.fullmatch(text)
         if match is None:
             raise WrongCell("is no number as the mapping has it", self._advice)
         opened, sign, digits, fraction, behind = match.groups()
-        minus = "-" if opened or behind or sign in MINUS else ""
+        if self._marks and (opened or behind or sign):
+            raise WrongCell("has a sign beside the mark", "correct the file")
+        minus = "-" if opened or behind or sign in MINUS or self._marks.get(mark) else ""
         whole = re.sub(r"\D", "", digits)
         return Decimal(f"{minus}{whole}.{fraction or ''}")
 
@@ -359,7 +375,7 @@ def parsed_date(text: str, form: str) -> date | datetime | None:
     """Return the day or the moment that a text is by a format; None: it is none."""
     try:
         if form == ISO:
-            return date.fromisoformat(text) if re.fullmatch(r"\d{4}-\d\d-\d\d", text) else datetime.fromisoformat(text)
+            return iso_moment(text)
         moment = datetime.strptime(text, form)  # noqa: DTZ007 - its zone is the mapping's
     except ValueError:
         return None

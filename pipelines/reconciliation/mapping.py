@@ -93,9 +93,14 @@ class Direction(Table):
     negative: Annotated[tuple[str, ...], TEXTS] = ()
     debit: str = ""  # the column of amounts that count as positive
     credit: str = ""  # the column of those that count as negative
-    mark: str = ""  # the column of a mark beside the amount
+    mark: str = ""  # the column of a mark beside the amount; without one, the marks stand in the amount's own cell
     positive_marks: Annotated[tuple[str, ...], TEXTS] = ()
     negative_marks: Annotated[tuple[str, ...], TEXTS] = ()
+
+    @property
+    def has_marks_in_numbers(self) -> bool:
+        """Whether each amount says its sign by a mark in its cell: `5.00 CR`."""
+        return bool(self.positive_marks) and not self.mark
 
 
 @dataclass(frozen=True)
@@ -240,10 +245,12 @@ def _contradictions(mapping: LedgerMapping) -> Iterator[str]:
 def _contradictions_of(direction: Direction, *, is_type_given: bool) -> Iterator[str]:
     if bool(direction.debit) != bool(direction.credit):
         yield "direction.debit and direction.credit go together: name both columns"
-    if direction.debit and direction.mark:
+    if direction.debit and (direction.mark or direction.positive_marks):
         yield "direction has debit and credit columns and a mark: keep one of them"
-    if bool(direction.mark) != bool(direction.positive_marks and direction.negative_marks):
-        yield "direction.mark, direction.positive_marks and direction.negative_marks go together"
+    if not bool(direction.mark) <= bool(direction.positive_marks) == bool(direction.negative_marks):
+        yield "direction.positive_marks and direction.negative_marks go together, and direction.mark needs both"
+    if both := {*direction.positive_marks} & {*direction.negative_marks}:
+        yield f"direction has {min(both)!r} among the marks of both signs: keep one of them"
     if not is_type_given and max(len(direction.positive), len(direction.negative)) > 1:
         yield "direction.positive and direction.negative name one type each, where no column gives the type"
     if not direction.positive and not direction.negative:

@@ -5,10 +5,13 @@ from __future__ import annotations
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pipelines.reconciliation.ledger_entries import COLUMNS, Entry, Fault, header_faults, typed_entry
+from pipelines.reconciliation.mapped_rows import parsed_date
+from pipelines.reconciliation.mapping import ISO
 
 UTC = ZoneInfo("UTC")
 EXPONENTS = {"JPY": 0, "EUR": 2, "KWD": 3, "CLF": 4}
@@ -37,6 +40,13 @@ def test_an_amount_in_major_units_is_exactly_its_minor_units_as_text_and_as_deci
 def test_minor_units_are_taken_as_they_are(minor):
     for value in (minor, str(minor), Decimal(minor)):
         assert typed(amount_minor=value).amount_minor == minor
+
+
+@pytest.mark.parametrize("text", ["2024-03-05+02:00", "2024-03-05-05:00", "2024-03-05x02:00", "2024-03-05_02:00"])
+def test_an_offset_behind_a_day_is_no_time_of_the_day(text):
+    assert parsed_date(text, ISO) is None
+    (fault,) = typed(booked_at=text, amount="1")
+    assert (fault.column, fault.problem) == ("booked_at", "is no time")
 
 
 @given(st.floats())

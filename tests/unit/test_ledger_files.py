@@ -17,6 +17,7 @@ from pyarrow import parquet
 
 from pipelines.reconciliation.ledger_entries import WrongCell, text_field
 from pipelines.reconciliation.ledger_files import column_letter, read_ledger_file
+from resources.errors import ConfigError
 
 NAMES = ("entry_id", "", "amount", "note")
 TEXT = st.text(
@@ -56,6 +57,46 @@ def test_the_same_values_are_read_back(tmp_path, suffix, rows):
     assert names == list(NAMES)
     back = [["" if value is None else str(value) for value in row] for _, row in read]
     assert back == [["" if value is None else str(value) for value in row] for row in rows]
+
+
+def archive(*names: str) -> bytes:
+    """A zip archive with these files in it."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as file:
+        for name in names:
+            file.writestr(name, "application/vnd.oasis.opendocument.spreadsheet")
+    return out.getvalue()
+
+
+OTHERS = {  # what a file begins with, and the words that it is refused with under each ending but its own
+    "a zipped export": (archive("books.csv"), "is an archive: unpack it", ""),
+    "a zipped export of gzip": (b"\x1f\x8b\x08" + bytes(9), "is an archive: unpack it", ""),
+    "OpenDocument": (archive("mimetype", "content.xml"), "is an OpenDocument file: save it as .xlsx", ""),
+    "a workbook": (archive("[Content_Types].xml", "xl/workbook.xml"), "is a workbook: name a mapping", ".xlsx"),
+    "an old workbook": (b"\xd0\xcf\x11\xe0" + bytes(2000), "needs a password, or is an old .xls", ""),
+    "Parquet": (b"PAR1\x15" + bytes(20), "is a Parquet file: end its name", ".parquet"),
+    "a PDF": (b"%PDF-1.7\n\xe2\xe3\xcf\xd3", "is a PDF: export CSV", ""),
+    "a page that calls itself a workbook": (b"\xef\xbb\xbf\r\n<HTML><table>", "is HTML or XML: save it", ""),
+    "XML of Excel 2003": (b'<?xml version="1.0"?><Workbook>', "is HTML or XML: save it", ""),
+    "JSON": (b'[\n  {"id": "A", "amount": 1.5}]', "is JSON: export CSV", ""),
+    "lines of JSON": (b'{"id": "A", "amount": 1.5}\n', "is JSON: export CSV", ""),
+}
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".xlsx", ".parquet"])
+@pytest.mark.parametrize("name", OTHERS)
+def test_a_file_that_is_of_another_kind_than_its_name_is_told_as_what_it_is(tmp_path, name, suffix):
+    content, words, own = OTHERS[name]
+    (tmp_path / f"books{suffix}").write_bytes(content)
+    with pytest.raises(ConfigError) as refused:
+        list(read_ledger_file(tmp_path / f"books{suffix}")[1])
+    assert words in str(refused.value) or own == suffix
+
+
+@pytest.mark.parametrize("header", ["<TICKER>,<DATE>", "PAR1,a", "PK,a", "[id],a", "{id},a"])
+def test_a_header_that_only_looks_so_is_read(tmp_path, header):
+    (tmp_path / "books.csv").write_text(f"{header}\n1,2\n")
+    assert read_ledger_file(tmp_path / "books.csv")[0] == header.split(",")
 
 
 @pytest.mark.parametrize(("number", "letter"), [(0, "A"), (25, "Z"), (26, "AA"), (51, "AZ"), (52, "BA"), (702, "AAA")])

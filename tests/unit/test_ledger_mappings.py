@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from decimal import Decimal
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -21,6 +22,7 @@ from pipelines.reconciliation.guess_mapping import guess_mapping
 from pipelines.reconciliation.ledger_files import read_ledger_file
 from pipelines.reconciliation.ledger_import import EntryReader
 from pipelines.reconciliation.mapping import read_mapping
+from pipelines.reconciliation.statements import BATCH
 from resources.currencies import exponent_of
 from resources.errors import ConfigError
 
@@ -150,6 +152,12 @@ WRONG = {
         PLAIN.replace('amount = "Amount"\n', "") + "[direction]\ndebit = 'S'\npositive = 'sale'\n",
         "go together",
     ),
+    "marks of one sign": (PLAIN + "[direction]\npositive = 'sale'\npositive_marks = 'CR'\n", "go together"),
+    "a mark of both signs": (
+        PLAIN + "[direction]\npositive = 'sale'\npositive_marks = 'CR'\nnegative_marks = ['DR', 'CR']\n",
+        "has 'CR' among the marks of both signs",
+    ),
+    "a column of marks without marks": (PLAIN + "[direction]\npositive = 'sale'\nmark = 'X'\n", "needs both"),
     "a table that is a list": (PLAIN + "[[direction]]\npositive = 'sale'\n", "direction is no table"),
     "a list that is a table": (PLAIN + "[skip]\ncolumn = 'X'\n", "skip is no list"),
     "two sources": (PLAIN + "fee = { column = 'X', value = '1' }\n", "needs one of column, template and value"),
@@ -264,6 +272,7 @@ SIGNS = PLAIN + "[direction]\npositive = 'sale'\nnegative = 'refund'\n"
 COLUMNS = PLAIN.replace('amount = "Amount"\n', "").replace("operation_type = {", "reference = {")
 COLUMNS += "[direction]\ndebit = 'S'\ncredit = 'H'\npositive = 'sale'\nnegative = 'refund'\n"
 MARKS = SIGNS + "mark = 'SH'\npositive_marks = 'S'\nnegative_marks = ['H']\n"
+IN_CELL = "units = 'EUR'\n" + SIGNS + "positive_marks = 'CR'\nnegative_marks = ['DR', 'DCR']\n"
 DIRECTIONS = {
     "a positive sale": (SIGNS, HEADER + '1,11.11.2025,Zahlung,"5,00"', ("sale", 500)),
     "a negative refund": (SIGNS, HEADER + '1,11.11.2025,Erstattung,"5,00-"', ("refund", 500)),
@@ -277,6 +286,21 @@ DIRECTIONS = {
     "a mark": (MARKS, "No,Date,Type,Amount,SH\n1,11.11.2025,Erstattung,5,H", ("refund", 500)),
     "a mark of the other way": (MARKS, "No,Date,Type,Amount,SH\n1,11.11.2025,Zahlung,5,H", "which sale is not"),
     "an unknown mark": (MARKS, "No,Date,Type,Amount,SH\n1,11.11.2025,Zahlung,5,X", "has no mark of the mapping"),
+    "a mark in the cell": (IN_CELL, HEADER + '1,11.11.2025,Erstattung,"5,00 DR"', ("refund", 500)),
+    "a mark in the cell before the number": (
+        IN_CELL,
+        HEADER + '1,11.11.2025,Erstattung,"DR\u00a05,00"',
+        ("refund", 500),
+    ),
+    "a mark and a unit": (IN_CELL, HEADER + '1,11.11.2025,Zahlung,"5,00 EUR CR"', ("sale", 500)),
+    "the longer of two marks": (IN_CELL, HEADER + '1,11.11.2025,Erstattung,"5,00DCR"', ("refund", 500)),
+    "a mark in the cell of the other way": (IN_CELL, HEADER + '1,11.11.2025,Zahlung,"5,00 DR"', "which sale is not"),
+    "no mark in the cell": (IN_CELL, HEADER + '1,11.11.2025,Zahlung,"5,00"', "has no mark of the mapping"),
+    "a mark in the cell and a sign": (
+        IN_CELL,
+        HEADER + '1,11.11.2025,Zahlung,"-5,00 CR"',
+        "has a sign beside the mark",
+    ),
     "a mark and a sign": (MARKS, "No,Date,Type,Amount,SH\n1,11.11.2025,Zahlung,-5,S", "has a sign beside the mark"),
 }
 
@@ -518,6 +542,11 @@ GUESSES = {  # a file, and its doubts
         [],
     ),
     "1,234 is a doubt": ("id;date;type;currency;amount\n1;12.11.2025;sale;EUR;1,234\n", ["1,234 has one mark"]),
+    "1,234 is a doubt with a unit too": (
+        "id;date;type;currency;amount\n1;12.11.2025;sale;EUR;1,234 €\n",
+        ["1,234 € has one mark"],
+    ),
+    "1.5E+05 is one": ("id,date,type,currency,amount\n1,2025-11-12,sale,EUR,1.5E+05\n", ["1.5E+05 has one mark"]),
     "1,23 is none": ("id;date;type;currency;amount\n1;12.11.2025;sale;KWD;1,234\n2;12.11.2025;sale;EUR;1,23\n", []),
     "a time without a zone": ("id,date,type,currency,amount\n1,2025-11-12 10:00:00,sale,EUR,1.50\n", ["no zone"]),
     "no currency": ("id,date,type,amount\n1,2025-11-12,sale,1.50\n", ["no column has the currency"]),
@@ -531,6 +560,17 @@ GUESSES = {  # a file, and its doubts
     "symbols of two currencies and no column for them": (
         "id;date;type;amount\n1;13.11.2025;sale;1,50 €\n2;13.11.2025;sale;1,50 $\n",
         ["$ and € stand beside the numbers: in which currency", "no column has the currency"],
+    ),
+    "marks beside amounts say which way the money went": (
+        "id,date,type,currency,amount\n1,2025-11-12,sale,EUR,1.50 CR\n2,2025-11-12,refund,EUR,0.50 DR\n",
+        [
+            *("which marks are of money that came in", "which marks are of money that went out"),
+            *("marks of positive amounts", "marks of negative amounts"),
+        ],
+    ),
+    "marks beside amounts of two columns are units": (
+        "id;date;currency;debit;credit;type\n1;2025-11-12;EUR;1.50 Dr.;;sale\n2;2025-11-12;EUR;;0.50 Cr.;refund\n",
+        [],
     ),
     "French": ("N° pièce;Date;Type;Devise;Montant\n1;13/11/2025;Remboursement;EUR;1\u202f234,50\n", []),
     "Spanish": ("Número;Fecha;Tipo;Divisa;Importe\n1;13/11/2025;Venta;EUR;1.234,50\n", []),
@@ -571,6 +611,26 @@ def test_a_file_of_which_nothing_is_known_is_refused_in_one_line(tmp_path, suffi
     assert "\n" not in str(refused.value)
 
 
+def test_a_date_cell_and_a_time_cell_are_a_time_without_a_zone(tmp_path):
+    book = openpyxl.Workbook()
+    book.active.append(["id", "date", "time", "type", "currency", "amount"])
+    book.active.append(["1", datetime(2025, 11, 12), time(23, 59), "sale", "EUR", 1])
+    book.save(tmp_path / "books.xlsx")
+    (doubt,) = guess_mapping(tmp_path / "books.xlsx").doubts
+    assert "no zone" in doubt
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize(("encoding", "wanted"), [("cp1251", "cp1251"), ("utf-8-sig", "utf-8"), ("utf-16", "utf-16")])
+def test_the_encoding_is_found_whatever_ends_the_lines(tmp_path, end, encoding, wanted):
+    lines = ["Номер;Дата;Вид;Валюта;Сумма", *(f"{n};12.11.2025;Оплата;RUB;1,50" for n in (1, 2))]
+    (tmp_path / "books.csv").write_bytes((end.join(lines) + end).encode(encoding))
+    (tmp_path / "books.toml").write_text(guess_mapping(tmp_path / "books.csv").toml("books.csv"), encoding="utf-8")
+    assert read_mapping(str(tmp_path / "books.toml"), tmp_path).encoding == codecs.lookup(wanted).name
+    _, entries = read(tmp_path / "books.csv", tmp_path / "books.toml")
+    assert [entry.amount_minor for entry in entries] == [150, 150]
+
+
 # Statements of a bank
 
 STATEMENT = (EXPORTS / "camt053.xml").read_text(encoding="utf-8")
@@ -597,6 +657,108 @@ def test_a_statement_that_is_cut_or_of_another_kind_is_refused_as_a_whole(tmp_pa
     (tmp_path / "bank.xml").write_text(STATEMENT.replace(*change), encoding="utf-8")
     with pytest.raises(ConfigError, match=r"is no camt\.053 file"):
         read(tmp_path / "bank.xml", "camt053")
+
+
+def camt(*entries: str, name: str = "S-1", balances: str = "") -> str:
+    """A statement of camt.053 with these entries."""
+    account = "<Acct><Id><IBAN>DE02</IBAN></Id></Acct>"
+    statement = f"<Stmt><Id>{name}</Id>{account}{balances}{''.join(entries)}</Stmt>"
+    return f"<Document><BkToCstmrStmt>{statement}</BkToCstmrStmt></Document>"
+
+
+def camt_entry(amount: str, mark: str = "CRDT", more: str = "", day: str = "<Dt>2025-11-12</Dt>") -> str:
+    """An entry of 12 November."""
+    status = f"<Sts>BOOK</Sts><BookgDt>{day}</BookgDt>"
+    return f'<Ntry><Amt Ccy="EUR">{amount}</Amt><CdtDbtInd>{mark}</CdtDbtInd>{status}{more}</Ntry>'
+
+
+def camt_batch(*parts: tuple[str, str, str]) -> str:
+    """The transactions of an entry: amount, currency, and a mark of its own or none."""
+    marks = [(amount, currency, mark and f"<CdtDbtInd>{mark}</CdtDbtInd>") for amount, currency, mark in parts]
+    texts = [f'<TxDtls><Amt Ccy="{currency}">{amount}</Amt>{mark}</TxDtls>' for amount, currency, mark in marks]
+    return f"<NtryDtls>{''.join(texts)}</NtryDtls>"
+
+
+def balance(code: str, amount: str, mark: str = "CRDT") -> str:
+    """A balance of a statement of camt.053."""
+    kind = f"<Tp><CdOrPrtry><Cd>{code}</Cd></CdOrPrtry></Tp>"
+    return f'<Bal>{kind}<Amt Ccy="EUR">{amount}</Amt><CdtDbtInd>{mark}</CdtDbtInd></Bal>'
+
+
+BATCHES = {  # an entry, its transactions, and what they come to: type and amount of each
+    "the sign of the entry": ("10.00", "DBIT", [("6.00", "EUR", ""), ("4.00", "EUR", "")], [-600, -400]),
+    "a sign of its own": ("10.00", "CRDT", [("12.00", "EUR", "CRDT"), ("2.00", "EUR", "DBIT")], [1200, -200]),
+    "adds up without the sign alone": ("10.00", "CRDT", [("6.00", "EUR", ""), ("4.00", "EUR", "DBIT")], None),
+    "another currency": ("10.00", "CRDT", [("6.00", "USD", ""), ("4.00", "USD", "")], None),
+}
+
+
+@pytest.mark.parametrize("name", BATCHES)
+def test_a_transaction_of_a_batch_has_its_own_sign_and_the_currency_of_its_entry(tmp_path, name):
+    amount, mark, parts, wanted = BATCHES[name]
+    (tmp_path / "bank.xml").write_text(camt(camt_entry(amount, mark, camt_batch(*parts))))
+    reader, entries = read(tmp_path / "bank.xml", "camt053")
+    signs = {"sale": 1, "refund": -1}
+    assert [signs[entry.operation_type] * entry.amount_minor for entry in entries] == (wanted or [])
+    assert [fault.problem for fault in reader.faults] == ([] if wanted else [BATCH.problem])
+
+
+@pytest.mark.parametrize("opening", ["OPBD", "PRCD"])
+@pytest.mark.parametrize(("closing", "is_whole"), [("107.00", True), ("117.00", False)])
+def test_a_camt_statement_leads_from_its_opening_to_its_closing_balance(tmp_path, opening, closing, is_whole):
+    entries = [camt_entry("10.00"), camt_entry("3.00", "DBIT"), camt_entry("5.00").replace("BOOK", "PDNG")]
+    balances = balance(opening, "100.00") + balance("CLBD", closing) + balance("CLAV", "1.00")
+    (tmp_path / "bank.xml").write_text(camt(*entries, balances=balances))
+    if is_whole:
+        assert len(read(tmp_path / "bank.xml", "camt053")[1]) == 2
+    else:
+        with pytest.raises(ConfigError, match="do not lead from its opening to its closing balance"):
+            read(tmp_path / "bank.xml", "camt053")
+
+
+@pytest.mark.parametrize("day", ["2025-11-12", "2025-11-12Z", "2025-11-12+02:00", "2025-11-12-05:00"])
+def test_a_day_of_camt_is_that_day_whatever_zone_stands_behind_it(tmp_path, day):
+    (tmp_path / "bank.xml").write_text(camt(camt_entry("1.00", day=f"<Dt>{day}</Dt>")))
+    (entry,) = read(tmp_path / "bank.xml", "camt053")[1]
+    assert (entry.is_date_only, entry.booked_at) == (True, datetime(2025, 11, 12, tzinfo=UTC))
+
+
+def swift(number: str, opened: str, closed: str, *days: str) -> str:
+    """A statement of MT940 with an entry of 5.00 for each (value day, month and day of its booking)."""
+    lines = [f":61:{day}C5,00NTRFNONREF" for day in days]
+    head = [":20:X", ":25:1", f":28C:{number}", f":60F:C{opened}EUR0,00"]
+    return "\r\n".join([*head, *lines, f":62F:C{closed}EUR{5 * len(days)},00", "-", ""])
+
+
+NEIGHBOURS = {  # two statements of an account, no entry of which is the same
+    "camt: entries numbered in each statement": [
+        camt(camt_entry("1.00", more="<NtryRef>1</NtryRef>"), name=name) for name in ("S-1", "S-2")
+    ],
+    "camt: no reference, in words": [
+        camt(*[camt_entry("1.00", more="<AcctSvcrRef>NONREF</AcctSvcrRef>")] * 2, name=name) for name in ("S-1", "S-2")
+    ],
+    "MT940: numbered": [swift("7", "251111", "251112", "2511121112"), swift("8", "251112", "251113", "2511131113")],
+    "MT940: not numbered": [swift("0", "251111", "251112", "2511121112"), swift("0", "251112", "251113", "2511131113")],
+    "MT940: not numbered, with sheets": [
+        swift("00000/001", "251111", "251112", "2511121112"),
+        swift("00000/001", "251112", "251113", "2511131113"),
+    ],
+    "MT940: the first of two years": [
+        swift("1", "250101", "250102", "2501020102", "2501020102"),
+        swift("1", "251230", "260102", "2601020102", "2512311231"),
+    ],
+}
+
+
+@pytest.mark.parametrize("name", NEIGHBOURS)
+def test_an_entry_of_a_statement_never_replaces_one_of_another_statement(tmp_path, name):
+    found: list[list[str]] = []
+    for text in NEIGHBOURS[name]:
+        (tmp_path / "bank").write_text(text, newline="")
+        reader, entries = read(tmp_path / "bank", "camt053" if name.startswith("camt") else "mt940")
+        assert reader.faults == []
+        found.append([entry.entry_id for entry in entries])
+    assert not {*found[0]} & {*found[1]}
 
 
 @pytest.mark.parametrize(
