@@ -6,7 +6,7 @@ How one stream differs from another stands in `StreamAsset`; the work is in `pip
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from datetime import UTC, date, datetime, timedelta
 from datetime import time as clock
 from functools import partial
@@ -27,12 +27,9 @@ from pipelines.resources import DataApiResource, WarehouseResource, data_api_fro
 from resources.accounts import AccountScope
 from resources.documents import DocumentsConfig
 from resources.warehouse.engine import Warehouse
-from resources.warehouse.ledger import ControlTotal
+from resources.warehouse.ledger import ControlTotal, RowCounts
 
-COUNTS = (
-    *("rows_met", "rows_new", "rows_changed", "rows_unchanged", "rows_rejected"),
-    *("windows", "requests", "requests_in_flight"),
-)
+COUNTS = (*(item.name for item in fields(RowCounts)), "windows", "requests", "requests_in_flight")
 REPORT_SECONDS = 30  # a load that takes longer shows in Dagster which days it has finished
 
 
