@@ -50,7 +50,7 @@ from resources.warehouse.locks import BackfillThrottle, TokenBudget, open_locks
 
 T = TypeVar("T")
 
-FIRST_IN_FLIGHT = 4  # windows, until one of them has told how long it waits
+FIRST_IN_FLIGHT = 4  # windows, until one of them has shown how long it waits
 PROCESSORS = 2  # that windows keep busy: this process and PostgreSQL
 MAY_BE_CUT = timedelta(days=14)  # of a longer one the row that tells how to cut it is asked for while its head comes
 LOADED_AT_ONCE = 2  # windows: one is made ready while PostgreSQL writes another
