@@ -13,7 +13,7 @@ from resources.accounts import accounts_of
 from resources.data_api.client import Client
 from resources.data_api.endpoints import DataApi
 from resources.data_api.retry import RetryPolicy
-from resources.environment import secret_of_file
+from resources.environment import value_or_file
 from resources.errors import ConfigError, SyncError
 from resources.output import configure_log
 from resources.settings import (
@@ -158,6 +158,4 @@ def _env_var(name: str, environment: Environment) -> dg.EnvVar | None:
 
 
 def _value(name: str, value: str | None, file: str | None) -> str | None:
-    if value and file:
-        raise ConfigError(f"{name} and {name}_FILE are both set: keep one of them.")
-    return secret_of_file(f"{name}_FILE", file) if file else (value or "").rstrip("\r") or None
+    return value_or_file(name, {name: value or "", f"{name}_FILE": file or ""})

@@ -49,11 +49,11 @@ class _Cursor(BaseModel):
     outage: Outage = Outage()
     verified: float = 0.0  # when the ledger's chain was verified last
     heartbeat: float = 0.0  # when the watcher took the hourly heartbeat last; 0: it is due
-    nights: dict[str, str] = {}  # job → the state of its last run that was told by heartbeat
+    nights: dict[str, str] = {}  # job → the state of its last run that was reported by heartbeat
 
     @classmethod
     def read(cls, text: str | None) -> _Cursor:
-        """Return what was written; a text that cannot be read is as none, so that it keeps no cause from being told."""
+        """Return what was written; a text that cannot be read is as none, and keeps no cause from being reported."""
         try:
             return cls.model_validate_json(text or "{}")
         except ValidationError:

@@ -6,7 +6,7 @@ How one stream differs from another stands in `StreamAsset`; the work is in `pip
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields
 from datetime import UTC, date, datetime, timedelta
 from datetime import time as clock
 from functools import partial
@@ -27,12 +27,9 @@ from pipelines.resources import DataApiResource, WarehouseResource, data_api_fro
 from resources.accounts import AccountScope
 from resources.documents import DocumentsConfig
 from resources.warehouse.engine import Warehouse
-from resources.warehouse.ledger import ControlTotal
+from resources.warehouse.ledger import ControlTotal, RowCounts
 
-COUNTS = (
-    *("rows_met", "rows_new", "rows_changed", "rows_unchanged", "rows_rejected"),
-    *("windows", "requests", "requests_in_flight"),
-)
+COUNTS = (*(item.name for item in fields(RowCounts)), "windows", "requests", "requests_in_flight")
 REPORT_SECONDS = 30  # a load that takes longer shows in Dagster which days it has finished
 
 
@@ -152,12 +149,11 @@ def _asset(stream: StreamAsset, scope: AccountScope) -> dg.AssetsDefinition:
         progress: dg.ResourceParam[Progress],
     ) -> Iterator[dg.MaterializeResult[None]]:
         """Walk the days of the partition range, prove them complete, load what is new or changed."""
-        settings = replace(scope.settings, fraud="on") if config.refusal_is_failure else scope.settings
         request = _request(context, config, stream, scope)
         with as_dagster_failure():
             this = _Load(context, warehouse.warehouse(), stream, scope)
             with this.long_load_reporting_days(progress) as days:
-                report = stream.sync(data_api.api(scope.account), this.store, settings, request, days)
+                report = stream.sync(data_api.api(scope.account), this.store, scope.settings, request, days)
             if report.skipped:
                 context.log.warning("%s is not loaded: %s", "/".join(stream.path), report.skipped)
                 return
@@ -185,7 +181,8 @@ def _request(
     first, last = date.fromisoformat(keys[0]), date.fromisoformat(keys[-1])
     if config.look_back:
         first = min(first, stream.declared.first_day_of_night(scope.settings, last))
-    return SyncRequest(first, last, tuple(config.project_ids), context.run.run_id)
+    projects = tuple(config.project_ids)
+    return SyncRequest(first, last, projects, context.run.run_id, refusal_is_failure=config.refusal_is_failure)
 
 
 class BackfillConfig(dg.Config):

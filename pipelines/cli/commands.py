@@ -146,7 +146,7 @@ def root(
 
 def run() -> None:
     """Run the command; every failure is one line on stderr and an exit code."""
-    console.make_output_safe()
+    console.make_streams_safe()
     Stopping(_end_servers)
     try:
         asked_for = _app_of("".join(sys.argv[1:2]))

@@ -121,9 +121,10 @@ class Output(io.TextIOWrapper):
         os.dup2(os.open(os.devnull, os.O_WRONLY), self.fileno())
 
 
-def make_output_safe() -> None:
-    """Let nothing that becomes of our output end the work: see `Output`; what was closed is nowhere from the start."""
-    sys.stdout = Output(sys.stdout or open(os.devnull, "w"))  # noqa: PTH123, SIM115 - as long as the process lives
+def make_streams_safe() -> None:
+    """Let nothing that becomes of our output end the work: see `Output`; what was closed is nowhere, and empty."""
+    sys.stdin = sys.stdin or open(os.devnull)  # noqa: PTH123, SIM115 - as long as the process lives
+    sys.stdout = Output(sys.stdout or open(os.devnull, "w"))  # noqa: PTH123, SIM115
     sys.stderr = Output(sys.stderr or open(os.devnull, "w"))  # noqa: PTH123, SIM115
 
 

@@ -152,7 +152,7 @@ def ledger_import(
         with suppress(OSError):  # one of them is not there, or cannot be
             if rejects.samefile(file):
                 raise ConfigError(f"--rejects {str(rejects)!r} is the file to import: name another one.")
-        _write_faults(rejects, ())  # first: nothing is imported whose faults could not be told
+        _write_faults(rejects, ())  # first: nothing is imported whose faults could not be reported
     if dry_run and (accept_partial or replace_day):
         raise ConfigError("--dry-run shows what is in the file: leave out --accept-partial and --replace-day.")
     if dry_run:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
 from math import ceil
@@ -45,14 +45,13 @@ from resources.output import bind_log, log_commit
 from resources.settings import SyncSettings
 from resources.warehouse import ledger
 from resources.warehouse.engine import Warehouse
-from resources.warehouse.ledger import ControlTotal, LoadReport, Neighbours, Scope, Sums, WalkRecord
+from resources.warehouse.ledger import ControlTotal, LoadReport, Neighbours, RowCounts, Scope, Sums, WalkRecord
 from resources.warehouse.load import load_window, readable_body, row_keys
 from resources.warehouse.locks import BackfillThrottle, TokenBudget, open_locks
 
 T = TypeVar("T")
 
-ROW_COUNTS = ("rows_met", "rows_new", "rows_changed", "rows_unchanged", "rows_rejected")
-FIRST_IN_FLIGHT = 4  # windows, until one of them has told how long it waits
+FIRST_IN_FLIGHT = 4  # windows, until one of them has shown how long it waits
 PROCESSORS = 2  # that windows keep busy: this process and PostgreSQL
 MAY_BE_CUT = timedelta(days=14)  # of a longer one the row that tells how to cut it is asked for while its head comes
 RELEASED_AFTER = 2  # windows: to give back the memory of each takes a twentieth of all time
@@ -108,7 +107,7 @@ class SyncRequest:
 
 
 @dataclass(frozen=True)
-class SyncReport:
+class SyncReport(RowCounts):
     """What a sync of one stream did; `skipped`: why it loaded nothing, and need not."""
 
     run_id: int
@@ -116,18 +115,13 @@ class SyncReport:
     windows: int = 0
     resumed_windows: int = 0
     requests: int = 0
-    rows_met: int = 0
-    rows_new: int = 0
-    rows_changed: int = 0
-    rows_unchanged: int = 0
-    rows_rejected: int = 0
     requests_in_flight: int = 0  # of the token, that were found to go well
     totals: tuple[ControlTotal, ...] = ()  # once it has ended
     skipped: str | None = None
 
     def __add__(self, loaded: LoadReport) -> SyncReport:
         """Count the rows of a committed window in."""
-        counts = {name: getattr(self, name) + getattr(loaded, name) for name in ROW_COUNTS}
+        counts = {item.name: getattr(self, item.name) + getattr(loaded, item.name) for item in fields(RowCounts)}
         return replace(self, windows=self.windows + 1, **counts)
 
 

@@ -138,7 +138,7 @@ def sync_fraud(
     if settings.fraud == "off":
         days = windows.of_days(request.first_day, request.last_day)
         return SyncReport(0, days, skipped="not asked for: SYNC_FRAUD=off.")
-    strict = replace(request, refusal_is_failure=settings.fraud == "on")
+    strict = replace(request, refusal_is_failure=request.refusal_is_failure or settings.fraud == "on")
     report = sync(FRAUD, strict, api, warehouse, settings, progress)
     if not report.skipped:
         return report

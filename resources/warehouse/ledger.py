@@ -109,16 +109,22 @@ class WalkRecord:
     incomplete_because: str | None = None
 
 
-@dataclass(frozen=True)
-class LoadReport:
-    """What a committed window changed in the store."""
+@dataclass(frozen=True, kw_only=True)
+class RowCounts:
+    """Rows that were received, and what became of them."""
 
-    window_id: int
     rows_met: int = 0
     rows_new: int = 0
     rows_changed: int = 0
     rows_unchanged: int = 0
     rows_rejected: int = 0
+
+
+@dataclass(frozen=True)
+class LoadReport(RowCounts):
+    """What a committed window changed in the store."""
+
+    window_id: int
     totals: tuple[ControlTotal, ...] = field(default=())
 
 

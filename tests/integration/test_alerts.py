@@ -235,6 +235,11 @@ def test_a_run_whose_process_died_is_told_and_one_that_is_under_way_is_not(loade
         execute(loaded, "UPDATE sync.runs SET started_at = now() - interval '1 hour' WHERE state = 'running'")
         tick(loaded, hook)
         assert hook.posts == [], "it is still running"
+    held = (
+        "SELECT FROM pg_locks JOIN pg_database ON oid = database AND datname = current_database() WHERE classid = 20090"
+    )
+    while fetch_all(loaded, held):  # the server sees a moment later that the connection was closed
+        execute(loaded, "SELECT pg_sleep(0.01)")
     execute(loaded, f"UPDATE sync.runs SET state = 'running', finished_at = NULL WHERE run_id = {run.run_id}")
     tick(loaded, hook)
     assert "its process was killed" in hook.texts[0]

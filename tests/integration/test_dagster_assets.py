@@ -93,6 +93,15 @@ def days_of(result: dg.ExecuteInProcessResult) -> list[str]:
     return [event.partition for event in result.all_events if event.is_step_materialization and event.asset_key == KEY]
 
 
+def test_what_is_not_to_be_loaded_is_not_whatever_a_run_says_of_a_refusal(store_url, sandbox, monkeypatch):
+    monkeypatch.setenv("SYNC_FRAUD", "off")
+    asked, strict = sandbox.request_count, {"fraud": {"config": {"refusal_is_failure": True}}}
+    done = run(store_url, sandbox, "load_fraud", strict, **range_tags(FIRST, FIRST))
+    assert done.success
+    assert done.get_asset_materialization_events() == []
+    assert sandbox.request_count == asked
+
+
 DAYS = ["2024-03-01", "2024-03-02", "2024-03-03"]
 
 

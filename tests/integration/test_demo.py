@@ -37,6 +37,7 @@ def demo(tmp_path_factory, wheel):
     folder = tmp_path_factory.mktemp("demo")
     # what a user has configured for real must not be touched
     mine = {"DATABASE_URL": "postgresql://nobody@127.0.0.1:9/none", "DATA_API_BASE_URL": "https://data.invalid/v1"}
+    mine |= {"http_proxy": "http://127.0.0.1:9", "https_proxy": "http://127.0.0.1:9"}
     environment = {"SYNC_DATA_DIR": str(folder), "PYTHONPATH": str(wheel)} | mine
     return folder, command("demo", "--days", "31", "--rows", "5000", environment=environment, timeout=300, cwd=folder)
 

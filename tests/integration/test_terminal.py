@@ -237,6 +237,14 @@ def test_a_command_whose_output_is_closed_does_its_work(environment, store, clos
     assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
 
 
+def test_a_command_without_any_input_asks_nothing(environment, tmp_path):
+    settings = {"PATH": os.environ["PATH"]} | environment
+    shell = f'"{COMMAND}" init <&- && "{COMMAND}" init --overwrite <&- >&- 2>&-'
+    done = subprocess.run(["sh", "-c", shell], env=settings, cwd=tmp_path, capture_output=True, check=False)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert (tmp_path / "ecommpay-sync.toml").exists()
+
+
 def left_by_its_reader(arguments, settings, *, stderr=None):
     """The exit code and stderr of a command whose output, or whose every word, goes to somebody who has left."""
     reader, writer = os.pipe()

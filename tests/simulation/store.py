@@ -119,7 +119,9 @@ class RunStore:
         window = Window(record.interval_from, record.interval_to)
         store.entries.append(Entry(window_id, self.run, window, "complete", keys, counted, changed))
         self.scheduler.sleep(0.01)
-        return LoadReport(window_id, len(counted), len(new), len(changed), len(counted) - len(new) - len(changed))
+        unchanged = len(counted) - len(new) - len(changed)
+        counts = {"rows_met": len(counted), "rows_new": len(new), "rows_changed": len(changed)}
+        return LoadReport(window_id, **counts, rows_unchanged=unchanged)
 
     def cancel(self) -> None:
         """Nothing: commits are atomic here."""

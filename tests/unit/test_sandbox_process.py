@@ -79,6 +79,12 @@ def test_the_world_can_be_changed(sandbox):
     assert sandbox.truth("2023-01-01", "2023-12-31") == []
 
 
+@pytest.mark.parametrize("name", ["http_proxy", "HTTP_PROXY", "all_proxy"])
+def test_a_proxy_stands_in_nobodys_way_to_it(sandbox, monkeypatch, name):
+    monkeypatch.setenv(name, "http://127.0.0.1:9")
+    assert "requests" in sandbox.stats()
+
+
 def test_a_wrong_setting_is_400_with_a_message(sandbox):
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     for path, body in [
