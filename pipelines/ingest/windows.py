@@ -17,8 +17,7 @@ SECOND = timedelta(seconds=1)
 DAY_SECONDS = 86_400
 DAY = timedelta(days=1)
 LONGEST = 179 * DAY_SECONDS  # the API processes what is longer than 180 days one by one; the end is a second more
-ROWS_A_WINDOW = 6_500  # what a cut aims at
-CAUTION = 1.25  # a piece that is still too dense costs more than a piece too many
+ROWS_A_WINDOW = 6_000  # what a cut aims at: the busy hours hold half as many again, and ten pages are walked at once
 GUESS_COUNTS = 4  # pieces: as many that were walked weigh as much as the guess before them
 FADING = 0.9  # of what was known, with each piece that was walked;
 FORGETTING = 0.25  # where it held less than a twentieth of what was expected
@@ -105,12 +104,12 @@ class Pieces:
     def __init__(self, longest: int, shortest: int = 1, dense: float = 0.0) -> None:
         self.of: Pieces | None = None  # of which the window was one: they learn what these do
         self._longest, self._shortest = max(1, longest), shortest  # seconds
-        self._rows = GUESS_COUNTS * ROWS_A_WINDOW / CAUTION if dense else 0.0
+        self._rows = float(GUESS_COUNTS * ROWS_A_WINDOW) if dense else 0.0
         self._seconds = self._rows / dense if dense else 0.0
 
     def first_of(self, rest: Window) -> Window:
         """Return the first piece of what is left of the window; all of its pieces would be as long."""
-        rows = CAUTION * rest.seconds * self._rows / self._seconds if self._seconds else 0
+        rows = rest.seconds * self._rows / self._seconds if self._seconds else 0
         pieces = max(math.ceil(rows / ROWS_A_WINDOW), math.ceil(rest.seconds / self._longest), 1)
         length = max(rest.seconds // pieces, self._shortest)
         return rest if length >= rest.seconds else Window(rest.first, rest.first + length * SECOND)
