@@ -109,18 +109,12 @@ def stream_assets(scope: AccountScope) -> list[dg.AssetsDefinition]:
     return [_asset(stream, scope) for stream in streams_of(scope)]
 
 
-def definitions_of_load(scope: AccountScope, job: str) -> dg.Definitions:
-    """Return the job `load_NAME` or `backfill_NAME` and what it loads only: a third of the time that all takes."""
-    kind, _, name = job.partition("_")
-    assets, checks, jobs = list[dg.AssetsDefinition](), list[dg.AssetChecksDefinition](), [backfill_job(scope)]
-    if kind == "load":
-        assets = [_asset(stream, scope) for stream in streams_of(scope) if stream.path[0] == name]
-        checks = list(asset_checks(scope, name))
-        jobs = [one for one in jobs_of(scope) if one.name == scope.job(job)]
+def definitions_of_load(scope: AccountScope, name: str) -> dg.Definitions:
+    """Return what loads the streams of this name by hand, and the backfill: a third of the time that all takes."""
     return dg.Definitions(
-        assets=assets,
-        asset_checks=checks,
-        jobs=jobs,
+        assets=[_asset(stream, scope) for stream in streams_of(scope) if stream.path[0] == name],
+        asset_checks=list(asset_checks(scope, name)),
+        jobs=[backfill_job(scope), *(job for job in jobs_of(scope) if job.name == scope.job(f"load_{name}"))],
         resources={"data_api": data_api_from_env(), "warehouse": warehouse_from_env(), "progress": LogProgress()},
         executor=dg.in_process_executor,
     )

@@ -63,6 +63,7 @@ def execute(
     *,
     days: tuple[date, date] | None = None,
     config: Mapping[str, Mapping[str, Any]] | None = None,
+    loads: str | None = None,
 ) -> str:
     """Run a job of the account and return its Dagster run id.
 
@@ -71,6 +72,7 @@ def execute(
         job: the job's name without the account.
         days: the first and last day of the job's partitions.
         config: the configuration of each op, by its name.
+        loads: the streams that the job loads and does nothing else, so that nothing else is made ready.
 
     Raises:
         RunFailed: a step failed, or a check that is not a warning; with the message of the first.
@@ -85,10 +87,10 @@ def execute(
             from pipelines.jobs import range_tags
             from pipelines.resources import data_api_from_env, warehouse_from_env
 
-            if job.startswith(("load_", "backfill_")):  # of its streams alone, as the scope has them
+            if loads:
                 from pipelines.assets.streams import definitions_of_load
 
-                definitions = definitions_of_load(scope, job)
+                definitions = definitions_of_load(scope, loads)
             else:
                 from pipelines.definitions import defs as definitions
 

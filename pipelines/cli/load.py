@@ -85,11 +85,12 @@ def load_operations(
     if dry_run:
         return
     projects = {"project_ids": list(project_ids)}
+    of_operations = partial(execute, scope, loads="operations")
     if days[0] == days[1]:
-        run_id = execute(scope, "load_operations", days=days, config={scope.op("operations"): projects})
+        run_id = of_operations("load_operations", days=days, config={scope.op("operations"): projects})
     else:
         range_of_days = {"first_day": str(days[0]), "last_day": str(days[1])}
-        run_id = execute(scope, "backfill_operations", config={scope.op("backfill"): range_of_days | projects})
+        run_id = of_operations("backfill_operations", config={scope.op("backfill"): range_of_days | projects})
     with open_warehouse(database_url()) as store:
         run = _run_of(store, run_id, "operations")
         control_totals = store.query("cli/load/totals_of_run", run_id=run.run_id)
@@ -112,7 +113,8 @@ def fraud(first: FirstDay, last: LastDay, account: EachAccount = None) -> None:
             raise ConfigError("reports of fraud are not asked for: SYNC_FRAUD=off; unset it, or set it to on.")
         check(scope, days)
         # a person who names the stream wants to know of a refusal
-        run_id = execute(scope, "load_fraud", days=days, config={scope.op("fraud"): {"refusal_is_failure": True}})
+        config = {scope.op("fraud"): {"refusal_is_failure": True}}
+        run_id = execute(scope, "load_fraud", days=days, config=config, loads="fraud")
         with open_warehouse(database_url()) as store:
             run = _run_of(store, run_id, "fraud")
             _print_completed(run, "reports of fraud")
@@ -167,6 +169,7 @@ def documents(
             "load_documents",
             days=days if by_days else None,
             config={scope.op("documents", stream.name): {"look_back": given is None} for stream in streams},
+            loads="documents",
         )
         with open_warehouse(database_url()) as store:
             for stream in streams:
