@@ -601,6 +601,7 @@ def test_b1_b2_the_night_of_a_token_without_the_right_to_fraud_is_quiet_and_losi
             while not night.done() and fetch_all(store, "SELECT 1 FROM sync.runs WHERE state = 'running'"):
                 found = evaluate(store, SETTINGS, AlertSettings(), NOON, verify=False)
                 assert [alert.cause for alert in found.alerts if alert.kind != "nightly_late"] == []
+                time.sleep(0.05)
             sandbox.faults.clear()
             done = night.result()
             assert done.stdout.startswith("True "), done.stderr[-3000:]
