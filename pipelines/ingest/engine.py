@@ -193,7 +193,6 @@ class Walked(Generic[T]):
 
     window: Window
     outcome: Complete[T] | Unstable | Pieces
-    rows: int | None  # that it holds at least; None: not known
     began: float  # instants of the client's clock
     ended: float
     waited: float  # seconds, for its turns and for the platform
@@ -228,25 +227,24 @@ class Walker(Generic[T]):
                 waits.append(answer.waited)
             return self.read(self.stream, answer)
 
-        outcome, rows = self._outcome(window, fetch)
-        return Walked(window, outcome, rows, began, clock.instant(), sum(waits))
+        outcome = self._outcome(window, fetch)
+        return Walked(window, outcome, began, clock.instant(), sum(waits))
 
     def ask(self, window: Window, offset: int, limit: int) -> Answer:
         """Ask for a page of a window."""
         return self.stream.request(self.api, self.settings, PageRequest(window, self.project_ids, offset, limit))
 
-    def _outcome(self, window: Window, fetch: Fetch[T]) -> tuple[Complete[T] | Unstable | Pieces, int | None]:
+    def _outcome(self, window: Window, fetch: Fetch[T]) -> Complete[T] | Unstable | Pieces:
         if not self.stream.has_pages:
-            return fetch_whole(fetch, self.suspicion), None
+            return fetch_whole(fetch, self.suspicion)
         shortest = self.stream.shortest
         can_be_cut = window.seconds > shortest
         outcome = walk_until_stable(fetch, window.length if can_be_cut else SHORTEST, self.suspicion)
         if isinstance(outcome, TooDense):
-            return pieces_for(window, outcome.rows, outcome.span, at_least=DEEPEST, shortest=shortest), DEEPEST
-        if isinstance(outcome, Unstable):
-            is_cut = can_be_cut and outcome.reason != CONTRADICTED
-            return pieces_for(window, shortest=shortest) if is_cut else outcome, None
-        return outcome, outcome.rows
+            return pieces_for(window, outcome.rows, outcome.span, at_least=DEEPEST, shortest=shortest)
+        if isinstance(outcome, Unstable) and can_be_cut and outcome.reason != CONTRADICTED:
+            return pieces_for(window, shortest=shortest)
+        return outcome
 
 
 class WindowsInFlight:
@@ -338,7 +336,8 @@ class Engine(Generic[T]):
                             self._count(*future.result())
                             continue
                         pieces, walked = walks.pop(future), future.result()
-                        pieces.learn(walked.window, walked.rows)
+                        if isinstance(walked.outcome, Complete):
+                            pieces.learn(walked.window, walked.outcome.rows)
                         if isinstance(walked.outcome, Pieces):
                             self._on_done(walked)
                             queue.cut(walked.window, walked.outcome, pieces)

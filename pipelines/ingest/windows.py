@@ -101,7 +101,8 @@ class Pieces:
     hours, is too high for the rest, so it soon gives way to what the pieces that were walked have held.
     """
 
-    def __init__(self, longest: int, shortest: int = 1, dense: float = 0.0) -> None:
+    def __init__(self, longest: int, shortest: int = 1, dense: float = 0.0, at_least: int = 0) -> None:
+        self.at_least = at_least  # rows that the window is known to hold; 0: nothing is known
         self.of: Pieces | None = None  # of which the window was one: they learn what these do
         self._longest, self._shortest = max(1, longest), shortest  # seconds
         self._rows = float(GUESS_COUNTS * ROWS_A_WINDOW) if dense else 0.0
@@ -114,14 +115,13 @@ class Pieces:
         length = max(rest.seconds // pieces, self._shortest)
         return rest if length >= rest.seconds else Window(rest.first, rest.first + length * SECOND)
 
-    def learn(self, piece: Window, rows: int | None) -> None:
-        """Learn that a piece holds so many rows; None: not known."""
-        if rows is not None:
-            kept = FADING if rows > ROWS_A_WINDOW / 20 else FORGETTING
-            self._rows = kept * self._rows + rows
-            self._seconds = kept * self._seconds + piece.seconds
-            if self.of:
-                self.of.learn(piece, rows)
+    def learn(self, piece: Window, rows: int) -> None:
+        """Learn that a piece holds so many rows."""
+        kept = FADING if rows > ROWS_A_WINDOW / 20 else FORGETTING
+        self._rows = kept * self._rows + rows
+        self._seconds = kept * self._seconds + piece.seconds
+        if self.of:
+            self.of.learn(piece, rows)
 
 
 def pieces_for(
@@ -133,7 +133,7 @@ def pieces_for(
     order of the API's rows is not promised.
     """
     dense = rows / max(1.0, span.total_seconds()) if span is not None else 0.0
-    return Pieces(math.ceil(window.seconds / 2), shortest, max(dense, at_least / max(1, window.seconds)))
+    return Pieces(math.ceil(window.seconds / 2), shortest, max(dense, at_least / max(1, window.seconds)), at_least)
 
 
 class Queue:
@@ -160,5 +160,7 @@ class Queue:
 
     def cut(self, window: Window, pieces: Pieces, of: Pieces) -> None:
         """Let a window, one of the pieces `of`, come next in pieces."""
+        if pieces.at_least:
+            of.learn(window, pieces.at_least)
         pieces.of = of
         self._left.appendleft((window, pieces))

@@ -100,14 +100,13 @@ class Rescan:
         queue = Queue(windows.plan(window))
         while queue:
             piece, pieces = queue.take()
-            walked = walker.walk(piece)
-            outcome = walked.outcome
-            pieces.learn(piece, walked.rows)
+            outcome = walker.walk(piece).outcome
             if isinstance(outcome, Pieces):
                 queue.cut(piece, outcome, pieces)
             elif isinstance(outcome, Unstable):
                 self.unstable = self.unstable or f"{piece}: {outcome.reason}"
             else:
+                pieces.learn(piece, outcome.rows)
                 pages = [page.payload.batch for page in outcome.pages]
                 rows = mask(concat(OPERATIONS.schema, pages), walker.settings.personal)
                 self.rejects.update(reject.raw_json for reject in rows.rejects)

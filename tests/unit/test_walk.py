@@ -443,7 +443,6 @@ def test_a_burst_of_22000_rows_within_sparse_months_is_found_with_few_requests(d
         outcome = walk_until_stable(fetch, window.length)
         requests += outcome.requests
         if isinstance(outcome, TooDense):
-            pieces.learn(window, DEEPEST)
             queue.cut(window, pieces_for(window, outcome.rows, outcome.span, at_least=DEEPEST), pieces)
         else:
             pieces.learn(window, outcome.rows)
