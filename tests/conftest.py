@@ -8,6 +8,8 @@ import shutil
 import tempfile
 import uuid
 import warnings
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import psycopg
@@ -75,34 +77,22 @@ def template(server_url):
 @pytest.fixture
 def empty_url(server_url):
     """The URL of a database without anything in it."""
-    name = f"ecommpay_test_{uuid.uuid4().hex[:12]}"
-    create_database(server_url, name)
-    yield url_of(server_url, name)
-    drop_database(server_url, name)
+    with database(server_url) as url:
+        yield url
 
 
 @pytest.fixture
 def store_url(server_url, template):
     """The URL of a migrated, empty warehouse."""
-    name = f"ecommpay_test_{uuid.uuid4().hex[:12]}"
-    create_database(server_url, name, template)
-    yield url_of(server_url, name)
-    drop_database(server_url, name)
+    with database(server_url, template) as url:
+        yield url
 
 
 @pytest.fixture
 def make_database(server_url, template):
     """Makes migrated, empty warehouses, for tests that need several: each call returns a URL."""
-    names = []
-
-    def make() -> str:
-        names.append(f"ecommpay_test_{uuid.uuid4().hex[:12]}")
-        create_database(server_url, names[-1], template)
-        return url_of(server_url, names[-1])
-
-    yield make
-    for name in names:
-        drop_database(server_url, name)
+    with ExitStack() as made:
+        yield lambda: made.enter_context(database(server_url, template))
 
 
 @pytest.fixture
@@ -147,6 +137,17 @@ def url_of(server_url: str, database: str) -> str:
     login = f"{user}:{password}@" if password else f"{user}@"
     query = "&".join(f"{key}={value}" for key, value in parts.items())
     return f"postgresql://{login}/{database}?{query}"
+
+
+@contextmanager
+def database(server_url: str, template: str = "template1") -> Iterator[str]:
+    """Make a database and yield its URL; it is dropped behind the block."""
+    name = f"ecommpay_test_{uuid.uuid4().hex[:12]}"
+    create_database(server_url, name, template)
+    try:
+        yield url_of(server_url, name)
+    finally:
+        drop_database(server_url, name)
 
 
 def create_database(server_url: str, name: str, template: str = "template1") -> None:

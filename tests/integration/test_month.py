@@ -20,7 +20,7 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
 import pytest
-from conftest import create_database, drop_database, url_of
+from conftest import database
 from openpyxl import load_workbook
 
 from fixtures.commands import execute, fetch_all
@@ -59,9 +59,8 @@ ignore = true
 
 @pytest.fixture(scope="module")
 def month_url(server_url, template):
-    create_database(server_url, "ecommpay_test_month", template)
-    yield url_of(server_url, "ecommpay_test_month")
-    drop_database(server_url, "ecommpay_test_month")
+    with database(server_url, template) as url:
+        yield url
 
 
 @pytest.fixture(scope="module")

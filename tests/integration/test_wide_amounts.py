@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 
 import psycopg
 import pytest
-from conftest import create_database, drop_database, url_of
+from conftest import database
 from openpyxl import load_workbook
 
 from fixtures.commands import ROOT, execute, fetch_all
@@ -112,9 +112,8 @@ def write_books(path) -> None:
 
 @pytest.fixture(scope="module")
 def url(server_url, template):
-    create_database(server_url, "ecommpay_test_wide", template)
-    yield url_of(server_url, "ecommpay_test_wide")
-    drop_database(server_url, "ecommpay_test_wide")
+    with database(server_url, template) as url:
+        yield url
 
 
 @pytest.fixture(scope="module")
